@@ -1,0 +1,192 @@
+"""Stripes: what a trainer's printed loss shows when the print interval does not average over whole epochs.
+
+A trainer that prints the mean of every w losses goes through its m batches in steps of w. A window begins at one of
+m / gcd(m, w) positions of the epoch, in turn. If batches differ and keep their places, each position has a level of its
+own, and the printed values fall apart into that many interleaved sequences: stripes.
+
+All functions here take arrays of any leading shape, compute in float64 with NumPy, and return missing values as NaN.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from jaxsgd.error import InputError, check_count
+
+
+class Stripes(NamedTuple):
+    """The striped view of a loss and what it measures; S stripes, W windows.
+
+    Attributes:
+      count: S = m / gcd(m, w).
+      windows: [..., W], mean loss of each window; loss units.
+      time: [W], when each window ends, in epochs since the start.
+      stripe: [W], the stripe each window belongs to, 0 ... S-1 by first appearance.
+      level: [..., S], each stripe's mean over whole cycles of stripes, free of the trend; loss units.
+      slope: [..., S], least-squares slope of each stripe; loss per epoch. NaN with fewer than two cycles.
+      gap: [...], largest minus smallest level; 0 for a single stripe.
+      index: [...], the stripe index: share of the detrended variance that the position in the epoch explains. Its
+        expectation is 0 without stripes (so a value may be slightly negative), and 1 is the most. NaN for a
+        single stripe, fewer than two cycles, or a loss without any variance.
+    """
+
+    count: int
+    windows: Float[np.ndarray, "*runs W"]
+    time: Float[np.ndarray, " W"]
+    stripe: Int[np.ndarray, " W"]
+    level: Float[np.ndarray, "*runs S"]
+    slope: Float[np.ndarray, "*runs S"]
+    gap: Float[np.ndarray, "*runs"]
+    index: Float[np.ndarray, "*runs"]
+
+
+def stripe_count(batch_count: int, eval_interval: int) -> int:
+    """How many stripes a print interval makes: m / gcd(m, w), which is 1 when w is a multiple of m."""
+    return batch_count // math.gcd(batch_count, eval_interval)
+
+
+def windows(loss: ArrayLike, eval_interval: int) -> Float[np.ndarray, "*runs W"]:
+    """Means of every `eval_interval` consecutive batch losses, as a trainer prints them.
+
+    Args:
+      loss: [..., E, m], the loss of each batch.
+      eval_interval: w, batches per window. Windows run on across epochs; a last, incomplete one is left out.
+
+    Returns:
+      [..., W] with W = E m // w, in loss units.
+
+    Raises:
+      InputError: for an array without axes [E, m], or w outside 1 ... E m.
+    """
+    loss = np.asarray(loss, np.float64)
+    if loss.ndim < 2 or 0 in loss.shape[-2:]:
+        raise InputError(f"loss must have shape [..., epochs, batches], got {list(loss.shape)}")
+    iterations = loss.shape[-2] * loss.shape[-1]
+    width = check_count("eval_interval", eval_interval, iterations, "the batch losses there are")
+    count = iterations // width
+    flat = loss.reshape(*loss.shape[:-2], iterations)[..., : count * width]
+    return flat.reshape(*loss.shape[:-2], count, width).mean(axis=-1)
+
+
+def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
+    """The striped view of a loss, with the level and slope of each stripe, their gap and the stripe index.
+
+    The trend is a line drawn through the means of consecutive cycles (a cycle is one window of each stripe). What is left
+    after subtracting it is split by stripe, and the index is the adjusted coefficient of determination of that split,
+
+        index = 1 - (SS_within / v_within) / (SS_total / v_total),
+
+    the epsilon squared of Kelley 1935 ("An unbiased correlation ratio measure"). The degrees of freedom v are the traces of
+    the quadratic forms, with the trend's share taken out (Hastie and Tibshirani 1990, "Generalized additive models",
+    3.5): for white noise both quotients have the same expectation, so the index averages 0.
+
+    Args:
+      loss: [..., E, m], the loss of each batch.
+      eval_interval: w, batches per window.
+
+    Raises:
+      InputError: for an array without axes [E, m], or w outside 1 ... E m.
+    """
+    values = windows(loss, eval_interval)
+    batch_count = np.shape(loss)[-1]
+    count = stripe_count(batch_count, eval_interval)
+    number = np.arange(values.shape[-1])
+    time = (number + 1) * eval_interval / batch_count
+    level, slope, index = _levels(values, time, count)
+    gap = level.max(axis=-1) - level.min(axis=-1)
+    return Stripes(count, values, time, number % count, level, slope, gap, index)
+
+
+def _levels(values, time, count):
+    """Level, slope and index of `count` interleaved stripes, from their whole cycles."""
+    shape = values.shape[:-1]
+    cycles = values.shape[-1] // count
+    if cycles == 0:
+        missing = np.full((*shape, count), np.nan)
+        return missing, missing, np.full(shape, np.nan)
+    table = values[..., : cycles * count].reshape(*shape, cycles, count)
+    if cycles == 1:
+        return table[..., 0, :], np.full((*shape, count), np.nan), np.full(shape, np.nan)
+
+    before, after, share = _trend_weights(cycles, count)
+    means = table.mean(axis=-1)
+    trend = (1 - share) * means[..., before] + share * means[..., after]
+    left = table - trend
+    level = left.mean(axis=-2) + means.mean(axis=-1)[..., None]
+
+    when = time[: cycles * count].reshape(cycles, count)
+    when = when - when.mean(axis=0)
+    slope = (when * table).sum(axis=-2) / (when**2).sum(axis=0)
+    return level, slope, _index(left, np.abs(table).max(axis=(-2, -1)), before, after, share)
+
+
+def _trend_weights(cycles, count):
+    """The trend at each window is (1 - share) * mean of cycle `before` + share * mean of cycle `after`; each [cycles, S]."""
+    place = np.arange(cycles * count).reshape(cycles, count)
+    place = (place - (count - 1) / 2) / count
+    before = np.clip(np.floor(place).astype(int), 0, cycles - 2)
+    return before, before + 1, place - before
+
+
+def _index(left, scale, before, after, share):
+    cycles, count = left.shape[-2:]
+    if count == 1:
+        return np.full(left.shape[:-2], np.nan)
+    # Each remainder is a linear form in white noise; the traces are the sums of the forms' squared coefficients.
+    own = np.where(before == np.arange(cycles)[:, None], 1 - share, share)
+    squares = np.sum(1 - 2 * own / count + ((1 - share) ** 2 + share**2) / count)
+    weight = np.zeros((count, cycles))
+    stripe = np.broadcast_to(np.arange(count), before.shape)
+    np.add.at(weight, (stripe, before), (1 - share) / cycles)
+    np.add.at(weight, (stripe, after), share / cycles)
+    of_levels = np.sum(1 / cycles - 2 / (cycles * count) + (weight**2).sum(axis=1) / count)
+    of_mean = np.sum((1 / cycles - weight.mean(axis=0)) ** 2) / count
+    freedom_total = squares - cycles * count * of_mean
+    freedom_within = squares - cycles * of_levels
+
+    total = ((left - left.mean(axis=(-2, -1), keepdims=True)) ** 2).sum(axis=(-2, -1))
+    within = ((left - left.mean(axis=-2, keepdims=True)) ** 2).sum(axis=(-2, -1))
+    # A loss on the trend to the last bit leaves rounding, in which there is nothing to explain.
+    rounding = cycles * count * (8 * np.finfo(np.float64).eps * scale) ** 2
+    return 1 - (within / freedom_within) / np.where(total > rounding, total / freedom_total, np.nan)
+
+
+def hiding_interval(loss: ArrayLike, threshold: float = 0.05) -> Int[np.ndarray, "*runs"]:
+    """The smallest print interval that hides the stripes, up to m.
+
+    Args:
+      loss: [..., E, m].
+      threshold: stripes count as hidden when the stripe index is below it.
+
+    Returns:
+      [...], in batches. m when no smaller interval hides them: a whole epoch always does.
+    """
+    loss = np.asarray(loss, np.float64)
+    batch_count = loss.shape[-1]
+    smallest = np.full(loss.shape[:-2], batch_count)
+    for width in range(batch_count - 1, 0, -1):
+        smallest = np.where(stripes(loss, width).index < threshold, width, smallest)
+    return smallest
+
+
+def sampling_spread(sample_loss: ArrayLike, window_size: int) -> Float[np.ndarray, "*runs"]:
+    """Standard deviation of a level that sampling alone gives: sigma / sqrt(n).
+
+    Args:
+      sample_loss: [..., N], every sample's loss at the same parameters; sigma is their standard deviation.
+      window_size: n, samples in a window: batch size times print interval.
+    """
+    return np.std(np.asarray(sample_loss, np.float64), axis=-1, ddof=1) / math.sqrt(window_size)
+
+
+def expected_range(count: int) -> float:
+    """Expected largest minus smallest of `count` independent standard normal draws (Tippett 1925).
+
+    Times `sampling_spread`, it is the gap to expect between stripes from sampling alone.
+    """
+    x = np.linspace(-9, 9, 3601)
+    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])
+    return float(np.trapezoid(1 - below**count - (1 - below) ** count, x))

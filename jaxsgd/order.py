@@ -1,0 +1,207 @@
+"""Which samples each step sees.
+
+A data set of N samples becomes batches in two moves, and an order is a choice of both:
+
+    the samples are put into a sequence  ->  a split cuts it into batches  ->  the batches are visited in some sequence
+
+References:
+  Recht and Re 2012, "Beneath the valley of the noncommutative arithmetic-geometric mean inequality" (with and without
+    replacement).
+  Safran and Shamir 2020, "How good is SGD with random shuffling?" (incremental gradient, shuffle-once, reshuffling).
+  Rajput, Lee and Papailiopoulos 2022, "Permutation-based SGD: is random optimal?" (flip-flop).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from jaxsgd.error import InputError, check_count, no_such
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """How a sequence of N samples is cut into m batches; hashable, so that it can be a static argument.
+
+    Attributes:
+      num_samples: N.
+      batch_count: m.
+      batch_size: None to cut like `numpy.array_split` (sizes differ by at most one, larger batches first); otherwise
+        every batch has this size, but for the last, which has what is left.
+    """
+
+    num_samples: int
+    batch_count: int
+    batch_size: int | None = None
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Samples in each batch, [m]."""
+        if self.batch_size is not None:
+            left = self.num_samples - self.batch_size * np.arange(self.batch_count)
+            return np.minimum(left, self.batch_size)
+        small, larger = divmod(self.num_samples, self.batch_count)
+        return small + (np.arange(self.batch_count) < larger)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each batch begins in the sequence of samples, [m]."""
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether batch sizes differ."""
+        return bool(np.ptp(self.sizes))
+
+
+def split(num_samples: int, *, batch_count: int | None = None, batch_size: int | None = None, drop_last: bool = False) -> Split:
+    """The split of N samples by batch count or by batch size.
+
+    Args:
+      num_samples: N.
+      batch_count: m; batches of N/m samples, sizes differing by at most one.
+      batch_size: B; full batches and a smaller last one.
+      drop_last: leave a smaller last batch out. The samples it would have held are the last of the epoch's sequence.
+
+    Raises:
+      InputError: unless exactly one of `batch_count` and `batch_size` is given, from 1 to N.
+    """
+    if (batch_count is None) == (batch_size is None):
+        raise InputError(f"give either batch_count or batch_size, got batch_count={batch_count}, batch_size={batch_size}")
+    if batch_count is not None:
+        if drop_last:
+            raise InputError("drop_last=True needs batch_size: batches made by batch_count hold every sample")
+        return Split(num_samples, check_count("batch_count", batch_count, num_samples, "one sample a batch or more"))
+    size = check_count("batch_size", batch_size, num_samples, "the number of samples")
+    count = num_samples // size if drop_last else -(-num_samples // size)
+    return Split(num_samples, count, size)
+
+
+def _in_sequence(key, epoch, slots, batch_count):
+    del key, epoch, batch_count
+    return jnp.arange(slots)
+
+
+class Order(NamedTuple):
+    """An order: two pure functions of a key and the epoch.
+
+    Attributes:
+      samples: `(key, epoch, num_samples) -> [N]`, the sample at each place of the epoch's sequence.
+      batches: `(key, epoch, slots, batch_count) -> [slots]`, the batch visited at each position. `slots` is a static
+        length; `batch_count` is m, which may be traced and is at most `slots`. Positions from m on are never read.
+      each_sample_once: whether every sample is promised to be visited exactly once an epoch.
+      name: what studies and figures call it.
+    """
+
+    samples: Callable[[Array, Int[Array, ""] | int, int], Int[Array, "N"]]
+    batches: Callable[[Array, Int[Array, ""] | int, int, Int[Array, ""] | int], Int[Array, "slots"]] = _in_sequence
+    each_sample_once: bool = False
+    name: str = "custom"
+
+
+def _as_given(key, epoch, num_samples):
+    del key, epoch
+    return jnp.arange(num_samples)
+
+
+def _shuffled_once(key, epoch, num_samples):
+    # The permutation that `reshuffle` has in its first epoch, so that the two are paired.
+    del epoch
+    return _reshuffled(key, 0, num_samples)
+
+
+def _reshuffled(key, epoch, num_samples):
+    return jax.random.permutation(jax.random.fold_in(key, epoch), num_samples)
+
+
+def _drawn(key, epoch, num_samples):
+    return jax.random.randint(jax.random.fold_in(key, epoch), (num_samples,), 0, num_samples)
+
+
+def _batches_reshuffled(key, epoch, slots, batch_count):
+    # One draw a slot, each from a key of its own: the first m draws are the same however many slots there are.
+    key = jax.random.fold_in(key, epoch)
+    draws = jax.vmap(lambda slot: jax.random.uniform(jax.random.fold_in(key, slot)))(jnp.arange(slots))
+    return jnp.argsort(jnp.where(jnp.arange(slots) < batch_count, draws, jnp.inf))
+
+
+def _batches_reversed_in_odd_epochs(key, epoch, slots, batch_count):
+    del key
+    position = jnp.arange(slots)
+    return jnp.where(epoch % 2 == 1, batch_count - 1 - position, position)
+
+
+fixed = Order(_as_given, each_sample_once=True, name="fixed")
+"""The same batches in the same order every epoch (incremental gradient)."""
+
+shuffle_once = Order(_shuffled_once, each_sample_once=True, name="shuffle_once")
+"""One permutation of the samples, then fixed."""
+
+reshuffle = Order(_reshuffled, each_sample_once=True, name="reshuffle")
+"""A new permutation of the samples every epoch (random reshuffling)."""
+
+reshuffle_batches = Order(_as_given, _batches_reshuffled, each_sample_once=True, name="reshuffle_batches")
+"""Batches keep their members; the order they are visited in is permuted every epoch."""
+
+flip_flop = Order(_shuffled_once, _batches_reversed_in_odd_epochs, each_sample_once=True, name="flip_flop")
+"""One permutation of the samples; its batches are visited forwards in one epoch and backwards in the next."""
+
+replacement = Order(_drawn, name="replacement")
+"""Every sample of every batch is drawn anew from all samples, with replacement."""
+
+ORDERS = {order.name: order for order in (fixed, shuffle_once, reshuffle, reshuffle_batches, flip_flop, replacement)}
+"""The built-in orders by name."""
+
+
+def as_order(order: str | Order | Callable) -> Order:
+    """The order that a name, an `Order` or a user's function stands for.
+
+    A function `(key, epoch, num_samples) -> [N]` gives the samples' sequence; `epoch` is traced.
+
+    Raises:
+      InputError: for an unknown name (with the nearest valid one), or something that is no function.
+    """
+    if isinstance(order, Order):
+        return order
+    if isinstance(order, str):
+        if order not in ORDERS:
+            raise no_such("order", order, ORDERS)
+        return ORDERS[order]
+    if callable(order):
+        return Order(order, name=getattr(order, "__name__", "custom"))
+    raise InputError(f"order must be a name, an Order or a function (key, epoch, num_samples) -> [N], got {order!r}")
+
+
+class Visits(NamedTuple):
+    """The batches of one epoch, by position.
+
+    Attributes:
+      index: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
+      size: [m], how many of the B are the batch's own.
+    """
+
+    index: Int[Array, "m B"]
+    size: Int[Array, "m"]
+
+
+def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) -> Visits:
+    """The samples that each position of an epoch sees.
+
+    Raises:
+      InputError: when the order's function returns other than N sample indices.
+    """
+    sequence = order.samples(key, epoch, split.num_samples)
+    if jnp.shape(sequence) != (split.num_samples,) or not jnp.issubdtype(jnp.result_type(sequence), jnp.integer):
+        raise InputError(
+            f"order {order.name!r} must give {split.num_samples} sample indices, "
+            f"got shape {jnp.shape(sequence)} of {jnp.result_type(sequence)}"
+        )
+    visited = order.batches(key, epoch, split.batch_count, split.batch_count)
+    size = jnp.asarray(split.sizes, jnp.int32)[visited]
+    start = jnp.asarray(split.starts, jnp.int32)[visited]
+    offset = jnp.minimum(jnp.arange(split.sizes.max())[None, :], size[:, None] - 1)
+    return Visits(sequence[start[:, None] + offset], size)

@@ -1,0 +1,34 @@
+"""The built-in problems: functions of sizes that return a `Problem`."""
+
+from collections.abc import Callable
+
+from jaxsgd.error import no_such
+from jaxsgd.problem import Problem
+from jaxsgd.problems.article_network import square_regression
+from jaxsgd.problems.data_file import from_file
+from jaxsgd.problems.handwriting import digits
+from jaxsgd.problems.linear_model import least_squares
+from jaxsgd.problems.quadratic_model import noisy_quadratic
+
+PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "square_regression": square_regression,
+    "least_squares": least_squares,
+    "noisy_quadratic": noisy_quadratic,
+    "digits": digits,
+    "from_file": from_file,
+}
+"""The built-in problems by name."""
+
+
+def problem_named(name: str) -> Callable[..., Problem]:
+    """The function that makes the built-in problem called `name`.
+
+    Raises:
+      InputError: when there is none, with the nearest valid name.
+    """
+    if name not in PROBLEMS:
+        raise no_such("problem", name, PROBLEMS)
+    return PROBLEMS[name]
+
+
+__all__ = ["PROBLEMS", "digits", "from_file", "least_squares", "noisy_quadratic", "problem_named", "square_regression"]

@@ -1,0 +1,172 @@
+"""The article's network on a user's own file."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from jaxsgd.error import InputError, check_count
+from jaxsgd.problem import Problem
+from jaxsgd.problems.article_network import init_network, squared_error
+
+TARGET_NAMES = ("t", "target", "targets", "y", "label", "labels")
+"""Names under which a file's targets are looked for, in this order."""
+
+
+def from_file(
+    path: str | Path,
+    targets: str | Path | Sequence[str] | None = None,
+    num_hidden: int = 1000,
+    standardize: bool = True,
+    dtype: DTypeLike = jnp.float32,
+) -> Problem:
+    """The article's network and loss (see `square_regression`) on the samples of a file; nothing is ever unpickled.
+
+    Args:
+      path: one of
+        `.npz`: arrays `x` [N, D] or [N] and `t` [N, O] or [N] (or `target`, `y`, `label`);
+        `.npy`: an array x, with a second `.npy` as `targets`;
+        `.csv`: rows of numbers, with or without a header line.
+      targets: for a `.npy`, the other file; for a `.npz`, the targets' array name; for a `.csv`, their column names. By
+        default a column named like a target, and failing that the last.
+      num_hidden: H.
+      standardize: shift and scale each input column to mean 0 and standard deviation 1, as the article's inputs are;
+        the weights' scale is made for those. Targets are left alone.
+      dtype: of data and parameters.
+
+    Raises:
+      InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite; it names the place.
+    """
+    path = Path(path)
+    readers = {".npz": _read_npz, ".npy": _read_npy_pair, ".csv": _read_csv}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path}: cannot read {path.suffix or 'a file without an ending'!r}; valid: .npz, .npy, .csv")
+    check_count("num_hidden", num_hidden)
+    try:
+        x, t = readers[path.suffix.lower()](path, targets)
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    x, t = _as_columns(x, f"{path}: inputs"), _as_columns(t, f"{path}: targets")
+    if len(x) != len(t):
+        raise InputError(f"{path}: {len(x)} rows of inputs but {len(t)} of targets; there must be one target row per input row")
+    if standardize:
+        spread = x.std(axis=0)
+        x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    data = x.astype(dtype), t.astype(dtype)
+
+    def init(key: jax.Array) -> dict[str, jax.Array]:
+        return init_network(key, x.shape[1], num_hidden, t.shape[1], dtype)
+
+    return Problem(init, squared_error, data, name=path.name)
+
+
+def _as_columns(values: np.ndarray, what: str) -> np.ndarray:
+    """`values` as finite float64 [N, columns]."""
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{what} must be real numbers, got an array of {values.dtype}")
+    if values.ndim not in (1, 2) or values.size == 0:
+        raise InputError(f"{what} must have shape [N] or [N, columns], got {list(values.shape)}")
+    columns = values.astype(np.float64).reshape(len(values), -1)
+    bad = np.argwhere(~np.isfinite(columns))
+    if len(bad):
+        row, column = bad[0]
+        raise InputError(f"{what}: {columns[row, column]} in row {row + 1}, column {column + 1}; every value must be finite")
+    return columns
+
+
+def _load(path: Path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds pickled objects, which are never loaded; save plain arrays of numbers") from None
+        raise InputError(f"{path}: not a NumPy file: {error}") from None
+
+
+def _read_npz(path, targets):
+    import zipfile  # noqa: PLC0415, for its error only
+
+    try:
+        archive = _load(path)
+        if not hasattr(archive, "files"):
+            raise InputError(f"{path}: not an .npz archive")
+        with archive:
+            names = archive.files
+            target = targets or next((name for name in TARGET_NAMES if name in names), None)
+            for name, role in (("x", "inputs"), (target, "targets")):
+                if name not in names:
+                    wanted = name or " or ".join(TARGET_NAMES)
+                    raise InputError(f"{path}: no array {wanted!r} for the {role}; it has {', '.join(names) or 'no arrays'}")
+            return archive["x"], archive[target]
+    except zipfile.BadZipFile:
+        raise InputError(f"{path}: not an .npz archive, or a damaged one") from None
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds pickled objects, which are never loaded; save plain arrays of numbers") from None
+        raise
+
+
+def _read_npy_pair(path, targets):
+    if targets is None:
+        raise InputError(f"{path}: an .npy file holds one array; name the .npy file of the targets as well")
+    return _load(path), _load(Path(targets))
+
+
+def _read_csv(path, targets):
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path}: not a text file of comma-separated numbers: {error}") from None
+    if not lines:
+        raise InputError(f"{path}: empty; there must be a row of numbers per sample")
+    header = None if _are_numbers(lines[0][1]) else [name.strip() for name in lines.pop(0)[1]]
+    if not lines:
+        raise InputError(f"{path}: a header and no rows; there must be a row of numbers per sample")
+    width = len(header or lines[0][1])
+    rows = np.empty((len(lines), width))
+    for i, (number, row) in enumerate(lines):
+        if len(row) != width:
+            raise InputError(f"{path}: line {number} has {len(row)} values where there must be {width}")
+        for j, text in enumerate(row):
+            try:
+                rows[i, j] = float(text)
+            except ValueError:
+                raise InputError(f"{path}: line {number}, column {j + 1}: {text!r} is not a number") from None
+            if not np.isfinite(rows[i, j]):
+                raise InputError(f"{path}: line {number}, column {j + 1}: {text.strip()}; every value must be finite")
+    return _split_columns(path, rows, header, targets)
+
+
+def _are_numbers(row):
+    try:
+        [float(text) for text in row]
+    except ValueError:
+        return False
+    return True
+
+
+def _split_columns(path, rows, header, targets):
+    width = rows.shape[1]
+    if width < 2:
+        raise InputError(f"{path}: 1 column; there must be at least one of inputs and one of targets")
+    if targets is None:
+        named = [header.index(name) for name in TARGET_NAMES if name in header] if header else []
+        chosen = named[:1] or [width - 1]
+    else:
+        wanted = [targets] if isinstance(targets, (str, Path)) else list(targets)
+        missing = [name for name in wanted if name not in (header or [])]
+        if missing:
+            has = f"its columns are {', '.join(header)}" if header else "it has no header line"
+            raise InputError(f"{path}: no column {missing[0]!r}; {has}")
+        chosen = [header.index(name) for name in wanted]
+    inputs = [j for j in range(width) if j not in chosen]
+    if not inputs:
+        raise InputError(f"{path}: every column is a target; there must be at least one of inputs")
+    return rows[:, inputs], rows[:, chosen]

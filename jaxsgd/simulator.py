@@ -1,0 +1,233 @@
+"""The simulator: one step, one epoch, one run.
+
+    step:   loss and gradient of one batch, then one update
+    epoch:  `lax.scan` of the step over the m batches that the order visits
+    run:    `lax.scan` of the epoch over E epochs
+
+`simulate` does all of it. `Simulator` hands out the parts, for those who want to stop between two steps.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from jaxsgd.error import InputError, check_count
+from jaxsgd.order import Order, Split, Visits, as_order, split, visits
+from jaxsgd.problem import Batch, Params, Problem, check_losses, num_samples
+
+
+class Keys(NamedTuple):
+    """One random key for each stream: what is random in a run, apart.
+
+    Attributes:
+      data: draws the samples.
+      init: draws the initial parameters.
+      order: draws the order of the samples.
+    """
+
+    data: Array
+    init: Array
+    order: Array
+
+
+def streams(key: Array, *, data: Array | None = None, init: Array | None = None, order: Array | None = None) -> Keys:
+    """Three independent streams derived by name from `key`, or each from a key of its own.
+
+    Nothing but the key enters, so the same key gives the same data and the same initial parameters whatever the order,
+    the batch count or the learning rate: comparisons are paired. `streams(a)` equals `streams(a, data=a, order=a)`.
+
+    Args:
+      key: a JAX random key.
+      data, init, order: keys to use in its place for one stream each.
+    """
+
+    def derive(own: Array | None, stream: str) -> Array:
+        return jax.random.fold_in(key if own is None else own, zlib.crc32(stream.encode()))
+
+    return Keys(derive(data, "data"), derive(init, "init"), derive(order, "order"))
+
+
+class State(NamedTuple):
+    """What a step passes on to the next.
+
+    Attributes:
+      params: the parameters, as the problem made them.
+      opt_state: the optimizer's state.
+    """
+
+    params: Params
+    opt_state: Any
+
+
+class Run(NamedTuple):
+    """A finished run.
+
+    Attributes:
+      loss: [E, m], the mean loss of each batch, taken before that batch's update; loss units.
+      size: [E, m], samples in each batch.
+      params: parameters after the last step.
+      opt_state: the optimizer's state after the last step.
+    """
+
+    loss: Float[Array, "E m"]
+    size: Int[Array, "E m"]
+    params: Params
+    opt_state: Any
+
+    @property
+    def epoch_loss(self) -> Float[Array, " E"]:
+        """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
+        return jnp.sum(self.loss * self.size, axis=-1) / jnp.sum(self.size, axis=-1)
+
+
+def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None = None) -> Float[Array, ""]:
+    """Mean loss of a batch.
+
+    Args:
+      problem: gives the losses of the samples.
+      params: parameters.
+      batch: arrays with leading axis B.
+      size: how many of the B samples are the batch's own, from the first; None for all. The others are repeats of
+        one of them, so that their losses are finite whenever the batch's are.
+    """
+    losses = problem.loss(params, batch)
+    if size is None:
+        return jnp.mean(losses)
+    own = jnp.arange(losses.shape[0]) < size
+    return jnp.sum(jnp.where(own, losses, 0)) / size.astype(losses.dtype)
+
+
+def step(
+    problem: Problem,
+    optimizer: optax.GradientTransformation,
+    state: State,
+    batch: Batch,
+    size: Int[Array, ""] | None = None,
+) -> tuple[State, Float[Array, ""]]:
+    """One update of mini-batch SGD: (the new state, the batch's mean loss before it)."""
+
+    def value(params: Params) -> Array:
+        return batch_loss(problem, params, batch, size)
+
+    loss, grad = jax.value_and_grad(value)(state.params)
+    update = optax.with_extra_args_support(optimizer).update
+    updates, opt_state = update(grad, state.opt_state, state.params, value=loss, grad=grad, value_fn=value)
+    return State(optax.apply_updates(state.params, updates), opt_state), loss
+
+
+class Simulator(NamedTuple):
+    """The pure parts of a run; `simulator(...)` makes one.
+
+    A run is `state = start(keys.init)` and then, for each epoch, `state, loss = advance(state, data, visits)` with
+    `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own.
+
+    Attributes:
+      start: `init_key -> State`.
+      epoch_visits: `(order_key, epoch) -> Visits`, with leading axis m.
+      advance: `(state, data, visits) -> (State, losses)`, one step for each of the visits.
+    """
+
+    start: Callable[[Array], State]
+    epoch_visits: Callable[[Array, Int[Array, ""] | int], Visits]
+    advance: Callable[[State, Batch, Visits], tuple[State, Float[Array, " m"]]]
+
+
+def simulator(
+    problem: Problem,
+    optimizer: optax.GradientTransformation,
+    split: Split,
+    order: str | Order | Callable = "fixed",
+    precision: str = "float32",
+) -> Simulator:
+    """The pure parts of a run of `problem`, for a given split of the samples into batches.
+
+    Args:
+      problem: what to train.
+      optimizer: any optax transformation.
+      split: how the samples are cut into batches; `jaxsgd.split` makes one.
+      order: a name, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
+      precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
+    """
+    order = as_order(order)
+
+    def start(key: Array) -> State:
+        params = problem.init(key)
+        return State(params, optimizer.init(params))
+
+    def epoch_visits(key: Array, epoch: Int[Array, ""] | int) -> Visits:
+        return visits(order, key, epoch, split)
+
+    def advance(state: State, data: Batch, visits: Visits) -> tuple[State, Float[Array, " m"]]:
+        def body(state: State, visit: Visits) -> tuple[State, Array]:
+            batch = jax.tree.map(lambda leaf: leaf[visit.index], data)
+            return step(problem, optimizer, state, batch, visit.size if split.is_ragged else None)
+
+        with jax.default_matmul_precision(precision):
+            return jax.lax.scan(body, state, visits)
+
+    return Simulator(start, epoch_visits, advance)
+
+
+@functools.partial(jax.jit, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
+def _run(keys, data, *, problem, optimizer, split, order, precision, epochs):
+    parts = simulator(problem, optimizer, split, order, precision)
+    data = problem.sample_data(keys.data) if data is None else data
+
+    def epoch(state, i):
+        visits = parts.epoch_visits(keys.order, i)
+        state, loss = parts.advance(state, data, visits)
+        return state, (loss, visits.size)
+
+    state, (loss, size) = jax.lax.scan(epoch, parts.start(keys.init), jnp.arange(epochs))
+    return Run(loss, size, state.params, state.opt_state)
+
+
+def simulate(
+    problem: Problem,
+    key: Array | Keys,
+    *,
+    optimizer: optax.GradientTransformation,
+    epochs: int,
+    batch_count: int | None = None,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    order: str | Order | Callable = "fixed",
+    precision: str = "float32",
+) -> Run:
+    """One complete training run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or what `optimizer` makes of it.
+
+    Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
+    program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`.
+
+    Args:
+      problem: what to train.
+      key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
+      optimizer: any optax transformation.
+      epochs: E, passes over the data.
+      batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
+      batch_size: B, in place of `batch_count`: full batches and a smaller last one.
+      drop_last: with `batch_size`, leave a smaller last batch out.
+      order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
+      precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
+
+    Raises:
+      InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
+    """
+    check_count("epochs", epochs)
+    keys = key if isinstance(key, Keys) else streams(key)
+    data = None if callable(problem.data) else problem.data
+    shapes = jax.eval_shape(problem.sample_data, keys.data)
+    cut = split(num_samples(shapes), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
+    params = jax.eval_shape(problem.init, keys.init)
+    check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {optimizer!r}")
+    return _run(
+        keys, data, problem=problem, optimizer=optimizer, split=cut, order=as_order(order), precision=precision, epochs=epochs
+    )
