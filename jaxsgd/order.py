@@ -180,11 +180,11 @@ class Visits(NamedTuple):
     """The batches of one epoch, by position.
 
     Attributes:
-      index: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
+      sample: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
       size: [m], how many of the B are the batch's own.
     """
 
-    index: Int[Array, "m B"]
+    sample: Int[Array, "m B"]
     size: Int[Array, "m"]
 
 

@@ -51,8 +51,8 @@ def num_samples(data: Batch) -> int:
       InputError: when there is no array, an array has no axis, or their leading axes differ.
     """
     shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
-    leading = {shape[0] if shape else None for shape in shapes}
-    if len(leading) != 1 or None in leading or 0 in leading:
+    leading = {shape[0] if shape else 0 for shape in shapes}
+    if len(leading) != 1 or leading == {0}:
         raise InputError(f"data must be arrays that share one leading axis of at least 1 sample, got shapes {shapes}")
     return leading.pop()
 

@@ -122,7 +122,7 @@ def step(
 
 
 class Simulator(NamedTuple):
-    """The pure parts of a run; `simulator(...)` makes one.
+    """The pure parts of a run; `make_simulator` makes one.
 
     A run is `state = start(keys.init)` and then, for each epoch, `state, loss = advance(state, data, visits)` with
     `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own.
@@ -138,7 +138,7 @@ class Simulator(NamedTuple):
     advance: Callable[[State, Batch, Visits], tuple[State, Float[Array, " m"]]]
 
 
-def simulator(
+def make_simulator(
     problem: Problem,
     optimizer: optax.GradientTransformation,
     split: Split,
@@ -165,7 +165,7 @@ def simulator(
 
     def advance(state: State, data: Batch, visits: Visits) -> tuple[State, Float[Array, " m"]]:
         def body(state: State, visit: Visits) -> tuple[State, Array]:
-            batch = jax.tree.map(lambda leaf: leaf[visit.index], data)
+            batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
             return step(problem, optimizer, state, batch, visit.size if split.is_ragged else None)
 
         with jax.default_matmul_precision(precision):
@@ -176,7 +176,7 @@ def simulator(
 
 @functools.partial(jax.jit, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
 def _run(keys, data, *, problem, optimizer, split, order, precision, epochs):
-    parts = simulator(problem, optimizer, split, order, precision)
+    parts = make_simulator(problem, optimizer, split, order, precision)
     data = problem.sample_data(keys.data) if data is None else data
 
     def epoch(state, i):

@@ -21,26 +21,26 @@ class Stripes(NamedTuple):
     """The striped view of a loss and what it measures; S stripes, W windows.
 
     Attributes:
-      count: S = m / gcd(m, w).
+      stripe_count: S = m / gcd(m, w).
       windows: [..., W], mean loss of each window; loss units.
       time: [W], when each window ends, in epochs since the start.
       stripe: [W], the stripe each window belongs to, 0 ... S-1 by first appearance.
       level: [..., S], each stripe's mean over whole cycles of stripes, free of the trend; loss units.
       slope: [..., S], least-squares slope of each stripe; loss per epoch. NaN with fewer than two cycles.
       gap: [...], largest minus smallest level; 0 for a single stripe.
-      index: [...], the stripe index: share of the detrended variance that the position in the epoch explains. Its
+      stripe_index: [...], share of the detrended variance that the position in the epoch explains. Its
         expectation is 0 without stripes (so a value may be slightly negative), and 1 is the most. NaN for a
         single stripe, fewer than two cycles, or a loss without any variance.
     """
 
-    count: int
+    stripe_count: int
     windows: Float[np.ndarray, "*runs W"]
     time: Float[np.ndarray, " W"]
     stripe: Int[np.ndarray, " W"]
     level: Float[np.ndarray, "*runs S"]
     slope: Float[np.ndarray, "*runs S"]
     gap: Float[np.ndarray, "*runs"]
-    index: Float[np.ndarray, "*runs"]
+    stripe_index: Float[np.ndarray, "*runs"]
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:
@@ -168,7 +168,7 @@ def hiding_interval(loss: ArrayLike, threshold: float = 0.05) -> Int[np.ndarray,
     batch_count = loss.shape[-1]
     smallest = np.full(loss.shape[:-2], batch_count)
     for width in range(batch_count - 1, 0, -1):
-        smallest = np.where(stripes(loss, width).index < threshold, width, smallest)
+        smallest = np.where(stripes(loss, width).stripe_index < threshold, width, smallest)
     return smallest
 
 

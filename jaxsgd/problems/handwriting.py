@@ -19,8 +19,8 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits  # noqa: PLC0415, an extra
     except ImportError:
         raise InputError("problem 'digits' needs scikit-learn: pip install 'jaxsgd[digits]'") from None
-    digits = load_digits()
-    return digits.data / 16, digits.target
+    pixels, labels = load_digits(return_X_y=True)
+    return np.asarray(pixels) / 16, np.asarray(labels)
 
 
 def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp.float32) -> Problem:
