@@ -7,7 +7,6 @@
 `simulate` does all of it. `Simulator` hands out the parts, for those who want to stop between two steps.
 """
 
-import functools
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -70,7 +69,8 @@ class Run(NamedTuple):
 
     Attributes:
       loss: [E, m], the mean loss of each batch, taken before that batch's update; loss units.
-      size: [E, m], samples in each batch.
+      size: [E, m], samples in each batch. Where runs of several batch counts share an array, the places past a run's
+        own count have size 0 and loss NaN.
       params: parameters after the last step.
       opt_state: the optimizer's state after the last step.
     """
@@ -83,7 +83,8 @@ class Run(NamedTuple):
     @property
     def epoch_loss(self) -> Float[Array, " E"]:
         """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
-        return jnp.sum(self.loss * self.size, axis=-1) / jnp.sum(self.size, axis=-1)
+        weighted = jnp.where(self.size > 0, self.loss * self.size, 0)
+        return jnp.sum(weighted, axis=-1) / jnp.sum(self.size, axis=-1)
 
 
 def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None = None) -> Float[Array, ""]:
@@ -103,9 +104,19 @@ def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, 
     return jnp.sum(jnp.where(own, losses, 0)) / size.astype(losses.dtype)
 
 
+Optimizer = optax.GradientTransformation | Callable[[Float[Array, ""]], optax.GradientTransformation]
+"""An optax transformation, or a function of progress that makes one, always with the same structure of state."""
+
+
+def optimizer_at(optimizer: Optimizer, progress: Float[Array, ""]) -> optax.GradientTransformationExtraArgs:
+    """The transformation that `optimizer` stands for at `progress`, the done share of the training before a step."""
+    made = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(progress)
+    return optax.with_extra_args_support(made)
+
+
 def step(
     problem: Problem,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     state: State,
     batch: Batch,
     size: Int[Array, ""] | None = None,
@@ -116,8 +127,7 @@ def step(
         return batch_loss(problem, params, batch, size)
 
     loss, grad = jax.value_and_grad(value)(state.params)
-    update = optax.with_extra_args_support(optimizer).update
-    updates, opt_state = update(grad, state.opt_state, state.params, value=loss, grad=grad, value_fn=value)
+    updates, opt_state = optimizer.update(grad, state.opt_state, state.params, value=loss, grad=grad, value_fn=value)
     return State(optax.apply_updates(state.params, updates), opt_state), loss
 
 
@@ -130,17 +140,18 @@ class Simulator(NamedTuple):
     Attributes:
       start: `init_key -> State`.
       epoch_visits: `(order_key, epoch) -> Visits`, with leading axis m.
-      advance: `(state, data, visits) -> (State, losses)`, one step for each of the visits.
+      advance: `(state, data, visits, progress=None) -> (State, losses)`, one step for each of the visits; `progress`
+        has one value for each, and is needed only by an optimizer that is a function of it.
     """
 
     start: Callable[[Array], State]
     epoch_visits: Callable[[Array, Int[Array, ""] | int], Visits]
-    advance: Callable[[State, Batch, Visits], tuple[State, Float[Array, " m"]]]
+    advance: Callable[..., tuple[State, Float[Array, " m"]]]
 
 
 def make_simulator(
     problem: Problem,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     split: Split,
     order: str | Order | Callable = "fixed",
     precision: str = "float32",
@@ -149,7 +160,7 @@ def make_simulator(
 
     Args:
       problem: what to train.
-      optimizer: any optax transformation.
+      optimizer: any optax transformation, or a function of progress that makes one.
       split: how the samples are cut into batches; `jaxsgd.split` makes one.
       order: a name, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
@@ -158,41 +169,63 @@ def make_simulator(
 
     def start(key: Array) -> State:
         params = problem.init(key)
-        return State(params, optimizer.init(params))
+        return State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
 
     def epoch_visits(key: Array, epoch: Int[Array, ""] | int) -> Visits:
         return visits(order, key, epoch, split)
 
-    def advance(state: State, data: Batch, visits: Visits) -> tuple[State, Float[Array, " m"]]:
-        def body(state: State, visit: Visits) -> tuple[State, Array]:
+    def advance(
+        state: State, data: Batch, visits: Visits, progress: Float[Array, " m"] | None = None
+    ) -> tuple[State, Float[Array, " m"]]:
+        def body(state: State, place: tuple[Visits, Array]) -> tuple[State, Array]:
+            visit, done = place
             batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
-            return step(problem, optimizer, state, batch, visit.size if split.is_ragged else None)
+            return step(problem, optimizer_at(optimizer, done), state, batch, visit.size if split.is_ragged else None)
 
+        if progress is None:
+            progress = jnp.zeros(visits.size.shape)
         with jax.default_matmul_precision(precision):
-            return jax.lax.scan(body, state, visits)
+            return jax.lax.scan(body, state, (visits, progress))
 
     return Simulator(start, epoch_visits, advance)
 
 
-@functools.partial(jax.jit, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
-def _run(keys, data, *, problem, optimizer, split, order, precision, epochs):
+def run(
+    problem: Problem,
+    keys: Keys,
+    *,
+    data: Batch = None,
+    optimizer: Optimizer,
+    split: Split,
+    order: Order,
+    precision: str,
+    epochs: int,
+) -> Run:
+    """One run with every size settled and nothing checked: what `simulate` compiles and sweeps map over.
+
+    Args: as `simulate`, with `data` in place of the problem's own where given.
+    """
     parts = make_simulator(problem, optimizer, split, order, precision)
     data = problem.sample_data(keys.data) if data is None else data
+    position = jnp.arange(split.batch_count) / split.batch_count
 
-    def epoch(state, i):
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
         visits = parts.epoch_visits(keys.order, i)
-        state, loss = parts.advance(state, data, visits)
+        state, loss = parts.advance(state, data, visits, (i + position) / epochs)
         return state, (loss, visits.size)
 
     state, (loss, size) = jax.lax.scan(epoch, parts.start(keys.init), jnp.arange(epochs))
     return Run(loss, size, state.params, state.opt_state)
 
 
+_run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
+
+
 def simulate(
     problem: Problem,
     key: Array | Keys,
     *,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     epochs: int,
     batch_count: int | None = None,
     batch_size: int | None = None,
@@ -203,12 +236,14 @@ def simulate(
     """One complete training run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or what `optimizer` makes of it.
 
     Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
-    program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`.
+    program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`. In a
+    Python loop, make the optimizer once before it: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
 
     Args:
       problem: what to train.
       key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
-      optimizer: any optax transformation.
+      optimizer: any optax transformation, or a function of progress (the done share of the training, from 0 to 1) that
+        makes one, so that a schedule means the same at every batch count.
       epochs: E, passes over the data.
       batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
       batch_size: B, in place of `batch_count`: full batches and a smaller last one.
@@ -226,8 +261,15 @@ def simulate(
     cut = split(num_samples(shapes), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     params = jax.eval_shape(problem.init, keys.init)
     check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
-    if not isinstance(optimizer, optax.GradientTransformation):
+    if not isinstance(optimizer, optax.GradientTransformation) and not callable(optimizer):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {optimizer!r}")
     return _run(
-        keys, data, problem=problem, optimizer=optimizer, split=cut, order=as_order(order), precision=precision, epochs=epochs
+        problem,
+        keys,
+        data=data,
+        optimizer=optimizer,
+        split=cut,
+        order=as_order(order),
+        precision=precision,
+        epochs=epochs,
     )
