@@ -1,0 +1,218 @@
+"""One program for all batch counts: the batch count as data, never as shape.
+
+An epoch is K micro-steps of at most q samples each. A micro-step adds its samples' loss and gradient to a sum; the micro-step
+that completes a batch divides by the batch's size and takes the update. Where batches begin and end is data, so runs
+of different batch counts share one compiled program and can be mapped over side by side.
+
+When K q = N and every batch count divides K, an epoch costs N samples whatever the batch count is. For other counts q is
+chosen so that little is wasted, and samples that fill up a batch's last micro-step are masked.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxsgd.order import Order, Split
+from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.simulator import Keys, Optimizer, Run, State, optimizer_at
+
+STEP_COST = 8
+"""What a micro-step costs besides its samples, in samples: adding P gradients up and going once around the loop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The sizes that all runs of one program share; hashable, so that it can be a static argument.
+
+    Attributes:
+      num_samples: N.
+      slots: M, the largest batch count.
+      micro_steps: K, micro-steps per epoch.
+      micro_size: q, samples per micro-step.
+      masked: whether some micro-steps have fewer samples of their own than q.
+    """
+
+    num_samples: int
+    slots: int
+    micro_steps: int
+    micro_size: int
+    masked: bool
+
+
+class Cut(NamedTuple):
+    """A split as data for a `Layout`: arrays that can be mapped over.
+
+    Attributes:
+      batch_count: [], m.
+      micro_per_batch: [], micro-steps to a batch.
+      start: [M], where each batch begins in the epoch's sequence of samples.
+      size: [M], samples in each batch, 0 past the last.
+    """
+
+    batch_count: Int[Array, ""]
+    micro_per_batch: Int[Array, ""]
+    start: Int[Array, " M"]
+    size: Int[Array, " M"]
+
+
+def _micro_per_batch(split: Split, micro_size: int) -> int:
+    return -(-int(split.sizes.max()) // micro_size)
+
+
+def layout(splits: Sequence[Split], micro_size: int | None = None) -> Layout:
+    """The layout in which runs of all `splits` cost least, counting `STEP_COST` for each micro-step.
+
+    Args:
+      splits: at least one, all of the same N.
+      micro_size: q, to hold it at a given value.
+    """
+
+    def micro_steps(size: int) -> int:
+        return max(split.batch_count * _micro_per_batch(split, size) for split in splits)
+
+    largest = max(int(split.sizes.max()) for split in splits)
+    sizes = range(1, largest + 1) if micro_size is None else [min(micro_size, largest)]
+    q = min(sizes, key=lambda size: micro_steps(size) * (size + STEP_COST))
+    masked = any(split.is_ragged or int(split.sizes.max()) % q or split.batch_count * _micro_per_batch(split, q) != micro_steps(q)
+                 for split in splits)  # fmt: skip
+    slots = max(split.batch_count for split in splits)
+    return Layout(splits[0].num_samples, slots, micro_steps(q), q, masked)
+
+
+def cut(split: Split, layout: Layout) -> Cut:
+    """`split` as data for `layout`, in NumPy arrays."""
+    pad = layout.slots - split.batch_count
+    return Cut(
+        batch_count=np.int32(split.batch_count),  # type: ignore[arg-type]
+        micro_per_batch=np.int32(_micro_per_batch(split, layout.micro_size)),  # type: ignore[arg-type]
+        start=np.pad(split.starts, (0, pad)).astype(np.int32),  # type: ignore[arg-type]
+        size=np.pad(split.sizes, (0, pad)).astype(np.int32),  # type: ignore[arg-type]
+    )
+
+
+class MicroVisits(NamedTuple):
+    """The micro-steps of one epoch.
+
+    Attributes:
+      sample: [K, q], the samples of each micro-step; places it does not need repeat a sample of its batch.
+      own: [K, q], which of them are its own; None if all are.
+      size: [K], samples in the micro-step's whole batch.
+      ends: [K], whether the micro-step completes its batch.
+      position: [K], the position of its batch in the epoch.
+    """
+
+    sample: Int[Array, "K q"]
+    own: Bool[Array, "K q"] | None
+    size: Int[Array, " K"]
+    ends: Bool[Array, " K"]
+    position: Int[Array, " K"]
+
+
+def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout) -> MicroVisits:
+    """The samples that each micro-step of an epoch sees."""
+    sequence = order.samples(key, epoch, layout.num_samples)
+    visited = order.batches(key, epoch, layout.slots, cut.batch_count)
+    number = jnp.arange(layout.micro_steps)
+    position, part = number // cut.micro_per_batch, number % cut.micro_per_batch
+    active = position < cut.batch_count
+    position = jnp.minimum(position, cut.batch_count - 1)
+    batch = visited[position]
+    size = cut.size[batch]
+    offset = (part * layout.micro_size)[:, None] + jnp.arange(layout.micro_size)[None, :]
+    inside = offset < size[:, None]
+    sample = sequence[cut.start[batch][:, None] + jnp.minimum(offset, size[:, None] - 1)]
+    own = (inside & active[:, None]) if layout.masked else None
+    return MicroVisits(sample, own, size, active & (part == cut.micro_per_batch - 1), position)
+
+
+class Sums(NamedTuple):
+    """What has been added up of the batch in hand.
+
+    Attributes:
+      loss: [], sum of its samples' losses so far.
+      grad: sum of their gradients, shaped like the parameters.
+    """
+
+    loss: Float[Array, ""]
+    grad: Params
+
+
+def micro_step(
+    problem: Problem, optimizer: Optimizer, data: Batch, state: State, sums: Sums, visit: MicroVisits, progress: Float[Array, ""]
+) -> tuple[State, Sums, Float[Array, ""]]:
+    """Adds one micro-step's samples to the sums and, if they complete a batch, takes the update.
+
+    Returns:
+      The new state, the new sums, and the batch's mean loss so far: its loss, if the micro-step completes it.
+    """
+    batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
+
+    def summed(params: Params) -> Array:
+        losses = problem.loss(params, batch)
+        return jnp.sum(losses if visit.own is None else jnp.where(visit.own, losses, 0))
+
+    loss, grad = jax.value_and_grad(summed)(state.params)
+    sums = Sums(sums.loss + loss, jax.tree.map(jnp.add, sums.grad, grad))
+    mean_loss = sums.loss / visit.size.astype(loss.dtype)
+
+    def complete() -> tuple[State, Sums]:
+        mean_grad = jax.tree.map(lambda leaf: leaf / visit.size.astype(leaf.dtype), sums.grad)
+        made = optimizer_at(optimizer, progress)
+        updates, opt_state = made.update(mean_grad, state.opt_state, state.params, value=mean_loss, grad=mean_grad)
+        return State(optax.apply_updates(state.params, updates), opt_state), jax.tree.map(jnp.zeros_like, sums)
+
+    # Mapped over runs this becomes a `where` on every array: nothing is multiplied by 0, no run touches another.
+    state, sums = jax.lax.cond(visit.ends, complete, lambda: (state, sums))
+    return state, sums, mean_loss
+
+
+def run_micro(
+    problem: Problem,
+    keys: Keys,
+    cut: Cut,
+    *,
+    data: Batch = None,
+    optimizer: Optimizer,
+    layout: Layout,
+    order: Order,
+    precision: str,
+    epochs: int,
+) -> Run:
+    """One run whose batch count is data: the same numbers as `simulator.run`, to rounding.
+
+    An optimizer that evaluates the batch's loss anew in its update (a line search) is not possible here, for no step
+    sees its batch as a whole.
+
+    Returns:
+      The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
+    """
+    data = problem.sample_data(keys.data) if data is None else data
+    params = problem.init(keys.init)
+    state = State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
+    loss_type = jax.eval_shape(problem.loss, params, data).dtype
+    slot = jnp.arange(layout.slots)
+    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+        visits = micro_visits(order, keys.order, i, cut, layout)
+        progress = (i + visits.position / cut.batch_count) / epochs
+
+        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array]):
+            state, sums, loss = micro_step(problem, optimizer, data, *carry, *place)
+            return (state, sums), loss
+
+        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+        (state, _), losses = jax.lax.scan(body, (state, sums), (visits, progress))
+        used = slot < cut.batch_count
+        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0))
+
+    with jax.default_matmul_precision(precision):
+        state, (loss, size) = jax.lax.scan(epoch, state, jnp.arange(epochs))
+    return Run(loss, size, state.params, state.opt_state)
