@@ -1,0 +1,131 @@
+"""What is read off the printed loss, and where one run stands among many."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from jaxsgd.measure import Stripes, diverged_epoch, expected_range, sampling_spread, stripe_count, stripes
+
+
+class Quantities(NamedTuple):
+    """What is compared; each a number, or an array over runs.
+
+    Attributes:
+      first_loss: the first printed value; loss units.
+      gap: largest minus smallest stripe level; loss units.
+      slope: mean of the stripes' slopes; loss per epoch.
+      stripe_count: m / gcd(m, w).
+      stripe_index: share of the detrended variance that the position in the epoch explains.
+    """
+
+    first_loss: Float[np.ndarray, "*R"]
+    gap: Float[np.ndarray, "*R"]
+    slope: Float[np.ndarray, "*R"]
+    stripe_count: Float[np.ndarray, "*R"]
+    stripe_index: Float[np.ndarray, "*R"]
+
+
+class Spread(NamedTuple):
+    """A quantity over seeds: median, the ends of the central 90 %, mean, its standard error, and how many are finite."""
+
+    median: float
+    low: float
+    high: float
+    mean: float
+    error: float
+    finite: int
+
+
+def quantities(measured: Stripes) -> Quantities:
+    """The compared quantities of a run, or of each of many."""
+    first = measured.windows[..., 0]
+    count = np.full(first.shape, float(measured.stripe_count))
+    return Quantities(first, measured.gap, measured.slope.mean(axis=-1), count, measured.stripe_index)
+
+
+def measure_seeds(loss: ArrayLike, eval_interval: int) -> Quantities:
+    """The quantities of each of R runs, [R]; NaN for a run that became non-finite.
+
+    Args:
+      loss: [R, E, m].
+      eval_interval: w.
+    """
+    loss = np.asarray(loss, np.float64)
+    finite = np.isnan(diverged_epoch(loss))
+    measured = quantities(stripes(np.where(finite[:, None, None], loss, 0), eval_interval))
+    return Quantities(*(np.where(finite, values, np.nan) for values in measured))
+
+
+def spread(values: ArrayLike) -> Spread:
+    """Median, central 90 % and mean of the finite values; NaN where there are too few of them."""
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    finite = len(values)
+    if finite == 0:
+        return Spread(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+    low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
+    error = values.std(ddof=1) / math.sqrt(finite) if finite > 1 else math.nan
+    return Spread(float(median), float(low), float(high), float(values.mean()), float(error), finite)
+
+
+def percentile_place(value: float, values: ArrayLike) -> float:
+    """The share of the finite values below `value`, in percent; equal ones count half. NaN if there are none.
+
+    Args:
+      value: what is placed.
+      values: among which.
+    """
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) == 0 or not np.isfinite(value):
+        return math.nan
+    return float(100 * ((values < value).sum() + (values == value).sum() / 2) / len(values))
+
+
+def sampling_gap(sample_loss: ArrayLike, batch_count: int, eval_interval: int) -> Float[np.ndarray, "*R"]:
+    """The gap to expect if the samples fell into the batches by chance: sigma / sqrt(n) times the range of S draws.
+
+    It holds when windows of different stripes share no sample: NaN when the print interval does not divide the batch count,
+    or there is one stripe.
+
+    Args:
+      sample_loss: [..., N], every sample's loss at the same parameters.
+      batch_count: m.
+      eval_interval: w.
+    """
+    sample_loss = np.asarray(sample_loss, np.float64)
+    count = stripe_count(batch_count, eval_interval)
+    size = sample_loss.shape[-1] // count
+    if batch_count % eval_interval or count == 1 or sample_loss.shape[-1] < 2:
+        return np.full(sample_loss.shape[:-1], np.nan)
+    return sampling_spread(sample_loss, size) * expected_range(count)
+
+
+def chance_of_wider(gap: float, expected_gap: float, count: int) -> float:
+    """The probability that sampling alone makes a gap wider than `gap`, from normal levels of `count` stripes.
+
+    The distribution function of the range of S standard normal draws is (Tippett 1925)
+
+        P(range < r) = S * integral of phi(x) (Phi(x + r) - Phi(x))^(S - 1) dx.
+
+    Args:
+      gap: the measured one.
+      expected_gap: what sampling is expected to give, in the same units.
+      count: S.
+    """
+    if not (math.isfinite(gap) and math.isfinite(expected_gap) and expected_gap > 0 and count > 1):
+        return math.nan
+    width = gap / expected_gap * expected_range(count)
+    x = np.linspace(-9, 9, 3601)
+    density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    between = np.array([math.erfc(-(v + width) / math.sqrt(2)) - math.erfc(-v / math.sqrt(2)) for v in x]) / 2
+    return float(np.clip(1 - count * np.trapezoid(density * between ** (count - 1), x), 0, 1))
+
+
+def rises(printed: ArrayLike) -> tuple[int, int]:
+    """(how many printed values are higher than the one before, of how many)."""
+    steps = np.diff(np.asarray(printed, np.float64))
+    return int((steps > 0).sum()), len(steps)
