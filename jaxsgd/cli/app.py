@@ -1,0 +1,43 @@
+"""The commands of `jaxsgd`, one file each."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from jaxsgd.cli.article_command import article
+from jaxsgd.cli.runtime import Settings
+from jaxsgd.cli.train_command import train
+
+app = typer.Typer(
+    name="jaxsgd",
+    help="A functional simulator of mini-batch SGD: thousands of small training runs, and what made their losses fall.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"jaxsgd {version('jaxsgd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Compile anew; neither read nor keep compiled programs.")
+    ] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A functional simulator of mini-batch SGD."""
+    context.obj = Settings(cache=not no_cache)
+
+
+app.command()(article)
+app.command()(train)

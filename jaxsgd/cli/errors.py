@@ -1,0 +1,98 @@
+"""How a command ends: its exit status, and the one line on stderr that says why.
+
+    0    done
+    1    failure: a run that diverged, a file that could not be written, no memory
+    2    bad input: the line names what is wrong and what would be right
+    130  Ctrl-C
+
+A defect of the program keeps its traceback.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+from jaxsgd.error import InputError
+
+
+class CommandFailure(Exception):
+    """A failure that the input is not to blame for: one line, exit status 1."""
+
+
+def run_app(args: Sequence[str] | None) -> int:
+    """Runs the command line and returns its exit status."""
+    try:
+        from jaxsgd.cli.app import app
+
+        status = app(args=None if args is None else list(args), prog_name="jaxsgd", standalone_mode=False)
+    except KeyboardInterrupt:
+        status = 130
+    except InputError as error:
+        return _say(str(error), 2)
+    except CommandFailure as error:
+        return _say(str(error), 1)
+    except BrokenPipeError:
+        # The reader has left (as `head` does). Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _say(_os_error(error), 1)
+    except MemoryError:
+        return _say(_NO_MEMORY, 1)
+    except Exception as error:
+        return _other(error)
+    status = status if isinstance(status, int) else 0
+    return _say("interrupted", 130) if status == 130 else status
+
+
+_NO_MEMORY = "not enough memory: try fewer samples or a smaller network"
+
+
+def _other(error: Exception) -> int:
+    # Typer has its exceptions from Click or carries a copy of it, by version: known by what they do.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # The help text is on the terminal already.
+        return 2
+    if hasattr(error, "format_message"):
+        return _say(_usage(error), 2)
+    if type(error).__name__ == "Abort":
+        return _say("interrupted", 130)
+    if "RESOURCE_EXHAUSTED" in str(error):
+        return _say(_NO_MEMORY, 1)
+    raise error
+
+
+def _say(message: str, status: int) -> int:
+    sys.stderr.write(f"jaxsgd: {' '.join(message.split())}\n")
+    return status
+
+
+def _os_error(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _usage(error) -> str:
+    """The usage error with the value or the nearest name, and where to look."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip(".")
+    path = context.command_path if context else "jaxsgd"
+    # Newer versions of Typer leave the value to the error of Pydantic underneath.
+    for detail in error.__cause__.errors() if hasattr(error.__cause__, "errors") else []:
+        message += f", got {detail.get('input')!r}"
+    option = getattr(error, "option_name", None)
+    if option and message.startswith("No such option"):
+        message = f"{path} has no option {option}{_nearest_option(option, context)}"
+    return f"{message} (see {path} --help)"
+
+
+def _nearest_option(option: str, context) -> str:
+    if context is None:
+        return ""
+    own = [name for parameter in context.command.params for name in parameter.opts] + ["--help"]
+    outer = [name for parameter in context.parent.command.params for name in parameter.opts] if context.parent else []
+    if option in outer:
+        return f": it goes before the command: {context.parent.command_path} {option} {context.info_name}"
+    close = difflib.get_close_matches(option, own, n=1, cutoff=0.5)
+    return f": did you mean {close[0]}?" if close else f"; it has {', '.join(own)}"

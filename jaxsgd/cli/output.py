@@ -1,0 +1,86 @@
+"""What a command says and what it leaves behind."""
+
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jaxsgd.error import InputError
+
+
+def make_console(quiet: bool) -> Console:
+    """The console for what people read, on stdout; quiet when stdout belongs to JSON.
+
+    Where there is no terminal, and so no width, lines may be as long as the tables like.
+    """
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    return Console(quiet=quiet, width=width, highlight=False)
+
+
+@contextmanager
+def working(message: str) -> Iterator[None]:
+    """Shows on stderr that something takes its time; says nothing where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(message):
+        yield
+
+
+def to_json(value: Any) -> str:
+    """JSON text of nested dicts, lists and numbers; numbers that are not finite become null."""
+    return json.dumps(_plain(value), allow_nan=False, indent=2)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def check_output_folder(folder: Path) -> None:
+    """Makes sure, before a long run, that `folder` is there or can be made, and can be written. Leaves nothing behind.
+
+    Raises:
+      InputError: when not.
+    """
+    try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not nearest.is_dir():
+            raise InputError(f"--out {folder}: {nearest} is a file; name a folder, which is made if it is not there")
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot be written: {error.strerror or error}; name another folder") from None
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]:
+    """Writes whole files into `folder`: all are written under other names first, and renamed when all are there.
+
+    Args:
+      folder: made if it is not there.
+      contents: by file name.
+
+    Returns:
+      The files' paths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as hidden:
+        for name, content in contents.items():
+            data = content.encode() if isinstance(content, str) else content
+            (Path(hidden) / name).write_bytes(data)
+        return [(Path(hidden) / name).replace(folder / name) for name in contents]

@@ -1,0 +1,38 @@
+"""A training log on the terminal, and the end of a run that diverged."""
+
+from rich.console import Console
+
+from jaxsgd.cli.errors import CommandFailure
+
+
+def print_log(console: Console, training, experiment, name: str):
+    """Runs a training and prints its log as it goes. Returns the `jaxsgd.article.Logged`.
+
+    Raises:
+      CommandFailure: when the run became non-finite.
+    """
+    from jaxsgd.article import follow
+
+    console.rule(f"{name}: training log")
+    logged = follow(training, experiment, lambda line: console.out(line, highlight=False))
+    stop_if_diverged(logged.loss, experiment, name)
+    return logged
+
+
+def stop_if_diverged(loss, experiment, name: str) -> None:
+    """Ends the command when a loss [E, m] is not finite.
+
+    Raises:
+      CommandFailure: naming the epoch, as the log counts them, and the learning rate.
+    """
+    import math
+
+    from jaxsgd.measure import diverged_epoch
+
+    epoch = float(diverged_epoch(loss))
+    if not math.isnan(epoch):
+        rate = experiment.learning_rate
+        raise CommandFailure(
+            f"{name} became non-finite in epoch {int(epoch) + 1} at learning rate {rate:g}; "
+            f"try a smaller one, such as --learning-rate {rate / 10:.1g}"
+        )
