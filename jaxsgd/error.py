@@ -16,6 +16,11 @@ def no_such(kind: str, name: object, valid: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}: {hint}valid: {', '.join(names)}")
 
 
+def shown(value: object) -> str:
+    """`value` as a message shows it: its repr, on one line."""
+    return " ".join(repr(value).split())
+
+
 def check_count(name: str, value: object, largest: int | None = None, why: str = "") -> int:
     """`value` as an int, if it is a whole number of at least 1 (and at most `largest`).
 
@@ -26,8 +31,9 @@ def check_count(name: str, value: object, largest: int | None = None, why: str =
     wanted += f" ({why})" if why else ""
     try:
         count = int(value)  # type: ignore[call-overload]
+        whole = not isinstance(value, bool) and bool(count == value)
     except (TypeError, ValueError, OverflowError):
-        count = 0
-    if isinstance(value, bool) or count != value or count < 1 or (largest is not None and count > largest):
-        raise InputError(f"{name} must be {wanted}, got {value!r}")
+        count, whole = 0, False
+    if not whole or count < 1 or (largest is not None and count > largest):
+        raise InputError(f"{name} must be {wanted}, got {shown(value)}")
     return count

@@ -19,7 +19,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.order import Order, Split
+from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Keys, Optimizer, Run, State, optimizer_at
 
@@ -117,7 +117,7 @@ class MicroVisits(NamedTuple):
 
 def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout) -> MicroVisits:
     """The samples that each micro-step of an epoch sees."""
-    sequence = order.samples(key, epoch, layout.num_samples)
+    sequence = sample_sequence(order, key, epoch, layout.num_samples)
     visited = order.batches(key, epoch, layout.slots, cut.batch_count)
     number = jnp.arange(layout.micro_steps)
     position, part = number // cut.micro_per_batch, number % cut.micro_per_batch

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxsgd.error import InputError, check_count, no_such
+from jaxsgd.error import InputError, check_count, no_such, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +173,21 @@ def as_order(order: str | Order | Callable) -> Order:
         return ORDERS[order]
     if callable(order):
         return Order(order, name=getattr(order, "__name__", "custom"))
-    raise InputError(f"order must be a name, an Order or a function (key, epoch, num_samples) -> [N], got {order!r}")
+    raise InputError(f"order must be a name, an Order or a function (key, epoch, num_samples) -> [N], got {shown(order)}")
+
+
+def sample_sequence(order: Order, key: Array, epoch: Int[Array, ""] | int, num_samples: int) -> Int[Array, "N"]:
+    """The sample at each place of an epoch's sequence, [N].
+
+    Raises:
+      InputError: when the order's function returns other than N sample indices.
+    """
+    sequence = jnp.asarray(order.samples(key, epoch, num_samples))
+    if sequence.shape != (num_samples,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
+        raise InputError(
+            f"order {order.name!r} must give {num_samples} sample indices, got shape {sequence.shape} of {sequence.dtype}"
+        )
+    return sequence
 
 
 class Visits(NamedTuple):
@@ -194,12 +208,7 @@ def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) 
     Raises:
       InputError: when the order's function returns other than N sample indices.
     """
-    sequence = order.samples(key, epoch, split.num_samples)
-    if jnp.shape(sequence) != (split.num_samples,) or not jnp.issubdtype(jnp.result_type(sequence), jnp.integer):
-        raise InputError(
-            f"order {order.name!r} must give {split.num_samples} sample indices, "
-            f"got shape {jnp.shape(sequence)} of {jnp.result_type(sequence)}"
-        )
+    sequence = sample_sequence(order, key, epoch, split.num_samples)
     visited = order.batches(key, epoch, split.batch_count, split.batch_count)
     size = jnp.asarray(split.sizes, jnp.int32)[visited]
     start = jnp.asarray(split.starts, jnp.int32)[visited]

@@ -41,7 +41,9 @@ class Problem:
 
     def sample_data(self, key: jax.Array) -> Batch:
         """The data set, leading axis N: drawn with `key`, or the arrays that the problem holds."""
-        return self.data(key) if callable(self.data) else self.data
+        # At full precision whatever the training's, so that a key's data are the same on every device.
+        with jax.default_matmul_precision("float32"):
+            return self.data(key) if callable(self.data) else self.data
 
 
 def num_samples(data: Batch) -> int:
@@ -63,11 +65,13 @@ def check_losses(problem: Problem, params: Params, batch: Batch) -> None:
     Raises:
       InputError: when it is not.
     """
-    size = num_samples(batch)
-    losses = jax.eval_shape(problem.loss, params, batch)
-    if getattr(losses, "shape", None) != (size,):
-        got = getattr(losses, "shape", type(losses).__name__)
-        raise InputError(
-            f"the loss of {problem.name!r} must be one number per sample, shape ({size},), got {got}: "
-            "leave the mean over the batch to the simulator"
-        )
+    # Of two sizes, for a loss per output has the right shape where the outputs are as many as the samples.
+    for size in (num_samples(batch), num_samples(batch) + 1):
+        sized = jax.tree.map(lambda leaf, size=size: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), batch)
+        losses = jax.eval_shape(problem.loss, params, sized)
+        if getattr(losses, "shape", None) != (size,):
+            got = getattr(losses, "shape", type(losses).__name__)
+            raise InputError(
+                f"the loss of {problem.name!r} must be one number per sample, shape ({size},), got {got}: "
+                "leave the mean over the batch to the simulator"
+            )

@@ -16,9 +16,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split, visits
 from jaxsgd.problem import Batch, Params, Problem, check_losses, num_samples
+
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+"""Precisions of matrix products by name."""
 
 
 class Keys(NamedTuple):
@@ -81,7 +84,7 @@ class Run(NamedTuple):
     opt_state: Any
 
     @property
-    def epoch_loss(self) -> Float[Array, " E"]:
+    def epoch_loss(self) -> Float[Array, "*runs E"]:
         """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
         weighted = jnp.where(self.size > 0, self.loss * self.size, 0)
         return jnp.sum(weighted, axis=-1) / jnp.sum(self.size, axis=-1)
@@ -111,6 +114,8 @@ Optimizer = optax.GradientTransformation | Callable[[Float[Array, ""]], optax.Gr
 def optimizer_at(optimizer: Optimizer, progress: Float[Array, ""]) -> optax.GradientTransformationExtraArgs:
     """The transformation that `optimizer` stands for at `progress`, the done share of the training before a step."""
     made = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(progress)
+    if not isinstance(made, optax.GradientTransformation):
+        raise InputError(f"an optimizer that is a function of progress must make an optax transformation, got {shown(made)}")
     return optax.with_extra_args_support(made)
 
 
@@ -166,6 +171,8 @@ def make_simulator(
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
     """
     order = as_order(order)
+    if precision not in PRECISIONS:
+        raise no_such("precision", precision, PRECISIONS)
 
     def start(key: Array) -> State:
         params = problem.init(key)
@@ -254,7 +261,7 @@ def simulate(
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
     """
-    check_count("epochs", epochs)
+    epochs = check_count("epochs", epochs)
     keys = key if isinstance(key, Keys) else streams(key)
     data = None if callable(problem.data) else problem.data
     shapes = jax.eval_shape(problem.sample_data, keys.data)
@@ -262,7 +269,7 @@ def simulate(
     params = jax.eval_shape(problem.init, keys.init)
     check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
     if not isinstance(optimizer, optax.GradientTransformation) and not callable(optimizer):
-        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {optimizer!r}")
+        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
     return _run(
         problem,
         keys,

@@ -95,8 +95,10 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
     count = stripe_count(batch_count, eval_interval)
     number = np.arange(values.shape[-1])
     time = (number + 1) * eval_interval / batch_count
-    level, slope, index = _levels(values, time, count)
-    gap = level.max(axis=-1) - level.min(axis=-1)
+    # A run that is not finite has no levels, and nothing to warn of.
+    with np.errstate(invalid="ignore", over="ignore"):
+        level, slope, index = _levels(values, time, count)
+        gap = level.max(axis=-1) - level.min(axis=-1)
     return Stripes(count, values, time, number % count, level, slope, gap, index)
 
 
@@ -179,7 +181,7 @@ def sampling_spread(sample_loss: ArrayLike, window_size: int) -> Float[np.ndarra
       sample_loss: [..., N], every sample's loss at the same parameters; sigma is their standard deviation.
       window_size: n, samples in a window: batch size times print interval.
     """
-    return np.std(np.asarray(sample_loss, np.float64), axis=-1, ddof=1) / math.sqrt(window_size)
+    return np.asarray(np.std(np.asarray(sample_loss, np.float64), axis=-1, ddof=1) / math.sqrt(window_size))
 
 
 def expected_range(count: int) -> float:

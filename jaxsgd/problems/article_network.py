@@ -49,8 +49,9 @@ def square_regression(
       num_hidden: H.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
     """
-    for name, size in (("num_samples", num_samples), ("num_inputs", num_inputs), ("num_hidden", num_hidden)):
-        check_count(name, size)
+    num_samples = check_count("num_samples", num_samples)
+    num_inputs = check_count("num_inputs", num_inputs)
+    num_hidden = check_count("num_hidden", num_hidden)
 
     def data(key: Array) -> tuple[Array, Array]:
         x = jax.random.normal(key, (num_samples, num_inputs), dtype)

@@ -1,7 +1,8 @@
 """The article's network on a user's own file."""
 
+import contextlib
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -39,20 +40,21 @@ def from_file(
       dtype: of data and parameters.
 
     Raises:
-      InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite; it names the place.
+      InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite in `dtype`; it names the
+        place.
     """
     path = Path(path)
     readers = {".npz": _read_npz, ".npy": _read_npy_pair, ".csv": _read_csv}
     if path.suffix.lower() not in readers:
         raise InputError(f"{path}: cannot read {path.suffix or 'a file without an ending'!r}; valid: .npz, .npy, .csv")
-    check_count("num_hidden", num_hidden)
+    num_hidden = check_count("num_hidden", num_hidden)
     try:
         x, t = readers[path.suffix.lower()](path, targets)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    x, t = _as_columns(x, f"{path}: inputs"), _as_columns(t, f"{path}: targets")
+        raise InputError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from None
+    x, t = _as_columns(x, f"{path}: inputs", dtype), _as_columns(t, f"{path}: targets", dtype)
     if len(x) != len(t):
         raise InputError(f"{path}: {len(x)} rows of inputs but {len(t)} of targets; there must be one target row per input row")
     if standardize:
@@ -66,36 +68,44 @@ def from_file(
     return Problem(init, squared_error, data, name=path.name)
 
 
-def _as_columns(values: np.ndarray, what: str) -> np.ndarray:
-    """`values` as finite float64 [N, columns]."""
+def _as_columns(values: np.ndarray, what: str, dtype: DTypeLike) -> np.ndarray:
+    """`values` as float64 [N, columns], all finite in `dtype`."""
     if values.dtype.kind not in "fiub":
         raise InputError(f"{what} must be real numbers, got an array of {values.dtype}")
     if values.ndim not in (1, 2) or values.size == 0:
         raise InputError(f"{what} must have shape [N] or [N, columns], got {list(values.shape)}")
     columns = values.astype(np.float64).reshape(len(values), -1)
-    bad = np.argwhere(~np.isfinite(columns))
+    bad = np.argwhere(~(np.abs(columns) <= float(jnp.finfo(dtype).max)))
     if len(bad):
         row, column = bad[0]
-        raise InputError(f"{what}: {columns[row, column]} in row {row + 1}, column {column + 1}; every value must be finite")
+        place = f"{columns[row, column]} in row {row + 1}, column {column + 1}"
+        raise InputError(f"{what}: {place}; every value must be finite in {jnp.dtype(dtype)}")
     return columns
 
 
-def _load(path: Path):
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns whatever NumPy raises on a file into one line."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # a damaged file can fail in the archive, the compression, the header or the memory it asks for
+        if "Object arrays" in str(error):
             raise InputError(f"{path}: holds pickled objects, which are never loaded; save plain arrays of numbers") from None
-        raise InputError(f"{path}: not a NumPy file: {error}") from None
+        reason = (
+            "no array of numbers in it"
+            if "allow_pickle" in str(error)
+            else " ".join(str(error).split()) or type(error).__name__
+        )
+        raise InputError(f"{path}: not a NumPy file, or a damaged one: {reason}") from None
 
 
 def _read_npz(path, targets):
-    import zipfile  # noqa: PLC0415, for its error only
-
-    try:
-        archive = _load(path)
-        if not hasattr(archive, "files"):
-            raise InputError(f"{path}: not an .npz archive")
+    with _reading(path):
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{path}: an .npy file by its content, not an .npz archive")
         with archive:
             names = archive.files
             target = targets or next((name for name in TARGET_NAMES if name in names), None)
@@ -103,30 +113,36 @@ def _read_npz(path, targets):
                 if name not in names:
                     wanted = name or " or ".join(TARGET_NAMES)
                     raise InputError(f"{path}: no array {wanted!r} for the {role}; it has {', '.join(names) or 'no arrays'}")
+                if not isinstance(archive[name], np.ndarray):
+                    raise InputError(f"{path}: {name!r} is no array")
             return archive["x"], archive[target]
-    except zipfile.BadZipFile:
-        raise InputError(f"{path}: not an .npz archive, or a damaged one") from None
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise InputError(f"{path}: holds pickled objects, which are never loaded; save plain arrays of numbers") from None
-        raise
 
 
 def _read_npy_pair(path, targets):
-    if targets is None:
-        raise InputError(f"{path}: an .npy file holds one array; name the .npy file of the targets as well")
-    return _load(path), _load(Path(targets))
+    if not isinstance(targets, (str, Path)):
+        raise InputError(f"{path}: an .npy file holds one array; name the .npy file of the targets as well, got {targets!r}")
+    return _read_npy(path), _read_npy(Path(targets))
+
+
+def _read_npy(path):
+    with _reading(path):
+        array = np.load(path, allow_pickle=False)
+        if isinstance(array, np.ndarray):
+            return array
+        array.close()
+        raise InputError(f"{path}: an .npz archive by its content, not an .npy file")
 
 
 def _read_csv(path, targets):
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
-            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+            reader = csv.reader(file)
+            lines = [(reader.line_num, row) for row in reader if row]
         except (UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"{path}: not a text file of comma-separated numbers: {error}") from None
     if not lines:
         raise InputError(f"{path}: empty; there must be a row of numbers per sample")
-    header = None if _are_numbers(lines[0][1]) else [name.strip() for name in lines.pop(0)[1]]
+    header = None if _are_numbers(lines[0][1]) else [" ".join(name.split()) for name in lines.pop(0)[1]]
     if not lines:
         raise InputError(f"{path}: a header and no rows; there must be a row of numbers per sample")
     width = len(header or lines[0][1])

@@ -39,8 +39,8 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
       InputError: when scikit-learn is not installed (extra `digits`), or there are fewer images.
     """
     images, labels = _images()
-    check_count("num_samples", num_samples, len(images), "the images there are")
-    check_count("num_hidden", num_hidden)
+    num_samples = check_count("num_samples", num_samples, len(images), "the images there are")
+    num_hidden = check_count("num_hidden", num_hidden)
     # NumPy's arrays, for jnp.asarray would start a backend while a problem is only being named.
     data = images[:num_samples].astype(dtype), labels[:num_samples].astype(np.int32)
     sizes = (images.shape[1], num_hidden, 10)
@@ -54,7 +54,7 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
 
     def logits(params: list[tuple[Array, Array]], x: Float[Array, "B D"]) -> Float[Array, "B O"]:
         (w1, b1), (w2, b2) = params
-        return jax.nn.relu(x @ w1 + b1) @ w2 + b2
+        return jax.nn.relu(x @ w1 + b1[None, :]) @ w2 + b2[None, :]
 
     def loss(params: list[tuple[Array, Array]], batch: tuple[Array, Array]) -> Float[Array, " B"]:
         x, label = batch

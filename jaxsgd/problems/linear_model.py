@@ -30,8 +30,8 @@ def least_squares(
       condition: condition number of the inputs' covariance, at least 1.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
     """
-    check_count("num_samples", num_samples)
-    check_count("num_inputs", num_inputs)
+    num_samples = check_count("num_samples", num_samples)
+    num_inputs = check_count("num_inputs", num_inputs)
     if not 0 <= noise < float("inf"):
         raise InputError(f"noise must be a finite number of at least 0, got {noise!r}")
     if not 1 <= condition < float("inf"):
@@ -40,7 +40,7 @@ def least_squares(
     def data(key: Array) -> tuple[Array, Array]:
         input_key, weight_key, noise_key = jax.random.split(key, 3)
         scale = jnp.asarray(condition, dtype) ** jnp.linspace(0, -0.5, num_inputs, dtype=dtype)
-        x = scale * jax.random.normal(input_key, (num_samples, num_inputs), dtype)
+        x = scale[None, :] * jax.random.normal(input_key, (num_samples, num_inputs), dtype)
         true_weights = jax.random.normal(weight_key, (num_inputs,), dtype)
         return x, x @ true_weights + noise * jax.random.normal(noise_key, (num_samples,), dtype)
 

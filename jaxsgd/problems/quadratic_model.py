@@ -26,8 +26,8 @@ def noisy_quadratic(num_samples: int = 1000, num_inputs: int = 100, dtype: DType
       num_inputs: D, the dimensions of the bowl.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
     """
-    check_count("num_samples", num_samples)
-    check_count("num_inputs", num_inputs)
+    num_samples = check_count("num_samples", num_samples)
+    num_inputs = check_count("num_inputs", num_inputs)
 
     def curvature() -> Float[Array, " D"]:
         return 1 / jnp.arange(1, num_inputs + 1, dtype=dtype)
