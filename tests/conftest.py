@@ -1,0 +1,17 @@
+"""Strict JAX for every test, and the fixtures that they share."""
+
+import jax
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+settings.register_profile("same_examples_every_time", derandomize=True, deadline=None, database=None)
+settings.load_profile("same_examples_every_time")
+
+
+@pytest.fixture
+def x64():
+    """float64 for one test."""
+    with jax.enable_x64(True):
+        yield
