@@ -1,14 +1,16 @@
 """The command line: thin commands over the packages above it. Opens without JAX."""
 
-from collections.abc import Sequence
+import os
+import sys
 
 from jaxsgd.cli.errors import run_app
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point of the `jaxsgd` command: runs it and exits with its status.
-
-    Args:
-      args: the words after `jaxsgd`; None for the process's own.
-    """
-    raise SystemExit(run_app(args))
+def main() -> None:
+    """Entry point of the `jaxsgd` command: runs the process's arguments and ends the process."""
+    status = run_app()
+    if status:
+        # JAX may be computing in the background still. Python's own way out waits for that, and has been seen to crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

@@ -8,9 +8,11 @@
 A defect of the program keeps its traceback.
 """
 
+import _thread
 import difflib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from jaxsgd.error import InputError
@@ -20,8 +22,29 @@ class CommandFailure(Exception):
     """A failure that the input is not to blame for: one line, exit status 1."""
 
 
-def run_app(args: Sequence[str] | None) -> int:
-    """Runs the command line and returns its exit status."""
+def run_app(args: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status.
+
+    Args:
+      args: the words after `jaxsgd`; None for the process's own.
+    """
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = _interrupt_again
+    try:
+        return _run(args)
+    finally:
+        sys.unraisablehook = unraisable
+
+
+def _interrupt_again(unraisable) -> None:
+    """Python drops exceptions in callbacks, such as those that JAX hangs on the garbage collector: not this one."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _run(args: Sequence[str] | None) -> int:
     try:
         from jaxsgd.cli.app import app
 

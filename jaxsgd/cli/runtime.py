@@ -2,10 +2,13 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import typer
+
+T = TypeVar("T")
 
 
 class Settings(NamedTuple):
@@ -51,3 +54,12 @@ def _can_keep(folder: Path) -> bool:
             return True
     except (OSError, RuntimeError):
         return False
+
+
+def wait_for(arrays: T) -> T:
+    """The arrays once JAX has filled them; unlike JAX's own wait, Ctrl-C ends it at once."""
+    import jax
+
+    while not all(leaf.is_ready() for leaf in jax.tree.leaves(arrays)):
+        time.sleep(0.01)
+    return arrays
