@@ -1,4 +1,10 @@
 from . import problems as problems
+from .engine import Progress as Progress
+from .engine import Study as Study
+from .engine import load as load
+from .engine import sweep as sweep
+from .engine import verify as verify
+from .engine import views as views
 from .error import InputError as InputError
 from .measure import Stripes as Stripes
 from .measure import diverged_epoch as diverged_epoch
@@ -16,6 +22,7 @@ from .problem import Problem as Problem
 from .simulator import Keys as Keys
 from .simulator import Run as Run
 from .simulator import Simulator as Simulator
+from .simulator import draw as draw
 from .simulator import make_simulator as make_simulator
 from .simulator import simulate as simulate
 from .simulator import streams as streams

@@ -9,7 +9,6 @@ chosen so that little is wasted, and samples that fill up a batch's last micro-s
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Keys, Optimizer, Run, State, optimizer_at
+from jaxsgd.simulator import Optimizer, Run, State, initial_state, optimizer_at
 
 STEP_COST = 8
 """What a micro-step costs besides its samples, in samples: adding P gradients up and going once around the loop."""
@@ -80,10 +79,10 @@ def layout(splits: Sequence[Split], micro_size: int | None = None) -> Layout:
     largest = max(int(split.sizes.max()) for split in splits)
     sizes = range(1, largest + 1) if micro_size is None else [min(micro_size, largest)]
     q = min(sizes, key=lambda size: micro_steps(size) * (size + STEP_COST))
-    masked = any(split.is_ragged or int(split.sizes.max()) % q or split.batch_count * _micro_per_batch(split, q) != micro_steps(q)
-                 for split in splits)  # fmt: skip
+    steps = micro_steps(q)
+    masked = any(s.is_ragged or s.sizes[0] % q or s.batch_count * _micro_per_batch(s, q) != steps for s in splits)
     slots = max(split.batch_count for split in splits)
-    return Layout(splits[0].num_samples, slots, micro_steps(q), q, masked)
+    return Layout(splits[0].num_samples, slots, steps, q, masked)
 
 
 def cut(split: Split, layout: Layout) -> Cut:
@@ -145,7 +144,13 @@ class Sums(NamedTuple):
 
 
 def micro_step(
-    problem: Problem, optimizer: Optimizer, data: Batch, state: State, sums: Sums, visit: MicroVisits, progress: Float[Array, ""]
+    problem: Problem,
+    optimizer: Optimizer,
+    data: Batch,
+    state: State,
+    sums: Sums,
+    visit: MicroVisits,
+    progress: Float[Array, ""],
 ) -> tuple[State, Sums, Float[Array, ""]]:
     """Adds one micro-step's samples to the sums and, if they complete a batch, takes the update.
 
@@ -175,10 +180,11 @@ def micro_step(
 
 def run_micro(
     problem: Problem,
-    keys: Keys,
+    params: Params,
+    data: Batch,
+    order_key: Array,
     cut: Cut,
     *,
-    data: Batch = None,
     optimizer: Optimizer,
     layout: Layout,
     order: Order,
@@ -193,15 +199,13 @@ def run_micro(
     Returns:
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
     """
-    data = problem.sample_data(keys.data) if data is None else data
-    params = problem.init(keys.init)
-    state = State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
+    state = initial_state(optimizer, params)
     loss_type = jax.eval_shape(problem.loss, params, data).dtype
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
 
     def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
-        visits = micro_visits(order, keys.order, i, cut, layout)
+        visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
         def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array]):

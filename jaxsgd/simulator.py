@@ -119,6 +119,11 @@ def optimizer_at(optimizer: Optimizer, progress: Float[Array, ""]) -> optax.Grad
     return optax.with_extra_args_support(made)
 
 
+def initial_state(optimizer: Optimizer, params: Params) -> State:
+    """The state before the first step."""
+    return State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
+
+
 def step(
     problem: Problem,
     optimizer: optax.GradientTransformationExtraArgs,
@@ -175,8 +180,7 @@ def make_simulator(
         raise no_such("precision", precision, PRECISIONS)
 
     def start(key: Array) -> State:
-        params = problem.init(key)
-        return State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
+        return initial_state(optimizer, problem.init(key))
 
     def epoch_visits(key: Array, epoch: Int[Array, ""] | int) -> Visits:
         return visits(order, key, epoch, split)
@@ -197,34 +201,46 @@ def make_simulator(
     return Simulator(start, epoch_visits, advance)
 
 
+def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
+    """What is random before the first step: (initial parameters, data)."""
+    return problem.init(keys.init), problem.sample_data(keys.data)
+
+
 def run(
     problem: Problem,
-    keys: Keys,
+    params: Params,
+    data: Batch,
+    order_key: Array,
     *,
-    data: Batch = None,
     optimizer: Optimizer,
     split: Split,
     order: Order,
     precision: str,
     epochs: int,
 ) -> Run:
-    """One run with every size settled and nothing checked: what `simulate` compiles and sweeps map over.
+    """One run from given parameters and data, with every size settled and nothing checked: what sweeps map over.
 
-    Args: as `simulate`, with `data` in place of the problem's own where given.
+    Args:
+      params: initial parameters.
+      data: arrays with leading axis N.
+      order_key: the key of the order's stream.
+      problem, optimizer, split, order, precision, epochs: as `simulate`.
     """
     parts = make_simulator(problem, optimizer, split, order, precision)
-    data = problem.sample_data(keys.data) if data is None else data
     position = jnp.arange(split.batch_count) / split.batch_count
 
     def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
-        visits = parts.epoch_visits(keys.order, i)
+        visits = parts.epoch_visits(order_key, i)
         state, loss = parts.advance(state, data, visits, (i + position) / epochs)
         return state, (loss, visits.size)
 
-    state, (loss, size) = jax.lax.scan(epoch, parts.start(keys.init), jnp.arange(epochs))
+    state, (loss, size) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
     return Run(loss, size, state.params, state.opt_state)
 
 
+# Two programs, for most of the compiling is of the random draws: a new optimizer or split compiles only the second.
+_draw = jax.jit(draw, static_argnames="problem")
+_init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
 _run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
 
 
@@ -263,17 +279,18 @@ def simulate(
     """
     epochs = check_count("epochs", epochs)
     keys = key if isinstance(key, Keys) else streams(key)
-    data = None if callable(problem.data) else problem.data
     shapes = jax.eval_shape(problem.sample_data, keys.data)
     cut = split(num_samples(shapes), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     params = jax.eval_shape(problem.init, keys.init)
     check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
     if not isinstance(optimizer, optax.GradientTransformation) and not callable(optimizer):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
+    params, data = _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
     return _run(
         problem,
-        keys,
-        data=data,
+        params,
+        data,
+        keys.order,
         optimizer=optimizer,
         split=cut,
         order=as_order(order),

@@ -1,0 +1,139 @@
+"""From chunks to labelled arrays."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxsgd.engine.cells import Cells
+from jaxsgd.engine.store import ChunkArrays
+from jaxsgd.engine.study import StudyFields
+from jaxsgd.error import InputError
+from jaxsgd.measure import stripe_count, windows
+
+DESCRIPTIONS = {
+    "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),
+    "loss_epoch": ("loss", "averaged view: mean loss over each epoch's samples"),
+    "stripe_gap": ("loss", "largest minus smallest stripe level at the study's eval_interval"),
+    "stripe_index": ("1", "share of the detrended variance explained by the position in the epoch; 0 expected without stripes"),
+    "stripe_slope": ("loss/epoch", "mean slope of the stripes"),
+    "diverged_epoch": ("epoch", "first epoch, 0-based, in which the run was not finite; NaN for a run that stayed finite"),
+    "diverged": ("1", "whether the run became non-finite"),
+    "missing": ("1", "whether the cell has not been run yet"),
+    "rate": ("1", "learning rate after the rate rule"),
+    "batch_count": ("batches/epoch", "batches per epoch"),
+    "batch_size": ("samples", "samples of a full batch"),
+    "learning_rate": ("1", "learning rate, before the rate rule if there is one"),
+    "epoch": ("epoch", "pass over the data, 0-based"),
+    "batch": ("batch", "position of the batch in its epoch, 0-based"),
+}
+"""Units and meaning of each variable and coordinate, for `attrs`."""
+
+
+def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: Iterable[ChunkArrays]) -> xr.Dataset:
+    """The result of a study as labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
+    slots = max(split.batch_count for split in cells.splits)
+    kind = np.dtype(study.dtype)
+    flat: dict[str, np.ndarray] = {"loss_epoch": np.full((cells.num_cells, study.epochs), np.nan, kind)}
+    if study.record == "batch":
+        flat["loss"] = np.full((cells.num_cells, study.epochs, slots), np.nan, kind)
+    for name in ("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"):
+        flat[name] = np.full(cells.num_cells, np.nan)
+    missing = np.ones(cells.num_cells, bool)
+    for arrays in chunks:
+        own = arrays["cell"]
+        missing[own] = False
+        for name, target in flat.items():
+            if name == "loss":
+                target[own, :, : arrays[name].shape[-1]] = arrays[name]
+            else:
+                target[own] = arrays[name]
+    flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
+    flat["rate"] = cells.rate
+
+    dims = [dim.name for dim in cells.dims]
+    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"]}
+    variables = {
+        name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name))
+        for name, values in flat.items()
+    }
+    coords: dict[str, Any] = {
+        axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
+    }
+    coords["epoch"] = ("epoch", np.arange(study.epochs), _attrs("epoch"))
+    if study.record == "batch":
+        coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
+    place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))
+    # The first cell at each place of that dimension: the counts and sizes are the same in all others.
+    first = np.moveaxis(np.arange(cells.num_cells).reshape(cells.shape), place, 0).reshape(size_dim.length, -1)[:, 0]
+    full_size = np.asarray([split.sizes.max() for split in cells.splits])[cells.split]
+    for axis, values in (("batch_count", cells.batch_count), ("batch_size", full_size)):
+        coords.setdefault(axis, (size_dim.name, values[first], _attrs(axis)))
+    attrs = {
+        "title": f"jaxsgd sweep of {study.problem}",
+        "study": json.dumps(study.resolved()),
+        "manifest": json.dumps(manifest),
+        "identity": study.identity,
+        "eval_interval": study.eval_interval,
+        "missing_cells": int(missing.sum()),
+    }
+    return xr.Dataset(variables, coords, attrs)
+
+
+def _attrs(name: str) -> dict[str, str]:
+    units, meaning = DESCRIPTIONS.get(name, ("1", name.replace("_", " ")))
+    return {"units": units, "long_name": meaning}
+
+
+def views(ds: xr.Dataset, eval_interval: int | None = None) -> xr.Dataset:
+    """The striped and the averaged view of a result, for any print interval.
+
+    Args:
+      ds: a result with every batch's loss (`record="batch"`).
+      eval_interval: w, batches per window; by default the study's.
+
+    Returns:
+      A Dataset with `striped` (..., window), each window's mean loss; `averaged` (..., epoch); and, along the dimension of the
+      batch count, `window_time` [window], when a window ends in epochs, and `stripe` [window], its stripe. Windows that a batch
+      count does not have are NaN (stripe -1).
+
+    Raises:
+      InputError: when batch losses were not recorded, or the interval is longer than a run.
+    """
+    if "loss" not in ds:
+        raise InputError("the striped view needs every batch's loss: run the study with record='batch'")
+    width = eval_interval or int(ds.attrs["eval_interval"])
+    loss = ds.loss.transpose(..., "epoch", "batch")
+    along = ds.batch_count.dims[0] if ds.batch_count.dims else None
+    counts = np.atleast_1d(ds.batch_count.values)
+    epochs = ds.sizes["epoch"]
+    most = epochs * int(counts.max()) // width
+    if most == 0:
+        raise InputError(f"eval_interval must be at most {epochs * int(counts.max())}, the batches of a run, got {width}")
+    outer = loss.dims[:-2]
+    values = loss.values
+    axis = outer.index(along) if along in outer else None
+    striped = np.full((*values.shape[:-2], most), np.nan)
+    time, stripe = np.full((len(counts), most), np.nan), np.full((len(counts), most), -1)
+    for i, m in enumerate(counts):
+        number = np.arange(epochs * int(m) // width)
+        if not len(number):
+            continue
+        place = tuple(i if j == axis else slice(None) for j in range(len(outer)))
+        striped[(*place, slice(len(number)))] = windows(values[place][..., :m], width)
+        time[i, : len(number)] = (number + 1) * width / m
+        stripe[i, : len(number)] = number % stripe_count(int(m), width)
+    lead = (along,) if axis is not None else ()
+    kept = {name: coord for name, coord in ds.coords.items() if name != "batch"}
+    return xr.Dataset(
+        {
+            "striped": ((*outer, "window"), striped, {"units": "loss", "long_name": f"mean loss of every {width} batches"}),
+            "averaged": ds.loss_epoch,
+            "window_time": ((*lead, "window"), time if lead else time[0], {"units": "epoch", "long_name": "end of the window"}),
+            "stripe": ((*lead, "window"), stripe if lead else stripe[0], {"units": "1", "long_name": "stripe of the window"}),
+        },
+        kept,
+        {**ds.attrs, "eval_interval": width},
+    )

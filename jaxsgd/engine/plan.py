@@ -1,0 +1,222 @@
+"""How a study will be run: which path, how wide, how long, how much memory.
+
+Everything here follows from the study, the device's kind and a few constants, so that the same study on the same machine
+gets the same plan, and a run that was cut short goes on with the plan it began with.
+
+The constants were measured on two cores of an AMD EPYC (`jaxsgd bench` measures anew on any machine); they steer speed, never
+numbers beyond rounding.
+"""
+
+import math
+import os
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsgd.engine.cells import Cells
+from jaxsgd.engine.cells import cells as cells_of
+from jaxsgd.engine.program import Program, programs
+from jaxsgd.engine.study import Study
+from jaxsgd.engine.subject import precision_of
+from jaxsgd.error import InputError, check_count
+
+DRAW_COMPILE_SECONDS = 2.0
+"""To compile the drawing of random numbers, once a study."""
+
+COMPILE_SECONDS = 0.5
+"""To compile the training of a small network."""
+
+ONE_PROGRAM_SLOWDOWN = 1.4
+"""Run time of micro-steps over that of a program for each batch count, on a CPU."""
+
+CPU_FLOPS = 10e9
+"""Floating-point operations per second and core that these small products reach."""
+
+STEP_SECONDS = 5e-6
+"""What a step costs besides its arithmetic, on a CPU."""
+
+CACHE_BYTES = 2**20
+"""Cache that the lanes of one core should fit into."""
+
+CHUNK_SECONDS = 4.0
+"""How long a chunk should take: what an interruption can lose at most."""
+
+GPU_LANES = 4096
+"""Most lanes on a GPU, where width is what keeps it busy."""
+
+
+class Chunk(NamedTuple):
+    """Cells that run in one call.
+
+    Attributes:
+      program: number of its program in the plan.
+      cells: their numbers, at most the plan's width; the call is padded to that.
+    """
+
+    program: int
+    cells: np.ndarray
+
+
+class Plan(NamedTuple):
+    """How a study is run.
+
+    Attributes:
+      study: what is run.
+      cells: its cells.
+      programs: what is compiled.
+      chunks: what is called.
+      width: cells in a chunk.
+      lanes: cells side by side.
+      micro_size: q of the micro-steps, None where each batch count has a program of its own.
+      seconds: estimated time on this machine, compiling included.
+      run_bytes: estimated memory of one running cell.
+      result_bytes: size of the result.
+    """
+
+    study: Study
+    cells: Cells
+    programs: list[Program]
+    chunks: list[Chunk]
+    width: int
+    lanes: int
+    micro_size: int | None
+    seconds: float
+    run_bytes: int
+    result_bytes: int
+
+    @property
+    def vectorize(self) -> str:
+        """The path: "one_program" or "grouped"."""
+        return "grouped" if self.micro_size is None else "one_program"
+
+    def held(self) -> dict[str, Any]:
+        """What must be the same for the same bits, as plain values."""
+        return {"vectorize": self.vectorize, "chunk_width": self.width, "lanes": self.lanes, "micro_size": self.micro_size}
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plan(
+    study: Study,
+    *,
+    vectorize: str = "auto",
+    chunk_width: int | None = None,
+    lanes: int | None = None,
+    micro_size: int | None = None,
+) -> Plan:
+    """The plan for a study on this machine.
+
+    Args:
+      study: what to run.
+      vectorize: "one_program" (batch counts are data), "grouped" (a program for each), or "auto".
+      chunk_width: cells in a chunk, to override the choice.
+      lanes: cells side by side, to override the choice.
+      micro_size: q of the micro-steps, to override the choice.
+
+    Raises:
+      InputError: for an unknown `vectorize`, or sizes below 1.
+    """
+    if vectorize not in ("auto", "one_program", "grouped"):
+        raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
+    for name, value in (("chunk_width", chunk_width), ("lanes", lanes), ("micro_size", micro_size)):
+        if value is not None:
+            check_count(name, value)
+    on_cpu = jax.default_backend() == "cpu"
+    cells = cells_of(study, study.subject().num_samples)
+    cost = _Cost.of(study)
+    if vectorize == "auto":
+        vectorize = _cheaper(cells, cost, on_cpu)
+    found = programs(cells, vectorize == "one_program", micro_size)
+    lanes = lanes or _lanes(cost, on_cpu)
+    run_seconds = cost.seconds_per_cell(cells)
+    if vectorize == "one_program" and on_cpu:
+        run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
+    width = chunk_width or _width(found, float(run_seconds.mean()), lanes, on_cpu)
+    lanes = min(lanes, width)
+    chunks = [
+        Chunk(number, program.cells[start : start + width])
+        for number, program in enumerate(found)
+        for start in range(0, len(program.cells), width)
+    ]
+    workers = cores() if on_cpu else len(jax.local_devices())
+    seconds = run_seconds.sum() / min(workers, len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
+    slots = max(s.batch_count for s in cells.splits)
+    kept = study.epochs * (1 + (slots if study.record == "batch" else 0))
+    return Plan(
+        study=study,
+        cells=cells,
+        programs=found,
+        chunks=chunks,
+        width=width,
+        lanes=lanes,
+        micro_size=found[0].layout.micro_size if found[0].layout else None,
+        seconds=float(seconds),
+        run_bytes=cost.run_bytes + study.epochs * slots * 4,
+        result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,
+    )
+
+
+class _Cost(NamedTuple):
+    """What one cell costs: operations per epoch, memory, steps."""
+
+    epochs: int
+    epoch_flops: float
+    params_bytes: int
+    run_bytes: int
+
+    @staticmethod
+    def of(study: Study) -> "_Cost":
+        problem = study.subject().problem
+
+        def one_pass(params, data):
+            return jax.value_and_grad(lambda params: problem.loss(params, data).mean())(params)
+
+        with precision_of(study.dtype):
+            key = jax.random.key(0)
+            params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
+            flops = float((jax.jit(one_pass).lower(params, data).cost_analysis() or {}).get("flops", 0))
+        # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
+        # a network does six operations a parameter and sample, so operations over parameters tell the samples' share.
+        activations = 4 * flops / max(_bytes(params) / 4, 1)
+        return _Cost(study.epochs, flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
+
+    def seconds_per_cell(self, cells: Cells) -> np.ndarray:
+        steps = np.asarray([s.batch_count for s in cells.splits])[cells.split]
+        update = self.params_bytes * 3 / CPU_FLOPS
+        return self.epochs * (self.epoch_flops / CPU_FLOPS + steps * (STEP_SECONDS + update))
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:
+    """One program where compiling the others would take longer than it runs slower; always on a GPU."""
+    if len(cells.splits) == 1:
+        return "grouped"
+    if not on_cpu:
+        return "one_program"
+    slower = cost.seconds_per_cell(cells).sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
+    return "one_program" if slower < COMPILE_SECONDS * (len(cells.splits) - 1) else "grouped"
+
+
+def _lanes(cost: _Cost, on_cpu: bool) -> int:
+    if on_cpu:
+        fitting = CACHE_BYTES // max(3 * cost.params_bytes, 1)
+        return 2 ** int(math.log2(np.clip(fitting, 1, 8)))
+    device = jax.local_devices()[0]
+    free = (device.memory_stats() or {}).get("bytes_limit", 8 * 2**30)
+    return int(np.clip(free * 0.6 // max(cost.run_bytes, 1), 1, GPU_LANES))
+
+
+def _width(found: list[Program], run_seconds: float, lanes: int, on_cpu: bool) -> int:
+    largest = max(len(program.cells) for program in found)
+    workers = cores() if on_cpu else len(jax.local_devices())
+    share = -(-largest // workers) if len(found) < workers else largest
+    wanted = max(lanes, int(CHUNK_SECONDS / max(run_seconds, 1e-9))) if on_cpu else lanes
+    width = min(share, wanted, 4096)
+    return -(-width // lanes) * lanes if width > lanes else max(width, 1)

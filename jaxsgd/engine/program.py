@@ -1,0 +1,163 @@
+"""From cells to compiled programs: which cells share one, and what it computes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxsgd.engine.cells import Cells, hyper_axes
+from jaxsgd.engine.study import Study, order_named
+from jaxsgd.microstep import Layout, cut, layout, run_micro
+from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
+from jaxsgd.order import Split
+from jaxsgd.simulator import Run, draw, run, streams
+
+
+class Program(NamedTuple):
+    """One program to compile, and the cells it runs.
+
+    Attributes:
+      optimizer: the optimizer's name.
+      order: the order's name.
+      split: the split that all its cells have; None if the split is data (one program for all batch counts).
+      layout: micro-steps, if the split is data.
+      cells: numbers of its cells, ascending.
+    """
+
+    optimizer: str
+    order: str
+    split: Split | None
+    layout: Layout | None
+    cells: np.ndarray
+
+    @property
+    def slots(self) -> int:
+        """M, the places for batch losses in an epoch."""
+        return self.split.batch_count if self.split else self.layout.slots  # type: ignore[union-attr]
+
+
+def programs(cells: Cells, one_program: bool, micro_size: int | None = None) -> list[Program]:
+    """The programs for all cells.
+
+    Args:
+      cells: the cells of a study.
+      one_program: batch counts are data and share a program; otherwise each split has its own.
+      micro_size: q, to hold the micro-steps' size in place of the cheapest.
+    """
+    shared = layout(cells.splits, micro_size) if one_program else None
+    key = [cells.values["optimizer"], cells.values["order"]]
+    keys = list(zip(*key, *([] if one_program else [cells.split]), strict=True))
+    found = []
+    for distinct in dict.fromkeys(keys):
+        members = np.asarray([i for i, other in enumerate(keys) if other == distinct])
+        own = None if one_program else cells.splits[distinct[2]]
+        found.append(Program(str(distinct[0]), str(distinct[1]), own, shared, members))
+    return found
+
+
+def seeds(cells: Cells, members: np.ndarray) -> dict[str, np.ndarray]:
+    """The seeds that some cells' data and initial parameters are drawn with, [len(members)] each."""
+    return {stream: cells.seeds(stream)[members].astype(np.uint32) for stream in ("data", "init")}
+
+
+def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) -> dict[str, Any]:
+    """What the training program is given for some of its cells, besides what is drawn: arrays [len(members), ...]."""
+    given: dict[str, Any] = {
+        "order_seed": cells.seeds("order")[members].astype(np.uint32),
+        "learning_rate": cells.rate[members].astype(study.dtype),
+        "hyper": {axis: cells.values[axis][members].astype(study.dtype) for axis in hyper_axes(cells)},
+    }
+    if program.layout:
+        cuts = [cut(split, program.layout) for split in cells.splits]
+        given["cut"] = jax.tree.map(lambda *leaves: np.stack(leaves)[cells.split[members]], *cuts)
+    return given
+
+
+class Outputs(NamedTuple):
+    """What a program returns for each cell.
+
+    Attributes:
+      loss: [E, M], the loss of each batch; NaN past the batch count.
+      loss_epoch: [E], mean over each epoch's samples.
+      finite: [], whether the final parameters are finite.
+    """
+
+    loss: Array
+    loss_epoch: Array
+    finite: Array
+
+
+def draw_function(study: Study) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
+    """`one cell's seeds -> (initial parameters, data)`; data is None for a problem that holds its own."""
+    problem = study.subject().problem
+    holds_data = study.subject().data is not None
+
+    def drawn(seeds: dict[str, Any]) -> tuple[Any, Any]:
+        key, init = jax.random.key(seeds["data"]), jax.random.key(seeds["init"])
+        keys = streams(key, init=init)
+        return (problem.init(keys.init), None) if holds_data else draw(problem, keys)
+
+    return drawn
+
+
+def train_function(study: Study, program: Program) -> Callable[..., Outputs]:
+    """`(one cell's inputs, its initial parameters, data) -> Outputs`: the training of one run."""
+    problem, order = study.subject().problem, order_named(program.order)
+    make, schedule = optimizer_named(program.optimizer), schedule_named(study.schedule)
+
+    def trained(given: dict[str, Any], params: Any, data: Any) -> Outputs:
+        hyper = {**study.optimizer_args, **given["hyper"]}
+        optimizer = scheduled(make, given["learning_rate"], hyper, schedule)
+        start = (problem, params, data, streams(jax.random.key(given["order_seed"])).order)
+        how = {"optimizer": optimizer, "order": order, "precision": study.precision, "epochs": study.epochs}
+        if program.layout:
+            done = run_micro(*start, given["cut"], layout=program.layout, **how)
+        else:
+            assert program.split, "a program has a split or a layout"
+            done = run(*start, split=program.split, **how)
+        return Outputs(done.loss, done.epoch_loss, _all_finite(done))
+
+    return trained
+
+
+def _all_finite(done: Run) -> Array:
+    leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(done.params)]
+    return jnp.all(jnp.stack(leaves))
+
+
+def compile_draw(study: Study, cells: Cells, width: int):
+    """The program that draws what is random before the first step, compiled: `seeds [width] -> (params, data)`.
+
+    It is one program for a whole study, for most of compiling is in drawing random numbers.
+    """
+    drawn = draw_function(study)
+    given = seeds(cells, np.zeros(width, np.int64))
+    return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(given).compile()
+
+
+def compile_train(study: Study, cells: Cells, program: Program, width: int, lanes: int):
+    """The training program, compiled: `(inputs [width], drawn [width], the problem's own data) -> Outputs [width]`.
+
+    Args:
+      study: gives everything that is static.
+      cells: the study's cells.
+      program: what to compile.
+      width: cells in one call.
+      lanes: how many of them run side by side; the groups of lanes run one after another.
+    """
+    trained = train_function(study, program)
+    own_data = study.subject().data
+
+    def chunk(given: dict[str, Any], drawn: tuple[Any, Any], own_data: Any) -> Outputs:
+        def one(cell: tuple[dict[str, Any], tuple[Any, Any]]) -> Outputs:
+            given, (params, data) = cell
+            return trained(given, params, own_data if data is None else data)
+
+        return jax.lax.map(one, (given, drawn), batch_size=lanes if lanes > 1 else None)
+
+    given = inputs(study, cells, program, np.resize(program.cells, width))
+    drawn = jax.eval_shape(jax.vmap(draw_function(study)), seeds(cells, np.zeros(width, np.int64)))
+    return jax.jit(chunk).lower(given, drawn, own_data).compile()

@@ -1,0 +1,170 @@
+"""The result folder: whole chunks or none, whatever happens.
+
+    study.json      the resolved study
+    manifest.json   what made the numbers: versions, device, precision, flags, path and widths, git commit, times
+    chunks/         one .npz per finished chunk, with a checksum
+    lock            held by the one command that writes; let go by the system when that command ends, however it ends
+
+A file is written under a temporary name, flushed to the disk and renamed, so that it is there whole or not at all. Nothing is
+ever unpickled.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import filelock
+import numpy as np
+
+from jaxsgd.error import InputError
+
+ChunkArrays = dict[str, np.ndarray]
+"""A finished chunk: arrays by name, leading axis its cells; `cell` holds their numbers."""
+
+
+class BrokenChunk(Exception):
+    """A chunk file that is not what was written: its message says what is wrong with it."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all, on the disk when this returns.
+
+    Raises:
+      OSError: when it cannot be written; the temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # So that the rename itself survives a power cut; Windows has no such call and needs none.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+      InputError: when it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file whole (see `write_whole`)."""
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def checksum(arrays: ChunkArrays, identity: str) -> str:
+    """SHA-256 over a chunk's arrays, names and types and the identity of the study that it belongs to."""
+    digest = hashlib.sha256(identity.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+class Folder(NamedTuple):
+    """A result folder.
+
+    Attributes:
+      path: where it is.
+    """
+
+    path: Path
+
+    @property
+    def study_file(self) -> Path:
+        """Where the resolved study is."""
+        return self.path / "study.json"
+
+    @property
+    def manifest_file(self) -> Path:
+        """Where the manifest is."""
+        return self.path / "manifest.json"
+
+    def chunk_file(self, number: int) -> Path:
+        """Where a chunk is, or will be."""
+        return self.path / "chunks" / f"{number:06d}.npz"
+
+    def is_there(self) -> bool:
+        """Whether a result has been begun here."""
+        return self.study_file.exists() and self.manifest_file.exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one writer, creating it if need be.
+
+        The system lets the lock go when its holder ends, so one left by a killed run does not block.
+
+        Raises:
+          InputError: when the folder cannot be made or written, is something else, or another command holds it.
+        """
+        try:
+            (self.path / "chunks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot make a result folder here: {error.strerror or error}") from None
+        try:
+            with filelock.FileLock(self.path / "lock", timeout=0):
+                yield
+        except filelock.Timeout:
+            raise InputError(f"{self.path}: another command is writing here; wait for it, or choose another folder") from None
+        except PermissionError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+    def write_chunk(self, number: int, arrays: ChunkArrays, identity: str) -> None:
+        """Writes a finished chunk with its checksum."""
+        buffer = io.BytesIO()
+        np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **arrays)  # type: ignore[arg-type]
+        write_whole(self.chunk_file(number), buffer.getvalue())
+
+    def read_chunk(self, number: int, identity: str) -> ChunkArrays | None:
+        """A chunk, or None if it is not there.
+
+        Raises:
+          BrokenChunk: when it is there and not what was written for this study.
+        """
+        path = self.chunk_file(number)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # a flipped bit may hit any part of an archive, and each has an exception of its own
+            raise BrokenChunk(f"{path.name}: cannot be read ({type(error).__name__})") from None
+        stated = str(arrays.pop("checksum", ""))
+        if stated != checksum(arrays, identity):
+            raise BrokenChunk(f"{path.name}: its checksum does not match")
+        return arrays
+
+    def clear_temporary(self) -> None:
+        """Removes what killed writers left under temporary names."""
+        for folder in (self.path, self.path / "chunks"):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
