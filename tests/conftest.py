@@ -1,6 +1,7 @@
 """Strict JAX for every test, and the fixtures that they share."""
 
 import jax
+import jaxtyping
 import pytest
 from hypothesis import settings
 
@@ -15,3 +16,11 @@ def x64():
     """float64 for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """The package as its users have it: without the check of annotations, which would refuse a wrong type before it does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,141 @@
+"""`simulate` under jit, vmap and grad, in slices, and compiled once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+from jaxsgd.order import split
+from jaxsgd.simulator import batch_loss
+from tests import probe
+
+KEY = jax.random.key(0)
+SGD = optax.sgd(0.05)
+NETWORK = probe.network()
+
+# The same arithmetic in another program: XLA may fuse and order it differently, a few units in the last place of float32.
+SAME = {"rtol": 1e-5}
+
+
+def run(key=KEY, problem=NETWORK, optimizer=SGD, **changed):
+    settings = {"epochs": 3, "batch_count": 7, "order": "reshuffle"} | changed
+    return jaxsgd.simulate(problem, key, optimizer=optimizer, **settings)
+
+
+def test_the_same_call_gives_the_same_bits():
+    jax.tree.map(np.testing.assert_array_equal, run(), run())
+
+
+def test_jit_gives_what_the_plain_call_gives():
+    np.testing.assert_allclose(jax.jit(run)(KEY).loss, run().loss, **SAME)
+
+
+def test_vmap_over_keys_gives_what_each_key_gives():
+    keys = jax.random.split(KEY, 4)
+    losses = jax.vmap(lambda key: run(key).loss)(keys)
+    assert losses.shape == (4, 3, 7)
+    for loss, key in zip(losses, keys, strict=True):
+        np.testing.assert_allclose(loss, run(key).loss, **SAME)
+
+
+def test_vmap_over_rates_gives_what_each_rate_gives():
+    rates = [0.0, 0.1, 1.0]
+    losses = jax.vmap(lambda rate: run(optimizer=optax.sgd(rate)).loss)(jnp.asarray(rates))
+    for loss, rate in zip(losses, rates, strict=True):
+        np.testing.assert_allclose(loss, run(optimizer=optax.sgd(rate)).loss, **SAME)
+
+
+def test_jit_of_vmap_over_keys_and_rates():
+    keys, rates = jax.random.split(KEY, 2), jnp.asarray([0.01, 0.1])
+    of_rates = jax.vmap(lambda key, rate: run(key, optimizer=optax.sgd(rate)).loss, in_axes=(None, 0))
+    losses = jax.jit(jax.vmap(of_rates, in_axes=(0, None)))(keys, rates)
+    for i in range(2):
+        for j in range(2):
+            np.testing.assert_allclose(losses[i, j], run(keys[i], optimizer=optax.sgd(float(rates[j]))).loss, **SAME)
+
+
+@pytest.mark.parametrize("batch_count", [6, 7])
+@pytest.mark.parametrize("make", [optax.sgd, optax.adam])
+def test_gradient_in_the_learning_rate_agrees_with_central_differences(x64, batch_count, make):
+    problem = probe.network(dtype="float64")
+
+    def mean_loss(rate):
+        return run(problem=problem, optimizer=make(rate), batch_count=batch_count).loss.mean()
+
+    slope = float(jax.grad(mean_loss)(0.1))
+    # Truncation h^2 f''' / 6 and rounding 1e-16 / h are both below 1e-9 of a loss near 2.
+    h = 1e-5
+    assert slope == pytest.approx(float(mean_loss(0.1 + h) - mean_loss(0.1 - h)) / (2 * h), rel=1e-6)
+    assert abs(slope) > 1e-3
+
+
+@pytest.mark.parametrize("size", [None, 5, 3])
+def test_gradient_of_the_mean_loss_agrees_with_central_differences(x64, size):
+    problem = probe.network(5, num_hidden=4, dtype="float64")
+    (x, t), params = jax.tree.map(jnp.asarray, problem.data), problem.init(KEY)
+    own = jnp.minimum(jnp.arange(5), (size or 5) - 1)  # a batch that is smaller repeats its last sample
+    size = None if size is None else jnp.asarray(size)
+
+    def mean_loss(params):
+        return batch_loss(problem, params, (x[own], t[own]), size)
+
+    grad = jax.grad(mean_loss)(params)
+    h = 1e-5
+    for name, place in [(name, place) for name, leaf in params.items() for place in np.ndindex(leaf.shape)]:
+        up, down = (mean_loss(params | {name: params[name].at[place].add(step)}) for step in (h, -h))
+        assert float(grad[name][place]) == pytest.approx(float(up - down) / (2 * h), abs=1e-9)
+
+
+@pytest.mark.parametrize(("order", "batch_count"), [*((order, 7) for order in jaxsgd.ORDERS), ("fixed", 10)])
+def test_parts_advanced_in_slices_make_the_whole_run(order, batch_count):
+    optimizer = optax.adam(0.05)
+    whole = run(order=order, batch_count=batch_count, optimizer=optimizer)
+    parts = jaxsgd.make_simulator(NETWORK, optimizer, split(60, batch_count=batch_count), order)
+    advance, epoch_visits = jax.jit(parts.advance), jax.jit(parts.epoch_visits)
+    keys = jaxsgd.streams(KEY)
+    state, losses = parts.start(keys.init), []
+    for epoch in range(3):
+        visits = epoch_visits(keys.order, epoch)
+        for first in range(0, batch_count, 3):
+            some = jax.tree.map(lambda leaf, first=first: leaf[first : first + 3], visits)
+            state, loss = advance(state, NETWORK.data, some)
+            losses.append(loss)
+    np.testing.assert_allclose(np.concatenate(losses).reshape(3, batch_count), whole.loss, **SAME)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state.params, whole.params)
+
+
+def test_a_run_goes_on_from_where_a_shorter_one_of_the_same_key_stopped():
+    np.testing.assert_allclose(run(epochs=2).loss, run(epochs=3).loss[:2], **SAME)
+
+
+def counted(problem):
+    """The same problem, and a list that grows by one whenever JAX traces its loss."""
+    calls = []
+
+    def loss(params, batch):
+        calls.append(1)
+        return problem.loss(params, batch)
+
+    return jaxsgd.Problem(problem.init, loss, problem.data), calls
+
+
+def test_a_second_run_of_the_same_sizes_traces_nothing():
+    problem, calls = counted(NETWORK)
+    run(problem=problem)
+    first = len(calls)
+    assert first > 0
+    run(jax.random.key(1), problem=problem)
+    assert len(calls) == first
+    run(problem=problem, batch_count=6)
+    assert len(calls) > first
+
+
+def test_a_sweep_over_rates_traces_as_often_as_one_run():
+    def traces(rates):
+        problem, calls = counted(NETWORK)
+        jax.vmap(lambda rate: run(problem=problem, optimizer=optax.sgd(rate)).loss)(jnp.asarray(rates))
+        return len(calls)
+
+    assert traces([0.1, 0.2, 0.3, 0.4]) == traces([0.1])
