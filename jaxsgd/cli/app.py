@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.article_command import article
+from jaxsgd.cli.export_command import export
+from jaxsgd.cli.info_command import info
+from jaxsgd.cli.run_command import run
 from jaxsgd.cli.runtime import Settings
+from jaxsgd.cli.studies_command import studies
 from jaxsgd.cli.train_command import train
+from jaxsgd.cli.verify_command import verify
 
 app = typer.Typer(
     name="jaxsgd",
@@ -39,5 +44,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-app.command()(article)
-app.command()(train)
+for command in (article, train, run, verify, export, studies, info):
+    app.command()(command)

@@ -22,6 +22,10 @@ class CommandFailure(Exception):
     """A failure that the input is not to blame for: one line, exit status 1."""
 
 
+class CommandInterrupt(Exception):
+    """Ctrl-C, with one line of its own on what is kept; exit status 130."""
+
+
 def run_app(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status.
 
@@ -55,6 +59,8 @@ def _run(args: Sequence[str] | None) -> int:
         return _say(str(error), 2)
     except CommandFailure as error:
         return _say(str(error), 1)
+    except CommandInterrupt as error:
+        return _say(str(error), 130)
     except BrokenPipeError:
         # The reader has left (as `head` does). Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -103,21 +103,24 @@ class Execution:
         free = workers()
         waiting = list(numbers)
         running: dict = {}
-        with ThreadPoolExecutor(len(free)) as pool:
-            try:
-                while waiting or running:
-                    while waiting and free:
-                        device, number = free.pop(), waiting.pop(0)
-                        running[pool.submit(self.run, number, device)] = (number, device)
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        number, device = running.pop(future)
-                        free.append(device)
-                        done(number, future.result())
-            except BaseException:
-                for future, (number, _) in running.items():
-                    if future.exception() is None:
-                        done(number, future.result())
-                raise
+        pool = ThreadPoolExecutor(len(free))
+        try:
+            while waiting or running:
+                while waiting and free:
+                    device, number = free.pop(), waiting.pop(0)
+                    running[pool.submit(self.run, number, device)] = (number, device)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    number, device = running.pop(future)
+                    free.append(device)
+                    done(number, future.result())
+        except BaseException:
+            for future, (number, _) in running.items():
+                if future.exception() is None:
+                    done(number, future.result())
+            raise
+        finally:
+            # Not waited for: a second Ctrl-C, while the chunks in hand are being finished above, is to end at once.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def workers() -> list[Device]:

@@ -90,6 +90,12 @@ class Plan(NamedTuple):
         """The path: "one_program" or "grouped"."""
         return "grouped" if self.micro_size is None else "one_program"
 
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated memory while it runs: the cells in hand on every core or device, and the result."""
+        workers = cores() if jax.default_backend() == "cpu" else len(jax.local_devices())
+        return min(workers, len(self.chunks)) * self.width * self.run_bytes + self.result_bytes
+
     def held(self) -> dict[str, Any]:
         """What must be the same for the same bits, as plain values."""
         return {"vectorize": self.vectorize, "chunk_width": self.width, "lanes": self.lanes, "micro_size": self.micro_size}

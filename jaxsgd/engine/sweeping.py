@@ -1,5 +1,6 @@
 """Sweep and load: a study in, a Dataset out."""
 
+import reprlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +122,7 @@ def check_same_study(stored: Any, new: dict[str, Any], where: str) -> None:
     if not isinstance(stored, dict):
         raise InputError(f"{where}: study.json holds no study")
     different = [
-        f"{name}: {stored.get(name)!r} there, {new.get(name)!r} now"
+        f"{name}: {reprlib.repr(stored.get(name))} there, {reprlib.repr(new.get(name))} now"
         for name in {**new, **stored}
         if stored.get(name) != new.get(name)
     ]

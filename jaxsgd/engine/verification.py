@@ -14,8 +14,8 @@ from jaxsgd.engine.sweeping import stored_study
 from jaxsgd.error import InputError, check_count
 
 TOLERANCE = 1e-5
-"""Largest relative difference of a batch loss between machines and versions, for runs whose rounding does not grow: the one that
-the one-program, the grouped and the plain path are held to among themselves."""
+"""Largest relative difference of a loss between machines and versions, for runs whose rounding does not grow: what the
+one-program, the grouped and the plain path are held to among themselves."""
 
 
 class Difference(NamedTuple):

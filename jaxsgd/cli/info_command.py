@@ -1,0 +1,45 @@
+"""`jaxsgd info`: versions, devices, flags, caches."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from jaxsgd.cli.output import make_console, to_json
+from jaxsgd.cli.runtime import cache_folder, start_jax
+
+
+def info(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Show what a result depends on here: versions, devices, flags, and the cache of compiled programs."""
+    start_jax(context)
+    import jax
+
+    from jaxsgd.engine.execution import workers
+    from jaxsgd.engine.manifest import devices, git_commit, versions
+
+    folder = cache_folder()
+    files = [path for path in folder.glob("*") if path.is_file()]
+    found = {
+        "versions": versions(),
+        "device": devices(),
+        "threads": len(workers()),
+        "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(("XLA_", "JAX_"))},
+        "cache": {
+            "folder": str(folder),
+            "enabled": bool(jax.config.read("jax_enable_compilation_cache")),
+            "programs": len(files),
+            "bytes": sum(path.stat().st_size for path in files),
+        },
+        "git_commit": git_commit(),
+    }
+    if as_json:
+        typer.echo(to_json(found))
+        return
+    console = make_console(quiet=False)
+    for group, values in found.items():
+        inner = values.items() if isinstance(values, dict) else [("", values)]
+        for place, (name, value) in enumerate(inner):
+            console.print(f"{group if not place else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)

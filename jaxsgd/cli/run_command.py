@@ -1,0 +1,160 @@
+"""`jaxsgd run`: run or resume a study."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxsgd.cli.output import check_output_folder, make_console, to_json
+from jaxsgd.cli.runtime import start_jax
+
+
+def run(
+    context: typer.Context,
+    study: Annotated[str, typer.Argument(help="A study file (.py or .json), or a shipped study's name.")],
+    out: Annotated[Path | None, typer.Option(help="Result folder.", show_default="results/<study>")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Replace a field; JSON, or a range like 0:64.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
+    vectorize: Annotated[str, typer.Option(help="one_program, grouped, or auto.")] = "auto",
+    chunk_width: Annotated[int | None, typer.Option(help="Cells in a chunk.", show_default="chosen")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Cells side by side.", show_default="chosen")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Run a study, or finish what is missing of it.
+
+    Finished chunks are kept whatever happens: after Ctrl-C, a full disk or a power cut, the same command goes on.
+    """
+    start_jax(context)
+    from jaxsgd.engine.plan import plan
+    from jaxsgd.engine.study_file import read_study, study_path
+
+    path = study_path(study)
+    chosen = read_study(path, assignments or [])
+    how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes}
+    console = make_console(quiet=as_json)
+    if dry_run:
+        report = _dry_report(plan(chosen, **how))
+        _print_dry(console, path.stem, report)
+    else:
+        folder = out or Path("results") / path.stem
+        check_output_folder(folder)
+        report = _run(console, chosen, folder, how)
+    if as_json:
+        typer.echo(to_json(report))
+
+
+def _dry_report(planned: Any) -> dict[str, Any]:
+    cells = planned.cells
+    return {
+        "study": planned.study.resolved(),
+        "identity": planned.study.identity,
+        "cells": cells.num_cells,
+        "axes": {dim.name: dim.length for dim in cells.dims},
+        "chunks": len(planned.chunks),
+        "programs": len(planned.programs) + 1,
+        "held": planned.held(),
+        "seconds": planned.seconds,
+        "memory_bytes": planned.memory_bytes,
+        "result_bytes": planned.result_bytes,
+    }
+
+
+def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
+    axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
+    held = report["held"]
+    path = "one program for all batch counts" if held["vectorize"] == "one_program" else "a program for each batch count"
+    for label, value in (
+        ("study", name),
+        ("cells", f"{report['cells']:,} = {axes}"),
+        ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
+        ("chunks", f"{report['chunks']:,} of {held['chunk_width']} cells, {held['lanes']} side by side"),
+        ("time", f"about {duration(report['seconds'])} on this machine, compiling included"),
+        ("memory", f"about {size(report['memory_bytes'])} while running"),
+        ("result", f"{size(report['result_bytes'])}, uncompressed"),
+    ):
+        console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)
+
+
+def _run(console: Console, study: Any, folder: Path, how: dict[str, Any]) -> dict[str, Any]:
+    from jaxsgd.cli.errors import CommandInterrupt
+    from jaxsgd.engine.sweeping import sweep
+
+    with progress_bar() as on_progress:
+        try:
+            ds = sweep(study, folder, **how, on_progress=on_progress)
+        except KeyboardInterrupt:
+            done = on_progress.last
+            kept = f"{done.done:,} of {done.cells:,} cells are kept in {folder}; " if done else ""
+            raise CommandInterrupt(f"interrupted: {kept}run the command again to finish") from None
+    last = on_progress.last
+    diverged = int(ds.diverged.sum())
+    if last.resumed == last.cells:
+        console.print(f"nothing to do: all {last.cells:,} cells are in {folder}", markup=False, soft_wrap=True)
+    else:
+        resumed = f", {last.resumed:,} of them before" if last.resumed else ""
+        console.print(f"ran {last.cells:,} cells{resumed}; the result is in {folder}", markup=False, soft_wrap=True)
+    for broken in last.broken:
+        console.print(f"ran again, for the file was damaged: {broken}", markup=False, soft_wrap=True)
+    if diverged:
+        console.print(f"{diverged:,} of {last.cells:,} runs diverged; they are marked in `diverged`", markup=False)
+    return {
+        "folder": str(folder),
+        "identity": study.identity,
+        "cells": last.cells,
+        "resumed_cells": last.resumed,
+        "broken_chunks": list(last.broken),
+        "diverged_cells": diverged,
+    }
+
+
+class _Shown:
+    """Shows a sweep's progress, and keeps the last."""
+
+    def __init__(self, bar: Progress | None):
+        self.bar = bar
+        self.task = bar.add_task("cells", total=None) if bar else None
+        self.last: Any = None
+
+    def __call__(self, progress: Any) -> None:
+        self.last = progress
+        if self.bar is None or self.task is None:
+            return
+        done = progress.done - progress.resumed
+        elapsed = self.bar.tasks[0].elapsed or 0
+        rate = f"{done / elapsed:,.1f} cells/s" if done and elapsed else "compiling"
+        self.bar.update(self.task, total=progress.cells, completed=progress.done, description=rate)
+
+
+@contextmanager
+def progress_bar() -> Iterator[_Shown]:
+    """A progress bar on stderr with rate and time left; nothing where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Shown(None)
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Shown(bar)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, to two digits or so."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def size(count: float) -> str:
+    """A number of bytes in words."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("the last unit takes any size")

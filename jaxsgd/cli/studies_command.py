@@ -1,0 +1,23 @@
+"""`jaxsgd studies`: the studies that come with the package."""
+
+from typing import Annotated
+
+import typer
+
+from jaxsgd.cli.output import make_console, to_json
+
+
+def studies(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """List the studies that come with the package; `jaxsgd run NAME` runs one, and its file is there to be copied."""
+    from jaxsgd.engine.study_file import question, shipped
+
+    found = {name: {"question": question(path), "file": str(path)} for name, path in shipped().items()}
+    if as_json:
+        typer.echo(to_json(found))
+        return
+    console = make_console(quiet=False)
+    for name, study in found.items():
+        console.print(f"{name:<22} {study['question']}", markup=False, soft_wrap=True)
+        console.print(f"{'':<22} {study['file']}", markup=False, soft_wrap=True, style="dim")

@@ -1,0 +1,116 @@
+"""Study files: a Python file with one `STUDY = Study(...)`, or JSON."""
+
+import ast
+import json
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jaxsgd
+from jaxsgd.engine.study import Study
+from jaxsgd.error import InputError, no_such
+
+
+def shipped() -> dict[str, Path]:
+    """The study files that come with the package, by bare name."""
+    package = Path(jaxsgd.__file__).parent
+    # In a wheel they lie within the package; in a checkout, editable installs included, beside it.
+    folder = next((place for place in (package / "_sweeps", package.parent / "sweeps") if place.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.py"))} if folder else {}
+
+
+def question(path: Path) -> str:
+    """The first line of a study file's docstring: the question it answers."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def study_path(name: str) -> Path:
+    """The file of a study given by path or by a shipped study's bare name.
+
+    Raises:
+      InputError: when there is neither, with the nearest shipped name.
+    """
+    path = Path(name)
+    if path.suffix in (".py", ".json"):
+        if not path.is_file():
+            raise InputError(f"{name}: no such study file")
+        return path
+    known = shipped()
+    if name not in known:
+        raise no_such("study (a path to a .py or .json file, or a shipped study)", name, known)
+    return known[name]
+
+
+def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
+    """The study in a file, with some fields replaced. A Python file is run; its folder is where its pointers are looked up.
+
+    Args:
+      path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
+      assignments: "field=value" each; the value is JSON, a range such as 0:64, or text. A dotted field reaches into a
+        dictionary: "problem_args.num_samples=500".
+
+    Raises:
+      InputError: when the file cannot be run or read, holds no study, or a field or value is wrong.
+    """
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    if path.suffix == ".json":
+        fields = _read_json(path)
+        return Study(**_replaced(fields, assignments))
+    try:
+        study = runpy.run_path(str(path)).get("STUDY")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except SyntaxError as error:
+        raise InputError(f"{path}: line {error.lineno}: {error.msg}") from None
+    if not isinstance(study, Study):
+        raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
+    return Study(**_replaced(study.model_dump(), assignments)) if assignments else study
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a study in JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: must hold an object with a study's fields, got {type(fields).__name__}")
+    return fields
+
+
+def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    changed = dict(fields)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {assignment}: must be field=value, such as epochs=10")
+        field, *inner = name.strip().split(".")
+        if field == "optimizer":
+            field = "optimizers"
+        value = _value(text.strip())
+        if not inner:
+            changed[field] = value
+            continue
+        holder = changed[field] = dict(changed.get(field) or {})
+        for part in inner[:-1]:
+            holder[part] = dict(holder.get(part) or {})
+            holder = holder[part]
+        holder[inner[-1]] = value
+    return changed
+
+
+def _value(text: str) -> Any:
+    """JSON, a range of whole numbers such as 0:64, a list without brackets such as 1,2,5, or the text itself."""
+    start, colon, stop = text.partition(":")
+    if colon and start.strip().isdigit() and stop.strip().isdigit():
+        return list(range(int(start), int(stop)))
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text.split(",") if "," in text else text
