@@ -4,6 +4,7 @@ import contextlib
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -84,10 +85,11 @@ def _as_columns(values: np.ndarray, what: str, dtype: DTypeLike) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever NumPy raises on a file into one line."""
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file for NumPy to read; whatever it raises becomes one line."""
     try:
-        yield
+        with path.open("rb") as file:
+            yield file
     except (InputError, OSError):
         raise
     except Exception as error:  # a damaged file can fail in the archive, the compression, the header or the memory it asks for
@@ -102,8 +104,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _read_npz(path, targets):
-    with _reading(path):
-        archive = np.load(path, allow_pickle=False)
+    with _opened(path) as file:
+        archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise InputError(f"{path}: an .npy file by its content, not an .npz archive")
         with archive:
@@ -125,11 +127,10 @@ def _read_npy_pair(path, targets):
 
 
 def _read_npy(path):
-    with _reading(path):
-        array = np.load(path, allow_pickle=False)
+    with _opened(path) as file:
+        array = np.load(file, allow_pickle=False)
         if isinstance(array, np.ndarray):
             return array
-        array.close()
         raise InputError(f"{path}: an .npz archive by its content, not an .npy file")
 
 
