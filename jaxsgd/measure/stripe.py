@@ -44,7 +44,12 @@ class Stripes(NamedTuple):
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:
-    """How many stripes a print interval makes: m / gcd(m, w), which is 1 when w is a multiple of m."""
+    """How many stripes a print interval makes: m / gcd(m, w), which is 1 when w is a multiple of m.
+
+    Raises:
+      InputError: for a batch count m or an interval w below 1.
+    """
+    batch_count, eval_interval = check_count("batch_count", batch_count), check_count("eval_interval", eval_interval)
     return batch_count // math.gcd(batch_count, eval_interval)
 
 
@@ -81,7 +86,8 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
 
     the epsilon squared of Kelley 1935 ("An unbiased correlation ratio measure"). The degrees of freedom v are the traces of
     the quadratic forms, with the trend's share taken out (Hastie and Tibshirani 1990, "Generalized additive models",
-    3.5): for white noise both quotients have the same expectation, so the index averages 0.
+    3.5): for white noise both quotients have the same expectation, so the index averages 0, nearly so (-0.06) where there are
+    no more than two cycles of two stripes.
 
     Args:
       loss: [..., E, m], the loss of each batch.
@@ -91,7 +97,7 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
       InputError: for an array without axes [E, m], or w outside 1 ... E m.
     """
     values = windows(loss, eval_interval)
-    batch_count = np.shape(loss)[-1]
+    batch_count, eval_interval = np.shape(loss)[-1], int(eval_interval)
     count = stripe_count(batch_count, eval_interval)
     number = np.arange(values.shape[-1])
     time = (number + 1) * eval_interval / batch_count
@@ -170,7 +176,10 @@ def hiding_interval(loss: ArrayLike, threshold: float = 0.05) -> Int[np.ndarray,
     batch_count = loss.shape[-1]
     smallest = np.full(loss.shape[:-2], batch_count)
     for width in range(batch_count - 1, 0, -1):
-        smallest = np.where(stripes(loss, width).stripe_index < threshold, width, smallest)
+        seen = stripes(loss, width)
+        # Without any variance there is no index, and no stripe either.
+        flat = np.isnan(seen.stripe_index) & np.isfinite(seen.slope).all(axis=-1)
+        smallest = np.where((seen.stripe_index < threshold) | flat, width, smallest)
     return smallest
 
 
