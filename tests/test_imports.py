@@ -1,0 +1,146 @@
+"""Imports go one way, the core needs no more than JAX, and the package opens without it.
+
+The imports are read off the source, inside functions too, and not off what happens to be loaded.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxsgd
+
+PACKAGE = Path(jaxsgd.__file__).parent
+
+STAGES = [
+    {"error", "problem", "order", "optimizer"},
+    {"problems"},
+    {"simulator", "microstep"},
+    {"measure"},
+    {"engine"},
+    {"plot"},
+    {"article"},
+    {"cli"},
+]
+"""Parts of the package, first to last; a module imports from its own stage or an earlier one."""
+
+CORE = {"error", "problem", "order", "optimizer", "problems", "simulator", "microstep", "measure"}
+
+
+def dotted(path):
+    """A source file's module name within the package: `problems.handwriting`, and `problems` for its `__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py")) if dotted(path)}
+"""Every module but the package's own `__init__`, which is read from the stub."""
+
+
+def public_names():
+    """Each public name and the module of the package that it comes from."""
+    names = {}
+    for node in ast.parse((PACKAGE / "__init__.pyi").read_text()).body:
+        assert isinstance(node, ast.ImportFrom)
+        assert node.level == 1
+        names |= {alias.name: node.module or alias.name for alias in node.names}
+    return names
+
+
+def imports(source, folder=()):
+    """The modules that a source imports, lying in a folder of the package: `numpy`, or `jaxsgd.order`, also where a public
+    name stands for it."""
+    public, found = public_names(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name != "jaxsgd"}
+        elif isinstance(node, ast.ImportFrom):
+            inside = ["jaxsgd", *folder]
+            base = ".".join(inside[: len(inside) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            if module == "jaxsgd":
+                found |= {f"jaxsgd.{public.get(alias.name, alias.name)}" for alias in node.names}
+            else:
+                found.add(module)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "jaxsgd" and not node.attr.startswith("__"):
+            found.add(f"jaxsgd.{public.get(node.attr, node.attr)}")
+    return found
+
+
+def stage(module):
+    part = module.split(".")[0]
+    places = [place for place, parts in enumerate(STAGES) if part in parts]
+    assert places, f"{module} has no stage"
+    return places[0]
+
+
+def imports_of(module):
+    path = MODULES[module]
+    return imports(path.read_text(), path.relative_to(PACKAGE).parent.parts)
+
+
+def inner(module):
+    """The modules of the package that a module imports."""
+    return {name.removeprefix("jaxsgd.") for name in imports_of(module) if name.split(".")[0] == "jaxsgd"}
+
+
+def outer(module):
+    """The packages that a module imports, other than this one and the standard library's."""
+    return {name.split(".")[0] for name in imports_of(module)} - {"jaxsgd"} - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("source", "modules"),
+    [
+        ("import numpy.linalg as la", {"numpy.linalg"}),
+        ("from jaxsgd import simulate, measure", {"jaxsgd.simulator", "jaxsgd.measure"}),
+        ("import jaxsgd\njaxsgd.split(10)\njaxsgd.__file__", {"jaxsgd.order"}),
+        ("def f():\n    if True:\n        from jaxsgd.engine.store import read_json", {"jaxsgd.engine.store"}),
+        ("from .style import INK\nfrom ..order import split", {"jaxsgd.plot.style", "jaxsgd.order"}),
+    ],
+)
+def test_every_way_to_import_is_seen(source, modules):
+    assert imports(source, folder=("plot",)) == modules
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_own_stage_or_an_earlier_one(module):
+    later = {other for other in inner(module) if stage(other) > stage(module)}
+    assert not later
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.split(".")[0] in CORE])
+def test_the_core_needs_jax_optax_and_numpy_only(module):
+    extra = {"sklearn"} if module == "problems.handwriting" else set()
+    assert outer(module) <= {"jax", "jaxtyping", "numpy", "optax"} | extra
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.split(".")[0] == "plot"])
+def test_plots_run_nothing(module):
+    assert {other.split(".")[0] for other in inner(module)} <= {"error", "measure", "plot"}
+
+
+def test_no_module_has_the_name_of_a_public_name():
+    for name, module in public_names().items():
+        shared = [path for path in MODULES if path.split(".")[-1] == name]
+        assert shared == ([name] if name == module else []), name
+
+
+def python(code):
+    """What a Python of its own prints, as words."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_every_public_name_is_there():
+    assert set(jaxsgd.__all__) == set(public_names())
+    code = "import jaxsgd; print(*(name for name in jaxsgd.__all__ if getattr(jaxsgd, name) is not None))"
+    assert python(code) == jaxsgd.__all__
+
+
+@pytest.mark.parametrize("statement", ["import jaxsgd; dir(jaxsgd); jaxsgd.__all__", "import jaxsgd.cli"])
+def test_the_package_and_its_commands_open_without_jax(statement):
+    loaded = python(f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))")
+    assert "jaxsgd" in loaded
+    assert not set(loaded) & {"jax", "jaxlib", "optax", "matplotlib", "xarray", "sklearn"}
