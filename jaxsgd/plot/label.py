@@ -1,5 +1,7 @@
 """Labels written beside what they name."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -8,12 +10,13 @@ from numpy.typing import ArrayLike
 from jaxsgd.plot.style import SMALL
 
 
-def spread_apart(wanted: ArrayLike, distance: float) -> Float[np.ndarray, " L"]:
+def spread_apart(wanted: ArrayLike, distance: float, lowest: float = -math.inf) -> Float[np.ndarray, " L"]:
     """Places as near as possible to the wanted ones (least squares), in the same order and at least `distance` apart.
 
     Args:
       wanted: [L] places, in any order.
       distance: smallest distance between two places, in the same units.
+      lowest: no place is below it.
     """
     wanted = np.asarray(wanted, np.float64)
     order = np.argsort(wanted, kind="stable")
@@ -25,7 +28,8 @@ def spread_apart(wanted: ArrayLike, distance: float) -> Float[np.ndarray, " L"]:
         while len(pools) > 1 and np.mean(pools[-2]) >= np.mean(pools[-1]):
             pools[-2:] = [pools[-2] + pools[-1]]
     placed = np.empty_like(wanted)
-    placed[order] = np.concatenate([np.full(len(pool), np.mean(pool)) for pool in pools]) + shift if pools else []
+    shrunk = [max(float(np.mean(pool)), lowest) for pool in pools for _ in pool]
+    placed[order] = np.asarray(shrunk) + shift
     return placed
 
 
@@ -51,6 +55,6 @@ def write_beside(axes: Axes, heights: ArrayLike, texts: list[str], colours: list
       line_height: room for one text, as a share of the axes' height.
     """
     low, high = axes.get_ylim()
-    places = spread_apart((np.asarray(heights, np.float64) - low) / (high - low), line_height)
+    places = spread_apart((np.asarray(heights, np.float64) - low) / (high - low), line_height, lowest=line_height / 2)
     for place, text, colour in zip(places, texts, colours, strict=True):
-        axes.text(1.02, place, text, color=colour, fontsize=SMALL, va="center", transform=axes.transAxes, linespacing=1.25)
+        axes.text(1.025, place, text, color=colour, fontsize=SMALL, va="center", transform=axes.transAxes, linespacing=1.25)

@@ -118,7 +118,7 @@ def _number(value: float) -> str:
 def _draw_stripes(axes: Axes, striped: Stripes, **line) -> None:
     for number, colour in enumerate(colours(striped.stripe_count)):
         own = striped.stripe == number
-        axes.plot(striped.time[own], striped.windows[own], color=colour, **line, **_single(own.sum()))
+        axes.plot(striped.time[own], striped.windows[own], color=colour, **line, **_single(int(own.sum())))
 
 
 def _limit(axes: Axes, striped: Stripes) -> None:
@@ -129,19 +129,20 @@ def _limit(axes: Axes, striped: Stripes) -> None:
 
 def _label_stripes(axes: Axes, striped: Stripes) -> None:
     count = striped.stripe_count
-    shades = colours(count)
-    chosen = list(range(count))
+    names = {number: f"stripe {number + 1}: " for number in range(count)}
     if count > MOST_LABELS:
         # The highest and the lowest stripe say how far apart the others lie.
-        chosen = [int(np.argmax(striped.level)), int(np.argmin(striped.level))]
-        axes.text(
-            1.02, -0.13, f"{count} stripes: highest\nand lowest named", fontsize=SMALL, color=INK, transform=axes.transAxes
-        )
+        highest, lowest = int(np.argmax(striped.level)), int(np.argmin(striped.level))
+        names = {
+            highest: f"stripe {highest + 1}, highest of {count}:\n",
+            lowest: f"stripe {lowest + 1}, lowest of {count}:\n",
+        }
     texts = [
-        f"stripe {number + 1}: level {_number(striped.level[number])}\n{_pace(striped, number)}".strip() for number in chosen
+        f"{name}level {_number(striped.level[number])}\n{_pace(striped, number)}".strip() for number, name in names.items()
     ]
-    heights = [float(striped.windows[striped.stripe == number][-1]) for number in chosen]
-    write_beside(axes, heights, texts, [shades[number] for number in chosen], line_height=0.105)
+    heights = [float(striped.windows[striped.stripe == number][-1]) for number in names]
+    shades = [colours(count)[number] for number in names]
+    write_beside(axes, heights, texts, shades, line_height=0.105 if count <= MOST_LABELS else 0.16)
 
 
 def _show_gap(axes: Axes, striped: Stripes) -> None:

@@ -8,7 +8,7 @@ from matplotlib.text import Text
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK = "#222222"
 PALE = "#9A9A9A"
-SMALLEST, SMALL, MEDIUM, LARGE = 11, 12, 14, 19
+SMALLEST, SMALL, MEDIUM, LARGE = 11.0, 12.0, 14.0, 19.0
 LOSS_LABEL = "loss (mean squared error per output)"
 
 

@@ -1,0 +1,48 @@
+"""Labels keep their distance and their order."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxsgd.plot import spread_apart
+from jaxsgd.plot.label import in_powers
+
+PLACES = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=8)
+
+
+@given(PLACES)
+def test_places_keep_their_distance_and_order(wanted):
+    placed = spread_apart(wanted, 0.2)
+    order = np.argsort(wanted, kind="stable")
+    assert (np.diff(placed[order]) >= 0.2 - 1e-9).all()
+
+
+@given(PLACES)
+def test_places_have_the_mean_of_the_wanted_ones(wanted):
+    # A shift of all of them would bring every pool nearer, were the mean another.
+    if wanted:
+        assert spread_apart(wanted, 0.2).mean() == pytest.approx(np.mean(wanted), abs=1e-9)
+
+
+def test_places_far_enough_apart_stay():
+    np.testing.assert_allclose(spread_apart([0.5, 0.0, 1.0], 0.2), [0.5, 0.0, 1.0])
+
+
+@given(PLACES)
+def test_no_place_is_below_the_lowest(wanted):
+    placed = spread_apart(wanted, 0.2, lowest=0.0)
+    assert (placed >= 0).all()
+    assert (np.diff(np.sort(placed)) >= 0.2 - 1e-9).all()
+
+
+def test_two_at_one_place_move_half_the_distance_each():
+    np.testing.assert_allclose(spread_apart([0.5, 0.5], 0.2), [0.4, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-2.6e-4, "-2.6 x 10⁻⁴"), (0.25, "0.25"), (0.0, "0"), (12345.0, "1.2 x 10⁴"), (3.1e-12, "3.1 x 10⁻¹²")],
+)
+def test_numbers_with_powers_of_ten(value, text):
+    assert in_powers(value) == text.replace("-", "\N{MINUS SIGN}").replace("x", "\N{MULTIPLICATION SIGN}")
