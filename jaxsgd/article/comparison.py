@@ -101,7 +101,7 @@ def sampling_gap(sample_loss: ArrayLike, batch_count: int, eval_interval: int) -
     size = sample_loss.shape[-1] // count
     if batch_count % eval_interval or count == 1 or sample_loss.shape[-1] < 2:
         return np.full(sample_loss.shape[:-1], np.nan)
-    return sampling_spread(sample_loss, size) * expected_range(count)
+    return np.asarray(sampling_spread(sample_loss, size) * expected_range(count))
 
 
 def chance_of_wider(gap: float, expected_gap: float, count: int) -> float:

@@ -27,7 +27,7 @@ def stripes_found(measured: Stripes) -> str:
         return "Each printed value averages whole epochs, so there is one curve and no stripe."
     if math.isnan(index):
         return f"The run is too short, or too even, to tell whether its printed loss has {count} stripes."
-    share = f"{_percent(max(index, 0))} of what the trend leaves"
+    share = f"{_percent(max(index, 0.0))} of what the trend leaves"
     if is_striped(measured):
         return (
             f"The printed loss splits into {count} stripes {float(measured.gap):.3g} apart: "
