@@ -1,5 +1,6 @@
 """What a command sets up before it computes. Nothing of it is forced on those who import the library."""
 
+import logging
 import os
 import tempfile
 import time
@@ -34,6 +35,8 @@ def cache_folder() -> Path:
 def start_jax(context: typer.Context) -> None:
     """Loads JAX and turns its cache of compiled programs on, if the user wants it and its folder can be written."""
     settings: Settings = context.obj or Settings()
+    # Where no cache can be written, Matplotlib would say at length that its list of fonts is not kept either.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import jax
 
     folder = cache_folder()

@@ -74,6 +74,6 @@ def _row(name: str, section: Section, with_article: bool) -> list[str]:
     return cells
 
 
-def _cell(value: float | None, form: str) -> str:
+def _cell(value: float | int | None, form: str) -> str:
     # Exponents without their leading zero, -2.6e-4: it is a column the less.
     return "-" if value is None or value != value else form.format(value).replace("e-0", "e-").replace("e+0", "e+")

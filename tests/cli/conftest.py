@@ -1,0 +1,77 @@
+"""The command line as its users run it: as a process of its own, with a cache folder of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMAND = (sys.executable, "-c", "from jaxsgd.cli import main; main()")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, worker_id):
+    """A folder that all workers of one pytest run see."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def environment(shared_folder):
+    """The process's environment with a cache folder that is empty at first, and without settings of JAX or of a terminal."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") and name != "COLUMNS"}
+    return kept | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.fixture(scope="session")
+def jaxsgd_command(environment):
+    """Runs `jaxsgd` with the given words; returns the finished process with its text."""
+
+    def run(*words, cwd, **changes):
+        return subprocess.run(
+            [*COMMAND, *map(str, words)], cwd=cwd, env=environment | changes, capture_output=True, text=True, timeout=300
+        )
+
+    return run
+
+
+def once(folder: Path, make):
+    """The folder, filled by `make` in the first worker that asks; the others wait for it."""
+    done = folder.with_suffix(".done")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        give_up = time.monotonic() + 300
+        while not done.exists() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        return folder
+    try:
+        make(folder)
+    finally:
+        done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def article_run(shared_folder, jaxsgd_command):
+    """A folder in which `jaxsgd article --quick` ran, and then `jaxsgd article --quick --json`; what they said is in files."""
+
+    def make(folder):
+        for name, words in (("text", ()), ("json", ("--json", "--out", "again"))):
+            done = jaxsgd_command("article", "--quick", *words, cwd=folder)
+            (folder / f"{name}.stdout").write_text(done.stdout)
+            (folder / f"{name}.stderr").write_text(done.stderr)
+            (folder / f"{name}.status").write_text(str(done.returncode))
+
+    return once(shared_folder / "article_run", make)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """A file of 60 samples of two inputs, `t` their squares' sum, in no order."""
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(tmp_path / "samples.npz", x=x, t=(x**2).sum(axis=1))
+    return tmp_path / "samples.npz"

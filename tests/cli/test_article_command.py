@@ -1,0 +1,100 @@
+"""`jaxsgd article --quick` from end to end."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd.article import format_line, parse_log
+
+FIGURES = ["averaged.png", "averaged.svg", "band.png", "band.svg", "striped.png", "striped.svg"]
+
+
+@pytest.fixture(scope="module")
+def said(article_run):
+    return (article_run / "text.stdout").read_text()
+
+
+@pytest.fixture(scope="module")
+def report(article_run):
+    return json.loads((article_run / "article" / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_it_ends_well_and_says_nothing_on_stderr(article_run):
+    for name in ("text", "json"):
+        assert (article_run / f"{name}.status").read_text() == "0"
+        assert (article_run / f"{name}.stderr").read_text() == ""
+
+
+def test_its_files_are_there_and_nothing_else_is(article_run, report):
+    files = sorted(path.name for path in (article_run / "article").iterdir())
+    assert files == sorted([*FIGURES, "report.json", "training_log.txt"])
+    assert sorted(report["files"]) == files
+    assert all((article_run / "article" / name).stat().st_size > 10_000 for name in FIGURES)
+
+
+def test_the_log_is_in_the_articles_format_line_by_line(article_run, said):
+    log = (article_run / "article" / "training_log.txt").read_text()
+    lines = parse_log(log)
+    # 20 epochs, 2 printouts each.
+    assert [(line.epoch, line.iteration, line.batch_count) for line in lines] == [
+        (epoch, iteration, 10) for epoch in range(1, 21) for iteration in (5, 10)
+    ]
+    assert "".join(f"{format_line(line)}\n" for line in lines) == log
+    assert log in said
+
+
+def test_what_is_said_besides_stands_apart_from_the_log(said):
+    lines = said.splitlines()
+    in_log = [number for number, line in enumerate(lines) if line.startswith("| epoch")]
+    assert in_log == list(range(in_log[0], in_log[0] + 40))
+    assert "Experiment 1 (striped): training log" in lines[in_log[0] - 1]
+    assert "End of the log" in lines[in_log[-1] + 1]
+
+
+def test_the_report_measures_the_run_whose_log_was_printed(article_run, report):
+    lines = parse_log((article_run / "article" / "training_log.txt").read_text())
+    measured = jaxsgd.stripes(np.array([line.loss for line in lines]).reshape(20, 2), 1)
+    own = report["experiments"]["striped"]["whole_run"]
+    # The log has four digits, and so have the measures taken from it.
+    np.testing.assert_allclose(own["level"], measured.level, atol=1e-4)
+    assert own["gap"] == pytest.approx(measured.gap, abs=2e-4)
+    assert own["stripe_count"] == 2
+
+
+def test_stripes_bands_and_averages_are_counted(report):
+    counts = {name: experiment["whole_run"]["stripe_count"] for name, experiment in report["experiments"].items()}
+    assert counts == {"striped": 2, "band": 4, "averaged": 1}
+    assert report["experiments"]["striped"]["whole_run"]["stripe_index"] > 0.9
+    assert report["experiments"]["averaged"]["whole_run"]["stripe_index"] is None
+
+
+def test_64_seeds_stand_beside_the_articles_numbers(report):
+    seeds = report["experiments"]["striped"]["seeds"]
+    assert (seeds["count"], seeds["became_non_finite"]) == (64, 0)
+    # An independent NumPy loop over 12 seeds: 2.42 +- 0.07, slope -1.7e-4 +- 0.6e-4 (standard deviations over seeds). The
+    # first window here is half an epoch, and wider; medians of 64 lie within a standard deviation.
+    assert seeds["first_loss"]["median"] == pytest.approx(2.42, abs=0.07)
+    assert seeds["slope"]["median"] == pytest.approx(-1.7e-4, abs=0.6e-4)
+    assert report["article"]["first_loss"] == 2.3137
+    assert set(report["article"]["percentile"]) == {"first_loss", "gap", "slope"}
+    assert all(0 <= place <= 100 for place in report["article"]["percentile"].values())
+
+
+def test_the_findings_are_said(said, report):
+    flat = " ".join(said.split())
+    assert len(report["findings"]) >= 6
+    for sentence in report["findings"]:
+        assert sentence in flat
+
+
+def test_json_is_one_object_and_the_file_and_the_other_run(article_run, report):
+    printed = json.loads((article_run / "json.stdout").read_text(), parse_constant=pytest.fail)
+    assert printed == json.loads((article_run / "again" / "report.json").read_text())
+    # The same seed gives the same numbers, times aside.
+    assert {**printed, "training_seconds": 0} == {**report, "training_seconds": 0}
+
+
+def test_compiled_programs_are_kept_for_the_next_time(article_run, shared_folder):
+    assert any((shared_folder / "cache" / "jaxsgd").iterdir())

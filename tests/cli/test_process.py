@@ -1,0 +1,87 @@
+"""What only a process shows: help without JAX, Ctrl-C, a closed pipe, an unwritable cache."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import COMMAND
+
+
+@pytest.mark.parametrize("words", [["--help"], ["article", "--help"], ["train", "--help"], ["--version"]])
+def test_help_opens_without_jax(words, environment):
+    program = (
+        "import sys\n"
+        "from jaxsgd.cli.errors import run_app\n"
+        f"status = run_app({words!r})\n"
+        "heavy = {'jax', 'numpy', 'matplotlib', 'optax', 'xarray', 'pydantic'} & set(sys.modules)\n"
+        "sys.exit(f'{status} {heavy}' if status or 'jax' in heavy or 'matplotlib' in heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_no_words_show_the_help_and_status_2(jaxsgd_command, tmp_path):
+    done = jaxsgd_command(cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == ""
+    assert "article" in done.stdout
+
+
+def test_ctrl_c_during_the_training_is_130_and_leaves_nothing(environment, tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "article", "--out", "gone"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not process.stdout.readline().startswith("| epoch 1 |"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "jaxsgd: interrupted\n"
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "article", "--quick"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        said = process.stderr.read()
+    assert process.wait(timeout=60) == 1
+    assert said == ""
+
+
+@pytest.mark.parametrize("words", [["--no-cache"], []], ids=["switched off", "unwritable"])
+def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_command, tmp_path):
+    # Below a file no folder can be made, not even by root.
+    (tmp_path / "file").touch()
+    changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file")}
+    done = jaxsgd_command(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "kept" / "jaxsgd").exists()
+
+
+def test_jaxs_own_cache_folder_is_respected(samples, jaxsgd_command, tmp_path):
+    changes = {"XDG_CACHE_HOME": str(tmp_path / "unused"), "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
+    done = jaxsgd_command("train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert any((tmp_path / "jax").iterdir())
+    assert not (tmp_path / "unused" / "jaxsgd").exists()
+
+
+def test_the_text_has_no_colour_codes_without_a_terminal(article_run):
+    assert "\x1b" not in (article_run / "text.stdout").read_text()
