@@ -18,7 +18,7 @@ from jaxsgd.engine.cells import Cells
 from jaxsgd.engine.cells import cells as cells_of
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
-from jaxsgd.engine.subject import precision_of
+from jaxsgd.engine.subject import Subject, precision_of
 from jaxsgd.error import InputError, check_count
 
 DRAW_COMPILE_SECONDS = 2.0
@@ -27,7 +27,7 @@ DRAW_COMPILE_SECONDS = 2.0
 COMPILE_SECONDS = 0.5
 """To compile the training of a small network."""
 
-ONE_PROGRAM_SLOWDOWN = 1.4
+ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
 
 CPU_FLOPS = 10e9
@@ -63,6 +63,7 @@ class Plan(NamedTuple):
 
     Attributes:
       study: what is run.
+      subject: its problem, as it was when the plan was made.
       cells: its cells.
       programs: what is compiled.
       chunks: what is called.
@@ -75,6 +76,7 @@ class Plan(NamedTuple):
     """
 
     study: Study
+    subject: Subject
     cells: Cells
     programs: list[Program]
     chunks: list[Chunk]
@@ -132,8 +134,9 @@ def plan(
         if value is not None:
             check_count(name, value)
     on_cpu = jax.default_backend() == "cpu"
-    cells = cells_of(study, study.subject().num_samples)
-    cost = _Cost.of(study)
+    subject = study.subject()
+    cells = cells_of(study, subject.num_samples)
+    cost = _Cost.of(study, subject)
     if vectorize == "auto":
         vectorize = _cheaper(cells, cost, on_cpu)
     found = programs(cells, vectorize == "one_program", micro_size)
@@ -154,6 +157,7 @@ def plan(
     kept = study.epochs * (1 + (slots if study.record == "batch" else 0))
     return Plan(
         study=study,
+        subject=subject,
         cells=cells,
         programs=found,
         chunks=chunks,
@@ -175,8 +179,8 @@ class _Cost(NamedTuple):
     run_bytes: int
 
     @staticmethod
-    def of(study: Study) -> "_Cost":
-        problem = study.subject().problem
+    def of(study: Study, subject: Subject) -> "_Cost":
+        problem = subject.problem
 
         def one_pass(params, data):
             return jax.value_and_grad(lambda params: problem.loss(params, data).mean())(params)
