@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 from jaxsgd.plot.style import SMALL
 
 
-def spread_apart(wanted: ArrayLike, distance: float, lowest: float = -math.inf) -> Float[np.ndarray, " L"]:
+def spread_apart(
+    wanted: ArrayLike, distance: float, lowest: float = -math.inf, highest: float = math.inf
+) -> Float[np.ndarray, " L"]:
     """Places as near as possible to the wanted ones (least squares), in the same order and at least `distance` apart.
 
     Args:
       wanted: [L] places, in any order.
       distance: smallest distance between two places, in the same units.
-      lowest: no place is below it.
+      lowest, highest: no place is below or above; where there is too little room between them, the lowest holds.
     """
     wanted = np.asarray(wanted, np.float64)
     order = np.argsort(wanted, kind="stable")
@@ -28,8 +30,8 @@ def spread_apart(wanted: ArrayLike, distance: float, lowest: float = -math.inf) 
         while len(pools) > 1 and np.mean(pools[-2]) >= np.mean(pools[-1]):
             pools[-2:] = [pools[-2] + pools[-1]]
     placed = np.empty_like(wanted)
-    shrunk = [max(float(np.mean(pool)), lowest) for pool in pools for _ in pool]
-    placed[order] = np.asarray(shrunk) + shift
+    shrunk = np.array([np.mean(pool) for pool in pools for _ in pool])
+    placed[order] = np.maximum(np.minimum(shrunk, highest - distance * (len(wanted) - 1)), lowest) + shift
     return placed
 
 
@@ -55,6 +57,7 @@ def write_beside(axes: Axes, heights: ArrayLike, texts: list[str], colours: list
       line_height: room for one text, as a share of the axes' height.
     """
     low, high = axes.get_ylim()
-    places = spread_apart((np.asarray(heights, np.float64) - low) / (high - low), line_height, lowest=line_height / 2)
+    wanted = (np.asarray(heights, np.float64) - low) / (high - low)
+    places = spread_apart(wanted, line_height, lowest=line_height / 2, highest=1 - line_height / 2)
     for place, text, colour in zip(places, texts, colours, strict=True):
         axes.text(1.025, place, text, color=colour, fontsize=SMALL, va="center", transform=axes.transAxes, linespacing=1.25)

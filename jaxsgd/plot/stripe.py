@@ -25,7 +25,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     figure = slide(title, subtitle)
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
     left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
-    right = panel(figure, 0.42, 0.365, "The whole run, one colour per stripe", sharey=left)
+    right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
     left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
     right.tick_params(labelleft=False)
 
@@ -53,7 +53,7 @@ def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
     """
     figure = slide(title, subtitle)
     left = panel(figure, 0.09, 0.33, "As printed: one line through all printouts")
-    right = panel(figure, 0.46, 0.325, "The same printouts, one colour per stripe", sharey=left)
+    right = panel(figure, 0.455, 0.31, "The same printouts, one colour per stripe", sharey=left)
     left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
     right.tick_params(labelleft=False)
     left.plot(striped.time, striped.windows, color=PALE, linewidth=1.1, **_single(len(striped.windows)))
@@ -75,7 +75,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    axes = panel(figure, 0.09, 0.68)
+    axes = panel(figure, 0.09, 0.67)
     axes.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
     _draw_stripes(axes, striped, linewidth=1.6, alpha=0.35)
     axes.plot(averaged.time, averaged.windows, color="#000000", linewidth=3.2, **_single(len(averaged.windows)))

@@ -30,10 +30,16 @@ def test_places_far_enough_apart_stay():
 
 
 @given(PLACES)
-def test_no_place_is_below_the_lowest(wanted):
-    placed = spread_apart(wanted, 0.2, lowest=0.0)
-    assert (placed >= 0).all()
+def test_places_stay_between_their_bounds(wanted):
+    # At most 8 places at 0.2: there is room in 1.4.
+    placed = spread_apart(wanted, 0.2, lowest=-0.5, highest=0.9)
+    assert (placed >= -0.5 - 1e-9).all()
+    assert (placed <= 0.9 + 1e-9).all()
     assert (np.diff(np.sort(placed)) >= 0.2 - 1e-9).all()
+
+
+def test_too_little_room_is_taken_above():
+    np.testing.assert_allclose(spread_apart([0.0, 0.0, 0.0], 0.5, lowest=0.0, highest=0.6), [0.0, 0.5, 1.0])
 
 
 def test_two_at_one_place_move_half_the_distance_each():

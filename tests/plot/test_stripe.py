@@ -104,11 +104,12 @@ def test_no_text_lies_on_another_or_leaves_the_figure(batch_count, eval_interval
         boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
         for (one, a), (other, b) in itertools.combinations(boxes, 2):
             assert not a.padded(-1).overlaps(b), f"{one!r} on {other!r}"
+        # Half a percent of the width is left free at every edge.
         for text, box in boxes:
-            assert box.x0 >= 0, text
-            assert box.y0 >= 0, text
-            assert box.x1 <= figure.bbox.x1, text
-            assert box.y1 <= figure.bbox.y1, text
+            assert box.x0 >= 6, text
+            assert box.y0 >= 6, text
+            assert box.x1 <= figure.bbox.x1 - 6, text
+            assert box.y1 <= figure.bbox.y1 - 6, text
 
 
 def test_no_text_is_smaller_than_11_points():
