@@ -28,7 +28,8 @@ OPTIMIZERS = {
     "adagrad": optax.adagrad(0.1),
     "clipped": optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(0.1)),
     "schedule": optax.sgd(optax.exponential_decay(0.1, transition_steps=1, decay_rate=0.9)),
-    "polyak_sgd, which asks for the value": optax.polyak_sgd(max_learning_rate=0.1),
+    # Polyak's step is value / (scaling |grad|^2): short steps, so that rounding does not grow.
+    "polyak_sgd, which asks for the value": optax.polyak_sgd(max_learning_rate=1e6, scaling=1000.0),
     "reduce_on_plateau, which asks for the value": optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=2)),
     "a line search, which asks for the function": optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(10)),
 }
