@@ -41,19 +41,20 @@ def test_vmap_over_keys_gives_what_each_key_gives():
 
 
 def test_vmap_over_rates_gives_what_each_rate_gives():
-    rates = [0.0, 0.1, 1.0]
+    rates = [0.0, 0.5]
     losses = jax.vmap(lambda rate: run(optimizer=optax.sgd(rate)).loss)(jnp.asarray(rates))
     for loss, rate in zip(losses, rates, strict=True):
         np.testing.assert_allclose(loss, run(optimizer=optax.sgd(rate)).loss, **SAME)
 
 
 def test_jit_of_vmap_over_keys_and_rates():
-    keys, rates = jax.random.split(KEY, 2), jnp.asarray([0.01, 0.1])
+    keys, rates = jax.random.split(KEY, 2), [0.01, 0.1]
     of_rates = jax.vmap(lambda key, rate: run(key, optimizer=optax.sgd(rate)).loss, in_axes=(None, 0))
-    losses = jax.jit(jax.vmap(of_rates, in_axes=(0, None)))(keys, rates)
-    for i in range(2):
-        for j in range(2):
-            np.testing.assert_allclose(losses[i, j], run(keys[i], optimizer=optax.sgd(float(rates[j]))).loss, **SAME)
+    losses = jax.jit(jax.vmap(of_rates, in_axes=(0, None)))(keys, jnp.asarray(rates))
+    for j, rate in enumerate(rates):
+        optimizer = optax.sgd(rate)
+        for i, key in enumerate(keys):
+            np.testing.assert_allclose(losses[i, j], run(key, optimizer=optimizer).loss, **SAME)
 
 
 @pytest.mark.parametrize("batch_count", [6, 7])
@@ -61,8 +62,9 @@ def test_jit_of_vmap_over_keys_and_rates():
 def test_gradient_in_the_learning_rate_agrees_with_central_differences(x64, batch_count, make):
     problem = probe.network(dtype="float64")
 
+    @jax.jit
     def mean_loss(rate):
-        return run(problem=problem, optimizer=make(rate), batch_count=batch_count).loss.mean()
+        return run(problem=problem, optimizer=make(rate), batch_count=batch_count, order="fixed").loss.mean()
 
     slope = float(jax.grad(mean_loss)(0.1))
     # Truncation h^2 f''' / 6 and rounding 1e-16 / h are both below 1e-9 of a loss near 2.
