@@ -13,7 +13,7 @@ from jaxsgd import Study
 
 STUDY = Study(
     problem="least_squares",
-    problem_args={"num_samples": 1024, "num_inputs": 20, "condition": 100},
+    problem_args={"num_samples": 1024, "num_inputs": 20, "condition": 100.0},
     seeds=range(16),
     batch_counts=[1, 2, 4, 8, 16, 32, 64, 128],
     orders=["reshuffle"],

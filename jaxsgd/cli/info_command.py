@@ -29,7 +29,7 @@ def info(
         "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(("XLA_", "JAX_"))},
         "cache": {
             "folder": str(folder),
-            "enabled": bool(jax.config.read("jax_enable_compilation_cache")),
+            "enabled": bool(getattr(jax.config, "jax_enable_compilation_cache", False)),
             "programs": len(files),
             "bytes": sum(path.stat().st_size for path in files),
         },

@@ -1,0 +1,228 @@
+"""run, verify, export, studies and info, as processes over one small result."""
+
+import json
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import jaxsgd
+from tests.cli.conftest import COMMAND, once
+
+SMALL = ("--set", "seeds=0:2", "--set", "batch_counts=2,10", "--set", "epochs=3", "--set", "problem_args.num_hidden=20")
+
+
+@pytest.fixture(scope="session")
+def small_result(shared_folder, jaxsgd_command):
+    """A folder in which `jaxsgd run article` ran, shrunk; what it said is in `run.json`."""
+
+    def make(folder):
+        done = jaxsgd_command("run", "article", *SMALL, "--json", cwd=folder)
+        (folder / "run.json").write_text(done.stdout if done.returncode == 0 else done.stderr)
+
+    return once(shared_folder / "small_result", make)
+
+
+def test_run_says_what_it_did_as_one_json_object(small_result):
+    said = json.loads((small_result / "run.json").read_text())
+    # 2 seeds x 2 orders x 2 batch counts
+    assert (said["cells"], said["resumed_cells"], said["diverged_cells"], said["broken_chunks"]) == (8, 0, 0, [])
+    assert said["folder"] == "results/article"
+
+
+def test_run_again_does_nothing_and_says_so(small_result, jaxsgd_command):
+    chunks = sorted((small_result / "results/article/chunks").iterdir())
+    before = [(path.name, path.stat().st_mtime_ns) for path in chunks]
+    done = jaxsgd_command("run", "article", *SMALL, cwd=small_result)
+    assert (done.returncode, done.stdout) == (0, "nothing to do: all 8 cells are in results/article\n")
+    assert [(path.name, path.stat().st_mtime_ns) for path in chunks] == before
+
+
+def test_a_damaged_chunk_is_run_again_and_said(small_result, jaxsgd_command, tmp_path):
+    shutil.copytree(small_result / "results/article", tmp_path / "copy")
+    chunk = tmp_path / "copy/chunks/000000.npz"
+    chunk.write_bytes(chunk.read_bytes()[:-100])
+    done = jaxsgd_command("run", "article", *SMALL, "--out", "copy", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "ran again, for the file was damaged: 000000.npz" in done.stdout
+    assert jaxsgd.load(tmp_path / "copy").drop_attrs().identical(jaxsgd.load(small_result / "results/article").drop_attrs())
+
+
+def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_command, tmp_path):
+    done = jaxsgd_command("run", "article", "--dry-run", "--json", cwd=tmp_path)
+    plan = json.loads(done.stdout)
+    assert plan["cells"] == 64 * 2 * 6
+    assert plan["axes"] == {"seed": 64, "optimizer": 1, "order": 2, "learning_rate": 1, "batch_count": 6}
+    assert min(plan["seconds"], plan["memory_bytes"], plan["result_bytes"], plan["chunks"], plan["programs"]) > 0
+    # float32 losses of 40 epochs: 50 places for batches and the mean
+    assert plan["result_bytes"] == 768 * 40 * 51 * 4
+    assert list(tmp_path.iterdir()) == []
+    text = jaxsgd_command("run", "article", "--dry-run", cwd=tmp_path).stdout
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "study",
+        "cells",
+        "programs",
+        "chunks",
+        "time",
+        "memory",
+        "result",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["artcle"], "unknown study (a path to a .py or .json file, or a shipped study) 'artcle': did you mean 'article'?"),
+        (["missing.py"], "missing.py: no such study file"),
+        (["article", "--set", "epochs"], "--set epochs: must be field=value, such as epochs=10"),
+        (["article", "--set", "sede=1"], "unknown field 'sede': did you mean 'seeds'?"),
+        (["article", "--set", "learning_rates=nan"], "learning_rates"),
+        (["article", "--set", "epochs=0", "--set", "orders=fxed"], "orders: unknown order 'fxed': did you mean 'fixed'?"),
+        (["article", "--vectorize", "wide"], "vectorize must be auto, one_program or grouped, got 'wide'"),
+        (["article", "--chunk-width", "0"], "chunk_width must be a whole number of at least 1, got 0"),
+        (["article", "--out", "taken"], "taken"),
+    ],
+)
+def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command, tmp_path):
+    (tmp_path / "taken").write_text("")
+    done = jaxsgd_command("run", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("jaxsgd: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_command):
+    done = jaxsgd_command("run", "article", *SMALL, "--set", "epochs=4", cwd=small_result)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds another study (epochs: 3 there, 4 now)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("STUDY = 3\n", "must define STUDY = jaxsgd.Study(...), got int"),
+        ("x = 1\n", "must define STUDY = jaxsgd.Study(...), got NoneType"),
+        ("STUDY = Study(\n", "line 1"),
+        ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: input should be greater than or equal to 1, got 0"),
+    ],
+)
+def test_a_study_file_without_a_study_is_one_line(text, said, jaxsgd_command, tmp_path):
+    (tmp_path / "mine.py").write_text(text)
+    done = jaxsgd_command("run", "mine.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import jax, jax.numpy as jnp\n"
+        "from jaxsgd import Problem, Study\n"
+        "def mean(num_samples=30):\n"
+        "    return Problem(init=lambda key: jnp.zeros(2), loss=lambda w, x: jnp.sum((x - w) ** 2, axis=1),\n"
+        "                   data=lambda key: jax.random.normal(key, (num_samples, 2)))\n"
+        "STUDY = Study(problem='mine:mean', problem_args={'num_samples': 12}, batch_counts=[3], learning_rates=[0.1],\n"
+        "              epochs=2)\n"
+    )
+    done = jaxsgd_command("run", "mine.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran 1 cells; the result is in results/mine\n", "")
+    assert jaxsgd.load(tmp_path / "results/mine").loss.shape == (1, 1, 1, 1, 2, 3)
+    assert jaxsgd_command("verify", "results/mine", cwd=tmp_path).returncode == 0
+
+
+def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_command, tmp_path):
+    words = ("run", "article", "--chunk-width", "1", "--set", "problem_args.num_hidden=20", "--set", "batch_counts=10")
+    process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    chunks = tmp_path / "results/article/chunks"
+    while not list(chunks.glob("0*.npz")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    kept = len(list(chunks.glob("0*.npz")))
+    assert process.returncode == 130
+    assert said == f"jaxsgd: interrupted: {kept} of 128 cells are kept in results/article; run the command again to finish\n"
+    done = json.loads(jaxsgd_command(*words, "--json", cwd=tmp_path).stdout)
+    assert (done["cells"], done["resumed_cells"]) == (128, kept)
+
+
+def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_command, tmp_path):
+    from jaxsgd.engine.store import Folder
+
+    shutil.copytree(small_result / "results/article", tmp_path / "copy")
+    done = jaxsgd_command("verify", "copy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "verified: 8 cells came out the same, compared bit by bit\n")
+    folder = Folder(tmp_path / "copy")
+    identity = json.loads(folder.manifest_file.read_text())["identity"]
+    arrays = folder.read_chunk(0, identity)
+    arrays["loss_epoch"][1, 2] *= 1.001
+    folder.write_chunk(0, arrays, identity)
+    done = jaxsgd_command("verify", "copy", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert not found["passed"]
+    assert [difference["what"] for difference in found["differences"]] == ["loss_epoch"]
+    assert found["differences"][0]["cell"] in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "export"])
+def test_a_folder_without_a_result_is_one_line(command, jaxsgd_command, tmp_path):
+    words = ["--to", "csv"] if command == "export" else []
+    done = jaxsgd_command(command, ".", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "holds no result" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("to", "name"), [("netcdf", "article.nc"), ("zarr", "article.zarr")])
+def test_export_holds_all_of_the_result(to, name, small_result, jaxsgd_command, tmp_path):
+    import xarray as xr
+
+    shutil.copytree(small_result / "results/article", tmp_path / "article")
+    assert jaxsgd_command("export", "article", "--to", to, cwd=tmp_path).stdout == f"wrote {name}\n"
+    path = tmp_path / name
+    again = xr.open_dataset(path, engine="h5netcdf") if to == "netcdf" else xr.open_zarr(path, consolidated=False)
+    result = jaxsgd.load(tmp_path / "article")
+    assert again.load().equals(result)
+    assert again.attrs["study"] == result.attrs["study"]
+    again.close()
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet"])
+def test_export_as_a_table_has_a_row_for_every_batch(to, small_result, jaxsgd_command, tmp_path):
+    import pandas as pd
+
+    done = jaxsgd_command("export", small_result / "results/article", "--to", to, "--out", f"table.{to}", cwd=tmp_path)
+    assert done.returncode == 0
+    table = (pd.read_csv if to == "csv" else pd.read_parquet)(tmp_path / f"table.{to}")
+    # 2 seeds x 2 orders x 3 epochs x (2 + 10) batches
+    assert len(table) == 2 * 2 * 3 * 12
+    assert not table.loss.isna().any()
+    assert {"seed", "order", "batch_count", "epoch", "batch", "loss", "loss_epoch", "stripe_index"} <= set(table.columns)
+
+
+def test_export_to_an_unknown_format_names_the_nearest(small_result, jaxsgd_command):
+    done = jaxsgd_command("export", "results/article", "--to", "netcd", cwd=small_result)
+    assert done.returncode == 2
+    assert "unknown format 'netcd': did you mean 'netcdf'?" in done.stderr
+
+
+def test_studies_lists_each_with_its_question(jaxsgd_command, tmp_path):
+    found = json.loads(jaxsgd_command("studies", "--json", cwd=tmp_path).stdout)
+    assert set(found) == {"article", "batch_count_scaling", "hyperparameters", "orders"}
+    assert all(study["question"].endswith("?") for study in found.values())
+
+
+def test_info_tells_versions_devices_and_the_cache(environment, jaxsgd_command, tmp_path):
+    found = json.loads(jaxsgd_command("info", "--json", cwd=tmp_path).stdout)
+    assert {"python", "jaxsgd", "jax", "jaxlib", "optax", "numpy"} <= set(found["versions"])
+    assert found["device"]["backend"] == "cpu"
+    assert found["cache"] | {"programs": 0, "bytes": 0} == {
+        "folder": environment["XDG_CACHE_HOME"] + "/jaxsgd",
+        "enabled": True,
+        "programs": 0,
+        "bytes": 0,
+    }
+    assert found["flags"] == {"JAX_PLATFORMS": "cpu"}

@@ -1,0 +1,71 @@
+"""The shipped studies: every one is run, shrunk; and they are found from a checkout and from a wheel."""
+
+import ast
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd.engine.study_file import question, read_study, shipped, study_path
+
+NAMES = sorted(shipped())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_study_runs(name, tmp_path):
+    study = read_study(study_path(name), ["seeds=0:2", "epochs=2", "problem_args.num_samples=200"])
+    small = study.replaced(
+        batch_counts=study.batch_counts[1:3], learning_rates=study.learning_rates[:2], optimizers=study.optimizers[:2]
+    )
+    ds = jaxsgd.sweep(small, tmp_path / name)
+    assert ds.attrs["missing_cells"] == 0
+    assert np.isfinite(ds.loss_epoch).all()
+    assert ("loss" in ds) == (study.record == "batch")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_study_opens_with_question_command_cost_and_finding(name):
+    path = shipped()[name]
+    assert question(path).endswith("?")
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    assert f"Command: jaxsgd run {name}" in text
+    assert "Cost:" in text
+    assert "Finding:" in text
+
+
+def test_a_study_round_trips_through_json(tmp_path):
+    study = read_study(study_path("orders"))
+    (tmp_path / "copy.json").write_text(json.dumps(study.resolved()))
+    assert read_study(tmp_path / "copy.json") == study
+
+
+def test_assignments_take_json_ranges_lists_and_text():
+    path = study_path("orders")
+    changed = read_study(
+        path, ["seeds=3:5", "learning_rates=[0.5]", "orders=fixed,reshuffle", "schedule=cosine", "optimizer=adam"]
+    )
+    assert changed.seeds == (3, 4)
+    assert changed.learning_rates == (0.5,)
+    assert changed.orders == ("fixed", "reshuffle")
+    assert (changed.schedule, changed.optimizers) == ("cosine", ("adam",))
+    assert read_study(path, ["problem_args.num_hidden=7"]).problem_args == {"num_samples": 1000, "num_hidden": 7}
+
+
+def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytestconfig):
+    source = pytestconfig.rootpath
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, source],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    program = "from jaxsgd.engine.study_file import shipped\nfor path in shipped().values(): print(path)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "site", capture_output=True, text=True, check=True)
+    found = done.stdout.split()
+    assert [path.rpartition("/")[2] for path in found] == [f"{name}.py" for name in NAMES]
+    assert all(path.startswith(str(tmp_path / "site" / "jaxsgd" / "_sweeps")) for path in found)
