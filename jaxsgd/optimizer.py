@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError, no_such, shown
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 """`(learning_rate, **hyperparameters) -> optax transformation`."""
@@ -61,12 +61,12 @@ def attribute_at(pointer: str, kind: str) -> Any:
     """What "package.module:attribute" points at.
 
     Raises:
-      InputError: when the module cannot be found or has no such attribute.
+      InputError: when the module cannot be found, or has no such attribute.
     """
     module_name, _, attribute = pointer.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter two for names that no module can have
         raise InputError(f"{kind} {pointer!r}: cannot import {module_name!r}: {error}") from None
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
@@ -76,7 +76,10 @@ def attribute_at(pointer: str, kind: str) -> Any:
 
 def _named(name: str, known: Mapping[str, Callable], kind: str) -> Callable:
     if ":" in name:
-        return attribute_at(name, kind)
+        found = attribute_at(name, kind)
+        if not callable(found):
+            raise InputError(f"{kind} {name!r} must be a function, got {shown(found)}")
+        return found
     if name not in known:
         raise no_such(kind, name, known)
     return known[name]

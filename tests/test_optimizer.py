@@ -1,0 +1,185 @@
+"""Optimizers by name, their hyperparameters as data, and schedules of progress."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+from jaxsgd.optimizer import (
+    OPTIMIZERS,
+    SCHEDULES,
+    attribute_at,
+    constant,
+    cosine,
+    hyperparameters,
+    linear,
+    optimizer_named,
+    schedule_named,
+    scheduled,
+)
+from tests import probe
+
+KEY = jax.random.key(0)
+RATE = 0.01
+
+HYPER = {
+    "sgd": {"momentum": 0.8},
+    "momentum": {"momentum": 0.8},
+    "nesterov": {"momentum": 0.8},
+    "adam": {"b1": 0.8, "b2": 0.99, "eps": 1e-6},
+    "adamw": {"b1": 0.8, "b2": 0.99, "eps": 1e-6, "weight_decay": 0.01},
+    "rmsprop": {"decay": 0.8, "eps": 1e-6},
+    "lion": {"b1": 0.8, "b2": 0.9, "weight_decay": 0.01},
+    "adagrad": {"initial_accumulator_value": 0.2, "eps": 1e-6},
+    "nadam": {"b1": 0.8, "b2": 0.99, "eps": 1e-6},
+    "radam": {"b1": 0.8, "b2": 0.99, "eps": 1e-6, "threshold": 4.0},
+}
+"""Numeric hyperparameters of every optimizer by name, away from their defaults."""
+
+
+def final_params(traced, dtype):
+    """The parameters of every optimizer after 30 steps, its rate and hyperparameters traced or Python's own numbers."""
+    problem = probe.network(dtype=dtype)
+    how = {"epochs": 3, "batch_count": 10, "order": "fixed"}
+
+    def all_of_them(given):
+        found = {}
+        for name, (rate, hyper) in given.items():
+            optimizer = scheduled(OPTIMIZERS[name], rate, hyper)
+            found[name] = jaxsgd.simulate(problem, KEY, optimizer=optimizer, **how).params
+        return found
+
+    given = {name: (RATE, hyper) for name, hyper in HYPER.items()}
+    if traced:
+        return jax.jit(all_of_them)(jax.tree.map(lambda value: jnp.asarray(value, dtype), given))
+    return jax.jit(lambda: all_of_them(given))()
+
+
+def test_every_optimizer_has_hyperparameters_under_test():
+    assert set(HYPER) == set(OPTIMIZERS)
+    for name, hyper in HYPER.items():
+        assert set(hyper) <= set(hyperparameters(name))
+
+
+def test_traced_hyperparameters_give_the_trajectory_of_constants_in_float64(x64):
+    constants, traced = final_params(False, "float64"), final_params(True, "float64")
+    for name in OPTIMIZERS:
+        for leaf in ("w1", "w2"):
+            np.testing.assert_allclose(traced[name][leaf], constants[name][leaf], rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_traced_hyperparameters_give_the_trajectory_of_constants_in_float32_to_the_rounding_of_1_minus_b2():
+    # What differs is where 1 - b2 is rounded. Of constants it is taken in float64 and rounded once. Of a traced b2 it is taken in
+    # float32, after b2 = 0.99 was rounded by up to 2**-25: relatively 2**-25 / 0.01 = 3e-6 of the second moment, of whose root a
+    # step is made: 1.5e-6 of a step. A step is at most about RATE and there are 30: all off to one side, 30 * 0.01 * 1.5e-6 =
+    # 4.5e-7, besides units in the last place of parameters of size 1 (1.2e-7). Measured: 1e-7 to 4e-7.
+    tolerance = dict.fromkeys(OPTIMIZERS, 1e-6)
+    # RAdam takes 2 / (1 - b2) - 1 = 199 minus 2 t b2^t / (1 - b2^t), nearly as large, and then 4 and 2 off: of 3e-6 * 199 = 6e-4
+    # its first rectified steps, a tenth of RATE, are off by parts in 10^4 each. Measured: 8e-7.
+    tolerance["radam"] = 3e-6
+    # Nothing is taken from 1: one rounding, wherever it is done.
+    tolerance |= dict.fromkeys(["sgd", "momentum", "nesterov", "adagrad"], 1.2e-7)
+    constants, traced = final_params(False, "float32"), final_params(True, "float32")
+    for name in OPTIMIZERS:
+        for leaf in ("w1", "w2"):
+            np.testing.assert_allclose(traced[name][leaf], constants[name][leaf], rtol=0, atol=tolerance[name], err_msg=name)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(name):
+    optimizer = OPTIMIZERS[name](RATE)
+    run = jaxsgd.simulate(probe.network(), KEY, optimizer=optimizer, epochs=10, batch_count=6)
+    assert run.epoch_loss[-1] < run.epoch_loss[0]
+
+
+def test_the_names_for_sgd_with_momentum_are_optaxs_own():
+    problem = probe.line()
+    for name, own in {
+        "sgd": optax.sgd(RATE),
+        "momentum": optax.sgd(RATE, momentum=0.9),
+        "nesterov": optax.sgd(RATE, momentum=0.9, nesterov=True),
+    }.items():
+        named = jaxsgd.simulate(problem, KEY, optimizer=OPTIMIZERS[name](RATE), epochs=2, batch_count=5)
+        np.testing.assert_array_equal(named.loss, jaxsgd.simulate(problem, KEY, optimizer=own, epochs=2, batch_count=5).loss)
+
+
+def test_a_sweep_over_rates_and_momenta_is_one_trace():
+    problem, traces = probe.line(), []
+
+    def make(rate, momentum):
+        traces.append(1)
+        return optax.sgd(rate, momentum=momentum)
+
+    @jax.jit
+    @jax.vmap
+    def last_loss(rate, momentum):
+        optimizer = scheduled(make, rate, {"momentum": momentum})
+        return jaxsgd.simulate(problem, KEY, optimizer=optimizer, epochs=2, batch_count=5).loss[-1, -1]
+
+    last_loss(jnp.asarray([0.01, 0.02]), jnp.asarray([0.0, 0.9]))
+    once = len(traces)
+    losses = last_loss(jnp.asarray([0.03, 0.04]), jnp.asarray([0.5, 0.6]))
+    assert len(traces) == once
+    alone = jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(0.04, momentum=0.6), epochs=2, batch_count=5)
+    np.testing.assert_allclose(losses[1], alone.loss[-1, -1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"),
+    # At 0, 1/4, 1/2 and 1: cos(pi/4) = sqrt(1/2), so the cosine is (1 + sqrt(1/2)) / 2 = 0.853553 at a quarter.
+    [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0]), ("cosine", [1, 0.8535534, 0.5, 0])],
+)
+def test_schedules_at_four_points_of_the_training(schedule, values):
+    found = [SCHEDULES[schedule](jnp.asarray(progress)) for progress in (0.0, 0.25, 0.5, 1.0)]
+    np.testing.assert_allclose(found, values, atol=1e-6)
+    assert schedule_named(schedule) is {"constant": constant, "linear": linear, "cosine": cosine}[schedule]
+
+
+def test_the_rate_is_the_schedules_factor_times_the_learning_rate():
+    # Plain sgd of gradient 1 moves by minus the rate: 0.4 * (1 - 0.25).
+    made = scheduled(optax.sgd, 0.4, {}, linear)(jnp.asarray(0.25))
+    update, _ = made.update(jnp.ones(()), made.init(jnp.zeros(())))
+    assert float(update) == pytest.approx(-0.3)
+
+
+def test_hyperparameters_are_read_from_the_makers_signature():
+    assert hyperparameters("sgd") == ["momentum", "nesterov", "accumulator_dtype"]
+    assert set(hyperparameters("momentum")) == set(hyperparameters("sgd"))
+    assert {"b1", "b2", "eps"} <= set(hyperparameters("adam"))
+    assert "learning_rate" not in hyperparameters("adam")
+    assert hyperparameters("optax:sgd") == hyperparameters("sgd")
+
+
+def test_a_pointer_is_what_it_points_at():
+    assert optimizer_named("optax:adabelief") is optax.adabelief
+    assert schedule_named("jaxsgd.optimizer:linear") is linear
+    assert attribute_at("jaxsgd.optimizer:SCHEDULES", "table") is SCHEDULES
+
+
+def refusal(function, name):
+    with pytest.raises(jaxsgd.InputError) as caught:
+        function(name)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "said"),
+    [
+        (optimizer_named, "addam", "unknown optimizer 'addam': did you mean 'adam'? valid: adagrad, adam, adamw, "),
+        (optimizer_named, "", "unknown optimizer '': valid: adagrad, "),
+        (schedule_named, "cosin", "unknown schedule 'cosin': did you mean 'cosine'? valid: constant, cosine, linear"),
+        (optimizer_named, "optax:sdg", "unknown optimizer in optax 'sdg': did you mean 'sgd'? valid: "),
+        (optimizer_named, "no_such_module:sgd", "optimizer 'no_such_module:sgd': cannot import 'no_such_module': "),
+        (optimizer_named, ":sgd", "optimizer ':sgd': cannot import '': "),
+        (optimizer_named, ".optax:sgd", "optimizer '.optax:sgd': cannot import '.optax': "),
+        (optimizer_named, "optax:", "unknown optimizer in optax '': valid: "),
+        (optimizer_named, "numpy:pi", "optimizer 'numpy:pi' must be a function, got 3.14159"),
+        (schedule_named, "numpy:pi", "schedule 'numpy:pi' must be a function, got 3.14159"),
+    ],
+)
+def test_names_and_pointers_to_nothing_are_refused_in_one_line(function, name, said):
+    assert refusal(function, name).startswith(said)
