@@ -71,13 +71,13 @@ def test_traced_hyperparameters_give_the_trajectory_of_constants_in_float64(x64)
 
 
 def test_traced_hyperparameters_give_the_trajectory_of_constants_in_float32_to_the_rounding_of_1_minus_b2():
-    # What differs is where 1 - b2 is rounded. Of constants it is taken in float64 and rounded once. Of a traced b2 it is taken in
-    # float32, after b2 = 0.99 was rounded by up to 2**-25: relatively 2**-25 / 0.01 = 3e-6 of the second moment, of whose root a
-    # step is made: 1.5e-6 of a step. A step is at most about RATE and there are 30: all off to one side, 30 * 0.01 * 1.5e-6 =
-    # 4.5e-7, besides units in the last place of parameters of size 1 (1.2e-7). Measured: 1e-7 to 4e-7.
+    # What differs is where 1 - b2 is rounded. Of constants it is taken in float64 and rounded once. Of a traced b2 it is taken
+    # in float32, after b2 = 0.99 was rounded by up to 2**-25: relatively 2**-25 / 0.01 = 3e-6 of the second moment, of whose
+    # root a step is made: 1.5e-6 of a step. A step is at most about RATE and there are 30: all off to one side, 30 * 0.01 *
+    # 1.5e-6 = 4.5e-7, besides units in the last place of parameters of size 1 (1.2e-7). Measured: 1e-7 to 4e-7.
     tolerance = dict.fromkeys(OPTIMIZERS, 1e-6)
-    # RAdam takes 2 / (1 - b2) - 1 = 199 minus 2 t b2^t / (1 - b2^t), nearly as large, and then 4 and 2 off: of 3e-6 * 199 = 6e-4
-    # its first rectified steps, a tenth of RATE, are off by parts in 10^4 each. Measured: 8e-7.
+    # RAdam takes 2 t b2^t / (1 - b2^t) from 2 / (1 - b2) - 1 = 199, nearly as large, and then 4 and 2 off: of 3e-6 * 199 =
+    # 6e-4 its first rectified steps, a tenth of RATE, are off by parts in 10^4 each. Measured: 8e-7.
     tolerance["radam"] = 3e-6
     # Nothing is taken from 1: one rounding, wherever it is done.
     tolerance |= dict.fromkeys(["sgd", "momentum", "nesterov", "adagrad"], 1.2e-7)
