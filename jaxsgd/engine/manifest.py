@@ -62,7 +62,7 @@ def now() -> str:
 
 def manifest(plan: Plan) -> dict[str, Any]:
     """A new result's manifest, as plain values."""
-    subject = plan.study.subject()
+    subject = plan.subject
     return {
         "format": FORMAT,
         "identity": plan.study.identity,

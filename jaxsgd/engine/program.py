@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from jaxsgd.engine.cells import Cells, hyper_axes
 from jaxsgd.engine.study import Study, order_named
+from jaxsgd.engine.subject import Subject
 from jaxsgd.microstep import Layout, cut, layout, run_micro
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Split
@@ -90,10 +91,9 @@ class Outputs(NamedTuple):
     finite: Array
 
 
-def draw_function(study: Study) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
+def draw_function(subject: Subject) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     """`one cell's seeds -> (initial parameters, data)`; data is None for a problem that holds its own."""
-    problem = study.subject().problem
-    holds_data = study.subject().data is not None
+    problem, holds_data = subject.problem, subject.data is not None
 
     def drawn(seeds: dict[str, Any]) -> tuple[Any, Any]:
         key, init = jax.random.key(seeds["data"]), jax.random.key(seeds["init"])
@@ -103,9 +103,9 @@ def draw_function(study: Study) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     return drawn
 
 
-def train_function(study: Study, program: Program) -> Callable[..., Outputs]:
+def train_function(study: Study, subject: Subject, program: Program) -> Callable[..., Outputs]:
     """`(one cell's inputs, its initial parameters, data) -> Outputs`: the training of one run."""
-    problem, order = study.subject().problem, order_named(program.order)
+    problem, order = subject.problem, order_named(program.order)
     make, schedule = optimizer_named(program.optimizer), schedule_named(study.schedule)
 
     def trained(given: dict[str, Any], params: Any, data: Any) -> Outputs:
@@ -128,28 +128,28 @@ def _all_finite(done: Run) -> Array:
     return jnp.all(jnp.stack(leaves))
 
 
-def compile_draw(study: Study, cells: Cells, width: int):
+def compile_draw(subject: Subject, cells: Cells, width: int):
     """The program that draws what is random before the first step, compiled: `seeds [width] -> (params, data)`.
 
     It is one program for a whole study, for most of compiling is in drawing random numbers.
     """
-    drawn = draw_function(study)
+    drawn = draw_function(subject)
     given = seeds(cells, np.zeros(width, np.int64))
     return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(given).compile()
 
 
-def compile_train(study: Study, cells: Cells, program: Program, width: int, lanes: int):
+def compile_train(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int):
     """The training program, compiled: `(inputs [width], drawn [width], the problem's own data) -> Outputs [width]`.
 
     Args:
       study: gives everything that is static.
+      subject: the study's problem.
       cells: the study's cells.
       program: what to compile.
       width: cells in one call.
       lanes: how many of them run side by side; the groups of lanes run one after another.
     """
-    trained = train_function(study, program)
-    own_data = study.subject().data
+    trained = train_function(study, subject, program)
 
     def chunk(given: dict[str, Any], drawn: tuple[Any, Any], own_data: Any) -> Outputs:
         def one(cell: tuple[dict[str, Any], tuple[Any, Any]]) -> Outputs:
@@ -159,5 +159,5 @@ def compile_train(study: Study, cells: Cells, program: Program, width: int, lane
         return jax.lax.map(one, (given, drawn), batch_size=lanes if lanes > 1 else None)
 
     given = inputs(study, cells, program, np.resize(program.cells, width))
-    drawn = jax.eval_shape(jax.vmap(draw_function(study)), seeds(cells, np.zeros(width, np.int64)))
-    return jax.jit(chunk).lower(given, drawn, own_data).compile()
+    drawn = jax.eval_shape(jax.vmap(draw_function(subject)), seeds(cells, np.zeros(width, np.int64)))
+    return jax.jit(chunk).lower(given, drawn, subject.data).compile()

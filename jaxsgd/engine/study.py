@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 
@@ -21,6 +20,9 @@ from jaxsgd.engine.subject import Subject
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import Order, as_order
+from jaxsgd.problems import problem_named
+
+# The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -28,17 +30,19 @@ SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
 def _as_tuple(value: Any) -> Any:
     """Any sequence, range or array of values as a tuple of plain ones; a single value as a tuple of one."""
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return (value,)
+    if isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", None) == 0:
+        value = (value,)
     return tuple(item.item() if hasattr(item, "item") else item for item in value)
 
 
 def _distinct(values: tuple) -> tuple:
     if not values:
         raise ValueError("must have at least one value")
-    repeated = [value for i, value in enumerate(values) if value in values[:i]]
-    if repeated:
-        raise ValueError(f"has {repeated[0]!r} more than once")
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"has {value!r} more than once")
+        seen.add(value)
     return values
 
 
@@ -77,11 +81,11 @@ class Distribution(BaseModel):
 
     log_uniform: tuple[float, float] | None = None
     uniform: tuple[float, float] | None = None
-    choice: Numbers | None = None
+    choice: Numbers | None = Field(default=None, validate_default=True)
 
     @field_validator("log_uniform", "uniform")
     @classmethod
-    def _interval(cls, value: tuple[float, float] | None, info: ValidationInfo):
+    def _interval(cls, value: tuple[float, float] | None, info: Any):
         if value is None:
             return value
         low, high = value
@@ -93,7 +97,9 @@ class Distribution(BaseModel):
 
     @field_validator("choice")
     @classmethod
-    def _one_kind(cls, value: Any, info: ValidationInfo):
+    def _one_kind(cls, value: Any, info: Any):
+        if not {"log_uniform", "uniform"} <= set(info.data):  # one of them is wrong, and says so itself
+            return value
         if sum(v is not None for v in (value, info.data.get("log_uniform"), info.data.get("uniform"))) != 1:
             raise ValueError("give exactly one of log_uniform, uniform, choice")
         return value
@@ -141,15 +147,15 @@ class StudyFields(BaseModel):
     data_seeds: Seeds | None = None
     init_seeds: Seeds | None = None
     order_seeds: Seeds | None = None
-    random: dict[str, Distribution] = {}
-    draws: int = Field(default=0, ge=0)
-    draw_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
-    drop_last: bool = False
-    batch_counts: Counts | None = None
-    batch_sizes: Counts | None = None
     orders: Names = ("fixed",)
     optimizers: Names = ("sgd",)
     optimizer_args: dict[str, Any] = {}
+    random: dict[str, Distribution] = {}
+    draws: int = Field(default=0, ge=0, validate_default=True)
+    draw_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    drop_last: bool = False
+    batch_counts: Counts | None = None
+    batch_sizes: Counts | None = Field(default=None, validate_default=True)
     learning_rates: Rates | None = Field(default=None, validate_default=True)
     hyper: dict[str, Numbers] = {}
     rate_rule: Literal["none", "linear", "sqrt"] = "none"
@@ -177,51 +183,64 @@ class StudyFields(BaseModel):
 
     @field_validator("draws")
     @classmethod
-    def _check_draws(cls, value: int, info: ValidationInfo) -> int:
-        if bool(value) != bool(info.data.get("random")):
+    def _check_draws(cls, value: int, info: Any) -> int:
+        if "random" in info.data and bool(value) != bool(info.data["random"]):
             raise ValueError(f"random axes and a number of draws go together, got draws={value}")
         return value
 
     @field_validator("learning_rates")
     @classmethod
-    def _check_rates(cls, value: tuple | None, info: ValidationInfo):
-        if (value is None) == ("learning_rate" not in info.data.get("random", {})):
-            raise ValueError("must be given, either here or among the random axes")
+    def _check_rates(cls, value: tuple | None, info: Any):
+        if "random" in info.data and (value is None) == ("learning_rate" not in info.data["random"]):
+            raise ValueError("must be given, either here or among the random axes, and not in both")
         return value
+
+    @field_validator("batch_sizes")
+    @classmethod
+    def _check_one_size(cls, value: tuple | None, info: Any):
+        if not {"random", "batch_counts", "drop_last"} <= set(info.data):
+            return value
+        counts = info.data["batch_counts"]
+        if (counts is not None) + (value is not None) + ("batch_count" in info.data["random"]) != 1:
+            raise ValueError(
+                "give exactly one of batch_counts and batch_sizes (or batch_count among the random axes), "
+                f"got batch_counts={counts}, batch_sizes={value}"
+            )
+        if info.data["drop_last"] and value is None:
+            raise ValueError("drop_last=True needs batch_sizes: batches made by batch_counts hold every sample")
+        return value
+
+    @field_validator("hyper")
+    @classmethod
+    def _by_name(cls, value: dict):
+        # The identity knows no order of names, so the dimensions must not follow one.
+        return dict(sorted(value.items()))
 
     @field_validator("reference_batch_count")
     @classmethod
-    def _check_reference(cls, value: int | None, info: ValidationInfo):
-        if (value is None) != (info.data.get("rate_rule", "none") == "none"):
+    def _check_reference(cls, value: int | None, info: Any):
+        if "rate_rule" in info.data and (value is None) != (info.data["rate_rule"] == "none"):
             raise ValueError("goes together with a rate_rule of 'linear' or 'sqrt'")
         return value
 
     @field_validator("zipped")
     @classmethod
-    def _check_zipped(cls, value: tuple[tuple[str, ...], ...], info: ValidationInfo):
+    def _check_zipped(cls, value: tuple[tuple[str, ...], ...], info: Any):
         lengths = axis_lengths(info.data)
         seen: set[str] = set()
         for group in value:
             for name in group:
+                if name not in lengths and f"{name}s" in cls.model_fields and f"{name}s" not in info.data:
+                    continue  # that field is wrong, and says so itself
                 if name not in lengths:
                     raise no_such("axis", name, lengths)
                 if name in seen:
                     raise ValueError(f"{name!r} is zipped twice")
                 seen.add(name)
-            if len({lengths[name] for name in group}) > 1:
-                raise ValueError("zipped axes must have one length, got " + ", ".join(f"{n}: {lengths[n]}" for n in group))
+            known = [name for name in group if name in lengths]
+            if len({lengths[name] for name in known}) > 1:
+                raise ValueError("zipped axes must have one length, got " + ", ".join(f"{n}: {lengths[n]}" for n in known))
         return value
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Checks what no single field can."""
-        has_count = "batch_count" in self.random
-        if (self.batch_counts is not None) + (self.batch_sizes is not None) + has_count != 1:
-            raise InputError(
-                f"give exactly one of batch_counts and batch_sizes (or batch_count among the random axes), "
-                f"got batch_counts={self.batch_counts}, batch_sizes={self.batch_sizes}"
-            )
-        if self.drop_last and self.batch_sizes is None:
-            raise InputError("drop_last=True needs batch_sizes: batches made by batch_counts hold every sample")
 
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON values, every field explicit."""
@@ -229,8 +248,8 @@ class StudyFields(BaseModel):
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the resolved study, in hexadecimal."""
-        text = json.dumps(self.resolved(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written."""
+        text = json.dumps(_canonical(self.resolved()), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -245,17 +264,23 @@ class Study(StudyFields):
       InputError: with every mistake, by field and value.
     """
 
+    @field_validator("problem")
+    @classmethod
+    def _check_problem(cls, value: str):
+        _ = attribute_at(value, "problem") if ":" in value else problem_named(value)
+        return value
+
     @field_validator("problem_args")
     @classmethod
-    def _check_problem(cls, value: dict, info: ValidationInfo) -> dict:
+    def _check_problem_args(cls, value: dict, info: Any) -> dict:
+        value = _plain(value)
         if "problem" in info.data and "dtype" in info.data:
-            _json(value)
             Subject.of(info.data["problem"], value, info.data["dtype"])
         return value
 
     @field_validator("batch_counts", "batch_sizes")
     @classmethod
-    def _check_sizes(cls, value: tuple[int, ...] | None, info: ValidationInfo):
+    def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
         if value is not None and "problem_args" in info.data and "problem" in info.data:
             largest = Subject.of(info.data["problem"], info.data["problem_args"], info.data["dtype"]).num_samples
             over = [size for size in value if size > largest]
@@ -279,19 +304,24 @@ class Study(StudyFields):
 
     @field_validator("optimizer_args")
     @classmethod
-    def _check_optimizer_args(cls, value: dict, info: ValidationInfo):
-        _json(value)
+    def _check_optimizer_args(cls, value: dict, info: Any):
+        value = _plain(value)
         _check_hyper(value, info)
+        return value
+
+    @field_validator("random")
+    @classmethod
+    def _check_random(cls, value: dict, info: Any):
+        _check_hyper(value, info, besides=("learning_rate", "batch_count"))
         return value
 
     @field_validator("hyper")
     @classmethod
-    def _check_hyper_axes(cls, value: dict, info: ValidationInfo):
+    def _check_hyper_axes(cls, value: dict, info: Any):
         _check_hyper(value, info)
         twice = sorted(set(value) & (set(info.data.get("optimizer_args", {})) | set(info.data.get("random", {}))))
         if twice:
             raise ValueError(f"{twice[0]!r} is given twice: in hyper, and in optimizer_args or random")
-        _check_hyper([name for name in info.data.get("random", {}) if name not in ("learning_rate", "batch_count")], info)
         return value
 
     @field_validator("schedule")
@@ -337,17 +367,27 @@ def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
     return lengths
 
 
-def _check_hyper(names: Any, info: ValidationInfo) -> None:
+def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:
     for optimizer in info.data.get("optimizers", ()):
         valid = hyperparameters(optimizer)
         for name in names:
-            if valid and name not in valid:
-                raise no_such(f"hyperparameter of {optimizer!r}", name, valid)
+            if valid and name not in (*valid, *besides):
+                raise no_such(f"hyperparameter of {optimizer!r}", name, (*valid, *besides))
 
 
-def _json(value: dict) -> None:
+def _canonical(value: Any) -> Any:
+    """`value` with whole numbers spelled one way: 1.0 as 1."""
+    if isinstance(value, dict):
+        return {name: _canonical(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _plain(value: dict) -> dict:
+    """`value` as JSON gives it back."""
     try:
-        json.dumps(value, allow_nan=False)
+        return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
         raise ValueError(f"must be plain JSON values (finite numbers, text, lists, booleans), got {value!r}") from None
 
@@ -357,7 +397,9 @@ def _all_mistakes(error: ValidationError) -> str:
     clauses = []
     for mistake in error.errors():
         place = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == "extra_forbidden":
+        if mistake["type"] == "extra_forbidden" and place == "optimizer":
+            clauses.append("optimizer: is short for optimizers of one; give one of the two")
+        elif mistake["type"] == "extra_forbidden":
             near = difflib.get_close_matches(place, [*Study.model_fields, "optimizer"], n=1)
             clauses.append(f"unknown field {place!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         elif mistake["type"] == "missing":
@@ -367,4 +409,4 @@ def _all_mistakes(error: ValidationError) -> str:
             clauses.append(f"{place}: {said}" if place else said)
         else:
             clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {mistake['input']!r}")
-    return "; ".join(clauses)
+    return " ".join("; ".join(clauses).split())

@@ -4,7 +4,8 @@ import functools
 import inspect
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -40,10 +41,12 @@ class Subject(NamedTuple):
     def of(name: str, args: dict[str, Any], dtype: str) -> "Subject":
         """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`.
 
+        The same object each time, unless a file that an argument names has changed.
+
         Raises:
           InputError: for an unknown name or argument, or data of unequal length.
         """
-        return _subject(name, json.dumps(args, sort_keys=True), dtype)
+        return _subject(name, json.dumps(args, sort_keys=True), dtype, _stamps(args))
 
     def data_fingerprint(self) -> str | None:
         """SHA-256 of the arrays that the problem holds; None if it draws its data."""
@@ -58,9 +61,20 @@ class Subject(NamedTuple):
         return digest.hexdigest()
 
 
+def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """When the files that arguments name were changed, and their sizes."""
+    found = []
+    for value in args.values():
+        with suppress(OSError, TypeError, ValueError):  # no file, or not the name of one
+            told = Path(value).stat()
+            found.append((told.st_mtime_ns, told.st_size))
+    return tuple(found)
+
+
 # Keyed by JSON, for arguments may be lists; the same problem object keeps its compiled programs.
 @functools.lru_cache(maxsize=32)
-def _subject(name: str, args_json: str, dtype: str) -> Subject:
+def _subject(name: str, args_json: str, dtype: str, stamps: tuple) -> Subject:
+    del stamps
     args = json.loads(args_json)
     made = attribute_at(name, "problem") if ":" in name else problem_named(name)
     with precision_of(dtype):
