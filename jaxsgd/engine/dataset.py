@@ -10,7 +10,7 @@ import xarray as xr
 from jaxsgd.engine.cells import Cells
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.engine.study import StudyFields
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, check_count
 from jaxsgd.measure import stripe_count, windows
 
 DESCRIPTIONS = {
@@ -104,7 +104,7 @@ def views(ds: xr.Dataset, eval_interval: int | None = None) -> xr.Dataset:
     """
     if "loss" not in ds:
         raise InputError("the striped view needs every batch's loss: run the study with record='batch'")
-    width = eval_interval or int(ds.attrs["eval_interval"])
+    width = int(ds.attrs["eval_interval"]) if eval_interval is None else check_count("eval_interval", eval_interval)
     loss = ds.loss.transpose(..., "epoch", "batch")
     along = ds.batch_count.dims[0] if ds.batch_count.dims else None
     counts = np.atleast_1d(ds.batch_count.values)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.plan import Chunk, Plan, cores
+from jaxsgd.engine.plan import Chunk, Plan, cores, lanes_within
 from jaxsgd.engine.program import Outputs, compile_draw, compile_train, inputs, seeds
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.engine.subject import precision_of
@@ -59,7 +59,7 @@ class Execution:
                 with precision_of(study.dtype), jax.default_device(device):
                     draw = self._compiled(_DRAW, lanes, device)
                     train = self._compiled(chunk.program, lanes, device)
-                    outputs = train(given, draw(seeds(cells, padded)), study.subject().data)
+                    outputs = train(given, draw(seeds(cells, padded)), self.plan.subject.data)
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -69,15 +69,15 @@ class Execution:
 
     def _compiled(self, program: int, lanes: int, device: Device):
         """A compiled program, compiled by the first thread that asks for it."""
-        study, cells, width = self.plan.study, self.plan.cells, self.plan.width
+        study, subject, cells, width = self.plan.study, self.plan.subject, self.plan.cells, self.plan.width
         key = (program, None if program == _DRAW else lanes, device)
         with self._locks[program]:
             if key not in self._programs:
                 began = time.perf_counter()
                 if program == _DRAW:
-                    self._programs[key] = compile_draw(study, cells, width)
+                    self._programs[key] = compile_draw(subject, cells, width)
                 else:
-                    self._programs[key] = compile_train(study, cells, self.plan.programs[program], width, lanes)
+                    self._programs[key] = compile_train(study, subject, cells, self.plan.programs[program], width, lanes)
                 self.compile_seconds += time.perf_counter() - began
             return self._programs[key]
 
@@ -90,13 +90,13 @@ class Execution:
                     f"one run needs more memory than there is (about {self.plan.run_bytes / 2**20:,.0f} MiB); "
                     "make the problem smaller"
                 )
-            self.lanes[program] = lanes // 2
-            self.narrowed.append(Narrowed(program, lanes // 2))
+            self.lanes[program] = lanes_within(self.plan.width, lanes // 2)
+            self.narrowed.append(Narrowed(program, self.lanes[program]))
             self._programs = {key: value for key, value in self._programs.items() if key[0] != program}
         gc.collect()
 
     def run_all(self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None]) -> None:
-        """Runs chunks and hands each over, in this thread, as soon as it is finished.
+        """Runs chunks and hands each over, in this thread, as soon as it is finished; after Ctrl-C perhaps once more.
 
         A failure or Ctrl-C starts no further chunk; those already running are finished and handed over first.
         """
@@ -110,10 +110,12 @@ class Execution:
                     device, number = free.pop(), waiting.pop(0)
                     running[pool.submit(self.run, number, device)] = (number, device)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    number, device = running.pop(future)
-                    free.append(device)
+                    number, device = running[future]
                     done(number, future.result())
+                    del running[future]
+                    free.append(device)
         except BaseException:
+            # Also what Ctrl-C has caught while it was handed over: it may be written and not counted.
             for future, (number, _) in running.items():
                 if future.exception() is None:
                     done(number, future.result())

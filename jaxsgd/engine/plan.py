@@ -45,6 +45,9 @@ CHUNK_SECONDS = 4.0
 GPU_LANES = 4096
 """Most lanes on a GPU, where width is what keeps it busy."""
 
+HELD = ("vectorize", "chunk_width", "lanes", "micro_size")
+"""What of a plan must be the same for the same bits, by the names of `plan`'s arguments."""
+
 
 class Chunk(NamedTuple):
     """Cells that run in one call.
@@ -100,7 +103,7 @@ class Plan(NamedTuple):
 
     def held(self) -> dict[str, Any]:
         """What must be the same for the same bits, as plain values."""
-        return {"vectorize": self.vectorize, "chunk_width": self.width, "lanes": self.lanes, "micro_size": self.micro_size}
+        return dict(zip(HELD, (self.vectorize, self.width, self.lanes, self.micro_size), strict=True))
 
 
 def cores() -> int:
@@ -122,11 +125,11 @@ def plan(
       study: what to run.
       vectorize: "one_program" (batch counts are data), "grouped" (a program for each), or "auto".
       chunk_width: cells in a chunk, to override the choice.
-      lanes: cells side by side, to override the choice.
+      lanes: cells side by side, to override the choice; they divide the chunk's width.
       micro_size: q of the micro-steps, to override the choice.
 
     Raises:
-      InputError: for an unknown `vectorize`, or sizes below 1.
+      InputError: for an unknown `vectorize`, sizes below 1, or lanes that do not divide the width.
     """
     if vectorize not in ("auto", "one_program", "grouped"):
         raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
@@ -140,12 +143,15 @@ def plan(
     if vectorize == "auto":
         vectorize = _cheaper(cells, cost, on_cpu)
     found = programs(cells, vectorize == "one_program", micro_size)
-    lanes = lanes or _lanes(cost, on_cpu)
+    most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
         run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
-    width = chunk_width or _width(found, float(run_seconds.mean()), lanes, on_cpu)
-    lanes = min(lanes, width)
+    width = chunk_width or _width(found, float(run_seconds.mean()), most_lanes, on_cpu)
+    # A group of fewer lanes would be another computation, and a cell's bits would depend on its place in the chunk.
+    if lanes and lanes < width and width % lanes:
+        raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
+    lanes = lanes_within(width, most_lanes)
     chunks = [
         Chunk(number, program.cells[start : start + width])
         for number, program in enumerate(found)
@@ -221,6 +227,11 @@ def _lanes(cost: _Cost, on_cpu: bool) -> int:
     device = jax.local_devices()[0]
     free = (device.memory_stats() or {}).get("bytes_limit", 8 * 2**30)
     return int(np.clip(free * 0.6 // max(cost.run_bytes, 1), 1, GPU_LANES))
+
+
+def lanes_within(width: int, most: int) -> int:
+    """The most lanes, up to `most`, that divide a chunk's width."""
+    return next(lanes for lanes in range(min(most, width), 0, -1) if width % lanes == 0)
 
 
 def _width(found: list[Program], run_seconds: float, lanes: int, on_cpu: bool) -> int:

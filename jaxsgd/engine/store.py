@@ -144,8 +144,13 @@ class Folder(NamedTuple):
         np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **arrays)  # type: ignore[arg-type]
         write_whole(self.chunk_file(number), buffer.getvalue())
 
-    def read_chunk(self, number: int, identity: str) -> ChunkArrays | None:
+    def read_chunk(self, number: int, identity: str, cells: np.ndarray | None = None) -> ChunkArrays | None:
         """A chunk, or None if it is not there.
+
+        Args:
+          number: of the chunk.
+          identity: of the study.
+          cells: the cells it must hold, if they are known.
 
         Raises:
           BrokenChunk: when it is there and not what was written for this study.
@@ -161,6 +166,8 @@ class Folder(NamedTuple):
         stated = str(arrays.pop("checksum", ""))
         if stated != checksum(arrays, identity):
             raise BrokenChunk(f"{path.name}: its checksum does not match")
+        if cells is not None and not np.array_equal(arrays.get("cell", ()), cells):
+            raise BrokenChunk(f"{path.name}: holds other cells")
         return arrays
 
     def clear_temporary(self) -> None:

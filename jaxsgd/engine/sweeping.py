@@ -2,18 +2,17 @@
 
 import reprlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from jaxsgd.engine.cells import cells
 from jaxsgd.engine.dataset import dataset
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.manifest import FORMAT, check_same, manifest, now
-from jaxsgd.engine.plan import Plan, plan
+from jaxsgd.engine.plan import HELD, Plan, plan
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study, StudyFields
 from jaxsgd.error import InputError
@@ -79,8 +78,10 @@ def sweep(
     folder = Folder(Path(out))
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
+    # Planned before the folder is made, so that a wrong width leaves nothing behind.
+    new = None if folder.is_there() else plan(study, **how)
     with folder.locked():
-        planned, told = _begin(folder, study, how)
+        planned, told = _begin(folder, study, how, new)
         found, broken = _finished(folder, planned)
         told["broken_chunks"] = [*told["broken_chunks"], *broken]
 
@@ -95,20 +96,23 @@ def sweep(
         return dataset(study, planned.cells, told, [found[number] for number in sorted(found)])
 
 
-def _begin(folder: Folder, study: Study, how: dict[str, Any]) -> tuple[Plan, dict[str, Any]]:
+def _begin(folder: Folder, study: Study, how: dict[str, Any], new: Plan | None) -> tuple[Plan, dict[str, Any]]:
     """The plan and manifest of the result in a folder, begun now or gone on with."""
     folder.clear_temporary()
     if not folder.is_there():
-        planned = plan(study, **how)
+        if next((folder.path / "chunks").glob("*.npz"), None):
+            raise InputError(
+                f"{folder.path}: holds chunks, but not the manifest that says how they were made; choose another folder"
+            )
+        planned = new or plan(study, **how)
         told = manifest(planned)
         write_json(folder.study_file, study.resolved())
         write_json(folder.manifest_file, told)
         return planned, told
     check_same_study(read_json(folder.study_file), study.resolved(), str(folder.path))
-    told = read_json(folder.manifest_file)
-    held = told.get("held", {})
+    told = stored_manifest(folder)
     chosen = {name: value for name, value in how.items() if value not in (None, "auto")}
-    planned = plan(study, **{**how, **held, **chosen})
+    planned = plan(study, **{**told["held"], **chosen})
     check_same(told, manifest(planned), str(folder.path))
     return planned, told
 
@@ -135,16 +139,12 @@ def _finished(folder: Folder, planned: Plan) -> tuple[dict[int, ChunkArrays], tu
     found, broken = {}, []
     for number, chunk in enumerate(planned.chunks):
         try:
-            arrays = folder.read_chunk(number, planned.study.identity)
+            arrays = folder.read_chunk(number, planned.study.identity, chunk.cells)
         except BrokenChunk as error:
             broken.append(str(error))
             continue
-        if arrays is None:
-            continue
-        if not np.array_equal(arrays.get("cell", ()), chunk.cells):
-            broken.append(f"{folder.chunk_file(number).name}: holds other cells")
-            continue
-        found[number] = arrays
+        if arrays is not None:
+            found[number] = arrays
     return found, tuple(broken)
 
 
@@ -157,19 +157,23 @@ def _run_missing(
     on_progress: Callable[[Progress], None],
 ) -> None:
     """Runs the chunks that are not in `found`, and writes into the manifest `told` how that went."""
-    resumed = done = sum(len(planned.chunks[number].cells) for number in found)
+    whole = set(found)
     total = planned.cells.num_cells
-    on_progress(Progress(total, done, resumed, broken))
+
+    def cells_of(numbers: Iterable[int]) -> int:
+        return sum(len(planned.chunks[number].cells) for number in numbers)
+
+    resumed = cells_of(found)
+    on_progress(Progress(total, resumed, resumed, broken))
     missing = [number for number in range(len(planned.chunks)) if number not in found]
     if not missing:
         return
     execution, began = Execution(planned), time.perf_counter()
 
     def finished(number: int, arrays: ChunkArrays) -> None:
-        nonlocal done
         keep(number, arrays)
-        done += len(planned.chunks[number].cells)
-        on_progress(Progress(total, done, resumed, broken))
+        whole.add(number)
+        on_progress(Progress(total, cells_of(whole), resumed, broken))
 
     try:
         execution.run_all(missing, finished)
@@ -177,7 +181,7 @@ def _run_missing(
         times = told["times"]
         times["seconds"] += time.perf_counter() - began
         times["compile_seconds"] += execution.compile_seconds
-        times["finished"] = now() if done == total else None
+        times["finished"] = now() if cells_of(whole) == total else None
         told["lanes_narrowed"] += [narrowed._asdict() for narrowed in execution.narrowed]
 
 
@@ -192,12 +196,10 @@ def load(folder: str | Path) -> xr.Dataset:
         raise InputError(f"{place.path}: no such folder")
     if not place.is_there():
         raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
-    study, told = stored_study(place), read_json(place.manifest_file)
-    if not isinstance(told, dict) or told.get("format") != FORMAT or not isinstance(told.get("num_samples"), int):
-        raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
+    study, told = stored_study(place), stored_manifest(place)
     all_cells = cells(study, told["num_samples"])
     chunks = []
-    for number in range(int(told.get("chunks", 0))):
+    for number in range(told["chunks"]):
         try:
             arrays = place.read_chunk(number, study.identity)
         except BrokenChunk:
@@ -205,6 +207,21 @@ def load(folder: str | Path) -> xr.Dataset:
         if arrays is not None:
             chunks.append(arrays)
     return dataset(study, all_cells, told, chunks)
+
+
+def stored_manifest(place: Folder) -> dict[str, Any]:
+    """The manifest of a result.
+
+    Raises:
+      InputError: when manifest.json is not what this version writes.
+    """
+    told = read_json(place.manifest_file)
+    wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
+    wanted |= {"lanes_narrowed": list, "broken_chunks": list}
+    whole = isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in wanted.items())
+    if not whole or told.get("format") != FORMAT or set(told["held"]) != set(HELD):
+        raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
+    return told
 
 
 def stored_study(place: Folder) -> StudyFields:

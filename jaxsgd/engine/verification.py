@@ -8,9 +8,9 @@ import numpy as np
 from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.manifest import devices, versions
 from jaxsgd.engine.plan import Plan, plan
-from jaxsgd.engine.store import BrokenChunk, Folder, read_json
+from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
-from jaxsgd.engine.sweeping import stored_study
+from jaxsgd.engine.sweeping import stored_manifest, stored_study
 from jaxsgd.error import InputError, check_count
 
 TOLERANCE = 1e-5
@@ -70,9 +70,8 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     if not place.is_there():
         raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
     study = Study(**stored_study(place).resolved())
-    told = read_json(place.manifest_file)
-    held = told.get("held", {})
-    planned = plan(study, **held)
+    told = stored_manifest(place)
+    planned = plan(study, **told["held"])
     reason = _why_not_bitwise(told, planned)
     rng = np.random.default_rng(seed)
     numbers = range(len(planned.chunks))
@@ -85,7 +84,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
         if not compared.any():
             continue
         try:
-            stored = place.read_chunk(number, study.identity)
+            stored = place.read_chunk(number, study.identity, own)
         except BrokenChunk as error:
             broken.append(str(error))
             continue
