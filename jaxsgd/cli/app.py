@@ -8,6 +8,7 @@ import typer
 from jaxsgd.cli.article_command import article
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
+from jaxsgd.cli.plot_command import plot
 from jaxsgd.cli.run_command import run
 from jaxsgd.cli.runtime import Settings
 from jaxsgd.cli.studies_command import studies
@@ -44,5 +45,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, verify, export, studies, info):
+for command in (article, train, run, plot, verify, export, studies, info):
     app.command()(command)

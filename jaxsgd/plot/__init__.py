@@ -1,7 +1,10 @@
 """Labelled data to figures. Nothing here runs a simulation, and no setting of Matplotlib outside the figure is touched."""
 
+from jaxsgd.plot.cell_map import heatmap
+from jaxsgd.plot.curve import curves
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.label import spread_apart
 from jaxsgd.plot.stripe import averaged_figure, band_figure, striped_figure
+from jaxsgd.plot.stripe_grid import grid
 
-__all__ = ["averaged_figure", "band_figure", "figure_file", "spread_apart", "striped_figure"]
+__all__ = ["averaged_figure", "band_figure", "curves", "figure_file", "grid", "heatmap", "spread_apart", "striped_figure"]

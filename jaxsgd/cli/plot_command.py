@@ -1,0 +1,142 @@
+"""`jaxsgd plot`: figures of a result."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
+from jaxsgd.error import InputError, no_such
+
+OPTIONS = {"grid": ("rows", "columns", "eval_interval"), "curves": ("by",), "heatmap": ("x", "y", "value")}
+"""The options that are for one kind of figure alone."""
+
+
+def plot(
+    result: Annotated[Path, typer.Argument(help="A result folder.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="grid, curves or heatmap; may be given again.", show_default="all that suit")
+    ] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Show this value of an axis; may be given again.")
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="grid: axis of the rows.", show_default="batch_count")] = None,
+    columns: Annotated[str | None, typer.Option(help="grid: axis of the columns.", show_default="order")] = None,
+    eval_interval: Annotated[int | None, typer.Option(help="grid: batches per window.", show_default="the study's")] = None,
+    by: Annotated[str | None, typer.Option(help="curves: axis of the lines.", show_default="the longest")] = None,
+    x: Annotated[str | None, typer.Option(help="heatmap: axis across.", show_default="learning_rate")] = None,
+    y: Annotated[str | None, typer.Option(help="heatmap: axis up.", show_default="batch_count")] = None,
+    value: Annotated[str | None, typer.Option(help="heatmap: stripe_index, stripe_gap, ...", show_default="loss_epoch")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Draw a result: stripes by batch count and order, curves, and a map of the final loss. Nothing is run again.
+
+    Axes that a figure has no place for must be selected down to one value: --select learning_rate=0.01.
+    """
+    given = {"rows": rows, "columns": columns, "eval_interval": eval_interval, "by": by, "x": x, "y": y, "value": value}
+    options = {name: chosen for name, chosen in given.items() if chosen is not None}
+    kinds = _kinds(kind or [], options)
+    selection = _selection(select or [])
+    folder = result / "figures" if out is None else out
+
+    from jaxsgd.engine.sweeping import load
+
+    ds = load(result)
+    check_output_folder(folder)
+    with working("drawing"):
+        files, titles, notes = _draw(ds, kinds, options, selection)
+    written = write_files(folder, files)
+    console = make_console(quiet=as_json)
+    for path in written:
+        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    for left_out, reason in notes.items():
+        console.print(f"no {left_out}: {reason}", markup=False, soft_wrap=True)
+    missing = ds.attrs["missing_cells"]
+    if missing:
+        console.print(f"{missing:,} cells are missing: the study is not finished", markup=False, soft_wrap=True)
+    if as_json:
+        report = {
+            "command": "plot",
+            "result": str(result),
+            "figures": [
+                {"kind": name, "title": title, "files": [str(path) for path in written if path.stem == stem]}
+                for name, stem, title in titles
+            ],
+            "not_drawn": notes,
+            "missing_cells": missing,
+        }
+        typer.echo(to_json(report))
+
+
+def _kinds(asked: Sequence[str], options: dict[str, Any]) -> list[str]:
+    """The kinds to draw: those asked for, or those that the options are for; none for all that suit.
+
+    Raises:
+      InputError: for an unknown kind, or an option of another kind than those asked for.
+    """
+    for name in asked:
+        if name not in OPTIONS:
+            raise no_such("kind", name, OPTIONS)
+    owners = {option: kind for kind, own in OPTIONS.items() for option in own if option in options}
+    for option, kind in owners.items():
+        if asked and kind not in asked:
+            raise InputError(f"--{option.replace('_', '-')} is for --kind {kind}, got --kind {' --kind '.join(asked)}")
+    return list(dict.fromkeys(asked or owners.values()))
+
+
+def _selection(texts: Sequence[str]) -> dict[str, list[str]]:
+    """The values to show by axis.
+
+    Raises:
+      InputError: for text without an equals sign.
+    """
+    chosen: dict[str, list[str]] = {}
+    for text in texts:
+        axis, sign, value = (part.strip() for part in text.partition("="))
+        if not (axis and sign and value):
+            raise InputError(f"--select {text}: must be AXIS=VALUE, such as learning_rate=0.01")
+        chosen.setdefault(axis, []).append(value)
+    return chosen
+
+
+def _draw(
+    ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]]
+) -> tuple[dict[str, bytes | str], list[tuple[str, str, str]], dict[str, str]]:
+    """The files by name; kind, file name without suffix and title of each figure; and why a kind was not drawn."""
+    from jaxsgd.plot import curves, figure_file, grid, heatmap
+    from jaxsgd.plot.axis import open_axes, selected
+
+    draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap}
+    # A wrong selection is no reason to leave a kind out.
+    shown = selected(ds, selection)
+    files: dict[str, bytes | str] = {}
+    titles: list[tuple[str, str, str]] = []
+    notes: dict[str, str] = {}
+    for kind in kinds or draw:
+        own = {name: value for name, value in options.items() if name in OPTIONS[kind]}
+        if not kinds and kind == "heatmap" and len(open_axes(shown)) < 2:
+            notes[kind] = "it needs two axes with several values"
+            continue
+        try:
+            figure = draw[kind](ds, select=selection, **own)
+        except InputError as error:
+            if kinds:
+                raise
+            notes[kind] = str(error)
+            continue
+        stem = _file_name(kind, own, selection)
+        files |= {f"{stem}.{suffix}": figure_file(figure, suffix) for suffix in ("png", "svg")}
+        titles.append((kind, stem, figure.texts[0].get_text()))
+    if not files:
+        raise InputError(f"nothing to draw: {'; '.join(notes.values())}")
+    return files, titles, notes
+
+
+def _file_name(kind: str, own: dict[str, Any], selection: dict[str, list[str]]) -> str:
+    """A name that says what is in the figure, so that another selection does not replace it."""
+    parts = [kind, *(f"{name}={value}" for name, value in own.items())]
+    parts += [f"{axis}={','.join(values)}" for axis, values in selection.items()]
+    return re.sub(r"[^\w.,=+-]+", "-", "_".join(parts))[:120].rstrip(".")

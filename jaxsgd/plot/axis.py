@@ -1,0 +1,312 @@
+"""The axes of a result as figures need them: looked up by name, selected from, and put into words."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
+from jaxsgd.engine.study import SEED_AXES
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.order import ORDERS
+from jaxsgd.plot.label import in_powers
+from jaxsgd.plot.style import colours
+
+Selection = Mapping[str, Any]
+"""By axis, the value or values to keep."""
+
+WITHIN_CELLS = ("epoch", "batch")
+"""Dimensions of a single run."""
+
+LOSS_UNITS = {
+    "square_regression": "mean squared error per output",
+    "from_file": "mean squared error per output",
+    "least_squares": "half the squared error",
+    "noisy_quadratic": "quadratic form",
+    "digits": "cross-entropy, nats",
+}
+"""What the built-in problems measure their loss in."""
+
+SYMBOLS = {"batch_count": ("m", "batches per epoch"), "batch_size": ("B", "samples")}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Axis:
+    """An axis of a result; L values.
+
+    Attributes:
+      name: as the user says it.
+      dim: the dimension it lies along.
+      values: [L].
+      beside: the other axes along the same dimension by name, [L] each: the batch size of a batch count, or what it is zipped
+        with.
+    """
+
+    name: str
+    dim: str
+    values: np.ndarray
+    beside: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """L."""
+        return len(self.values)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers, and so have an order of their own."""
+        return self.values.dtype.kind in "iuf"
+
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence."""
+        return self.name.replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """What it is called along an axis of a figure, with its unit."""
+        symbol, unit = SYMBOLS.get(self.name, ("", ""))
+        return f"{self.words} {symbol} ({unit})" if symbol else self.words
+
+    def text(self, place: int) -> str:
+        """The value at a place, and nothing else."""
+        return value_text(self.values[place])
+
+    def phrase(self, place: int) -> str:
+        """The value at a place in a sentence: "m = 10", "learning rate 0.1", "fixed"."""
+        return _phrase(self.name, self.values[place])
+
+    def heading(self, place: int) -> str:
+        """The value at a place with what lies beside it: "m = 10 (B = 100)"."""
+        beside = ", ".join(_phrase(name, values[place]) for name, values in self.beside.items())
+        return f"{self.phrase(place)} ({beside})" if beside else self.phrase(place)
+
+
+def value_text(value: Any) -> str:
+    """A value of an axis in few letters: "0.001", "10^-4" with the power raised, "adam"."""
+    if isinstance(value, (bool, np.bool_, str)):
+        # What a pointer "package.module:attribute" points at says enough.
+        return str(value).rpartition(":")[2]
+    if isinstance(value, (int, np.integer)):
+        return str(value)
+    value = float(value)
+    if value == 0 or 0.001 <= abs(value) < 10000:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return in_powers(value).removeprefix("1.0 \N{MULTIPLICATION SIGN} ")
+
+
+def _phrase(name: str, value: Any) -> str:
+    text = value_text(value)
+    if name in ("order", "optimizer"):
+        return text
+    return f"{SYMBOLS[name][0]} = {text}" if name in SYMBOLS else f"{name.replace('_', ' ')} {text}"
+
+
+def axis_names(ds: xr.Dataset) -> list[str]:
+    """The axes that a result has, in the order of its dimensions."""
+    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS]
+    names = []
+    for dim in dims:
+        along = [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
+        names += along if dim in along else [*along, dim]
+    return names
+
+
+def find_axis(ds: xr.Dataset, name: str) -> Axis:
+    """The axis called `name`.
+
+    Raises:
+      InputError: when there is none, with the nearest valid name.
+    """
+    valid = axis_names(ds)
+    if name not in valid:
+        raise no_such("axis", name, valid)
+    dim = str(ds[name].dims[0]) if name in ds.coords else name
+    values = ds[name].values if name in ds.coords else np.arange(ds.sizes[dim])
+    beside = {str(other): coord.values for other, coord in ds.coords.items() if coord.dims == (dim,) and other != name}
+    return Axis(name, dim, values, beside)
+
+
+def selected(ds: xr.Dataset, select: Selection | None) -> xr.Dataset:
+    """The part of a result that has the wanted values; dimensions stay, with as many places as were selected.
+
+    Args:
+      ds: a result.
+      select: by axis, the value to keep, or a list of them. Numbers match to a relative 1e-5, and may be text.
+
+    Raises:
+      InputError: for an axis or value that is not there, with the nearest ones.
+    """
+    for name, wanted in (select or {}).items():
+        axis = find_axis(ds, name)
+        several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+        keep = np.zeros(len(axis), bool)
+        for value in wanted if several else [wanted]:
+            keep |= _matches(axis, value)
+        ds = ds.isel({axis.dim: np.flatnonzero(keep)})
+    return ds
+
+
+def _matches(axis: Axis, value: Any) -> np.ndarray:
+    """Where on the axis the value is, [L]."""
+    if not axis.numeric:
+        found = axis.values == str(value)
+        if not found.any():
+            raise no_such(axis.name, value, (str(v) for v in axis.values))
+        return found
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{axis.name} is a number, got {shown(value)}; there are {listed(axis.values)}") from None
+    found = np.isclose(axis.values, number, rtol=1e-5, atol=0)
+    if not found.any():
+        near = np.argsort(np.abs(axis.values - number), kind="stable")[:2]
+        raise InputError(
+            f"no {axis.name} {number:g}: the nearest are {listed(np.sort(axis.values[near]))} "
+            f"(there are {len(np.unique(axis.values))})"
+            if len(axis) > 2
+            else f"no {axis.name} {number:g}: there is {listed(axis.values)}"
+        )
+    return found
+
+
+def listed(values: np.ndarray, most: int = 8) -> str:
+    """Values as a user would type them, the middle ones left out where there are many."""
+    texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]
+    return ", ".join(texts if len(texts) <= most else [*texts[: most - 1], "...", texts[-1]])
+
+
+def seed_dims(ds: xr.Dataset, used: Iterable[str] = ()) -> list[str]:
+    """The dimensions that hold nothing but seeds and are not used otherwise: the spread."""
+    taken = set(used)
+    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS and dim not in taken]
+    return [dim for dim in dims if _coords_along(ds, dim) and set(_coords_along(ds, dim)) <= set(SEED_AXES)]
+
+
+def _coords_along(ds: xr.Dataset, dim: str) -> list[str]:
+    return [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
+
+
+def open_axes(ds: xr.Dataset, used: Iterable[str] = ()) -> list[Axis]:
+    """One axis for each dimension that is neither used, nor seeds, nor of length 1."""
+    taken = [*used, *seed_dims(ds, used), *WITHIN_CELLS]
+    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in taken and ds.sizes[dim] > 1]
+    return [find_axis(ds, speaking_name(ds, dim)) for dim in dims]
+
+
+def speaking_name(ds: xr.Dataset, dim: str) -> str:
+    """An axis along the dimension: of its own name if there is one, and otherwise the first; draws of several are numbered."""
+    along = _coords_along(ds, dim)
+    return dim if dim in along or not along or (dim == "draw" and len(along) > 1) else along[0]
+
+
+def check_open(ds: xr.Dataset, used: Iterable[str], what: str) -> None:
+    """Checks that all axes are used, seeds, or down to one value.
+
+    Raises:
+      InputError: naming each other axis and its values.
+    """
+    left = open_axes(ds, used)
+    if left:
+        clauses = [f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in left]
+        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in left)
+        raise InputError(f"{what} has one value of every other axis, but {'; '.join(clauses)}: select one, as in {example}")
+
+
+def check_different(*axes: Axis) -> None:
+    """Checks that no two axes vary together.
+
+    Raises:
+      InputError: naming the two.
+    """
+    for i, one in enumerate(axes):
+        for other in axes[:i]:
+            if one.name == other.name:
+                raise InputError(f"{one.name} is named twice: name two axes")
+            if one.dim == other.dim:
+                raise InputError(f"{other.name} and {one.name} vary together here: name two axes that do not")
+
+
+def table(ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
+    """A variable as an array with the given dimensions first, then all seeds as one, then those within a cell.
+
+    Args:
+      ds: a result in which every other dimension has one place.
+      name: of the variable.
+      dims: D dimensions of cells.
+
+    Returns:
+      [*dims, R, ...], R combinations of seeds.
+    """
+    seeds = seed_dims(ds, dims)
+    array = ds[name]
+    rest = [dim for dim in array.dims if dim not in (*dims, *seeds, *WITHIN_CELLS)]
+    array = array.isel(dict.fromkeys(rest, 0))
+    inner = [dim for dim in WITHIN_CELLS if dim in array.dims]
+    lengths = [ds.sizes[dim] for dim in dims]
+    values = array.transpose(*dims, *seeds, *inner).values
+    return values.reshape(*lengths, -1, *(ds.sizes[dim] for dim in inner))
+
+
+def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:
+    """The name of each combination of seeds, in the order of `table`: "seed 3"."""
+    dims = seed_dims(ds, used)
+    names = [_coords_along(ds, dim) for dim in dims]
+    texts = [""]
+    for dim, along in zip(dims, names, strict=True):
+        own = [", ".join(_phrase(name, ds[name].values[place]) for name in along) for place in range(ds.sizes[dim])]
+        texts = [", ".join(filter(None, (outer, inner))) for outer in texts for inner in own]
+    return texts
+
+
+def loss_label(ds: xr.Dataset) -> str:
+    """The loss with its unit, where the problem is a built-in one."""
+    unit = LOSS_UNITS.get(_stored(ds, "study").get("problem", ""))
+    return f"loss ({unit})" if unit else "loss"
+
+
+def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
+    """What all of a figure has in common, in words: problem, samples, fixed axes, seeds.
+
+    Args:
+      ds: a result.
+      used: the dimensions that the figure sets out.
+    """
+    study, told = _stored(ds, "study"), _stored(ds, "manifest")
+    dims, seeds = list(used), seed_dims(ds, used)
+    parts = [str(study.get("problem", "")).rpartition(":")[2]]
+    if "num_samples" in told:
+        parts.append(f"{told['num_samples']} samples")
+    for dim in ds["loss_epoch"].dims:
+        if dim not in (*dims, *seeds, *WITHIN_CELLS) and ds.sizes[dim] == 1:
+            axis = find_axis(ds, speaking_name(ds, str(dim)))
+            parts.append(f"{axis.heading(0)} order" if axis.name == "order" else axis.heading(0))
+    if study.get("rate_rule", "none") != "none":
+        parts.append(f"{study['rate_rule']} rate rule")
+    if study.get("schedule", "constant") != "constant":
+        parts.append(f"{value_text(study['schedule'])} schedule")
+    count = int(np.prod([ds.sizes[dim] for dim in seeds], dtype=int))
+    parts.append(f"{count} {'combinations of seeds' if len(seeds) > 1 else 'seeds'}" if count > 1 else seed_texts(ds, dims)[0])
+    return ", ".join(filter(None, parts))
+
+
+def _stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
+    """An attribute that holds JSON; empty where the result has none."""
+    text = ds.attrs.get(name)
+    return json.loads(text) if isinstance(text, str) else {}
+
+
+def axis_colours(axis: Axis) -> list[str]:
+    """A colour for each value: a built-in order's own, dark to light for numbers, and otherwise by place."""
+    if axis.numeric:
+        if len(axis) == 1:
+            return colours(1)
+        rank = np.argsort(np.argsort(axis.values, kind="stable"), kind="stable")
+        return [to_hex(colormaps["viridis"](0.85 * place / (len(axis) - 1))) for place in rank]
+    if axis.name == "order" and set(axis.values) <= set(ORDERS):
+        own = dict(zip(ORDERS, colours(len(ORDERS)), strict=True))
+        return [own[name] for name in axis.values]
+    return colours(len(axis))

@@ -1,0 +1,358 @@
+"""The averaged view against the epoch, one line per value of an axis."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullLocator
+
+from jaxsgd.plot.axis import (
+    Axis,
+    Selection,
+    axis_colours,
+    find_axis,
+    loss_label,
+    open_axes,
+    selected,
+    setting,
+    table,
+)
+from jaxsgd.plot.facet import Facets, facet_panels, facets
+from jaxsgd.plot.label import spread_apart
+from jaxsgd.plot.layout import (
+    InnerLocator,
+    inches,
+    label_outside,
+    page,
+    plain_numbers,
+    sheet,
+    text_width,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import INK, SMALLEST
+
+LOW, HIGH = 5, 95
+"""Percentiles of the seeds between which the bands lie."""
+
+LINE_HEIGHT = 0.19
+"""Inches for a label at a line's end."""
+
+MOST_NAMED = 12
+"""Lines that the key names."""
+
+LOG_FROM = 20
+"""Largest over smallest loss from which the axis is logarithmic."""
+
+CLEAR = 0.95
+"""Share of the seeds in which the lowest line must end below the next for the title to say so."""
+
+
+class Curve(NamedTuple):
+    """One line; R seeds, of which F are whole and finite.
+
+    Attributes:
+      loss: [F, E], epoch means.
+      seeds: [F], which of the R they are.
+      diverged, missing: how many are left out for that.
+      runs: R.
+    """
+
+    loss: np.ndarray
+    seeds: np.ndarray
+    diverged: int
+    missing: int
+    runs: int
+
+    @property
+    def median(self) -> np.ndarray:
+        """[E], median over the seeds."""
+        return np.median(self.loss, axis=0)
+
+    @property
+    def grown(self) -> bool:
+        """Whether it ends above twice its first epoch's loss."""
+        return bool(self.median[-1] > 2 * self.median[0])
+
+
+def curves(ds: xr.Dataset, by: str | None = None, select: Selection | None = None) -> Figure:
+    """The averaged view (loss per epoch) against the epoch, one line per value of an axis.
+
+    A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
+    explains (its first-epoch loss, median over the lines of the panel): seeds start far apart, and comparisons are paired.
+    Runs that diverged or are missing are left out and counted. The y axis is loss, shared by all panels, and
+    logarithmic when losses differ twentyfold.
+
+    Args:
+      ds: a result.
+      by: the axis with a line for each value; by default the one with most values, seeds apart.
+      select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
+
+    Raises:
+      InputError: for an axis or value that is not there, or more than two other axes with several values.
+    """
+    whole, ds = ds, selected(ds, select)
+    axis = find_axis(ds, by or _most_values(ds))
+    panels_by = facets(ds, (axis.dim,), "the figure of curves")
+    dims = (*panels_by.dims, axis.dim)
+    contents = _contents(ds, dims, panels_by.num_panels)
+    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
+    shades = [palette[value] for value in axis.values.tolist()]
+    epochs = ds.sizes["epoch"]
+
+    figure = sheet(_title(contents, axis, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs", _height(panels_by))
+    texts = [axis.text(place) for place in range(len(axis))]
+    rows, columns = panels_by.shape
+    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
+    room = (figure.get_figheight() - 2.3) / rows - 0.4
+    beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
+    below = _key(figure, contents, None if beside else axis, shades) + 0.6
+    space = label_width + 0.3 if beside else 0.3
+    made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
+    _share_range(made, contents)
+    for axes, lines in zip(made, contents, strict=True):
+        axes.set_xlim(0, epochs)
+        _draw(axes, lines, shades)
+        _write_left_out(axes, lines, texts)
+        if beside:
+            _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
+    label_outside(made, columns, "epoch", loss_label(ds), room=0.9)
+    return figure
+
+
+def _height(panels_by: Facets) -> float:
+    return 2.6 + 0.75 * panels_by.shape[0]
+
+
+def _most_values(ds: xr.Dataset) -> str:
+    axes = open_axes(ds)
+    return max(axes, key=len).name if axes else "batch_count"
+
+
+def _contents(ds: xr.Dataset, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
+    """The lines of each panel."""
+
+    def by_panel(name: str) -> np.ndarray:
+        values = table(ds, name, dims)
+        return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
+
+    loss = by_panel("loss_epoch").astype(np.float64)
+    diverged, missing = by_panel("diverged"), by_panel("missing")
+    fine = ~diverged & ~missing & np.isfinite(loss).all(axis=-1)
+    return [
+        [
+            Curve(
+                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), int(diverged[p, i].sum()), int(missing[p, i].sum()),
+                fine.shape[-1],
+            )
+            for i in range(loss.shape[1])
+        ]
+        for p in range(count)
+    ]  # fmt: skip
+
+
+def _is_log(contents: list[list[Curve]]) -> bool:
+    medians = [curve.median for lines in contents for curve in lines if len(curve.loss)]
+    calm = [curve.median for lines in contents for curve in lines if len(curve.loss) and not curve.grown] or medians
+    if not calm:
+        return False
+    low, high = min(m.min() for m in calm), max(m.max() for m in calm)
+    lowest = min(curve.loss.min() for lines in contents for curve in lines if len(curve.loss))
+    return lowest > 0 and high > LOG_FROM * low
+
+
+def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
+    """Each line's band, [2, E]; None without seeds to spread."""
+    onto, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    # Each seed's level at the start: its first epoch, median over the lines that have the seed.
+    starts = np.full((len(lines), max(curve.runs for curve in lines)), np.nan)
+    for i, curve in enumerate(lines):
+        if len(curve.loss):
+            first = onto(curve.loss[:, 0])
+            starts[i, curve.seeds] = first - np.median(first)
+    found: list[np.ndarray | None] = []
+    for curve in lines:
+        if len(curve.loss) < 2:
+            found.append(None)
+            continue
+        left = _unexplained(onto(curve.loss), np.nanmedian(starts[:, curve.seeds], axis=0))
+        found.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
+    return found
+
+
+def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """What a seed's level at the start does not explain of its losses, as in an analysis of covariance.
+
+    At each epoch the losses are regressed on the starts, with a slope from 0 (runs have forgotten where they began) to 1 (they
+    keep their distance). With fewer than four seeds there is nothing to estimate the slope from, and it is 0.
+
+    Args:
+      loss: [F, E].
+      start: [F].
+    """
+    count, start = len(start), start - start.mean()
+    spread = (start**2).sum()
+    if count < 4 or spread == 0:
+        return loss
+    slope = np.clip((start[:, None] * loss).sum(axis=0) / spread, 0, 1)
+    left = loss - slope * start[:, None]
+    # The slope was fitted to the same seeds, which takes one degree of freedom.
+    return left.mean(axis=0) + (left - left.mean(axis=0)) * np.sqrt((count - 1) / (count - 2))
+
+
+def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
+    """The same y axis for all panels; lines that grow may leave it."""
+    log = _is_log(contents)
+    drawn = [
+        (curve, band)
+        for lines in contents
+        for curve, band in zip(lines, _bands(lines, log), strict=True)
+        if len(curve.loss)
+    ]  # fmt: skip
+    kept = [each for each in drawn if not each[0].grown] or drawn
+    if not kept:
+        for axes in made:
+            axes.set_yticks([])
+        return
+    values = np.concatenate([np.concatenate([curve.median, *(band if band is not None else ())]) for curve, band in kept])
+    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
+    low, high = onto(values.min()), onto(values.max())
+    span = (high - low) or max(abs(high), 1.0) * 1e-3
+    _, height = inches(made[0])
+    left_out = any(curve.diverged or curve.missing for lines in contents for curve in lines)
+    head = min(0.45, 0.27 / height) if left_out else 0.04
+    for axes in made:
+        if log:
+            axes.set_yscale("log")
+        axes.set_ylim(float(back(low - 0.05 * span)), float(back(high + head / (1 - head) * span)))
+        if not log:
+            axes.yaxis.set_major_locator(InnerLocator(max(3, min(7, int(height / 0.4))), min(0.06 / height, 0.15)))
+            axes.yaxis.set_major_formatter(plain_numbers())
+        else:
+            few = max(2, int(height / 0.25))
+            subs = (1.0, 2.0, 5.0) if 3 * span <= few else (1.0, 3.0) if 2 * span <= few else (1.0,)
+            axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=few + 1))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(plain_numbers())
+
+
+def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
+    bands = _bands(lines, axes.get_yscale() == "log")
+    for curve, band, shade in zip(lines, bands, shades, strict=True):
+        if not len(curve.loss):
+            continue
+        when = np.arange(1, curve.loss.shape[1] + 1)
+        if band is not None and not curve.grown:
+            axes.fill_between(when, *band, color=shade, alpha=0.15, linewidth=0, zorder=2)
+        axes.plot(when, curve.median, color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
+
+
+def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
+    """Who diverged and who is missing, in the upper corner, as much of it as there is room for."""
+    runs = max(curve.runs for curve in lines)
+    clauses, short = [], []
+    for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
+        if any(counts):
+            each = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
+            clauses.append(f"{what}: {', '.join(each)}")
+            short.append(f"{sum(counts)} of {runs * len(lines)} {what}")
+    width, _ = inches(axes)
+    fits = text_width(page(axes), "; ".join(clauses), SMALLEST) <= width
+    axes.text(
+        1, 0.99, "; ".join(clauses if fits else short), fontsize=SMALLEST, color=INK, ha="right", va="top",
+        transform=axes.transAxes, zorder=6,
+    )  # fmt: skip
+
+
+def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[str], heading: str) -> None:
+    """Each line's value beside its end, joined to it where it had to move, and above them what the values are."""
+    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
+    if not there:
+        return
+    onto = np.log if axes.get_yscale() == "log" else np.asarray
+    low, high = onto(axes.get_ylim())
+    ends = np.clip((onto([lines[place].median[-1] for place in there]) - low) / (high - low), 0, 1)
+    width, height = inches(axes)
+    step = LINE_HEIGHT / height
+    top = 1 - 1.5 * step if heading else 1 - step / 2
+    places = spread_apart(ends, step, lowest=0.0, highest=top)
+    tip = 0.16 / width
+    for which, place, end in zip(there, places, ends, strict=True):
+        axes.plot(
+            [1, 1 + 0.7 * tip], [end, place], color=shades[which], linewidth=0.8, transform=axes.transAxes, clip_on=False,
+            label="_joint",
+        )  # fmt: skip
+        axes.text(
+            1 + tip, place, texts[which], color=shades[which], fontsize=SMALLEST, va="center", transform=axes.transAxes
+        )  # fmt: skip
+    if heading:
+        axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
+
+
+def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str]) -> float:
+    """What lines and bands are. Returns the inches it takes at the bottom."""
+    entries: list[tuple] = []
+    if axis is not None:
+        # Of a long scale, its steps say enough.
+        named = np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))
+        places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
+        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places]
+    runs = contents[0][0].runs
+    note = "Lines: mean loss of each epoch."
+    if runs > 1:
+        entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
+        note = (
+            f"Lines: mean loss of each epoch, median of {runs} seeds. "
+            "Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level in the first epoch explains."
+        )
+    return write_key(figure, entries, note)
+
+
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, epochs: int) -> str:
+    """The finding: which line ends lowest, and whether the seeds agree."""
+    ranked = [_ranked(lines) for lines in contents]
+    if not any(ranked):
+        return "No run in this figure is finished and finite"
+    after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
+    if len(axis) == 1:
+        falls = [order[0] for order in ranked if order]
+        lines = [contents[p][0] for p in range(len(contents)) if ranked[p]]
+        first, last = (three_digits(lines[0].median[end]) for end in (0, -1))
+        return f"The loss goes from {first} to {last} in {epochs} epochs" if len(falls) == 1 else f"The loss {after}, by panel"
+    best = [order[0] if order and _clear(lines, order) else None for order, lines in zip(ranked, contents, strict=True)]
+    winners = [each for each in best if each is not None]
+    if not winners:
+        return f"No {axis.words} ends clearly below the others {after}"
+    common = max(set(winners), key=winners.count)
+    name = f"{axis.phrase(common)} order" if axis.name == "order" else axis.phrase(common)
+    name = name if axis.name in ("batch_count", "batch_size") else name[0].upper() + name[1:]
+    if len(contents) == 1:
+        loss = three_digits(contents[0][common].median[-1])
+        return f"{name} ends lowest: loss {loss} {after}"
+    if winners.count(common) == len(contents):
+        return f"{name} ends lowest in every panel {after}"
+    if len(contents) <= 3 and len(winners) == len(contents):
+        each = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
+        return f"Lowest {after}: {axis.words} {', '.join(each)}"
+    return f"{name} ends clearly lowest in {winners.count(common)} of {len(contents)} panels {after}"
+
+
+def _ranked(lines: list[Curve]) -> list[int]:
+    """The lines from lowest to highest end; those with runs that diverged only where there are no others."""
+    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
+    whole = [place for place in there if not lines[place].diverged]
+    return sorted(whole or there, key=lambda place: lines[place].median[-1])
+
+
+def _clear(lines: list[Curve], order: list[int]) -> bool:
+    """Whether the lowest line ends below the next for nearly every seed that both have."""
+    if len(order) < 2:
+        return True
+    one, other = lines[order[0]], lines[order[1]]
+    both = np.intersect1d(one.seeds, other.seeds)
+    lower = one.loss[np.isin(one.seeds, both), -1] < other.loss[np.isin(other.seeds, both), -1]
+    return len(both) > 0 and bool(lower.mean() >= CLEAR)

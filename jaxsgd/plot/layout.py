@@ -1,0 +1,260 @@
+"""Where panels, headings and keys stand on a slide, measured in inches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.ticker import Formatter, FuncFormatter, Locator, MaxNLocator
+
+from jaxsgd.error import InputError
+from jaxsgd.plot.axis import Axis
+from jaxsgd.plot.style import INK, MEDIUM, PALE, SMALL, SMALLEST, fit, slide
+
+TOP = 1.12
+"""Height of the title and the line below it."""
+
+
+def sheet(title: str, subtitle: str, height: float = 0.0) -> Figure:
+    """A slide, or a taller page where the panels need one, with a title and a line below it.
+
+    Args:
+      title: the finding, in words.
+      subtitle: what was run.
+      height: least height of the page, inches.
+    """
+    figure = slide(title, subtitle)
+    usual = figure.get_figheight()
+    if height > usual:
+        figure.set_figheight(height)
+        for text in figure.texts:
+            text.set_y(1 - (1 - text.get_position()[1]) * usual / height)
+    return figure
+
+
+MOST_ROWS, MOST_COLUMNS = 40, 10
+"""Panels that a page holds."""
+
+
+def check_room(rows: int, columns: int) -> None:
+    """Checks that so many panels can be drawn.
+
+    Raises:
+      InputError: when not.
+    """
+    if rows > MOST_ROWS or columns > MOST_COLUMNS:
+        raise InputError(
+            f"{rows} rows and {columns} columns of panels are more than {MOST_ROWS} and {MOST_COLUMNS}, the most there is room "
+            "for: select some of the values"
+        )
+
+
+def panels(
+    figure: Figure,
+    rows: int,
+    columns: int,
+    margins: tuple[float, float, float, float],
+    gaps: tuple[float, float],
+) -> list[list[Axes]]:
+    """Axes side by side, row by row.
+
+    Args:
+      figure: to put them on.
+      rows, columns: how many.
+      margins: inches left, right, above and below all panels.
+      gaps: inches between two columns and two rows.
+    """
+    left, right, above, below = margins
+    width = (figure.get_figwidth() - left - right - gaps[0] * (columns - 1)) / columns
+    height = (figure.get_figheight() - above - below - gaps[1] * (rows - 1)) / rows
+    wide, high = figure.get_size_inches()
+
+    def one(i: int, j: int) -> Axes:
+        x, y = left + j * (width + gaps[0]), below + (rows - 1 - i) * (height + gaps[1])
+        axes = figure.add_axes((x / wide, y / high, width / wide, height / high))
+        _dress(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(8, int(width / 0.45))), steps=[1, 2, 5, 10], integer=True))
+        return axes
+
+    return [[one(i, j) for j in range(columns)] for i in range(rows)]
+
+
+def page(axes: Axes) -> Figure:
+    """The figure that axes are on."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def inches(axes: Axes) -> tuple[float, float]:
+    """Width and height of axes."""
+    box, (wide, high) = axes.get_position(), page(axes).get_size_inches()
+    return box.width * wide, box.height * high
+
+
+def _dress(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
+    axes.tick_params(labelsize=SMALLEST, color=PALE, labelcolor=INK, length=3)
+
+
+EDGE = 0.42
+"""Inches that stay empty at the left and right of a page."""
+
+MOST_OF_ROW_HEADING = 2.3
+"""Inches that a row's heading may take; a longer one is shortened."""
+
+
+def text_width(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
+    """How wide a text would be, in inches."""
+    probe = figure.text(0, 0, text, fontsize=size, fontweight=weight)
+    width = probe.get_window_extent().width / figure.dpi
+    probe.remove()
+    return width
+
+
+def row_heading_width(figure: Figure, axis: Axis) -> float:
+    """Inches that `head_rows` needs at most."""
+    texts = [(*_two_lines(axis, place), "bold", "normal") for place in range(len(axis))]
+    widths = [
+        max(text_width(figure, name, SMALL, bold), text_width(figure, beside, SMALLEST, normal))
+        for name, beside, bold, normal in texts
+    ]
+    return min(MOST_OF_ROW_HEADING, max(widths))
+
+
+def head_rows(made: list[list[Axes]], axis: Axis) -> None:
+    """Each row's value at the left edge of the page, what lies beside the value on a line of its own."""
+    figure = page(made[0][0])
+    for place, (axes, *_) in enumerate(made):
+        name, beside = _two_lines(axis, place)
+        box = axes.get_position()
+        x, y = EDGE / figure.get_figwidth(), (box.y0 + box.y1) / 2
+        align = "bottom" if beside else "center"
+        above = figure.text(x, y, name, fontsize=SMALL, fontweight="bold", color=INK, va=align)
+        fit(above, SMALL, MOST_OF_ROW_HEADING / figure.get_figwidth())
+        if beside:
+            below = figure.text(x, y, beside, fontsize=SMALLEST, color=INK, va="top")
+            fit(below, SMALLEST, MOST_OF_ROW_HEADING / figure.get_figwidth())
+
+
+def _two_lines(axis: Axis, place: int) -> tuple[str, str]:
+    name, _, beside = axis.heading(place).partition(" (")
+    return name, beside.rstrip(")")
+
+
+def head_columns(made: list[list[Axes]], axis: Axis) -> None:
+    """Each column's value above it, with what lies beside the value where there is room for it in every column."""
+    figure = page(made[0][0])
+    columns = range(len(made[0]))
+    pitch = made[0][1].get_position().x0 - made[0][0].get_position().x0 if len(columns) > 1 else made[0][0].get_position().width
+    room = 0.97 * figure.get_figwidth() * pitch
+    size, texts = SMALLEST, [axis.phrase(place) for place in columns]
+    for tried in (MEDIUM, SMALL, SMALLEST):
+        headings = [axis.heading(place) for place in columns]
+        if max(text_width(figure, heading, tried, "bold") for heading in headings) <= room:
+            size, texts = tried, headings
+            break
+    for axes, text in zip(made[0], texts, strict=True):
+        title = axes.set_title(text, fontsize=size, fontweight="bold", color=INK, pad=7)
+        fit(title, size, room / figure.get_figwidth())
+
+
+def fit_heading(axes: Axes, text: str) -> None:
+    """A heading above a panel's left edge, no wider than the panel."""
+    heading = axes.set_title(text, fontsize=SMALL, fontweight="bold", color=INK, loc="left", pad=7)
+    fit(heading, SMALL, room=axes.get_position().width)
+
+
+def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: float) -> None:
+    """One label for all x axes and one for all y axes; numbers along the outer panels only.
+
+    Args:
+      made: the panels, row by row; the last row may be short.
+      columns: panels in a full row.
+      x, y: the labels.
+      room: inches from the first column's left edge to the y label's middle.
+    """
+    figure = page(made[0])
+    boxes = [axes.get_position() for axes in made]
+    left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
+    low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
+    centred: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "center"}
+    figure.text((left + right) / 2, low - 0.42 / figure.get_figheight(), x, **centred)
+    figure.text(left - room / figure.get_figwidth(), (low + high) / 2, y, rotation=90, **centred)
+    for place, axes in enumerate(made):
+        axes.tick_params(labelbottom=place + columns >= len(made), labelleft=place % columns == 0)
+
+
+class InnerLocator(Locator):
+    """A few round numbers, none so near an end that its label reaches into the next panel."""
+
+    def __init__(self, count: int, inside: float):
+        """`count` at most, `inside` (a share of the range) away from either end."""
+        self._few, self._inside = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]), inside
+
+    def __call__(self) -> Sequence[float]:
+        """The places of the ticks on the axis at hand."""
+        assert self.axis is not None
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """The places of the ticks between two ends."""
+        room = self._inside * (vmax - vmin)
+        # Asked for the part inside alone: a tick too near an end would be missed at the other.
+        ticks = np.asarray(self._few.tick_values(vmin + room, vmax - room))
+        return list(ticks[(ticks >= vmin + room) & (ticks <= vmax - room)])
+
+
+def plain_numbers() -> Formatter:
+    """Tick labels as short as they can be, with a true minus sign."""
+    return FuncFormatter(lambda value, _: short_number(value))
+
+
+def short_number(value: float) -> str:
+    """A number in few letters: 0.05, 2e-5 with a true minus sign."""
+    text = f"{float(f'{value:.6g}'):g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def three_digits(value: float) -> str:
+    """A number to three digits, its zeros kept: 1.90."""
+    if value != 0 and not 1e-3 <= abs(value) < 1e4:
+        return short_number(float(f"{value:.2e}"))
+    text = f"{value:#.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return text.rstrip(".").replace("-", "\N{MINUS SIGN}")
+
+
+def write_key(figure: Figure, entries: Sequence[tuple], note: str = "") -> float:
+    """A key along the bottom of the page, with a line of words below it.
+
+    Args:
+      figure: to write on.
+      entries: handles with their labels; a tuple of handles stands side by side.
+      note: what else must be said.
+
+    Returns:
+      The inches it takes, from the bottom.
+    """
+    below = 0.12
+    if note:
+        text = figure.text(EDGE / figure.get_figwidth(), below / figure.get_figheight(), note, fontsize=SMALLEST, color=INK)
+        fit(text, SMALLEST, room=1 - 2 * EDGE / figure.get_figwidth())
+        below += 0.27
+    if not entries:
+        return below
+    handles, labels = zip(*entries, strict=True)
+    for columns in range(len(entries), 0, -1):
+        key = figure.legend(
+            handles, labels, loc="lower left", ncols=columns, frameon=False, fontsize=SMALLEST, labelcolor=INK,
+            bbox_to_anchor=(EDGE / figure.get_figwidth(), below / figure.get_figheight()), borderaxespad=0, borderpad=0,
+            columnspacing=1.8, handlelength=2.4, handletextpad=0.6,
+            handler_map={tuple: HandlerTuple(ndivide=None, pad=0.15)},
+        )  # fmt: skip
+        box = key.get_window_extent()
+        if box.width / figure.dpi <= figure.get_figwidth() - 2 * EDGE or columns == 1:
+            return below + box.height / figure.dpi + 0.06
+        key.remove()
+    return below
