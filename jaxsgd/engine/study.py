@@ -281,7 +281,7 @@ class Study(StudyFields):
     @field_validator("batch_counts", "batch_sizes")
     @classmethod
     def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
-        if value is not None and "problem_args" in info.data and "problem" in info.data:
+        if value is not None and {"problem", "problem_args", "dtype"} <= set(info.data):
             largest = Subject.of(info.data["problem"], info.data["problem_args"], info.data["dtype"]).num_samples
             over = [size for size in value if size > largest]
             if over:
@@ -398,7 +398,7 @@ def _all_mistakes(error: ValidationError) -> str:
     for mistake in error.errors():
         place = ".".join(str(part) for part in mistake["loc"])
         if mistake["type"] == "extra_forbidden" and place == "optimizer":
-            clauses.append("optimizer: is short for optimizers of one; give one of the two")
+            clauses.append("optimizer: is short for optimizers of one, so give one of the two")
         elif mistake["type"] == "extra_forbidden":
             near = difflib.get_close_matches(place, [*Study.model_fields, "optimizer"], n=1)
             clauses.append(f"unknown field {place!r}" + (f": did you mean {near[0]!r}?" if near else ""))
