@@ -157,7 +157,8 @@ class Folder(NamedTuple):
         """
         path = self.chunk_file(number)
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # From memory, for NumPy leaves the file of a damaged archive open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except FileNotFoundError:
             return None

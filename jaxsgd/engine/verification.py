@@ -118,7 +118,7 @@ def _why_not_bitwise(told: dict[str, Any], planned: Plan) -> str:
     return "; ".join(different)
 
 
-def _worst(stored: dict[str, np.ndarray], again: dict[str, np.ndarray], bitwise: bool) -> tuple[str, float] | None:
+def _worst(stored: dict[str, Any], again: dict[str, Any], bitwise: bool) -> tuple[str, float] | None:
     """The variable of a cell that differs most, and by how much; None if none does."""
     found = []
     for name in sorted(set(stored) | set(again)):
