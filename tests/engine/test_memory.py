@@ -1,0 +1,73 @@
+"""Want of memory: a process that the system gives no more address space narrows its lanes, and says so."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd import Study
+
+pytest.importorskip("resource")
+if sys.platform != "linux":
+    pytest.skip("the size of a process is read as Linux tells it", allow_module_level=True)
+
+LANES = 8
+FIELDS = {"seeds": range(LANES), "batch_counts": [1], "learning_rates": [0.01], "epochs": 1}
+CHILD = """
+import resource, sys
+import jaxsgd
+
+FIELDS = {fields}
+
+def sweep(num_hidden, out=None):
+    args = {{"num_samples": 200, "num_inputs": 2, "num_hidden": num_hidden}}
+    return jaxsgd.sweep(jaxsgd.Study(problem_args=args, **FIELDS), out, chunk_width={lanes}, lanes={lanes})
+
+sweep(10)  # what threads and compiling need for themselves
+pages = next(line for line in open("/proc/self/status") if line.startswith("VmSize"))
+limit = (int(pages.split()[1]) // 1024 + {room}) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+"""
+
+
+def in_little_room(room, program, *words):
+    """A process that may grow by `room` MiB and then runs `program`: its exit status, and what it said."""
+    source = CHILD.format(fields=FIELDS, lanes=LANES, room=room) + textwrap.dedent(program)
+    done = subprocess.run(
+        [sys.executable, "-c", source, *map(str, words)], capture_output=True, text=True, timeout=300, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_same_numbers_within_the_tolerance(tmp_path):
+    # A hidden layer is 200 x 60,000 numbers of 4 bytes, 46 MiB. Of 8 lanes two of them take 730 MiB, of 4 lanes 370 MiB.
+    status, _, wrong = in_little_room(500, "sweep(60_000, sys.argv[1])", tmp_path / "result")
+    assert status == 0, wrong
+    ds = jaxsgd.load(tmp_path / "result")
+    told = json.loads(ds.attrs["manifest"])
+    assert told["held"]["lanes"] == LANES
+    narrowed = [step["lanes"] for step in told["lanes_narrowed"]]
+    assert narrowed in ([4], [4, 2], [4, 2, 1])
+    assert {step["program"] for step in told["lanes_narrowed"]} == {0}
+    args = {"num_samples": 200, "num_inputs": 2, "num_hidden": 60_000}
+    one_by_one = jaxsgd.sweep(Study(problem_args=args, **FIELDS), chunk_width=1)
+    np.testing.assert_allclose(ds.loss, one_by_one.loss, rtol=1e-5)
+    assert ds.attrs["missing_cells"] == 0
+
+
+def test_where_even_one_run_finds_no_memory_that_is_said_in_one_line():
+    # Two arrays of 200 x 200,000 numbers are 305 MiB.
+    program = """
+    try:
+        sweep(200_000)
+    except jaxsgd.InputError as error:
+        print(error)
+    """
+    status, said, wrong = in_little_room(60, program)
+    assert status == 0, wrong
+    assert said.startswith("one run needs more memory than there is (about ")
+    assert said.count("\n") == 1
