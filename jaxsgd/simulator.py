@@ -244,6 +244,23 @@ _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem
 _run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
 
 
+def _checked_key(key: Array) -> Array:
+    if not hasattr(key, "dtype") or jnp.shape(key) not in ((), (2,), (4,)):
+        raise InputError(f"key must be a JAX random key such as jax.random.key(0), got {shown(key)}")
+    return key
+
+
+def _check_optimizer(optimizer: Optimizer) -> None:
+    if isinstance(optimizer, optax.GradientTransformation):
+        return
+    if not callable(optimizer):
+        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
+    # Optax's own functions would take the progress for their learning rate.
+    if getattr(optimizer, "__module__", "").partition(".")[0] == "optax":
+        name = getattr(optimizer, "__name__", "sgd")
+        raise InputError(f"optimizer must be a transformation, got the function optax.{name}: call it, as optax.{name}(1e-3)")
+
+
 def simulate(
     problem: Problem,
     key: Array | Keys,
@@ -278,13 +295,12 @@ def simulate(
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
     """
     epochs = check_count("epochs", epochs)
-    keys = key if isinstance(key, Keys) else streams(key)
+    keys = key if isinstance(key, Keys) else streams(_checked_key(key))
     shapes = jax.eval_shape(problem.sample_data, keys.data)
     cut = split(num_samples(shapes), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     params = jax.eval_shape(problem.init, keys.init)
     check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
-    if not isinstance(optimizer, optax.GradientTransformation) and not callable(optimizer):
-        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
+    _check_optimizer(optimizer)
     params, data = _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
     return _run(
         problem,

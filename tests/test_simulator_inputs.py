@@ -200,3 +200,15 @@ def test_problems_refuse_sizes_that_are_no_counts(name, value):
 def test_least_squares_refuses_numbers_out_of_range(name, value):
     with pytest.raises(jaxsgd.InputError, match=f"^{name} must be a finite number of at least [01], got {value}$"):
         jaxsgd.problems.least_squares(**{name: value})
+
+
+@pytest.mark.parametrize("key", [0, "seed", np.zeros(3)], ids=short)
+def test_a_key_that_is_none(key):
+    with pytest.raises(jaxsgd.InputError, match=r"key must be a JAX random key such as jax.random.key\(0\), got"):
+        jaxsgd.simulate(PROBLEM, key, optimizer=optax.sgd(0.1), epochs=1, batch_count=2)
+
+
+def test_an_optimizer_of_optax_that_was_not_called():
+    # It would take the progress, from 0 to 1, for its learning rate.
+    message = refusal(optimizer=optax.adam)
+    assert message == "optimizer must be a transformation, got the function optax.adam: call it, as optax.adam(1e-3)"
