@@ -163,7 +163,10 @@ def _matches(axis: Axis, value: Any) -> np.ndarray:
         raise InputError(f"{axis.name} is a number, got {shown(value)}; there are {listed(axis.values)}") from None
     found = np.isclose(axis.values, number, rtol=1e-5, atol=0)
     if not found.any():
-        near = np.argsort(np.abs(axis.values - number), kind="stable")[:2]
+        apart = np.abs(axis.values - number)
+        if number > 0 and (axis.values > 0).all():
+            apart = np.abs(np.log(axis.values / number))
+        near = np.argsort(apart, kind="stable")[:2]
         raise InputError(
             f"no {axis.name} {number:g}: the nearest are {listed(np.sort(axis.values[near]))} "
             f"(there are {len(np.unique(axis.values))})"
@@ -249,6 +252,11 @@ def table(ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
     lengths = [ds.sizes[dim] for dim in dims]
     values = array.transpose(*dims, *seeds, *inner).values
     return values.reshape(*lengths, -1, *(ds.sizes[dim] for dim in inner))
+
+
+def batch_counts(ds: xr.Dataset, dims: Sequence[str]) -> np.ndarray:
+    """The batch count of each cell, as `table` has a variable."""
+    return table(ds.assign(cell_batch_count=ds.batch_count + xr.zeros_like(ds.missing, int)), "cell_batch_count", dims)
 
 
 def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:

@@ -14,9 +14,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from jaxsgd.error import no_such
-from jaxsgd.plot.axis import Axis, Selection, check_different, find_axis, loss_label, open_axes, selected, setting, table
+from jaxsgd.plot.axis import (
+    Axis,
+    Selection,
+    batch_counts,
+    check_different,
+    find_axis,
+    loss_label,
+    open_axes,
+    selected,
+    setting,
+    table,
+)
 from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.finding import stripe_finding, two_digits
+from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     TOP,
     inches,
@@ -83,8 +94,8 @@ def heatmap(
     Args:
       ds: a result.
       x, y: axes of the result; by default the learning rate and the batch count, else the two longest, seeds apart.
-      value: "loss_epoch" (the last epoch's mean loss), "stripe_index" (a share of variance), "stripe_gap" (loss) or
-        "stripe_slope" (loss per epoch), at the study's eval_interval.
+      value: "loss_epoch" (the last epoch's mean loss), "stripe_index" (a share of variance; with five windows or more in each
+        stripe), "stripe_gap" (loss) or "stripe_slope" (loss per epoch), at the study's eval_interval.
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
@@ -151,6 +162,10 @@ def _contents(
 
     loss = by_panel("loss_epoch").astype(np.float64)
     wanted = loss[..., -1] if value == "loss_epoch" else by_panel(value)
+    if value == "stripe_index":
+        cell_counts = batch_counts(ds, dims).reshape(wanted.shape)
+        telling = [is_telling(int(m), ds.sizes["epoch"], int(ds.attrs["eval_interval"])) for m in cell_counts.flat]
+        wanted = np.where(np.reshape(telling, wanted.shape), wanted, np.nan)
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(wanted)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
@@ -285,7 +300,7 @@ def _is_dark(number: float, norm: Normalize, value: str) -> bool:
     if not np.isfinite(number):
         return False
     red, green, blue, _ = colormaps[COLOUR_MAPS[value]](norm(number))
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+    return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.55)
 
 
 def _number(number: float, norm: Normalize, value: str) -> str:
@@ -394,7 +409,7 @@ def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: F
         return "No cell of this map has a number"
 
     def where(place: tuple) -> str:
-        panel, row, column = place
+        panel, row, column = (int(i) for i in place)
         phrases = [across.phrase(column), up.phrase(row), panels_by.phrase(panel)]
         return ", ".join(filter(None, phrases))
 

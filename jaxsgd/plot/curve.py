@@ -162,7 +162,7 @@ def _is_log(contents: list[list[Curve]]) -> bool:
         return False
     low, high = min(m.min() for m in calm), max(m.max() for m in calm)
     lowest = min(curve.loss.min() for lines in contents for curve in lines if len(curve.loss))
-    return lowest > 0 and high > LOG_FROM * low
+    return bool(lowest > 0 and high > LOG_FROM * low)
 
 
 def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
@@ -230,7 +230,7 @@ def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
             axes.set_yscale("log")
         axes.set_ylim(float(back(low - 0.05 * span)), float(back(high + head / (1 - head) * span)))
         if not log:
-            axes.yaxis.set_major_locator(InnerLocator(max(3, min(7, int(height / 0.4))), min(0.06 / height, 0.15)))
+            axes.yaxis.set_major_locator(InnerLocator(height))
             axes.yaxis.set_major_formatter(plain_numbers())
         else:
             few = max(2, int(height / 0.25))
@@ -300,7 +300,7 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
         # Of a long scale, its steps say enough.
         named = np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))
         places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
-        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places]
+        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places.tolist()]
     runs = contents[0][0].runs
     note = "Lines: mean loss of each epoch."
     if runs > 1:

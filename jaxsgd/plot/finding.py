@@ -3,10 +3,19 @@
 import numpy as np
 from jaxtyping import Float
 
+from jaxsgd.measure import stripe_count
 from jaxsgd.plot.axis import Axis
 
 STRIPED_ABOVE = 0.5
 """Stripe index from which the position in the epoch explains most of what the trend leaves."""
+
+FEWEST_WINDOWS = 5
+"""Windows in each stripe from which a stripe index says something of its run."""
+
+
+def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:
+    """Whether each stripe of a run has windows enough for its index to be told."""
+    return epochs * batch_count // eval_interval >= FEWEST_WINDOWS * stripe_count(batch_count, eval_interval)
 
 
 def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: Axis) -> str:

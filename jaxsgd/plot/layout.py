@@ -189,11 +189,11 @@ def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: floa
 
 
 class InnerLocator(Locator):
-    """A few round numbers, none so near an end that its label reaches into the next panel."""
+    """Round numbers that keep their distance, none so near an end that its label reaches another panel's."""
 
-    def __init__(self, count: int, inside: float):
-        """`count` at most, `inside` (a share of the range) away from either end."""
-        self._few, self._inside = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]), inside
+    def __init__(self, height: float):
+        """For an axis of `height` inches."""
+        self._height = height
 
     def __call__(self) -> Sequence[float]:
         """The places of the ticks on the axis at hand."""
@@ -202,10 +202,18 @@ class InnerLocator(Locator):
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """The places of the ticks between two ends."""
-        room = self._inside * (vmax - vmin)
-        # Asked for the part inside alone: a tick too near an end would be missed at the other.
-        ticks = np.asarray(self._few.tick_values(vmin + room, vmax - room))
-        return list(ticks[(ticks >= vmin + room) & (ticks <= vmax - room)])
+        an_inch, inside = (vmax - vmin) / self._height, 0.03
+        # Closer where there would be less than two otherwise; a label is 0.15 inches high.
+        ticks: Sequence[float] = ()
+        for distance in (0.5 if self._height > 2 else 0.25, 0.17):
+            least = distance * an_inch
+            power = 10.0 ** np.floor(np.log10(least))
+            step = next(step * power for step in (1, 2, 2.5, 5, 10, 20) if step * power >= least)
+            first, last = np.ceil((vmin + inside * an_inch) / step), np.floor((vmax - inside * an_inch) / step)
+            ticks = (step * np.arange(first, last + 1) + 0.0).tolist()
+            if len(ticks) > 1:
+                break
+        return ticks
 
 
 def plain_numbers() -> Formatter:

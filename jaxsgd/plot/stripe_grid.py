@@ -14,6 +14,7 @@ from jaxsgd.measure import Stripes, stripes
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
+    batch_counts,
     check_different,
     check_open,
     find_axis,
@@ -23,7 +24,7 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
-from jaxsgd.plot.finding import stripe_finding, two_digits
+from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
@@ -60,7 +61,7 @@ class Panel(NamedTuple):
       grown: [F], whether the run ended above twice the loss of its first epoch.
       striped: the windows of the shown run, less its first epoch's loss; None when none is whole and finite, or a window
         is longer than a run.
-      stripe_index: [F], of each run; NaN for a single stripe.
+      stripe_index: [F], of each run; NaN for a single stripe, or fewer than five windows in each.
       diverged, missing: how many runs are left out for that.
       runs: R.
     """
@@ -139,14 +140,14 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
     """The run shown by its stripes, in words, and each panel's content."""
     loss, averaged = table(ds, "loss", dims), table(ds, "loss_epoch", dims).astype(np.float64)
     diverged, missing = table(ds, "diverged", dims), table(ds, "missing", dims)
-    counts = table(ds.assign(count=ds.batch_count + xr.zeros_like(ds.missing, int)), "count", dims)[..., 0]
+    counts = batch_counts(ds, dims)[..., 0]
     if averaged.shape[-1] * counts.max() < width:
         most = averaged.shape[-1] * counts.max()
         raise InputError(f"eval_interval must be at most {most}, the batches of a run, got {width}")
     fine = ~diverged & ~missing & np.isfinite(averaged).all(axis=-1)
     names = seed_texts(ds, dims)
-    # One run for all panels, where one is whole and finite in all: then the panels are comparable.
-    everywhere = fine.all(axis=(0, 1))
+    # One run for all panels, where one is whole and finite in all that show any: then the panels are comparable.
+    everywhere = fine[fine.any(axis=-1)].all(axis=0) & fine.any()
     shown = names[int(everywhere.argmax())] if everywhere.any() else "the first finite seed"
     first = int(everywhere.argmax()) if everywhere.any() else None
 
@@ -157,7 +158,8 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
         striped, index = None, np.full(len(own), np.nan)
         if len(own) and levels.shape[-1] * m >= width:
             measured = stripes(loss[place][own][..., :m], width)
-            index = np.atleast_1d(measured.stripe_index)
+            if is_telling(m, levels.shape[-1], width):
+                index = np.atleast_1d(measured.stripe_index)
             striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
         grown = levels[:, -1] > 2 * levels[:, 0]
         left_out = int(diverged[place].sum()), int(missing[place].sum())
@@ -242,7 +244,7 @@ def _share_range(across: list[Axes], contained: list[Panel]) -> None:
     inside = span / (1 - line - foot)
     for axes in across:
         axes.set_ylim(low - foot * inside, high + line * inside)
-        axes.yaxis.set_major_locator(InnerLocator(max(3, min(6, round(height / 0.3))), min(0.08 / height, 0.2)))
+        axes.yaxis.set_major_locator(InnerLocator(height))
         axes.yaxis.set_major_formatter(plain_numbers())
         if not len(values):
             axes.set_yticks([])

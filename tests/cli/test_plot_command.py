@@ -1,0 +1,152 @@
+"""`jaxsgd plot`: figures of a result as files, and mistakes in one line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from jaxsgd.cli.errors import run_app
+from tests.plot.results import stored
+
+# Typer hands out other types than its annotations say.
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+@pytest.fixture
+def result(tmp_path, monkeypatch, tmp_path_factory, worker_id):
+    """The current folder holds `result`: batch losses of six batch counts in four orders."""
+    shutil.copytree(stored("striped", tmp_path_factory, worker_id), tmp_path / "result")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "result"
+
+
+@pytest.fixture
+def averaged(tmp_path, monkeypatch, tmp_path_factory, worker_id):
+    """The current folder holds `result`: epoch means alone, of two batch sizes and two zipped rates."""
+    shutil.copytree(stored("apart", tmp_path_factory, worker_id), tmp_path / "result")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "result"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
+    assert run_app(["plot", "result"]) == 0
+    expected = [f"{kind}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
+    assert names(result / "figures") == expected
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(said) == [f"wrote result/figures/{name}" for name in expected]
+
+
+def test_files_are_png_of_slide_size_and_svg(result):
+    assert run_app(["plot", "result", "--kind", "grid", "--out", "pictures"]) == 0
+    assert names(result.parent / "pictures") == ["grid.png", "grid.svg"]
+    png = (result.parent / "pictures/grid.png").read_bytes()
+    # The header of a PNG holds width and height in bytes 16 to 24: 12 x 6.75 inches at 160 dots per inch.
+    assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1080]
+    assert b"<svg" in (result.parent / "pictures/grid.svg").read_bytes()
+
+
+def test_nothing_is_compiled(result):
+    import jax
+
+    compiled = []
+
+    def listen(event, duration, **_):
+        if "compile" in event:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        assert run_app(["plot", "result", "--kind", "curves"]) == 0
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert compiled == []
+
+
+def test_json_is_the_one_thing_on_stdout(result, capsys):
+    words = ["--select", "order=fixed", "--select", "batch_count=20", "--json"]
+    assert run_app(["plot", "result", *words]) == 0
+    said = json.loads(capsys.readouterr().out)
+    grid, curves = said["figures"]
+    assert (grid["kind"], curves["kind"]) == ("grid", "curves")
+    assert grid["title"] == "The printed loss splits into stripes (stripe index 1.00)"
+    assert grid["files"] == [f"result/figures/grid_order=fixed_batch_count=20.{suffix}" for suffix in ("png", "svg")]
+    assert said["not_drawn"] == {"heatmap": "it needs two axes with several values"}
+    assert (said["command"], said["missing_cells"]) == ("plot", 0)
+
+
+def test_another_selection_does_not_replace_the_first(result):
+    for order in ("fixed", "reshuffle"):
+        assert run_app(["plot", "result", "--kind", "curves", "--select", f"order={order}"]) == 0
+    assert names(result / "figures") == [
+        f"curves_order={order}.{suffix}" for order in ("fixed", "reshuffle") for suffix in ("png", "svg")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["--by", "order"], "curves_by=order"),
+        (["--rows", "order", "--columns", "batch_size"], "grid_rows=order_columns=batch_size"),
+        (["--eval-interval", "10"], "grid_eval_interval=10"),
+        (["--value", "stripe_index"], "heatmap_value=stripe_index"),
+        (["--select", "order=fixed", "--select", "order=reshuffle", "--kind", "grid"], "grid_order=fixed,reshuffle"),
+    ],
+)
+def test_an_option_of_a_kind_asks_for_that_kind(result, words, name):
+    assert run_app(["plot", "result", *words]) == 0
+    assert names(result / "figures") == [f"{name}.png", f"{name}.svg"]
+
+
+def test_what_does_not_suit_is_said(averaged, capsys):
+    assert run_app(["plot", "result"]) == 0
+    assert names(averaged / "figures") == ["curves.png", "curves.svg", "heatmap.png", "heatmap.svg"]
+    assert "no grid: the grid shows every batch's loss: run the study with record='batch'" in capsys.readouterr().out
+
+
+def test_missing_cells_are_told(result, capsys):
+    min((result / "chunks").glob("*.npz")).unlink()
+    assert run_app(["plot", "result", "--kind", "heatmap"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("cells are missing: the study is not finished")
+
+
+BAD = [
+    (["result", "--kind", "gird"], "unknown kind 'gird': did you mean 'grid'?"),
+    (["result", "--rows", "ordr"], "unknown axis 'ordr': did you mean 'order'?"),
+    (
+        ["result", "--by", "epoch"],
+        "unknown axis 'epoch'",
+        "valid: batch_count, batch_size, learning_rate, optimizer, order, seed",
+    ),
+    (["result", "--select", "order=fixd"], "unknown order 'fixd': did you mean 'fixed'?"),
+    (["result", "--select", "batch_count=21"], "no batch_count 21: the nearest are 10, 20 (there are 6)"),
+    (["result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
+    (["result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
+    (["result", "--select", "lr=1"], "unknown axis 'lr'"),
+    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves, got --kind grid"),
+    (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
+    (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
+    (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
+    (["result", "--value", "los"], "unknown value 'los'", "valid: loss_epoch"),
+    (["nothing"], "nothing: no such folder"),
+    (["result/chunks"], "result/chunks: holds no result"),
+    (["result", "--out", "file"], "--out file: file is a file"),
+    ([], "Missing argument"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), [(words, said) for words, *said in BAD])
+def test_a_mistake_is_one_line_and_leaves_nothing(result, words, said, capsys):
+    (result.parent / "file").write_text("not a folder")
+    assert run_app(["plot", *words]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("jaxsgd: ")
+    assert shown.err.count("\n") == 1
+    for part in said:
+        assert part in shown.err
+    assert not (result / "figures").exists()
