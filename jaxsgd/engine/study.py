@@ -264,6 +264,11 @@ class Study(StudyFields):
       InputError: with every mistake, by field and value.
     """
 
+    # Written out, for type checkers would else take the fields' own types for those of the arguments.
+    def __init__(self, **fields: Any):
+        """Validates all fields and looks up their names."""
+        super().__init__(**fields)
+
     @field_validator("problem")
     @classmethod
     def _check_problem(cls, value: str):
