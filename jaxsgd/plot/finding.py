@@ -6,8 +6,8 @@ from jaxtyping import Float
 from jaxsgd.measure import stripe_count
 from jaxsgd.plot.axis import Axis
 
-STRIPED_ABOVE = 0.5
-"""Stripe index from which the position in the epoch explains most of what the trend leaves."""
+STRIPED_ABOVE, FREE_BELOW = 0.5, 0.2
+"""Stripe index from which the position in the epoch explains most of what the trend leaves, and below which chance may."""
 
 FEWEST_WINDOWS = 5
 """Windows in each stripe from which a stripe index says something of its run."""
@@ -28,26 +28,27 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
     known = index[np.isfinite(index)]
     if not len(known):
         return "There is no stripe index to be had here"
-    striped = known >= STRIPED_ABOVE
-    median = two_digits(float(np.median(known)))
+    overall, median = _class(known), two_digits(float(np.median(known)))
+    found = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
     if index.size == 1:
-        found = "splits into stripes" if striped.all() else "has no clear stripes"
         return f"The printed loss {found} (stripe index {median})"
-    if striped.all() or not striped.any():
-        found = "splits into stripes" if striped.all() else "has no clear stripes"
+    if found:
         return f"The printed loss {found} wherever windows cut an epoch (median index {median})"
     for axis, by_value in ((column, index.T), (row, index)):
         classes = [_class(values) for values in by_value]
         if None in classes:
             continue
-        yes, no = (
-            [axis.text(i) if axis.name == "order" else axis.phrase(i) for i, each in enumerate(classes) if each == wanted]
-            for wanted in ("striped", "free")
-        )
-        if axis.name == "order":
-            return f"The printed loss splits into stripes with {_list(yes, 'and')} order, not with {_list(no, 'or')}"
-        return f"The printed loss splits into stripes at {_list(yes, 'and')}, not at {_list(no, 'or')}"
-    return f"The printed loss splits into stripes in {striped.sum()} of the {len(known)} settings with an index"
+        word = "with" if axis.name == "order" else "at"
+        clauses = []
+        for wanted, adverb, conjunction in (("striped", "", "and"), ("part", "faintly ", "and"), ("free", "not ", "or")):
+            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, each in enumerate(classes) if each == wanted]
+            if names:
+                order = " order" if word == "with" and not clauses else ""
+                clauses.append(f"{adverb}{word} {_list(names, conjunction)}{order}")
+        return f"The printed loss splits into stripes {', '.join(clauses)}"
+    return (
+        f"The printed loss splits into stripes in {(known >= STRIPED_ABOVE).sum()} of the {len(known)} settings with an index"
+    )
 
 
 def two_digits(index: float) -> str:
@@ -56,12 +57,15 @@ def two_digits(index: float) -> str:
 
 
 def _class(values: np.ndarray) -> str | None:
-    """ "striped" or "free" where all known values agree, "unknown" where there are none, None where they do not agree."""
+    """ "striped", "free", or "part" for what lies between; "unknown" without values, None where they contradict each other."""
     known = values[np.isfinite(values)]
     if not len(known):
         return "unknown"
-    striped = known >= STRIPED_ABOVE
-    return None if striped.any() != striped.all() else "striped" if striped.all() else "free"
+    if (known >= STRIPED_ABOVE).all():
+        return "striped"
+    if (known < FREE_BELOW).all():
+        return "free"
+    return None if known.max() >= STRIPED_ABOVE and known.min() < FREE_BELOW else "part"
 
 
 def _list(names: list[str], word: str) -> str:
