@@ -29,7 +29,7 @@ def test_the_python_code_runs_in_one_session(readme, capsys):
 
 
 def test_every_command_is_one_that_jaxsgd_has(readme):
-    from jaxsgd.cli.app import app
+    from jaxsgd.cli.commands import app
 
     known = {command.callback.__name__ for command in app.registered_commands}
     used = set(re.findall(r"jaxsgd (\w+)(?= |$)", "\n".join(blocks(readme, "sh")), re.M))

@@ -50,7 +50,7 @@ def _interrupt_again(unraisable) -> None:
 
 def _run(args: Sequence[str] | None) -> int:
     try:
-        from jaxsgd.cli.app import app
+        from jaxsgd.cli.commands import app
 
         status = app(args=None if args is None else list(args), prog_name="jaxsgd", standalone_mode=False)
     except KeyboardInterrupt:

@@ -15,8 +15,8 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table."""
-    from jaxsgd.engine.export import FORMATS, SUFFIXES
-    from jaxsgd.engine.export import export as export_result
+    from jaxsgd.engine.formats import FORMATS, SUFFIXES
+    from jaxsgd.engine.formats import export as export_result
     from jaxsgd.engine.sweeping import load
     from jaxsgd.error import no_such
 

@@ -18,7 +18,7 @@ def info(
     import jax
 
     from jaxsgd.engine.execution import workers
-    from jaxsgd.engine.manifest import devices, git_commit, versions
+    from jaxsgd.engine.provenance import devices, git_commit, versions
 
     folder = cache_folder()
     files = [path for path in folder.glob("*") if path.is_file()]

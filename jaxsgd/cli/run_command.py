@@ -31,7 +31,7 @@ def run(
     Finished chunks are kept whatever happens: after Ctrl-C, a full disk or a power cut, the same command goes on.
     """
     start_jax(context)
-    from jaxsgd.engine.plan import plan
+    from jaxsgd.engine.planner import plan
     from jaxsgd.engine.study_file import read_study, study_path
 
     path = study_path(study)

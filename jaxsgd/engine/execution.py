@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.plan import Chunk, Plan, cores, lanes_within
+from jaxsgd.engine.planner import Chunk, Plan, cores, lanes_within
 from jaxsgd.engine.program import Outputs, compile_draw, compile_train, inputs, seeds
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.engine.subject import precision_of

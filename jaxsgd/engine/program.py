@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.engine.cells import Cells, hyper_axes
+from jaxsgd.engine.axes import Cells, hyper_axes
 from jaxsgd.engine.study import Study, order_named
 from jaxsgd.engine.subject import Subject
 from jaxsgd.microstep import Layout, cut, layout, run_micro

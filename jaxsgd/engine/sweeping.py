@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from jaxsgd.engine.cells import cells
-from jaxsgd.engine.dataset import dataset
+from jaxsgd.engine.axes import cells
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.manifest import FORMAT, check_same, manifest, now
-from jaxsgd.engine.plan import HELD, Plan, plan
+from jaxsgd.engine.labels import dataset
+from jaxsgd.engine.planner import HELD, Plan, plan
+from jaxsgd.engine.provenance import FORMAT, check_same, manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study, StudyFields
 from jaxsgd.error import InputError
@@ -56,12 +56,12 @@ def sweep(
     Args:
       study: what to run.
       out: the result folder; None keeps the result in memory only.
-      vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.plan`).
+      vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.planner`).
       chunk_width, lanes, micro_size: to override what the plan chooses.
       on_progress: called after every chunk.
 
     Returns:
-      The result; see `jaxsgd.engine.dataset.DESCRIPTIONS` for its variables.
+      The result; see `jaxsgd.engine.labels.DESCRIPTIONS` for its variables.
 
     Raises:
       InputError: when the folder holds another study, chunk width or version, is in use, or cannot be written.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.manifest import devices, versions
-from jaxsgd.engine.plan import Plan, plan
+from jaxsgd.engine.planner import Plan, plan
+from jaxsgd.engine.provenance import devices, versions
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.sweeping import stored_manifest, stored_study

@@ -6,7 +6,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine.cells import cells, dimensions, hyper_axes
+from jaxsgd.engine.axes import cells, dimensions, hyper_axes
 from jaxsgd.engine.program import draw_function
 from jaxsgd.engine.program import seeds as seeds_of
 

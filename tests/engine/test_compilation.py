@@ -8,7 +8,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.planner import plan
 from jaxsgd.problems import least_squares
 
 TRACES = []

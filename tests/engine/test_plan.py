@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsgd import InputError, Study
-from jaxsgd.engine.plan import Plan, lanes_within, plan
+from jaxsgd.engine.planner import Plan, lanes_within, plan
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}
 

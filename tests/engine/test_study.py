@@ -12,8 +12,8 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.engine.cells import cells
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.axes import cells
+from jaxsgd.engine.planner import plan
 from jaxsgd.engine.study import Distribution, StudyFields, order_named
 from jaxsgd.order import ORDERS
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxsgd.engine.cells import Cells
+from jaxsgd.engine.axes import Cells
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.engine.study import StudyFields
 from jaxsgd.error import InputError, check_count

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxsgd.engine.plan import Plan
+from jaxsgd.engine.planner import Plan
 from jaxsgd.error import InputError
 
 FORMAT = 1

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.cells import Cells
-from jaxsgd.engine.cells import cells as cells_of
+from jaxsgd.engine.axes import Cells
+from jaxsgd.engine.axes import cells as cells_of
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.subject import Subject, precision_of
