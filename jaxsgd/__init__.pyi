@@ -1,3 +1,4 @@
+from . import plot as plot
 from . import problems as problems
 from .engine import Progress as Progress
 from .engine import Study as Study

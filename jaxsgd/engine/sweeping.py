@@ -194,9 +194,7 @@ def load(folder: str | Path) -> xr.Dataset:
     place = Folder(Path(folder))
     if not place.path.is_dir():
         raise InputError(f"{place.path}: no such folder")
-    if not place.is_there():
-        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
-    study, told = stored_study(place), stored_manifest(place)
+    study, told = stored_result(place)
     all_cells = cells(study, told["num_samples"])
     chunks = []
     for number in range(told["chunks"]):
@@ -207,6 +205,22 @@ def load(folder: str | Path) -> xr.Dataset:
         if arrays is not None:
             chunks.append(arrays)
     return dataset(study, all_cells, told, chunks)
+
+
+def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
+    """The study and the manifest of a result, without looking up the names in them.
+
+    Raises:
+      InputError: when there is no result, or they are not what this version wrote together.
+    """
+    if not place.is_there():
+        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
+    study, told = stored_study(place), stored_manifest(place)
+    if told.get("identity") != study.identity:
+        raise InputError(
+            f"{place.path}: study.json is not the study of manifest.json: it was changed, or another version wrote it"
+        )
+    return study, told
 
 
 def stored_manifest(place: Folder) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.provenance import devices, versions
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
-from jaxsgd.engine.sweeping import stored_manifest, stored_study
+from jaxsgd.engine.sweeping import stored_result
 from jaxsgd.error import InputError, check_count
 
 TOLERANCE = 1e-5
@@ -67,10 +67,8 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
       InputError: when there is no result there, its study cannot be run here, or nothing of it is finished.
     """
     place = Folder(Path(folder))
-    if not place.is_there():
-        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
-    study = Study(**stored_study(place).resolved())
-    told = stored_manifest(place)
+    fields, told = stored_result(place)
+    study = Study(**fields.resolved())
     planned = plan(study, **told["held"])
     reason = _why_not_bitwise(told, planned)
     rng = np.random.default_rng(seed)

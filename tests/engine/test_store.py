@@ -9,6 +9,7 @@ import pytest
 import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.engine.store import BrokenChunk, Folder
+from jaxsgd.engine.study import StudyFields
 
 FIELDS = {
     "problem_args": {"num_samples": 40, "num_hidden": 5}, "seeds": range(2), "batch_counts": [2, 4], "learning_rates": [0.5],
@@ -194,7 +195,12 @@ def test_load_imports_nothing_that_a_study_json_names(copy, tmp_path, monkeypatc
         fields[name] = "trap_module:problem"
     fields["orders"] = fields["optimizers"] = ["trap_module:problem"]
     (copy / "study.json").write_text(json.dumps(fields))
-    # Its chunks belong to another study, so all its cells are missing.
+    with pytest.raises(InputError, match=r"study.json is not the study of manifest.json"):
+        jaxsgd.load(copy)
+    # And not either where the manifest was made to fit; its chunks belong to another study, so all cells are missing.
+    told = json.loads((copy / "manifest.json").read_text())
+    told["identity"] = StudyFields(**fields).identity
+    (copy / "manifest.json").write_text(json.dumps(told))
     assert jaxsgd.load(copy).attrs["missing_cells"] == 4
     assert not (tmp_path / "sprung").exists()
 
