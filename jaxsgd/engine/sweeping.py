@@ -11,7 +11,7 @@ import xarray as xr
 from jaxsgd.engine.axes import cells
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.labels import dataset
-from jaxsgd.engine.planner import HELD, Plan, plan
+from jaxsgd.engine.planner import HELD, Plan, check_fits, plan
 from jaxsgd.engine.provenance import FORMAT, check_same, manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study, StudyFields
@@ -70,6 +70,7 @@ def sweep(
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     if out is None:
         planned = plan(study, **how)
+        check_fits(planned)
         kept: dict[int, ChunkArrays] = {}
         told = manifest(planned)
         _run_missing(planned, told, {}, (), kept.__setitem__, on_progress)
@@ -80,6 +81,8 @@ def sweep(
         raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
     # Planned before the folder is made, so that a wrong width leaves nothing behind.
     new = None if folder.is_there() else plan(study, **how)
+    if new:
+        check_fits(new)
     with folder.locked():
         planned, told = _begin(folder, study, how, new)
         found, broken = _finished(folder, planned)

@@ -11,6 +11,8 @@ from jaxsgd import InputError, Study
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import StudyFields
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 FIELDS = {
     "problem_args": {"num_samples": 40, "num_hidden": 5}, "seeds": range(2), "batch_counts": [2, 4], "learning_rates": [0.5],
     "epochs": 2,

@@ -10,6 +10,8 @@ import pytest
 import jaxsgd
 from jaxsgd import Study
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 SMALL = {"problem_args": {"num_samples": 100, "num_hidden": 10}, "learning_rates": [0.5], "epochs": 4, "eval_interval": 2}
 HELD = {"vectorize": "one_program", "chunk_width": 4, "lanes": 2}
 

@@ -9,6 +9,8 @@ import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.engine.store import Folder
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 STUDY = Study(
     problem_args={"num_samples": 40, "num_hidden": 5}, seeds=range(3), batch_counts=[2, 5], learning_rates=[0.5], epochs=3
 )
