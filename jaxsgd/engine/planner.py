@@ -42,6 +42,9 @@ CACHE_BYTES = 2**20
 CHUNK_SECONDS = 4.0
 """How long a chunk should take: what an interruption can lose at most."""
 
+MEMORY_SHARE = 0.25
+"""Share of the machine's memory that the chunks in hand may take together; the result and the system need room too."""
+
 GPU_LANES = 4096
 """Most lanes on a GPU, where width is what keeps it busy."""
 
@@ -143,11 +146,13 @@ def plan(
     if vectorize == "auto":
         vectorize = _cheaper(cells, cost, on_cpu)
     found = programs(cells, vectorize == "one_program", micro_size)
+    slots = max(s.batch_count for s in cells.splits)
+    run_bytes = cost.run_bytes + study.epochs * slots * 4
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
         run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
-    width = chunk_width or _width(found, float(run_seconds.mean()), most_lanes, on_cpu)
+    width = chunk_width or _width(found, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
     # A group of fewer lanes would be another computation, and a cell's bits would depend on its place in the chunk.
     if lanes and lanes < width and width % lanes:
         raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
@@ -159,7 +164,6 @@ def plan(
     ]
     workers = cores() if on_cpu else len(jax.local_devices())
     seconds = run_seconds.sum() / min(workers, len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
-    slots = max(s.batch_count for s in cells.splits)
     kept = study.epochs * (1 + (slots if study.record == "batch" else 0))
     return Plan(
         study=study,
@@ -171,7 +175,7 @@ def plan(
         lanes=lanes,
         micro_size=found[0].layout.micro_size if found[0].layout else None,
         seconds=float(seconds),
-        run_bytes=cost.run_bytes + study.epochs * slots * 4,
+        run_bytes=run_bytes,
         result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,
     )
 
@@ -234,10 +238,32 @@ def lanes_within(width: int, most: int) -> int:
     return next(lanes for lanes in range(min(most, width), 0, -1) if width % lanes == 0)
 
 
-def _width(found: list[Program], run_seconds: float, lanes: int, on_cpu: bool) -> int:
+def machine_memory() -> int:
+    """The machine's memory in bytes; where it cannot be asked, a small machine's 4 GiB."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
+
+
+def check_fits(plan: Plan) -> None:
+    """Checks, before anything runs, that a plan and its result fit into the machine's memory.
+
+    Raises:
+      InputError: with the estimate, what there is, and what would fit.
+    """
+    there = machine_memory()
+    if plan.memory_bytes > there:
+        hint = "run fewer cells or epochs" + (", or record='epoch'" if plan.study.record == "batch" else "")
+        needed, has = (f"{count / 2**30:,.1f}" for count in (plan.memory_bytes, there))
+        raise InputError(f"this study needs about {needed} GiB of memory, and the machine has {has}: {hint}")
+
+
+def _width(found: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:
     largest = max(len(program.cells) for program in found)
     workers = cores() if on_cpu else len(jax.local_devices())
     share = -(-largest // workers) if len(found) < workers else largest
     wanted = max(lanes, int(CHUNK_SECONDS / max(run_seconds, 1e-9))) if on_cpu else lanes
-    width = min(share, wanted, 4096)
-    return -(-width // lanes) * lanes if width > lanes else max(width, 1)
+    fitting = int(MEMORY_SHARE * machine_memory() / (workers * run_bytes))
+    width = max(1, min(share, wanted, 4096, fitting))
+    return -(-width // lanes) * lanes if width > lanes else width

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxsgd import InputError, Study
-from jaxsgd.engine.planner import Plan, lanes_within, plan
+from jaxsgd import InputError, Study, sweep
+from jaxsgd.engine.planner import MEMORY_SHARE, Plan, lanes_within, machine_memory, plan
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}
 
@@ -134,18 +134,16 @@ def test_the_estimates_grow_with_what_is_asked_for():
 @pytest.mark.parametrize(("record", "hint"), [("batch", "record='epoch'"), ("epoch", "run fewer cells or epochs")])
 def test_a_study_that_cannot_fit_into_memory_is_refused_before_it_runs(record, hint, tmp_path):
     # 1e12 epochs of one float32 are 4 TB.
-    huge = jaxsgd.Study(problem="least_squares", batch_counts=[1], learning_rates=[0.1], epochs=10**12, record=record)
-    with pytest.raises(jaxsgd.InputError, match=r"needs about [\d,.]+ GiB of memory, and the machine has") as error:
-        jaxsgd.sweep(huge, tmp_path / "result")
+    huge = Study(problem="least_squares", batch_counts=[1], learning_rates=[0.1], epochs=10**12, record=record)
+    with pytest.raises(InputError, match=r"needs about [\d,.]+ GiB of memory, and the machine has") as error:
+        sweep(huge, tmp_path / "result")
     assert hint in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_chunks_are_narrower_where_a_cell_takes_more_memory():
-    from jaxsgd.engine.planner import MEMORY_SHARE, machine_memory
-
     # A cell that keeps 1/1000 of the machine's memory: at most MEMORY_SHARE of it is in hand on all cores together.
     epochs = machine_memory() // 4000
-    study = jaxsgd.Study(problem="least_squares", seeds=range(5000), batch_counts=[1], learning_rates=[0.1], epochs=epochs)
+    study = Study(problem="least_squares", seeds=range(5000), batch_counts=[1], learning_rates=[0.1], epochs=epochs)
     planned = plan(study)
     assert planned.width <= MEMORY_SHARE * 1000
