@@ -10,7 +10,7 @@ chosen so that little is wasted, and samples that fill up a batch's last micro-s
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Optimizer, Run, State, initial_state, optimizer_at
+from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, optimizer_at
 
 STEP_COST = 8
 """What a micro-step costs besides its samples, in samples: adding P gradients up and going once around the loop."""
@@ -190,6 +190,7 @@ def run_micro(
     order: Order,
     precision: str,
     epochs: int,
+    observe: Observe | None = None,
 ) -> Run:
     """One run whose batch count is data: the same numbers as `simulator.run`, to rounding.
 
@@ -204,7 +205,7 @@ def run_micro(
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
 
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
         visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
@@ -215,8 +216,9 @@ def run_micro(
         sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
         (state, _), losses = jax.lax.scan(body, (state, sums), (visits, progress))
         used = slot < cut.batch_count
-        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0))
+        loss, size = jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0)
+        return state, (loss, size, observe(state.params, data) if observe else None)
 
     with jax.default_matmul_precision(precision):
-        state, (loss, size) = jax.lax.scan(epoch, state, jnp.arange(epochs))
-    return Run(loss, size, state.params, state.opt_state)
+        state, (loss, size, observed) = jax.lax.scan(epoch, state, jnp.arange(epochs))
+    return Run(loss, size, state.params, state.opt_state, observed)

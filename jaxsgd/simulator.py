@@ -76,12 +76,14 @@ class Run(NamedTuple):
         own count have size 0 and loss NaN.
       params: parameters after the last step.
       opt_state: the optimizer's state after the last step.
+      observed: what `observe` gave after each epoch, arrays with leading axis E; None if nothing was observed.
     """
 
     loss: Float[Array, "E m"]
     size: Int[Array, "E m"]
     params: Params
     opt_state: Any
+    observed: Any = None
 
     @property
     def epoch_loss(self) -> Float[Array, "*runs E"]:
@@ -201,6 +203,10 @@ def make_simulator(
     return Simulator(start, epoch_visits, advance)
 
 
+Observe = Callable[[Params, Batch], Any]
+"""`(params, data [N]) -> any pytree of arrays`: what is looked at after each epoch, when a run's losses do not tell it."""
+
+
 def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
     """What is random before the first step: (initial parameters, data)."""
     return problem.init(keys.init), problem.sample_data(keys.data)
@@ -217,6 +223,7 @@ def run(
     order: Order,
     precision: str,
     epochs: int,
+    observe: Observe | None = None,
 ) -> Run:
     """One run from given parameters and data, with every size settled and nothing checked: what sweeps map over.
 
@@ -224,24 +231,25 @@ def run(
       params: initial parameters.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
-      problem, optimizer, split, order, precision, epochs: as `simulate`.
+      problem, optimizer, split, order, precision, epochs, observe: as `simulate`.
     """
     parts = make_simulator(problem, optimizer, split, order, precision)
     position = jnp.arange(split.batch_count) / split.batch_count
 
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
         visits = parts.epoch_visits(order_key, i)
         state, loss = parts.advance(state, data, visits, (i + position) / epochs)
-        return state, (loss, visits.size)
+        return state, (loss, visits.size, observe(state.params, data) if observe else None)
 
-    state, (loss, size) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
-    return Run(loss, size, state.params, state.opt_state)
+    with jax.default_matmul_precision(precision):
+        state, (loss, size, observed) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
+    return Run(loss, size, state.params, state.opt_state, observed)
 
 
 # Two programs, for most of the compiling is of the random draws: a new optimizer or split compiles only the second.
 _draw = jax.jit(draw, static_argnames="problem")
 _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
-_run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs"))
+_run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "observe"))
 
 
 def _checked_key(key: Array) -> Array:
@@ -272,6 +280,7 @@ def simulate(
     drop_last: bool = False,
     order: str | Order | Callable = "fixed",
     precision: str = "float32",
+    observe: Observe | None = None,
 ) -> Run:
     """One complete training run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or what `optimizer` makes of it.
 
@@ -290,6 +299,8 @@ def simulate(
       drop_last: with `batch_size`, leave a smaller last batch out.
       order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
+      observe: `(params, data) -> pytree`, evaluated on the whole data set after each epoch and kept in `Run.observed`:
+        the parameters themselves, their distance to somewhere, an accuracy. Like the optimizer, one function is one program.
 
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
@@ -301,6 +312,8 @@ def simulate(
     params = jax.eval_shape(problem.init, keys.init)
     check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
     _check_optimizer(optimizer)
+    if observe is not None and not callable(observe):
+        raise InputError(f"observe must be a function (params, data) -> arrays, got {shown(observe)}")
     params, data = _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
     return _run(
         problem,
@@ -312,4 +325,5 @@ def simulate(
         order=as_order(order),
         precision=precision,
         epochs=epochs,
+        observe=observe,
     )
