@@ -9,7 +9,7 @@ chosen so that little is wasted, and samples that fill up a batch's last micro-s
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -178,6 +178,38 @@ def micro_step(
     return state, sums, mean_loss
 
 
+def micro_epoch(
+    problem: Problem,
+    data: Batch,
+    order_key: Array,
+    cut: Cut,
+    *,
+    optimizer: Optimizer,
+    layout: Layout,
+    order: Order,
+    epochs: int,
+) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"]]]]:
+    """One epoch as a function: `(state, epoch) -> (state, (loss, size))`, each [M]; past the batch count NaN and 0."""
+    slot = jnp.arange(layout.slots)
+    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+        visits = micro_visits(order, order_key, i, cut, layout)
+        progress = (i + visits.position / cut.batch_count) / epochs
+
+        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array]):
+            state, sums, loss = micro_step(problem, optimizer, data, *carry, *place)
+            return (state, sums), loss
+
+        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
+        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+        (state, _), losses = jax.lax.scan(body, (state, sums), (visits, progress))
+        used = slot < cut.batch_count
+        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0))
+
+    return epoch
+
+
 def run_micro(
     problem: Problem,
     params: Params,
@@ -200,25 +232,12 @@ def run_micro(
     Returns:
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
     """
-    state = initial_state(optimizer, params)
-    loss_type = jax.eval_shape(problem.loss, params, data).dtype
-    slot = jnp.arange(layout.slots)
-    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+    train = micro_epoch(problem, data, order_key, cut, optimizer=optimizer, layout=layout, order=order, epochs=epochs)
 
     def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
-        visits = micro_visits(order, order_key, i, cut, layout)
-        progress = (i + visits.position / cut.batch_count) / epochs
-
-        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array]):
-            state, sums, loss = micro_step(problem, optimizer, data, *carry, *place)
-            return (state, sums), loss
-
-        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
-        (state, _), losses = jax.lax.scan(body, (state, sums), (visits, progress))
-        used = slot < cut.batch_count
-        loss, size = jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0)
+        state, (loss, size) = train(state, i)
         return state, (loss, size, observe(state.params, data) if observe else None)
 
     with jax.default_matmul_precision(precision):
-        state, (loss, size, observed) = jax.lax.scan(epoch, state, jnp.arange(epochs))
+        state, (loss, size, observed) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
     return Run(loss, size, state.params, state.opt_state, observed)

@@ -109,6 +109,24 @@ def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, 
     return jnp.sum(jnp.where(own, losses, 0)) / size.astype(losses.dtype)
 
 
+BLOCK = 1024
+"""Samples whose losses are computed at a time where every sample's is wanted."""
+
+
+def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array, " N"]:
+    """Every sample's loss at the same parameters, [N], in blocks, so that what a large data set needs in between fits."""
+    samples = num_samples(data)
+    if samples <= BLOCK:
+        return problem.loss(params, data)
+    place = jnp.arange(-(-samples // BLOCK) * BLOCK).reshape(-1, BLOCK)
+
+    def block(places: Array) -> Array:
+        own = jnp.minimum(places, samples - 1)
+        return problem.loss(params, jax.tree.map(lambda leaf: leaf[own], data))
+
+    return jax.lax.map(block, place).reshape(-1)[:samples]
+
+
 Optimizer = optax.GradientTransformation | Callable[[Float[Array, ""]], optax.GradientTransformation]
 """An optax transformation, or a function of progress that makes one, always with the same structure of state."""
 
@@ -252,10 +270,35 @@ _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem
 _run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "observe"))
 
 
-def _checked_key(key: Array) -> Array:
+def as_keys(key: Array | Keys) -> Keys:
+    """The streams of a key, or the `Keys` that are given.
+
+    Raises:
+      InputError: for something that is no random key.
+    """
+    if isinstance(key, Keys):
+        return key
     if not hasattr(key, "dtype") or jnp.shape(key) not in ((), (2,), (4,)):
         raise InputError(f"key must be a JAX random key such as jax.random.key(0), got {shown(key)}")
-    return key
+    return streams(key)
+
+
+def check_trainable(problem: Problem, keys: Keys, split: Split, optimizer: Optimizer) -> None:
+    """Checks by shapes alone that the problem has a loss for each sample, and that the optimizer is one.
+
+    Raises:
+      InputError: when it is not so.
+    """
+    shapes = jax.eval_shape(problem.sample_data, keys.data)
+    largest = int(split.sizes.max())
+    batch = jax.tree.map(lambda leaf: leaf.update(shape=(largest, *leaf.shape[1:])), shapes)
+    check_losses(problem, jax.eval_shape(problem.init, keys.init), batch)
+    _check_optimizer(optimizer)
+
+
+def draw_start(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
+    """(initial parameters, data), drawn by a compiled program."""
+    return _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
 
 
 def _check_optimizer(optimizer: Optimizer) -> None:
@@ -306,15 +349,13 @@ def simulate(
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
     """
     epochs = check_count("epochs", epochs)
-    keys = key if isinstance(key, Keys) else streams(_checked_key(key))
-    shapes = jax.eval_shape(problem.sample_data, keys.data)
-    cut = split(num_samples(shapes), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
-    params = jax.eval_shape(problem.init, keys.init)
-    check_losses(problem, params, jax.tree.map(lambda leaf: leaf.update(shape=(int(cut.sizes.max()), *leaf.shape[1:])), shapes))
-    _check_optimizer(optimizer)
+    keys = as_keys(key)
+    samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
+    cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
+    check_trainable(problem, keys, cut, optimizer)
     if observe is not None and not callable(observe):
         raise InputError(f"observe must be a function (params, data) -> arrays, got {shown(observe)}")
-    params, data = _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
+    params, data = draw_start(problem, keys)
     return _run(
         problem,
         params,

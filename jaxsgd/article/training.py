@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.order import Visits, split
-from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import make_simulator, simulate, streams
+from jaxsgd.problem import Problem
+from jaxsgd.simulator import make_simulator, sample_losses, simulate, streams
 
 SEEDS = 64
 """How many seeds say what is ordinary."""
@@ -44,15 +44,6 @@ class Training(NamedTuple):
 
     sample_loss: Float[np.ndarray, " N"]
     windows: Iterator[tuple[Float[np.ndarray, " w"], float]]
-
-
-def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array, " N"]:
-    """Every sample's loss at the same parameters, taken in groups so that a large data set's activations fit in memory."""
-
-    def one(sample: Batch) -> Array:
-        return problem.loss(params, jax.tree.map(lambda leaf: leaf[None], sample))[0]
-
-    return jax.lax.map(one, data, batch_size=1000)
 
 
 def train_by_window(

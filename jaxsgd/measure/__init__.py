@@ -1,6 +1,9 @@
 """What to read off a run."""
 
+from jaxsgd.measure.cycle import LimitCycle, limit_cycle
 from jaxsgd.measure.divergence import diverged_epoch
+from jaxsgd.measure.effect import Influence, influence, own_share, visit_to_visit
+from jaxsgd.measure.gradient_noise import Noise, noise, noise_scale
 from jaxsgd.measure.stripe import (
     Stripes,
     expected_range,
@@ -12,12 +15,21 @@ from jaxsgd.measure.stripe import (
 )
 
 __all__ = [
+    "Influence",
+    "LimitCycle",
+    "Noise",
     "Stripes",
     "diverged_epoch",
     "expected_range",
     "hiding_interval",
+    "influence",
+    "limit_cycle",
+    "noise",
+    "noise_scale",
+    "own_share",
     "sampling_spread",
     "stripe_count",
     "stripes",
+    "visit_to_visit",
     "windows",
 ]

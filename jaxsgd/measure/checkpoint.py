@@ -1,0 +1,177 @@
+"""Stopping a training at chosen epochs to measure something there."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_epoch, micro_visits
+from jaxsgd.order import Order, Split, as_order, split
+from jaxsgd.problem import Batch, Params, Problem, num_samples
+from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_trainable, draw_start, initial_state
+
+
+class Training(NamedTuple):
+    """Everything static of a training that is stopped on its way; hashable, so that it can be a static argument.
+
+    Attributes:
+      problem, optimizer, order, precision, epochs: as in `simulate`.
+      layout: micro-steps in which it trains.
+      whole: the same batches with one micro-step each; M of them.
+    """
+
+    problem: Problem
+    optimizer: Optimizer
+    order: Order
+    precision: str
+    epochs: int
+    layout: Layout
+    whole: Layout
+
+
+class Cuts(NamedTuple):
+    """One split as data, for the training's two layouts."""
+
+    micro: Cut
+    whole: Cut
+
+
+def layouts(splits: Sequence[Split]) -> tuple[Layout, Layout, list[Cuts]]:
+    """Micro-steps for training, whole batches for measuring, and each split as data for both."""
+    micro, whole = layout(splits), layout(splits, max(int(split.sizes.max()) for split in splits))
+    return micro, whole, [Cuts(cut(split, micro), cut(split, whole)) for split in splits]
+
+
+class Epoch(NamedTuple):
+    """An epoch that is about to begin.
+
+    Attributes:
+      number: [], 0-based.
+      state: before its first step.
+      visits: its batches, [M]; those past the batch count never `end`.
+      progress: [M], done share of the training before each step.
+    """
+
+    number: Int[Array, ""]
+    state: State
+    visits: MicroVisits
+    progress: Array
+
+
+def at_epochs(
+    training: Training,
+    params: Params,
+    data: Batch,
+    order_key: Array,
+    cuts: Cuts,
+    at: Int[Array, " C"],
+    measure: Callable[[Epoch], Any],
+) -> Any:
+    """Trains, and measures at the beginning of C epochs; measuring changes nothing of the training.
+
+    Args:
+      training: what is trained, and how.
+      params: initial parameters.
+      data: arrays with leading axis N.
+      order_key: the key of the order's stream.
+      cuts: how the samples are cut into batches.
+      at: the epochs, ascending.
+      measure: `Epoch -> any pytree of arrays`.
+
+    Returns:
+      What `measure` gives, with leading axis C.
+    """
+    how = {"optimizer": training.optimizer, "order": training.order, "epochs": training.epochs}
+    train = micro_epoch(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
+
+    def on(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
+        state, begun = carry
+        state = jax.lax.fori_loop(begun, stop, lambda i, state: train(state, i)[0], state)
+        visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole)
+        progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
+        return (state, stop), measure(Epoch(stop, state, visits, progress))
+
+    with jax.default_matmul_precision(training.precision):
+        first = (initial_state(training.optimizer, params), jnp.zeros((), at.dtype))
+        return jax.lax.scan(on, first, at)[1]
+
+
+def check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarray, int]:
+    """The epochs to measure in, ascending and without repeats, and the epochs of the whole training.
+
+    Raises:
+      InputError: for epochs that are no whole numbers from 0 to E - 1.
+    """
+    listed = [at] if isinstance(at, int | np.integer) else list(at)
+    if not listed:
+        raise InputError("at must name at least one epoch, such as at=[0]")
+    if epochs is not None:
+        epochs = check_count("epochs", epochs)
+    for value in listed:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or value < 0 or (epochs is not None and value >= epochs):
+            wanted = "from 0" if epochs is None else f"from 0 to {epochs - 1}"
+            raise InputError(f"at must list epochs {wanted} (0-based whole numbers), got {shown(value)}")
+    found = np.unique(np.asarray(listed, np.int32))
+    return found, int(found[-1]) + 1 if epochs is None else epochs
+
+
+class Prepared(NamedTuple):
+    """A checked training and what is drawn for it.
+
+    Attributes:
+      training: its static part.
+      params, data, order_key: as `at_epochs` takes them.
+      cuts: of the one split, or stacked [S] of several.
+      runs: S, or None if one batch count was asked for.
+      at: [C], epochs to measure in.
+    """
+
+    training: Training
+    params: Params
+    data: Batch
+    order_key: Array
+    cuts: Cuts
+    runs: int | None
+    at: np.ndarray
+
+
+def prepare(
+    problem: Problem,
+    key: Array | Keys,
+    *,
+    optimizer: Optimizer,
+    at: Sequence[int] | int,
+    epochs: int | None,
+    batch_count: int | Sequence[int] | None,
+    batch_size: int | None,
+    drop_last: bool,
+    order: str | Order | Callable,
+    precision: str,
+) -> Prepared:
+    """Checks the arguments of a measure along a training, and draws its data and initial parameters.
+
+    Raises:
+      InputError: for what `simulate` refuses, and epochs that are not there.
+    """
+    stops, epochs = check_epochs(at, epochs)
+    if precision not in PRECISIONS:
+        raise no_such("precision", precision, PRECISIONS)
+    keys = as_keys(key)
+    several = np.ndim(batch_count) == 1  # type: ignore[arg-type]
+    counts: list[Any] = list(batch_count) if several else [batch_count]  # type: ignore[arg-type]
+    if not counts:
+        raise InputError("batch_count must name at least one batch count, such as [1, 10]")
+    samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
+    splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
+    for each in splits:
+        check_trainable(problem, keys, each, optimizer)
+    micro, whole, cuts = layouts(splits)
+    params, data = draw_start(problem, keys)
+    training = Training(problem, optimizer, as_order(order), precision, epochs, micro, whole)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cuts) if several else cuts[0]
+    return Prepared(training, params, data, keys.order, stacked, len(cuts) if several else None, stops)
