@@ -1,0 +1,165 @@
+"""The limit cycle: where a run with a constant rate and a repeating order ends up, solved for instead of waited for.
+
+On a quadratic loss a step of SGD is an affine map of what it continues from, and so is a whole epoch. An order that repeats
+is one map applied again and again; if it contracts, every run comes to its fixed point, which is not the optimum: the
+weights go round a small loop, once a period, at a distance from the optimum that is proportional to the rate. The losses along
+that loop are the stripes that stay for ever.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
+
+from jaxsgd.error import InputError, shown
+from jaxsgd.order import Order, Split, Visits, as_order, split
+from jaxsgd.problem import Batch, Params, Problem, check_losses, num_samples
+from jaxsgd.simulator import Keys, draw, initial_state, make_simulator, streams
+
+LONGEST_PERIOD = 4
+"""Epochs within which an order must repeat to be found periodic."""
+
+_EPOCHS_COMPARED = 16
+
+
+class LimitCycle(NamedTuple):
+    """One round of a limit cycle of C epochs: C is 1 for `fixed` and `shuffle_once`, 2 for `flip_flop`.
+
+    A run tends to row c of these in its epochs c, c + C, c + 2C, ...
+
+    Attributes:
+      loss: [C, m], mean loss of each batch before its update, as in `Run.loss`; loss units.
+      params: parameters before each update, arrays with leading axes [C, m]. Those after an epoch, as `observe` sees them,
+        are the next epoch's at position 0.
+      spectral_radius: the factor by which the slowest part of the distance to the cycle shrinks, per C epochs.
+    """
+
+    loss: Float[Array, "C m"]
+    params: Params
+    spectral_radius: float
+
+
+def limit_cycle(
+    problem: Problem,
+    key: Array | Keys,
+    *,
+    optimizer: optax.GradientTransformation,
+    batch_count: int | None = None,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    order: str | Order | Callable = "fixed",
+) -> LimitCycle:
+    """The limit cycle that `simulate` with the same arguments approaches, for a quadratic loss and an order that repeats.
+
+    The updates of C epochs are one affine map s -> M s + c of the state s: the parameters, and a momentum if there is one. M is
+    its derivative, exact to rounding, which takes as much work as one period for each number in the state; the cycle starts
+    at s = (I - M)^-1 c. Computed in the parameters' precision (float64 needs JAX's x64 mode). Not for use under `jit`.
+
+    Luo 1991, "On the convergence of the LMS algorithm with adaptive learning rate for linear feedforward networks"; Bertsekas
+    2011, "Incremental gradient, subgradient, and proximal methods for convex optimization: a survey".
+
+    Args:
+      problem: what to train; its loss must be quadratic in the parameters.
+      key: a JAX random key, or `Keys`: the data set and the order are those that `simulate` has with it.
+      optimizer: an optax transformation that is linear in the gradient, such as `optax.sgd`, with or without momentum.
+      batch_count: m, batches per epoch.
+      batch_size: B, in place of `batch_count`.
+      drop_last: with `batch_size`, leave a smaller last batch out.
+      order: one that repeats after at most `LONGEST_PERIOD` epochs, such as "fixed", "shuffle_once" or "flip_flop".
+
+    Raises:
+      InputError: for an order that does not repeat, a loss or an optimizer that makes no affine map (checked at two
+        points, and by going round the cycle that was found), or a map that does not contract; and as `simulate`.
+    """
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
+    keys = key if isinstance(key, Keys) else streams(key)
+    params, data = jax.tree.map(jnp.asarray, draw(problem, keys))
+    cut = split(num_samples(data), batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
+    check_losses(problem, params, jax.tree.map(lambda leaf: leaf[: int(cut.sizes.max())], data))
+    simulator = make_simulator(problem, optimizer, cut, order)
+    visits = _one_period(simulator.epoch_visits, keys.order, as_order(order).name)
+    state = initial_state(optimizer, params)
+    if not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(state)):
+        raise InputError(
+            "optimizer must be the same at every step, such as optax.sgd(1e-3, momentum=0.9), got one whose state counts: "
+            + ", ".join(sorted({str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(state)}))
+        )
+    return _solve(simulator.advance, state, data, visits, cut, problem.name)
+
+
+def _one_period(epoch_visits, key: Array, name: str) -> Visits:
+    """The visits of the C epochs after which the order repeats, leading axes [C, m]."""
+    visits = jax.vmap(lambda epoch: epoch_visits(key, epoch))(jnp.arange(_EPOCHS_COMPARED))
+    # Samples trade places within a batch without a change of its gradient.
+    members = np.sort(np.asarray(visits.sample), axis=-1)
+    for period in range(1, LONGEST_PERIOD + 1):
+        if np.array_equal(members[period:], members[:-period]):
+            return Visits(visits.sample[:period], visits.size[:period])
+    raise InputError(
+        f"order must repeat within {LONGEST_PERIOD} epochs, as 'fixed', 'shuffle_once' and 'flip_flop' do, got {name!r}"
+    )
+
+
+def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: str) -> LimitCycle:
+    period = visits.size.shape[0]
+    steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), visits)
+    flat, unravel = ravel_pytree(state)
+
+    def moved(flat: Array) -> Array:
+        """How far one period takes a state: a difference, so that it is told from rounding however small the rate."""
+        return ravel_pytree(advance(unravel(flat), data, steps)[0])[0] - flat
+
+    def trace(flat: Array) -> tuple[Array, Params, Array]:
+        """The losses and parameters before each step, and where the last one leads."""
+
+        def body(state: Any, step: Visits) -> tuple[Any, tuple[Array, Params]]:
+            after, loss = advance(state, data, jax.tree.map(lambda leaf: leaf[None], step))
+            return after, (loss[0], state.params)
+
+        after, (loss, params) = jax.lax.scan(body, unravel(flat), steps)
+        return loss, params, ravel_pytree(after)[0]
+
+    eps = float(jnp.finfo(flat.dtype).eps)
+
+    def differ(got: ArrayLike, expected: ArrayLike, size: ArrayLike, scale: ArrayLike) -> bool:
+        """Whether they differ by more than rounding: of numbers of this size, or of states of this scale added up."""
+        rounding = np.sqrt(eps) * np.abs(size).max() + 16 * eps * steps.size.shape[0] * np.abs(scale).max()
+        return not np.abs(np.asarray(got) - np.asarray(expected)).max() <= rounding
+
+    # Near the start and far on its other side: a loss made of pieces, or a sign, may be affine around any one point.
+    direction = np.random.default_rng(0).normal(size=flat.size).astype(flat.dtype)
+    probes = flat[None, :] + np.outer(np.asarray([1, -16], flat.dtype), direction)
+    slope, offset, probed = jax.jit(lambda at, to: (jax.jacfwd(moved)(at), moved(0 * at), jax.vmap(moved)(to)))(flat, probes)
+    slope, offset = np.asarray(slope, np.float64), np.asarray(offset, np.float64)
+    for probe, got in zip(probes, probed, strict=True):
+        expected = offset + slope @ probe
+        if differ(got, expected, expected, probe):
+            raise _not_affine(name)
+
+    radius = float(np.abs(np.linalg.eigvals(np.eye(flat.size) + slope)).max())
+    if not 1 - radius > 8 * flat.size * eps:
+        raise InputError(
+            f"the updates of a period must contract, with a spectral radius below 1, got {radius:.6g}: "
+            "take a smaller learning rate, or a loss with a single optimum"
+        )
+    start = jnp.asarray(np.linalg.solve(slope, -offset), flat.dtype)
+    loss, params, end = jax.jit(trace)(start)
+    travelled = ravel_pytree(jax.tree.map(lambda leaf: leaf - leaf[:1], params))[0]
+    if differ(end, start, travelled, start):
+        raise _not_affine(name)
+    loss, params = jax.tree.map(lambda leaf: leaf.reshape(period, cut.batch_count, *leaf.shape[1:]), (loss, params))
+    return LimitCycle(loss, params, radius)
+
+
+def _not_affine(name: str) -> InputError:
+    return InputError(
+        f"the updates of {name!r} must be affine in the parameters, got some that are not: take a loss that is quadratic, as "
+        "least_squares is, and an optimizer linear in the gradient, as optax.sgd is"
+    )

@@ -1,0 +1,88 @@
+"""The limit cycle: what it is solved from, and what is refused. Its numbers are held to NumPy in `tests/validation`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+
+KEY = jax.random.key(0)
+LINE = jaxsgd.problems.least_squares(12, 3)
+
+
+def cycle(problem=LINE, rate=0.05, **how):
+    return jaxsgd.limit_cycle(problem, KEY, **{"optimizer": optax.sgd(rate), "batch_count": 5} | how)
+
+
+@pytest.mark.parametrize(("order", "epochs"), [("fixed", 1), ("flip_flop", 2)])
+def test_a_run_with_momentum_ends_on_it_from_its_own_state(x64, order, epochs):
+    problem = jaxsgd.problems.least_squares(12, 3, dtype="float64")
+    how = {"optimizer": optax.sgd(0.02, momentum=0.5), "batch_size": 5, "order": order}
+    found = jaxsgd.limit_cycle(problem, KEY, **how)
+    assert found.loss.shape == (epochs, 3)
+    assert found.params.shape == (epochs, 3, 3)
+    # The farthest part of the start is left as radius^(periods); the start is a few units away.
+    periods = int(np.ceil(np.log(1e-12) / np.log(found.spectral_radius)))
+    run = jaxsgd.simulate(problem, KEY, epochs=periods * epochs, observe=lambda weights, data: weights, **how)
+    np.testing.assert_allclose(run.loss[-epochs:], found.loss, atol=1e-10)
+    np.testing.assert_allclose(run.observed[-epochs:], np.roll(found.params[:, 0], -1, axis=0), atol=1e-10)
+
+
+def test_the_spectral_radius_is_the_factor_by_which_the_distance_shrinks(x64):
+    # One weight and one sample, loss w^2 / 2: two epochs of one step each multiply w by (1 - 0.1)^2, forwards or backwards.
+    problem = jaxsgd.Problem(lambda key: jnp.ones(1), lambda w, x: w[0] ** 2 / 2 + 0 * x, jnp.zeros(2))
+    assert cycle(problem, 0.1, batch_count=2).spectral_radius == pytest.approx(0.9**2, rel=1e-12)
+    assert cycle(problem, 0.1, batch_count=1, order="reshuffle").spectral_radius == pytest.approx(0.9, rel=1e-12)
+
+
+def test_in_one_batch_samples_may_change_places_and_the_cycle_is_the_optimum(x64):
+    problem = jaxsgd.problems.least_squares(12, 3, dtype="float64")
+    found = cycle(problem, 0.1, batch_count=1, order="reshuffle")
+    optimum = problem.optimum(problem.sample_data(jaxsgd.streams(KEY).data))
+    np.testing.assert_allclose(found.params[0, 0], optimum, atol=1e-12)
+
+
+def test_parameters_of_any_structure():
+    problem = jaxsgd.Problem(
+        lambda key: {"slope": jnp.zeros(2), "offset": jnp.zeros(())},
+        lambda params, batch: (batch[:, :2] @ params["slope"] + params["offset"] - batch[:, 2]) ** 2,
+        np.random.default_rng(0).normal(size=(20, 3)).astype("float32"),
+    )
+    found = cycle(problem)
+    assert found.params["slope"].shape == (1, 5, 2)
+    run = jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(0.05), batch_count=5, epochs=200)
+    np.testing.assert_allclose(run.loss[-1], found.loss[0], rtol=1e-4)
+    np.testing.assert_allclose(run.params["slope"], found.params["slope"][0, 0], rtol=1e-4)
+
+
+# It has another curvature left of 5, where its minimum is, than right of it, where it starts.
+KINK = jaxsgd.Problem(
+    lambda key: jnp.full(1, 9.0), lambda w, x: jnp.where(w[0] > 5, 1, 2) * (w[0] - x) ** 2, jnp.arange(4.0), name="kink"
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"order": "reshuffle"}, r"order must repeat within 4 epochs, as 'fixed', .*, got 'reshuffle'"),
+        ({"rate": 5.0}, r"the updates of a period must contract, with a spectral radius below 1, got \d+"),
+        ({"problem": jaxsgd.problems.least_squares(4, 8), "batch_count": 2}, r"must contract, .* got 1: take"),
+        ({"problem": jaxsgd.problems.square_regression(20, num_hidden=3)}, "the updates of 'square_regression' must be affine"),
+        ({"problem": KINK, "batch_count": 2}, "the updates of 'kink' must be affine in the parameters"),
+        ({"optimizer": optax.sign_sgd(0.05)}, r"must be affine .* an optimizer linear in the gradient, as optax.sgd is"),
+        ({"optimizer": optax.adam(0.05)}, r"optimizer must be the same at every step, .* whose state counts: float32, int32"),
+        ({"batch_count": 13}, "batch_count must be a whole number from 1 to 12"),
+        ({"order": "fliflop"}, "did you mean 'flip_flop'"),
+    ],
+)
+def test_what_has_no_limit_cycle_is_refused(how, told):
+    with pytest.raises(jaxsgd.InputError, match=told):
+        cycle(**how)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_optimizer_that_depends_on_progress_is_refused():
+    with pytest.raises(jaxsgd.InputError, match=r"^optimizer must be an optax transformation such as .*, got <function"):
+        cycle(optimizer=lambda progress: optax.sgd(1 - progress))
