@@ -16,18 +16,17 @@ def cycle(problem=LINE, rate=0.05, **how):
     return jaxsgd.limit_cycle(problem, KEY, **{"optimizer": optax.sgd(rate), "batch_count": 5} | how)
 
 
-@pytest.mark.parametrize(("order", "epochs"), [("fixed", 1), ("flip_flop", 2)])
-def test_a_run_with_momentum_ends_on_it_from_its_own_state(x64, order, epochs):
+def test_a_run_with_momentum_ends_on_it(x64):
     problem = jaxsgd.problems.least_squares(12, 3, dtype="float64")
-    how = {"optimizer": optax.sgd(0.02, momentum=0.5), "batch_size": 5, "order": order}
+    how = {"optimizer": optax.sgd(0.02, momentum=0.5), "batch_size": 5, "order": "flip_flop"}
     found = jaxsgd.limit_cycle(problem, KEY, **how)
-    assert found.loss.shape == (epochs, 3)
-    assert found.params.shape == (epochs, 3, 3)
-    # The farthest part of the start is left as radius^(periods); the start is a few units away.
+    assert found.loss.shape == (2, 3)
+    assert found.params.shape == (2, 3, 3)
+    # The slowest part of the start is left as radius^periods, and the start is a few units away.
     periods = int(np.ceil(np.log(1e-12) / np.log(found.spectral_radius)))
-    run = jaxsgd.simulate(problem, KEY, epochs=periods * epochs, observe=lambda weights, data: weights, **how)
-    np.testing.assert_allclose(run.loss[-epochs:], found.loss, atol=1e-10)
-    np.testing.assert_allclose(run.observed[-epochs:], np.roll(found.params[:, 0], -1, axis=0), atol=1e-10)
+    run = jaxsgd.simulate(problem, KEY, epochs=2 * periods, observe=lambda weights, data: weights, **how)
+    np.testing.assert_allclose(run.loss[-2:], found.loss, atol=1e-10)
+    np.testing.assert_allclose(run.observed[-2:], np.roll(found.params[:, 0], -1, axis=0), atol=1e-10)
 
 
 def test_the_spectral_radius_is_the_factor_by_which_the_distance_shrinks(x64):
