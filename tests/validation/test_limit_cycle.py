@@ -1,0 +1,15 @@
+"""The tail of a run in a repeating order against the cycle that NumPy solves for, place by place."""
+
+import pytest
+
+from tests.validation import tail
+
+
+@pytest.mark.parametrize("order", ["fixed", "shuffle_once", "flip_flop"])
+def test_the_tail_and_the_solved_cycle_are_the_exact_one(x64, order):
+    found = tail.measure(order)
+    assert found.weights < 1e-10
+    assert found.loss < 1e-10
+    assert found.solved < 1e-10
+    # They have something to agree on: the places are nowhere near the optimum.
+    assert found.size > 0.05
