@@ -61,8 +61,8 @@ def limit_cycle(
     its derivative, exact to rounding, which takes as much work as one period for each number in the state; the cycle starts
     at s = (I - M)^-1 c. Computed in the parameters' precision (float64 needs JAX's x64 mode). Not for use under `jit`.
 
-    Luo 1991, "On the convergence of the LMS algorithm with adaptive learning rate for linear feedforward networks"; Bertsekas
-    2011, "Incremental gradient, subgradient, and proximal methods for convex optimization: a survey".
+    Luo 1991, "On the convergence of the LMS algorithm with adaptive learning rate for linear feedforward networks"; Wang, Manry
+    and Schiano 2000, "LMS learning algorithms: misconceptions and new results on convergence" (a limit cycle, not the optimum).
 
     Args:
       problem: what to train; its loss must be quadratic in the parameters.
@@ -97,7 +97,7 @@ def limit_cycle(
 
 def _one_period(epoch_visits, key: Array, name: str) -> Visits:
     """The visits of the C epochs after which the order repeats, leading axes [C, m]."""
-    visits = jax.vmap(lambda epoch: epoch_visits(key, epoch))(jnp.arange(_EPOCHS_COMPARED))
+    visits = jax.jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
     # Samples trade places within a batch without a change of its gradient.
     members = np.sort(np.asarray(visits.sample), axis=-1)
     for period in range(1, LONGEST_PERIOD + 1):
