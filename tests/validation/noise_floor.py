@@ -1,5 +1,6 @@
 """How far from the optimum a constant rate leaves a run on least squares, by order, in runs and exactly."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -44,15 +45,34 @@ class Floor(NamedTuple):
         return halvings(self.exact.mean(axis=0))
 
     @property
-    def z(self) -> np.ndarray:
-        """[r], the mean difference from the exact over seeds, in its standard errors."""
-        difference = self.simulated / self.exact - 1
-        return difference.mean(axis=0) / (difference.std(axis=0, ddof=1) / np.sqrt(len(difference)))
+    def ratio(self) -> np.ndarray:
+        """[r], simulated to exact, the mean over seeds."""
+        return np.mean(self.simulated / self.exact, axis=0)
+
+    @property
+    def ratio_error(self) -> np.ndarray:
+        """[r], the standard error of the ratio."""
+        return np.std(self.simulated / self.exact, axis=0, ddof=1) / np.sqrt(len(self.simulated))
 
 
 def halvings(values: np.ndarray) -> np.ndarray:
     """log2 of the factor by which each value is larger than the next."""
     return np.log2(values[:-1] / values[1:])
+
+
+@functools.cache
+def draw(num_samples: int, num_inputs: int, seeds: int):
+    """For each seed the data of `least_squares`, x [seeds, N, D] and target [seeds, N], and the key of the order."""
+    problem = jaxsgd.problems.least_squares(num_samples, num_inputs, dtype="float64")
+
+    @jax.jit
+    @jax.vmap
+    def one(key):
+        keys = jaxsgd.streams(key)
+        return problem.sample_data(keys.data), keys.order
+
+    data, keys = one(jax.random.split(jax.random.key(0), seeds))
+    return jax.tree.map(np.asarray, data), keys
 
 
 def measure(
@@ -66,25 +86,18 @@ def measure(
     problem = jaxsgd.problems.least_squares(num_samples, num_inputs, dtype="float64")
     split = jaxsgd.split(num_samples, batch_size=1)
 
-    @jax.vmap
-    def draw(key):
-        keys = jaxsgd.streams(key)
-        return problem.sample_data(keys.data), keys.order
-
     def run(data, optimum, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
         return simulator.run(problem, optimum, data, key, epochs=epochs, observe=lambda weights, data: weights, **how).observed
 
-    def sequence(key):
-        return jaxsgd.visits(jaxsgd.ORDERS[order], key, 0, split).sample[:, 0]
-
-    data, keys = draw(jax.random.split(jax.random.key(0), seeds))
-    x, target = map(np.asarray, data)
+    data, keys = draw(num_samples, num_inputs, seeds)
+    x, target = data
     optimum = np.array([np.linalg.lstsq(*one)[0] for one in zip(x, target, strict=True)])
     weights = jax.jit(jax.vmap(jax.vmap(run, (None, None, None, 0)), (0, 0, 0, None)))(data, optimum, keys, np.asarray(rates))
     distance = np.sum((np.asarray(weights) - optimum[:, None, None]) ** 2, axis=-1)
     floor = distance[..., epochs // 2 :].mean(axis=-1)
-    return Floor(floor, _exact(order, x, target, np.asarray(jax.vmap(sequence)(keys)), rates))
+    sequence = jax.jit(jax.vmap(lambda key: jaxsgd.visits(jaxsgd.ORDERS[order], key, 0, split).sample[:, 0]))
+    return Floor(floor, _exact(order, x, target, np.asarray(sequence(keys)), rates))
 
 
 def _exact(order: str, x: np.ndarray, target: np.ndarray, sequence: np.ndarray, rates) -> np.ndarray | None:

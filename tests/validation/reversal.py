@@ -20,6 +20,7 @@ the optimum but, solving (2 sum X_t)(d, 1) = 0 to first order with H the mean of
     d = -(lr / 2) H^-1 mean(A_t g_t) + O(lr^2).
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ import optax
 
 import jaxsgd
 from jaxsgd import simulator
+from tests.validation.noise_floor import draw
 
 NUM_SAMPLES, NUM_INPUTS = 32, 2
 PAIR_RATES = (2**-8, 2**-9, 2**-10, 2**-11)
@@ -51,24 +53,22 @@ def rms(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean(np.sum(vectors**2, axis=-1), axis=0))
 
 
-def ends(order: str, *, epochs: int, rates, seeds: int = 16) -> Ends:
+@functools.cache
+def ends(order: str, *, epochs: int, rates: tuple[float, ...], seeds: int = 16) -> Ends:
     """The ends of runs from 0 on least squares with batches of one sample, in float64 (which the caller turns on)."""
     problem = jaxsgd.problems.least_squares(NUM_SAMPLES, NUM_INPUTS, dtype="float64")
     split = jaxsgd.split(NUM_SAMPLES, batch_size=1)
-
-    @jax.vmap
-    def draw(key):
-        keys = jaxsgd.streams(key)
-        return problem.sample_data(keys.data), jax.random.split(keys.order)
 
     def run(data, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
         return simulator.run(problem, np.zeros(NUM_INPUTS), data, key, epochs=epochs, **how).params
 
-    data, keys = draw(jax.random.split(jax.random.key(0), seeds))
+    data, keys = draw(NUM_SAMPLES, NUM_INPUTS, seeds)
     over_rates = jax.vmap(run, (None, None, 0))
-    weights = jax.jit(jax.vmap(jax.vmap(over_rates, (None, 0, None)), (0, 0, None)))(data, keys, np.asarray(rates))
-    return Ends(jax.tree.map(np.asarray, data), np.asarray(weights))
+    weights = jax.jit(jax.vmap(jax.vmap(over_rates, (None, 0, None)), (0, 0, None)))(
+        data, jax.vmap(jax.random.split)(keys), np.asarray(rates)
+    )
+    return Ends(data, np.asarray(weights))
 
 
 def apart(order: str, **how) -> np.ndarray:

@@ -3,15 +3,14 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 import jaxsgd
 from tests.validation import exact
 
-NUM_SAMPLES, NUM_INPUTS, BATCH_COUNT, RATE = 12, 3, 5, 0.05
-EPOCHS = 800
+NUM_SAMPLES, BATCH_COUNT, RATE, EPOCHS = 12, 5, 0.05, 800
+PROBLEM = jaxsgd.problems.least_squares(NUM_SAMPLES, 3, dtype="float64")
 
 
 class Differences(NamedTuple):
@@ -33,14 +32,13 @@ class Differences(NamedTuple):
 def measure(order: str) -> Differences:
     """The differences for a run on least squares whose batches are of 3, 3, 2, 2 and 2 samples, in float64 (which the caller
     turns on)."""
-    problem = jaxsgd.problems.least_squares(NUM_SAMPLES, NUM_INPUTS, dtype="float64")
     key, optimizer = jax.random.key(0), optax.sgd(RATE)
     keys = jaxsgd.streams(key)
-    data = problem.sample_data(keys.data)
+    data = PROBLEM.sample_data(keys.data)
     x, target = map(np.asarray, data)
     epoch_key = jax.random.fold_in(keys.order, 0)
 
-    parts = jaxsgd.make_simulator(problem, optimizer, jaxsgd.split(NUM_SAMPLES, batch_count=BATCH_COUNT), order)
+    parts = jaxsgd.make_simulator(PROBLEM, optimizer, jaxsgd.split(NUM_SAMPLES, batch_count=BATCH_COUNT), order)
     sequence = np.arange(NUM_SAMPLES) if order == "fixed" else np.asarray(jax.random.permutation(epoch_key, NUM_SAMPLES))
     batches = np.array_split(sequence, BATCH_COUNT)
     epochs = [batches, batches[::-1]] if order == "flip_flop" else [batches]
@@ -52,8 +50,8 @@ def measure(order: str) -> Differences:
     ]
 
     how = {"optimizer": optimizer, "batch_count": BATCH_COUNT, "order": order}
-    run = jaxsgd.simulate(problem, key, epochs=EPOCHS, **how)
-    solved = jaxsgd.limit_cycle(problem, key, **how)
+    run = jaxsgd.simulate(PROBLEM, key, epochs=EPOCHS, **how)
+    solved = jaxsgd.limit_cycle(PROBLEM, key, **how)
     seen = _weights_at_each_place(parts, run, data, keys.order, len(epochs))
     return Differences(
         float(np.abs(seen - weights).max()),
@@ -65,11 +63,11 @@ def measure(order: str) -> Differences:
 
 def _weights_at_each_place(parts, run, data, key, epochs) -> np.ndarray:
     """The weights before each step of the epochs that follow a run, [C, m, D]: one step, a look, and on."""
-    advance = jax.jit(parts.advance)
+    advance, epoch_visits = jax.jit(parts.advance), jax.jit(parts.epoch_visits)
     state = parts.start(key)._replace(params=run.params)
     places = []
     for epoch in range(EPOCHS, EPOCHS + epochs):
-        visits = parts.epoch_visits(key, jnp.asarray(epoch))
+        visits = jax.tree.map(np.asarray, epoch_visits(key, epoch))
         for place in range(BATCH_COUNT):
             places.append(np.asarray(state.params))
             state, _ = advance(state, data, jax.tree.map(lambda leaf, place=place: leaf[place : place + 1], visits))

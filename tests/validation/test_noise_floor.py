@@ -13,11 +13,11 @@ import pytest
 
 from tests.validation import noise_floor
 
-# With two weights, all seeds' smallest curvatures are above 0.3. In the 300 epochs of 32 steps before the first that counts,
-# at the smallest rate, what a run still has of its start falls to exp(-32 * 300 * 0.001 * 0.3) = 0.06 of the floor's root
-# and goes on falling; the mean over the later half is off by less than a hundredth.
+# With two weights, all seeds' smallest curvatures are above 0.6. In the 300 epochs of 32 steps before the first that counts, at
+# the smallest rate, what a run still has of its start falls to exp(-32 * 300 * 0.001 * 0.6) = 0.003 of the floor's root, twice
+# that of the floor, and goes on falling.
 HOW = {"num_inputs": 2, "seeds": 16, "epochs": 600}
-STILL_STARTING = 0.01
+STILL_STARTING = 0.006
 
 
 @functools.cache
@@ -30,15 +30,21 @@ def test_an_order_that_repeats_ends_where_its_affine_maps_say(x64, order):
     np.testing.assert_allclose(floor(order).simulated, floor(order).exact, rtol=STILL_STARTING)
 
 
-# Six differences in standard errors of 16 or 32 seeds: with 15 degrees of freedom, one beyond 5 has a chance of 0.0002.
+# Six means over 16 or 32 seeds: with 15 degrees of freedom, one beyond 5 standard errors has a chance of 0.0002. The errors are
+# held small, for a floor that is altogether wrong scatters more than it is wrong.
+def assert_exact_on_average(found, error):
+    assert np.all(found.ratio_error < error)
+    assert np.all(np.abs(found.ratio - 1) < 5 * found.ratio_error)
+
+
 def test_with_replacement_the_mean_squared_distance_is_what_the_moments_say(x64):
-    assert np.all(np.abs(floor("replacement").z) < 5)
+    assert_exact_on_average(floor("replacement"), 0.12)
 
 
 def test_reshuffled_the_mean_squared_distance_is_the_mean_over_all_orders(x64):
-    # Of 8 samples, all 8! orders are within reach.
-    found = noise_floor.measure("reshuffle", num_samples=8, num_inputs=2, seeds=32, epochs=600, rates=(0.02, 0.01, 0.005))
-    assert np.all(np.abs(found.z) < 5)
+    # Of 6 samples, all 6! orders are within reach.
+    found = noise_floor.measure("reshuffle", num_samples=6, num_inputs=2, seeds=32, epochs=1000, rates=(0.02, 0.01, 0.005))
+    assert_exact_on_average(found, 0.08)
 
 
 @pytest.mark.parametrize("order", ["fixed", "shuffle_once"])
@@ -65,3 +71,5 @@ def test_the_floors_are_in_the_published_order(x64):
     # n lr^2 against lr^2 + n^2 lr^3, and lr^2 with a reversal: factors of 1/n + n lr and of n, but for constants.
     assert np.all(mean["shuffle_once"] > 5 * mean["reshuffle"])
     assert np.all(mean["shuffle_once"] > 16 * mean["flip_flop"])
+    # lr^2 + n^2 lr^3 against lr^2.
+    assert np.all(mean["reshuffle"] > mean["flip_flop"])

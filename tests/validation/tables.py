@@ -1,0 +1,176 @@
+"""The tables of docs/validation.md: what is known, who says so, what is run, and how to make what comes out."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.validation import noise_floor, noisy_quadratic, reversal, tail
+from tests.validation.noise_floor import halvings
+
+FLOORS = "`least_squares(32, 4)`, B = 1, lr = 0.004, 0.002, 0.001; 64 seeds, epochs 1000 to 2000 from the optimum"
+PAIRS = "`least_squares(32, 2)`, B = 1, two order seeds; 16 data seeds, lr = 1/256 ... 1/2048, 2 epochs"
+CYCLES = "the same, lr = 0.008 ... 0.001, 1200 epochs"
+
+YING = 'Ying, Yuan, Vlaski, Sayed 2018, "Stochastic learning under random reshuffling with constant step-sizes"'
+SAFRAN = 'Safran, Shamir 2020, "How good is SGD with random shuffling?"'
+NGUYEN = (
+    'Nguyen, Phan, Kalagnanam 2026, "Learning to shuffle: block reshuffling and reversal schemes for stochastic optimization"'
+)
+RAJPUT = 'Rajput, Lee, Papailiopoulos 2022, "Permutation-based SGD: is random optimal?"'
+ZHANG = 'Zhang et al. 2019, "Which algorithmic choices matter at which batch sizes?"'
+WANG = 'Wang, Manry, Schiano 2000, "LMS learning algorithms: misconceptions and new results on convergence"'
+
+
+class Row(NamedTuple):
+    """One line of a table.
+
+    Attributes:
+      fact: what is known.
+      source: who says so.
+      setting: what is run.
+      found: runs it, and says what came out.
+    """
+
+    fact: str
+    source: str
+    setting: str
+    found: Callable[[], str]
+
+
+def numbers(values, digits: int = 2) -> str:
+    return ", ".join(f"{value:.{digits}f}" for value in values)
+
+
+@functools.cache
+def floor(order: str, **how) -> noise_floor.Floor:
+    return noise_floor.measure(order, **{"num_inputs": 4, "seeds": 64, "epochs": 2000} | how)
+
+
+def slopes(order: str) -> str:
+    found = floor(order)
+    each = [f"{slope:.2f} ± {error:.2f}" for slope, error in zip(found.slope, found.slope_error, strict=True)]
+    exact = "" if found.exact is None else f"; exactly {numbers(found.exact_slope)}"
+    return f"slopes {', '.join(each)}{exact}"
+
+
+def against_exact(order: str, **how) -> str:
+    found = floor(order, **how)
+    each = [f"{ratio:.3f} ± {error:.3f}" for ratio, error in zip(found.ratio, found.ratio_error, strict=True)]
+    return f"simulated / exact {', '.join(each)}"
+
+
+def largest_off(order: str) -> str:
+    found = floor(order)
+    off = np.abs(found.simulated / found.exact - 1).max()
+    return f"slopes {numbers(found.slope)}; of each seed's exact floor at most {off:.0e} off"
+
+
+def floors_apart() -> str:
+    once, anew, flip = (floor(order).simulated.mean(axis=0) for order in ("shuffle_once", "reshuffle", "flip_flop"))
+    return f"{numbers(once / flip, 0)} times lower than `shuffle_once`, {numbers(anew / flip, 1)} times lower than `reshuffle`"
+
+
+def apart(**how) -> str:
+    once, flip = (halvings(reversal.apart(order, **how)) for order in ("shuffle_once", "flip_flop"))
+    return f"slopes {numbers(once)} for `shuffle_once`, {numbers(flip)} for `flip_flop`"
+
+
+def order_free() -> str:
+    found = reversal.ends("flip_flop", epochs=1200, rates=reversal.CYCLE_RATES)
+    left = reversal.rms(found.weights[:, 0] - reversal.order_free_distance(found.data, reversal.CYCLE_RATES))
+    optimum = reversal.order_free_distance(found.data, np.zeros(len(reversal.CYCLE_RATES)))
+    distance = reversal.rms(found.weights[:, 0] - optimum)
+    return f"distance from the optimum: slopes {numbers(halvings(distance))}; from this point: {numbers(halvings(left))}"
+
+
+def risk() -> str:
+    found = {size: noisy_quadratic.measure(size, seeds=16_000) for size in noisy_quadratic.BATCH_SIZES}
+    each = [f"{np.abs(one.z).max():.1f} at B = {size}" for size, one in found.items()]
+    error = max((one.error / one.exact).max() for one in found.values())
+    return f"of 20 steps the most standard errors off: {', '.join(each)}; a standard error is at most {100 * error:.1f} %"
+
+
+def largest_difference() -> str:
+    found = [tail.measure(order) for order in ("fixed", "shuffle_once", "flip_flop")]
+    run = max(max(one.weights, one.loss) for one in found)
+    return f"the run at most {run:.0e} off, `limit_cycle` {max(one.solved for one in found):.0e}"
+
+
+TABLES = {
+    "Orders": [
+        Row(
+            "With replacement, the mean squared distance to the optimum is O(lr): slope 1",
+            YING,
+            FLOORS,
+            lambda: slopes("replacement"),
+        ),
+        Row(
+            "... and solves the linear equations of its second moments",
+            "`exact.py`, from the definition",
+            "the same",
+            lambda: against_exact("replacement"),
+        ),
+        Row(
+            "Reshuffled, it is O(lr^2); lr^2 + n^2 lr^3, between slopes 2 and 3",
+            f"{YING}; {SAFRAN}",
+            FLOORS,
+            lambda: slopes("reshuffle"),
+        ),
+        Row(
+            "... and solves those averaged over all orders",
+            "`exact.py`, from the definition",
+            "`least_squares(8, 2)`: 8! orders; lr = 0.02, 0.01, 0.005; 64 seeds",
+            lambda: against_exact("reshuffle", num_samples=8, num_inputs=2, rates=(0.02, 0.01, 0.005)),
+        ),
+        Row("Shuffled once, n lr^2: slope 2", SAFRAN, FLOORS, lambda: largest_off("shuffle_once")),
+        Row("In a fixed order, n^2 lr^2 at worst: slope 2", SAFRAN, FLOORS, lambda: largest_off("fixed")),
+        Row(
+            "On quadratics a reversal in every second epoch does better than random orders",
+            RAJPUT,
+            "the floor of `flip_flop` in the same runs",
+            floors_apart,
+        ),
+        Row(
+            "A reversal takes the order's influence on a pair of epochs from lr^2 to lr^3",
+            NGUYEN,
+            PAIRS,
+            lambda: apart(epochs=2, rates=reversal.PAIR_RATES),
+        ),
+        Row(
+            "... and on where the run ends up from lr to lr^2",
+            "`reversal.py`, derived there",
+            CYCLES,
+            lambda: apart(epochs=1200, rates=reversal.CYCLE_RATES),
+        ),
+        Row(
+            "... but not to the optimum: an order-free distance of -(lr/2) H^-1 mean(A_t g_t) stays, up to lr^2",
+            "`reversal.py`, derived there",
+            CYCLES,
+            order_free,
+        ),
+    ],
+    "Gradient noise": [
+        Row(
+            "The risk of the noisy quadratic model follows s <- (1 - lr h)^2 s + lr^2 h / B",
+            ZHANG,
+            "`noisy_quadratic`, 20 curvatures, lr = 0.5, one epoch of 20 steps; 16,000 seeds",
+            risk,
+        ),
+    ],
+    "Measures": [
+        Row(
+            "In a repeating order, constant-rate SGD on least squares has a limit cycle",
+            f"{WANG}; `exact.py` solves for it",
+            "`least_squares(12, 3)` in 5 batches, lr = 0.05, 800 epochs, `fixed`, `shuffle_once`, `flip_flop`: "
+            "weights and losses at every position",
+            largest_difference,
+        ),
+    ],
+}
+
+
+def text(row: Row) -> str:
+    """The part of a row's line that is the same in every run."""
+    return f"| {row.fact} | {row.source} | {row.setting} |"
