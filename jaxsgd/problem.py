@@ -46,6 +46,20 @@ class Problem:
             return self.data(key) if callable(self.data) else self.data
 
 
+def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
+    """Checks by shapes alone, running nothing, that the optimum, if there is one, is parameters like the initial ones.
+
+    Raises:
+      InputError: when it is not.
+    """
+    if problem.optimum is None:
+        return
+    optimum = jax.eval_shape(problem.optimum, data)
+    wanted, got = (jax.tree.map(lambda leaf: leaf.shape, tree) for tree in (params, optimum))
+    if wanted != got:
+        raise InputError(f"the optimum of {problem.name!r} must have the shapes of its parameters, {wanted}, got {got}")
+
+
 def num_samples(data: Batch) -> int:
     """N, the length of the leading axis that all arrays of `data` share.
 

@@ -59,7 +59,7 @@ class Execution:
                 with precision_of(study.dtype), jax.default_device(device):
                     draw = self._compiled(_DRAW, lanes, device)
                     train = self._compiled(chunk.program, lanes, device)
-                    outputs = train(given, draw(seeds(cells, padded)), self.plan.subject.data)
+                    outputs = train(given, draw(seeds(cells, padded), self.plan.subject.data), self.plan.subject.data)
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -132,7 +132,8 @@ def workers() -> list[Device]:
 
 
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
-    """The arrays kept of a chunk: the averaged view, stripe measures and divergence, and every batch's loss if recorded."""
+    """The arrays kept of a chunk: the averaged view, what is observed after each epoch, stripe measures and divergence, and
+    every batch's loss if recorded."""
     study = plan.study
     loss = np.asarray(outputs.loss)
     count = plan.cells.batch_count[chunk.cells]
@@ -153,6 +154,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         "cell": chunk.cells.astype(np.int64),
         **kept,
         "loss_epoch": np.asarray(outputs.loss_epoch),
+        **{name: np.asarray(values) for name, values in outputs.observed.items()},
         **measured,
         "diverged_epoch": first,
     }

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.engine.axes import Cells
+from jaxsgd.engine.observation import OBSERVABLES
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.engine.study import StudyFields
 from jaxsgd.error import InputError, check_count
@@ -16,6 +17,7 @@ from jaxsgd.measure import stripe_count, windows
 DESCRIPTIONS = {
     "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),
     "loss_epoch": ("loss", "averaged view: mean loss over each epoch's samples"),
+    **{name: (observable.units, observable.meaning) for name, observable in OBSERVABLES.items()},
     "stripe_gap": ("loss", "largest minus smallest stripe level at the study's eval_interval"),
     "stripe_index": ("1", "share of the detrended variance explained by the position in the epoch; 0 expected without stripes"),
     "stripe_slope": ("loss/epoch", "mean slope of the stripes"),
@@ -36,7 +38,8 @@ def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: 
     """The result of a study as labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
     slots = max(split.batch_count for split in cells.splits)
     kind = np.dtype(study.dtype)
-    flat: dict[str, np.ndarray] = {"loss_epoch": np.full((cells.num_cells, study.epochs), np.nan, kind)}
+    by_epoch = ["loss_epoch", *manifest["observed"]]
+    flat = {name: np.full((cells.num_cells, study.epochs), np.nan, kind) for name in by_epoch}
     if study.record == "batch":
         flat["loss"] = np.full((cells.num_cells, study.epochs, slots), np.nan, kind)
     for name in ("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"):
@@ -54,7 +57,7 @@ def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: 
     flat["rate"] = cells.rate
 
     dims = [dim.name for dim in cells.dims]
-    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"]}
+    inner = {"loss": ["epoch", "batch"], **{name: ["epoch"] for name in by_epoch}}
     variables = {
         name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name))
         for name, values in flat.items()

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxsgd.engine.axes import Cells
 from jaxsgd.engine.axes import cells as cells_of
+from jaxsgd.engine.observation import observations
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.subject import Subject, precision_of
@@ -147,7 +148,8 @@ def plan(
         vectorize = _cheaper(cells, cost, on_cpu)
     found = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
-    run_bytes = cost.run_bytes + study.epochs * slots * 4
+    observed = len(observations(subject.problem))
+    run_bytes = cost.run_bytes + study.epochs * (slots + observed) * 4
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
@@ -164,7 +166,7 @@ def plan(
     ]
     workers = cores() if on_cpu else len(jax.local_devices())
     seconds = run_seconds.sum() / min(workers, len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
-    kept = study.epochs * (1 + (slots if study.record == "batch" else 0))
+    kept = study.epochs * (1 + observed + (slots if study.record == "batch" else 0))
     return Plan(
         study=study,
         subject=subject,

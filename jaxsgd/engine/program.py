@@ -1,6 +1,7 @@
 """From cells to compiled programs: which cells share one, and what it computes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,11 +10,13 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxsgd.engine.axes import Cells, hyper_axes
+from jaxsgd.engine.observation import known, observer
 from jaxsgd.engine.study import Study, order_named
 from jaxsgd.engine.subject import Subject
 from jaxsgd.microstep import Layout, cut, layout, run_micro
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Split
+from jaxsgd.problem import Batch, Params
 from jaxsgd.simulator import Run, draw, run, streams
 
 
@@ -84,41 +87,61 @@ class Outputs(NamedTuple):
       loss: [E, M], the loss of each batch; NaN past the batch count.
       loss_epoch: [E], mean over each epoch's samples.
       finite: [], whether the final parameters are finite.
+      observed: by name, what is observed after each epoch, [E].
     """
 
     loss: Array
     loss_epoch: Array
     finite: Array
+    observed: dict[str, Array]
 
 
-def draw_function(subject: Subject) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
-    """`one cell's seeds -> (initial parameters, data)`; data is None for a problem that holds its own."""
-    problem, holds_data = subject.problem, subject.data is not None
+class Drawn(NamedTuple):
+    """What a run begins with.
 
-    def drawn(seeds: dict[str, Any]) -> tuple[Any, Any]:
+    Attributes:
+      params: initial parameters.
+      data: arrays with leading axis N; None for a problem that holds its own.
+      known: by name, what the observations need of the data, worked out here so that no epoch does it again.
+    """
+
+    params: Params
+    data: Batch | None
+    known: dict[str, Any]
+
+
+def draw_function(subject: Subject) -> Callable[..., Drawn]:
+    """`(one cell's seeds, what is known of the problem's own data if it holds any) -> Drawn`."""
+    problem = subject.problem
+
+    def drawn(seeds: dict[str, Any], own_known: dict[str, Any] | None = None) -> Drawn:
         key, init = jax.random.key(seeds["data"]), jax.random.key(seeds["init"])
         keys = streams(key, init=init)
-        return (problem.init(keys.init), None) if holds_data else draw(problem, keys)
+        if own_known is not None:
+            return Drawn(problem.init(keys.init), None, own_known)
+        params, data = draw(problem, keys)
+        return Drawn(params, data, known(problem, data))
 
     return drawn
 
 
 def train_function(study: Study, subject: Subject, program: Program) -> Callable[..., Outputs]:
-    """`(one cell's inputs, its initial parameters, data) -> Outputs`: the training of one run."""
+    """`(one cell's inputs, what it begins with, data included) -> Outputs`: the training of one run."""
     problem, order = subject.problem, order_named(program.order)
     make, schedule = optimizer_named(program.optimizer), schedule_named(study.schedule)
 
-    def trained(given: dict[str, Any], params: Any, data: Any) -> Outputs:
+    def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
         hyper = {**study.optimizer_args, **given["hyper"]}
         optimizer = scheduled(make, given["learning_rate"], hyper, schedule)
-        start = (problem, params, data, streams(jax.random.key(given["order_seed"])).order)
+        start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
         how = {"optimizer": optimizer, "order": order, "precision": study.precision, "epochs": study.epochs}
+        how["observe"] = observer(drawn.known)
         if program.layout:
             done = run_micro(*start, given["cut"], layout=program.layout, **how)
         else:
             assert program.split, "a program has a split or a layout"
             done = run(*start, split=program.split, **how)
-        return Outputs(done.loss, done.epoch_loss, _all_finite(done))
+        return Outputs(done.loss, done.epoch_loss, _all_finite(done), done.observed or {})
 
     return trained
 
@@ -129,13 +152,20 @@ def _all_finite(done: Run) -> Array:
 
 
 def compile_draw(subject: Subject, cells: Cells, width: int):
-    """The program that draws what is random before the first step, compiled: `seeds [width] -> (params, data)`.
+    """The program that draws what is random before the first step, compiled:
+    `(seeds [width], the problem's own data) -> Drawn [width]`.
 
     It is one program for a whole study, for most of compiling is in drawing random numbers.
     """
-    drawn = draw_function(subject)
     given = seeds(cells, np.zeros(width, np.int64))
-    return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(given).compile()
+    return jax.jit(lambda *given: _draw_all(subject, *given)).lower(given, subject.data).compile()
+
+
+def _draw_all(subject: Subject, given: dict[str, Any], own_data: Batch | None) -> Drawn:
+    drawn = draw_function(subject)
+    # All cells share the problem's own data, so it is worked through once for all of them.
+    own_known = None if own_data is None else known(subject.problem, own_data)
+    return jax.lax.map(lambda seeds: drawn(seeds, own_known), given)
 
 
 def compile_train(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int):
@@ -151,13 +181,13 @@ def compile_train(study: Study, subject: Subject, cells: Cells, program: Program
     """
     trained = train_function(study, subject, program)
 
-    def chunk(given: dict[str, Any], drawn: tuple[Any, Any], own_data: Any) -> Outputs:
-        def one(cell: tuple[dict[str, Any], tuple[Any, Any]]) -> Outputs:
-            given, (params, data) = cell
-            return trained(given, params, own_data if data is None else data)
+    def chunk(given: dict[str, Any], drawn: Drawn, own_data: Batch | None) -> Outputs:
+        def one(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
+            given, begun = cell
+            return trained(given, begun if begun.data is not None else begun._replace(data=own_data))
 
         return jax.lax.map(one, (given, drawn), batch_size=lanes if lanes > 1 else None)
 
     given = inputs(study, cells, program, np.resize(program.cells, width))
-    drawn = jax.eval_shape(jax.vmap(draw_function(subject)), seeds(cells, np.zeros(width, np.int64)))
+    drawn = jax.eval_shape(partial(_draw_all, subject), seeds(cells, np.zeros(width, np.int64)), subject.data)
     return jax.jit(chunk).lower(given, drawn, subject.data).compile()

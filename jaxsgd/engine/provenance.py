@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan
 from jaxsgd.error import InputError
 
@@ -68,6 +69,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "identity": plan.study.identity,
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint(),
+        "observed": list(observations(subject.problem)),
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
         "held": plan.held(),
@@ -89,7 +91,7 @@ def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
       InputError: naming each thing that differs.
     """
     different = []
-    for name in ("format", "identity", "num_samples", "data_sha256", "chunks"):
+    for name in ("format", "identity", "num_samples", "data_sha256", "observed", "chunks"):
         if stored.get(name) != new[name]:
             different.append(f"{name}: {stored.get(name)} there, {new[name]} now")
     for group in ("held", "versions"):

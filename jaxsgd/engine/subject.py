@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at
-from jaxsgd.problem import Batch, Problem, num_samples
+from jaxsgd.problem import Batch, Problem, check_optimum, num_samples
 from jaxsgd.problems import problem_named
 
 
@@ -84,6 +84,7 @@ def _subject(name: str, args_json: str, dtype: str, stamps: tuple) -> Subject:
             raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
         shapes = jax.eval_shape(made.sample_data, jax.random.key(0))
         count = num_samples(shapes)
+        check_optimum(made, jax.eval_shape(made.init, jax.random.key(0)), shapes)
     return Subject(made, count, None if callable(made.data) else made.data)
 
 

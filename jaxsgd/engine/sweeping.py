@@ -11,6 +11,7 @@ import xarray as xr
 from jaxsgd.engine.axes import cells
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.labels import dataset
+from jaxsgd.engine.observation import OBSERVABLES
 from jaxsgd.engine.planner import HELD, Plan, check_fits, plan
 from jaxsgd.engine.provenance import FORMAT, check_same, manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
@@ -233,9 +234,12 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
       InputError: when manifest.json is not what this version writes.
     """
     told = read_json(place.manifest_file)
+    if isinstance(told, dict):
+        told.setdefault("observed", [])  # a manifest of a time when nothing was
     wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {"lanes_narrowed": list, "broken_chunks": list}
+    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list}
     whole = isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in wanted.items())
+    whole = whole and all(name in list(OBSERVABLES) for name in told["observed"])
     if not whole or told.get("format") != FORMAT or set(told["held"]) != set(HELD):
         raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
     return told

@@ -118,7 +118,7 @@ def drawn(seed, **changed):
     fields = {"batch_counts": [2], "learning_rates": [0.1], **FIELDS, "problem": "noisy_quadratic", **seed, **changed}
     study = Study(**{name: value for name, value in fields.items() if value is not None})
     found = cells(study, 60)
-    params, data = jax.vmap(draw_function(study.subject()))(seeds_of(found, np.arange(found.num_cells)))
+    params, data, _ = jax.vmap(draw_function(study.subject()))(seeds_of(found, np.arange(found.num_cells)))
     return np.asarray(params), np.asarray(data)
 
 
