@@ -7,12 +7,14 @@ from .engine import sweep as sweep
 from .engine import verify as verify
 from .engine import views as views
 from .error import InputError as InputError
+from .measure import GapSources as GapSources
 from .measure import Influence as Influence
 from .measure import LimitCycle as LimitCycle
 from .measure import Noise as Noise
 from .measure import Stripes as Stripes
 from .measure import diverged_epoch as diverged_epoch
 from .measure import expected_range as expected_range
+from .measure import gap_sources as gap_sources
 from .measure import hiding_interval as hiding_interval
 from .measure import influence as influence
 from .measure import limit_cycle as limit_cycle

@@ -1,3 +1,13 @@
+from .claim import Claim as Claim
+from .claim import ClaimMap as ClaimMap
+from .claim import claim_maps as claim_maps
+from .claim import joined as joined
+from .claim import measure_claim as measure_claim
+from .claim import measure_claims as measure_claims
+from .claim import pooled_share as pooled_share
+from .claim_finding import claim_findings as claim_findings
+from .claim_training import ClaimRuns as ClaimRuns
+from .claim_training import claim_calls as claim_calls
 from .comparison import Quantities as Quantities
 from .comparison import Spread as Spread
 from .comparison import percentile_place as percentile_place
@@ -23,10 +33,12 @@ from .log_line import printed_text as printed_text
 from .log_line import window_line as window_line
 from .picture import averaged_view as averaged_view
 from .picture import band_view as band_view
+from .picture import claim_files as claim_files
 from .picture import picture_files as picture_files
 from .picture import striped_view as striped_view
 from .report import Outcome as Outcome
 from .report import SeedOutcome as SeedOutcome
+from .report import claim_report as claim_report
 from .report import outcome_report as outcome_report
 from .report import places as places
 from .report import run_outcome as run_outcome
@@ -37,4 +49,5 @@ from .training import Recorded as Recorded
 from .training import Training as Training
 from .training import run_seeds as run_seeds
 from .training import run_whole as run_whole
+from .training import seed_calls as seed_calls
 from .training import train_by_window as train_by_window

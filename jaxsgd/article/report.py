@@ -1,14 +1,17 @@
 """The numbers of an experiment, as one object that JSON can hold once NaN is written as null."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_place, quantities, sampling_gap, spread
 from jaxsgd.article.experiment import Experiment
+from jaxsgd.article.training import Recorded
 from jaxsgd.measure import Stripes, stripes
 
 PLACED = ("first_loss", "gap", "slope")
@@ -66,16 +69,15 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
     return Outcome(experiment, stripes(loss, width), stripes(early, width), expected)
 
 
-def seed_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike) -> SeedOutcome:
+def seed_outcome(experiment: Experiment, runs: Recorded) -> SeedOutcome:
     """Measures R runs that differ by their seed.
 
     Args:
       experiment: their settings.
-      loss: [R, E, m].
-      sample_loss: [R, N], at the initial parameters.
+      runs: [R, ...].
     """
-    expected = sampling_gap(sample_loss, experiment.batch_count, experiment.eval_interval)
-    return SeedOutcome(np.shape(loss)[1], measure_seeds(loss, experiment.eval_interval), expected)
+    expected = sampling_gap(np.asarray(runs.sample_loss), experiment.batch_count, experiment.eval_interval)
+    return SeedOutcome(runs.loss.shape[1], measure_seeds(np.asarray(runs.loss), experiment.eval_interval), expected)
 
 
 def places(measured: Stripes, seeds: SeedOutcome) -> dict[str, float]:
@@ -109,3 +111,19 @@ def outcome_report(outcome: Outcome, seeds: SeedOutcome | None = None) -> dict[s
             **{name: spread(value)._asdict() for name, value in values.items()},
         }
     return report
+
+
+def claim_report(claims: dict[str, Claim], maps: Sequence[ClaimMap]) -> dict[str, Any]:
+    """The claim's measures by setting, each with its spread over seeds, and the map."""
+
+    def one(claim: Claim) -> dict[str, Any]:
+        arrays = {name: value for name, value in claim._asdict().items() if isinstance(value, np.ndarray)}
+        single = {name: value for name, value in claim._asdict().items() if name not in arrays}
+        return single | {name: spread(value)._asdict() for name, value in arrays.items()}
+
+    def panel(each: ClaimMap) -> dict[str, Any]:
+        above = np.isposinf(each.share)
+        share = np.where(above, np.nan, each.share).tolist()
+        return each._asdict() | {"share": share, "others_undo_all": above.tolist(), "loss": each.loss.tolist()}
+
+    return {"settings": {name: one(claim) for name, claim in claims.items()}, "map": [panel(each) for each in maps]}

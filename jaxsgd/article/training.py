@@ -1,7 +1,9 @@
 """Runs of an experiment: window by window with a clock, in one piece, or over many seeds in one program."""
 
+import dataclasses
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -110,20 +112,30 @@ def _cut_into_windows(visits_of: Callable[[int], Visits], epochs: int, width: in
 
 
 def run_whole(problem: Problem, seed: int, experiment: Experiment) -> Recorded:
-    """One run in one program. Returns at once: JAX fills the arrays in the background."""
-    return jax.jit(lambda key: _record(problem, key, experiment))(jax.random.key(seed))
+    """One run in one program."""
+    return jax.tree.map(lambda leaf: leaf[0], run_seeds(problem, range(seed, seed + 1), experiment))
 
 
 def run_seeds(problem: Problem, seeds: range, experiment: Experiment) -> Recorded:
-    """The same experiment with R seeds in one program. Returns at once: JAX fills the arrays in the background."""
+    """The same experiment with R seeds in one program."""
+    return _record_seeds(np.asarray(seeds, np.uint32), problem, experiment)
 
-    group = GROUP if jax.default_backend() == "cpu" else len(seeds)
 
-    @jax.jit
-    def program(seeds):
-        return jax.lax.map(lambda seed: _record(problem, jax.random.key(seed), experiment), seeds, batch_size=group)
+def seed_calls(settings: Sequence[tuple[Problem, Experiment]], epochs: int) -> list[Callable[[], Recorded]]:
+    """`SEEDS` seeds of each experiment, cut to its first epochs: calls that may each be made in a thread of its own."""
+    short = [(problem, dataclasses.replace(experiment, epochs=epochs)) for problem, experiment in settings]
+    return [functools.partial(run_seeds, problem, range(SEEDS), experiment) for problem, experiment in short]
 
-    return program(np.asarray(seeds, np.uint32))
+
+@functools.partial(jax.jit, static_argnames=("problem", "experiment"))
+def _record_seeds(seeds: Array, problem: Problem, experiment: Experiment) -> Recorded:
+    group = side_by_side(len(seeds))
+    return jax.lax.map(lambda seed: _record(problem, jax.random.key(seed), experiment), seeds, batch_size=group)
+
+
+def side_by_side(runs: int) -> int:
+    """How many of R runs to advance side by side on this device."""
+    return min(GROUP, runs) if jax.default_backend() == "cpu" else runs
 
 
 def _record(problem: Problem, key: Array, experiment: Experiment) -> Recorded:

@@ -4,12 +4,11 @@ import logging
 import os
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import typer
-
-T = TypeVar("T")
 
 
 class Settings(NamedTuple):
@@ -59,10 +58,35 @@ def _can_keep(folder: Path) -> bool:
         return False
 
 
-def wait_for(arrays: T) -> T:
-    """The arrays once JAX has filled them; unlike JAX's own wait, Ctrl-C ends it at once."""
-    import jax
+class Background:
+    """Computations that go on while a command prints and draws, on as many cores as there are.
 
-    while not all(leaf.is_ready() for leaf in jax.tree.leaves(arrays)):
-        time.sleep(0.01)
-    return arrays
+    JAX runs the programs that one thread hands it one after another; those of two threads run side by side.
+    """
+
+    def __init__(self) -> None:
+        """Starts no thread yet."""
+        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
+
+    def __enter__(self) -> "Background":
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Begins no further call."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, calls: Any) -> Any:
+        """Starts every call of a pytree of calls, in its order; `wait` takes what it returns."""
+        import jax
+
+        return jax.tree.map(lambda call: self._pool.submit(lambda: jax.block_until_ready(call())), calls)
+
+    def wait(self, started: Any) -> Any:
+        """The results, once all are there; unlike a future's own wait, Ctrl-C ends it at once."""
+        import jax
+
+        futures = jax.tree.leaves(started)
+        while not all(future.done() for future in futures):
+            time.sleep(0.01)
+        return jax.tree.map(lambda future: future.result(), started)

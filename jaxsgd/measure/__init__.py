@@ -2,7 +2,7 @@
 
 from jaxsgd.measure.cycle import LimitCycle, limit_cycle
 from jaxsgd.measure.divergence import diverged_epoch
-from jaxsgd.measure.effect import Influence, influence, own_share, visit_to_visit
+from jaxsgd.measure.effect import GapSources, Influence, gap_sources, influence, own_share, visit_to_visit
 from jaxsgd.measure.gradient_noise import Noise, noise, noise_scale
 from jaxsgd.measure.stripe import (
     Stripes,
@@ -15,12 +15,14 @@ from jaxsgd.measure.stripe import (
 )
 
 __all__ = [
+    "GapSources",
     "Influence",
     "LimitCycle",
     "Noise",
     "Stripes",
     "diverged_epoch",
     "expected_range",
+    "gap_sources",
     "hiding_interval",
     "influence",
     "limit_cycle",

@@ -106,6 +106,51 @@ def visit_to_visit(effect: ArrayLike, following: ArrayLike) -> Float[np.ndarray,
     return both[..., np.arange(m)[:, None], np.arange(m)[:, None] + np.arange(m)[None, :]]
 
 
+class GapSources(NamedTuple):
+    """Where the gap between stripes comes from in one epoch; loss units.
+
+    Attributes:
+      gap: [...], largest minus smallest stripe level of the epoch's printed losses, free of its trend.
+      composition: [...], what those two levels differ by when every batch is evaluated at the same parameters.
+      steps: [...], the rest: what the steps before a batch's turn did to it, beyond the trend. The two add up to the gap.
+    """
+
+    gap: Float[np.ndarray, "*runs"]
+    composition: Float[np.ndarray, "*runs"]
+    steps: Float[np.ndarray, "*runs"]
+
+
+def gap_sources(seen: Influence, eval_interval: int) -> GapSources:
+    """How much of the gap between stripes is in the batches themselves, and how much the steps make.
+
+    Args:
+      seen: of one batch count m.
+      eval_interval: w, batches per printed value; it divides m.
+
+    Returns:
+      Arrays [..., C]. With w = m there is one stripe and nothing to tell apart: 0.
+
+    Raises:
+      InputError: when w does not divide m.
+    """
+    effect, loss = np.asarray(seen.effect, np.float64), np.asarray(seen.loss, np.float64)
+    m = loss.shape[-1]
+    width = check_count("eval_interval", eval_interval, m, "the batches of an epoch")
+    if m % width:
+        raise InputError(f"eval_interval must divide the {m} batches of an epoch, got {width}")
+    trend = effect.sum(axis=-1).mean(axis=-1)[..., None] / m
+    printed = seen.printed_loss - trend * np.arange(m)
+    levels = printed.reshape(*printed.shape[:-1], m // width, width).mean(axis=-1)
+    same = loss.reshape(*loss.shape[:-1], m // width, width).mean(axis=-1)
+    high, low = levels.argmax(axis=-1)[..., None], levels.argmin(axis=-1)[..., None]
+
+    def between(values: np.ndarray) -> np.ndarray:
+        return (np.take_along_axis(values, high, -1) - np.take_along_axis(values, low, -1))[..., 0]
+
+    gap, composition = between(levels), between(same)
+    return GapSources(gap, composition, gap - composition)
+
+
 def influence(
     problem: Problem,
     key: Array | Keys,

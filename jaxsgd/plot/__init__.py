@@ -4,7 +4,23 @@ from jaxsgd.plot.cell_map import heatmap
 from jaxsgd.plot.curve import curves
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.label import spread_apart
+from jaxsgd.plot.matrix import influence_figure
+from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
 from jaxsgd.plot.stripe import averaged_figure, band_figure, striped_figure
 from jaxsgd.plot.stripe_grid import grid
 
-__all__ = ["averaged_figure", "band_figure", "curves", "figure_file", "grid", "heatmap", "spread_apart", "striped_figure"]
+__all__ = [
+    "ShareGroup",
+    "ShareMap",
+    "averaged_figure",
+    "band_figure",
+    "curves",
+    "figure_file",
+    "grid",
+    "heatmap",
+    "influence_figure",
+    "share_figure",
+    "share_map_figure",
+    "spread_apart",
+    "striped_figure",
+]

@@ -10,7 +10,8 @@ import pytest
 
 import jaxsgd
 from jaxsgd.article import Experiment, follow, run_seeds, run_whole, train_by_window
-from jaxsgd.article.training import Training, sample_losses
+from jaxsgd.article.training import Training
+from jaxsgd.simulator import sample_losses
 
 PROBLEM = jaxsgd.problems.square_regression(num_samples=23, num_inputs=3, num_hidden=8)
 

@@ -8,7 +8,8 @@ import pytest
 import jaxsgd
 from jaxsgd.article import format_line, parse_log
 
-FIGURES = ["averaged.png", "averaged.svg", "band.png", "band.svg", "striped.png", "striped.svg"]
+PICTURES = ("averaged", "band", "claim_map", "influence", "own_share", "striped")
+FIGURES = [f"{name}.{kind}" for name in PICTURES for kind in ("png", "svg")]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,24 @@ def test_64_seeds_stand_beside_the_articles_numbers(report):
     assert report["article"]["first_loss"] == 2.3137
     assert set(report["article"]["percentile"]) == {"first_loss", "gap", "slope"}
     assert all(0 <= place <= 100 for place in report["article"]["percentile"].values())
+
+
+def test_the_claim_is_tested_in_both_trainings_and_mapped(report):
+    claim = report["claim"]
+    ten, twenty = claim["settings"]["Experiment 1"], claim["settings"]["Experiments 2 and 3"]
+    assert (ten["batch_count"], twenty["batch_count"]) == (10, 20)
+    # An independent check to first order over 3 seeds: cosines of 0.37 to 0.51, own shares of 18 to 24 % at m = 10 and about
+    # 10 % at m = 20. Here the mean of 16.
+    assert 0.18 < ten["visit_share"]["mean"] < 0.24
+    assert 0.09 < twenty["visit_share"]["mean"] < 0.13
+    assert 0.37 < ten["cosine"]["mean"] < 0.51
+    assert ten["composition"]["mean"] == pytest.approx(1, abs=0.01)
+    assert ten["visit_share"]["finite"] == 16
+    network, line = claim["map"]
+    assert network["share"][2][0] < 0.5
+    assert network["others_undo_all"] == [[False] * 5] * 6
+    # Least squares with 100 batches is at its floor by epoch 30: what its own step gains the others undo.
+    assert line["share"][-1][-1] is None or line["share"][-1][-1] > 1
 
 
 def test_the_findings_are_said(said, report):

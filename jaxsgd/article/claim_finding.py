@@ -1,0 +1,145 @@
+"""What the measured claim says, in sentences and titles drawn from the numbers."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxsgd.article.claim import Claim, ClaimMap
+from jaxsgd.article.comparison import spread
+
+MAJORITY = 0.5
+"""Own share above which a batch's fall is mainly its own step's."""
+
+
+def share_found(claim: Claim) -> str:
+    """Whether a batch's loss falls mainly through its own step."""
+    shares = claim.visit_share[np.isfinite(claim.visit_share)]
+    if not len(shares):
+        return "No seed stayed finite, so the claim cannot be tested here."
+    over = spread(shares)
+    many = len(shares) > 1
+    error = f", standard error {_percent(over.error)}" if many else ""
+    between = f"; the seeds lie between {_percent(shares.min())} and {_percent(shares.max())}" if many else ""
+    numbers = (
+        f"From one visit of a batch to the next, its own step makes {_percent(over.mean)} of its fall "
+        f"(mean of {len(shares)} {'seeds' if many else 'seed'}{error}{between})"
+    )
+    holding = int((shares > MAJORITY).sum())
+    verdict = {0: "the claim does not hold", len(shares): "the claim holds"}.get(
+        holding, f"the claim holds for {holding} of {len(shares)} seeds"
+    )
+    return f"{numbers}: {verdict}."
+
+
+def reason_found(claim: Claim) -> str:
+    """Why: how much the batches' gradients agree."""
+    cosine, first = spread(claim.cosine), spread(claim.first_order_share)
+    if not (cosine.finite and first.finite):
+        return ""
+    agree = "point much the same way" if cosine.mean > 0.2 else "hardly agree" if cosine.mean > -0.2 else "oppose each other"
+    return (
+        f"Gradients of different batches {agree} (mean cosine {cosine.mean:.2f}), so each step moves all batches; "
+        f"the gradients alone give an own share of {_percent(first.mean)}, where equal steps would give "
+        f"{_percent(1 / claim.batch_count)}."
+    )
+
+
+def late_found(claim: Claim) -> str:
+    """Whether it is otherwise at the end of the shown run."""
+    if not math.isfinite(claim.late_share):
+        return ""
+    return f"In the shown run's last epoch, number {claim.late_epoch + 1}, the own share is {_percent(claim.late_share)}."
+
+
+def sources_found(claim: Claim) -> str:
+    """How much of the gap between stripes the batches' composition makes, and how much the steps."""
+    known = claim.composition[np.isfinite(claim.composition)]
+    if not len(known):
+        return ""
+    rest = np.abs(1 - known).max()
+    if rest < 0.05:
+        return (
+            "Evaluated at the same weights the batches are as far apart as they are printed: the composition of the batches "
+            f"makes all of the gap, and the steps between them change it by at most {_percent(rest)} in any seed."
+        )
+    return (
+        f"The composition of the batches makes {_percent(float(np.median(known)))} of the gap between stripes "
+        f"(median of {len(known)} seeds), the steps between them the rest."
+    )
+
+
+def map_found(panel: ClaimMap) -> str:
+    """Where on the map the claim would hold."""
+    holds = panel.share > MAJORITY
+    known = np.isfinite(panel.share) | np.isposinf(panel.share)
+    if not known.any():
+        return f"On {panel.name} nothing stayed finite."
+    if not holds.any():
+        return f"On {panel.name} the claim holds at none of the batch counts and epochs looked at."
+    turns = []
+    for m, row, seen in zip(panel.batch_counts, holds, known, strict=True):
+        since = next((epoch for place, epoch in enumerate(panel.epochs) if row[place:].all() and seen[place:].all()), None)
+        turns.append((m, since))
+    listed = "; ".join(
+        f"{m} batches: {'never' if since is None else 'always' if since == panel.epochs[0] else f'from epoch {since} on'}"
+        for m, since in turns
+    )
+    return f"On {panel.name} the claim holds with {listed}."
+
+
+def claim_findings(claims: dict[str, Claim], maps: Sequence[ClaimMap]) -> list[str]:
+    """What the settings, by name, and the map say of the claim."""
+    sentences = [
+        (name, found(claim))
+        for name, claim in claims.items()
+        for found in (share_found, reason_found, late_found, sources_found)
+    ]
+    return [f"{name}: {sentence}" for name, sentence in sentences if sentence] + [map_found(panel) for panel in maps]
+
+
+def influence_title(effect: Float[np.ndarray, "m m"]) -> str:
+    """What the two matrices show."""
+    m = len(effect)
+    share = np.trace(effect) / effect.sum() if np.isfinite(effect).all() and effect.sum() else math.nan
+    if not math.isfinite(share):
+        return "The run did not stay finite"
+    if m == 1:
+        return "With one batch there is no other step"
+    if (effect < 0).all():
+        return f"Every step lowers the loss of every batch; the own one makes {_percent(float(share))} of the fall"
+    return f"A batch's own step makes {_percent(float(share))} of its fall, the other {m - 1} make the rest"
+
+
+def share_title(claims: Sequence[Claim]) -> str:
+    """What the own shares over the seeds show."""
+    shares = np.concatenate([claim.visit_share for claim in claims])
+    shares = shares[np.isfinite(shares)]
+    if not len(shares):
+        return "No run stayed finite"
+    if (shares < MAJORITY).all():
+        return "A batch's loss falls mainly through the other batches' steps, in every seed"
+    if (shares > MAJORITY).all():
+        return "A batch's loss falls mainly through its own step, in every seed"
+    return f"A batch's loss falls mainly through its own step in {(shares > MAJORITY).sum()} of {len(shares)} runs"
+
+
+def map_title(panels: Sequence[ClaimMap]) -> str:
+    """What the map shows."""
+    rows = [panel.share[np.asarray(panel.batch_counts) > 2] for panel in panels]
+    early = all((row[:, 0] < MAJORITY).all() for row in rows)
+    late = all((row[:, -1] > MAJORITY).all() for row in rows)
+    if early and late:
+        return "Early on a batch falls by the others' steps, near the optimum by its own"
+    if early:
+        return "Early on a batch falls by the others' steps"
+    return "Where a batch's loss falls mainly through its own step"
+
+
+def _percent(share: float) -> str:
+    """A share in percent, with two digits."""
+    value = 100 * share
+    if not math.isfinite(value):
+        return "an unbounded share"
+    return f"{value:.1f} %" if abs(value) >= 1 else f"{value:.2g} %"

@@ -1,0 +1,147 @@
+"""How much of a batch's fall its own step makes: over seeds, and over batch counts and training progress."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, slide
+
+MAJORITY = 0.5
+"""The own share from which a batch's fall is mainly its own step's."""
+
+
+class ShareGroup(NamedTuple):
+    """Own shares of runs of one setting.
+
+    Attributes:
+      label: the setting.
+      values: [R], own shares; those that are not finite are not drawn.
+      equal: the share that one step of m has if all steps do the same, 1/m.
+    """
+
+    label: str
+    values: Float[np.ndarray, " R"]
+    equal: float
+
+
+def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Figure:
+    """Each run's own share as a dot, one row a setting, against the half from which the claim holds.
+
+    Args:
+      groups: the settings, top to bottom.
+      title: the finding, in words.
+      subtitle: what was run.
+    """
+    figure = slide(title, subtitle)
+    axes = figure.add_axes((0.2, 0.14, 0.75, 0.62))
+    shown = [group.values[np.isfinite(group.values)] for group in groups]
+    most = max([1.0, *(float(values.max()) * 1.05 for values in shown if len(values))])
+    axes.axvspan(MAJORITY, most, color=COLOURS[2], alpha=0.12, linewidth=0)
+    axes.axvline(MAJORITY, color=COLOURS[2], linewidth=2)
+    top = len(groups) - 0.42
+    axes.text(
+        MAJORITY + 0.01, top, "here the claim holds:\nits own step does most", color=COLOURS[2], fontsize=MEDIUM, va="top"
+    )
+    for row, (group, values) in enumerate(zip(reversed(groups), reversed(shown), strict=True)):
+        axes.plot([group.equal] * 2, [row - 0.3, row + 0.3], color=PALE, linewidth=1.6)
+        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", color=INK, fontsize=SMALL, ha="center", va="top")
+        if not len(values):
+            axes.text(0.01, row, "no run stayed finite", fontsize=SMALL, color=INK, va="center")
+            continue
+        # Evenly over the row's height by rank, so that no two dots hide each other.
+        height = row + 0.26 * np.linspace(-1, 1, len(values))[np.argsort(np.argsort(_scrambled(len(values))))]
+        axes.plot(values, height, "o", color=COLOURS[0], markersize=5, alpha=0.55, markeredgewidth=0)
+        mean = float(values.mean())
+        axes.plot([mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=2.4)
+        axes.text(mean, row + 0.33, f"mean {100 * mean:.1f} %", color=INK, fontsize=SMALL, ha="center", va="bottom")
+    axes.set_yticks(range(len(groups)), [group.label for group in reversed(groups)], fontsize=MEDIUM, color=INK)
+    axes.set_ylim(-0.6, len(groups) - 0.4)
+    axes.set_xlim(0, most)
+    axes.set_xlabel("own share: part of a batch's fall that its own step makes (thin line: if all steps did the same)")
+    axes.xaxis.label.set(fontsize=MEDIUM, color=INK)
+    axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(PALE)
+    axes.tick_params(labelsize=SMALL, color=PALE, labelcolor=INK, length=0)
+    axes.tick_params(axis="y", labelsize=MEDIUM)
+    return figure
+
+
+def _scrambled(count: int) -> np.ndarray:
+    """Numbers that fill the unit interval evenly from the first on: multiples of the golden ratio, their whole part dropped."""
+    return (np.arange(1, count + 1) * 0.6180339887498949) % 1
+
+
+class ShareMap(NamedTuple):
+    """One panel of the map.
+
+    Attributes:
+      heading: what is trained.
+      batch_counts: [M], the rows.
+      epochs: [C], the columns.
+      share: [M, C], own share; infinite where the own steps' fall is undone by the others', NaN where nothing is known.
+      loss: [C], mean loss at these epochs.
+    """
+
+    heading: str
+    batch_counts: Sequence[int]
+    epochs: Sequence[int]
+    share: Float[np.ndarray, "M C"]
+    loss: Float[np.ndarray, "C"]
+
+
+def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Figure:
+    """Own share over batch count and training progress, one panel a problem.
+
+    Args:
+      maps: the panels, left to right.
+      title: the finding, in words.
+      subtitle: what was run.
+    """
+    figure = slide(title, subtitle)
+    width = 0.9 / len(maps)
+    for place, each in enumerate(maps):
+        _panel(figure, 0.075 + place * width, width - 0.06, each, first=place == 0)
+    bar_axes = figure.add_axes((0.3, 0.085, 0.5, 0.022), label="colour bar")
+    bar = figure.colorbar(figure.axes[0].images[0], cax=bar_axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"], fontsize=SMALL)
+    bar.ax.tick_params(length=0, labelcolor=INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    figure.text(0.29, 0.096, "own share (%)", fontsize=SMALL, color=INK, ha="right", va="center")
+    return figure
+
+
+def _panel(figure: Figure, left: float, width: float, each: ShareMap, first: bool) -> Axes:
+    axes = figure.add_axes((left, 0.27, width, 0.49))
+    shown = np.clip(np.asarray(each.share, np.float64), 0, 1)
+    axes.imshow(shown, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
+    axes.set_title(each.heading, fontsize=MEDIUM, color=INK, loc="left", pad=10)
+    for (row, column), value in np.ndenumerate(np.asarray(each.share, np.float64)):
+        known = np.clip(value, 0, 1)
+        shade = "white" if abs(known - 0.5) > 0.34 else INK
+        axes.text(column, row, share_text(value), ha="center", va="center", fontsize=SMALL, color=shade)
+    axes.set_xticks(range(len(each.epochs)), [_progress(*pair) for pair in zip(each.epochs, each.loss, strict=True)])
+    axes.set_yticks(range(len(each.batch_counts)), [str(count) for count in each.batch_counts])
+    axes.set_xlabel("epoch, and below it the mean loss there", fontsize=MEDIUM, color=INK)
+    if first:
+        axes.set_ylabel("batches per epoch", fontsize=MEDIUM, color=INK)
+    axes.tick_params(labelsize=SMALL, color=PALE, labelcolor=INK, length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def _progress(epoch: int, loss: float) -> str:
+    return f"{epoch}\n{loss:.2f}"
+
+
+def share_text(value: float) -> str:
+    """A share as a cell of the map shows it, in percent."""
+    if np.isnan(value):
+        return "?"
+    return "> 100" if value > 1 else f"{100 * value:.0f}"

@@ -1,0 +1,131 @@
+"""The claim, measured: hand-made effects with known shares, and sentences that follow from the numbers."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd.article import STRIPED, Claim, ClaimMap, claim_calls, claim_findings, joined, measure_claim, pooled_share
+from jaxsgd.article.claim_finding import influence_title, late_found, map_found, map_title, share_found, share_title
+from tests import probe
+
+INF, NAN = np.inf, np.nan
+
+
+def seen(effect, loss=None, gram=None):
+    """An influence of R runs with given effects [R, C, m, m]."""
+    effect = np.asarray(effect, np.float64)
+    runs, epochs, m = effect.shape[:3]
+    loss = np.zeros((runs, epochs, m)) if loss is None else np.asarray(loss, np.float64)
+    gram = np.broadcast_to(np.eye(m), effect.shape) if gram is None else gram
+    number = np.broadcast_to(np.arange(epochs), (runs, epochs))
+    none = np.zeros((runs, epochs))
+    return jaxsgd.Influence(number, loss, effect, gram, loss, none, none)
+
+
+def test_shares_are_the_own_parts_of_the_fall():
+    first, second = np.array([[-3.0, -1.0], [-2.0, -4.0]]), np.array([[-5.0, -2.0], [-1.0, -2.0]])
+    claim = measure_claim(seen([[first, second]]), seen([[first, second]]), 1)
+    np.testing.assert_allclose(claim.own_share, [14 / 20])
+    # Batch 0: its own step -3, then the other's -1. Batch 1: its own -4, then the next epoch's first step -1.
+    np.testing.assert_allclose(claim.visit_share, [7 / 9])
+    np.testing.assert_allclose(claim.first_order_share, [1])
+    np.testing.assert_allclose(claim.cosine, [0], atol=1e-15)
+    assert claim.late_share == pytest.approx(7 / 10)
+    assert claim.late_epoch == 1
+
+
+def test_runs_are_pooled_by_their_falls():
+    # Falls of 1 and 9, with own parts 1 and 0: a tenth, not the half that the mean of the two shares is.
+    effect = np.array([[[-1.0, 0.0], [0.0, 0.0]], [[0.0, -9.0], [0.0, 0.0]]])
+    assert pooled_share(effect) == pytest.approx(0.1)
+    # The own steps lower the loss by 2, all steps together raise it.
+    assert pooled_share(np.array([[[-1.0, 3.0], [3.0, -1.0]]])) == INF
+    # The own steps raise the loss: of what would they have a share?
+    assert np.isnan(pooled_share(np.array([[[1.0, -3.0], [-3.0, 1.0]]])))
+    # A run that is not finite says nothing of a cell; places without a batch are no batches.
+    assert np.isnan(pooled_share(np.full((2, 3, 3), NAN)))
+    padded = np.full((1, 3, 3), NAN)
+    padded[0, :2, :2] = [[-1.0, -1.0], [-1.0, -1.0]]
+    assert pooled_share(padded) == pytest.approx(0.5)
+
+
+def claimed(visit, late=0.2, composition=(1.0,), m=10, cosine=(0.4,)):
+    """A claim with given shares."""
+    shares = np.asarray(visit, np.float64)
+    return Claim(m, shares, shares, shares, np.asarray(cosine), np.asarray(composition), late, 99)
+
+
+@pytest.mark.parametrize(
+    ("visit", "words"),
+    [
+        ([0.1, 0.3], ["makes 20.0 % of its fall", "mean of 2 seeds", "between 10.0 % and 30.0 %", "the claim does not hold."]),
+        ([0.6, 0.8], ["the claim holds."]),
+        ([0.6, 0.3, 0.2, NAN], ["mean of 3 seeds", "the claim holds for 1 of 3 seeds."]),
+        ([0.3], ["mean of 1 seed)", "the claim does not hold."]),
+        ([NAN, NAN], ["No seed stayed finite"]),
+    ],
+)
+def test_the_verdict_follows_from_the_shares(visit, words):
+    assert all(each in share_found(claimed(visit)) for each in words)
+
+
+def test_other_findings_follow_too():
+    listed = claim_findings({"A": claimed([0.2]), "B": claimed([0.2], composition=[0.5, 0.7, NAN], cosine=[-0.5])}, [])
+    assert "A: In the shown run's last epoch, number 100, the own share is 20.0 %." in listed
+    assert any("A: Gradients of different batches point much the same way (mean cosine 0.40)" in each for each in listed)
+    assert any("composition of the batches makes all of the gap" in each for each in listed if each.startswith("A"))
+    assert any("makes 60.0 % of the gap between stripes (median of 2 seeds)" in each for each in listed if each.startswith("B"))
+    assert any("oppose each other" in each for each in listed if each.startswith("B"))
+    assert late_found(claimed([0.2], late=NAN)) == ""
+
+
+def panel(share):
+    return ClaimMap("a bowl", (2, 5), (0, 10, 30), np.asarray(share), np.ones(3), 4)
+
+
+def test_the_map_says_from_when_on_the_claim_holds():
+    assert "2 batches: always; 5 batches: from epoch 10 on" in map_found(panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]]))
+    assert "2 batches: from epoch 30 on; 5 batches: never" in map_found(panel([[0.6, 0.3, INF], [0.2, 0.6, NAN]]))
+    assert "at none of the batch counts" in map_found(panel(np.full((2, 3), 0.1)))
+    assert "nothing stayed finite" in map_found(panel(np.full((2, 3), NAN)))
+    turned = panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]])
+    assert map_title([turned]) == "Early on a batch falls by the others' steps, near the optimum by its own"
+    assert map_title([panel(np.full((2, 3), 0.1))]) == "Early on a batch falls by the others' steps"
+    assert map_title([panel(np.full((2, 3), 0.9))]) == "Where a batch's loss falls mainly through its own step"
+
+
+def test_titles_follow_from_the_matrices():
+    assert "Every step lowers the loss of every batch; the own one makes 60.0 %" in influence_title(
+        np.array([[-3.0, -2.0], [-2.0, -3.0]])
+    )
+    assert "own step makes 75.0 % of its fall, the other 1 make" in influence_title(np.array([[-3.0, 1.0], [-3.0, -3.0]]))
+    assert influence_title(np.full((2, 2), NAN)) == "The run did not stay finite"
+    assert influence_title(-np.ones((1, 1))) == "With one batch there is no other step"
+    assert share_title([claimed([0.1, 0.2])]).endswith("other batches' steps, in every seed")
+    assert share_title([claimed([0.8])]).endswith("through its own step, in every seed")
+    assert share_title([claimed([0.8, 0.1]), claimed([0.2])]).endswith("its own step in 1 of 3 runs")
+    assert share_title([claimed([NAN])]) == "No run stayed finite"
+
+
+def test_the_calls_measure_the_runs_of_their_seeds():
+    problem = probe.network(num_samples=20)
+    experiment = dataclasses.replace(STRIPED, num_samples=20, batch_count=4, eval_interval=2, epochs=3, learning_rate=0.1)
+    calls = claim_calls([(problem, experiment)], seed=5, quick=True)
+    # A quarter of 64 seeds in parts of 16; the map of two problems with two seeds in one part each.
+    assert [len(calls.seeds[0]), len(calls.shown), [len(parts) for parts in calls.maps]] == [1, 1, [1, 1]]
+    seeds, shown = joined([call() for call in calls.seeds[0]]), calls.shown[0]()
+    assert seeds.effect.shape == (16, 2, 4, 4)
+    np.testing.assert_array_equal(shown.epoch, [[0, 2]])
+    # All of this problem's runs are one, for it draws nothing.
+    run = jaxsgd.simulate(problem, jax.random.key(5), optimizer=_sgd(0.1), epochs=3, batch_count=4)
+    np.testing.assert_allclose(shown.printed_loss[0], run.loss[np.array([0, 2])], rtol=1e-5)
+    np.testing.assert_allclose(seeds.printed_loss[3], run.loss[:2], rtol=1e-5)
+
+
+def _sgd(rate):
+    import optax
+
+    return optax.sgd(rate)
