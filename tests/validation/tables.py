@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.validation import noise_floor, noisy_quadratic, reversal, tail
+from tests.validation import noise_floor, noisy_quadratic, own_steps, reversal, tail
 from tests.validation.noise_floor import halvings
 
 FLOORS = "`least_squares(32, 4)`, B = 1, lr = 0.004, 0.002, 0.001; 64 seeds, epochs 1000 to 2000 from the optimum"
@@ -20,6 +20,8 @@ NGUYEN = (
 )
 RAJPUT = 'Rajput, Lee, Papailiopoulos 2022, "Permutation-based SGD: is random optimal?"'
 ZHANG = 'Zhang et al. 2019, "Which algorithmic choices matter at which batch sizes?"'
+MCCANDLISH = 'McCandlish, Kaplan, Amodei et al. 2018, "An empirical model of large-batch training", appendix A.1'
+ARTICLE = "the article that the program starts from"
 WANG = 'Wang, Manry, Schiano 2000, "LMS learning algorithms: misconceptions and new results on convergence"'
 
 
@@ -98,6 +100,31 @@ def largest_difference() -> str:
     return f"the run at most {run:.0e} off, `limit_cycle` {max(one.solved for one in found):.0e}"
 
 
+def estimates() -> str:
+    found = {size: own_steps.noise_parts(size, seeds=4000) for size in (1, 10)}
+    each = [
+        f"{one.trace:.4f} ± {one.trace_error:.4f} and {one.square:.4f} ± {one.square_error:.4f} from groups of {size}"
+        for size, one in found.items()
+    ]
+    return f"estimate / exact, tr(Sigma) and \\|G\\|^2: {'; '.join(each)}"
+
+
+def share_off() -> str:
+    found = own_steps.shares(seeds=8)
+    off = np.abs(found.exact / found.predicted - 1).max()
+    return f"at most {100 * off:.2f} % off; mean own share {numbers(found.exact.mean(axis=0), 3)}"
+
+
+def claim() -> str:
+    ten, cosine = (part[:, 2] for part in (own_steps.shares(16, num_samples=1000))[::2])
+    return f"at m = 10 own share {ten.mean():.3f}, from {ten.min():.3f} to {ten.max():.3f}; mean cosine {cosine.mean():.2f}"
+
+
+def frozen() -> str:
+    parameters, loss = own_steps.frozen_slopes(own_steps.frozen(seeds=8))
+    return f"slopes {numbers(parameters)} in the parameters, {numbers(loss)} in the loss"
+
+
 TABLES = {
     "Orders": [
         Row(
@@ -158,6 +185,12 @@ TABLES = {
             "`noisy_quadratic`, 20 curvatures, lr = 0.5, one epoch of 20 steps; 16,000 seeds",
             risk,
         ),
+        Row(
+            "tr(Sigma) and \\|G\\|^2 have unbiased estimates from gradients over groups and over all samples",
+            MCCANDLISH,
+            "`noise` on `noisy_quadratic(100, 20)`; 4000 data seeds",
+            estimates,
+        ),
     ],
     "Measures": [
         Row(
@@ -166,6 +199,24 @@ TABLES = {
             "`least_squares(12, 3)` in 5 batches, lr = 0.05, 800 epochs, `fixed`, `shuffle_once`, `flip_flop`: "
             "weights and losses at every position",
             largest_difference,
+        ),
+        Row(
+            "To first order the own share is (1 + V / \\|G\\|^2) / m",
+            "the definition, with effect = -lr <g_j, g_t>",
+            "`influence`, the article's network with 200 samples, m = 2, 5, 10, 20, lr = 0.001; 8 seeds",
+            share_off,
+        ),
+        Row(
+            "A batch's loss falls mainly through its own step",
+            f"{ARTICLE}; not so",
+            "`influence`, the article's network and 1000 samples, lr = 0.001, first epoch; 16 seeds",
+            claim,
+        ),
+        Row(
+            "An epoch with frozen gradients is off by lr^2: slope 2",
+            f"{ARTICLE} (its first-order epoch)",
+            "`influence`, 100 hidden units, 200 samples, m = 10, lr = 1/32 ... 1/512; 8 seeds",
+            frozen,
         ),
     ],
 }
