@@ -2,6 +2,7 @@ from . import plot as plot
 from . import problems as problems
 from .engine import Progress as Progress
 from .engine import Study as Study
+from .engine import compare as compare
 from .engine import load as load
 from .engine import sweep as sweep
 from .engine import verify as verify
@@ -11,6 +12,8 @@ from .measure import GapSources as GapSources
 from .measure import Influence as Influence
 from .measure import LimitCycle as LimitCycle
 from .measure import Noise as Noise
+from .measure import PairedDifference as PairedDifference
+from .measure import RankTable as RankTable
 from .measure import Stripes as Stripes
 from .measure import diverged_epoch as diverged_epoch
 from .measure import expected_range as expected_range
@@ -21,6 +24,8 @@ from .measure import limit_cycle as limit_cycle
 from .measure import noise as noise
 from .measure import noise_scale as noise_scale
 from .measure import own_share as own_share
+from .measure import paired_difference as paired_difference
+from .measure import rank_table as rank_table
 from .measure import sampling_spread as sampling_spread
 from .measure import stripe_count as stripe_count
 from .measure import stripes as stripes

@@ -2,17 +2,21 @@
 
 study, subject      what to run, and the problem that it names
 axes                its axes, and the cells that are their product
+observation         what is looked at after each epoch besides the losses
 program, planner    what is compiled for them, and how it is called
 execution           calls it, from all cores or devices
 store, provenance   what is kept on disk, and what made it
 labels, formats     the result as an xarray.Dataset, and for other programs
+result_axis         its axes by name and value
+comparison          what the values of one axis do, paired over the seeds
 sweeping            all of that in one call; verification does it again and compares
 """
 
+from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.labels import views
 from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.study import Distribution, Study
 from jaxsgd.engine.sweeping import Progress, load, sweep
 from jaxsgd.engine.verification import Verification, verify
 
-__all__ = ["Distribution", "Plan", "Progress", "Study", "Verification", "load", "plan", "sweep", "verify", "views"]
+__all__ = ["Distribution", "Plan", "Progress", "Study", "Verification", "compare", "load", "plan", "sweep", "verify", "views"]

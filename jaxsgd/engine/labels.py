@@ -39,7 +39,7 @@ def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: 
     slots = max(split.batch_count for split in cells.splits)
     kind = np.dtype(study.dtype)
     by_epoch = ["loss_epoch", *manifest["observed"]]
-    flat = {name: np.full((cells.num_cells, study.epochs), np.nan, kind) for name in by_epoch}
+    flat: dict[str, np.ndarray] = {name: np.full((cells.num_cells, study.epochs), np.nan, kind) for name in by_epoch}
     if study.record == "batch":
         flat["loss"] = np.full((cells.num_cells, study.epochs, slots), np.nan, kind)
     for name in ("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"):

@@ -4,6 +4,7 @@ from jaxsgd.measure.cycle import LimitCycle, limit_cycle
 from jaxsgd.measure.divergence import diverged_epoch
 from jaxsgd.measure.effect import GapSources, Influence, gap_sources, influence, own_share, visit_to_visit
 from jaxsgd.measure.gradient_noise import Noise, noise, noise_scale
+from jaxsgd.measure.paired import PairedDifference, RankTable, paired_difference, rank_table
 from jaxsgd.measure.stripe import (
     Stripes,
     expected_range,
@@ -19,6 +20,8 @@ __all__ = [
     "Influence",
     "LimitCycle",
     "Noise",
+    "PairedDifference",
+    "RankTable",
     "Stripes",
     "diverged_epoch",
     "expected_range",
@@ -29,6 +32,8 @@ __all__ = [
     "noise",
     "noise_scale",
     "own_share",
+    "paired_difference",
+    "rank_table",
     "sampling_spread",
     "stripe_count",
     "stripes",

@@ -10,17 +10,24 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from jaxsgd.engine.study import SEED_AXES
-from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.engine.result_axis import (
+    WITHIN_CELLS,
+    axis_dim,
+    axis_values,
+    cell_dims,
+    coords_along,
+    is_numeric,
+    listed,
+    places,
+    seed_dims,
+)
+from jaxsgd.error import InputError
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.label import in_powers
 from jaxsgd.plot.style import colours
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
-
-WITHIN_CELLS = ("epoch", "batch")
-"""Dimensions of a single run."""
 
 LOSS_UNITS = {
     "square_regression": "mean squared error per output",
@@ -58,7 +65,7 @@ class Axis:
     @property
     def numeric(self) -> bool:
         """Whether its values are numbers, and so have an order of their own."""
-        return self.values.dtype.kind in "iuf"
+        return is_numeric(self.values)
 
     @property
     def words(self) -> str:
@@ -105,29 +112,15 @@ def _phrase(name: str, value: Any) -> str:
     return f"{SYMBOLS[name][0]} = {text}" if name in SYMBOLS else f"{name.replace('_', ' ')} {text}"
 
 
-def axis_names(ds: xr.Dataset) -> list[str]:
-    """The axes that a result has, in the order of its dimensions."""
-    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS]
-    names = []
-    for dim in dims:
-        along = [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
-        names += along if dim in along else [*along, dim]
-    return names
-
-
 def find_axis(ds: xr.Dataset, name: str) -> Axis:
     """The axis called `name`.
 
     Raises:
       InputError: when there is none, with the nearest valid name.
     """
-    valid = axis_names(ds)
-    if name not in valid:
-        raise no_such("axis", name, valid)
-    dim = str(ds[name].dims[0]) if name in ds.coords else name
-    values = ds[name].values if name in ds.coords else np.arange(ds.sizes[dim])
-    beside = {str(other): coord.values for other, coord in ds.coords.items() if coord.dims == (dim,) and other != name}
-    return Axis(name, dim, values, beside)
+    dim = axis_dim(ds, name)
+    beside = {other: ds[other].values for other in coords_along(ds, dim) if other != name}
+    return Axis(name, dim, axis_values(ds, name), beside)
 
 
 def selected(ds: xr.Dataset, select: Selection | None) -> xr.Dataset:
@@ -145,64 +138,21 @@ def selected(ds: xr.Dataset, select: Selection | None) -> xr.Dataset:
         several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
         keep = np.zeros(len(axis), bool)
         for value in wanted if several else [wanted]:
-            keep |= _matches(axis, value)
+            keep |= places(axis.name, axis.values, value)
         ds = ds.isel({axis.dim: np.flatnonzero(keep)})
     return ds
-
-
-def _matches(axis: Axis, value: Any) -> np.ndarray:
-    """Where on the axis the value is, [L]."""
-    if not axis.numeric:
-        found = axis.values == str(value)
-        if not found.any():
-            raise no_such(axis.name, value, (str(v) for v in axis.values))
-        return found
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{axis.name} is a number, got {shown(value)}; there are {listed(axis.values)}") from None
-    found = np.isclose(axis.values, number, rtol=1e-5, atol=0)
-    if not found.any():
-        apart = np.abs(axis.values - number)
-        if number > 0 and (axis.values > 0).all():
-            apart = np.abs(np.log(axis.values / number))
-        near = np.argsort(apart, kind="stable")[:2]
-        raise InputError(
-            f"no {axis.name} {number:g}: the nearest are {listed(np.sort(axis.values[near]))} "
-            f"(there are {len(np.unique(axis.values))})"
-            if len(axis) > 2
-            else f"no {axis.name} {number:g}: there is {listed(axis.values)}"
-        )
-    return found
-
-
-def listed(values: np.ndarray, most: int = 8) -> str:
-    """Values as a user would type them, the middle ones left out where there are many."""
-    texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]
-    return ", ".join(texts if len(texts) <= most else [*texts[: most - 1], "...", texts[-1]])
-
-
-def seed_dims(ds: xr.Dataset, used: Iterable[str] = ()) -> list[str]:
-    """The dimensions that hold nothing but seeds and are not used otherwise: the spread."""
-    taken = set(used)
-    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS and dim not in taken]
-    return [dim for dim in dims if _coords_along(ds, dim) and set(_coords_along(ds, dim)) <= set(SEED_AXES)]
-
-
-def _coords_along(ds: xr.Dataset, dim: str) -> list[str]:
-    return [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
 
 
 def open_axes(ds: xr.Dataset, used: Iterable[str] = ()) -> list[Axis]:
     """One axis for each dimension that is neither used, nor seeds, nor of length 1."""
     taken = [*used, *seed_dims(ds, used), *WITHIN_CELLS]
-    dims = [str(dim) for dim in ds["loss_epoch"].dims if dim not in taken and ds.sizes[dim] > 1]
+    dims = [dim for dim in cell_dims(ds) if dim not in taken and ds.sizes[dim] > 1]
     return [find_axis(ds, speaking_name(ds, dim)) for dim in dims]
 
 
 def speaking_name(ds: xr.Dataset, dim: str) -> str:
     """An axis along the dimension: of its own name if there is one, and otherwise the first; draws of several are numbered."""
-    along = _coords_along(ds, dim)
+    along = coords_along(ds, dim)
     return dim if dim in along or not along or (dim == "draw" and len(along) > 1) else along[0]
 
 
@@ -262,7 +212,7 @@ def batch_counts(ds: xr.Dataset, dims: Sequence[str]) -> np.ndarray:
 def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:
     """The name of each combination of seeds, in the order of `table`: "seed 3"."""
     dims = seed_dims(ds, used)
-    names = [_coords_along(ds, dim) for dim in dims]
+    names = [coords_along(ds, dim) for dim in dims]
     texts = [""]
     for dim, along in zip(dims, names, strict=True):
         own = [", ".join(_phrase(name, ds[name].values[place]) for name in along) for place in range(ds.sizes[dim])]

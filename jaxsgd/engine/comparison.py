@@ -1,0 +1,113 @@
+"""The values of one axis of a result compared: paired over the seeds, and ranked."""
+
+import numpy as np
+import xarray as xr
+
+from jaxsgd.engine.result_axis import axis_dim, axis_values, listed, places, seed_dims
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.measure import paired_difference, rank_table
+
+NOT_COMPARED = ("loss", "rate", "diverged", "diverged_epoch", "missing")
+"""Variables of a result that are no measure with one value of each cell or epoch."""
+
+
+def measures(ds: xr.Dataset) -> list[str]:
+    """The variables of a result that can be compared: one number of each cell, or of each of its epochs."""
+    return [str(name) for name in ds.data_vars if name not in NOT_COMPARED and "batch" not in ds[name].dims]
+
+
+def compare(
+    ds: xr.Dataset,
+    axis: str,
+    value: str = "loss_epoch",
+    *,
+    reference: object = None,
+    epoch: int | None = None,
+    level: float = 0.95,
+) -> xr.Dataset:
+    """What each value of an axis does, less what a reference does on the same seeds, at every place of the other axes.
+
+    A run that diverged by then has no difference; in the ranks it comes last. A cell that has not been run has neither.
+
+    Args:
+      ds: a result.
+      axis: such as "order".
+      value: the measure: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the same axes.
+      reference: the value of the axis that the others are compared with; the first by default.
+      epoch: at whose end, 0-based, for a measure of epochs; the last by default.
+      level: of the confidence intervals, between 0 and 1.
+
+    Returns:
+      A Dataset along the result's axes but for the seeds, which are what is averaged over, with, in the units of `value`,
+      `mean` over the seeds with a finite value, `difference`, `low` and `high` of its interval (NaN with fewer than two
+      pairs), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for the lowest) and
+      `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and `rank_table`.
+
+    Raises:
+      InputError: for an axis, a value, a reference, an epoch or a level that is not there, with the nearest that is.
+    """
+    dim = axis_dim(ds, axis)
+    if value not in measures(ds):
+        raise no_such("value", value, measures(ds))
+    along = axis_values(ds, axis)
+    at = 0 if reference is None else int(np.flatnonzero(places(axis, along, reference))[0])
+    measured, when = _at_epoch(ds, value, epoch)
+    seeds = [name for name in seed_dims(ds, (dim,)) if name in measured.dims]
+    if dim not in measured.dims:
+        raise InputError(
+            f"{value} is the same for every {axis}: it has no such dimension, only {', '.join(map(str, measured.dims))}"
+        )
+    others = [str(name) for name in measured.dims if name not in (dim, *seeds)]
+    found = measured.transpose(*others, dim, *seeds)
+    values = found.values.astype(np.float64).reshape(*found.shape[: len(others) + 1], -1)
+    ended = _ended(ds, measured, when).transpose(*found.dims).values.reshape(values.shape)
+
+    finite = np.where(ended | ~np.isfinite(values), np.nan, values)
+    pairs = paired_difference(finite, finite[..., at, None, :], level)
+    ranks = rank_table(np.where(ended | np.isinf(values), np.inf, values))
+    with np.errstate(invalid="ignore"):
+        mean = np.nansum(finite, axis=-1) / np.isfinite(finite).sum(axis=-1)
+    dims, units = (*others, dim), ds[value].attrs.get("units", "1")
+    by = f"less that of {axis} {along[at]}, paired by seed"
+    told = {
+        "mean": (mean, units, f"mean {value} over the seeds with a finite one"),
+        "difference": (pairs.difference, units, f"mean {value} {by}"),
+        "low": (pairs.low, units, f"lower end of the {100 * level:g} % interval of the difference"),
+        "high": (pairs.high, units, f"upper end of the {100 * level:g} % interval of the difference"),
+        "pairs": (pairs.pairs, "seeds", "seeds with a finite value on both sides"),
+        "left_out": (pairs.left_out, "seeds", "seeds without"),
+        "tie": (pairs.tie, "1", "whether the interval contains 0"),
+        "rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the lowest; diverged runs rank last"),
+        "ranked": (np.broadcast_to(ranks.seeds[..., None], mean.shape), "seeds", "seeds that the rank is a mean over"),
+    }
+    variables = {name: (dims, array, {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()}
+    coords = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)}
+    attrs = {"title": f"{value} by {axis}, {by}", "axis": axis, "value": value, "reference": _plain(along[at])}
+    attrs |= {"level": float(level), "seeds": ", ".join(seeds), **({} if when is None else {"epoch": when})}
+    return xr.Dataset(variables, coords, attrs)
+
+
+def _at_epoch(ds: xr.Dataset, value: str, epoch: int | None) -> tuple[xr.DataArray, int | None]:
+    """The measure at one epoch, and which that is; None for a measure of whole runs."""
+    measured = ds[value]
+    if "epoch" not in measured.dims:
+        if epoch is not None:
+            raise InputError(f"{value} is of whole runs and has no epochs, got epoch={shown(epoch)}")
+        return measured, None
+    there = measured["epoch"].values.tolist()
+    chosen = there[-1] if epoch is None else epoch
+    if isinstance(chosen, bool) or chosen not in there:
+        raise InputError(f"epoch must be one of {listed(np.asarray(there))} (0-based), got {shown(epoch)}")
+    return measured.isel(epoch=there.index(chosen)), int(chosen)
+
+
+def _ended(ds: xr.Dataset, measured: xr.DataArray, when: int | None) -> xr.DataArray:
+    """Whether each run had diverged by then."""
+    if "diverged_epoch" not in ds:
+        return xr.zeros_like(measured, bool)
+    by = np.inf if when is None else when
+    return (ds["diverged_epoch"] <= by).broadcast_like(measured)
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
