@@ -52,7 +52,7 @@ def test_assignments_take_json_ranges_lists_and_text():
     assert changed.learning_rates == (0.5,)
     assert changed.orders == ("fixed", "reshuffle")
     assert (changed.schedule, changed.optimizers) == ("cosine", ("adam",))
-    assert read_study(path, ["problem_args.num_hidden=7"]).problem_args == {"num_samples": 1000, "num_hidden": 7}
+    assert read_study(path, ["problem_args.num_inputs=7"]).problem_args == {"num_samples": 1000, "num_inputs": 7, "noise": 5.0}
 
 
 def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytestconfig):
