@@ -37,6 +37,7 @@ from .order import Split as Split
 from .order import split as split
 from .order import visits as visits
 from .problem import Problem as Problem
+from .problem import hold_out as hold_out
 from .simulator import Keys as Keys
 from .simulator import Run as Run
 from .simulator import Simulator as Simulator

@@ -59,7 +59,7 @@ class Execution:
                 with precision_of(study.dtype), jax.default_device(device):
                     draw = self._compiled(_DRAW, lanes, device)
                     train = self._compiled(chunk.program, lanes, device)
-                    outputs = train(given, draw(seeds(cells, padded), self.plan.subject.data), self.plan.subject.data)
+                    outputs = train(given, draw(seeds(cells, padded)), self.plan.subject.own)
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:

@@ -1,7 +1,7 @@
 """What is looked at after each epoch of every run, besides its losses: one number for each entry of `OBSERVABLES`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Observe
+from jaxsgd.simulator import Observe, sample_losses
+
+
+class Known(NamedTuple):
+    """What the observations of a run need besides its parameters; None where the problem has it not.
+
+    Attributes:
+      optimum: of the run's own data, worked out once before the training.
+      held_out: the samples to validate on.
+    """
+
+    optimum: Params | None
+    held_out: Batch | None
 
 
 class Observable(NamedTuple):
@@ -17,32 +29,55 @@ class Observable(NamedTuple):
 
     Attributes:
       units, meaning: for the result's `attrs`.
-      source: `problem -> (data -> known)`: what must be known of a run's data to measure it, worked out once before the
-        training; None for a problem that cannot tell.
-      measure: `(params, data, known) -> []`, after an epoch.
+      is_of: whether a problem's runs have it.
+      measure: `(problem, params, known) -> []`, after an epoch.
       tolerance: largest difference between machines, as a share of the run's largest value.
     """
 
     units: str
     meaning: str
-    source: Callable[[Problem], Callable[[Batch], Any] | None]
-    measure: Callable[[Params, Batch, Any], Float[Array, ""]]
+    is_of: Callable[[Problem], bool]
+    measure: Callable[[Problem, Params, Known], Float[Array, ""]]
     tolerance: float
 
 
-def _distance(params: Params, data: Batch, optimum: Params) -> Float[Array, ""]:
-    del data
-    squares = jax.tree.map(lambda here, there: jnp.sum((here - there) ** 2), params, optimum)
+def _distance(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
+    del problem
+    squares = jax.tree.map(lambda here, there: jnp.sum((here - there) ** 2), params, known.optimum)
     return jnp.sqrt(jnp.sum(jnp.stack(jax.tree.leaves(squares))))
+
+
+def _validation_loss(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
+    return jnp.mean(sample_losses(problem, params, known.held_out))
+
+
+def _validation_accuracy(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
+    assert problem.accuracy, "only problems with an accuracy have this observable"
+    return jnp.mean(problem.accuracy(params, known.held_out).astype(jnp.float32))
 
 
 OBSERVABLES = {
     "distance": Observable(
         "parameters",
         "Euclidean distance of the parameters from the optimum of the run's own data, after each epoch",
-        lambda problem: problem.optimum,
+        lambda problem: problem.optimum is not None,
         _distance,
         # Near the optimum it is a small difference of large numbers: their rounding is a larger share of it.
+        1e-2,
+    ),
+    "validation_loss": Observable(
+        "loss",
+        "mean loss over the held-out samples, after each epoch",
+        lambda problem: problem.held_out is not None,
+        _validation_loss,
+        1e-4,
+    ),
+    "validation_accuracy": Observable(
+        "1",
+        "share of the held-out samples that are predicted rightly, after each epoch",
+        lambda problem: problem.held_out is not None and problem.accuracy is not None,
+        _validation_accuracy,
+        # A sample near the border between two classes may change sides.
         1e-2,
     ),
 }
@@ -51,26 +86,27 @@ OBSERVABLES = {
 
 def observations(problem: Problem) -> tuple[str, ...]:
     """The names of what is observed of a problem's runs."""
-    return tuple(name for name, observable in OBSERVABLES.items() if observable.source(problem) is not None)
+    return tuple(name for name, observable in OBSERVABLES.items() if observable.is_of(problem))
 
 
-def known(problem: Problem, data: Batch) -> dict[str, Any]:
-    """What the observations of a run need of its data, by name."""
-    sources = {name: OBSERVABLES[name].source(problem) for name in observations(problem)}
+def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
+    """What the observations of a run need, of its data and of the samples held out."""
     # At full precision whatever the training's, as the data are drawn.
     with jax.default_matmul_precision("float32"):
-        return {name: source(data) for name, source in sources.items() if source}
+        return Known(problem.optimum(data) if problem.optimum else None, held_out)
 
 
-def observer(known: dict[str, Any]) -> Observe | None:
+def observer(problem: Problem, known: Known | None) -> Observe | None:
     """The observations as the simulator takes them: `(params, data) -> by name, []`; None if there are none.
 
     Args:
-      known: by name, what `known` gives for the run's data.
+      problem: whose runs are observed.
+      known: what `known` gives for the run.
     """
-    if not known:
+    names = observations(problem)
+    if known is None or not names:
         return None
-    return lambda params, data: {name: OBSERVABLES[name].measure(params, data, of) for name, of in known.items()}
+    return lambda params, data: {name: OBSERVABLES[name].measure(problem, params, known) for name in names}
 
 
 def differs(name: str, stored: np.ndarray, again: np.ndarray) -> bool:

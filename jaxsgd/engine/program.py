@@ -1,7 +1,6 @@
 """From cells to compiled programs: which cells share one, and what it computes."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,9 +9,9 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxsgd.engine.axes import Cells, hyper_axes
-from jaxsgd.engine.observation import known, observer
+from jaxsgd.engine.observation import Known, known, observer
 from jaxsgd.engine.study import Study, order_named
-from jaxsgd.engine.subject import Subject
+from jaxsgd.engine.subject import OwnArrays, Subject
 from jaxsgd.microstep import Layout, cut, layout, run_micro
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Split
@@ -102,25 +101,25 @@ class Drawn(NamedTuple):
     Attributes:
       params: initial parameters.
       data: arrays with leading axis N; None for a problem that holds its own.
-      known: by name, what the observations need of the data, worked out here so that no epoch does it again.
+      known: what the observations need, worked out here so that no epoch does it again; None with the data.
     """
 
     params: Params
     data: Batch | None
-    known: dict[str, Any]
+    known: Known | None
 
 
-def draw_function(subject: Subject) -> Callable[..., Drawn]:
-    """`(one cell's seeds, what is known of the problem's own data if it holds any) -> Drawn`."""
+def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
+    """`one cell's seeds -> Drawn`."""
     problem = subject.problem
 
-    def drawn(seeds: dict[str, Any], own_known: dict[str, Any] | None = None) -> Drawn:
+    def drawn(seeds: dict[str, Any]) -> Drawn:
         key, init = jax.random.key(seeds["data"]), jax.random.key(seeds["init"])
         keys = streams(key, init=init)
-        if own_known is not None:
-            return Drawn(problem.init(keys.init), None, own_known)
+        if subject.data is not None:
+            return Drawn(problem.init(keys.init), None, None)
         params, data = draw(problem, keys)
-        return Drawn(params, data, known(problem, data))
+        return Drawn(params, data, known(problem, data, problem.sample_held_out(keys.data)))
 
     return drawn
 
@@ -135,7 +134,7 @@ def train_function(study: Study, subject: Subject, program: Program) -> Callable
         optimizer = scheduled(make, given["learning_rate"], hyper, schedule)
         start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
         how = {"optimizer": optimizer, "order": order, "precision": study.precision, "epochs": study.epochs}
-        how["observe"] = observer(drawn.known)
+        how["observe"] = observer(problem, drawn.known)
         if program.layout:
             done = run_micro(*start, given["cut"], layout=program.layout, **how)
         else:
@@ -152,24 +151,17 @@ def _all_finite(done: Run) -> Array:
 
 
 def compile_draw(subject: Subject, cells: Cells, width: int):
-    """The program that draws what is random before the first step, compiled:
-    `(seeds [width], the problem's own data) -> Drawn [width]`.
+    """The program that draws what is random before the first step, compiled: `seeds [width] -> Drawn [width]`.
 
     It is one program for a whole study, for most of compiling is in drawing random numbers.
     """
-    given = seeds(cells, np.zeros(width, np.int64))
-    return jax.jit(lambda *given: _draw_all(subject, *given)).lower(given, subject.data).compile()
-
-
-def _draw_all(subject: Subject, given: dict[str, Any], own_data: Batch | None) -> Drawn:
     drawn = draw_function(subject)
-    # All cells share the problem's own data, so it is worked through once for all of them.
-    own_known = None if own_data is None else known(subject.problem, own_data)
-    return jax.lax.map(lambda seeds: drawn(seeds, own_known), given)
+    given = seeds(cells, np.zeros(width, np.int64))
+    return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(given).compile()
 
 
 def compile_train(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int):
-    """The training program, compiled: `(inputs [width], drawn [width], the problem's own data) -> Outputs [width]`.
+    """The training program, compiled: `(inputs [width], drawn [width], the problem's own arrays) -> Outputs [width]`.
 
     Args:
       study: gives everything that is static.
@@ -181,13 +173,16 @@ def compile_train(study: Study, subject: Subject, cells: Cells, program: Program
     """
     trained = train_function(study, subject, program)
 
-    def chunk(given: dict[str, Any], drawn: Drawn, own_data: Batch | None) -> Outputs:
+    def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
+        # All cells share the problem's own data, so it is worked through once for all of them.
+        own_known = None if own.data is None else known(subject.problem, own.data, own.held_out)
+
         def one(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
             given, begun = cell
-            return trained(given, begun if begun.data is not None else begun._replace(data=own_data))
+            return trained(given, begun if begun.data is not None else begun._replace(data=own.data, known=own_known))
 
         return jax.lax.map(one, (given, drawn), batch_size=lanes if lanes > 1 else None)
 
     given = inputs(study, cells, program, np.resize(program.cells, width))
-    drawn = jax.eval_shape(partial(_draw_all, subject), seeds(cells, np.zeros(width, np.int64)), subject.data)
-    return jax.jit(chunk).lower(given, drawn, subject.data).compile()
+    drawn = jax.eval_shape(jax.vmap(draw_function(subject)), seeds(cells, np.zeros(width, np.int64)))
+    return jax.jit(chunk).lower(given, drawn, subject.own).compile()

@@ -112,6 +112,8 @@ class StudyFields(BaseModel):
     Attributes:
       problem: a built-in problem's name, or "package.module:attribute" for a `Problem` or a function that makes one.
       problem_args: arguments of that function.
+      held_out: share of the samples that no step sees, to validate on; the result then has `validation_loss`, and
+        `validation_accuracy` where the problem can tell it.
       seeds: seed data, initial parameters and order together (axis `seed`).
       data_seeds, init_seeds, order_seeds: seed one stream apart from `seeds` (axes `data_seed`, ...): variance has
         several sources (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks").
@@ -142,6 +144,7 @@ class StudyFields(BaseModel):
 
     problem: str = "square_regression"
     dtype: Literal["float32", "float64"] = "float32"
+    held_out: float = Field(default=0.0, ge=0, lt=1)
     problem_args: dict[str, Any] = Field(default={}, validate_default=True)
     seeds: Seeds | None = None
     data_seeds: Seeds | None = None
@@ -279,15 +282,16 @@ class Study(StudyFields):
     @classmethod
     def _check_problem_args(cls, value: dict, info: Any) -> dict:
         value = _plain(value)
-        if "problem" in info.data and "dtype" in info.data:
-            Subject.of(info.data["problem"], value, info.data["dtype"])
+        if {"problem", "dtype", "held_out"} <= set(info.data):
+            Subject.of(info.data["problem"], value, info.data["dtype"], info.data["held_out"])
         return value
 
     @field_validator("batch_counts", "batch_sizes")
     @classmethod
     def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
-        if value is not None and {"problem", "problem_args", "dtype"} <= set(info.data):
-            largest = Subject.of(info.data["problem"], info.data["problem_args"], info.data["dtype"]).num_samples
+        if value is not None and {"problem", "problem_args", "dtype", "held_out"} <= set(info.data):
+            fields = (info.data[name] for name in ("problem", "problem_args", "dtype", "held_out"))
+            largest = Subject.of(*fields).num_samples
             over = [size for size in value if size > largest]
             if over:
                 raise ValueError(f"must be at most {largest}, the number of samples, got {over[0]}")
@@ -337,7 +341,7 @@ class Study(StudyFields):
 
     def subject(self) -> Subject:
         """The problem that the study names, with what the engine needs to know of it."""
-        return Subject.of(self.problem, self.problem_args, self.dtype)
+        return Subject.of(self.problem, self.problem_args, self.dtype, self.held_out)
 
     def replaced(self, **fields: Any) -> "Study":
         """The study with some fields replaced, validated anew."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at
-from jaxsgd.problem import Batch, Problem, check_optimum, num_samples
+from jaxsgd.problem import Batch, Problem, check_held_out, check_optimum, hold_out, num_samples
 from jaxsgd.problems import problem_named
 
 
@@ -24,29 +24,47 @@ def precision_of(dtype: str) -> Iterator[None]:
         yield
 
 
+class OwnArrays(NamedTuple):
+    """The arrays that a problem holds; None for one that draws its data by key.
+
+    Attributes:
+      data: what is trained on.
+      held_out: what is validated on, if there is any.
+    """
+
+    data: Batch | None
+    held_out: Batch | None
+
+
 class Subject(NamedTuple):
     """A study's problem.
 
     Attributes:
       problem: the problem itself.
-      num_samples: N.
-      data: the arrays that the problem holds, or None if it draws its data by key.
+      num_samples: N, held-out samples not counted.
+      own: the arrays that it holds.
     """
 
     problem: Problem
     num_samples: int
-    data: Batch | None
+    own: OwnArrays
+
+    @property
+    def data(self) -> Batch | None:
+        """The arrays that it is trained on, or None if it draws its data by key."""
+        return self.own.data
 
     @staticmethod
-    def of(name: str, args: dict[str, Any], dtype: str) -> "Subject":
-        """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`.
+    def of(name: str, args: dict[str, Any], dtype: str, held_out: float = 0.0) -> "Subject":
+        """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`, and with a share
+        of its samples `held_out`.
 
         The same object each time, unless a file that an argument names has changed.
 
         Raises:
-          InputError: for an unknown name or argument, or data of unequal length.
+          InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
         """
-        return _subject(name, json.dumps(args, sort_keys=True), dtype, _stamps(args))
+        return _subject(name, json.dumps(args, sort_keys=True), dtype, _stamps(args), float(held_out))
 
     def data_fingerprint(self) -> str | None:
         """SHA-256 of the arrays that the problem holds; None if it draws its data."""
@@ -55,7 +73,7 @@ class Subject(NamedTuple):
         import hashlib  # noqa: PLC0415
 
         digest = hashlib.sha256()
-        for leaf in jax.tree.leaves(self.data):
+        for leaf in jax.tree.leaves(self.own):
             array = np.ascontiguousarray(leaf)
             digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
@@ -73,7 +91,7 @@ def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
 
 # Keyed by JSON, for arguments may be lists; the same problem object keeps its compiled programs.
 @functools.lru_cache(maxsize=32)
-def _subject(name: str, args_json: str, dtype: str, stamps: tuple) -> Subject:
+def _subject(name: str, args_json: str, dtype: str, stamps: tuple, held_out: float) -> Subject:
     del stamps
     args = json.loads(args_json)
     made = attribute_at(name, "problem") if ":" in name else problem_named(name)
@@ -82,10 +100,16 @@ def _subject(name: str, args_json: str, dtype: str, stamps: tuple) -> Subject:
             made = _made(name, made, args, dtype)
         elif args:
             raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
-        shapes = jax.eval_shape(made.sample_data, jax.random.key(0))
+        if held_out:
+            made = hold_out(made, held_out)
+        key = jax.random.key(0)
+        shapes = jax.eval_shape(made.sample_data, key)
         count = num_samples(shapes)
-        check_optimum(made, jax.eval_shape(made.init, jax.random.key(0)), shapes)
-    return Subject(made, count, None if callable(made.data) else made.data)
+        check_optimum(made, jax.eval_shape(made.init, key), shapes)
+        check_held_out(made, shapes)
+    if callable(made.data):
+        return Subject(made, count, OwnArrays(None, None))
+    return Subject(made, count, OwnArrays(made.data, made.held_out))
 
 
 def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.problem import Problem
@@ -60,4 +60,8 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
         x, label = batch
         return optax.softmax_cross_entropy_with_integer_labels(logits(params, x), label)
 
-    return Problem(init, loss, data, name="digits")
+    def accuracy(params: list[tuple[Array, Array]], batch: tuple[Array, Array]) -> Bool[Array, " B"]:
+        x, label = batch
+        return jnp.argmax(logits(params, x), axis=1) == label
+
+    return Problem(init, loss, data, accuracy=accuracy, name="digits")

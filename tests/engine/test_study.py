@@ -308,6 +308,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
     base = {"random": {"momentum": {"uniform": [0, 1]}}, "draws": 2, "rate_rule": "linear", "reference_batch_count": 2}
     base |= {"batch_counts": LEFT_OUT, "batch_sizes": [20], "optimizer_args": {"nesterov": True}, "seeds": [0, 1]}
     changes = [
+        {"held_out": 0.25},
         {"problem": "noisy_quadratic"},
         {"problem_args": {"num_samples": 61}},
         {"dtype": "float64"},
