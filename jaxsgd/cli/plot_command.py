@@ -10,14 +10,20 @@ import typer
 from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
 from jaxsgd.error import InputError, no_such
 
-OPTIONS = {"grid": ("rows", "columns", "eval_interval"), "curves": ("by",), "heatmap": ("x", "y", "value")}
-"""The options that are for one kind of figure alone."""
+OPTIONS = {
+    "grid": ("rows", "columns", "eval_interval"),
+    "curves": ("by",),
+    "heatmap": ("x", "y", "value"),
+    "differences": ("reference", "by", "value"),
+}
+"""The options that are not for every kind of figure. One without a kind asks for the first that has it."""
 
 
 def plot(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
     kind: Annotated[
-        list[str] | None, typer.Option(help="grid, curves or heatmap; may be given again.", show_default="all that suit")
+        list[str] | None,
+        typer.Option(help="grid, curves, heatmap or differences; may be given again.", show_default="all that suit"),
     ] = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Show this value of an axis; may be given again.")
@@ -25,18 +31,27 @@ def plot(
     rows: Annotated[str | None, typer.Option(help="grid: axis of the rows.", show_default="batch_count")] = None,
     columns: Annotated[str | None, typer.Option(help="grid: axis of the columns.", show_default="order")] = None,
     eval_interval: Annotated[int | None, typer.Option(help="grid: batches per window.", show_default="the study's")] = None,
-    by: Annotated[str | None, typer.Option(help="curves: axis of the lines.", show_default="the longest")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="curves, differences: axis of the lines.", show_default="the longest; order")
+    ] = None,
     x: Annotated[str | None, typer.Option(help="heatmap: axis across.", show_default="learning_rate")] = None,
     y: Annotated[str | None, typer.Option(help="heatmap: axis up.", show_default="batch_count")] = None,
-    value: Annotated[str | None, typer.Option(help="heatmap: stripe_index, stripe_gap, ...", show_default="loss_epoch")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(help="heatmap: stripe_index, ...; differences: distance, ...", show_default="loss_epoch; distance"),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="differences: what the others are compared with.", show_default="the first")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Draw a result: stripes by batch count and order, curves, and a map of the final loss. Nothing is run again.
+    """Draw a result: stripes, curves, a map of the final loss, paired differences of orders. Nothing is run again.
 
     Axes that a figure has no place for must be selected down to one value: --select learning_rate=0.01.
     """
     given = {"rows": rows, "columns": columns, "eval_interval": eval_interval, "by": by, "x": x, "y": y, "value": value}
+    given["reference"] = reference
     options = {name: chosen for name, chosen in given.items() if chosen is not None}
     kinds = _kinds(kind or [], options)
     selection = _selection(select or [])
@@ -80,11 +95,14 @@ def _kinds(asked: Sequence[str], options: dict[str, Any]) -> list[str]:
     for name in asked:
         if name not in OPTIONS:
             raise no_such("kind", name, OPTIONS)
-    owners = {option: kind for kind, own in OPTIONS.items() for option in own if option in options}
-    for option, kind in owners.items():
-        if asked and kind not in asked:
-            raise InputError(f"--{option.replace('_', '-')} is for --kind {kind}, got --kind {' --kind '.join(asked)}")
-    return list(dict.fromkeys(asked or owners.values()))
+    owners = {option: [kind for kind, own in OPTIONS.items() if option in own] for option in options}
+    for option, kinds in owners.items():
+        if asked and not set(kinds) & set(asked):
+            these = " or ".join(kinds)
+            raise InputError(f"--{option.replace('_', '-')} is for --kind {these}, got --kind {' --kind '.join(asked)}")
+    # Those that suit all options, so that --by order --reference fixed is one figure.
+    common = [kind for kind, own in OPTIONS.items() if options and set(options) <= set(own)]
+    return list(dict.fromkeys(asked or common[:1] or [kinds[0] for kinds in owners.values()]))
 
 
 def _selection(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -106,10 +124,10 @@ def _draw(
     ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]]
 ) -> tuple[dict[str, bytes | str], list[tuple[str, str, str]], dict[str, str]]:
     """The files by name; kind, file name without suffix and title of each figure; and why a kind was not drawn."""
-    from jaxsgd.plot import curves, figure_file, grid, heatmap
+    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap
     from jaxsgd.plot.axis import open_axes, selected
 
-    draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap}
+    draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap, "differences": differences}
     # A wrong selection is no reason to leave a kind out.
     shown = selected(ds, selection)
     files: dict[str, bytes | str] = {}

@@ -2,6 +2,7 @@
 
 from jaxsgd.plot.cell_map import heatmap
 from jaxsgd.plot.curve import curves
+from jaxsgd.plot.difference import differences
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.label import spread_apart
 from jaxsgd.plot.matrix import influence_figure
@@ -15,6 +16,7 @@ __all__ = [
     "averaged_figure",
     "band_figure",
     "curves",
+    "differences",
     "figure_file",
     "grid",
     "heatmap",

@@ -37,8 +37,11 @@ def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
     assert run_app(["plot", "result"]) == 0
     expected = [f"{kind}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
     assert names(result / "figures") == expected
-    said = capsys.readouterr().out.splitlines()
-    assert sorted(said) == [f"wrote result/figures/{name}" for name in expected]
+    *wrote, left_out = capsys.readouterr().out.splitlines()
+    assert sorted(wrote) == [f"wrote result/figures/{name}" for name in expected]
+    assert left_out.startswith(
+        "no differences: the figure of differences has room for 4 values of one other axis, but batch_count"
+    )
 
 
 def test_files_are_png_of_slide_size_and_svg(result):
@@ -75,7 +78,8 @@ def test_json_is_the_one_thing_on_stdout(result, capsys):
     assert (grid["kind"], curves["kind"]) == ("grid", "curves")
     assert grid["title"] == "The printed loss splits into stripes (stripe index 1.00)"
     assert grid["files"] == [f"result/figures/grid_order=fixed_batch_count=20.{suffix}" for suffix in ("png", "svg")]
-    assert said["not_drawn"] == {"heatmap": "it needs two axes with several values"}
+    assert set(said["not_drawn"]) == {"heatmap", "differences"}
+    assert said["not_drawn"]["heatmap"] == "it needs two axes with several values"
     assert (said["command"], said["missing_cells"]) == ("plot", 0)
 
 
@@ -94,6 +98,10 @@ def test_another_selection_does_not_replace_the_first(result):
         (["--rows", "order", "--columns", "batch_size"], "grid_rows=order_columns=batch_size"),
         (["--eval-interval", "10"], "grid_eval_interval=10"),
         (["--value", "stripe_index"], "heatmap_value=stripe_index"),
+        (
+            ["--reference", "reshuffle", "--by", "order", "--select", "batch_count=5"],
+            "differences_by=order_reference=reshuffle_batch_count=5",
+        ),
         (["--select", "order=fixed", "--select", "order=reshuffle", "--kind", "grid"], "grid_order=fixed,reshuffle"),
     ],
 )
@@ -127,7 +135,7 @@ BAD = [
     (["result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
     (["result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
     (["result", "--select", "lr=1"], "unknown axis 'lr'"),
-    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves, got --kind grid"),
+    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves or differences, got --kind grid"),
     (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
     (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
     (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
