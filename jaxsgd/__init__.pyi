@@ -2,9 +2,12 @@ from . import plot as plot
 from . import problems as problems
 from .engine import Progress as Progress
 from .engine import Study as Study
+from .engine import benchmark as benchmark
 from .engine import compare as compare
 from .engine import load as load
+from .engine import seed_variance as seed_variance
 from .engine import sweep as sweep
+from .engine import tuned as tuned
 from .engine import verify as verify
 from .engine import views as views
 from .error import InputError as InputError

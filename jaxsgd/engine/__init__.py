@@ -9,14 +9,33 @@ store, provenance   what is kept on disk, and what made it
 labels, formats     the result as an xarray.Dataset, and for other programs
 result_axis         its axes by name and value
 comparison          what the values of one axis do, paired over the seeds
+tuning              each setting at its own best rate, on one problem or several
+seed_source         which kind of seed makes a result scatter
 sweeping            all of that in one call; verification does it again and compares
 """
 
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.labels import views
 from jaxsgd.engine.planner import Plan, plan
+from jaxsgd.engine.seed_source import seed_variance
 from jaxsgd.engine.study import Distribution, Study
 from jaxsgd.engine.sweeping import Progress, load, sweep
+from jaxsgd.engine.tuning import benchmark, tuned
 from jaxsgd.engine.verification import Verification, verify
 
-__all__ = ["Distribution", "Plan", "Progress", "Study", "Verification", "compare", "load", "plan", "sweep", "verify", "views"]
+__all__ = [
+    "Distribution",
+    "Plan",
+    "Progress",
+    "Study",
+    "Verification",
+    "benchmark",
+    "compare",
+    "load",
+    "plan",
+    "seed_variance",
+    "sweep",
+    "tuned",
+    "verify",
+    "views",
+]

@@ -14,6 +14,7 @@ from jaxsgd.measure.stripe import (
     stripes,
     windows,
 )
+from jaxsgd.measure.variance import Scatter, scatter
 
 __all__ = [
     "GapSources",
@@ -22,6 +23,7 @@ __all__ = [
     "Noise",
     "PairedDifference",
     "RankTable",
+    "Scatter",
     "Stripes",
     "diverged_epoch",
     "expected_range",
@@ -35,6 +37,7 @@ __all__ = [
     "paired_difference",
     "rank_table",
     "sampling_spread",
+    "scatter",
     "stripe_count",
     "stripes",
     "visit_to_visit",

@@ -1,0 +1,52 @@
+"""Which kind of seed makes a result scatter."""
+
+import numpy as np
+import xarray as xr
+
+from jaxsgd.engine.comparison import measures
+from jaxsgd.engine.result_axis import seed_dims
+from jaxsgd.error import InputError, no_such
+from jaxsgd.measure import scatter
+
+
+def seed_variance(ds: xr.Dataset, value: str = "loss_epoch") -> xr.Dataset:
+    """How much of a measure's scatter each kind of seed makes, after the last epoch.
+
+    Args:
+      ds: a result with at least two of the axes data_seed, init_seed and order_seed.
+      value: the measure.
+
+    Returns:
+      `deviation` along a dimension `source` (the seeds' axes, and "all" for all drawn anew together) and the result's other
+      axes: standard deviations, in the units of `value`; `share`, each variance over that of all; and `left_out`, runs without
+      a finite value. See `jaxsgd.measure.scatter`.
+
+    Raises:
+      InputError: for fewer than two axes of seeds, or a measure that is not there.
+    """
+    if value not in measures(ds):
+        raise no_such("value", value, measures(ds))
+    measured = ds[value].isel(epoch=-1) if "epoch" in ds[value].dims else ds[value]
+    seeds = [dim for dim in seed_dims(ds) if dim in measured.dims]
+    if len(seeds) < 2:
+        raise InputError(f"to tell seeds apart a result needs two of data_seeds, init_seeds and order_seeds, got {seeds}")
+    others = [str(dim) for dim in measured.dims if dim not in seeds]
+    good = xr.where(ds["diverged"], np.nan, measured).transpose(*others, *seeds)
+    found = scatter(good.values, len(seeds))
+    variance = np.concatenate([found.alone, found.together[..., None]], axis=-1)
+    units = ds[value].attrs.get("units", "1")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = variance / found.together[..., None]
+    return xr.Dataset(
+        {
+            "deviation": (
+                (*others, "source"),
+                np.sqrt(variance),
+                {"units": units, "long_name": f"standard deviation of {value}"},
+            ),
+            "share": ((*others, "source"), share, {"units": "1", "long_name": "variance over that of all seeds drawn anew"}),
+            "left_out": (others, found.left_out, {"units": "runs", "long_name": "runs without a finite value"}),
+        },
+        {"source": [*seeds, "all"], **{name: c for name, c in ds.coords.items() if c.dims and set(c.dims) <= set(others)}},
+        {"title": f"scatter of {value} by what is drawn anew", "value": value},
+    )
