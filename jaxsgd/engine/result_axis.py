@@ -14,7 +14,15 @@ WITHIN_CELLS = ("epoch", "batch")
 
 
 def cell_dims(ds: xr.Dataset) -> list[str]:
-    """The dimensions along which cells lie, outermost first."""
+    """The dimensions along which cells lie, outermost first.
+
+    Raises:
+      InputError: for a Dataset that is no result.
+    """
+    if "loss_epoch" not in ds:
+        raise InputError(
+            f"a result has a variable loss_epoch, as sweep and load give it; got {', '.join(map(str, ds.data_vars))}"
+        )
     return [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS]
 
 

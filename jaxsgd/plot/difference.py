@@ -64,11 +64,13 @@ class Row(NamedTuple):
     Attributes:
       heading: what the row is, empty where there is one.
       curves: by value, the measure of the runs that are whole and finite, [F, E].
+      diverged: how many runs diverged, [V].
       found: the comparison with the reference, each variable [V].
     """
 
     heading: str
     curves: list[np.ndarray]
+    diverged: np.ndarray
     found: xr.Dataset
 
 
@@ -121,7 +123,7 @@ def differences(
     label = LABELS.get(value) or (loss_label(ds) if value == "loss_epoch" else value.replace("_", " "))
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
-    numbers = 0.2 + max(text_width(figure, _number(row.found, v, at), SMALL) for row in rows for v in range(len(axis)))
+    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(axis)))
     made = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
     _share_range([left for left, _ in made], rows)
     reach = _reach(rows)
@@ -169,13 +171,15 @@ def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.
         return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
 
     measured = by_row(value).astype(np.float64)
-    fine = ~by_row("diverged") & ~by_row("missing") & np.isfinite(measured).all(axis=-1)
+    diverged = by_row("diverged")
+    fine = ~diverged & ~by_row("missing") & np.isfinite(measured).all(axis=-1)
     found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
     each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
     return [
         Row(
             rows_by.axes[0].heading(place) if rows_by.axes else "",
             [measured[place, v, fine[place, v]] for v in range(len(axis))],
+            diverged[place].sum(axis=-1),
             each[place],
         )
         for place in range(rows_by.num_panels)
@@ -261,7 +265,7 @@ def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str]
             ends = [found.low[v], found.high[v]]
             axes.plot(ends, [line, line], "|-", color=shade, linewidth=2.0, markersize=9, markeredgewidth=2.0, zorder=3)
             axes.plot(found.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
-        said = _number(found, v, at)
+        said = _number(row, v, at)
         axes.text(
             1.03, 1 - (line + 0.5) / len(order), said, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
             va="center", transform=axes.transAxes,
@@ -274,13 +278,14 @@ def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str]
     axes.xaxis.set_major_formatter(plain_numbers())
 
 
-def _number(found: xr.Dataset, v: int, at: int) -> str:
+def _number(row: Row, v: int, at: int) -> str:
     """What a comparison comes to, in a word or a number; how many pairs, where some are left out."""
+    found = row.found
     if v == at:
         return "reference"
     pairs, left_out = int(found.pairs[v]), int(found.left_out[v])
     if pairs < 2:
-        return "too few runs"
+        return "diverged" if row.diverged[v] else "too few runs"
     difference = float(found.difference[v])
     said = "tie"
     if not bool(found.tie[v]):
@@ -330,7 +335,9 @@ def _key(figure: Figure, rows: list[Row]) -> float:
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
     seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
-    return write_key(figure, entries, f"Differences are taken between runs of the same seed, {seeds} pairs each.")
+    return write_key(
+        figure, entries, f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
+    )
 
 
 def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:
@@ -365,16 +372,20 @@ def _sign(found: xr.Dataset, v: int) -> int:
 
 
 def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, lowest: bool) -> int | None:
-    """The value of the axis that ends clearly below (or above) every other in every row; None if there is none."""
+    """The value of the axis that ends clearly below (or above) every other in every row; None if there is none.
+
+    Below those whose runs all diverged is every other; above them is none, and nothing is said of what has not been run.
+    """
     means = np.stack([row.found["mean"].values for row in rows])
-    if np.isnan(means).any():
+    none = np.isnan(means)
+    if none.any() and (not lowest or bool(ds["missing"].any()) or none.all(axis=1).any()):
         return None
-    places = np.unique(means.argmin(axis=1) if lowest else means.argmax(axis=1))
+    places = np.unique(np.nanargmin(means, axis=1) if lowest else means.argmax(axis=1))
     if len(places) > 1:
         return None
     place = int(places[0])
     against = compare(ds, axis.name, value, reference=axis.values[place], level=LEVEL).drop_isel({axis.dim: place})
-    clear = (against.low > 0) if lowest else (against.high < 0)
+    clear = (against.low > 0) | (against.pairs == 0) if lowest else against.high < 0
     return place if bool(clear.all()) else None
 
 

@@ -93,6 +93,11 @@ def test_seeds_of_several_streams_are_one_set_of_pairs():
     assert (found.pairs == 2 * SEEDS).all()
 
 
+def test_something_that_is_no_result():
+    with pytest.raises(InputError, match=r"^a result has a variable loss_epoch, as sweep and load give it; got stripe_index$"):
+        jaxsgd.compare(result()[["stripe_index"]], "order")
+
+
 @pytest.mark.parametrize("one", [{"seed": [0]}, {"seed": 0}])
 def test_one_seed_has_no_interval(one):
     found = jaxsgd.compare(result().isel(one), "order").sel(order="reshuffle")

@@ -61,6 +61,33 @@ def test_it_is_over_all_parameters_together():
     np.testing.assert_allclose(jaxsgd.sweep(study).distance.squeeze(), 3, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("maker", "times"), [("counting", 2), ("counting_for_all", 1)])
+def test_the_optimum_is_worked_out_once_a_run_and_once_for_all_runs_of_a_problem_that_holds_its_data(maker, times):
+    study = Study(problem=f"tests.engine.test_observation:{maker}", seeds=[0, 1], **{**FIELDS, "batch_counts": [4]})
+    WORKED_OUT.clear()
+    jaxsgd.sweep(study, vectorize="grouped", chunk_width=2)
+    jax.effects_barrier()
+    assert len(WORKED_OUT) == times
+
+
+WORKED_OUT = []
+"""One entry each time that the optimum of `counting` or of `counting_for_all` is worked out by a running program."""
+
+
+def counting(data=None):
+    problem = least_squares(SAMPLES, 3)
+
+    def optimum(data):
+        jax.debug.callback(lambda: WORKED_OUT.append(1))
+        return problem.optimum(data)
+
+    return Problem(problem.init, problem.loss, problem.data if data is None else data, optimum)
+
+
+def counting_for_all():
+    return counting((HELD_INPUTS, HELD_TARGETS))
+
+
 def test_a_problem_without_a_known_optimum_has_no_distance():
     ds = jaxsgd.sweep(Study(problem_args={"num_samples": 20, "num_hidden": 2}, **FIELDS))
     assert "distance" not in ds
