@@ -92,7 +92,7 @@ def benchmark(
         if axis_values(each, axis).tolist() != first:
             raise InputError(f"{name}: has {axis} {axis_values(each, axis).tolist()}, and the others {first}")
     names = xr.DataArray(list(results), dims="problem", name="problem")
-    joined = xr.concat(found, names, combine_attrs="drop_conflicts")
+    joined: xr.Dataset = xr.concat(found, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
     mean = joined["rank"].mean("problem", skipna=False)
     mean.attrs = {"units": "1", "long_name": "mean over the problems of the mean rank over the seeds, 1 for the lowest"}
     return joined.assign(mean_rank=mean)
