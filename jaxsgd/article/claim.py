@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from jaxsgd.article.claim_training import MAP_COUNTS, ClaimRuns, Territory, map_epochs, territories
 from jaxsgd.article.experiment import Experiment
@@ -12,7 +13,7 @@ from jaxsgd.measure import Influence, gap_sources, own_share, visit_to_visit
 
 
 class Claim(NamedTuple):
-    """What the first two epochs of R runs say of the claim; shares are numbers, 1 for all of it.
+    """What the first two epochs of R runs say of the claim; shares are numbers, 1 for all of it, as `share_of_fall` has them.
 
     Attributes:
       batch_count: m.
@@ -58,6 +59,7 @@ def measure_claim(seeds: Influence, shown: Influence, eval_interval: int) -> Cla
     """
     effect = np.asarray(seeds.effect, np.float64)
     m = effect.shape[-1]
+    visits = visit_to_visit(effect[:, 0], effect[:, 1])
     other = ~np.eye(m, dtype=bool)
     sources = gap_sources(seeds, eval_interval)
     gap = sources.gap.mean(axis=-1)
@@ -65,8 +67,8 @@ def measure_claim(seeds: Influence, shown: Influence, eval_interval: int) -> Cla
         composition = sources.composition.mean(axis=-1) / np.where(gap > 0, gap, np.nan)
     return Claim(
         batch_count=m,
-        own_share=own_share(effect.sum(axis=1)),
-        visit_share=own_share_of_visits(visit_to_visit(effect[:, 0], effect[:, 1])),
+        own_share=share_of_fall(own_changes(effect).sum(axis=1), effect.sum(axis=(1, 2, 3))),
+        visit_share=share_of_fall(visits[..., 0].sum(axis=-1), visits.sum(axis=(-2, -1))),
         first_order_share=own_share(np.asarray(seeds.gram, np.float64).sum(axis=1)),
         cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(effect), np.nan),
         composition=composition,
@@ -75,24 +77,32 @@ def measure_claim(seeds: Influence, shown: Influence, eval_interval: int) -> Cla
     )
 
 
-def own_share_of_visits(changes: Float[np.ndarray, "*runs m m"]) -> Float[np.ndarray, "*runs"]:
-    """The own steps' part, the first column, of the summed change from visit to visit."""
+def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
+    """The part that own steps have in a fall of the loss.
+
+    Infinite where the own steps lower the loss and all steps together do not. NaN where the own steps do not lower it.
+
+    Args:
+      own: change of the loss by the own steps.
+      total: by all steps.
+    """
+    own, total = np.asarray(own, np.float64), np.asarray(total, np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(changes[..., 0].sum(axis=-1) / changes.sum(axis=(-2, -1)))
+        share = np.where(total < 0, own / total, np.inf)
+    return np.where((own < 0) & np.isfinite(total), share, np.nan)
+
+
+def own_changes(effect: Float[np.ndarray, "*runs m m"]) -> Float[np.ndarray, "*runs"]:
+    """What own steps do, summed over the batches; places without a batch are left out."""
+    return np.nansum(np.diagonal(effect, axis1=-2, axis2=-1), axis=-1)
 
 
 def pooled_share(effect: Float[np.ndarray, "R *cells m m"]) -> Float[np.ndarray, "*cells"]:
-    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little.
-
-    Infinite where the own steps lower the loss and all steps together do not. NaN where the own steps do not lower it.
-    """
+    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little."""
     effect = np.asarray(effect, np.float64)
-    own = np.nansum(np.diagonal(effect, axis1=-2, axis2=-1), axis=-1).sum(axis=0)
-    total = np.nansum(effect, axis=(-2, -1)).sum(axis=0)
     finite = np.isfinite(np.diagonal(effect, axis1=-2, axis2=-1)).any(axis=-1).all(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(total < 0, own / total, np.inf)
-    return np.where((own < 0) & finite, share, np.nan)
+    total = np.nansum(effect, axis=(-2, -1)).sum(axis=0)
+    return np.where(finite, share_of_fall(own_changes(effect).sum(axis=0), total), np.nan)
 
 
 class ClaimMap(NamedTuple):

@@ -15,22 +15,26 @@ MAJORITY = 0.5
 
 def share_found(claim: Claim) -> str:
     """Whether a batch's loss falls mainly through its own step."""
-    shares = claim.visit_share[np.isfinite(claim.visit_share)]
+    shares = claim.visit_share[~np.isnan(claim.visit_share)]
     if not len(shares):
-        return "No seed stayed finite, so the claim cannot be tested here."
-    over = spread(shares)
-    many = len(shares) > 1
-    error = f", standard error {_percent(over.error)}" if many else ""
-    between = f"; the seeds lie between {_percent(shares.min())} and {_percent(shares.max())}" if many else ""
-    numbers = (
-        f"From one visit of a batch to the next, its own step makes {_percent(over.mean)} of its fall "
-        f"(mean of {len(shares)} {'seeds' if many else 'seed'}{error}{between})"
-    )
+        return "In no seed does a batch's own step lower its loss, so the claim cannot be tested here."
     holding = int((shares > MAJORITY).sum())
     verdict = {0: "the claim does not hold", len(shares): "the claim holds"}.get(
         holding, f"the claim holds for {holding} of {len(shares)} seeds"
     )
-    return f"{numbers}: {verdict}."
+    finite = shares[np.isfinite(shares)]
+    if not len(finite):
+        return f"A batch's own step lowers its loss and the others' undo that, in all {len(shares)} seeds: {verdict}."
+    over = spread(finite)
+    many = len(finite) > 1
+    error = f", standard error {_percent(over.error)}" if many else ""
+    between = f"; the seeds lie between {_percent(finite.min())} and {_percent(finite.max())}" if many else ""
+    undone = len(shares) - len(finite)
+    rest = f", in {undone} more the others undo what it lowers" if undone else ""
+    return (
+        f"From one visit of a batch to the next, its own step makes {_percent(over.mean)} of its fall "
+        f"(mean of {len(finite)} {'seeds' if many else 'seed'}{error}{between}{rest}): {verdict}."
+    )
 
 
 def reason_found(claim: Claim) -> str:
@@ -115,9 +119,9 @@ def influence_title(effect: Float[np.ndarray, "m m"]) -> str:
 def share_title(claims: Sequence[Claim]) -> str:
     """What the own shares over the seeds show."""
     shares = np.concatenate([claim.visit_share for claim in claims])
-    shares = shares[np.isfinite(shares)]
+    shares = shares[~np.isnan(shares)]
     if not len(shares):
-        return "No run stayed finite"
+        return "In no run does a batch's own step lower its loss"
     if (shares < MAJORITY).all():
         return "A batch's loss falls mainly through the other batches' steps, in every seed"
     if (shares > MAJORITY).all():

@@ -65,7 +65,9 @@ def claimed(visit, late=0.2, composition=(1.0,), m=10, cosine=(0.4,)):
         ([0.6, 0.8], ["the claim holds."]),
         ([0.6, 0.3, 0.2, NAN], ["mean of 3 seeds", "the claim holds for 1 of 3 seeds."]),
         ([0.3], ["mean of 1 seed)", "the claim does not hold."]),
-        ([NAN, NAN], ["No seed stayed finite"]),
+        ([NAN, NAN], ["In no seed does a batch's own step lower its loss"]),
+        ([0.7, INF], ["makes 70.0 % of its fall (mean of 1 seed, in 1 more the others undo what it lowers): the claim holds."]),
+        ([INF, INF], ["the others' undo that, in all 2 seeds: the claim holds."]),
     ],
 )
 def test_the_verdict_follows_from_the_shares(visit, words):
@@ -107,7 +109,7 @@ def test_titles_follow_from_the_matrices():
     assert share_title([claimed([0.1, 0.2])]).endswith("other batches' steps, in every seed")
     assert share_title([claimed([0.8])]).endswith("through its own step, in every seed")
     assert share_title([claimed([0.8, 0.1]), claimed([0.2])]).endswith("its own step in 1 of 3 runs")
-    assert share_title([claimed([NAN])]) == "No run stayed finite"
+    assert share_title([claimed([NAN])]) == "In no run does a batch's own step lower its loss"
 
 
 def test_the_calls_measure_the_runs_of_their_seeds():
