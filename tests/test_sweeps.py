@@ -17,11 +17,11 @@ NAMES = sorted(shipped())
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
-    study = read_study(study_path(name), ["seeds=0:2", "epochs=2", "problem_args.num_samples=200"])
-    small = study.replaced(
-        batch_counts=study.batch_counts[1:3], learning_rates=study.learning_rates[:2], optimizers=study.optimizers[:2]
+    study = read_study(study_path(name), ["epochs=2", "problem_args.num_samples=200"])
+    axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers")
+    ds = jaxsgd.sweep(
+        study.replaced(**{axis: values[:2] for axis in axes if (values := getattr(study, axis))}), tmp_path / name
     )
-    ds = jaxsgd.sweep(small, tmp_path / name)
     assert ds.attrs["missing_cells"] == 0
     assert np.isfinite(ds.loss_epoch).all()
     assert ("loss" in ds) == (study.record == "batch")

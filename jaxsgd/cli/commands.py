@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.article_command import article
+from jaxsgd.cli.compare_command import compare
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
 from jaxsgd.cli.plot_command import plot
@@ -45,5 +46,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, plot, verify, export, studies, info):
+for command in (article, train, run, plot, compare, verify, export, studies, info):
     app.command()(command)

@@ -1,0 +1,117 @@
+"""`jaxsgd compare`: paired differences along an axis, of one result or, each tuned, of several problems."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jaxsgd.cli.output import check_output_folder, make_console, to_json, write_files
+
+
+def compare(
+    results: Annotated[list[Path], typer.Argument(help="Result folders, one a problem.")],
+    axis: Annotated[str, typer.Option(help="Whose values are compared.")] = "optimizer",
+    value: Annotated[str, typer.Option(help="loss_epoch, validation_loss, distance, ...; less is better.")] = "loss_epoch",
+    reference: Annotated[str | None, typer.Option(help="What the others are compared with.", show_default="the first")] = None,
+    tuning_seeds: Annotated[
+        int, typer.Option(help="So many seeds choose each setting's best --by; the others judge. 0: nothing is tuned.")
+    ] = 0,
+    by: Annotated[str, typer.Option(help="The axis to tune.")] = "learning_rate",
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.", show_default="no file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Compare the values of an axis on the same seeds: paired differences with 95 % intervals, ranks, and what is a tie.
+
+    With --tuning-seeds it is a benchmark: every setting at its own best rate on every problem, under the same budget, judged on
+    seeds that had no part in the choice.
+    """
+    from jaxsgd.engine import benchmark, load
+    from jaxsgd.engine import compare as compare_result
+
+    if csv:
+        check_output_folder(csv.parent)
+    named = {_name(path, results): load(path) for path in results}
+    if tuning_seeds:
+        how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
+        compared = benchmark(named, axis, **how)
+        rows = _rows(compared, axis)
+        ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
+    else:
+        rows, ranks = [], {}
+        for name, ds in named.items():
+            rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
+    if csv:
+        write_files(csv.parent, {csv.name: _csv(rows)})
+    if as_json:
+        typer.echo(to_json({"command": "compare", "axis": axis, "value": value, "rows": rows, "mean_rank": ranks}))
+    console = make_console(quiet=as_json)
+    console.print(_table(rows, axis, value, by if tuning_seeds else None))
+    if len(named) > 1 and ranks:
+        listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
+        console.print(f"mean rank over {len(named)} problems: {listed}", markup=False, soft_wrap=True)
+    edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
+    if edges:
+        console.print(f"best {by} at the edge of its range, a better one may lie beyond: {', '.join(edges)}", markup=False)
+    if csv:
+        console.print(f"wrote {csv}", markup=False, soft_wrap=True)
+
+
+def _name(path: Path, results: list[Path]) -> str:
+    """A result's name: its folder's, or the whole path where two folders are called the same."""
+    name = path.resolve().name
+    return name if sum(other.resolve().name == name for other in results) == 1 else str(path)
+
+
+def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
+    """One flat row for each place of the comparison."""
+    table = compared.drop_vars("mean_rank", errors="ignore").to_dataframe().reset_index()
+    kept = [*(str(dim) for dim in compared.dims), "mean", "difference", "low", "high", "tie", "rank", "pairs", "left_out"]
+    kept += [name for name in ("learning_rate", "at_edge", compared.attrs.get("by")) if name in table and name not in kept]
+    rows = table[kept].to_dict("records")
+    reference = compared.attrs["reference"]
+    for row in rows:
+        row["reference"] = row[axis] == reference
+    return rows
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    import pandas as pd
+
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def _table(rows: list[dict[str, Any]], axis: str, value: str, by: str | None):
+    from rich import box
+    from rich.table import Table
+
+    measured = ("mean", "difference", "low", "high", "tie", "rank", "pairs", "left_out", "reference", "at_edge")
+    places = [name for name in rows[0] if name not in measured and name != by]
+    # What is the same in all rows is no column.
+    places = [name for name in places if name == axis or len({row[name] for row in rows}) > 1]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in (*places, *([by] if by else [])):
+        table.add_column(name.replace("_", " "), no_wrap=True)
+    for name in (f"mean {value.replace('_', ' ')}", "difference", "95 % interval", "rank"):
+        table.add_column(name, justify="right", no_wrap=True)
+    before = rows[0]
+    for row in rows:
+        if any(row[name] != before[name] for name in places if name != axis):
+            table.add_section()
+        before = row
+        cells = [_cell(row[name]) for name in (*places, *([by] if by else []))]
+        table.add_row(*cells, f"{row['mean']:.4g}", *_difference(row), f"{row['rank']:.2f}")
+    return table
+
+
+def _difference(row: dict[str, Any]) -> tuple[str, str]:
+    if row["reference"]:
+        return "reference", ""
+    lost = f" ({row['left_out']} left out)" if row["left_out"] else ""
+    if row["low"] != row["low"]:
+        return (f"{row['difference']:+.3g}" if row["pairs"] else "-"), f"none: {row['pairs']} pair{lost}"
+    tie = "tie " if row["tie"] else ""
+    return f"{tie}{row['difference']:+.3g}", f"{row['low']:+.3g} to {row['high']:+.3g}{lost}"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

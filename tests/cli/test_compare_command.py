@@ -1,0 +1,69 @@
+"""`jaxsgd compare`, in this process, on results made by hand."""
+
+import csv
+import json
+
+import pytest
+
+import jaxsgd
+from jaxsgd.cli.compare_command import compare
+
+FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    for name in ("near", "far"):
+        args = {"num_samples": 20, "num_inputs": 2 if name == "near" else 3}
+        study = jaxsgd.Study(problem="least_squares", problem_args=args, optimizers=["sgd", "adam"], seeds=range(5), **FIELDS)
+        jaxsgd.sweep(study, folder / name)
+    return folder
+
+
+def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
+    compare([results / "near", results / "far"], tuning_seeds=2, csv=tmp_path / "t.csv", as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    found = jaxsgd.benchmark({name: jaxsgd.load(results / name) for name in ("near", "far")}, tuning_seeds=2)
+    assert [(row["problem"], row["optimizer"]) for row in said["rows"]] == [
+        (problem, optimizer) for problem in ("near", "far") for optimizer in ("sgd", "adam")
+    ]
+    for row in said["rows"]:
+        place = found.sel(problem=row["problem"], optimizer=row["optimizer"])
+        for name in ("mean", "difference", "low", "high", "rank", "learning_rate"):
+            assert row[name] == pytest.approx(float(place[name]))
+    assert said["mean_rank"] == pytest.approx(dict(zip(["sgd", "adam"], found.mean_rank.values, strict=True)))
+    with (tmp_path / "t.csv").open() as file:
+        assert [float(row["mean"]) for row in csv.DictReader(file)] == pytest.approx([row["mean"] for row in said["rows"]])
+
+
+def test_the_table_says_reference_rates_and_edges(results, capsys):
+    compare([results / "near", results / "far"], tuning_seeds=2, reference="adam")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("reference") == 2
+    assert "mean rank over 2 problems: " in said
+    # Two rates: each is an edge.
+    assert "best learning_rate at the edge of its range" in said
+
+
+def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys):
+    compare([results / "near"], value="distance", as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["learning_rate"], row["optimizer"]) for row in rows] == [
+        (rate, optimizer) for rate in (0.01, 0.1) for optimizer in ("sgd", "adam")
+    ]
+    assert all(row["pairs"] == 5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"axis": "optimiser"}, "unknown axis 'optimiser': did you mean 'optimizer'?"),
+        ({"reference": "adm", "tuning_seeds": 2}, "unknown optimizer 'adm': did you mean 'adam'?"),
+        ({"tuning_seeds": 5}, "tuning_seeds must be a whole number from 1 to 4"),
+    ],
+)
+def test_bad_input_is_told(options, message, results):
+    with pytest.raises(jaxsgd.InputError) as caught:
+        compare([results / "near"], **options)
+    assert message in str(caught.value)
