@@ -3,14 +3,18 @@ from . import problems as problems
 from .engine import Progress as Progress
 from .engine import Study as Study
 from .engine import benchmark as benchmark
+from .engine import best_settings as best_settings
 from .engine import compare as compare
 from .engine import load as load
+from .engine import run_noise as run_noise
+from .engine import scaling as scaling
 from .engine import seed_variance as seed_variance
 from .engine import sweep as sweep
 from .engine import tuned as tuned
 from .engine import verify as verify
 from .engine import views as views
 from .error import InputError as InputError
+from .measure import CriticalBatchSize as CriticalBatchSize
 from .measure import GapSources as GapSources
 from .measure import Influence as Influence
 from .measure import LimitCycle as LimitCycle
@@ -18,6 +22,7 @@ from .measure import Noise as Noise
 from .measure import PairedDifference as PairedDifference
 from .measure import RankTable as RankTable
 from .measure import Stripes as Stripes
+from .measure import critical_batch_size as critical_batch_size
 from .measure import diverged_epoch as diverged_epoch
 from .measure import expected_range as expected_range
 from .measure import gap_sources as gap_sources
@@ -30,6 +35,7 @@ from .measure import own_share as own_share
 from .measure import paired_difference as paired_difference
 from .measure import rank_table as rank_table
 from .measure import sampling_spread as sampling_spread
+from .measure import steps_to_target as steps_to_target
 from .measure import stripe_count as stripe_count
 from .measure import stripes as stripes
 from .measure import visit_to_visit as visit_to_visit

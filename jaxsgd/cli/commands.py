@@ -9,6 +9,7 @@ from jaxsgd.cli.article_command import article
 from jaxsgd.cli.compare_command import compare
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
+from jaxsgd.cli.measure_command import measure
 from jaxsgd.cli.plot_command import plot
 from jaxsgd.cli.run_command import run
 from jaxsgd.cli.runtime import Settings
@@ -46,5 +47,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, plot, compare, verify, export, studies, info):
+for command in (article, train, run, plot, measure, compare, verify, export, studies, info):
     app.command()(command)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, write_files
+from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, write_files
 
 
 def compare(
@@ -41,7 +41,7 @@ def compare(
         for name, ds in named.items():
             rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
     if csv:
-        write_files(csv.parent, {csv.name: _csv(rows)})
+        write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:
         typer.echo(to_json({"command": "compare", "axis": axis, "value": value, "rows": rows, "mean_rank": ranks}))
     console = make_console(quiet=as_json)
@@ -74,25 +74,13 @@ def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
-    import pandas as pd
-
-    return pd.DataFrame(rows).to_csv(index=False)
-
-
 def _table(rows: list[dict[str, Any]], axis: str, value: str, by: str | None):
-    from rich import box
-    from rich.table import Table
-
     measured = ("mean", "difference", "low", "high", "tie", "rank", "pairs", "left_out", "reference", "at_edge")
     places = [name for name in rows[0] if name not in measured and name != by]
     # What is the same in all rows is no column.
     places = [name for name in places if name == axis or len({row[name] for row in rows}) > 1]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in (*places, *([by] if by else [])):
-        table.add_column(name.replace("_", " "), no_wrap=True)
-    for name in (f"mean {value.replace('_', ' ')}", "difference", "95 % interval", "rank"):
-        table.add_column(name, justify="right", no_wrap=True)
+    texts = [name.replace("_", " ") for name in (*places, *([by] if by else []))]
+    table = plain_table(texts, (f"mean {value.replace('_', ' ')}", "difference", "95 % interval", "rank"))
     before = rows[0]
     for row in rows:
         if any(row[name] != before[name] for name in places if name != axis):

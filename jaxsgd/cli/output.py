@@ -5,12 +5,14 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from jaxsgd.error import InputError
 
@@ -50,6 +52,23 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV text of a table, one line a row."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows)).to_csv(index=False)
+
+
+def plain_table(texts: Sequence[str], numbers: Sequence[str], title: str = "") -> Table:
+    """An empty table that fits a narrow terminal: columns of texts at the left, then columns of numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title or None, title_justify="left")
+    for name in texts:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def check_output_folder(folder: Path) -> None:

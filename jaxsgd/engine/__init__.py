@@ -10,12 +10,18 @@ labels, formats     the result as an xarray.Dataset, and for other programs
 result_axis         its axes by name and value
 comparison          what the values of one axis do, paired over the seeds
 tuning              each setting at its own best rate, on one problem or several
+best_setting        the best setting for each optimizer, order and batch count
+batch_scaling       steps to a target at every batch count, tuned anew at each
+noise_level         the gradient noise of a result's own runs
 seed_source         which kind of seed makes a result scatter
 sweeping            all of that in one call; verification does it again and compares
 """
 
+from jaxsgd.engine.batch_scaling import scaling
+from jaxsgd.engine.best_setting import best_settings
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.labels import views
+from jaxsgd.engine.noise_level import run_noise
 from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.seed_source import seed_variance
 from jaxsgd.engine.study import Distribution, Study
@@ -30,9 +36,12 @@ __all__ = [
     "Study",
     "Verification",
     "benchmark",
+    "best_settings",
     "compare",
     "load",
     "plan",
+    "run_noise",
+    "scaling",
     "seed_variance",
     "sweep",
     "tuned",

@@ -17,10 +17,12 @@ class Known(NamedTuple):
 
     Attributes:
       optimum: of the run's own data, worked out once before the training.
+      least: [], the mean loss there.
       held_out: the samples to validate on.
     """
 
     optimum: Params | None
+    least: Float[Array, ""] | None
     held_out: Batch | None
 
 
@@ -30,28 +32,35 @@ class Observable(NamedTuple):
     Attributes:
       units, meaning: for the result's `attrs`.
       is_of: whether a problem's runs have it.
-      measure: `(problem, params, known) -> []`, after an epoch.
+      measure: `(problem, params, data, known) -> []`, after an epoch.
       tolerance: largest difference between machines, as a share of the run's largest value.
     """
 
     units: str
     meaning: str
     is_of: Callable[[Problem], bool]
-    measure: Callable[[Problem, Params, Known], Float[Array, ""]]
+    measure: Callable[[Problem, Params, Batch, Known], Float[Array, ""]]
     tolerance: float
 
 
-def _distance(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
-    del problem
+def _distance(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
+    del problem, data
     squares = jax.tree.map(lambda here, there: jnp.sum((here - there) ** 2), params, known.optimum)
     return jnp.sqrt(jnp.sum(jnp.stack(jax.tree.leaves(squares))))
 
 
-def _validation_loss(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
+def _excess_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
+    assert known.least is not None, "only problems that know their optimum have this observable"
+    return jnp.mean(sample_losses(problem, params, data)) - known.least
+
+
+def _validation_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
+    del data
     return jnp.mean(sample_losses(problem, params, known.held_out))
 
 
-def _validation_accuracy(problem: Problem, params: Params, known: Known) -> Float[Array, ""]:
+def _validation_accuracy(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
+    del data
     assert problem.accuracy, "only problems with an accuracy have this observable"
     return jnp.mean(problem.accuracy(params, known.held_out).astype(jnp.float32))
 
@@ -63,6 +72,14 @@ OBSERVABLES = {
         lambda problem: problem.optimum is not None,
         _distance,
         # Near the optimum it is a small difference of large numbers: their rounding is a larger share of it.
+        1e-2,
+    ),
+    "excess_loss": Observable(
+        "loss",
+        "mean loss over the run's own data, above the least there is, after each epoch",
+        lambda problem: problem.optimum is not None,
+        _excess_loss,
+        # Likewise.
         1e-2,
     ),
     "validation_loss": Observable(
@@ -83,6 +100,9 @@ OBSERVABLES = {
 }
 """By the name of its variable in a result, whatever can be observed."""
 
+HIGHER_IS_BETTER = ("validation_accuracy",)
+"""The observables of which more is better; of all other measures it is less."""
+
 
 def observations(problem: Problem) -> tuple[str, ...]:
     """The names of what is observed of a problem's runs."""
@@ -93,7 +113,10 @@ def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
     """What the observations of a run need, of its data and of the samples held out."""
     # At full precision whatever the training's, as the data are drawn.
     with jax.default_matmul_precision("float32"):
-        return Known(problem.optimum(data) if problem.optimum else None, held_out)
+        if problem.optimum is None:
+            return Known(None, None, held_out)
+        optimum = problem.optimum(data)
+        return Known(optimum, jnp.mean(sample_losses(problem, optimum, data)), held_out)
 
 
 def observer(problem: Problem, known: Known | None) -> Observe | None:
@@ -106,7 +129,7 @@ def observer(problem: Problem, known: Known | None) -> Observe | None:
     names = observations(problem)
     if known is None or not names:
         return None
-    return lambda params, data: {name: OBSERVABLES[name].measure(problem, params, known) for name in names}
+    return lambda params, data: {name: OBSERVABLES[name].measure(problem, params, data, known) for name in names}
 
 
 def differs(name: str, stored: np.ndarray, again: np.ndarray) -> bool:

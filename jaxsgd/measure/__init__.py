@@ -5,6 +5,15 @@ from jaxsgd.measure.divergence import diverged_epoch
 from jaxsgd.measure.effect import GapSources, Influence, gap_sources, influence, own_share, visit_to_visit
 from jaxsgd.measure.gradient_noise import Noise, noise, noise_scale
 from jaxsgd.measure.paired import PairedDifference, RankTable, paired_difference, rank_table
+from jaxsgd.measure.scaling_law import (
+    Bend,
+    CriticalBatchSize,
+    critical_batch_size,
+    fit_bend,
+    power_of_size,
+    regimes,
+    steps_to_target,
+)
 from jaxsgd.measure.stripe import (
     Stripes,
     expected_range,
@@ -17,6 +26,8 @@ from jaxsgd.measure.stripe import (
 from jaxsgd.measure.variance import Scatter, scatter
 
 __all__ = [
+    "Bend",
+    "CriticalBatchSize",
     "GapSources",
     "Influence",
     "LimitCycle",
@@ -25,8 +36,10 @@ __all__ = [
     "RankTable",
     "Scatter",
     "Stripes",
+    "critical_batch_size",
     "diverged_epoch",
     "expected_range",
+    "fit_bend",
     "gap_sources",
     "hiding_interval",
     "influence",
@@ -35,9 +48,12 @@ __all__ = [
     "noise_scale",
     "own_share",
     "paired_difference",
+    "power_of_size",
     "rank_table",
+    "regimes",
     "sampling_spread",
     "scatter",
+    "steps_to_target",
     "stripe_count",
     "stripes",
     "visit_to_visit",

@@ -18,7 +18,7 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.checkpoint import Cuts, Epoch, Training, at_epochs, prepare
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples
-from jaxsgd.simulator import Keys, Optimizer, batch_loss
+from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
 
 
 class Noise(NamedTuple):
@@ -29,11 +29,13 @@ class Noise(NamedTuple):
       trace: [C], unbiased estimate of tr(Sigma), the summed variance of a single sample's gradient.
       gradient_square: [C], unbiased estimate of |G|^2, the squared length of the expected gradient. Negative, or mostly chance,
         where the noise of N samples hides it.
+      loss_deviation: [C], standard deviation sigma of a single sample's loss: a batch's loss scatters by sigma / sqrt(B).
     """
 
     epoch: Int[Array, "*runs C"]
     trace: Float[Array, "*runs C"]
     gradient_square: Float[Array, "*runs C"]
+    loss_deviation: Float[Array, "*runs C"]
 
     @property
     def scale(self) -> Float[np.ndarray, "*runs C"]:
@@ -120,7 +122,8 @@ def noise_at(
 
     def measure(epoch: Epoch) -> Noise:
         squares = gradient_squares(training.problem, epoch.state.params, data, small_batch)
-        return Noise(epoch.number, *noise_parts(*squares, small_batch, num_samples(data)))
+        deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
+        return Noise(epoch.number, *noise_parts(*squares, small_batch, num_samples(data)), deviation)
 
     return at_epochs(training, params, data, order_key, cuts, at, measure)
 

@@ -1,4 +1,5 @@
-"""The distance from the optimum: where it is known, after each epoch, in every result and on every way to one."""
+"""The distance from the optimum and the loss above its least: where it is known, after each epoch, in every result and on every
+way to one."""
 
 import json
 import shutil
@@ -53,6 +54,28 @@ def test_a_problem_that_holds_its_data_has_one_optimum_for_all_runs(path):
         cells = ds.distance.sel(batch_count=m).squeeze()
         np.testing.assert_allclose(cells[0], by_hand(HELD_INPUTS, HELD_TARGETS, m), rtol=1e-5)
         np.testing.assert_array_equal(cells[0], cells[1])
+
+
+@pytest.mark.parametrize("path", ["one_program", "grouped"])
+@pytest.mark.parametrize("problem", ["least_squares", "tests.study_parts:holding"])
+def test_the_excess_loss_is_the_quadratic_form_of_the_way_to_the_optimum(path, problem):
+    study = Study(
+        **{**SQUARES, "problem": problem, "problem_args": SQUARES["problem_args"] if problem == "least_squares" else {}}
+    )
+    ds = jaxsgd.sweep(study, vectorize=path)
+    x, target = HELD_INPUTS, HELD_TARGETS
+    for seed in (0, 1):
+        if problem == "least_squares":
+            x, target = least_squares(SAMPLES, 3).sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+        x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
+        weights, least = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0]
+        for epoch in range(EPOCHS):
+            for own in np.array_split(np.arange(len(x)), 7):
+                weights = weights - RATE * x[own].T @ (x[own] @ weights - target[own]) / len(own)
+            # Half the squared error is a quadratic form around its optimum: (w - w*)' X'X (w - w*) / (2 N).
+            expected = np.sum((x @ (weights - least)) ** 2) / (2 * len(x))
+            found = ds.excess_loss.sel(seed=seed, batch_count=7, epoch=epoch).item()
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-6)
 
 
 def test_it_is_over_all_parameters_together():
@@ -161,7 +184,7 @@ def older(copy):
     for number, path in enumerate(sorted((copy / "chunks").iterdir())):
         place, identity = Folder(copy), Study(**SQUARES).identity
         arrays = place.read_chunk(number, identity)
-        del arrays["distance"]
+        del arrays["distance"], arrays["excess_loss"]
         assert path == place.chunk_file(number)
         place.write_chunk(number, arrays, identity)
     retell(copy, lambda told: told.pop("observed"))
@@ -174,7 +197,7 @@ def test_an_older_result_is_read_and_verified_without_it(older):
 
 
 def test_an_older_result_is_not_gone_on_with(older):
-    with pytest.raises(InputError, match=r"observed: \[\] there, \['distance'\] now"):
+    with pytest.raises(InputError, match=r"observed: \[\] there, \['distance', 'excess_loss'\] now"):
         jaxsgd.sweep(Study(**SQUARES), older)
 
 

@@ -1,0 +1,261 @@
+"""The tables of `jaxsgd measure`, and what they say in words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.table import Table
+
+from jaxsgd.cli.output import plain_table
+from jaxsgd.engine import run_noise
+from jaxsgd.engine.batch_scaling import FITTED, RULED, batch_axis
+from jaxsgd.error import InputError
+
+Row = Mapping[str, Any]
+
+CHECKPOINTS = 6
+"""Epochs from the first to that of the target at which noise is measured."""
+
+SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
+"""Headings of columns that have little room."""
+
+NAMES = {"linear": "linear", "sqrt": "square-root"}
+
+
+def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
+    """One flat row for each place of a Dataset; a single one for a Dataset without dimensions."""
+    if not ds.dims:
+        return [{str(name): ds[name].item() for name in ds.variables}]
+    return ds.to_dataframe().reset_index().to_dict("records")  # type: ignore[return-value]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number in few letters; "-" for none."""
+    if isinstance(value, str):
+        return value
+    return "-" if math.isnan(value) else f"{value:.{digits}g}" if not math.isinf(value) else "inf"
+
+
+def between(low: float, high: float, digits: int = 3) -> str:
+    """An interval, open where an end is 0 or infinite; empty without one."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def _count(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:,.0f}" if math.isfinite(value) else "inf"
+
+
+def _varying(table: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """The columns that are not the same in all rows; the last if all are."""
+    return [name for name in names if len({row[name] for row in table}) > 1] or list(names[-1:])
+
+
+def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
+    """The best setting at each optimizer, order and batch count."""
+    places = [str(name) for name in best.coords if name in ("optimizer", "order", "batch_count", "batch_size")]
+    places = _varying(table, [name for name in places if name in table[0]]) if places else []
+    if "batch_count" in places and "batch_size" in places:
+        places.remove("batch_size")
+    searched = [name for name in best.attrs["searched"] if name in table[0]]
+    value = best.attrs["value"].replace("_", " ")
+    texts = [SHORT.get(name, name.replace("_", " ")) for name in (*places, *searched)]
+    made = plain_table(texts, (f"median {value}", "95 % interval", "diverged", "stripe index", "gap"), "Best settings")
+    for row in table:
+        edges = row["at_edge"].split(", ")
+        chosen = [f"{number(row[name])}{'*' if name in edges else ''}" for name in searched]
+        gone = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
+        made.add_row(
+            *(number(row[name], 6) for name in places), *chosen, number(row["median"], 4), between(row["low"], row["high"], 4),
+            gone, "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", number(row["stripe_gap"], 2),
+        )  # fmt: skip
+    return made
+
+
+def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
+    """What a reader of the best settings must know besides."""
+    notes = []
+    table = rows(best)
+    edges = [row for row in table if row["at_edge"]]
+    if edges:
+        axes = ", ".join(dict.fromkeys(name.replace("_", " ") for row in edges for name in row["at_edge"].split(", ")))
+        notes.append(f"* at the edge of its range in {len(edges)} of {len(table)} rows ({axes}): a better one may lie beyond")
+    if best.attrs["seeds"] < 2:
+        notes.append("one seed: no interval, for nothing says how far seeds scatter")
+    share = float(ds["diverged"].sum()) / max(1, int((~ds["missing"]).sum()))
+    if share:
+        notes.append(f"{int(ds['diverged'].sum()):,} of {ds['diverged'].size:,} runs diverged, and count as infinitely bad")
+    if ds.attrs["missing_cells"]:
+        notes.append(f"{ds.attrs['missing_cells']:,} cells are missing: the study is not finished")
+    hint = _reachable(ds, best)
+    if hint:
+        notes.append(hint)
+    return notes
+
+
+def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
+    """A target that every batch count reaches, where it makes sense to ask for steps to one."""
+    try:
+        along = batch_axis(ds)
+    except InputError:
+        return ""
+    if best.attrs["value"].endswith("accuracy") or "epoch" not in ds[best.attrs["value"]].dims or ds.attrs["missing_cells"]:
+        return ""
+    worst = float(best["median"].max()) if along in best["median"].dims else math.nan
+    if not math.isfinite(worst) or not best.attrs["searched"]:
+        return ""
+    digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
+    return f"for steps to a target: --target {(math.floor(worst / digit) + 1) * digit:.3g} is reached by all of these"
+
+
+def scatter_table(table: Sequence[Row], value: str) -> Table:
+    """Standard deviations by what is drawn anew."""
+    places = _varying(table, [name for name in table[0] if name not in ("source", "deviation", "share", "left_out")])
+    texts = [SHORT.get(name, name.replace("_", " ")) for name in places]
+    made = plain_table(
+        (*texts, "drawn anew"), (f"deviation of {value.replace('_', ' ')}", "share"), "Where the scatter comes from"
+    )
+    for row in table:
+        of_all = f"{100 * row['share']:.1f} %" if math.isfinite(row["share"]) else "-"
+        made.add_row(*(str(row[name]) for name in places), row["source"].replace("_", " "), number(row["deviation"]), of_all)
+    return made
+
+
+def scaling_rows(found: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
+    """The tables of a scaling: by batch count, by rule, and what was fitted."""
+    return {
+        "scaling": rows(found.drop_vars([*RULED, *FITTED, "rule"])),
+        "rate_rules": rows(found[list(RULED)]),
+        "fits": rows(found[list(FITTED)]),
+    }
+
+
+def _others(found: xr.Dataset) -> list[xr.Dataset]:
+    """A scaling at each place of the axes besides the batch count."""
+    dims = list(found["nearest"].dims)
+    shape = [found.sizes[dim] for dim in dims]
+    return [found.isel(dict(zip(dims, place, strict=True))) for place in np.ndindex(*shape)]
+
+
+def _place(found: xr.Dataset, one: xr.Dataset) -> str:
+    """Which of several places this is, in words; empty for the only one."""
+    several = [dim for dim in found["nearest"].dims if found.sizes[dim] > 1]
+    return ", ".join(str(one[dim].item()) if dim in ("optimizer", "order") else f"{dim} {one[dim].item()}" for dim in several)
+
+
+def scaling_table(found: xr.Dataset) -> Table:
+    """Steps to the target by batch count, with what the rules would have cost."""
+    along, by = (str(found.attrs[name]) for name in ("along", "by"))
+    words = [found.attrs[name].replace("_", " ") for name in ("value", "by")]
+    title = f"Steps to {words[0]} {found.attrs['target']:g}, each batch count at its best {words[1]}"
+    several = len(_others(found)) > 1
+    numbers = ("m", "B", "steps", "95 % interval", "epochs", SHORT.get(by, by), "linear", "sqrt")
+    made = plain_table([*(["setting"] if several else [])], numbers, title)
+    made.add_column("scaling", no_wrap=True)
+    for one in _others(found):
+        for place in range(one.sizes[along]):
+            at = one.isel({along: place})
+            bound = "<=" if int(at["bounds"]) * 2 > int(at["reached"]) > 0 else ""
+            ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in ("linear", "sqrt")]
+            rate = f"{number(float(at[by]))}{'*' if bool(at['at_edge']) else ''}"
+            made.add_row(
+                *([_place(found, one)] if several else []), str(int(at["batch_count"])), str(int(at["batch_size"])),
+                bound + _count(float(at["steps"])), _steps_between(at), number(float(at["epochs"])), rate, *ratios,
+                str(at["regime"].item()) or "not reached",
+            )  # fmt: skip
+        made.add_section()
+    return made
+
+
+def _steps_between(at: xr.Dataset) -> str:
+    low, high = float(at["steps_low"]), float(at["steps_high"])
+    return "" if math.isnan(low) or math.isinf(low) else f"{_count(low)} to {_count(high)}"
+
+
+def _ratio(value: float) -> str:
+    return "-" if math.isnan(value) else "never" if math.isinf(value) else f"{value:.2f}x"
+
+
+def scaling_notes(found: xr.Dataset) -> list[str]:
+    """What the steps say: regimes, critical batch size, how the best rate grows, and what was not reached."""
+    value, target, by = (found.attrs[name] for name in ("value", "target", "by"))
+    words = value.replace("_", " ")
+    notes = [f"{found.attrs['runs_reached']:,} of {found.attrs['runs']:,} runs reach {words} {target:g}"]
+    for one in _others(found):
+        name = _place(found, one)
+        lead = f"{name}: " if name else ""
+        steps = one["steps"].values
+        if not np.isfinite(steps).any():
+            notes.append(f"{lead}no batch count reaches it; the nearest {words} is {float(one['nearest']):.4g}")
+            continue
+        notes.append(lead + _regimes(one))
+        notes.append(lead + _critical(one))
+        power = f"the best {by.replace('_', ' ')} grows as (batch size)^{float(one['rate_power']):.2f}"
+        ends = between(float(one["power_low"]), float(one["power_high"]), 2)
+        notes.append(f"{lead}{power}{f' (95 % interval {ends})' if ends else ''}; the linear rule has 1, the square root 0.5")
+        if int((one["bounds"] * 2 > one["reached"]).sum()):
+            notes.append(f"{lead}<=: reached at the first record already, so the steps are only a bound; take a harder target")
+        if bool(one["at_edge"].any()):
+            notes.append(f"{lead}*: the best {by.replace('_', ' ')} is at the edge of its range, a better one may lie beyond")
+    if found.attrs["seeds"] < 2:
+        notes.append("one seed: no interval, for nothing says how far seeds scatter")
+    start = found.attrs["reference"]
+    notes.append(f"linear, sqrt: steps by the rule from m = {start} on, over those of the best rate; -: not among the rates")
+    return notes
+
+
+def _regimes(one: xr.Dataset) -> str:
+    kind, size = one["regime"].values, one["batch_size"].values
+    perfect, none = size[kind == "perfect"], size[kind == "none"]
+    said = [f"perfect scaling up to B = {perfect.max()}" if len(perfect) else "no range of perfect scaling"]
+    said.append(f"no further gain from B = {none.min()} on" if len(none) else "steps fall up to the largest batch")
+    return ", ".join(said)
+
+
+def _critical(one: xr.Dataset) -> str:
+    critical, low, high = (float(one[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
+    sizes = one["batch_size"].values[np.isfinite(one["steps"].values)]
+    ends = "no interval" if math.isnan(low) else f"95 % interval {_count(low)} to {_count(high)}"
+    if np.isfinite(one["steps"].values).sum() < 3:
+        return "critical batch size: fewer than three batch counts reach the target, too few to fit"
+    if math.isnan(critical):
+        side = "above" if high == math.inf else "below"
+        return f"critical batch size: not between {sizes.min()} and {sizes.max()}, the curve has no bend there ({side}; {ends})"
+    return f"critical batch size {critical:.0f} samples ({ends})"
+
+
+def noise_rows(ds: xr.Dataset, found: xr.Dataset) -> list[dict[str, Any]]:
+    """The noise scale along the best settings' runs up to the target, at the smallest, the middle and the largest batch."""
+    along, by = (str(found.attrs[name]) for name in ("along", "by"))
+    table = []
+    for one in _others(found):
+        known = np.flatnonzero(np.isfinite(one["steps"].values))
+        for place in known[np.unique([0, len(known) // 2, len(known) - 1])] if len(known) else []:
+            at = one.isel({along: place})
+            last = max(1, math.ceil(float(at["epochs"])))
+            epochs = np.unique(np.linspace(0, min(last, ds.sizes["epoch"] - 1), CHECKPOINTS).astype(int))
+            keys = {dim: at[dim].item() for dim in (along, *found["nearest"].dims)}
+            run = ds.sel(keys).isel({ds[by].dims[0]: int(np.argmin(np.abs(np.log(ds[by].values / float(at[by])))))})
+            noise = run_noise(run, epochs.tolist())
+            row = {"setting": _place(found, one), "batch_count": int(at["batch_count"]), "batch_size": int(at["batch_size"])}
+            scale = noise["noise_scale"].values
+            row |= {by: float(at[by]), "first_epoch": int(epochs[0]), "last_epoch": int(epochs[-1])}
+            row |= {"noise_scale": float(np.nanmean(scale)), "at_start": float(scale[0]), "at_target": float(scale[-1])}
+            table.append(row | {"loss_deviation": float(noise["loss_deviation"].mean()), "seeds": noise.attrs["seeds"]})
+    return table
+
+
+def noise_notes(table: Sequence[Row]) -> list[str]:
+    """The noise scales in words."""
+    notes = []
+    for row in table:
+        lead = f"{row['setting']}: " if row["setting"] else ""
+        course = f"from {_count(row['at_start'])} to {_count(row['at_target'])}, over {row['seeds']} seeds"
+        notes.append(
+            f"{lead}gradient noise scale at m = {row['batch_count']}: {_count(row['noise_scale'])} samples on average over the "
+            f"epochs to the target ({course})"
+        )
+    return notes
