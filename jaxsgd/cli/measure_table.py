@@ -158,7 +158,7 @@ def scaling_table(found: xr.Dataset) -> Table:
     for one in _others(found):
         for place in range(one.sizes[along]):
             at = one.isel({along: place})
-            bound = "<=" if int(at["bounds"]) * 2 > int(at["reached"]) > 0 else ""
+            bound = "<=" if at["regime"].item() == "bound" else ""
             ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in ("linear", "sqrt")]
             rate = f"{number(float(at[by]))}{'*' if bool(at['at_edge']) else ''}"
             made.add_row(
@@ -195,9 +195,15 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
         notes.append(lead + _critical(one))
         power = f"the best {by.replace('_', ' ')} grows as (batch size)^{float(one['rate_power']):.2f}"
         ends = between(float(one["power_low"]), float(one["power_high"]), 2)
-        notes.append(f"{lead}{power}{f' (95 % interval {ends})' if ends else ''}; the linear rule has 1, the square root 0.5")
-        if int((one["bounds"] * 2 > one["reached"]).sum()):
-            notes.append(f"{lead}<=: reached at the first record already, so the steps are only a bound; take a harder target")
+        if not math.isnan(float(one["rate_power"])):
+            notes.append(
+                f"{lead}{power}{f' (95 % interval {ends})' if ends else ''}; the linear rule has 1, the square root 0.5"
+            )
+        if (one["regime"] == "bound").any():
+            notes.append(
+                f"{lead}<=: reached at the first record already, so the steps are only a bound, which no fit takes in; "
+                "take a harder target"
+            )
         if bool(one["at_edge"].any()):
             notes.append(f"{lead}*: the best {by.replace('_', ' ')} is at the edge of its range, a better one may lie beyond")
     if found.attrs["seeds"] < 2:
@@ -212,15 +218,18 @@ def _regimes(one: xr.Dataset) -> str:
     perfect, none = size[kind == "perfect"], size[kind == "none"]
     said = [f"perfect scaling up to B = {perfect.max()}" if len(perfect) else "no range of perfect scaling"]
     said.append(f"no further gain from B = {none.min()} on" if len(none) else "steps fall up to the largest batch")
+    if not (kind != "bound").any():
+        return "the steps are bounds at every batch count, so they say nothing of scaling"
     return ", ".join(said)
 
 
 def _critical(one: xr.Dataset) -> str:
     critical, low, high = (float(one[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
-    sizes = one["batch_size"].values[np.isfinite(one["steps"].values)]
+    fitted = np.isfinite(one["steps"].values) & (one["regime"].values != "bound")
+    sizes = one["batch_size"].values[fitted]
     ends = "no interval" if math.isnan(low) else f"95 % interval {_count(low)} to {_count(high)}"
-    if np.isfinite(one["steps"].values).sum() < 3:
-        return "critical batch size: fewer than three batch counts reach the target, too few to fit"
+    if fitted.sum() < 3:
+        return "critical batch size: fewer than three batch counts have steps to the target, too few to fit"
     if math.isnan(critical):
         side = "above" if high == math.inf else "below"
         return f"critical batch size: not between {sizes.min()} and {sizes.max()}, the curve has no bend there ({side}; {ends})"

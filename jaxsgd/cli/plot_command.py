@@ -15,15 +15,22 @@ OPTIONS = {
     "curves": ("by",),
     "heatmap": ("x", "y", "value"),
     "differences": ("reference", "by", "value"),
+    "scaling": ("target", "by", "value", "noise_scale"),
+    "stripe_law": ("sigma",),
 }
 """The options that are not for every kind of figure. One without a kind asks for the first that has it."""
+
+ON_REQUEST = ("scaling", "stripe_law")
+"""The kinds that are drawn only when they are asked for, by name or by an option."""
 
 
 def plot(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="grid, curves, heatmap or differences; may be given again.", show_default="all that suit"),
+        typer.Option(
+            help="grid, curves, heatmap, differences, scaling or stripe_law; may be given again.", show_default="the first four"
+        ),
     ] = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Show this value of an axis; may be given again.")
@@ -43,15 +50,24 @@ def plot(
     reference: Annotated[
         str | None, typer.Option(help="differences: what the others are compared with.", show_default="the first")
     ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="scaling: steps to this loss at each batch count.", show_default="no scaling figure")
+    ] = None,
+    noise_scale: Annotated[
+        float | None, typer.Option(help="scaling: a gradient noise scale to draw beside the critical batch size.")
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="stripe_law: standard deviation of a single sample's loss.", show_default="fitted")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Draw a result: stripes, curves, a map of the final loss, paired differences of orders. Nothing is run again.
+    """Draw a result: stripes, curves, a map of the final loss, paired differences, steps to a target. Nothing is run again.
 
     Axes that a figure has no place for must be selected down to one value: --select learning_rate=0.01.
     """
     given = {"rows": rows, "columns": columns, "eval_interval": eval_interval, "by": by, "x": x, "y": y, "value": value}
-    given["reference"] = reference
+    given |= {"reference": reference, "target": target, "noise_scale": noise_scale, "sigma": sigma}
     options = {name: chosen for name, chosen in given.items() if chosen is not None}
     kinds = _kinds(kind or [], options)
     selection = _selection(select or [])
@@ -100,6 +116,8 @@ def _kinds(asked: Sequence[str], options: dict[str, Any]) -> list[str]:
         if asked and not set(kinds) & set(asked):
             these = " or ".join(kinds)
             raise InputError(f"--{option.replace('_', '-')} is for --kind {these}, got --kind {' --kind '.join(asked)}")
+    if "scaling" in asked and "target" not in options:
+        raise InputError("--kind scaling needs --target: the loss to reach, such as --target 0.2 (jaxsgd measure names one)")
     # Those that suit all options, so that --by order --reference fixed is one figure.
     common = [kind for kind, own in OPTIONS.items() if options and set(options) <= set(own)]
     return list(dict.fromkeys(asked or common[:1] or [kinds[0] for kinds in owners.values()]))
@@ -124,16 +142,17 @@ def _draw(
     ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]]
 ) -> tuple[dict[str, bytes | str], list[tuple[str, str, str]], dict[str, str]]:
     """The files by name; kind, file name without suffix and title of each figure; and why a kind was not drawn."""
-    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap
+    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap, scaling, stripe_law
     from jaxsgd.plot.axis import open_axes, selected
 
     draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap, "differences": differences}
+    draw |= {"scaling": scaling, "stripe_law": stripe_law}
     # A wrong selection is no reason to leave a kind out.
     shown = selected(ds, selection)
     files: dict[str, bytes | str] = {}
     titles: list[tuple[str, str, str]] = []
     notes: dict[str, str] = {}
-    for kind in kinds or draw:
+    for kind in kinds or [name for name in draw if name not in ON_REQUEST]:
         own = {name: value for name, value in options.items() if name in OPTIONS[kind]}
         if not kinds and kind == "heatmap" and len(open_axes(shown)) < 2:
             notes[kind] = "it needs two axes with several values"

@@ -33,7 +33,7 @@ DESCRIPTIONS = {
     "at_edge": ("1", "whether the best {by} is the least or the greatest there is"),
     "reached": ("seeds", "seeds that reach the target at the best {by}"),
     "bounds": ("seeds", "of these, how many had reached it at their first record"),
-    "regime": ("1", "perfect scaling, diminishing returns or none"),
+    "regime": ("1", "perfect scaling, diminishing returns or none; bound where the steps are only a bound"),
     "rule_rate": ("1", "the {by} that a rule gives"),
     "rule_steps": ("steps", "median steps to the target at the nearest {by} that was run"),
     "rule_ratio": ("1", "steps by the rule over steps at the best {by}"),
@@ -113,7 +113,8 @@ def scaling(
       - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest there is;
       - `reached`: how many seeds reach the target there; `bounds`: how many had at their first record, which only bounds
         their steps;
-      - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.measure.regimes`;
+      - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.measure.regimes`; "bound" where most seeds had reached the
+        target at their first record: such a batch count has no part in what is fitted;
       - along `rule` too, `rule_rate` by the linear and the square-root rule from the reference on, `rule_steps` at the nearest
         rate that was run, and `rule_ratio` to those of the tuned rate; NaN past the range of rates;
 
@@ -133,7 +134,10 @@ def scaling(
     found = _Tuned.of(runs.steps)
     drawn = resampled_seeds(runs.steps.shape[-1], check_count("resamples", resamples), seed)
     again = [_Tuned.of(runs.steps[..., own]) for own in drawn]
-    variables = _curve(runs, found, again, level) | _rules(runs, found, start) | _fits(runs, found, again, level)
+    curve = _curve(runs, found, again, level)
+    told = np.where(curve["bounds"] * 2 > curve["reached"], np.nan, 1.0)
+    curve["regime"] = np.where(np.isnan(told), "bound", [regimes(each, runs.batch_size) for each in found.steps * told])
+    variables = curve | _rules(runs, found, start) | _fits(runs, found, again, told, level)
     of_curve, of_rules, of_fits = [*runs.others, runs.along], [*runs.others, "rule", runs.along], runs.others
     dims = {**dict.fromkeys(RULED, of_rules), **dict.fromkeys(FITTED, of_fits)}
     lengths = {"rule": len(RULES), **ds.sizes}
@@ -145,6 +149,7 @@ def scaling(
         made[by if name == "rate" else name] = (own, np.reshape(array, [lengths[dim] for dim in own]), told)
     by_size = ds.isel({runs.along: np.argsort(_mean_size(ds), kind="stable")})
     kept = {name: c for name, c in by_size.coords.items() if c.dims and set(c.dims) <= set(of_curve) and name != by}
+    kept["samples_per_step"] = (runs.along, runs.batch_size, {"units": "samples", "long_name": "N / m, the mean batch size"})
     attrs = {"title": f"steps to {value} {target:g}", "value": value, "target": float(target), "by": by, "level": float(level)}
     attrs |= {"seeds": runs.steps.shape[-1], "runs": runs.steps.size, "runs_reached": int(np.isfinite(runs.steps).sum())}
     attrs |= {"along": runs.along, "reference": int(runs.batch_count[start]), "units": str(ds[value].attrs.get("units", "1"))}
@@ -270,7 +275,6 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         "at_edge": known & (last > 0) & ((found.best == 0) | (found.best == last)),
         "reached": seeds(np.isfinite(runs.steps)),
         "bounds": seeds(runs.first),
-        "regime": np.asarray([regimes(each, runs.batch_size) for each in found.steps]),
     }
 
 
@@ -289,17 +293,17 @@ def _rules(runs: Runs, found: _Tuned, start: int) -> dict[str, np.ndarray]:
         return {"rule_rate": rate, "rule_steps": steps, "rule_ratio": steps / found.steps[:, None]}
 
 
-def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict[str, np.ndarray]:
-    """The curve and the power law fitted over the batch counts, [O] each."""
-    bend = fit_bend(found.steps, runs.batch_size)
-    bends = fit_bend(_stacked([each.steps for each in again], found.steps), runs.batch_size).critical
+def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, level: float) -> dict[str, np.ndarray]:
+    """The curve and the power law fitted over the batch counts, [O] each; where `told` [O, K] is NaN they are left out."""
+    bend = fit_bend(found.steps * told, runs.batch_size)
+    bends = fit_bend(_stacked([each.steps for each in again], found.steps) * told, runs.batch_size).critical
     critical = []
-    for place, steps in enumerate(found.steps):
+    for place, steps in enumerate(found.steps * told):
         sizes = runs.batch_size[np.isfinite(steps)]
         own = Bend(*(part[place] for part in bend))
         critical.append(enclosed(own, bends[:, place] if again else None, sizes if len(sizes) else runs.batch_size, level))
-    ends = interval(power_of_size(_stacked([each.rate(runs) for each in again], found.steps), runs.batch_size), level)
+    ends = interval(power_of_size(_stacked([each.rate(runs) for each in again], found.steps) * told, runs.batch_size), level)
     names = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
     parts = dict(zip(names, map(np.asarray, zip(*critical, strict=True)), strict=True))
-    power = power_of_size(found.rate(runs), runs.batch_size)
+    power = power_of_size(found.rate(runs) * told, runs.batch_size)
     return parts | {"rate_power": power, "power_low": ends[0], "power_high": ends[1], "nearest": runs.nearest}

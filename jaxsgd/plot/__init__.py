@@ -6,9 +6,11 @@ from jaxsgd.plot.difference import differences
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.label import spread_apart
 from jaxsgd.plot.matrix import influence_figure
+from jaxsgd.plot.sampling_law import stripe_law
 from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
 from jaxsgd.plot.stripe import averaged_figure, band_figure, striped_figure
 from jaxsgd.plot.stripe_grid import grid
+from jaxsgd.plot.target import scaling
 
 __all__ = [
     "ShareGroup",
@@ -21,8 +23,10 @@ __all__ = [
     "grid",
     "heatmap",
     "influence_figure",
+    "scaling",
     "share_figure",
     "share_map_figure",
     "spread_apart",
+    "stripe_law",
     "striped_figure",
 ]

@@ -188,6 +188,19 @@ def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: floa
         axes.tick_params(labelbottom=place + columns >= len(made), labelleft=place % columns == 0)
 
 
+def size_axis(axes: Axes, sizes: np.ndarray) -> None:
+    """A logarithmic x axis of batch sizes, with as many of them as ticks as there is room for."""
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(sizes.min() / 1.35, sizes.max() * 1.35)
+    shown: list[float] = []
+    for size in sorted(sizes.tolist()):
+        if not shown or size >= 1.7 * shown[-1]:
+            shown.append(size)
+    axes.set_xticks(shown, [f"{size:.2g}" if size < 10 else f"{size:.0f}" for size in shown])
+    axes.minorticks_off()
+    axes.set_xlabel("batch size B (samples per step)", fontsize=MEDIUM, color=INK)
+
+
 class InnerLocator(Locator):
     """Round numbers that keep their distance, none so near an end that its label reaches another panel's."""
 

@@ -135,7 +135,7 @@ BAD = [
     (["result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
     (["result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
     (["result", "--select", "lr=1"], "unknown axis 'lr'"),
-    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves or differences, got --kind grid"),
+    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves or differences or scaling, got --kind grid"),
     (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
     (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
     (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
