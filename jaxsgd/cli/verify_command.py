@@ -19,11 +19,16 @@ def verify(
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a result's cells again and compare: bit by bit on a like machine, else within a tolerance."""
+    """Run a result's cells again and compare: bit by bit on a like machine, else within a tolerance.
+
+    A problem of your own is looked up in the current folder, as the study's module:attribute says.
+    """
     start_jax(context)
+    from jaxsgd.engine.study_file import look_in
     from jaxsgd.engine.verification import TOLERANCE
     from jaxsgd.engine.verification import verify as verify_result
 
+    look_in(Path.cwd())
     with working("running cells again"):
         found = verify_result(result, sample, seed)
     if as_json:

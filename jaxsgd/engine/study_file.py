@@ -44,8 +44,17 @@ def study_path(name: str) -> Path:
     return known[name]
 
 
+def look_in(*folders: Path) -> None:
+    """Has "module:attribute" pointers looked up in these folders too, after all that is installed."""
+    for folder in map(str, folders):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
 def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
-    """The study in a file, with some fields replaced. A Python file is run; its folder is where its pointers are looked up.
+    """The study in a file, with some fields replaced. A Python file is run.
+
+    Its pointers are looked up in its own folder, and then in the current one, where the study of a result has them.
 
     Args:
       path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
@@ -55,9 +64,7 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     Raises:
       InputError: when the file cannot be run or read, holds no study, or a field or value is wrong.
     """
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    look_in(path.resolve().parent, Path.cwd())
     if path.suffix == ".json":
         fields = _read_json(path)
         return Study(**_replaced(fields, assignments))

@@ -1,0 +1,133 @@
+"""A page of the documentation: its fenced blocks, and running them in the order they stand in.
+
+What a fence means on a page:
+
+    ```python        is run; all blocks of a page share their names. If its first line is `# name.py` it is that file instead
+    ```text          is what the blocks since the last one printed, to the digits shown
+    ```sh            each `jaxsgd` command is run; a block that opens with `# takes ...` is only read, for its options
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+TOLERANCE = 0.02
+"""Of a printed number, where that is more than two units of its last digit: what rounding may do on another machine."""
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
+
+
+class Block(NamedTuple):
+    """A fenced block of a page.
+
+    Attributes:
+      language: what stands after the opening fence.
+      content: what stands between the fences.
+      line: of the page, where the content begins.
+    """
+
+    language: str
+    content: str
+    line: int
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that a block of Python is, if it is one."""
+        found = re.match(r"# ([\w-]+\.py)\n", self.content)
+        return found[1] if found and self.language == "python" else None
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The words of each `jaxsgd` command of a block of shell."""
+        lines = self.content.replace("\\\n", " ").splitlines()
+        words = [shlex.split(line, comments=True) for line in lines]
+        return [each[1:] for each in words if each[:1] == ["jaxsgd"]]
+
+    @property
+    def is_only_read(self) -> bool:
+        """Whether a block of shell says that it takes long."""
+        return self.content.startswith("# takes ")
+
+
+def blocks(text: str, language: str | None = None) -> list[Block]:
+    """The fenced blocks of a page, or those in one language."""
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    made = [Block(each[1], each[2], text[: each.start(2)].count("\n") + 1) for each in found]
+    return [block for block in made if language in (None, block.language)]
+
+
+def links(text: str) -> list[str]:
+    """Where the links and pictures of a page lead, but for places on the page itself."""
+    return [target for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if target]
+
+
+def run_page(path: Path, printed: Callable[[], str]) -> dict:
+    """Runs a page in the current folder, and holds what it prints to what it says.
+
+    Args:
+      path: the page.
+      printed: gives what was printed since it was last asked.
+
+    Returns:
+      The names that its Python has in the end.
+    """
+    names: dict = {"__name__": path.stem}
+    said = ""
+    for block in blocks(path.read_text()):
+        place = f"{path.name}, line {block.line}"
+        if block.file_name:
+            Path(block.file_name).write_text(block.content)
+        elif block.language == "python":
+            # Empty lines, so that a traceback has the page's own line numbers.
+            exec(compile("\n" * (block.line - 1) + block.content, str(path), "exec"), names)
+        elif block.language == "sh" and not block.is_only_read:
+            for words in block.commands:
+                run_command(words, place)
+        said += printed()
+        if block.language == "text":
+            assert same(said, block.content), f"{place}: prints\n{said}"
+            said = ""
+    return names
+
+
+def run_command(words: list[str], place: str) -> None:
+    """Runs `jaxsgd` with these words, which must succeed."""
+    from jaxsgd.cli.errors import run_app
+
+    assert run_app(words) == 0, f"{place}: jaxsgd {shlex.join(words)}: {sys.exc_info()}"
+
+
+def check_command(words: list[str]) -> None:
+    """Reads the words of a `jaxsgd` command as it would itself, and runs nothing.
+
+    Raises:
+      Exception: when there is no such command, option or number of arguments.
+    """
+    from jaxsgd.cli.commands import app
+
+    group = typer.main.get_command(app)
+    name, *rest = words
+    command = group.commands[name]  # type: ignore[attr-defined]
+    command.make_context(name, rest)
+
+
+def same(printed: str, said: str) -> bool:
+    """Whether two texts have the same words, and numbers that are equal to rounding."""
+    texts = [_NUMBER.sub("#", text).split() for text in (printed, said)]
+    numbers = [_NUMBER.findall(text) for text in (printed, said)]
+    return texts[0] == texts[1] and all(map(_near, *numbers))
+
+
+def _near(printed: str, said: str) -> bool:
+    value, expected = (float(text.replace(",", "")) for text in (printed, said))
+    mantissa, _, power = said.partition("e")
+    digits = len(mantissa.partition(".")[2])
+    unit = 10.0 ** (int(power or 0) - digits)
+    if not digits and not power:
+        return value == expected
+    return abs(value - expected) <= max(2 * unit, TOLERANCE * abs(expected)) * (1 + 1e-9)
