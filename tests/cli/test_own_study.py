@@ -1,10 +1,14 @@
 """A study of a user's own, in a folder outside the repository: the example of docs/your_own_problem.md, by the real command."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from jaxsgd.engine.study_file import read_study
+from jaxsgd.error import InputError
 from tests.document import blocks
 
 PAGE = Path(__file__).parents[2] / "docs/your_own_problem.md"
@@ -34,13 +38,16 @@ def test_the_study_runs_from_anywhere_and_its_result_from_its_own_folder(own_fol
     verified = jaxsgd_command("verify", "result", cwd=own_folder)
     assert verified.stdout == "verified: 2 cells came out the same, compared bit by bit\n", verified.stderr
 
-    again = jaxsgd_command("run", "result/study.json", "--dry-run", "--json", cwd=own_folder)
-    assert json.loads(again.stdout)["cells"] == 2, again.stderr
 
-
-def test_a_problem_that_is_not_in_reach_is_one_line(own_folder, jaxsgd_command):
-    (own_folder / "my_problem.py").rename(own_folder / "my_other_problem.py")
-    done = jaxsgd_command("run", "my_study.py", cwd=own_folder)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "cannot import 'my_problem'" in done.stderr
+def test_the_study_of_its_result_finds_the_problem_in_the_current_folder(own_folder, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (own_folder / "result").mkdir()
+    fields = {"problem": "my_parts:made", "seeds": [0], "batch_counts": [2], "learning_rates": [0.1], "epochs": 1}
+    (own_folder / "result" / "study.json").write_text(json.dumps(fields))
+    with pytest.raises(InputError, match="unknown problem in my_parts 'made'"):
+        read_study(Path("result/study.json"))
+    (own_folder / "my_parts.py").unlink()
+    monkeypatch.delitem(sys.modules, "my_parts")
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match="cannot import 'my_parts'"):
+        read_study(Path("result/study.json"))
