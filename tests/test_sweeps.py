@@ -17,11 +17,11 @@ NAMES = sorted(shipped())
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
-    study = read_study(study_path(name), ["epochs=2", "problem_args.num_samples=200"])
+    study = read_study(study_path(name))
     axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers")
-    ds = jaxsgd.sweep(
-        study.replaced(**{axis: values[:2] for axis in axes if (values := getattr(study, axis))}), tmp_path / name
-    )
+    small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
+    args = study.problem_args | {"num_samples": 200}
+    ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / name)
     assert ds.attrs["missing_cells"] == 0
     assert np.isfinite(ds.loss_epoch).all()
     assert ("loss" in ds) == (study.record == "batch")
