@@ -26,7 +26,7 @@ def measure(
     ] = None,
     noise: Annotated[
         bool,
-        typer.Option("--noise", help="With --target: run the best settings again and measure their gradient noise scale."),
+        typer.Option("--noise", help="Run the best settings again and measure the noise of their gradients and losses."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
@@ -40,8 +40,8 @@ def measure(
     from jaxsgd.cli.measure_table import (
         best_notes,
         best_table,
-        noise_notes,
         noise_rows,
+        noise_table,
         rows,
         scaling_notes,
         scaling_rows,
@@ -52,8 +52,8 @@ def measure(
     from jaxsgd.engine.result_axis import seed_dims
     from jaxsgd.error import InputError
 
-    if target is None and (noise or reference is not None):
-        raise InputError(f"{'--noise' if noise else '--reference'} goes with --target: the loss to reach")
+    if target is None and reference is not None:
+        raise InputError(f"--reference {reference} goes with --target: the loss to reach")
     if out:
         check_output_folder(out)
     ds = load(result)
@@ -67,19 +67,20 @@ def measure(
     if len(seed_dims(ds)) > 1:
         tables["seed_variance"] = rows(seed_variance(ds, best.attrs["value"]))
         console.print(scatter_table(tables["seed_variance"], best.attrs["value"]))
+    found = None
     if target is not None:
         found = scaling(ds, target, value, by=by, reference=reference, level=LEVEL)
         tables |= scaling_rows(found)
         console.print(scaling_table(found))
         about = scaling_notes(found)
-        if noise:
-            start_jax(context)
-            with working("measuring the noise of the best settings' runs"):
-                tables["noise"] = noise_rows(ds, found)
-            about += noise_notes(tables["noise"])
         for line in about:
             console.print(f"- {line}", markup=False, soft_wrap=True)
         said += about
+    if noise:
+        start_jax(context)
+        with working("measuring the noise of the best settings' runs"):
+            tables["noise"] = noise_rows(ds, best, found)
+        console.print(noise_table(tables["noise"], found is not None))
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):
             console.print(f"wrote {path}", markup=False, soft_wrap=True)

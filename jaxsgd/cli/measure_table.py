@@ -28,7 +28,9 @@ def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
     """One flat row for each place of a Dataset; a single one for a Dataset without dimensions."""
     if not ds.dims:
         return [{str(name): ds[name].item() for name in ds.variables}]
-    return ds.to_dataframe().reset_index().to_dict("records")  # type: ignore[return-value]
+    table = ds.to_dataframe().reset_index()
+    # A dimension without values of its own, of zipped axes, is only numbered.
+    return table.drop(columns=[dim for dim in ds.dims if dim not in ds.coords]).to_dict("records")  # type: ignore[return-value]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -236,35 +238,56 @@ def _critical(one: xr.Dataset) -> str:
     return f"critical batch size {critical:.0f} samples ({ends})"
 
 
-def noise_rows(ds: xr.Dataset, found: xr.Dataset) -> list[dict[str, Any]]:
-    """The noise scale along the best settings' runs up to the target, at the smallest, the middle and the largest batch."""
-    along, by = (str(found.attrs[name]) for name in ("along", "by"))
+def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> list[dict[str, Any]]:
+    """Noise along the best settings' runs, at the smallest, the middle and the largest batch size of each other setting.
+
+    Args:
+      ds: the result.
+      best: its best settings.
+      found: a scaling, whose best rates are taken in their place, and whose runs are measured up to the target alone.
+    """
+    source = best if found is None else found
+    known = source["median" if found is None else "steps"]
+    along = next((name for name in ("batch_count", "batch_size") if name in known.dims), None)
+    searched = best.attrs["searched"] if found is None else [found.attrs["by"]]
+    others = [str(dim) for dim in known.dims if dim != along]
     table = []
-    for one in _others(found):
-        known = np.flatnonzero(np.isfinite(one["steps"].values))
-        for place in known[np.unique([0, len(known) // 2, len(known) - 1])] if len(known) else []:
-            at = one.isel({along: place})
-            last = max(1, math.ceil(float(at["epochs"])))
-            epochs = np.unique(np.linspace(0, min(last, ds.sizes["epoch"] - 1), CHECKPOINTS).astype(int))
-            keys = {dim: at[dim].item() for dim in (along, *found["nearest"].dims)}
-            run = ds.sel(keys).isel({ds[by].dims[0]: int(np.argmin(np.abs(np.log(ds[by].values / float(at[by])))))})
-            noise = run_noise(run, epochs.tolist())
-            row = {"setting": _place(found, one), "batch_count": int(at["batch_count"]), "batch_size": int(at["batch_size"])}
+    for place in np.ndindex(*(source.sizes[dim] for dim in others)):
+        chosen = dict(zip(others, place, strict=True))
+        one = source.isel(chosen)
+        finite = np.flatnonzero(np.isfinite(np.atleast_1d(one[known.name].values)))
+        for each in finite[np.unique([0, len(finite) // 2, len(finite) - 1])] if len(finite) else []:
+            at = one.isel({along: each}) if along else one
+            # A scaling has its batch sizes in an order of their own.
+            run = ds.isel(chosen).sel({along: at[along].item()} if along else {})
+            for dim in dict.fromkeys(str(ds[name].dims[0]) for name in searched):
+                own = [name for name in searched if ds[name].dims == (dim,)]
+                same = [np.isclose(ds[name].values, at[name].item(), rtol=1e-9) for name in own]
+                run = run.isel({dim: int(np.flatnonzero(np.all(same, axis=0))[0])})
+            last = ds.sizes["epoch"] - 1
+            last = last if found is None else min(last, max(1, math.ceil(float(at["epochs"]))))
+            noise = run_noise(run, np.unique(np.linspace(0, last, CHECKPOINTS).astype(int)).tolist())
             scale = noise["noise_scale"].values
-            row |= {by: float(at[by]), "first_epoch": int(epochs[0]), "last_epoch": int(epochs[-1])}
-            row |= {"noise_scale": float(np.nanmean(scale)), "at_start": float(scale[0]), "at_target": float(scale[-1])}
+            row = {str(name): run[name].item() for name in run.coords if not run[name].dims}
+            row |= {"batch_count": int(run["batch_count"]), "batch_size": int(run["batch_size"]), "last_epoch": last}
+            row |= {"noise_scale": float(np.nanmean(scale)), "at_first": float(scale[0]), "at_last": float(scale[-1])}
             table.append(row | {"loss_deviation": float(noise["loss_deviation"].mean()), "seeds": noise.attrs["seeds"]})
     return table
 
 
-def noise_notes(table: Sequence[Row]) -> list[str]:
-    """The noise scales in words."""
-    notes = []
+def noise_table(table: Sequence[Row], to_target: bool) -> Table:
+    """The noise along some settings' runs."""
+    measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
+    names = [name for name in table[0] if name not in measured]
+    names = [name for name in names if name == "batch_count" or len({row[name] for row in table}) > 1]
+    texts = [SHORT.get(name, name.replace("_", " ")) for name in names]
+    seeds = max(row["seeds"] for row in table)
+    until = "to the target" if to_target else "of the runs"
+    title = f"Noise: gradient noise scale in samples, mean over the epochs {until}, {seeds} seeds"
+    made = plain_table(texts, ("noise scale", "at first", "at last", "epochs", "deviation of a sample's loss"), title)
     for row in table:
-        lead = f"{row['setting']}: " if row["setting"] else ""
-        course = f"from {_count(row['at_start'])} to {_count(row['at_target'])}, over {row['seeds']} seeds"
-        notes.append(
-            f"{lead}gradient noise scale at m = {row['batch_count']}: {_count(row['noise_scale'])} samples on average over the "
-            f"epochs to the target ({course})"
+        scales = [_count(row[name]) for name in ("noise_scale", "at_first", "at_last")]
+        made.add_row(
+            *(number(row[name], 6) for name in names), *scales, f"0 to {row['last_epoch']}", number(row["loss_deviation"], 4)
         )
-    return notes
+    return made

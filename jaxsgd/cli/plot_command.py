@@ -28,9 +28,7 @@ def plot(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
     kind: Annotated[
         list[str] | None,
-        typer.Option(
-            help="grid, curves, heatmap, differences, scaling or stripe_law; may be given again.", show_default="the first four"
-        ),
+        typer.Option(help=f"{', '.join(OPTIONS)}; may be given again.", show_default="all that suit and need no target"),
     ] = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Show this value of an axis; may be given again.")

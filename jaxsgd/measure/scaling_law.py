@@ -51,8 +51,8 @@ def steps_to_target(value: ArrayLike, step: ArrayLike, target: float, *, rising:
     step = np.broadcast_to(step, np.broadcast_shapes(step.shape, above.shape))
     above = np.broadcast_to(above, step.shape)
     reached = above <= 0
-    at = reached.argmax(axis=-1)
-    before = np.maximum(at - 1, 0)
+    at = np.asarray(reached.argmax(axis=-1))
+    before = np.asarray(np.maximum(at - 1, 0))
 
     def taken(array: np.ndarray, place: np.ndarray) -> np.ndarray:
         return np.take_along_axis(array, place[..., None], axis=-1)[..., 0]

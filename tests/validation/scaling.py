@@ -1,0 +1,79 @@
+"""Steps to a target on the noisy quadratic model at every batch count and rate, in sweeps and by the exact recurrence."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+import jaxsgd
+from jaxsgd import Study
+
+BATCH_COUNTS = (2, 4, 8, 16, 50, 200)
+RATES = tuple(1.8 * 2.0**-k for k in range(9))
+TARGET, SAMPLES, INPUTS = 0.05, 1000, 100
+
+
+class Steps(NamedTuple):
+    """Steps to the target; K batch counts, L rates.
+
+    Attributes:
+      mean: [K, L], of the mean curve over the runs; NaN where it does not reach the target.
+      exact: [K, L], of the expected curve.
+      runs: [K], median over single runs at the best rate, as `jaxsgd.scaling` finds it.
+    """
+
+    mean: np.ndarray
+    exact: np.ndarray
+    runs: np.ndarray
+
+    @property
+    def tuned(self) -> tuple[np.ndarray, np.ndarray]:
+        """([K], [K]), steps at the best rate of each: of the mean curves, and of the expected ones."""
+        return np.nanmin(self.mean, axis=-1), np.nanmin(self.exact, axis=-1)
+
+    @property
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        """([K], [K]), those rates."""
+        mean, exact = (np.asarray(RATES)[np.nanargmin(each, axis=-1)] for each in (self.mean, self.exact))
+        return mean, exact
+
+
+def measure(batch_counts: tuple[int, ...] = BATCH_COUNTS, *, seeds: int = 40, epochs: int = 30) -> Steps:
+    """Sweeps of one data set and one start in the order `replacement`, in which a step's noise is independent of all before."""
+    study = Study(
+        problem="noisy_quadratic",
+        problem_args={"num_samples": SAMPLES, "num_inputs": INPUTS},
+        order_seeds=range(seeds),
+        orders="replacement",
+        batch_counts=batch_counts,
+        learning_rates=RATES,
+        epochs=epochs,
+        record="epoch",
+    )
+    ds = jaxsgd.sweep(study)
+    found = jaxsgd.scaling(ds, TARGET, "excess_loss", resamples=1).squeeze().sel(batch_count=list(batch_counts))
+    curve = ds.excess_loss.mean("order_seed").squeeze().transpose("batch_count", "learning_rate", "epoch").values
+    when = np.asarray(batch_counts)[:, None, None] * (np.arange(epochs) + 1)
+    exact = np.stack([[expected(m, rate, epochs) for rate in RATES] for m in batch_counts])
+    mean, known = (jaxsgd.steps_to_target(each, when, TARGET) for each in (curve, exact))
+    return Steps(mean, known, found.steps.values)
+
+
+def expected(batch_count: int, rate: float, epochs: int) -> np.ndarray:
+    """The expected excess loss after each epoch, [E], over the orders of one data set and one start.
+
+    Around the optimum of N samples, u = w - w*, a step is u <- (1 - lr h) u + lr sqrt(h) e with e the mean of B draws from the
+    samples, less the mean of all: E[u^2] follows s <- (1 - lr h)^2 s + lr^2 h S / B (Zhang et al. 2019), with the samples' own
+    variance S in place of 1, and the excess loss is sum(h s) / 2.
+    """
+    problem = jaxsgd.problems.noisy_quadratic(SAMPLES, INPUTS)
+    curvature = 1 / np.arange(1, INPUTS + 1)
+    keys = jaxsgd.streams(jax.random.key(0))
+    z = np.asarray(problem.sample_data(keys.data), np.float64)
+    square = (np.asarray(problem.init(keys.init), np.float64) - z.mean(axis=0) / np.sqrt(curvature)) ** 2
+    found = []
+    for _ in range(epochs):
+        for size in jaxsgd.split(SAMPLES, batch_count=batch_count).sizes:
+            square = (1 - rate * curvature) ** 2 * square + rate**2 * curvature * z.var(axis=0) / size
+        found.append(curvature @ square / 2)
+    return np.array(found)
