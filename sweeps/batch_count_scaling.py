@@ -1,24 +1,28 @@
-"""How many batches should an epoch have, when the learning rate is tuned for each batch count?
+"""How many steps does it take to reach a target, at each batch count with its own best rate?
 
-Command: jaxsgd run batch_count_scaling && jaxsgd plot results/batch_count_scaling
-Cost:    1,408 runs of 20 epochs, about 8 s on 2 cores; 1 MiB
-Finding: Below the best rate the loss depends on rate times batch count alone: 0.949 at (rate, m) = (1/8, 1), (1/16,
-         2), ..., (1/512, 64), the linear scaling rule. The best rate is 1, the edge of stability, up to m = 4, and
-         halves with every doubling of m from there, down to 1/32 at m = 128. Tuned so, 20 epochs reach 0.529 at m =
-         1, 0.508 at 2, and 0.501 to 0.502 from m = 4 on: more batches stop helping where noise, not the number of
-         steps, limits the rate. 17 runs at rate 2 diverge.
+Command: jaxsgd run batch_count_scaling
+         jaxsgd measure results/batch_count_scaling --target 0.2 --noise
+         jaxsgd plot results/batch_count_scaling --kind scaling --target 0.2
+Cost:    2,880 runs of 30 epochs, about 45 s on 2 cores; 1 MiB
+Finding: Three regimes, as in Shallue et al. 2019, on `digits`, to a validation loss of 0.2: twice the batch halves the steps up
+         to B = 16 (676 steps at B = 4, 193 at 16), and from B = 180 on hardly saves any (64 there, 54 at 719). Between them
+         lies the critical batch size of 50 samples (95 % interval 45 to 59); the gradient noise scale along the best runs is 20
+         to 41. The best rate doubles with the batch up to B = 16, as the linear rule has it, and stays at 1 from B = 60 on, so
+         that over all sizes it grows as B^0.37: from the rate of B = 4, the linear rule never arrives past B = 30, and the
+         square-root rule takes up to 1.6 times the steps.
+         The article's network and `noisy_quadratic`, each on one data set, are in docs/batch_count_scaling.md.
 """
 
 from jaxsgd import Study
 
 STUDY = Study(
-    problem="least_squares",
-    problem_args={"num_samples": 1024, "num_inputs": 20, "condition": 100.0},
-    seeds=range(16),
-    batch_counts=[1, 2, 4, 8, 16, 32, 64, 128],
+    problem="digits",
+    held_out=0.2,
+    seeds=range(20),
+    batch_counts=[2, 3, 4, 6, 8, 12, 16, 24, 48, 90, 180, 360],
     orders=["reshuffle"],
     optimizer="sgd",
-    learning_rates=[2.0**k for k in range(-9, 2)],
-    epochs=20,
+    learning_rates=[2.0**k for k in range(-8, 4)],
+    epochs=30,
     record="epoch",
 )

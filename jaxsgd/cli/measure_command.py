@@ -64,7 +64,7 @@ def measure(
     console.print(best_table(tables["best_settings"], best))
     for line in said:
         console.print(f"- {line}", markup=False, soft_wrap=True)
-    if len(seed_dims(ds)) > 1:
+    if sum(ds.sizes[dim] > 1 for dim in seed_dims(ds)) > 1:
         tables["seed_variance"] = rows(seed_variance(ds, best.attrs["value"]))
         console.print(scatter_table(tables["seed_variance"], best.attrs["value"]))
     found = None

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json
+from jaxsgd.cli.output import check_output_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax
 
 
@@ -20,7 +20,10 @@ def run(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Replace a field; JSON, or a range like 0:64.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would run and how long it would take, by a few short runs; write nothing."),
+    ] = False,
     vectorize: Annotated[str, typer.Option(help="one_program, grouped, or auto.")] = "auto",
     chunk_width: Annotated[int | None, typer.Option(help="Cells in a chunk.", show_default="chosen")] = None,
     lanes: Annotated[int | None, typer.Option(help="Cells side by side.", show_default="chosen")] = None,
@@ -31,15 +34,21 @@ def run(
     Finished chunks are kept whatever happens: after Ctrl-C, a full disk or a power cut, the same command goes on.
     """
     start_jax(context)
-    from jaxsgd.engine.planner import plan
+    from jaxsgd.engine.planner import machine_memory, plan
     from jaxsgd.engine.study_file import read_study, study_path
+    from jaxsgd.engine.timing import measured_seconds
 
     path = study_path(study)
     chosen = read_study(path, assignments or [])
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes}
     console = make_console(quiet=as_json)
     if dry_run:
-        report = _dry_report(plan(chosen, **how))
+        planned = plan(chosen, **how)
+        seconds = planned.seconds
+        if planned.memory_bytes <= machine_memory():  # what does not fit cannot be tried
+            with working("trying a few short runs"):
+                seconds = measured_seconds(planned)
+        report = _dry_report(planned, seconds)
         _print_dry(console, path.stem, report)
     else:
         folder = out or Path("results") / path.stem
@@ -49,7 +58,7 @@ def run(
         typer.echo(to_json(report))
 
 
-def _dry_report(planned: Any) -> dict[str, Any]:
+def _dry_report(planned: Any, seconds: float) -> dict[str, Any]:
     cells = planned.cells
     return {
         "study": planned.study.resolved(),
@@ -59,7 +68,7 @@ def _dry_report(planned: Any) -> dict[str, Any]:
         "chunks": len(planned.chunks),
         "programs": len(planned.programs) + 1,
         "held": planned.held(),
-        "seconds": planned.seconds,
+        "seconds": seconds,
         "memory_bytes": planned.memory_bytes,
         "result_bytes": planned.result_bytes,
     }
@@ -74,7 +83,7 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
         ("cells", f"{report['cells']:,} = {axes}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {held['chunk_width']} cells, {held['lanes']} side by side"),
-        ("time", f"about {duration(report['seconds'])} on this machine, compiling included"),
+        ("time", f"about {duration(report['seconds'])} on this machine by a few short runs, compiling included"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):

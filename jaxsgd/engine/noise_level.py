@@ -88,9 +88,9 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
 
 def _seeds(one: xr.Dataset, dims: list[str], most: int) -> dict[str, np.ndarray]:
     """The seeds of each stream, of as many runs as are wanted."""
-    places = np.indices([one.sizes[dim] for dim in dims]).reshape(len(dims), -1)[:, :most]
-    place_on = dict(zip(dims, places, strict=True))
-    count = places.shape[1] if dims else 1
+    lengths = [one.sizes[dim] for dim in dims]
+    count = min(most, int(np.prod(lengths, dtype=int)))
+    place_on = dict(zip(dims, np.unravel_index(np.arange(count), lengths), strict=True)) if dims else {}
     by_axis = {}
     for axis in SEED_AXES:
         if axis in one.coords:

@@ -77,7 +77,8 @@ class Plan(NamedTuple):
       width: cells in a chunk.
       lanes: cells side by side.
       micro_size: q of the micro-steps, None where each batch count has a program of its own.
-      seconds: estimated time on this machine, compiling included.
+      cell_seconds: [R], estimated time of each cell on one core or device.
+      seconds: estimated time, compiling included; rough, for it comes from constants: `measured_seconds` asks the machine.
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
     """
@@ -90,6 +91,7 @@ class Plan(NamedTuple):
     width: int
     lanes: int
     micro_size: int | None
+    cell_seconds: np.ndarray
     seconds: float
     run_bytes: int
     result_bytes: int
@@ -176,6 +178,7 @@ def plan(
         width=width,
         lanes=lanes,
         micro_size=found[0].layout.micro_size if found[0].layout else None,
+        cell_seconds=run_seconds,
         seconds=float(seconds),
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxsgd import InputError, Study, sweep
-from jaxsgd.engine.planner import MEMORY_SHARE, Plan, lanes_within, machine_memory, plan
+from jaxsgd.engine.planner import COMPILE_SECONDS, DRAW_COMPILE_SECONDS, MEMORY_SHARE, Plan, lanes_within, machine_memory, plan
+from jaxsgd.engine.timing import measured_seconds
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}
 
@@ -131,6 +132,13 @@ def test_the_estimates_grow_with_what_is_asked_for():
     unknown = {"problem": "square_regression", "problem_args": {"num_samples": 60, "num_hidden": 2}}
     assert plan(study(record="epoch", **unknown)).result_bytes == 30 * 2 * 4
     assert isinstance(few, Plan)
+
+
+def test_the_measured_time_grows_with_the_number_of_runs():
+    # 500 times the runs: no neighbour on the machine slows a few short runs by as much.
+    few, many = (measured_seconds(plan(study(seeds=range(count), epochs=20))) for count in (1, 500))
+    constant = DRAW_COMPILE_SECONDS + COMPILE_SECONDS
+    assert constant < few < many < np.inf
 
 
 @pytest.mark.parametrize(("record", "hint"), [("batch", "record='epoch'"), ("epoch", "run fewer cells or epochs")])

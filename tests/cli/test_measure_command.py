@@ -1,0 +1,196 @@
+"""`jaxsgd measure` on a small result: what it prints is what the library finds."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd.cli.errors import run_app
+from tests.cli.conftest import once
+
+# Typer hands out other types than its annotations say.
+pytestmark = pytest.mark.usefixtures("unchecked", "compiled_once")
+
+COUNTS, RATES = [2, 5, 10], [0.01, 0.03, 0.1]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A folder with the result of three seeds, one optimizer, three batch counts and three rates."""
+    study = jaxsgd.Study(
+        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(3), batch_counts=COUNTS,
+        learning_rates=RATES, orders=["reshuffle"], epochs=6, record="epoch",
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("measured") / "result"
+    jaxsgd.sweep(study, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def target(measured):
+    """What all batch counts reach, and not at once: the highest of their lowest losses in the median, and a little more."""
+    return float(jaxsgd.load(measured).loss_epoch.min("epoch").median("seed").min("learning_rate").max()) + 1e-3
+
+
+def said(capsys, *words):
+    """The one JSON object on stdout, and nothing on stderr."""
+    assert run_app(["measure", *map(str, words), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return json.loads(out)
+
+
+def as_null(values):
+    """Numbers as JSON has them: null where they are not finite."""
+    return [value if np.isfinite(value) else None for value in np.ravel(values).tolist()]
+
+
+def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
+    assert run_app(["measure", str(measured)]) == 0
+    out = capsys.readouterr().out
+    found = jaxsgd.best_settings(jaxsgd.load(measured))
+    lines = [line.split() for line in out.splitlines()]
+    for count in COUNTS:
+        best = found.sel(batch_count=count)
+        edge = "*" if best.at_edge.item() else ""
+        row = next(line for line in lines if line[:1] == [str(count)])
+        assert row[1:3] == [f"{best.learning_rate.item():g}{edge}", f"{best['median'].item():.4g}"]
+    assert "Best settings" in out
+    assert ("at the edge of its range" in out) == ("*" in out) == (found.at_edge != "").any().item()
+
+
+def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
+    report = said(capsys, measured)
+    assert (report["command"], report["value"], report["target"]) == ("measure", "loss_epoch", None)
+    assert list(report["tables"]) == ["best_settings"]
+    found, rows = jaxsgd.best_settings(jaxsgd.load(measured)), report["tables"]["best_settings"]
+    assert [row["batch_count"] for row in rows] == COUNTS
+    for name in ("median", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
+        assert [row[name] for row in rows] == as_null(found[name])
+    for name in ("at_edge", "diverged", "seeds"):
+        assert [row[name] for row in rows] == found[name].values.ravel().tolist()
+
+
+def test_another_value_is_judged_by(measured, capsys):
+    report = said(capsys, measured, "--value", "distance")
+    found = jaxsgd.best_settings(jaxsgd.load(measured), "distance")
+    assert report["value"] == "distance"
+    assert [row["median"] for row in report["tables"]["best_settings"]] == as_null(found["median"])
+
+
+def test_a_target_adds_the_scaling_of_the_library(measured, target, capsys):
+    tables = said(capsys, measured, "--target", target, "--reference", 5)["tables"]
+    assert list(tables) == ["best_settings", "scaling", "rate_rules", "fits"]
+    found = jaxsgd.scaling(jaxsgd.load(measured), target, reference=5)
+    assert np.isfinite(found.steps).all()
+    assert [row["batch_count"] for row in tables["scaling"]] == [10, 5, 2]
+    for name in ("steps", "steps_low", "steps_high", "epochs", "learning_rate"):
+        assert [row[name] for row in tables["scaling"]] == as_null(found[name])
+    assert [row["regime"] for row in tables["scaling"]] == found.regime.values.ravel().tolist()
+    for row in tables["rate_rules"]:
+        place = found.sel(rule=row["rule"], batch_count=row["batch_count"])
+        for name in ("rule_rate", "rule_steps", "rule_ratio"):
+            assert [row[name]] == as_null(place[name])
+    assert len(tables["rate_rules"]) == 2 * 3
+    for name in ("critical_batch_size", "critical_low", "critical_high", "rate_power", "nearest"):
+        assert [row[name] for row in tables["fits"]] == as_null(found[name])
+
+
+def test_the_table_of_a_target_has_the_steps(measured, target, capsys):
+    assert run_app(["measure", str(measured), "--target", str(target)]) == 0
+    out = capsys.readouterr().out
+    found = jaxsgd.scaling(jaxsgd.load(measured), target)
+    table = [line.split() for line in out[out.index("Steps to loss epoch") :].splitlines()]
+    for count in COUNTS:
+        row = next(line for line in table if line[:2] == [str(count), str(20 // count)])
+        assert row[2].removeprefix("<=") == f"{found.steps.sel(batch_count=count).item():,.0f}"
+    assert f"{found.attrs['runs_reached']} of 27 runs reach loss epoch {target:g}" in out
+
+
+def test_a_target_below_everything_has_no_steps_and_names_the_nearest(measured, capsys):
+    report = said(capsys, measured, "--target", "0.0001")
+    assert [row["steps"] for row in report["tables"]["scaling"]] == [None] * 3
+    assert [row["regime"] for row in report["tables"]["scaling"]] == [""] * 3
+    nearest = jaxsgd.load(measured).loss_epoch.min().item()
+    assert report["tables"]["fits"][0]["nearest"] == nearest
+    assert f"no batch count reaches it; the nearest loss epoch is {nearest:.4g}" in report["notes"]
+    assert run_app(["measure", str(measured), "--target", "0.0001"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("not reached") == 3
+    assert f"the nearest loss epoch is {nearest:.4g}" in out
+
+
+def test_the_target_that_it_names_is_reached_at_every_batch_count(measured, capsys):
+    note = next(note for note in said(capsys, measured)["notes"] if note.startswith("for steps to a target: --target "))
+    target = float(note.split()[5])
+    assert np.isfinite(jaxsgd.scaling(jaxsgd.load(measured), target).steps).all()
+
+
+def test_out_has_each_table_as_csv(measured, target, tmp_path, capsys):
+    tables = said(capsys, measured, "--target", target, "--out", tmp_path / "tables")["tables"]
+    written = {path.stem: list(csv.DictReader(path.open())) for path in (tmp_path / "tables").iterdir()}
+    assert set(written) == {"best_settings", "scaling", "rate_rules", "fits"}
+    assert {name: len(rows) for name, rows in written.items()} == {name: len(rows) for name, rows in tables.items()}
+    assert [float(row["median"]) for row in written["best_settings"]] == [row["median"] for row in tables["best_settings"]]
+    assert [float(row["steps"]) for row in written["scaling"]] == [row["steps"] for row in tables["scaling"]]
+    assert written["best_settings"][0].keys() == tables["best_settings"][0].keys()
+
+
+def test_files_are_named_on_stdout(measured, tmp_path, capsys):
+    assert run_app(["measure", str(measured), "--out", str(tmp_path / "tables")]) == 0
+    assert f"wrote {tmp_path}/tables/best_settings.csv" in capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture(scope="module")
+def noisy(measured, target, shared_folder, jaxsgd_command):
+    """What `--noise` says of the best settings, as a process of its own, for it changes JAX's settings."""
+    folder = once(
+        shared_folder / "noisy",
+        lambda folder: (folder / "said").write_text(jaxsgd_command("measure", measured, "--noise", "--json", cwd=folder).stdout),
+    )
+    return json.loads((folder / "said").read_text())
+
+
+def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):
+    ds, rows = jaxsgd.load(measured), noisy["tables"]["noise"]
+    assert [row["batch_count"] for row in rows] == COUNTS
+    best = jaxsgd.best_settings(ds)
+    assert [row["learning_rate"] for row in rows] == best.learning_rate.values.ravel().tolist()
+    row = rows[1]
+    own = ds.sel(batch_count=5, learning_rate=row["learning_rate"])
+    found = jaxsgd.run_noise(own, [0, 1, 2, 3, 4, 5])
+    assert (row["last_epoch"], row["seeds"]) == (5, 3)
+    # Each scale is a small difference's quotient: another process rounds it otherwise.
+    told = [row[name] for name in ("noise_scale", "at_first", "at_last", "loss_deviation")]
+    scale = found.noise_scale.values
+    assert told == pytest.approx([np.nanmean(scale), scale[0], scale[-1], found.loss_deviation.mean().item()], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--reference", "5"], ["--reference 5 goes with --target"]),
+        (["--value", "los_epoch"], ["unknown value 'los_epoch'", "did you mean 'loss_epoch'?"]),
+        (["--target", "0.6", "--reference", "7"], ["unknown reference 7", "valid: 10, 2, 5"]),
+        (["--target", "0.6", "--by", "learning_rat"], ["unknown axis 'learning_rat'", "did you mean 'learning_rate'?"]),
+        (["--target", "nan"], ["target must be finite, got nan"]),
+        (["--target", "0.1", "--value", "stripe_gap"], ["unknown value 'stripe_gap'", "loss_epoch"]),
+    ],
+)
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_a_mistake_is_one_line_and_status_2(words, parts, json_too, measured, capsys):
+    assert run_app(["measure", str(measured), *words, *json_too]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("jaxsgd: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+    if json_too:
+        assert out == ""
+
+
+def test_a_folder_without_a_result_is_named(tmp_path, capsys):
+    assert run_app(["measure", str(tmp_path / "nothing")]) == 2
+    assert str(tmp_path / "nothing") in capsys.readouterr().err
