@@ -268,9 +268,10 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> li
             last = last if found is None else min(last, max(1, math.ceil(float(at["epochs"]))))
             noise = run_noise(run, np.unique(np.linspace(0, last, CHECKPOINTS).astype(int)).tolist())
             scale = noise["noise_scale"].values
+            mean = float(np.nanmean(scale)) if np.isfinite(scale).any() else math.nan
             row = {str(name): run[name].item() for name in run.coords if not run[name].dims}
             row |= {"batch_count": int(run["batch_count"]), "batch_size": int(run["batch_size"]), "last_epoch": last}
-            row |= {"noise_scale": float(np.nanmean(scale)), "at_first": float(scale[0]), "at_last": float(scale[-1])}
+            row |= {"noise_scale": mean, "at_first": float(scale[0]), "at_last": float(scale[-1])}
             table.append(row | {"loss_deviation": float(noise["loss_deviation"].mean()), "seeds": noise.attrs["seeds"]})
     return table
 

@@ -15,6 +15,7 @@ OPTIONS = {
     "curves": ("by",),
     "heatmap": ("x", "y", "value"),
     "differences": ("reference", "by", "value"),
+    "slices": ("x", "by", "value"),
     "scaling": ("target", "by", "value", "noise_scale"),
     "stripe_law": ("sigma",),
 }
@@ -37,13 +38,14 @@ def plot(
     columns: Annotated[str | None, typer.Option(help="grid: axis of the columns.", show_default="order")] = None,
     eval_interval: Annotated[int | None, typer.Option(help="grid: batches per window.", show_default="the study's")] = None,
     by: Annotated[
-        str | None, typer.Option(help="curves, differences: axis of the lines.", show_default="the longest; order")
+        str | None,
+        typer.Option(help="curves, differences, slices: axis of the lines.", show_default="the longest; order; optimizer"),
     ] = None,
-    x: Annotated[str | None, typer.Option(help="heatmap: axis across.", show_default="learning_rate")] = None,
+    x: Annotated[str | None, typer.Option(help="heatmap, slices: axis across.", show_default="learning_rate")] = None,
     y: Annotated[str | None, typer.Option(help="heatmap: axis up.", show_default="batch_count")] = None,
     value: Annotated[
         str | None,
-        typer.Option(help="heatmap: stripe_index, ...; differences: distance, ...", show_default="loss_epoch; distance"),
+        typer.Option(help="heatmap, slices: stripe_index, ...; differences: distance, ...", show_default="loss; distance"),
     ] = None,
     reference: Annotated[
         str | None, typer.Option(help="differences: what the others are compared with.", show_default="the first")
@@ -60,7 +62,7 @@ def plot(
     out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Draw a result: stripes, curves, a map of the final loss, paired differences, steps to a target. Nothing is run again.
+    """Draw a result: stripes, curves, the final loss (map, slices), differences, steps to a target. Nothing is run again.
 
     Axes that a figure has no place for must be selected down to one value: --select learning_rate=0.01.
     """
@@ -140,11 +142,11 @@ def _draw(
     ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]]
 ) -> tuple[dict[str, bytes | str], list[tuple[str, str, str]], dict[str, str]]:
     """The files by name; kind, file name without suffix and title of each figure; and why a kind was not drawn."""
-    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap, scaling, stripe_law
+    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap, scaling, slices, stripe_law
     from jaxsgd.plot.axis import open_axes, selected
 
     draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap, "differences": differences}
-    draw |= {"scaling": scaling, "stripe_law": stripe_law}
+    draw |= {"slices": slices, "scaling": scaling, "stripe_law": stripe_law}
     # A wrong selection is no reason to leave a kind out.
     shown = selected(ds, selection)
     files: dict[str, bytes | str] = {}

@@ -30,7 +30,7 @@ DESCRIPTIONS = {
     "rate": ("1", "the {by} with the fewest steps"),
     "rate_low": ("1", "lower end of its interval"),
     "rate_high": ("1", "upper end of its interval"),
-    "at_edge": ("1", "whether the best {by} is the least or the greatest there is"),
+    "at_edge": ("1", "whether the best {by} is the least or the greatest of three or more"),
     "reached": ("seeds", "seeds that reach the target at the best {by}"),
     "bounds": ("seeds", "of these, how many had reached it at their first record"),
     "regime": ("1", "perfect scaling, diminishing returns or none; bound where the steps are only a bound"),
@@ -110,7 +110,7 @@ def scaling(
       - `steps`, `steps_low`, `steps_high`: median over the seeds at the best rate; NaN where half of them never reach the
         target; an end of the interval is infinite where it is open;
       - `epochs` and `samples` that these are;
-      - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest there is;
+      - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest of three or more;
       - `reached`: how many seeds reach the target there; `bounds`: how many had at their first record, which only bounds
         their steps;
       - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.measure.regimes`; "bound" where most seeds had reached the
@@ -203,6 +203,8 @@ def _runs(ds: xr.Dataset, target: float, value: str, by: str) -> Runs:
     taken = count[:, None] * epoch + (count[:, None] - 1) / 2 if value == "loss_epoch" else count[:, None] * (epoch + 1)
     taken = taken[:, None, None, :]
     rising = value in HIGHER_IS_BETTER
+    # An overflow in the wanted direction has not reached anything.
+    values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
     steps = steps_to_target(values, taken, target, rising=rising)
     first = values[..., 0] >= target if rising else values[..., 0] <= target
     worst = -np.inf if rising else np.inf
@@ -272,7 +274,7 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         "rate": found.rate(runs),
         "rate_low": rate_ends[0],
         "rate_high": rate_ends[1],
-        "at_edge": known & (last > 0) & ((found.best == 0) | (found.best == last)),
+        "at_edge": known & (last > 1) & ((found.best == 0) | (found.best == last)),
         "reached": seeds(np.isfinite(runs.steps)),
         "bounds": seeds(runs.first),
     }

@@ -35,9 +35,9 @@ def best_settings(
 
       - `median` of the measure with `low` and `high` of its interval; NaN where there is none, infinite where too many of the
         seeds diverged; the interval is NaN with one seed;
-      - each searched axis, at the best setting;
-      - `at_edge`: the searched axes whose best value is the least or the greatest of several, so that a better one may lie
-        beyond, joined by commas; a 0 is no edge, for there is nothing beyond;
+      - each searched axis, at the best setting; NaN, or empty, where nothing was run;
+      - `at_edge`: the searched axes whose best value is the least or the greatest of three or more, so that a better one may
+        lie beyond, joined by commas; a 0 is no edge, for there is nothing beyond;
       - `diverged` and `seeds`: of the runs at the best setting; `diverged_share`: of all that were tried;
       - `stripe_gap`, `stripe_index`, `stripe_slope`: medians over the seeds there.
 
@@ -89,7 +89,8 @@ def best_settings(
         for name in coords_along(ds, dim):
             axis = ds[name].values
             chosen = axis[place]
-            told[name] = (chosen, str(ds[name].attrs.get("units", "1")), f"{name} of the best setting")
+            own_units = str(ds[name].attrs.get("units", "1"))
+            told[name] = (chosen if ran.all() else _only(chosen, ran), own_units, f"{name} of the best setting")
             if is_numeric(axis) and len(np.unique(axis)) > 2:
                 for edge, at in zip(edges, np.atleast_1d(chosen).tolist(), strict=True):
                     edge.extend([name] if at in (axis.min(), axis.max()) and at != 0 else [])
@@ -110,6 +111,11 @@ def best_settings(
     attrs |= {"searched": [name for dim in searched for name in coords_along(ds, dim)]}
     attrs |= {"seeds": own.shape[-1], "tried": medians.shape[-1], "axes": [name for name in axis_names(ds) if name in KEPT]}
     return xr.Dataset(variables, coords, attrs)
+
+
+def _only(chosen: np.ndarray, ran: np.ndarray) -> np.ndarray:
+    """The chosen values; none, which is NaN or an empty text, where nothing ran."""
+    return np.where(ran, chosen, np.nan if is_numeric(chosen) else "")
 
 
 def _median(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from jaxsgd.plot.label import spread_apart
 from jaxsgd.plot.matrix import influence_figure
 from jaxsgd.plot.sampling_law import stripe_law
 from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
+from jaxsgd.plot.slice import slices
 from jaxsgd.plot.stripe import averaged_figure, band_figure, striped_figure
 from jaxsgd.plot.stripe_grid import grid
 from jaxsgd.plot.target import scaling
@@ -26,6 +27,7 @@ __all__ = [
     "scaling",
     "share_figure",
     "share_map_figure",
+    "slices",
     "spread_apart",
     "stripe_law",
     "striped_figure",

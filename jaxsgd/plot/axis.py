@@ -226,6 +226,20 @@ def loss_label(ds: xr.Dataset) -> str:
     return f"loss ({unit})" if unit else "loss"
 
 
+def measure_label(ds: xr.Dataset, name: str) -> str:
+    """A measure of runs with its unit, as along an axis."""
+    loss = loss_label(ds)
+    last = "last epoch\N{RIGHT SINGLE QUOTATION MARK}s "
+    return {
+        "loss_epoch": last + loss,
+        "validation_loss": f"{last}validation {loss}",
+        "validation_accuracy": f"{last}validation accuracy (share)",
+        "stripe_index": "stripe index (share of variance)",
+        "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", "stripe gap", 1),
+        "stripe_slope": "stripe slope (loss per epoch)",
+    }.get(name) or (last if "epoch" in ds[name].dims else "") + name.replace("_", " ")
+
+
 def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
     """What all of a figure has in common, in words: problem, samples, fixed axes, seeds.
 

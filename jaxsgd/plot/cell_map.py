@@ -13,21 +13,21 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from jaxsgd.error import no_such
+from jaxsgd.engine.observation import HIGHER_IS_BETTER
+from jaxsgd.error import InputError, no_such
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
-    batch_counts,
     check_different,
     find_axis,
-    loss_label,
+    measure_label,
     open_axes,
     selected,
     setting,
     table,
 )
 from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
+from jaxsgd.plot.finding import stripe_finding, telling_cells, two_digits
 from jaxsgd.plot.layout import (
     TOP,
     inches,
@@ -42,8 +42,14 @@ from jaxsgd.plot.layout import (
 )
 from jaxsgd.plot.style import INK, PALE, SMALLEST
 
-COLOUR_MAPS = {"loss_epoch": "viridis", "stripe_index": "cividis", "stripe_gap": "cividis", "stripe_slope": "viridis"}
+COLOUR_MAPS = {
+    "loss_epoch": "viridis", "validation_loss": "viridis", "validation_accuracy": "viridis", "stripe_index": "cividis",
+    "stripe_gap": "cividis", "stripe_slope": "viridis",
+}  # fmt: skip
 """The colour map of each variable that can be mapped: perceptually uniform, and safe for the colour-blind."""
+
+LOSSES = ("loss_epoch", "validation_loss")
+BY_EPOCH = (*LOSSES, "validation_accuracy")
 
 CLEAR = 0.95
 """Share of the seeds in which the lowest cell must be below another to be clearly so."""
@@ -94,8 +100,10 @@ def heatmap(
     Args:
       ds: a result.
       x, y: axes of the result; by default the learning rate and the batch count, else the two longest, seeds apart.
-      value: "loss_epoch" (the last epoch's mean loss), "stripe_index" (a share of variance; with five windows or more in each
-        stripe), "stripe_gap" (loss) or "stripe_slope" (loss per epoch), at the study's eval_interval.
+      value: "loss_epoch" (the last epoch's mean loss), "validation_loss" or "validation_accuracy" (after the last epoch,
+        where samples were held out; of the accuracy the highest is outlined), or, at the study's eval_interval,
+        "stripe_index" (a share of variance; from five windows in each stripe), "stripe_gap" (loss) or "stripe_slope"
+        (loss per epoch).
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
@@ -103,6 +111,9 @@ def heatmap(
     """
     if value not in COLOUR_MAPS:
         raise no_such("value", value, COLOUR_MAPS)
+    if value not in ds:
+        there = ", ".join(sorted(name for name in COLOUR_MAPS if name in ds))
+        raise InputError(f"the result has no {value}, for nothing was held out: there is {there}")
     ds = selected(ds, select)
     across, up = _chosen(ds, x, y)
     check_different(across, up)
@@ -113,7 +124,7 @@ def heatmap(
 
     norm, extend = _norm(contents, value)
     epochs = ds.sizes["epoch"]
-    interval = "" if value == "loss_epoch" else f"; windows of {ds.attrs['eval_interval']} batches"
+    interval = "" if value in BY_EPOCH else f"; windows of {ds.attrs['eval_interval']} batches"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = sheet(
@@ -126,7 +137,7 @@ def heatmap(
         _draw(axes, content, norm, value, up.numeric)
         _name_places(axes, across, up)
     label_outside(made, columns, across.label, up.label, room=label_room - 0.15)
-    _colour_bar(figure, made, norm, extend, value, _label(ds, value))
+    _colour_bar(figure, made, norm, extend, value, measure_label(ds, value))
     return figure
 
 
@@ -160,12 +171,12 @@ def _contents(
         values = table(ds, name, dims)
         return values.reshape(count, len(up), len(across), *values.shape[len(dims) :])
 
-    loss = by_panel("loss_epoch").astype(np.float64)
-    wanted = loss[..., -1] if value == "loss_epoch" else by_panel(value)
+    loss = by_panel(value if value == "validation_loss" else "loss_epoch").astype(np.float64)
+    wanted = loss[..., -1] if value in LOSSES else by_panel(value)
+    wanted = wanted[..., -1] if value == "validation_accuracy" else wanted
     if value == "stripe_index":
-        cell_counts = batch_counts(ds, dims).reshape(wanted.shape)
-        telling = [is_telling(int(m), ds.sizes["epoch"], int(ds.attrs["eval_interval"])) for m in cell_counts.flat]
-        wanted = np.where(np.reshape(telling, wanted.shape), wanted, np.nan)
+        telling = telling_cells(ds, dims).reshape(wanted.shape[:-1])
+        wanted = np.where(telling[..., None], wanted, np.nan)
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(wanted)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
@@ -193,6 +204,11 @@ def _median(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def _sign(value: str) -> float:
+    """What makes less of a value better."""
+    return -1.0 if value in HIGHER_IS_BETTER else 1.0
+
+
 def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
     """The colours' scale, the same for all panels, and at which ends values lie beyond it."""
     values = np.concatenate([content.median.ravel() for content in contents])
@@ -202,7 +218,7 @@ def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
         return Normalize(0, 1), "neither"
     low, high = values[known].min(), values[known].max()
     extend = "neither"
-    if value == "loss_epoch":
+    if value in LOSSES:
         fell = known & (values <= first)
         cap = first[fell].max() if fell.any() else high
         if high > cap:
@@ -236,7 +252,7 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
                     edgecolor="#FFFFFF" if _is_dark(float(content.median[place]), norm, value) else "#777777",
                 )
             )  # fmt: skip
-    best = _best(content) if value == "loss_epoch" else None
+    best = _best(content, value) if value in BY_EPOCH else None
     if best is not None:
         dx, dy = (0.02 * cells / size for size, cells in zip(inches(axes), (columns, rows), strict=True))
         axes.add_patch(
@@ -249,13 +265,13 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
         _write_values(axes, content, norm, value)
 
 
-def _best(content: Map) -> tuple[int, int] | None:
-    """The cell of the lowest value among those without a diverged run, or among all if there is none; Y and X."""
+def _best(content: Map, value: str) -> tuple[int, int] | None:
+    """The cell of the lowest value (of an accuracy the highest) of those without a diverged run, else of all; Y and X."""
     whole = np.where(content.diverged == 0, content.median, np.nan)
     values = whole if np.isfinite(whole).any() else content.median
     if not np.isfinite(values).any():
         return None
-    return tuple(int(i) for i in np.unravel_index(np.nanargmin(values), values.shape))  # type: ignore[return-value]
+    return tuple(int(i) for i in np.unravel_index(np.nanargmin(_sign(value) * values), values.shape))  # type: ignore[return-value]
 
 
 def _write_values(axes: Axes, content: Map, norm: Normalize, value: str) -> None:
@@ -327,16 +343,6 @@ def _name_places(axes: Axes, across: Axis, up: Axis) -> None:
         axis.set_ticks(np.arange(0, len(names), each) + 0.5, names[::each])
 
 
-def _label(ds: xr.Dataset, value: str) -> str:
-    loss = loss_label(ds)
-    return {
-        "loss_epoch": f"last epoch\N{RIGHT SINGLE QUOTATION MARK}s {loss}",
-        "stripe_index": "stripe index (share of variance)",
-        "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", "stripe gap", 1),
-        "stripe_slope": "stripe slope (loss per epoch)",
-    }[value]
-
-
 def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, value: str, label: str) -> None:
     boxes = [axes.get_position() for axes in made]
     right, low, high = max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes)
@@ -354,11 +360,10 @@ def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, 
 def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis) -> float:
     """What outlines, hatches and empty cells mean. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
-    bests = [_best(content) for content in contents] if value == "loss_epoch" else []
+    bests = [_best(content, value) for content in contents] if value in BY_EPOCH else []
+    end, below = ("lowest", "above") if _sign(value) > 0 else ("highest", "below")
     if any(bests):
-        entries.append(
-            (Patch(fill=False, edgecolor=BEST, linewidth=2.2), "lowest" + (" in the panel" if len(bests) > 1 else ""))
-        )
+        entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
         hatched = Patch(facecolor="#EEEEEE", edgecolor="#777777", hatch=HATCH, linewidth=0)
         entries.append((hatched, "runs diverged; any number is the median of the others"))
@@ -374,29 +379,30 @@ def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
     notes = [f"Median of {runs} seeds."] if runs > 1 else []
-    as_low = _as_low(contents) if any(bests) and runs > 1 else 0
-    if as_low:
-        notes.append(f"{as_low} other {'cell is' if as_low == 1 else 'cells are'} not clearly above the lowest, by the seeds.")
+    as_good = _as_good(contents, value) if any(bests) and runs > 1 else 0
+    if as_good:
+        cells = "cell is" if as_good == 1 else "cells are"
+        notes.append(f"{as_good} other {cells} not clearly {below} the {end}, by the seeds.")
     if edges:
-        notes.append(f"Lowest at the edge of the range: {', '.join(edges)}.")
+        notes.append(f"{end.capitalize()} at the edge of the range: {', '.join(edges)}.")
     note = " ".join(notes)
     return write_key(figure, entries, note)
 
 
-def _lowest(contents: list[Map]) -> tuple[int, ...]:
-    """Panel, Y and X of the lowest of all panels' best cells."""
-    bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content)) is not None]
+def _best_of_all(contents: list[Map], value: str) -> tuple[int, ...]:
+    """Panel, Y and X of the lowest (of an accuracy the highest) of all panels' best cells."""
+    bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, value)) is not None]
     whole = [place for place in bests if contents[place[0]].diverged[place[1:]] == 0] or bests
-    return min(whole, key=lambda place: contents[place[0]].median[place[1:]])
+    return min(whole, key=lambda place: _sign(value) * contents[place[0]].median[place[1:]])
 
 
-def _as_low(contents: list[Map]) -> int:
-    """In how many other cells the lowest one is not below them for nearly every seed that both have."""
-    panel, *place = _lowest(contents)
-    lowest = contents[panel].value[tuple(place)]
+def _as_good(contents: list[Map], value: str) -> int:
+    """In how many other cells the best one is not better than them for nearly every seed that both have."""
+    panel, *place = _best_of_all(contents, value)
+    best = contents[panel].value[tuple(place)]
     values = np.stack([content.value for content in contents])
-    both = np.isfinite(values) & np.isfinite(lowest)
-    share = (both & (lowest < values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+    both = np.isfinite(values) & np.isfinite(best)
+    share = (both & (_sign(value) * best < _sign(value) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
     rivals = both.any(axis=-1) & (share < CLEAR)
     rivals[(panel, *place)] = False
     return int(rivals.sum())
@@ -413,10 +419,12 @@ def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: F
         phrases = [across.phrase(column), up.phrase(row), panels_by.phrase(panel)]
         return ", ".join(filter(None, phrases))
 
-    if value == "loss_epoch":
-        lowest = _lowest(contents)
+    if value in BY_EPOCH:
+        best = _best_of_all(contents, value)
         after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
-        return f"Lowest loss {after}: {three_digits(values[lowest])} at {where(lowest)}"
+        name = "loss" if value == "loss_epoch" else value.replace("_", " ")
+        end = "Lowest" if _sign(value) > 0 else "Highest"
+        return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
     if value == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)
     highest = np.unravel_index(np.nanargmax(values), values.shape)

@@ -1,10 +1,13 @@
 """What the stripe indices of many runs say, in one sentence for a title."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from jaxsgd.measure import stripe_count
-from jaxsgd.plot.axis import Axis
+from jaxsgd.plot.axis import Axis, batch_counts
 
 STRIPED_ABOVE, FREE_BELOW = 0.5, 0.2
 """Stripe index from which the position in the epoch explains most of what the trend leaves, and below which chance may."""
@@ -16,6 +19,13 @@ FEWEST_WINDOWS = 5
 def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:
     """Whether each stripe of a run has windows enough for its index to be told."""
     return epochs * batch_count // eval_interval >= FEWEST_WINDOWS * stripe_count(batch_count, eval_interval)
+
+
+def telling_cells(ds: xr.Dataset, dims: Sequence[str]) -> np.ndarray:
+    """Whether the stripe index of each cell can be told, [*dims]."""
+    counts = batch_counts(ds, dims)[..., 0]
+    told = [is_telling(int(m), ds.sizes["epoch"], int(ds.attrs["eval_interval"])) for m in counts.flat]
+    return np.reshape(told, counts.shape)
 
 
 def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: Axis) -> str:

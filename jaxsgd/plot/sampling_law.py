@@ -102,7 +102,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     runs = gaps.gap.shape[-1]
     note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
     below = write_key(figure, _key(gaps, sigma, fitted, epochs if anew else 0), note) + 0.62
-    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0))[0]
+    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     left.plot(gaps.size, sigma * gaps.expected, color=INK, linewidth=1.6, linestyle=DASHED, zorder=5)
     if anew:
         left.plot(gaps.size, sigma * gaps.expected / math.sqrt(epochs), color=INK, linewidth=1.4, linestyle=DOTTED, zorder=5)

@@ -71,7 +71,7 @@ def scaling(
     figure = sheet(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
     entries, note = _key(found, ones, noise_scale, bool(lines_by))
     below = write_key(figure, entries, note) + 0.62
-    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0))[0]
+    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     _widths(figure, left, right, 0.58)
     _steps(left, ones, names, shades, noise_scale)
     _rates(right, found, ones, shades, by)

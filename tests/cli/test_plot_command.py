@@ -37,11 +37,12 @@ def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
     assert run_app(["plot", "result"]) == 0
     expected = [f"{kind}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
     assert names(result / "figures") == expected
-    *wrote, left_out = capsys.readouterr().out.splitlines()
+    *wrote, unlike, unsearched = capsys.readouterr().out.splitlines()
     assert sorted(wrote) == [f"wrote result/figures/{name}" for name in expected]
-    assert left_out.startswith(
+    assert unlike.startswith(
         "no differences: the figure of differences has room for 4 values of one other axis, but batch_count"
     )
+    assert unsearched.startswith("no slices: slices need a searched axis of numbers")
 
 
 def test_files_are_png_of_slide_size_and_svg(result):
@@ -78,7 +79,7 @@ def test_json_is_the_one_thing_on_stdout(result, capsys):
     assert (grid["kind"], curves["kind"]) == ("grid", "curves")
     assert grid["title"] == "The printed loss splits into stripes (stripe index 1.00)"
     assert grid["files"] == [f"result/figures/grid_order=fixed_batch_count=20.{suffix}" for suffix in ("png", "svg")]
-    assert set(said["not_drawn"]) == {"heatmap", "differences"}
+    assert set(said["not_drawn"]) == {"heatmap", "differences", "slices"}
     assert said["not_drawn"]["heatmap"] == "it needs two axes with several values"
     assert (said["command"], said["missing_cells"]) == ("plot", 0)
 
@@ -135,7 +136,10 @@ BAD = [
     (["result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
     (["result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
     (["result", "--select", "lr=1"], "unknown axis 'lr'"),
-    (["result", "--kind", "grid", "--by", "order"], "--by is for --kind curves or differences or scaling, got --kind grid"),
+    (
+        ["result", "--kind", "grid", "--by", "order"],
+        "--by is for --kind curves or differences or slices or scaling, got --kind grid",
+    ),
     (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
     (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
     (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),

@@ -114,13 +114,24 @@ def test_each_value_of_another_axis_is_scaled_by_itself():
     assert found.nearest.sel(optimizer="adam") == 2  # its losses stay there
 
 
-def test_a_run_that_turns_nan_never_reaches_the_target_and_is_not_the_nearest():
+def test_two_rates_are_no_range_with_an_edge():
+    assert not jaxsgd.scaling(known(STEPS[:2], COUNTS, rates=RATES[:2]), 1.0).at_edge.any()
+
+
+def test_an_overflow_downwards_reaches_nothing():
+    ds = known(STEPS, COUNTS)
+    ds.loss_epoch[:, 4, 0, 1:] = -np.inf  # all seeds at the best rate of m = 1
+    found = jaxsgd.scaling(ds, 1.0).sel(batch_count=1)
+    assert (found.learning_rate, found.steps) == (0.8, pytest.approx(16))
+    assert np.isfinite(found.nearest)
+
+
+def test_a_run_that_turns_nan_never_reaches_the_target_and_nan_is_not_the_nearest():
     ds = known(STEPS, COUNTS)
     ds.loss_epoch[:3, 0, 2, 2:] = np.nan  # three of five seeds at the best rate of m = 16
-    ds.loss_epoch[:, 4, 0] = -np.inf
     found = jaxsgd.scaling(ds, 1.0).sel(batch_count=16)
     assert (found.learning_rate, found.steps) == (0.2, pytest.approx(120))
-    assert found.nearest == ds.loss_epoch.values[np.isfinite(ds.loss_epoch.values)].min()
+    assert found.nearest == np.nanmin(ds.loss_epoch)
 
 
 def test_one_seed_has_no_interval():

@@ -128,11 +128,12 @@ def test_missing_cells_are_left_out():
     assert found.seeds.values.tolist() == [3, SEEDS]
 
 
-def test_a_batch_count_that_has_not_been_run_has_no_median_and_no_edge():
+def test_a_batch_count_that_has_not_been_run_has_no_median_no_setting_and_no_edge():
     last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
     last[..., 1] = np.nan
     found = jaxsgd.best_settings(stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2]))
     np.testing.assert_array_equal(found["median"], [1, np.nan])
+    np.testing.assert_array_equal(found.learning_rate, [0.1, np.nan])
     assert np.isnan([found.low[1], found.high[1], found.diverged_share[1]]).all()
     assert (found.at_edge.values.tolist(), found.seeds.values.tolist()) == (["", ""], [SEEDS, 0])
 

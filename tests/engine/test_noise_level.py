@@ -67,6 +67,11 @@ def test_each_stream_has_its_own_seed_and_a_schedule_its_progress():
         np.testing.assert_allclose(found[name], mean[name], rtol=1e-4)
 
 
+def test_a_run_whose_seed_was_dropped_is_not_taken_for_another(ruled):
+    with pytest.raises(InputError, match="needs the seed of the run"):
+        jaxsgd.run_noise(ruled.sel(batch_count=5).isel(seed=1, drop=True), [3])
+
+
 def test_several_settings_are_named(ruled):
     said = r"^run_noise measures one setting: select one value of each axis, for batch_count has 2, 5; batch_size has 10, 4$"
     with pytest.raises(InputError, match=said):

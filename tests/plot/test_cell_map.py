@@ -140,6 +140,24 @@ def test_cells_that_the_seeds_cannot_tell_from_the_lowest_are_counted(striped):
     assert "not clearly above the lowest, by the seeds" in said
 
 
+@pytest.mark.parametrize(
+    ("value", "sign", "said"),
+    [("validation_loss", 1, "Lowest validation loss"), ("validation_accuracy", -1, "Highest validation accuracy")],
+)
+def test_what_was_held_out_is_mapped_with_its_best_outlined(diverging, value, sign, said):
+    measured = sign * diverging.loss_epoch + (0.0 if sign > 0 else 1.0)
+    figure = heatmap(diverging.assign({value: measured}), value=value)
+    usual = heatmap(diverging)
+    for axes, other in zip(panels(figure), panels(usual), strict=True):
+        (one,), (two,) = ([patch.get_xy() for patch in each.patches if not patch.get_fill()] for each in (axes, other))
+        assert one == pytest.approx(two)
+    best = float(panels(usual)[0].figure.texts[0].get_text().split(": ")[1].split(" at ")[0])
+    title = figure.texts[0].get_text()
+    assert title.startswith(f"{said} after 8 epochs: ")
+    assert float(title.split(": ")[1].split(" at ")[0]) == pytest.approx(best if sign > 0 else 1 - best, abs=2e-3)
+    assert value.replace("_", " ") in words(figure)
+
+
 def test_missing_cells_say_so(unfinished):
     figure = heatmap(unfinished)
     assert unfinished.attrs["missing_cells"] > 0
@@ -178,7 +196,11 @@ def test_the_same_data_make_the_same_file(apart, kind):
     ("options", "words"),
     [
         ({"x": "rate"}, ["unknown axis 'rate'"]),
-        ({"value": "los"}, ["unknown value 'los'", "valid: loss_epoch, stripe_gap, stripe_index, stripe_slope"]),
+        (
+            {"value": "los"},
+            ["unknown value 'los'", "valid: loss_epoch, stripe_gap, stripe_index, stripe_slope, validation_acc"],
+        ),
+        ({"value": "validation_loss"}, ["the result has no validation_loss", "there is loss_epoch, stripe_gap"]),
         ({"x": "order", "y": "order"}, ["order is named twice"]),
         ({"x": "batch_count", "y": "batch_size"}, ["vary together"]),
     ],
