@@ -22,6 +22,7 @@ STAGES = [
     {"engine"},
     {"plot"},
     {"article"},
+    {"speed"},
     {"cli"},
 ]
 """Parts of the package, first to last; a module imports from its own stage or an earlier one."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.article_command import article
+from jaxsgd.cli.bench_command import bench
 from jaxsgd.cli.compare_command import compare
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
@@ -47,5 +48,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, plot, measure, compare, verify, export, studies, info):
+for command in (article, train, run, plot, measure, compare, verify, export, studies, info, bench):
     app.command()(command)

@@ -1,0 +1,105 @@
+"""A floor under the time of a step: its five products, each at the layout that is fastest here, and its sigmoids.
+
+A step of the article's network multiplies x w1, h w2, dz w2', h' dz and x' dh, 10 million operations at B = 100, and takes the
+sigmoid of 101,000 numbers. The floor is the time of these alone, each in a compiled loop of its own, as many loops at once as
+there are cores. No program needs to reach it: the layouts that are best one by one do not fit together, and loading a batch,
+the element-wise rest and the update come on top.
+"""
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsgd.engine.planner import cores
+from jaxsgd.speed.round import interleaved
+from jaxsgd.speed.workload import Workload
+
+TIMES = 400
+"""How often each part is computed in a call."""
+
+
+class Part(NamedTuple):
+    """A part of the step.
+
+    Attributes:
+      name: what it computes.
+      call: computes it `TIMES` times on every core at once.
+    """
+
+    name: str
+    call: Callable[[], None]
+
+
+def _product(rows: int, inner: int, columns: int, left: int, right: int, out: int) -> Callable[[], jax.Array]:
+    """[rows, inner] times [inner, columns], each operand and the result transposed or not, in a loop that cannot skip any."""
+    a = jnp.ones((inner, rows) if left else (rows, inner)) / inner
+    b = jnp.ones((columns, inner) if right else (inner, columns))
+
+    def body(_: int, made: jax.Array) -> jax.Array:
+        # Each turn's operand depends on the turn before by next to nothing.
+        small = made.ravel()[0] * 1e-30
+        one, other = (a + small, b) if a.size <= b.size else (a, b + small)
+        if out:
+            return jax.lax.dot_general(other, one, (((1 if right else 0,), (0 if left else 1,)), ((), ())))
+        return jax.lax.dot_general(one, other, (((0 if left else 1,), (1 if right else 0,)), ((), ())))
+
+    begin = jnp.zeros((columns, rows) if out else (rows, columns))
+    return jax.jit(lambda: jax.lax.fori_loop(0, TIMES, body, begin))
+
+
+def _sigmoids(count: int) -> Callable[[], jax.Array]:
+    begin = jnp.linspace(-3, 3, count)
+    return jax.jit(lambda: jax.lax.fori_loop(0, TIMES, lambda _, z: jax.nn.sigmoid(z) * 3 - 1, begin))
+
+
+def parts(workload: Workload) -> list[Part]:
+    """All parts in all layouts, compiled."""
+    b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
+    products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
+    loops = [
+        (name, _product(*sizes, *layout)) for name, sizes in products.items() for layout in itertools.product((0, 1), repeat=3)
+    ]
+    loops.append(("sigmoids", _sigmoids(b * (h + o))))
+    pool = ThreadPoolExecutor(cores())
+
+    def on_all_cores(loop: Callable[[], jax.Array]) -> Callable[[], None]:
+        jax.block_until_ready(loop())
+
+        def call() -> None:
+            for _ in pool.map(lambda _: jax.block_until_ready(loop()), range(cores())):
+                pass
+
+        return call
+
+    return [Part(name, on_all_cores(loop)) for name, loop in loops]
+
+
+def fastest(found: list[Part], repeats: int) -> dict[str, Part]:
+    """The fastest layout of each part, by the median of a few interleaved calls."""
+    seconds = interleaved({str(place): part.call for place, part in enumerate(found)}, repeats)
+    typical = [float(np.median(seconds[str(place)])) for place in range(len(found))]
+    best: dict[str, int] = {}
+    for place, part in enumerate(found):
+        if part.name not in best or typical[place] < typical[best[part.name]]:
+            best[part.name] = place
+    return {name: found[place] for name, place in best.items()}
+
+
+def floor_call(best: dict[str, Part]) -> Callable[[], None]:
+    """A call that computes the fastest layout of each part `TIMES` times on every core: TIMES * cores steps at the floor."""
+
+    def call() -> None:
+        for part in best.values():
+            part.call()
+
+    return call
+
+
+def steps_of_call() -> int:
+    """How many steps' worth of arithmetic a `floor_call` does."""
+    return TIMES * cores()

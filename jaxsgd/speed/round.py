@@ -1,0 +1,41 @@
+"""Timing several things in turn, again and again, so that whatever else the machine does falls on all of them alike."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class Ratio(NamedTuple):
+    """How many times longer one thing takes than another.
+
+    Attributes:
+      median: over the rounds, each round's quotient taken by itself.
+      low, high: the least and the greatest of them.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Float[np.ndarray, " repeats"]]:
+    """Seconds that each call takes, in `repeats` rounds; every other round goes through them backwards.
+
+    What must be compiled or loaded should have been called once before.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats):
+        for name in list(calls)[:: 1 if turn % 2 == 0 else -1]:
+            began = time.perf_counter()
+            calls[name]()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: np.array(each) for name, each in seconds.items()}
+
+
+def ratio(longer: Float[np.ndarray, " repeats"], shorter: Float[np.ndarray, " repeats"]) -> Ratio:
+    """The quotient of two things' seconds, round by round."""
+    each = longer / shorter
+    return Ratio(float(np.median(each)), float(each.min()), float(each.max()))
