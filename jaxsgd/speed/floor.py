@@ -40,7 +40,7 @@ def _product(rows: int, inner: int, columns: int, left: int, right: int, out: in
     a = jnp.ones((inner, rows) if left else (rows, inner)) / inner
     b = jnp.ones((columns, inner) if right else (inner, columns))
 
-    def body(_: int, made: jax.Array) -> jax.Array:
+    def body(_: jax.Array, made: jax.Array) -> jax.Array:
         # Each turn's operand depends on the turn before by next to nothing.
         small = made.ravel()[0] * 1e-30
         one, other = (a + small, b) if a.size <= b.size else (a, b + small)

@@ -1,6 +1,7 @@
 """The same training as people write it in a single JAX file, at three levels of compiling."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ def loss(weights: Weights, x: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.mean((jax.nn.sigmoid(jax.nn.sigmoid(x @ w1) @ w2) - target) ** 2)
 
 
-def update(weights: Weights, batch: tuple[jax.Array, jax.Array], rate: float) -> tuple[Weights, jax.Array]:
+def update(weights: Weights, batch: tuple[jax.Array, jax.Array], rate: Any) -> tuple[Weights, jax.Array]:
     """One step: new weights, and the loss before it."""
     value, gradients = jax.value_and_grad(loss)(weights, *batch)
     return jax.tree.map(lambda weight, gradient: weight - rate * gradient, weights, gradients), value
@@ -27,7 +28,7 @@ _update = jax.jit(update)
 
 
 @partial(jax.jit, static_argnames="epochs")
-def _run(weights: Weights, batches: tuple[jax.Array, jax.Array], rate: float, epochs: int) -> jax.Array:
+def _run(weights: Weights, batches: tuple[jax.Array, jax.Array], rate: Any, epochs: int) -> jax.Array:
     def one(weights: Weights, batch: tuple[jax.Array, jax.Array]) -> tuple[Weights, jax.Array]:
         return update(weights, batch, rate)
 

@@ -15,7 +15,7 @@ from jaxsgd.speed.round import interleaved
 from jaxsgd.speed.timing_row import Row, row
 from jaxsgd.speed.workload import Workload, start
 
-FLOOR = "floor: five products and the sigmoids"
+FLOOR = "floor: products and sigmoids"
 
 
 def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats: int, floor: bool = True) -> list[Row]:
@@ -102,5 +102,5 @@ def mixed_counts(study: Study, *, repeats: int) -> list[Row]:
     group = f"batch counts {', '.join(map(str, counts))}"
     return [
         row("one sweep", seconds["mixed"], base, units, group),
-        row("a sweep for each, summed", uniform, base, units, group),
+        row("a sweep for each, in sum", uniform, base, units, group),
     ]

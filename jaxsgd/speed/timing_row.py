@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 def row(
-    name: str, seconds: Float[np.ndarray, " repeats"], base: Float[np.ndarray, " repeats"], units: float, group: str = ""
+    name: str, seconds: Float[np.ndarray, " repeats"], base: Float[np.ndarray, " repeats"], units: float | int, group: str = ""
 ) -> Row:
     """The row of something that took `seconds` for so many units of work, beside what takes `base` seconds for one unit."""
     each = seconds / units * 1e3

@@ -1,0 +1,57 @@
+"""The clockwork of the comparison: the order of calls, ratios round by round, and the arithmetic of the rows."""
+
+import numpy as np
+import pytest
+
+from jaxsgd.speed import round as rounds
+from jaxsgd.speed.floor import TIMES, fastest, floor_call, parts, steps_of_call
+from jaxsgd.speed.round import Ratio, interleaved, ratio
+from jaxsgd.speed.timing_row import row
+from jaxsgd.speed.workload import Workload
+
+
+def test_calls_take_turns_and_every_other_round_goes_backwards():
+    said = []
+    seconds = interleaved({name: lambda name=name: said.append(name) for name in "abc"}, 3)
+    assert said == list("abccbaabc")
+    assert {name: each.shape for name, each in seconds.items()} == dict.fromkeys("abc", (3,))
+
+
+def test_seconds_are_those_of_the_call(monkeypatch):
+    clock = iter([0.0, 1.0, 10.0, 12.0, 20.0, 24.0, 30.0, 33.0])
+    monkeypatch.setattr(rounds.time, "perf_counter", lambda: next(clock))
+    seconds = interleaved({"a": lambda: None, "b": lambda: None}, 2)
+    assert seconds["a"].tolist() == [1, 3]
+    assert seconds["b"].tolist() == [2, 4]
+
+
+def test_a_ratio_is_taken_within_each_round():
+    """The machine was ten times slower in the second round; the quotients do not see it."""
+    assert ratio(np.array([2.0, 30.0, 4.0]), np.array([1.0, 10.0, 1.0])) == Ratio(3.0, 2.0, 4.0)
+
+
+def test_a_row_is_per_unit_of_work():
+    made = row("b", np.array([4.0, 8.0]), np.array([0.5, 0.5]), 4, "group")
+    assert made == ("b", 1500.0, 1000.0, 2000.0, Ratio(3.0, 2.0, 4.0), "group")
+
+
+def test_the_floor_has_the_fastest_layout_of_every_part():
+    found = parts(Workload(1, 1, batch_count=2, num_samples=8, num_hidden=4))
+    names = ["x w1", "h w2", "dz w2'", "h' dz", "x' dh", "sigmoids"]
+    assert [part.name for part in found] == [name for name in names for _ in range(8 if name != "sigmoids" else 1)]
+    best = fastest(found, 1)
+    assert list(best) == names
+    called = []
+    floor_call({name: part._replace(call=lambda name=name: called.append(name)) for name, part in best.items()})()
+    assert called == names
+    assert steps_of_call() % TIMES == 0
+
+
+@pytest.mark.parametrize("layout", [(left, right, out) for left in (0, 1) for right in (0, 1) for out in (0, 1)])
+def test_every_layout_is_the_same_product(layout):
+    """Ones over 3, [2, 3], times ones, [3, 4], is ones; the loop ends with the last turn's."""
+    from jaxsgd.speed.floor import _product
+
+    made = _product(2, 3, 4, *layout)()
+    assert made.shape == ((4, 2) if layout[2] else (2, 4))
+    np.testing.assert_allclose(made, 1, rtol=1e-6)
