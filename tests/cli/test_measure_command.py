@@ -148,7 +148,9 @@ def noisy(measured, target, shared_folder, jaxsgd_command):
     """What `--noise` says of the best settings, as a process of its own, for it changes JAX's settings."""
     folder = once(
         shared_folder / "noisy",
-        lambda folder: (folder / "said").write_text(jaxsgd_command("measure", measured, "--noise", "--json", cwd=folder).stdout),
+        lambda folder: (folder / "said").write_text(
+            jaxsgd_command("measure", measured, "--noise", "--json", cwd=folder).stdout
+        ),
     )
     return json.loads((folder / "said").read_text())
 
