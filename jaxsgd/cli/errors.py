@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, RunFailure
 
 
 class CommandFailure(Exception):
@@ -57,7 +57,7 @@ def _run(args: Sequence[str] | None) -> int:
         status = 130
     except InputError as error:
         return _say(str(error), 2)
-    except CommandFailure as error:
+    except (CommandFailure, RunFailure) as error:
         return _say(str(error), 1)
     except CommandInterrupt as error:
         return _say(str(error), 130)

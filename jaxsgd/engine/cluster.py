@@ -7,6 +7,7 @@ again and what is kept of it is decided in `jaxsgd.engine.dispatch`, so that any
 import importlib.util
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -84,13 +85,32 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
         for number in range(count)
     }
     scheduler = {"cls": distributed.Scheduler, "options": host | {"port": 0, "dashboard": False}}
+    loop = _loop_deaf_to_ctrl_c(distributed)
     cluster = distributed.SpecCluster(
-        workers=specs, scheduler=scheduler, security=host["security"], silence_logs=logging.CRITICAL, name="jaxsgd"
+        workers=specs, scheduler=scheduler, loop=loop, security=host["security"], silence_logs=logging.CRITICAL, name="jaxsgd"
     )
     with _leaving(cluster):
         client = distributed.Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False)
         with _leaving(client):
             yield _executor(client, lambda text: None, "")
+
+
+def _loop_deaf_to_ctrl_c(distributed: Any) -> Any:
+    """A running event loop for a cluster.
+
+    A terminal sends Ctrl-C to all processes of a command. What becomes of the chunks in hand is for the command to decide, so
+    the workers must not hear it; they have their signal mask from the thread that starts them, and that from this one.
+    """
+    runner = distributed.utils.LoopRunner()
+    if not hasattr(signal, "pthread_sigmask"):
+        runner.start()
+        return runner.loop
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        runner.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return runner.loop
 
 
 def gpus(environment: Mapping[str, str], driver: Path) -> list[str]:

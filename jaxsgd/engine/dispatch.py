@@ -148,7 +148,7 @@ class Dispatch:
     @property
     def compile_seconds(self) -> float:
         """What all workers spent on compiling."""
-        return sum(self._compile_seconds.values())
+        return sum(self._compile_seconds.values(), 0.0)
 
     def run_all(
         self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
@@ -184,7 +184,7 @@ class Dispatch:
                 if isinstance(finished, Done):
                     self._note(number, finished)
                     done(number, finished.arrays)
-                elif attempts[number] == self._attempts or _kills_workers(finished):
+                elif attempts[number] == self._attempts:
                     self.failed.append(self._failure(number, attempts[number], finished))
                 else:
                     self.retried += 1
@@ -234,13 +234,9 @@ class Dispatch:
 
     def _failure(self, number: int, tries: int, error: Exception) -> Failed:
         cells = tuple(self.plan.cells.name(int(cell)) for cell in self.plan.chunks[number].cells)
-        said = "it killed every worker that ran it" if _kills_workers(error) else " ".join(str(error).split())
+        # Dask's own words for a chunk whose workers died, one after another, are long and tell of other addresses.
+        said = "every worker that ran it died" if type(error).__name__ == "KilledWorker" else " ".join(str(error).split())
         return Failed(number, cells, tries, said)
-
-
-def _kills_workers(error: Exception) -> bool:
-    """Whether Dask says that a chunk's workers died, one after another: it has tried it again already."""
-    return type(error).__name__ == "KilledWorker"
 
 
 def _why_lost(error: BaseException) -> str:

@@ -32,6 +32,7 @@ class Progress(NamedTuple):
       chunks_done: how many are finished, those of an earlier run included.
       chunks_failed: how many failed at every attempt.
       chunks_retried: how many attempts failed and were made again.
+      workers: how many of an executor's workers have finished a chunk.
     """
 
     cells: int
@@ -42,6 +43,7 @@ class Progress(NamedTuple):
     chunks_done: int = 0
     chunks_failed: int = 0
     chunks_retried: int = 0
+    workers: int = 0
 
 
 def _no_progress(progress: Progress) -> None:
@@ -185,9 +187,8 @@ def _run_missing(
     cells = resumed = sum(len(planned.chunks[number].cells) for number in found)
 
     def tell() -> None:
-        failed, retried = (len(dispatch.failed), dispatch.retried) if dispatch else (0, 0)
-        chunks = (len(planned.chunks), len(whole), failed, retried)
-        on_progress(Progress(planned.cells.num_cells, cells, resumed, broken, *chunks))
+        how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else ()
+        on_progress(Progress(planned.cells.num_cells, cells, resumed, broken, len(planned.chunks), len(whole), *how))
 
     def finished(number: int, arrays: ChunkArrays) -> None:
         nonlocal cells
