@@ -1,11 +1,11 @@
-"""Real schedulers and workers of Dask for the tests: processes started by the documented commands, on ports of the system's choice."""
+"""Real schedulers and workers of Dask: processes started by the documented commands, on ports of the system's choice."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -40,10 +40,8 @@ def process(*words, environment=None, **how):
 
 def kill_all(started):
     """Kills a process and those that it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(started.pid, 9)
-    except ProcessLookupError:
-        pass
     started.wait()
 
 

@@ -51,7 +51,7 @@ def obedient(folder: str, num_seeds: int = 8) -> Problem:
     """Least squares whose runs do, before they begin, what a file in a folder says of their seed, wherever they are run.
 
     `0.wait`: the run of seed 0 waits until the file is gone; `0.raise`: it fails; `0.kill`: its process kills itself. Each run
-    leaves a file `0.begun.PID`. None of it touches the numbers.
+    leaves a file `0.begun.PID`. None of it touches the numbers, which are those of `least_squares` with the same data.
     """
     problem = least_squares(num_samples=20, num_inputs=3)
     place = Path(folder)
@@ -73,4 +73,4 @@ def obedient(folder: str, num_seeds: int = 8) -> Problem:
         told = jax.pure_callback(obey, jax.ShapeDtypeStruct((), np.float32), jax.random.key_data(key), vmap_method="sequential")
         return jnp.zeros(3) + told
 
-    return Problem(init, problem.loss, problem.data)
+    return Problem(init, problem.loss, problem.data, problem.optimum)

@@ -17,7 +17,7 @@ from typing import Any
 
 from jaxsgd.error import InputError, RunFailure, check_count
 
-CONNECT_SECONDS = 8
+CONNECT_SECONDS = 6
 """How long a scheduler has to answer."""
 
 ASKED_SECONDS = 60
