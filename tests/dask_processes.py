@@ -34,8 +34,9 @@ def process(*words, environment=None, **how):
         yield started
     finally:
         kill_all(started)
-        if started.stderr:
-            started.stderr.close()
+        for pipe in (started.stdout, started.stderr):
+            if pipe:
+                pipe.close()
 
 
 def kill_all(started):

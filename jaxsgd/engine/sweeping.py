@@ -11,8 +11,9 @@ import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.labels import dataset
-from jaxsgd.engine.loading import check_same_study, stored_manifest
+from jaxsgd.engine.labels import dataset, kept_arrays
+from jaxsgd.engine.loading import check_same_study, checked, stored_manifest
+from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan, check_fits, plan
 from jaxsgd.engine.provenance import check_same, manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
@@ -161,15 +162,15 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
 
 def _finished(folder: Folder, planned: Plan) -> tuple[dict[int, ChunkArrays], tuple[str, ...]]:
     """The chunks that are there whole, and in words those that are there and broken."""
+    kept = kept_arrays(planned.study, planned.cells, observations(planned.subject.problem))
     found, broken = {}, []
     for number, chunk in enumerate(planned.chunks):
         try:
             arrays = folder.read_chunk(number, planned.study.identity, chunk.cells)
+            if arrays is not None:
+                found[number] = checked(arrays, kept, planned.cells.num_cells, folder.chunk_file(number).name)
         except BrokenChunk as error:
             broken.append(str(error))
-            continue
-        if arrays is not None:
-            found[number] = arrays
     return found, tuple(broken)
 
 
