@@ -163,6 +163,18 @@ def test_another_chunk_in_its_place_is_not_taken(alone):
         task.read_done(task.run_task(common, 1), 0, STUDY.identity, cells)
 
 
+def test_a_worker_that_ran_with_fewer_lanes_for_want_of_memory_is_written_down(alone):
+    def spoil(function, args):
+        if function is task.run_task and args[1] in (1, 2):
+            head, _, content = task.run_task(*args).partition(b"\n")
+            return json.dumps(json.loads(head) | {"lanes": 1}).encode() + b"\n" + content
+        return None
+
+    ds = jaxsgd.sweep(STUDY, executor=Here(spoil), **{**HELD, "lanes": 2})
+    told = json.loads(ds.attrs["manifest"])
+    assert (told["held"]["lanes"], told["lanes_narrowed"]) == (2, [{"program": 0, "lanes": 1}])
+
+
 @pytest.mark.parametrize("lost", [BrokenExecutor("a process died"), RuntimeError("cannot schedule new futures")])
 def test_workers_that_are_lost_are_one_line(lost, alone, tmp_path):
     class Losing(Here):
