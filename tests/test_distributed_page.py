@@ -85,6 +85,12 @@ def test_tls_by_dasks_own_options_and_no_entrance_without_a_key(certificates, tm
         known = {name.removeprefix("DASK_").lower().replace("__", ".").replace("_", "-"): settings[name] for name in settings}
         with dask.config.set(known), cluster.scheduler_at(address) as executor:
             assert executor.submit(len, "over TLS").result(60) == 8
-        for stranger in (address, address.replace("tls://", "tcp://")):
-            with pytest.raises(InputError, match="no scheduler answers at"), cluster.scheduler_at(stranger):
-                pass
+        with pytest.raises(InputError, match="needs certificates: set DASK_DISTRIBUTED"), cluster.scheduler_at(address):
+            pass
+        in_the_clear = address.replace("tls://", "tcp://")
+        with pytest.raises(InputError, match="no scheduler answers at"), cluster.scheduler_at(in_the_clear):
+            pass
+        # Certificates of one's own making are no use either.
+        own = distributed.Security.temporary()
+        with pytest.raises(OSError), distributed.Client(address, security=own, timeout=2, set_as_default=False):
+            pass

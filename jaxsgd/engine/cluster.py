@@ -44,6 +44,11 @@ def scheduler_at(address: str, say: Callable[[str], None] = lambda text: None) -
     scheme, there, place = address.partition("://")
     if not there or scheme not in _SCHEMES or ":" not in place:
         raise InputError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {address!r}")
+    if scheme == "tls" and not distributed.Security().get_connection_args("client").get("ssl_context"):
+        raise InputError(
+            f"{address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to their files"
+        )
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:
