@@ -89,7 +89,9 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
         }
         for number in range(count)
     }
-    scheduler = {"cls": distributed.Scheduler, "options": host | {"port": 0, "dashboard": False}}
+    # Ports are the system's choice, that of the scheduler's own pages too, which it opens with or without a dashboard.
+    ports = {"port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": distributed.Scheduler, "options": host | ports}
     loop = _loop_deaf_to_ctrl_c(distributed)
     cluster = distributed.SpecCluster(
         workers=specs, scheduler=scheduler, loop=loop, security=host["security"], silence_logs=logging.CRITICAL, name="jaxsgd"

@@ -26,7 +26,7 @@ FEWEST_WAITING = 64
 """As many are handed over however large they are."""
 
 WAITING_BYTES = 2**30
-"""Finished chunks that may wait in memory until the command has written them."""
+"""What may wait in memory, of the scheduler and of the command: the text of chunks to run, and finished ones to be written."""
 
 _NAMED = 3
 """Chunks that the message of a failure names; the exception has them all."""
@@ -193,9 +193,11 @@ class Dispatch:
                 if not isinstance(finished, Done):
                     changed()
         except BaseException:
-            # Also what Ctrl-C has caught while it was handed over: it may be written and not counted.
-            for future, number in running.items():
-                if not future.cancel() and future.exception() is None:
+            # All are called back before any is waited for, and what cannot be is finished and handed over; also what Ctrl-C has
+            # caught while it was handed over: it may be written and not counted.
+            in_hand = [(future, number) for future, number in running.items() if not future.cancel()]
+            for future, number in in_hand:
+                if future.exception() is None:
                     with suppress(BrokenChunk):
                         done(number, self._read(future, number).arrays)
             raise
@@ -203,7 +205,7 @@ class Dispatch:
             raise ChunksFailed(self.failed, len(self.plan.chunks))
 
     def _most_waiting(self) -> int:
-        each = max(1, self.plan.result_bytes // len(self.plan.chunks))
+        each = len(self._common) + self.plan.result_bytes // len(self.plan.chunks)
         return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // each))
 
     def _submit(self, number: int, attempt: int) -> Future:

@@ -115,6 +115,24 @@ def test_no_more_chunks_are_handed_over_at_once_than_may_wait(alone, monkeypatch
     assert max(outstanding) == 2  # besides the one being handed over
 
 
+@pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, OSError])
+def test_what_stops_a_sweep_calls_back_what_no_worker_has_begun_and_keeps_what_is_finished(stopped_by, alone, tmp_path):
+    told = []
+
+    def stop(progress):
+        told.append(progress)
+        if (progress.chunks_done == 1 and stopped_by is KeyboardInterrupt) or progress.chunks_done == 2:
+            raise stopped_by
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(stopped_by):
+            jaxsgd.sweep(STUDY, tmp_path / "result", executor=pool, on_progress=stop, **HELD)
+        assert pool.submit(len, "free again").result(60) == 10
+    kept = len(list((tmp_path / "result" / "chunks").glob("*.npz")))
+    assert told[-1].chunks_done <= kept <= 4
+    assert bits(jaxsgd.sweep(STUDY, tmp_path / "result")) == bits(alone)
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_others_finish(retries, alone, tmp_path):
     def spoil(function, args):
