@@ -8,6 +8,10 @@ class InputError(ValueError):
     """An input that cannot be used: one line that names the value and what would be right."""
 
 
+class RunFailure(RuntimeError):
+    """A failure that the input is not to blame for, such as workers that are lost: one line. What is finished is kept."""
+
+
 def no_such(kind: str, name: object, valid: Iterable[str]) -> InputError:
     """The error for an unknown `name` of some `kind`, with the nearest valid name."""
     names = sorted(valid)

@@ -8,6 +8,7 @@ compiles once, and no wrapper stands between the values and optax's own arithmet
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,13 +58,29 @@ SCHEDULES: dict[str, Callable[[Progress], Array]] = {"constant": constant, "line
 """Schedules by name: the factor on the learning rate, a function of progress, so it means the same at every batch count."""
 
 
+_OWN = ("problems", "order", "optimizer")
+"""What of this package a pointer may lead to: the rest runs commands and writes files."""
+
+
+def _may_be_pointed_at(module: str) -> bool:
+    package, _, rest = module.partition(".")
+    if package == "jaxsgd":
+        return rest.partition(".")[0] in _OWN
+    return package not in sys.stdlib_module_names
+
+
 def attribute_at(pointer: str, kind: str) -> Any:
     """What "package.module:attribute" points at.
 
+    A study may come from someone else, and what it points at is imported. What can be no part of one is refused before that:
+    Python's own library, and the parts of this package that are none.
+
     Raises:
-      InputError: when the module cannot be found, or has no such attribute.
+      InputError: when the module cannot be found, has no such attribute, or can be no part of a study.
     """
     module_name, _, attribute = pointer.partition(":")
+    if not _may_be_pointed_at(module_name):
+        raise InputError(f"{kind} {pointer!r}: {module_name!r} holds no {kind} for a study; point at a module of your own")
     try:
         module = importlib.import_module(module_name)
     except (ImportError, TypeError, ValueError) as error:  # the latter two for names that no module can have

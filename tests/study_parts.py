@@ -1,10 +1,15 @@
 """What studies in the tests point at."""
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsgd import Problem
+from jaxsgd import Problem, streams
 from jaxsgd.problems import least_squares
 
 
@@ -40,3 +45,32 @@ def two_leaves() -> Problem:
         data=lambda key: jnp.ones(4),
         optimum=lambda data: {"a": jnp.full(2, 2.0), "b": jnp.ones(())},
     )
+
+
+def obedient(folder: str, num_seeds: int = 8) -> Problem:
+    """Least squares whose runs do, before they begin, what a file in a folder says of their seed, wherever they are run.
+
+    `0.wait`: the run of seed 0 waits until the file is gone; `0.raise`: it fails; `0.kill`: its process kills itself. Each run
+    leaves a file `0.begun.PID`. None of it touches the numbers, which are those of `least_squares` with the same data.
+    """
+    problem = least_squares(num_samples=20, num_inputs=3)
+    place = Path(folder)
+    keys = {np.asarray(jax.random.key_data(streams(jax.random.key(i)).init)).tobytes(): i for i in range(num_seeds)}
+
+    def obey(key):
+        seed = keys[np.asarray(key).tobytes()]
+        (place / f"{seed}.begun.{os.getpid()}").touch()
+        if (place / f"{seed}.kill").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (place / f"{seed}.raise").exists():
+            raise ValueError(f"seed {seed} is told to fail")
+        give_up = time.monotonic() + 120
+        while (place / f"{seed}.wait").exists() and time.monotonic() < give_up:
+            time.sleep(0.02)
+        return np.float32(0)
+
+    def init(key):
+        told = jax.pure_callback(obey, jax.ShapeDtypeStruct((), np.float32), jax.random.key_data(key), vmap_method="sequential")
+        return jnp.zeros(3) + told
+
+    return Problem(init, problem.loss, problem.data, problem.optimum)

@@ -29,7 +29,9 @@ STAGES = [
 
 CORE = {"error", "problem", "order", "optimizer", "problems", "simulator", "microstep", "measure"}
 
-RUNNING = {"simulator", "microstep", "engine", "engine.execution", "engine.program", "engine.sweeping", "engine.verification"}
+RUNNING = {"simulator", "microstep", "engine"} | {
+    f"engine.{name}" for name in ("execution", "program", "task", "dispatch", "cluster", "sweeping", "verification")
+}
 """Modules that run something, and the engine's front, which hands them out."""
 
 

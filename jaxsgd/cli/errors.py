@@ -11,11 +11,12 @@ A defect of the program keeps its traceback.
 import _thread
 import difflib
 import os
+import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, RunFailure
 
 
 class CommandFailure(Exception):
@@ -26,16 +27,18 @@ class CommandInterrupt(Exception):
     """Ctrl-C, with one line of its own on what is kept; exit status 130."""
 
 
-def run_app(args: Sequence[str] | None = None) -> int:
+def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
     """Runs the command line and returns its exit status.
 
     Args:
       args: the words after `jaxsgd`; None for the process's own.
+      ends: whether the process ends with it; once it has been interrupted, it then hears no further Ctrl-C, which would find it
+        on its way out and have Python print a traceback.
     """
     unraisable = sys.unraisablehook
     sys.unraisablehook = _interrupt_again
     try:
-        return _run(args)
+        return _run(args, (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if ends else lambda: None)
     finally:
         sys.unraisablehook = unraisable
 
@@ -48,18 +51,20 @@ def _interrupt_again(unraisable) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _run(args: Sequence[str] | None) -> int:
+def _run(args: Sequence[str] | None, interrupted: Callable[[], object]) -> int:
     try:
         from jaxsgd.cli.commands import app
 
         status = app(args=None if args is None else list(args), prog_name="jaxsgd", standalone_mode=False)
     except KeyboardInterrupt:
+        interrupted()
         status = 130
     except InputError as error:
         return _say(str(error), 2)
-    except CommandFailure as error:
+    except (CommandFailure, RunFailure) as error:
         return _say(str(error), 1)
     except CommandInterrupt as error:
+        interrupted()
         return _say(str(error), 130)
     except BrokenPipeError:
         # The reader has left (as `head` does). Python would complain when it flushes at exit.

@@ -17,7 +17,7 @@ def export(
     """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table."""
     from jaxsgd.engine.formats import FORMATS, SUFFIXES
     from jaxsgd.engine.formats import export as export_result
-    from jaxsgd.engine.sweeping import load
+    from jaxsgd.engine.loading import load
     from jaxsgd.error import no_such
 
     if to not in FORMATS:

@@ -73,7 +73,7 @@ def plot(
     selection = _selection(select or [])
     folder = result / "figures" if out is None else out
 
-    from jaxsgd.engine.sweeping import load
+    from jaxsgd.engine.loading import load
 
     ds = load(result)
     check_output_folder(folder)

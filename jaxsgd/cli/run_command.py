@@ -1,16 +1,15 @@
 """`jaxsgd run`: run or resume a study."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import check_output_folder, make_console, to_json, working
-from jaxsgd.cli.runtime import start_jax
+from jaxsgd.cli.runtime import start_jax, started_workers
+from jaxsgd.cli.watched_sweep import run_sweep
 
 
 def run(
@@ -27,13 +26,20 @@ def run(
     vectorize: Annotated[str, typer.Option(help="one_program, grouped, or auto.")] = "auto",
     chunk_width: Annotated[int | None, typer.Option(help="Cells in a chunk.", show_default="chosen")] = None,
     lanes: Annotated[int | None, typer.Option(help="Cells side by side.", show_default="chosen")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of a Dask scheduler, tcp://HOST:PORT.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Run in this many processes of this machine, a core or GPU each.")
+    ] = None,
+    retries: Annotated[int, typer.Option(min=0, help="How often a chunk that failed on a worker is tried again.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Run a study, or finish what is missing of it.
 
-    Finished chunks are kept whatever happens: after Ctrl-C, a full disk or a power cut, the same command goes on.
+    Finished chunks are kept whatever happens: after Ctrl-C, a full disk, lost workers or a power cut, the same command goes on.
     """
-    start_jax(context)
+    start_jax(context, computes=scheduler is None and workers is None)
     from jaxsgd.engine.planner import machine_memory, plan
     from jaxsgd.engine.study_file import read_study, study_path
     from jaxsgd.engine.timing import measured_seconds
@@ -48,14 +54,17 @@ def run(
         if planned.memory_bytes <= machine_memory():  # what does not fit cannot be tried
             with working("trying a few short runs"):
                 seconds = measured_seconds(planned)
-        report = _dry_report(planned, seconds)
+        report, failure = _dry_report(planned, seconds), ""
         _print_dry(console, path.stem, report)
     else:
         folder = out or Path("results") / path.stem
         check_output_folder(folder)
-        report = _run(console, chosen, folder, how)
+        with started_workers(scheduler, workers) as executor:
+            report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries})
     if as_json:
         typer.echo(to_json(report))
+    if failure:
+        raise CommandFailure(f"{scheduler}: {failure}" if scheduler else failure)
 
 
 def _dry_report(planned: Any, seconds: float) -> dict[str, Any]:
@@ -88,68 +97,6 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):
         console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)
-
-
-def _run(console: Console, study: Any, folder: Path, how: dict[str, Any]) -> dict[str, Any]:
-    from jaxsgd.cli.errors import CommandInterrupt
-    from jaxsgd.engine.sweeping import sweep
-
-    with progress_bar() as on_progress:
-        try:
-            ds = sweep(study, folder, **how, on_progress=on_progress)
-        except KeyboardInterrupt:
-            done = on_progress.last
-            kept = f"{done.done:,} of {done.cells:,} cells are kept in {folder}; " if done else ""
-            raise CommandInterrupt(f"interrupted: {kept}run the command again to finish") from None
-    last = on_progress.last
-    diverged = int(ds.diverged.sum())
-    if last.resumed == last.cells:
-        console.print(f"nothing to do: all {last.cells:,} cells are in {folder}", markup=False, soft_wrap=True)
-    else:
-        resumed = f", {last.resumed:,} of them before" if last.resumed else ""
-        console.print(f"ran {last.cells:,} cells{resumed}; the result is in {folder}", markup=False, soft_wrap=True)
-    for broken in last.broken:
-        console.print(f"ran again, for the file was damaged: {broken}", markup=False, soft_wrap=True)
-    if diverged:
-        console.print(f"{diverged:,} of {last.cells:,} runs diverged; they are marked in `diverged`", markup=False)
-    return {
-        "folder": str(folder),
-        "identity": study.identity,
-        "cells": last.cells,
-        "resumed_cells": last.resumed,
-        "broken_chunks": list(last.broken),
-        "diverged_cells": diverged,
-    }
-
-
-class _Shown:
-    """Shows a sweep's progress, and keeps the last."""
-
-    def __init__(self, bar: Progress | None):
-        self.bar = bar
-        self.task = bar.add_task("cells", total=None) if bar else None
-        self.last: Any = None
-
-    def __call__(self, progress: Any) -> None:
-        self.last = progress
-        if self.bar is None or self.task is None:
-            return
-        done = progress.done - progress.resumed
-        elapsed = self.bar.tasks[0].elapsed or 0
-        rate = f"{done / elapsed:,.1f} cells/s" if done and elapsed else "compiling"
-        self.bar.update(self.task, total=progress.cells, completed=progress.done, description=rate)
-
-
-@contextmanager
-def progress_bar() -> Iterator[_Shown]:
-    """A progress bar on stderr with rate and time left; nothing where there is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Shown(None)
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Shown(bar)
 
 
 def duration(seconds: float) -> str:

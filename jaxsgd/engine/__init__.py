@@ -5,7 +5,10 @@ axes                its axes, and the cells that are their product
 observation         what is looked at after each epoch besides the losses
 program, planner    what is compiled for them, and how it is called
 execution           calls it, from all cores or devices
+task, dispatch      one chunk as text, run by any worker; chunks handed out, retried and taken back
+cluster             the workers of a Dask scheduler, or of this machine
 store, provenance   what is kept on disk, and what made it
+loading             what is on disk as a Dataset
 labels, formats     the result as an xarray.Dataset, and for other programs
 result_axis         its axes by name and value
 comparison          what the values of one axis do, paired over the seeds
@@ -21,11 +24,12 @@ from jaxsgd.engine.batch_scaling import scaling
 from jaxsgd.engine.best_setting import best_settings
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.labels import views
+from jaxsgd.engine.loading import load
 from jaxsgd.engine.noise_level import run_noise
 from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.seed_source import seed_variance
 from jaxsgd.engine.study import Distribution, Study
-from jaxsgd.engine.sweeping import Progress, load, sweep
+from jaxsgd.engine.sweeping import Progress, sweep
 from jaxsgd.engine.tuning import benchmark, tuned
 from jaxsgd.engine.verification import Verification, verify
 

@@ -34,16 +34,24 @@ DESCRIPTIONS = {
 """Units and meaning of each variable and coordinate, for `attrs`."""
 
 
+def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """What is kept of each cell, by name, and its shape: [E], [E, M] or []. A chunk of fewer batches has a smaller M."""
+    slots = max(split.batch_count for split in cells.splits)
+    kept: dict[str, tuple[int, ...]] = dict.fromkeys(("loss_epoch", *observed), (study.epochs,))
+    if study.record == "batch":
+        kept["loss"] = (study.epochs, slots)
+    return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+
+
 def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: Iterable[ChunkArrays]) -> xr.Dataset:
     """The result of a study as labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
     slots = max(split.batch_count for split in cells.splits)
     kind = np.dtype(study.dtype)
     by_epoch = ["loss_epoch", *manifest["observed"]]
-    flat: dict[str, np.ndarray] = {name: np.full((cells.num_cells, study.epochs), np.nan, kind) for name in by_epoch}
-    if study.record == "batch":
-        flat["loss"] = np.full((cells.num_cells, study.epochs, slots), np.nan, kind)
-    for name in ("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"):
-        flat[name] = np.full(cells.num_cells, np.nan)
+    flat: dict[str, np.ndarray] = {
+        name: np.full((cells.num_cells, *inner), np.nan, kind if inner else float)
+        for name, inner in kept_arrays(study, cells, manifest["observed"]).items()
+    }
     missing = np.ones(cells.num_cells, bool)
     for arrays in chunks:
         own = arrays["cell"]

@@ -61,8 +61,8 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def manifest(plan: Plan) -> dict[str, Any]:
-    """A new result's manifest, as plain values."""
+def facts(plan: Plan) -> dict[str, Any]:
+    """What must be the same wherever a part of a result is made, as plain values."""
     subject = plan.subject
     return {
         "format": FORMAT,
@@ -73,9 +73,16 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
         "held": plan.held(),
-        "precision": plan.study.precision,
         "versions": versions(),
         "device": devices(),
+    }
+
+
+def manifest(plan: Plan) -> dict[str, Any]:
+    """A new result's manifest, as plain values."""
+    return {
+        **facts(plan),
+        "precision": plan.study.precision,
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")},
         "git_commit": git_commit(),
         "lanes_narrowed": [],
@@ -84,24 +91,30 @@ def manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
+def different(stored: dict[str, Any], new: dict[str, Any], there: str = "there", here: str = "now") -> list[str]:
+    """What keeps `new` from giving the same bits as `stored`, in words: each thing by name and both values."""
+    found = []
+    for name in ("format", "identity", "num_samples", "data_sha256", "observed", "chunks"):
+        if stored.get(name) != new[name]:
+            found.append(f"{name}: {stored.get(name)} {there}, {new[name]} {here}")
+    for group in ("held", "versions"):
+        for name, value in new[group].items():
+            was = stored.get(group, {}).get(name)
+            if was != value and name != "python":
+                found.append(f"{name}: {was} {there}, {value} {here}")
+    for name in ("backend", "kind"):
+        was = stored.get("device", {}).get(name)
+        if was != new["device"][name]:
+            found.append(f"device {name}: {was} {there}, {new['device'][name]} {here}")
+    return found
+
+
 def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
     """Checks that a result begun under `stored` can be gone on with under `new`: the same bits are promised.
 
     Raises:
       InputError: naming each thing that differs.
     """
-    different = []
-    for name in ("format", "identity", "num_samples", "data_sha256", "observed", "chunks"):
-        if stored.get(name) != new[name]:
-            different.append(f"{name}: {stored.get(name)} there, {new[name]} now")
-    for group in ("held", "versions"):
-        for name, value in new[group].items():
-            was = stored.get(group, {}).get(name)
-            if was != value and name != "python":
-                different.append(f"{name}: {was} there, {value} now")
-    for name in ("backend", "kind"):
-        was = stored.get("device", {}).get(name)
-        if was != new["device"][name]:
-            different.append(f"device {name}: {was} there, {new['device'][name]} now")
-    if different:
-        raise InputError(f"{where}: this result was begun otherwise ({'; '.join(different)}); choose another folder")
+    found = different(stored, new)
+    if found:
+        raise InputError(f"{where}: this result was begun otherwise ({'; '.join(found)}); choose another folder")

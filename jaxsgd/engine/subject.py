@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -97,6 +98,8 @@ def _subject(name: str, args_json: str, dtype: str, stamps: tuple, held_out: flo
     made = attribute_at(name, "problem") if ":" in name else problem_named(name)
     with precision_of(dtype):
         if not isinstance(made, Problem):
+            if ":" in name and callable(made):
+                _check_is_for_us(name, made)
             made = _made(name, made, args, dtype)
         elif args:
             raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
@@ -110,6 +113,28 @@ def _subject(name: str, args_json: str, dtype: str, stamps: tuple, held_out: flo
     if callable(made.data):
         return Subject(made, count, OwnArrays(None, None))
     return Subject(made, count, OwnArrays(made.data, made.held_out))
+
+
+def _check_is_for_us(name: str, factory: Any) -> None:
+    """Checks, before it is called, that what a study points at is meant to make a problem.
+
+    A study may be a stranger's, its arguments any JSON, and some function of some installed package does harm when it is called
+    with a file's name. One that makes a `jaxsgd.Problem` stands in a module that has something of this package.
+
+    Raises:
+      InputError: when its module has nothing.
+    """
+    function = factory
+    while isinstance(function, functools.partial):
+        function = function.func
+    home = sys.modules.get(getattr(function, "__module__", None) or "")
+    if home is None or not any(_is_ours(value) for value in vars(home).values()):
+        where = getattr(function, "__module__", None) or "nowhere"
+        raise InputError(f"problem {name!r} is from {where}, a module that imports nothing of jaxsgd, so it makes no problem")
+
+
+def _is_ours(value: Any) -> bool:
+    return str(getattr(value, "__module__", None) or getattr(value, "__name__", "")).partition(".")[0] == "jaxsgd"
 
 
 def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsgd.engine.execution import Execution, workers
+from jaxsgd.engine.loading import stored_result
 from jaxsgd.engine.observation import OBSERVABLES, differs
 from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.provenance import devices, versions
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
-from jaxsgd.engine.sweeping import stored_result
 from jaxsgd.error import InputError, check_count
 
 TOLERANCE = 1e-5

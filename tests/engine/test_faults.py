@@ -1,8 +1,9 @@
-"""What survives: real kills, a real full disk, real Ctrl-C and a real want of memory, each in a process of its own."""
+"""What survives: kills and failures at every call to the system, kills from outside, and a disk that is really full."""
 
+import errno
+import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import jaxsgd
+from jaxsgd.cli.errors import run_app
 from jaxsgd.engine.store import Folder
+from tests import replay
 
 SWEEP = """
 import sys
@@ -69,6 +72,14 @@ def same_bits(folder, whole):
 
 
 @pytest.fixture(scope="module")
+def replayable(tmp_path_factory, compiled_once):
+    """A result to take chunks from."""
+    folder = tmp_path_factory.mktemp("replayable") / "result"
+    jaxsgd.sweep(replay.STUDY, folder, **replay.HELD)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The result of the sweep when nothing goes wrong."""
     folder = tmp_path_factory.mktemp("whole") / "result"
@@ -77,49 +88,74 @@ def whole(tmp_path_factory):
     return folder
 
 
-# The n-th time that the system call is reached, the process kills itself: before the call, or after it.
-KILLED = """
-import os, signal
-reached = 0
-real = os.{call}
-def killing(*args, **kwargs):
-    global reached
-    reached += 1
-    if reached == {number} and not {after}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    done = real(*args, **kwargs)
-    if reached == {number} and {after}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done
-os.{call} = killing
-run()
-"""
+def test_killed_at_every_write_flush_and_rename_the_rerun_has_the_same_bits(replayable, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "killed_store.py"), str(replayable), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0, done.stderr
+    # study.json, manifest.json, three chunks, and manifest.json again: each is written, flushed and renamed, and its folder
+    # flushed. A write is killed before it, in its middle and after it, the others before and after.
+    assert json.loads(done.stdout) == {"write": 6 * 3, "fsync": 12 * 2, "replace": 6 * 2}
 
 
-# A chunk is one fsync of its file, one rename and one fsync of its folder; study.json and manifest.json come before the first.
-@pytest.mark.parametrize(
-    ("call", "number", "after"),
-    [
-        ("fsync", 1, False),  # study.json is written under its temporary name
-        ("replace", 2, False),  # study.json is there, manifest.json is not
-        ("fsync", 5, False),  # the first chunk is written under its temporary name
-        ("replace", 4, True),  # the second chunk has just been renamed
-        ("replace", 7, False),  # before the fifth chunk is renamed
-    ],
-)
-def test_killed_at_any_moment_the_rerun_has_the_same_bits(call, number, after, whole, tmp_path):
-    folder = tmp_path / "result"
-    status, _, wrong = finish(KILLED.format(call=call, number=number, after=after), folder)
-    assert status == -signal.SIGKILL, wrong
-    status, _, wrong = finish("run()", folder)
-    assert (status, wrong) == (0, "")
-    same_bits(folder, whole)
-    assert list(folder.rglob(".*.tmp")) == []
-    assert jaxsgd.load(folder).drop_attrs().identical(jaxsgd.load(whole).drop_attrs())
+@pytest.fixture
+def replayed(replayable, monkeypatch):
+    """Sweeps of this process take their chunks from there."""
+    for module, name, value in replay.replaying(replayable):
+        monkeypatch.setattr(module, name, value)
 
 
-@pytest.mark.parametrize("chunks", [1, 4])
-def test_killed_from_outside_while_it_computes_the_rerun_finishes_what_is_missing(chunks, whole, tmp_path):
+@pytest.mark.parametrize("wrong", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+def test_whichever_call_to_the_system_fails_it_is_an_error_and_no_broken_chunk_is_counted(
+    wrong, replayable, replayed, tmp_path, monkeypatch, capsys, unchecked
+):
+    """By the command, at every write, flush and rename: a write that fails has written half."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    (tmp_path / "study.json").write_text(json.dumps(replay.STUDY.resolved()))
+    wanted, failed = replay.files(replayable), 0
+
+    def run(folder):
+        return run_app(["--no-cache", "run", str(tmp_path / "study.json"), "--out", str(folder)])
+
+    def failing(at):
+        def change(count, name, real, args):
+            if count < at:
+                return real(*args)
+            # A disk that is full stays full; it may take a part of what is written.
+            if name == "write" and count == at:
+                return real(args[0], args[1][: len(args[1]) // 2])
+            raise OSError(wrong, os.strerror(wrong), "the disk")
+
+        return change
+
+    while True:
+        folder = tmp_path / f"{failed}"
+        with replay.spoiled(failing(failed + 1)) as calls:
+            status = run(folder)
+            reached = calls()
+        said = capsys.readouterr()
+        if reached <= failed:
+            break
+        failed += 1
+        assert status == 1
+        assert said.err == f"jaxsgd: the disk: {os.strerror(wrong)}\n"
+        there = replay.files(folder) if (folder / "chunks").exists() else {}
+        assert there == {name: wanted[name] for name in there}
+        assert list(folder.rglob(".*.tmp")) == []
+        assert run(folder) == 0
+        before = f", {2 * len(there)} of them before" if there else ""
+        assert capsys.readouterr().out.startswith("nothing to do" if len(there) == 3 else f"ran 6 cells{before};")
+        assert replay.files(folder) == wanted
+    assert (status, failed) == (0, 6 + 12 + 6)
+
+
+def test_killed_from_outside_while_it_computes_the_rerun_finishes_what_is_missing(whole, tmp_path):
+    chunks = 4
     folder = tmp_path / "result"
     process = child("run(on_progress=lambda p: print(p.done, flush=True))", folder)
     # The first line comes before the first chunk, and each chunk holds 4 cells.
@@ -154,55 +190,5 @@ def test_a_full_disk_is_an_error_keeps_whole_chunks_and_is_resumed(whole, tmp_pa
     assert 2 <= len(kept) < 8
     identity = jaxsgd.load(whole).attrs["identity"]
     assert all(Folder(folder).read_chunk(int(name[:6]), identity) is not None for name in kept)
-    assert finish("run()", folder)[0] == 0
-    same_bits(folder, whole)
-
-
-def test_ctrl_c_hands_over_the_chunks_in_hand_and_ends(whole, tmp_path):
-    folder = tmp_path / "result"
-    program = """
-    import _thread
-    def stop(progress):
-        if progress.done == 8:
-            _thread.interrupt_main()
-    try:
-        run(on_progress=stop)
-    except KeyboardInterrupt:
-        print("interrupted")
-    """
-    status, said, wrong = finish(program, folder)
-    assert (status, said, wrong) == (0, "interrupted\n", "")
-    kept = len(list((folder / "chunks").glob("0*.npz")))
-    # Two were done; at most one more for each core was in hand.
-    assert 2 <= kept <= 2 + len(os.sched_getaffinity(0))
-    assert finish("run()", folder)[0] == 0
-    same_bits(folder, whole)
-
-
-def test_two_commands_on_one_folder_the_second_leaves_and_damages_nothing(whole, tmp_path):
-    folder = tmp_path / "result"
-    program = """
-    import signal
-    def hold(progress):
-        print(progress.done, flush=True)
-        signal.pause()
-    run(on_progress=hold)
-    """
-    first = child(program, folder)
-    assert first.stdout.readline() == "0\n"  # it holds the folder now, and waits
-    second = subprocess.run(
-        [sys.executable, "-c", SWEEP + "run()", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ | CACHED,
-    )
-    assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].endswith("another command is writing here; wait for it, or choose another folder")
-    first.kill()
-    first.communicate()
-    # The lock file of the killed command is still there, and does not block.
-    assert (folder / "lock").exists()
     assert finish("run()", folder)[0] == 0
     same_bits(folder, whole)

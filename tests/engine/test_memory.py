@@ -45,7 +45,13 @@ def in_little_room(room, program, *words):
 
 def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_same_numbers_within_the_tolerance(tmp_path):
     # A hidden layer is 200 x 60,000 numbers of 4 bytes, 46 MiB. Of 8 lanes two of them take 730 MiB, of 4 lanes 370 MiB.
-    status, _, wrong = in_little_room(500, "sweep(60_000, sys.argv[1])", tmp_path / "result")
+    args = {"num_samples": 200, "num_inputs": 2, "num_hidden": 60_000}
+    (tmp_path / "study.json").write_text(json.dumps(Study(problem_args=args, **FIELDS).resolved()))
+    program = f"""
+    from jaxsgd.cli.errors import run_app
+    sys.exit(run_app(["run", sys.argv[1], "--out", sys.argv[2], "--chunk-width", "{LANES}", "--lanes", "{LANES}"]))
+    """
+    status, said, wrong = in_little_room(500, program, tmp_path / "study.json", tmp_path / "result")
     assert status == 0, wrong
     ds = jaxsgd.load(tmp_path / "result")
     told = json.loads(ds.attrs["manifest"])
@@ -53,7 +59,7 @@ def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_sam
     narrowed = [step["lanes"] for step in told["lanes_narrowed"]]
     assert narrowed in ([4], [4, 2], [4, 2, 1])
     assert {step["program"] for step in told["lanes_narrowed"]} == {0}
-    args = {"num_samples": 200, "num_inputs": 2, "num_hidden": 60_000}
+    assert f"for want of memory, runs went down to {narrowed[-1]} side by side: the same numbers to rounding" in said
     one_by_one = jaxsgd.sweep(Study(problem_args=args, **FIELDS), chunk_width=1)
     np.testing.assert_allclose(ds.loss, one_by_one.loss, rtol=1e-5)
     assert ds.attrs["missing_cells"] == 0

@@ -56,7 +56,7 @@ def numbers(ds):
 def test_a_finished_result_is_not_run_again(whole):
     before = {path: path.read_bytes() for path in whole.rglob("*.npz")}
     ds, told = go_on(whole)
-    assert told == [jaxsgd.Progress(cells=4, done=4, resumed=4)]
+    assert told == [jaxsgd.Progress(cells=4, done=4, resumed=4, chunks=2, chunks_done=2)]
     assert {path: path.read_bytes() for path in whole.rglob("*.npz")} == before
     assert numbers(ds).identical(numbers(jaxsgd.load(whole)))
 
@@ -222,3 +222,89 @@ def test_leftovers_of_killed_writers_are_removed(copy):
     leftover.write_bytes(b"half a chu")
     go_on(copy)
     assert not leftover.exists()
+
+
+def forged(folder, **changed):
+    """Writes chunk 0 anew with other arrays and the checksum that goes with them, which anyone can work out."""
+    arrays = Folder(folder).read_chunk(0, STUDY.identity)
+    arrays |= {name: change(arrays[name]) for name, change in changed.items()}
+    Folder(folder).write_chunk(0, arrays, STUDY.identity)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cell": lambda cell: np.asarray(["../../sprung", "../1"])},
+        {"cell": lambda cell: cell + 100},
+        {"cell": lambda cell: cell - 1},
+        {"cell": lambda cell: cell * 0},
+        {"cell": lambda cell: cell.astype(float)},
+        {"cell": lambda cell: cell[:0]},
+        {"loss": lambda loss: loss[:, :1]},
+        {"loss_epoch": lambda loss: loss.astype(str)},
+        {"diverged_epoch": lambda epoch: epoch[:1]},
+    ],
+    ids=["../", "past the end", "negative", "twice", "floats", "none", "fewer epochs", "text", "fewer cells"],
+)
+def test_a_forged_chunk_with_a_right_checksum_counts_as_missing_and_is_run_again(changed, copy, whole, tmp_path):
+    forged(copy, **changed)
+    before = sorted(tmp_path.rglob("*"))
+    assert jaxsgd.load(copy).attrs["missing_cells"] == 2
+    ds, told = go_on(copy)
+    assert told[0].broken[0].startswith("000000.npz: ")
+    assert numbers(ds).identical(numbers(jaxsgd.load(whole)))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"chunks": 10**12},
+        {"chunks": -1},
+        {"num_samples": 0},
+        {"num_samples": -5},
+        {"observed": ["../sprung"]},
+        {"held": {"lanes": 1}},
+    ],
+)
+def test_a_manifest_of_nonsense_is_refused_at_once(changed, copy):
+    told = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(told | changed))
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        jaxsgd.load(copy)
+
+
+def test_a_study_json_has_no_field_that_leads_out_of_its_folder(copy):
+    fields = json.loads((copy / "study.json").read_text())
+    for field in ("folder", "../sprung", "out", "__class__"):
+        (copy / "study.json").write_text(json.dumps(fields | {field: "../sprung"}))
+        with pytest.raises(InputError, match=f"unknown field '{field}'"):
+            jaxsgd.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("problem", "args"),
+    [
+        ("os:system", {"command": "touch sprung"}),
+        ("subprocess:run", {"args": ["touch", "sprung"]}),
+        ("pickle:load", {"file": "trap.pickle"}),
+        ("pandas:read_pickle", {"filepath_or_buffer": "trap.pickle"}),
+        ("numpy:load", {"file": "trap.pickle", "allow_pickle": True}),
+        ("joblib:load", {"filename": "trap.pickle"}),
+        ("jaxsgd.cli.output:write_files", {"folder": ".", "contents": {"sprung": ""}}),
+        ("jaxsgd.engine.study_file:look_in", {}),
+        ("tests.study_parts:os", {}),
+        ("trap_module:system", {"command": "touch sprung"}),
+        ("../trap_module:make", {}),
+    ],
+)
+def test_what_a_hostile_study_points_at_is_not_called(problem, args, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "trap.pickle").write_bytes(pickle.dumps(Trap("sprung")))
+    (tmp_path / "trap_module.py").write_text("import jaxsgd\nfrom os import system\n")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError) as error:
+        Study(problem=problem, problem_args=args, batch_counts=[1], learning_rates=[0.1], epochs=1)
+    assert problem.partition(":")[0] in str(error.value) or "posix" in str(error.value)
+    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before

@@ -1,0 +1,76 @@
+"""Sweeps whose chunks are read from a finished result in place of being computed, so that what stores them can be made to fail
+many times a second; and the calls to the system at which it is made to.
+
+Everything but the computing is the real thing: plan, lock, files, flushing, renaming, manifest.
+"""
+
+import os
+from contextlib import contextmanager
+
+import jaxsgd
+from jaxsgd.engine import dispatch, provenance, sweeping
+from jaxsgd.engine.planner import plan
+from jaxsgd.engine.store import Folder
+
+CALLS = ("write", "fsync", "replace")
+"""The functions of `os` by which the store changes a disk."""
+
+STUDY = jaxsgd.Study(
+    problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, seeds=range(6), batch_counts=[2],
+    learning_rates=[0.1], epochs=2,
+)  # fmt: skip
+HELD = {"vectorize": "one_program", "chunk_width": 2, "lanes": 1}
+CHUNKS = 3
+
+
+def replaying(whole):
+    """Has every sweep of the study take its chunks from a folder, and be planned once."""
+    planned = plan(STUDY, **HELD)
+    chunks = [Folder(whole).read_chunk(number, STUDY.identity) for number in range(CHUNKS)]
+
+    class Replay:
+        narrowed, compile_seconds = (), 0.0
+
+        def __init__(self, planned):
+            pass
+
+        def run_all(self, numbers, done):
+            for number in numbers:
+                done(number, dict(chunks[number]))
+
+    commit = provenance.git_commit()
+
+    def replaced_plan(study, **how):
+        # The sweeps of another study are planned as ever, to be refused.
+        return planned if study == STUDY else plan(study, **how)
+
+    changes = [(sweeping, "Execution", Replay), (sweeping, "plan", replaced_plan), (dispatch, "plan", replaced_plan)]
+    return [*changes, (provenance, "git_commit", lambda: commit)]
+
+
+def files(folder):
+    """The bytes of every chunk file."""
+    return {path.name: path.read_bytes() for path in (folder / "chunks").iterdir()}
+
+
+@contextmanager
+def spoiled(change):
+    """While the block runs, `change(count, name, real, args)` stands in for each call of `CALLS`, counted from 1."""
+    real = {name: getattr(os, name) for name in CALLS}
+    count = 0
+
+    def standing_in(name):
+        def call(*args, **how):
+            nonlocal count
+            count += 1
+            return change(count, name, lambda *given: real[name](*given, **how), args)
+
+        return call
+
+    for name in CALLS:
+        setattr(os, name, standing_in(name))
+    try:
+        yield lambda: count
+    finally:
+        for name in CALLS:
+            setattr(os, name, real[name])
