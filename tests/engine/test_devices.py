@@ -1,0 +1,61 @@
+"""The path for accelerators, on three CPU devices that are taken for accelerators: wide lanes, one program, a thread for each.
+
+It shows that the path gives the numbers of the other; how fast it is on a GPU it cannot show.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+import jaxsgd
+from jaxsgd import Study
+
+FIELDS = {
+    "problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 2}, "seeds": list(range(9)),
+    "batch_counts": [1, 3, 5, 10], "learning_rates": [0.01], "orders": ["reshuffle"], "epochs": 3,
+}  # fmt: skip
+
+CHILD = """
+import json, sys
+import jax
+
+jax.config.update("jax_num_cpu_devices", 3)
+import jaxsgd
+from jaxsgd.engine import execution, planner
+
+# What tells a CPU from other devices; all else is as it is.
+jax.default_backend = lambda: "gpu"
+execution.workers = jax.local_devices
+used = set()
+run = execution.Execution.run
+
+def noted(self, number, device):
+    used.add(device.id)
+    return run(self, number, device)
+
+execution.Execution.run = noted
+planned = planner.plan(jaxsgd.Study(**json.loads(sys.argv[1])))
+ds = jaxsgd.sweep(planned.study)
+told = {"held": planned.held(), "chunks": len(planned.chunks), "used": sorted(used)}
+print(json.dumps({**told, "loss": ds.loss.values.tolist()}))
+"""
+
+
+def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_a_cpu():
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps(FIELDS)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    # 36 cells: a third for each device, all of them side by side.
+    assert told["held"] == {
+        "vectorize": "one_program",
+        "chunk_width": 12,
+        "lanes": 12,
+        "micro_size": told["held"]["micro_size"],
+    }
+    assert (told["chunks"], told["used"]) == (3, [0, 1, 2])
+    here = jaxsgd.sweep(Study(**FIELDS), vectorize="grouped")
+    np.testing.assert_allclose(np.array(told["loss"], float), here.loss.values, rtol=1e-5)
