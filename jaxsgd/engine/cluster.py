@@ -26,6 +26,8 @@ ASKED_SECONDS = 60
 CHECKED = ("jaxsgd", "jax")
 """Packages of which a worker must have the version that is here, or it is not given anything."""
 
+_INSTALL = "pip install 'jaxsgd[distributed]'"
+
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 
 
@@ -73,13 +75,17 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
 
     Raises:
       InputError: when there are fewer GPUs than that, or Dask is missing.
+      RunFailure: when they cannot be started.
     """
     distributed = _distributed()
     count = check_count("--workers", count)
     devices = gpus(os.environ, Path("/proc/driver/nvidia/gpus"))
     if devices and count > len(devices):
         raise InputError(f"--workers must be at most {len(devices)}, the number of GPUs, got {count}")
-    host: dict[str, Any] = {"host": "127.0.0.1", "security": distributed.Security.temporary(), "protocol": "tls://"}
+    try:
+        host: dict[str, Any] = {"host": "127.0.0.1", "security": distributed.Security.temporary(), "protocol": "tls://"}
+    except ImportError:
+        raise InputError(f"certificates for the workers need cryptography: {_INSTALL}") from None
     # Memory is bounded by the plan; Dask's own limit would kill a worker that is within it.
     worker = host | {"nthreads": 1, "memory_limit": None, "dashboard": False, "silence_logs": logging.CRITICAL}
     specs = {
@@ -93,9 +99,11 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
     ports = {"port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     scheduler = {"cls": distributed.Scheduler, "options": host | ports}
     loop = _loop_deaf_to_ctrl_c(distributed)
-    cluster = distributed.SpecCluster(
-        workers=specs, scheduler=scheduler, loop=loop, security=host["security"], silence_logs=logging.CRITICAL, name="jaxsgd"
-    )
+    how = {"security": host["security"], "silence_logs": logging.CRITICAL, "name": "jaxsgd"}
+    try:
+        cluster = distributed.SpecCluster(workers=specs, scheduler=scheduler, loop=loop, **how)
+    except RuntimeError as error:
+        raise RunFailure(f"the workers could not be started: {' '.join(str(error).split())}") from None
     with _leaving(cluster):
         client = distributed.Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False)
         with _leaving(client):
@@ -153,7 +161,7 @@ def _distributed() -> Any:
     try:
         import distributed  # noqa: PLC0415
     except ImportError:
-        raise InputError("Dask is not installed: pip install 'jaxsgd[distributed]'") from None
+        raise InputError(f"Dask is not installed: {_INSTALL}") from None
     # What goes wrong is told once, by us; Dask would tell of every connection, with tracebacks.
     for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)

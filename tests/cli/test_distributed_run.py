@@ -188,6 +188,16 @@ def test_without_dask_the_message_has_the_command_that_installs_it(words, in_pro
     assert capsys.readouterr().err == "jaxsgd: Dask is not installed: pip install 'jaxsgd[distributed]'\n"
 
 
+def test_without_cryptography_too(in_process, capsys, monkeypatch):
+    def missing():
+        raise ImportError("no module named cryptography")
+
+    monkeypatch.setattr(distributed.Security, "temporary", missing)
+    assert in_process("--workers", "2") == 2
+    said = "jaxsgd: certificates for the workers need cryptography: pip install 'jaxsgd[distributed]'\n"
+    assert capsys.readouterr().err == said
+
+
 def test_more_workers_than_gpus_are_refused(in_process, capsys, monkeypatch):
     monkeypatch.setattr(cluster, "gpus", lambda environment, driver: ["0", "1"])
     assert in_process("--workers", "3") == 2
