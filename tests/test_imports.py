@@ -21,7 +21,7 @@ STAGES = [
     {"measure"},
     {"engine"},
     {"plot"},
-    {"article"},
+    {"article", "diagnosis"},
     {"cli"},
 ]
 """Parts of the package, first to last; a module imports from its own stage or an earlier one."""
