@@ -146,8 +146,8 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
     number = epoch - epoch[0]
     zero_based, interval = _zero_based(step)
     for batch in (zero_based, 2 * step - 1 - zero_based):
-        with np.errstate(divide="ignore"):
-            low, high = float((batch / (number + 1)).max()), float((batch / number).min())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = float((batch / (number + 1)).max()), float(np.nanmin(batch / number))
         if low < high and batch[0] >= 0:
             candidates = np.arange(math.floor(low) + 1, math.floor(high) + 1)
             if len(candidates):

@@ -1,0 +1,327 @@
+"""What is measured of a log: numbers that a person can check, each of which speaks for or against a cause.
+
+All of them look at what is left of the loss when its trend, a moving mean over one whole cycle of prints, is taken away, divided by
+its own scale, so that early and late epochs count the same. A "z" is a normal score: chance alone gives it a standard deviation of
+about 1. A cycle is the prints until they fall on the same places of the epoch again.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxsgd.diagnosis.period import Period
+from jaxsgd.diagnosis.series import moving_mean, normal_score, robust_scale
+
+LARGEST = 60.0
+"""Scores are cut there: a loss without noise has infinite ones."""
+
+
+class Features(NamedTuple):
+    """The measures of a log.
+
+    Attributes:
+      repeat_index: share of the detrended variance that the place in the epoch explains, chance taken off (as the stripe index).
+      repeat_z: z of that share.
+      jagged_index, jagged_z: the same without what a smooth curve over the epoch explains and without the epoch's ends.
+      agreement: correlation of the levels by place in the first half of the log with those in the second, smooth part taken off.
+      ramp: rise of the loss from the epoch's begin to its end against the trend, in its scatter; below 0 for a fall.
+      ramp_z: z of that rise, from its scatter over epochs.
+      ramp_share: part of the levels' variance that a straight line over the epoch explains.
+      settle: slope of the log of the change from print to print over the log of the print's number in the epoch; a running
+        mean has -1.
+      settle_z: z of that slope being below 0.
+      reset: log of the change across the epoch's boundary over the change between its last prints.
+      last_level: distance of the epoch's last place from the other places' mean, in their scatter; signed.
+      last_level_z: z of that distance, by the last place's own scatter over epochs.
+      last_spread: log of the scatter over epochs at the last place over that at the others.
+      last_spread_z: z of that ratio.
+      shift: largest bend of the loss at a boundary, in the usual size of bends.
+      shift_lead: log of that over the largest bend away from boundaries.
+      rate_steps: 1 if the learning rate jumps at boundaries only, -1 if the log shows it never does, 0 if unknown.
+      slides: 1 if prints fall on other places from epoch to epoch.
+      per_epoch: prints per epoch.
+      epochs: epochs in the log.
+    """
+
+    repeat_index: float
+    repeat_z: float
+    jagged_index: float
+    jagged_z: float
+    agreement: float
+    ramp: float
+    ramp_z: float
+    ramp_share: float
+    settle: float
+    settle_z: float
+    reset: float
+    last_level: float
+    last_level_z: float
+    last_spread: float
+    last_spread_z: float
+    shift: float
+    shift_lead: float
+    rate_steps: float
+    slides: float
+    per_epoch: float
+    epochs: float
+
+
+class Folded(NamedTuple):
+    """The detrended loss by its place in the epoch; k prints, G places.
+
+    Attributes:
+      left: [k], the loss less its trend, in units of its own scale.
+      phase: [k], place in the epoch, from 0 to 1.
+      group: [k], number of the place.
+      epoch: [k].
+      place: [G], phase of each place.
+      level: [G], mean at each place.
+    """
+
+    left: Float[np.ndarray, " k"]
+    phase: Float[np.ndarray, " k"]
+    group: Int[np.ndarray, " k"]
+    epoch: Int[np.ndarray, " k"]
+    place: Float[np.ndarray, " G"]
+    level: Float[np.ndarray, " G"]
+
+
+def cycle_width(period: Period) -> int:
+    """Prints until they fall on the same places again; where that is longer than the log bears, until an epoch is over."""
+    count = len(period.position)
+    cycle = period.stripe_count if period.slides else round(period.per_epoch)
+    if period.slides and cycle > count / 3:
+        cycle = round(max(2.0, period.per_epoch))
+    return int(max(2, min(cycle, count // 2)))
+
+
+def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
+    """The detrended loss by place in the epoch."""
+    width = cycle_width(period)
+    half = width // 2
+    inner = slice(half, len(loss) - half)
+    left = loss[inner] - moving_mean(loss, width)
+    left = left / local_scale(left, width)
+    position, epoch = period.position[inner], period.epoch[inner]
+    group = _groups(position, period)
+    count = np.bincount(group)
+    place = np.bincount(group, position) / count / period.length
+    return Folded(left, position / period.length, group, epoch, place, np.bincount(group, left) / count)
+
+
+def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:
+    """The scale of a detrended loss around each print: root mean square over three cycles; 1 where there is none."""
+    span = min(3 * width, len(left))
+    square = left**2
+    around = moving_mean(square, span) if span < len(left) else np.full(1, square.mean())
+    before = (len(left) - len(around)) // 2
+    around = np.pad(around, (before, len(left) - len(around) - before), mode="edge")
+    scale = np.sqrt(np.maximum(around, 0))
+    floor = 1e-9 * float(np.sqrt(square.max(initial=0)))
+    return np.where(scale > floor, scale, 1.0)
+
+
+def _groups(position: np.ndarray, period: Period) -> np.ndarray:
+    """The number of each print's place. Places that come up too seldom are put together with their neighbours."""
+    exact = np.unique(np.round(position, 3), return_inverse=True)[1]
+    if len(position) >= 3 * (exact.max(initial=0) + 1):
+        return exact
+    bins = max(2, min(len(position) // 4, round(4 * period.per_epoch)))
+    return np.unique(np.floor(position / period.length * bins * (1 - 1e-9)), return_inverse=True)[1]
+
+
+def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"], period: Period) -> Features:
+    """Measures a log.
+
+    Args:
+      loss: of each print.
+      rate: learning rate at each print, NaN where the log does not say it.
+      period: when each print was made.
+    """
+    folded = fold(loss, period)
+    index, z = _explained(folded.left, folded.group)
+    smooth_free, inner = _without_smooth(folded)
+    jagged, jagged_z = _explained(smooth_free[inner], folded.group[inner])
+    ramp, ramp_z, ramp_share = _ramp(folded)
+    settle, settle_z, reset = _settling(loss, period)
+    shift, lead = _shifts(loss, period)
+    return Features(
+        index, z, jagged, jagged_z, _agreement(smooth_free, folded, inner), ramp, ramp_z, ramp_share, settle, settle_z, reset,
+        *_last_place(folded), shift, lead, _rate_steps(rate, period), float(period.slides), period.per_epoch, period.epochs,
+    )  # fmt: skip
+
+
+def _cut(z: float) -> float:
+    return float(np.clip(z, -LARGEST, LARGEST)) if np.isfinite(z) else 0.0
+
+
+def _explained(left: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """(share of the variance that the groups explain, adjusted for chance; its z)."""
+    count = np.bincount(group)
+    used = count[count > 0]
+    between_freedom, within_freedom = len(used) - 1, len(left) - len(used)
+    if between_freedom < 1 or within_freedom < 2:
+        return 0.0, 0.0
+    mean = np.bincount(group, left) / np.maximum(count, 1)
+    within = float(((left - mean[group]) ** 2).sum())
+    total = float(((left - left.mean()) ** 2).sum())
+    if total <= 1e-18 * len(left):
+        return 0.0, 0.0
+    share = 1 - (within / within_freedom) / (total / (len(left) - 1))
+    f = ((total - within) / between_freedom) / max(within / within_freedom, 1e-12 * total / len(left))
+    return float(share), _cut(normal_score(f, between_freedom, within_freedom))
+
+
+def _without_smooth(folded: Folded) -> tuple[np.ndarray, np.ndarray]:
+    """The loss without its smooth curve over the epoch, and which prints are not at the epoch's ends."""
+    places = len(folded.place)
+    degree = 2 if places >= 6 else 1 if places >= 4 else 0
+    inner = np.ones(len(folded.left), bool)
+    if places >= 6:
+        inner = (folded.group > 0) & (folded.group < places - 1)
+    if not degree:
+        return folded.left, inner
+    curve = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree)
+    return folded.left - curve(folded.phase), inner
+
+
+def _agreement(smooth_free: np.ndarray, folded: Folded, inner: np.ndarray) -> float:
+    early = folded.epoch <= np.median(folded.epoch)
+    halves = []
+    for half in (early & inner, ~early & inner):
+        count = np.bincount(folded.group[half], minlength=len(folded.place))
+        total = np.bincount(folded.group[half], smooth_free[half], minlength=len(folded.place))
+        halves.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    known = np.isfinite(halves[0]) & np.isfinite(halves[1])
+    if known.sum() < 3:
+        return 0.0
+    one, other = (half[known] - half[known].mean() for half in halves)
+    size = np.sqrt((one**2).sum() * (other**2).sum())
+    return float((one * other).sum() / size) if size > 0 else 0.0
+
+
+def _ramp(folded: Folded) -> tuple[float, float, float]:
+    """(rise over the epoch, its z over epochs, part of the levels' variance that a line explains)."""
+    centred = folded.phase - folded.phase.mean()
+    number = folded.epoch - folded.epoch.min()
+    count = np.bincount(number)
+    # Each epoch's own slope with the phase's global mean: their weighted mean is the slope over all.
+    cross, square = np.bincount(number, folded.left * centred), np.bincount(number, centred**2)
+    total = square.sum()
+    if total <= 0:
+        return 0.0, 0.0, 0.0
+    slope = cross.sum() / total
+    off = (cross - slope * square)[count > 0]
+    error = np.sqrt((off**2).sum() * len(off) / max(len(off) - 1, 1)) / total
+    z = slope / error if error > 1e-12 * abs(slope) else np.sign(slope) * LARGEST
+    # With few epochs a quotient by an estimated error has heavy tails: Student's t to a normal score (Wallace 1959).
+    freedom = max(len(off) - 1, 1)
+    z = np.sign(z) * np.sqrt(freedom * np.log1p(z**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
+    weight = np.bincount(folded.group)
+    place = folded.place - (weight * folded.place).sum() / weight.sum()
+    variance = float((weight * folded.level**2).sum())
+    line = float((weight * place * folded.level).sum()) ** 2 / max(float((weight * place**2).sum()), 1e-300)
+    return float(slope), _cut(float(z)), float(line / variance) if variance > 0 else 0.0
+
+
+def _settling(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
+    """(slope of log change over log number in the epoch, z of its being negative, log of the change across boundaries)."""
+    if period.per_epoch < 4:
+        return 0.0, 0.0, 0.0
+    begins = np.concatenate([[True], np.diff(period.epoch) > 0])
+    number = np.arange(len(loss)) - np.maximum.accumulate(np.where(begins, np.arange(len(loss)), 0))
+    change = np.diff(loss)
+    same = ~begins[1:]
+    # The first epoch falls steeply whatever the habit.
+    late = period.epoch[1:] > period.epoch[0]
+    used = same & late & (change != 0)
+    if used.sum() < 12:
+        return 0.0, 0.0, 0.0
+    size, place, epoch = np.log(np.abs(change[used])), np.log(number[1:][used] + 1.0), period.epoch[1:][used]
+    epoch = epoch - epoch.min()
+    count = np.maximum(np.bincount(epoch), 1)
+    size = size - (np.bincount(epoch, size) / count)[epoch]
+    place = place - (np.bincount(epoch, place) / count)[epoch]
+    square = float((place**2).sum())
+    if square <= 0:
+        return 0.0, 0.0, 0.0
+    slope = float((size * place).sum()) / square
+    error = np.sqrt(float(((size - slope * place) ** 2).sum()) / max(used.sum() - count.size - 1, 1) / square)
+    across = np.abs(change[begins[1:] & late])
+    last = np.abs(change[same & late & (number[1:] >= 0.5 * period.per_epoch)])
+    reset = 0.0
+    if len(across) and len(last) and np.median(last) > 0 and np.median(across) > 0:
+        reset = float(np.log(np.median(across) / np.median(last)))
+    return slope, _cut(-slope / error if error > 0 else 0.0), reset
+
+
+def _last_place(folded: Folded) -> tuple[float, float, float, float]:
+    """(level of the epoch's last place, its z, log of its scatter over that of the others, its z)."""
+    places = len(folded.place)
+    if places < 3:
+        return 0.0, 0.0, 0.0, 0.0
+    last = folded.group == places - 1
+    count = int(last.sum())
+    levels = folded.level[:-1]
+    # Against a line through the others, so that a ramp has no outlier at its end.
+    line = (
+        np.polynomial.Polynomial.fit(folded.place[:-1], levels, 1) if places >= 5 else (lambda place: levels.mean() + 0 * place)
+    )
+    off = folded.level[-1] - line(folded.place[-1])
+    scatter = max(float(np.std(levels - line(folded.place[:-1]))), 1e-9)
+    own = float(folded.left[last].std())
+    others = folded.left[~last] - folded.level[folded.group[~last]]
+    other = float(np.sqrt((others**2).sum() / max(len(others) - places + 1, 1)))
+    error = max(np.sqrt((own**2 + other**2) / 2 / max(count, 1)), 1e-9)
+    spread = float(np.log(max(own, 1e-6) / max(other, 1e-6))) if max(own, other) > 1e-6 else 0.0
+    return _cut(off / scatter), _cut(off / error), spread, _cut(spread * np.sqrt(2 * max(count - 1, 1)))
+
+
+def bends(
+    loss: Float[np.ndarray, " n"], period: Period
+) -> tuple[Float[np.ndarray, " k"], float, Bool[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
+    """Where the level of a loss changes abruptly, [k]: (the bends, their usual size, which lie at a boundary, which away from any).
+
+    A step is the mean of the next whole cycle less that of the last, so that what repeats is not seen; a bend is a step less the mean
+    of the steps one cycle before and after. The first epoch is left out.
+    """
+    width = cycle_width(period)
+    if len(loss) < 6 * width:
+        return np.zeros(0), 0.0, np.zeros(0, bool), np.zeros(0, bool)
+    total = np.concatenate([[0.0], np.cumsum(loss)])
+    mean = (total[width:] - total[:-width]) / width
+    step = mean[width:] - mean[:-width]
+    bend = step[width:-width] - (step[: -2 * width] + step[2 * width :]) / 2
+    place = np.arange(len(bend)) + 2 * width
+    late = place >= 2 * width + period.per_epoch
+    at_boundary = (period.epoch[place] > period.epoch[place - 1]) & late
+    distance = np.minimum(period.position[place], period.length - period.position[place]) / period.length
+    return bend, robust_scale(bend), at_boundary, (distance > 0.25) & late
+
+
+def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float]:
+    """(largest bend at a boundary in the usual size of bends, log of it over the largest bend elsewhere)."""
+    bend, usual, at_boundary, away = bends(loss, period)
+    if usual <= 0 or not at_boundary.any() or not away.any():
+        return 0.0, 0.0
+    largest, elsewhere = np.abs(bend[at_boundary]).max(), np.abs(bend[away]).max()
+    lead = float(np.log(max(largest, 1e-300) / max(elsewhere, 1e-300)))
+    return _cut(float(largest / usual)), float(np.clip(lead, -4, 4))
+
+
+RATE_JUMP = 0.02
+"""Relative change of the rate between two prints that counts as a jump, where most prints change it by less."""
+
+
+def _rate_steps(rate: np.ndarray, period: Period) -> float:
+    known = np.isfinite(rate)
+    if known.sum() < 0.9 * len(rate) or len(rate) < 4 or (rate <= 0).all():
+        return 0.0
+    change = np.diff(np.log(np.maximum(rate, 1e-30)))
+    crosses = np.diff(period.epoch) > 0
+    # A restart raises the rate; a step is far larger than the usual change.
+    for jumps in (change > RATE_JUMP, np.abs(change) > max(RATE_JUMP, 5 * float(np.median(np.abs(change))))):
+        if jumps.any() and (jumps & crosses).sum() >= 0.8 * jumps.sum():
+            return 1.0
+    return -1.0
