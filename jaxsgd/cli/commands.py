@@ -7,6 +7,7 @@ import typer
 
 from jaxsgd.cli.article_command import article
 from jaxsgd.cli.compare_command import compare
+from jaxsgd.cli.diagnose_command import diagnose
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
 from jaxsgd.cli.measure_command import measure
@@ -47,5 +48,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, plot, measure, compare, verify, export, studies, info):
+for command in (article, train, diagnose, run, plot, measure, compare, verify, export, studies, info):
     app.command()(command)

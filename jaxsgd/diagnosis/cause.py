@@ -66,8 +66,8 @@ CAUSES = (
         "re-exposure to the samples",
         "the loss drops where an epoch begins and rises or stays within it, although the order is new: the model remembers "
         "samples it saw a short while ago",
-        "It is no defect of the log. Watch a loss on held-out samples; a smaller rate, more regularization, a larger Adam beta2 or "
-        "fewer epochs make it smaller.",
+        "It is no defect of the log. Watch a loss on held-out samples; a smaller rate, more regularization, a larger beta2 of "
+        "Adam or fewer epochs make it smaller.",
         (
             "https://arxiv.org/abs/2410.10056",
             "https://github.com/huggingface/transformers/issues/18730",

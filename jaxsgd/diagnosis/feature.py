@@ -1,8 +1,8 @@
 """What is measured of a log: numbers that a person can check, each of which speaks for or against a cause.
 
-All of them look at what is left of the loss when its trend, a moving mean over one whole cycle of prints, is taken away, divided by
-its own scale, so that early and late epochs count the same. A "z" is a normal score: chance alone gives it a standard deviation of
-about 1. A cycle is the prints until they fall on the same places of the epoch again.
+All of them look at what is left of the loss when its trend, a moving mean over one whole cycle of prints, is taken away,
+divided by its own scale, so that early and late epochs count the same. A "z" is a normal score: chance alone gives it a
+standard deviation of about 1. A cycle is the prints until they fall on the same places of the epoch again.
 """
 
 from typing import NamedTuple
@@ -21,10 +21,12 @@ class Features(NamedTuple):
     """The measures of a log.
 
     Attributes:
-      repeat_index: share of the detrended variance that the place in the epoch explains, chance taken off (as the stripe index).
+      repeat_index: share of the detrended variance that the place in the epoch explains, chance taken off (as the stripe
+        index).
       repeat_z: z of that share.
       jagged_index, jagged_z: the same without what a smooth curve over the epoch explains and without the epoch's ends.
-      agreement: correlation of the levels by place in the first half of the log with those in the second, smooth part taken off.
+      agreement: correlation of the levels by place in the first half of the log with those in the second, smooth part taken
+        off.
       ramp: rise of the loss from the epoch's begin to its end against the trend, in its scatter; below 0 for a fall.
       ramp_z: z of that rise, from its scatter over epochs.
       ramp_share: part of the levels' variance that a straight line over the epoch explains.
@@ -36,8 +38,8 @@ class Features(NamedTuple):
       last_level_z: z of that distance, by the last place's own scatter over epochs.
       last_spread: log of the scatter over epochs at the last place over that at the others.
       last_spread_z: z of that ratio.
-      shift: largest bend of the loss at a boundary, in the usual size of bends.
-      shift_lead: log of that over the largest bend away from boundaries.
+      shift: the bend of the loss that stands out most at a boundary, in the usual size of bends.
+      shift_lead: log of that over the largest bend away from boundaries within an epoch of it.
       rate_steps: 1 if the learning rate jumps at boundaries only, -1 if the log shows it never does, 0 if unknown.
       slides: 1 if prints fall on other places from epoch to epoch.
       per_epoch: prints per epoch.
@@ -96,12 +98,18 @@ def cycle_width(period: Period) -> int:
     return int(max(2, min(cycle, count // 2)))
 
 
+MANY_EPOCHS = 6
+"""Epochs from which the first is not looked at."""
+
+
 def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     """The detrended loss by place in the epoch."""
     width = cycle_width(period)
     half = width // 2
-    inner = slice(half, len(loss) - half)
-    left = loss[inner] - moving_mean(loss, width)
+    # The first epoch falls as no other does: it is left out where there are others enough.
+    first = max(half, int(np.searchsorted(period.epoch, period.epoch[0] + 1))) if period.epochs >= MANY_EPOCHS else half
+    inner = slice(first, len(loss) - half)
+    left = loss[first : len(loss) - half] - moving_mean(loss, width)[first - half :]
     left = left / local_scale(left, width)
     position, epoch = period.position[inner], period.epoch[inner]
     group = _groups(position, period)
@@ -215,9 +223,7 @@ def _ramp(folded: Folded) -> tuple[float, float, float]:
     off = (cross - slope * square)[count > 0]
     error = np.sqrt((off**2).sum() * len(off) / max(len(off) - 1, 1)) / total
     z = slope / error if error > 1e-12 * abs(slope) else np.sign(slope) * LARGEST
-    # With few epochs a quotient by an estimated error has heavy tails: Student's t to a normal score (Wallace 1959).
-    freedom = max(len(off) - 1, 1)
-    z = np.sign(z) * np.sqrt(freedom * np.log1p(z**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
+    z = _of_student(float(z), max(len(off) - 1, 1))
     weight = np.bincount(folded.group)
     place = folded.place - (weight * folded.place).sum() / weight.sum()
     variance = float((weight * folded.level**2).sum())
@@ -225,12 +231,27 @@ def _ramp(folded: Folded) -> tuple[float, float, float]:
     return float(slope), _cut(float(z)), float(line / variance) if variance > 0 else 0.0
 
 
+def changes(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
+    """The changes from print to print within epochs, the first epoch left out: (batches or prints of the epoch up to the later
+    one, size), each [c].
+    """
+    begins, _ = _numbered(period)
+    used = ~begins[1:] & (period.epoch[1:] > period.epoch[0])
+    return period.position[1:][used] + 1, np.abs(np.diff(loss))[used]
+
+
+def _numbered(period: Period) -> tuple[np.ndarray, np.ndarray]:
+    """(whether an epoch begins with each print, its number in the epoch from 0)."""
+    begins = np.concatenate([[True], np.diff(period.epoch) > 0])
+    count = np.arange(len(begins))
+    return begins, count - np.maximum.accumulate(np.where(begins, count, 0))
+
+
 def _settling(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
     """(slope of log change over log number in the epoch, z of its being negative, log of the change across boundaries)."""
     if period.per_epoch < 4:
         return 0.0, 0.0, 0.0
-    begins = np.concatenate([[True], np.diff(period.epoch) > 0])
-    number = np.arange(len(loss)) - np.maximum.accumulate(np.where(begins, np.arange(len(loss)), 0))
+    begins, number = _numbered(period)
     change = np.diff(loss)
     same = ~begins[1:]
     # The first epoch falls steeply whatever the habit.
@@ -238,22 +259,37 @@ def _settling(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
     used = same & late & (change != 0)
     if used.sum() < 12:
         return 0.0, 0.0, 0.0
-    size, place, epoch = np.log(np.abs(change[used])), np.log(number[1:][used] + 1.0), period.epoch[1:][used]
-    epoch = epoch - epoch.min()
-    count = np.maximum(np.bincount(epoch), 1)
-    size = size - (np.bincount(epoch, size) / count)[epoch]
-    place = place - (np.bincount(epoch, place) / count)[epoch]
-    square = float((place**2).sum())
-    if square <= 0:
-        return 0.0, 0.0, 0.0
-    slope = float((size * place).sum()) / square
-    error = np.sqrt(float(((size - slope * place) ** 2).sum()) / max(used.sum() - count.size - 1, 1) / square)
+    # A pattern that repeats moves a print of one number by the same amount in every epoch: the numbers, not the prints, are the
+    # independent draws.
+    value, at = np.unique(np.round(period.position[1:][used], 3), return_inverse=True)
+    count = np.bincount(at)
+    total = np.bincount(at, np.log(np.abs(change[used])))
+    there = count >= 0.5 * np.median(count)
+    # A mean over k batches moves by about 1 / k of what the k-th adds.
+    size, place = (total[there] / count[there]), np.log(value[there] + 1)
+    slope, error = _line(place, size)
     across = np.abs(change[begins[1:] & late])
     last = np.abs(change[same & late & (number[1:] >= 0.5 * period.per_epoch)])
     reset = 0.0
     if len(across) and len(last) and np.median(last) > 0 and np.median(across) > 0:
         reset = float(np.log(np.median(across) / np.median(last)))
-    return slope, _cut(-slope / error if error > 0 else 0.0), reset
+    return slope, _cut(_of_student(-slope / error, len(place) - 2) if error > 0 else 0.0), reset
+
+
+def _line(place: np.ndarray, value: np.ndarray) -> tuple[float, float]:
+    """Slope of a straight line, and its standard error; 0 and 0 for fewer than three points."""
+    if len(place) < 3:
+        return 0.0, 0.0
+    centred = place - place.mean()
+    square = float((centred**2).sum())
+    slope = float((centred * value).sum()) / square
+    off = value - value.mean() - slope * centred
+    return slope, float(np.sqrt((off**2).sum() / (len(place) - 2) / square))
+
+
+def _of_student(t: float, freedom: float) -> float:
+    """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
+    return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))
 
 
 def _last_place(folded: Folded) -> tuple[float, float, float, float]:
@@ -281,10 +317,11 @@ def _last_place(folded: Folded) -> tuple[float, float, float, float]:
 def bends(
     loss: Float[np.ndarray, " n"], period: Period
 ) -> tuple[Float[np.ndarray, " k"], float, Bool[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
-    """Where the level of a loss changes abruptly, [k]: (the bends, their usual size, which lie at a boundary, which away from any).
+    """Where the level of a loss changes abruptly, [k]: (the bends, their usual size, which lie at a boundary, which away from
+    any).
 
-    A step is the mean of the next whole cycle less that of the last, so that what repeats is not seen; a bend is a step less the mean
-    of the steps one cycle before and after. The first epoch is left out.
+    A step is the mean of the next whole cycle less that of the last, so that what repeats is not seen; a bend is a step less
+    the mean of the steps one cycle before and after. The first epoch is left out.
     """
     width = cycle_width(period)
     if len(loss) < 6 * width:
@@ -300,14 +337,26 @@ def bends(
     return bend, robust_scale(bend), at_boundary, (distance > 0.25) & late
 
 
+MOST_BENDS = 1000
+"""Boundaries that are looked at, those with the largest bends."""
+
+
 def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float]:
     """(largest bend at a boundary in the usual size of bends, log of it over the largest bend elsewhere)."""
     bend, usual, at_boundary, away = bends(loss, period)
     if usual <= 0 or not at_boundary.any() or not away.any():
         return 0.0, 0.0
-    largest, elsewhere = np.abs(bend[at_boundary]).max(), np.abs(bend[away]).max()
-    lead = float(np.log(max(largest, 1e-300) / max(elsewhere, 1e-300)))
-    return _cut(float(largest / usual)), float(np.clip(lead, -4, 4))
+    size = np.abs(bend)
+    places = np.flatnonzero(at_boundary)
+    places = places[np.argsort(-size[places], kind="stable")[:MOST_BENDS]]
+    # Against what lies within an epoch of it, for a loss that falls steeply bends everywhere.
+    reach = max(1, round(period.per_epoch))
+    elsewhere = np.where(away, size, 0.0)
+    beside = np.array([elsewhere[max(0, at - reach) : at + reach + 1].max() for at in places])
+    large = size[places] >= 3 * usual
+    ratio = np.log(np.maximum(size[places], 1e-300) / np.maximum(beside, 1e-6 * usual))
+    best = int(np.argmax(np.where(large, ratio, -np.inf))) if large.any() else int(np.argmax(size[places]))
+    return _cut(float(size[places][best] / usual)), float(np.clip(ratio[best], -4, 4))
 
 
 RATE_JUMP = 0.02

@@ -13,8 +13,8 @@ class Habit(NamedTuple):
 
     Attributes:
       interval: w, batches between two prints.
-      form: "window" prints the mean since the last print, "batch" the loss of the last batch, "running" the mean since the epoch
-        began, "smooth" an exponential mean over about ten batches.
+      form: "window" prints the mean since the last print, "batch" the loss of the last batch, "running" the mean since the
+        epoch began, "smooth" an exponential mean over about ten batches.
       restarts: whether the count of batches begins again with each epoch, or goes on through the run.
       last_factor: what the last batch's loss is multiplied by: 1 for a mean over its own samples, B_last / B where a sum is
         divided by the usual batch size, B / B_last where it is divided by its own size twice.

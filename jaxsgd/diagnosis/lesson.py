@@ -1,7 +1,8 @@
-"""The lesson: the teaching runs, the logs made of them, and the model that is learned. `python -m jaxsgd.diagnosis.lesson` gives it.
+"""The lesson: the teaching runs, the logs made of them, and the model that is learned. `python -m jaxsgd.diagnosis.lesson`
+gives it.
 
-The runs are those of the shipped study `training_logs`, on several problems, with courses of the learning rate and ragged splits.
-What is learned from and what is held out have no problem setting, seed or batch count in common.
+The runs are those of the shipped study `training_logs`, on several problems, with courses of the learning rate and ragged
+splits. What is learned from and what is held out have no problem setting, seed or batch count in common.
 """
 
 import json

@@ -14,8 +14,8 @@ def fit_logistic(
 ) -> tuple[float, Float[np.ndarray, " p"]]:
     """Intercept and coefficients of largest likelihood, less half the ridge times the coefficients' squared length times n.
 
-    By Newton's method with halved steps (Cox 1958, "The regression analysis of binary sequences"; Hoerl and Kennard 1970 for the
-    ridge). Measures should be of size about 1.
+    By Newton's method with halved steps (Cox 1958, "The regression analysis of binary sequences"; Hoerl and Kennard 1970 for
+    the ridge). Measures should be of size about 1.
 
     Args:
       measures: [n, p].

@@ -10,6 +10,8 @@ from jaxsgd.diagnosis.estimate import estimated_period
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
 from jaxsgd.error import InputError, shown
 
+ESTIMATED = "estimated from the losses"
+
 
 class Period(NamedTuple):
     """The period of a log; n prints.
@@ -34,9 +36,17 @@ class Period(NamedTuple):
     confidence: float = 1.0
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether neither the log nor the user says what the period is."""
+        return self.origin == ESTIMATED
+
+    @property
     def per_epoch(self) -> float:
-        """Prints per epoch."""
-        return self.length / (self.interval if math.isfinite(self.batch_count) else 1.0)
+        """Prints per epoch, on average."""
+        if len(self.position) < 2:
+            return 1.0
+        time = self.epoch + self.position / self.length
+        return (len(time) - 1) / max(float(time[-1] - time[0]), 1e-9)
 
     @property
     def epochs(self) -> float:
@@ -50,8 +60,14 @@ class Period(NamedTuple):
 
     @property
     def slides(self) -> bool:
-        """Whether prints fall at other places from epoch to epoch: the interval and the epoch do not fit each other."""
-        return self.stripe_count > 1.5 * math.ceil(self.per_epoch - 1e-9)
+        """Whether prints fall at other places from epoch to epoch: a steady interval and the epoch do not fit each other."""
+        return self.is_steady and self.stripe_count > 1.5 * math.ceil(self.per_epoch - 1e-9)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the interval is the same throughout, but for a few prints; a progress bar prints by the clock."""
+        gap = np.diff(self.epoch * self.length + self.position)
+        return not len(gap) or float(np.mean(np.abs(gap - np.median(gap)) < 0.01)) > 0.8
 
 
 def find_period(log: Log, batches_per_epoch: float | None = None) -> Period:
@@ -200,7 +216,7 @@ def _estimated(log: Log) -> Period:
     length, confidence = estimated_period(log.loss)
     prints = np.arange(len(log.loss), dtype=np.float64)
     epoch = np.floor(prints / length).astype(int)
-    period = Period(math.nan, math.nan, length, prints - epoch * length, epoch, "estimated from the losses", confidence)
+    period = Period(math.nan, math.nan, length, prints - epoch * length, epoch, ESTIMATED, confidence)
     if np.isfinite(log.step).all() and len(log.step) > 1 and np.ptp(np.diff(log.step)) == 0 and log.step[1] > log.step[0]:
         interval = float(log.step[1] - log.step[0])
         return period._replace(

@@ -1,7 +1,7 @@
 """Courses of the learning rate that meet epochs: what the teaching runs are scheduled by.
 
-Functions of progress, as `Study.schedule` takes them by "jaxsgd.diagnosis.rate_course:steps"; they step at boundaries of epochs where
-the number of epochs is a multiple of 60.
+Functions of progress, as `Study.schedule` takes them by "jaxsgd.diagnosis.rate_course:steps"; they step at boundaries of
+epochs where the number of epochs is a multiple of 60.
 """
 
 import jax.numpy as jnp

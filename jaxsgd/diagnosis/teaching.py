@@ -218,7 +218,7 @@ def _scheduled(runs: Runs, one: int, habit: Habit, shown: np.ndarray, period: Pe
         return 1.0
     difference, _ = printed(np.asarray(runs.loss[one] - runs.plain[one], np.float64), habit)
     made, _, at_boundary, _ = bends(difference, period)
-    there, usual, _, _ = bends(shown, period)
+    _, usual, _, _ = bends(shown, period)
     if not len(made) or usual <= 0:
         return np.nan
     score = float(np.abs(made[at_boundary]).max(initial=0)) / usual

@@ -15,9 +15,10 @@ MOST_WRONG = 20
 
 
 def matches(head: bytes) -> bool:
-    """Whether the first line is a JSON object, whole in itself."""
+    """Whether the first line is a JSON object, whole in itself, of values and no lists."""
     first = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
-    return first.lstrip().startswith("{") and isinstance(_value(first), dict)
+    record = _value(first) if first.lstrip().startswith("{") else None
+    return isinstance(record, dict) and not any(isinstance(value, list) for value in record.values())
 
 
 def read(source: Source) -> Table:
