@@ -11,12 +11,13 @@ from jaxsgd.diagnosis.series import normal_score
 MOST_CANDIDATES = 24
 """Lags that are looked at closely: the peaks of the autocorrelation."""
 
-CONFIDENT = (-4.5, 0.75)
-"""Intercept and slope of the log odds that the estimate is right, over the normal score of its fold."""
+
+NO_SCORE = -10.0
+"""Where there is no candidate."""
 
 
-def estimated_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """The most likely period, in prints, and the probability that it is right.
+def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """The most likely period, in prints, and how much its fold explains beyond what the best of so many explains by chance.
 
     Candidates are the peaks of the autocorrelation of the detrended loss; of these, the one whose fold (the split of the prints
     by their place in the period) explains most beyond chance, as a normal score. A multiple of the period explains as much as
@@ -27,10 +28,10 @@ def estimated_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """
     count = len(loss)
     if count < 8:
-        return float(max(count, 1)), 0.0
+        return float(max(count, 1)), NO_SCORE
     left = detrended(loss)
     if not np.any(left):
-        return float(count), 0.0
+        return float(count), NO_SCORE
     size = 1 << (2 * count - 1).bit_length()
     power = np.abs(np.fft.rfft(left, size)) ** 2
     correlation = np.fft.irfft(power, size)[:count]
@@ -40,13 +41,10 @@ def estimated_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     peak = (correlation[lags] >= before) & (correlation[lags] >= after)
     candidates = lags[peak][np.argsort(-height[peak], kind="stable")[:MOST_CANDIDATES]]
     if not len(candidates):
-        return float(count), 0.0
+        return float(count), NO_SCORE
     scores = np.array([fold_score(left, int(lag)) for lag in candidates])
     best = int(np.argmax(scores))
-    # The score that the best of so many lags has by chance is taken off.
-    score = float(scores[best]) - math.sqrt(2 * math.log(len(lags) + 1))
-    intercept, slope = CONFIDENT
-    return float(candidates[best]), float(1 / (1 + math.exp(-(intercept + slope * score)))) if score > -500 else 0.0
+    return float(candidates[best]), float(scores[best]) - math.sqrt(2 * math.log(len(lags) + 1))
 
 
 def detrended(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import exp, isfinite
 from typing import NamedTuple
 
-from jaxsgd.diagnosis.feature import Features
+from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period
 
 
@@ -28,14 +28,14 @@ _SENTENCES: dict[str, str] = {
     "agreement": "levels by place in the first and second half of the log correlate by {agreement:.2f}",
     "slides": "{slide_words}",
     "settle": "the change from print to print goes as the epoch's batches so far to the power {settle:.2f} "
-    "(a running mean: -1; z = {settle_z:.1f})",
+    "(a running mean: -1; log likelihood {settle_likelihood:+.1f})",
     "reset": "across epochs' boundaries the loss changes {reset_factor:.2g} times as much as between an epoch's last prints",
     "last_level": "the epoch's last place is {last_level:+.1f} times the other places' scatter off (z = {last_level_z:.1f})",
     "last_spread": "its values scatter {spread_factor:.2g} times as much as at the other places (z = {last_spread_z:.1f})",
     "ramp": "within the epoch the loss moves by {ramp:+.2f} of its scatter against the trend (z = {ramp_z:.1f}), "
     "a line being {ramp_share:.0%} of the levels' variance",
     "bend": "the largest bend at a boundary is {shift:.1f} times the usual, "
-    "{lead_factor:.2g} times the largest within that epoch and the next",
+    "{lead_factor:.2g} times the largest two cycles away, {local_factor:.2g} times half a cycle away",
     "rate": "{rate_words}",
     "places": "prints fall on {per_epoch:.3g} places of the epoch",
 }
@@ -50,12 +50,12 @@ _OF_READING = {
     "agreement": "agreement",
     "slides": "slides",
     "settled": "settle",
-    "settle_z": "settle",
+    "settle_likelihood": "settle",
     "reset": "reset",
     "last_off": "last_level",
-    "last_level_z": "last_level",
-    "last_spread": "last_spread",
-    "last_spread_z": "last_spread",
+    "last_both": "last_level",
+    "wide_last": "last_spread",
+    "wide_last_z": "last_spread",
     "rise_z": "ramp",
     "rise": "ramp",
     "smooth_rise": "ramp",
@@ -63,9 +63,13 @@ _OF_READING = {
     "smooth_fall": "ramp",
     "bend": "bend",
     "bend_lead": "bend",
+    "bend_local": "bend",
+    "bend_all": "bend",
     "rate_steps": "rate",
     "rate_steady": "rate",
     "few_places": "places",
+    "few_repeat": "places",
+    "settled_even": "settle",
 }
 """Which sentence tells of each of the model's readings."""
 
@@ -106,6 +110,7 @@ def _words(features: Features, period: Period) -> dict[str, object]:
     values["reset_factor"] = exp(features.reset)
     values["spread_factor"] = exp(features.last_spread)
     values["lead_factor"] = exp(features.shift_lead)
+    values["local_factor"] = exp(features.shift_local)
     values["rate_words"] = _RATES[features.rate_steps]
     count, per_epoch = period.stripe_count, features.per_epoch
     if isfinite(period.batch_count) and isfinite(period.interval):

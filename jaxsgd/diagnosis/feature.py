@@ -10,67 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import moving_mean, normal_score, robust_scale
+from jaxsgd.diagnosis.series import moving_mean, normal_score, robust_scale, student_score
 
 LARGEST = 60.0
 """Scores are cut there: a loss without noise has infinite ones."""
 
 
-class Features(NamedTuple):
-    """The measures of a log.
-
-    Attributes:
-      repeat_index: share of the detrended variance that the place in the epoch explains, chance taken off (as the stripe
-        index).
-      repeat_z: z of that share.
-      jagged_index, jagged_z: the same without what a smooth curve over the epoch explains and without the epoch's ends.
-      agreement: correlation of the levels by place in the first half of the log with those in the second, smooth part taken
-        off.
-      ramp: rise of the loss from the epoch's begin to its end against the trend, in its scatter; below 0 for a fall.
-      ramp_z: z of that rise, from its scatter over epochs.
-      ramp_share: part of the levels' variance that a straight line over the epoch explains.
-      settle: slope of the log of the change from print to print over the log of the print's number in the epoch; a running
-        mean has -1.
-      settle_z: z of that slope being below 0.
-      reset: log of the change across the epoch's boundary over the change between its last prints.
-      last_level: distance of the epoch's last place from the other places' mean, in their scatter; signed.
-      last_level_z: z of that distance, by the last place's own scatter over epochs.
-      last_spread: log of the scatter over epochs at the last place over that at the others.
-      last_spread_z: z of that ratio.
-      shift: the bend of the loss that stands out most at a boundary, in the usual size of bends.
-      shift_lead: log of that over the largest bend away from boundaries within an epoch of it.
-      rate_steps: 1 if the learning rate jumps at boundaries only, -1 if the log shows it never does, 0 if unknown.
-      slides: 1 if prints fall on other places from epoch to epoch.
-      per_epoch: prints per epoch.
-      epochs: epochs in the log.
-    """
-
-    repeat_index: float
-    repeat_z: float
-    jagged_index: float
-    jagged_z: float
-    agreement: float
-    ramp: float
-    ramp_z: float
-    ramp_share: float
-    settle: float
-    settle_z: float
-    reset: float
-    last_level: float
-    last_level_z: float
-    last_spread: float
-    last_spread_z: float
-    shift: float
-    shift_lead: float
-    rate_steps: float
-    slides: float
-    per_epoch: float
-    epochs: float
-
-
 class Folded(NamedTuple):
-    """The detrended loss by its place in the epoch; k prints, G places.
+    """The detrended loss by its place in the epoch; k prints, G places, l prints of the last place.
 
     Attributes:
       left: [k], the loss less its trend, in units of its own scale.
@@ -79,6 +28,8 @@ class Folded(NamedTuple):
       epoch: [k].
       place: [G], phase of each place.
       level: [G], mean at each place.
+      last: [l], the same as `left` at the epoch's last place, where there are four places or more; it stands apart, so that
+        a batch unlike all others does not hide what those do. Empty where there are fewer.
     """
 
     left: Float[np.ndarray, " k"]
@@ -87,6 +38,7 @@ class Folded(NamedTuple):
     epoch: Int[np.ndarray, " k"]
     place: Float[np.ndarray, " G"]
     level: Float[np.ndarray, " G"]
+    last: Float[np.ndarray, " l"]
 
 
 def cycle_width(period: Period) -> int:
@@ -99,23 +51,48 @@ def cycle_width(period: Period) -> int:
 
 
 MANY_EPOCHS = 6
-"""Epochs from which the first is not looked at."""
+"""Epochs from which the first is not looked at: it falls as no other does."""
+
+
+def stands_apart(period: Period) -> Bool[np.ndarray, " n"]:
+    """Which prints are at the epoch's last place, where that is always the same and not one of a few."""
+    count = len(period.position)
+    places = period.stripe_count
+    if period.slides or not period.is_steady or places < 4 or count < 3 * places:
+        return np.zeros(count, bool)
+    return np.abs(period.position - period.position.max()) < 0.01
 
 
 def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     """The detrended loss by place in the epoch."""
-    width = cycle_width(period)
-    half = width // 2
-    # The first epoch falls as no other does: it is left out where there are others enough.
-    first = max(half, int(np.searchsorted(period.epoch, period.epoch[0] + 1))) if period.epochs >= MANY_EPOCHS else half
-    inner = slice(first, len(loss) - half)
-    left = loss[first : len(loss) - half] - moving_mean(loss, width)[first - half :]
-    left = left / local_scale(left, width)
-    position, epoch = period.position[inner], period.epoch[inner]
+    left, trend, scale, at, apart = _detrended(loss, period)
+    last = np.flatnonzero(apart)
+    last = last[(last > at[0]) & (last < at[-1])] if len(at) else last[:0]
+    off = (loss[last] - np.interp(last, at, trend)) / np.interp(last, at, scale) if len(last) else np.zeros(0)
+    position = period.position[at]
     group = _groups(position, period)
     count = np.bincount(group)
     place = np.bincount(group, position) / count / period.length
-    return Folded(left, position / period.length, group, epoch, place, np.bincount(group, left) / count)
+    left = left / scale
+    return Folded(left, position / period.length, group, period.epoch[at], place, np.bincount(group, left) / count, off)
+
+
+def fold_scale(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
+    """The scale by which `fold` divides at each print, [k]; loss units."""
+    return _detrended(loss, period)[2]
+
+
+def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(loss less its trend, trend, scale and number of each print but those apart, which prints stand apart)."""
+    apart = stands_apart(period)
+    width = cycle_width(period) - int(apart.any())
+    half = width // 2
+    kept = np.flatnonzero(~apart)
+    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
+    first, stop = max(half, skipped), len(kept) - half
+    trend = moving_mean(loss[kept], width)[first - half :]
+    left = loss[kept[first:stop]] - trend
+    return left, trend, local_scale(left, width), kept[first:stop], apart
 
 
 def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:
@@ -153,10 +130,10 @@ def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"
     jagged, jagged_z = _explained(smooth_free[inner], folded.group[inner])
     ramp, ramp_z, ramp_share = _ramp(folded)
     settle, settle_z, reset = _settling(loss, period)
-    shift, lead = _shifts(loss, period)
     return Features(
         index, z, jagged, jagged_z, _agreement(smooth_free, folded, inner), ramp, ramp_z, ramp_share, settle, settle_z, reset,
-        *_last_place(folded), shift, lead, _rate_steps(rate, period), float(period.slides), period.per_epoch, period.epochs,
+        *last_place(folded), *_shifts(loss, period), _rate_steps(rate, period), float(period.slides), period.per_epoch,
+        period.epochs,
     )  # fmt: skip
 
 
@@ -182,12 +159,12 @@ def _explained(left: np.ndarray, group: np.ndarray) -> tuple[float, float]:
 
 
 def _without_smooth(folded: Folded) -> tuple[np.ndarray, np.ndarray]:
-    """The loss without its smooth curve over the epoch, and which prints are not at the epoch's ends."""
+    """The loss without its smooth curve over the epoch, and which prints are not at its beginning."""
     places = len(folded.place)
     degree = 2 if places >= 6 else 1 if places >= 4 else 0
     inner = np.ones(len(folded.left), bool)
     if places >= 6:
-        inner = (folded.group > 0) & (folded.group < places - 1)
+        inner = folded.group > 0
     if not degree:
         return folded.left, inner
     curve = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree)
@@ -223,7 +200,7 @@ def _ramp(folded: Folded) -> tuple[float, float, float]:
     off = (cross - slope * square)[count > 0]
     error = np.sqrt((off**2).sum() * len(off) / max(len(off) - 1, 1)) / total
     z = slope / error if error > 1e-12 * abs(slope) else np.sign(slope) * LARGEST
-    z = _of_student(float(z), max(len(off) - 1, 1))
+    z = student_score(float(z), max(len(off) - 1, 1))
     weight = np.bincount(folded.group)
     place = folded.place - (weight * folded.place).sum() / weight.sum()
     variance = float((weight * folded.level**2).sum())
@@ -240,6 +217,10 @@ def changes(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Float[np.nda
     return period.position[1:][used] + 1, np.abs(np.diff(loss))[used]
 
 
+def _without(period: Period, apart: np.ndarray) -> Period:
+    return period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
+
+
 def _numbered(period: Period) -> tuple[np.ndarray, np.ndarray]:
     """(whether an epoch begins with each print, its number in the epoch from 0)."""
     begins = np.concatenate([[True], np.diff(period.epoch) > 0])
@@ -248,32 +229,35 @@ def _numbered(period: Period) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _settling(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
-    """(slope of log change over log number in the epoch, z of its being negative, log of the change across boundaries)."""
+    """(slope of the log change over the log count of batches, log likelihood of a settling mean over an even size, log of the
+    change across boundaries over the later ones).
+
+    A mean over k batches moves by about 1 / k of what the k-th adds; at the boundary, where the mean begins anew, by all of it.
+    """
     if period.per_epoch < 4:
         return 0.0, 0.0, 0.0
-    begins, number = _numbered(period)
-    change = np.diff(loss)
-    same = ~begins[1:]
+    apart = stands_apart(period)
+    loss, period = loss[~apart], _without(period, apart)
+    begins, _ = _numbered(period)
+    change = np.abs(np.diff(loss))
     # The first epoch falls steeply whatever the habit.
-    late = period.epoch[1:] > period.epoch[0]
-    used = same & late & (change != 0)
-    if used.sum() < 12:
+    late = (period.epoch[1:] > period.epoch[0]) & (change > 0)
+    if late.sum() < 12:
         return 0.0, 0.0, 0.0
-    # A pattern that repeats moves a print of one number by the same amount in every epoch: the numbers, not the prints, are the
+    # A pattern that repeats moves a print of one place by the same amount in every epoch: the places, not the prints, are the
     # independent draws.
-    value, at = np.unique(np.round(period.position[1:][used], 3), return_inverse=True)
+    value, at = np.unique(np.round(period.position[1:][late], 3), return_inverse=True)
     count = np.bincount(at)
-    total = np.bincount(at, np.log(np.abs(change[used])))
     there = count >= 0.5 * np.median(count)
-    # A mean over k batches moves by about 1 / k of what the k-th adds.
-    size, place = (total[there] / count[there]), np.log(value[there] + 1)
-    slope, error = _line(place, size)
-    across = np.abs(change[begins[1:] & late])
-    last = np.abs(change[same & late & (number[1:] >= 0.5 * period.per_epoch)])
-    reset = 0.0
-    if len(across) and len(last) and np.median(last) > 0 and np.median(across) > 0:
-        reset = float(np.log(np.median(across) / np.median(last)))
-    return slope, _cut(_of_student(-slope / error, len(place) - 2) if error > 0 else 0.0), reset
+    size, place = (np.bincount(at, np.log(change[late])) / count)[there], np.log(value[there] + 1.0)
+    slope, _ = _line(place, size)
+    # The scatter that a mean of logs of normal draws has: pi^2 / 8 of each, less where many independent ones are averaged.
+    floor = 0.02 * len(size)
+    even, settling = float(((size - size.mean()) ** 2).sum()), float(((size + place - (size + place).mean()) ** 2).sum())
+    likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
+    crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
+    reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
+    return slope, _cut(float(likelihood)), reset
 
 
 def _line(place: np.ndarray, value: np.ndarray) -> tuple[float, float]:
@@ -287,29 +271,20 @@ def _line(place: np.ndarray, value: np.ndarray) -> tuple[float, float]:
     return slope, float(np.sqrt((off**2).sum() / (len(place) - 2) / square))
 
 
-def _of_student(t: float, freedom: float) -> float:
-    """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
-    return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))
-
-
-def _last_place(folded: Folded) -> tuple[float, float, float, float]:
+def last_place(folded: Folded) -> tuple[float, float, float, float]:
     """(level of the epoch's last place, its z, log of its scatter over that of the others, its z)."""
-    places = len(folded.place)
-    if places < 3:
+    count, places = len(folded.last), len(folded.place)
+    if count < 3 or places < 3:
         return 0.0, 0.0, 0.0, 0.0
-    last = folded.group == places - 1
-    count = int(last.sum())
-    levels = folded.level[:-1]
     # Against a line through the others, so that a ramp has no outlier at its end.
-    line = (
-        np.polynomial.Polynomial.fit(folded.place[:-1], levels, 1) if places >= 5 else (lambda place: levels.mean() + 0 * place)
-    )
-    off = folded.level[-1] - line(folded.place[-1])
-    scatter = max(float(np.std(levels - line(folded.place[:-1]))), 1e-9)
-    own = float(folded.left[last].std())
-    others = folded.left[~last] - folded.level[folded.group[~last]]
-    other = float(np.sqrt((others**2).sum() / max(len(others) - places + 1, 1)))
-    error = max(np.sqrt((own**2 + other**2) / 2 / max(count, 1)), 1e-9)
+    slope, height = np.polyfit(folded.place, folded.level, 1) if places >= 5 else (0.0, float(folded.level.mean()))
+    off = float(folded.last.mean()) - slope - height
+    scatter = max(float(np.std(folded.level - slope * folded.place - height)), 1e-9)
+    own = float(folded.last.std(ddof=1))
+    # The trend at the last place leaves that place out; so the others are held against one without themselves, too.
+    others = (folded.left - folded.level[folded.group]) * places / (places - 1)
+    other = float(np.sqrt((others**2).sum() / max(len(others) - places, 1)))
+    error = max(np.sqrt((own**2 + other**2) / 2 / count), 1e-9)
     spread = float(np.log(max(own, 1e-6) / max(other, 1e-6))) if max(own, other) > 1e-6 else 0.0
     return _cut(off / scatter), _cut(off / error), spread, _cut(spread * np.sqrt(2 * max(count - 1, 1)))
 
@@ -341,22 +316,30 @@ MOST_BENDS = 1000
 """Boundaries that are looked at, those with the largest bends."""
 
 
-def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float]:
-    """(largest bend at a boundary in the usual size of bends, log of it over the largest bend elsewhere)."""
+def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
+    """(bend that stands out most at a boundary in the usual size of bends, log of it over those two cycles away, log of it over
+    those half a cycle away).
+    """
     bend, usual, at_boundary, away = bends(loss, period)
     if usual <= 0 or not at_boundary.any() or not away.any():
-        return 0.0, 0.0
-    size = np.abs(bend)
+        return 0.0, 0.0, 0.0
+    size, width = np.abs(bend), cycle_width(period)
     places = np.flatnonzero(at_boundary)
     places = places[np.argsort(-size[places], kind="stable")[:MOST_BENDS]]
-    # Against what lies within an epoch of it, for a loss that falls steeply bends everywhere.
-    reach = max(1, round(period.per_epoch))
-    elsewhere = np.where(away, size, 0.0)
-    beside = np.array([elsewhere[max(0, at - reach) : at + reach + 1].max() for at in places])
+
+    def beside(first: float, last: float) -> np.ndarray:
+        reach = np.arange(round(first * width), round(last * width) + 1)
+        near = places[:, None] + np.concatenate([-reach, reach])[None, :]
+        return np.where((near >= 0) & (near < len(size)), size[np.clip(near, 0, len(size) - 1)], 0.0).max(axis=1)
+
+    # A step leaves a bend at its place and half of it, of the other sign, one cycle before and after; a loss that only falls
+    # steeply bends everywhere.
+    floor = 0.05 * usual
+    lead = np.log((size[places] + floor) / (beside(2.1, 2.9) + floor))
+    local = np.log((size[places] + floor) / (beside(0.4, 0.6) + floor))
     large = size[places] >= 3 * usual
-    ratio = np.log(np.maximum(size[places], 1e-300) / np.maximum(beside, 1e-6 * usual))
-    best = int(np.argmax(np.where(large, ratio, -np.inf))) if large.any() else int(np.argmax(size[places]))
-    return _cut(float(size[places][best] / usual)), float(np.clip(ratio[best], -4, 4))
+    best = int(np.argmax(np.where(large, np.minimum(lead, 2 * local), -np.inf))) if large.any() else 0
+    return _cut(float(size[places][best] / usual)), float(np.clip(lead[best], -4, 4)), float(np.clip(local[best], -4, 4))
 
 
 RATE_JUMP = 0.02

@@ -10,7 +10,11 @@ def probability(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def fit_logistic(
-    measures: Float[np.ndarray, "n p"], truth: Float[np.ndarray, " n"], ridge: float = 1e-3, steps: int = 60
+    measures: Float[np.ndarray, "n p"],
+    truth: Float[np.ndarray, " n"],
+    weight: Float[np.ndarray, " n"],
+    ridge: float = 1e-3,
+    steps: int = 60,
 ) -> tuple[float, Float[np.ndarray, " p"]]:
     """Intercept and coefficients of largest likelihood, less half the ridge times the coefficients' squared length times n.
 
@@ -20,6 +24,7 @@ def fit_logistic(
     Args:
       measures: [n, p].
       truth: [n], 0 or 1.
+      weight: [n], how much each counts.
       ridge: of the coefficients; the intercept has none.
       steps: at most.
     """
@@ -29,14 +34,14 @@ def fit_logistic(
 
     def loss(weights: np.ndarray) -> float:
         score = rows @ weights
-        return float(np.sum(np.logaddexp(0, score) - truth * score) + (penalty * weights**2).sum() / 2)
+        return float(np.sum(weight * (np.logaddexp(0, score) - truth * score)) + (penalty * weights**2).sum() / 2)
 
     weights = np.zeros(width + 1)
     now = loss(weights)
     for _ in range(steps):
         chance = probability(rows @ weights)
-        slope = rows.T @ (chance - truth) + penalty * weights
-        curve = (rows * (chance * (1 - chance))[:, None]).T @ rows + np.diag(penalty + 1e-9)
+        slope = rows.T @ (weight * (chance - truth)) + penalty * weights
+        curve = (rows * (weight * chance * (1 - chance))[:, None]).T @ rows + np.diag(penalty + 1e-9)
         move = np.linalg.solve(curve, slope)
         for halving in range(30):
             tried = weights - move / 2**halving

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.diagnosis.feature import Features
+from jaxsgd.diagnosis.measures import Features
 
 MEASURES: dict[str, tuple[str, ...]] = {
-    "fixed_order": ("repeat_index", "repeat_z", "jagged_index", "jagged_z", "agreement", "few_places", "settled", "last_off"),
+    "fixed_order": ("repeat_index", "repeat_z", "jagged_index", "jagged_z", "few_repeat", "smooth_rise", "smooth_fall"),
     "aliasing": ("slides", "sliding_repeat", "sliding_jagged"),
-    "running_mean": ("settled", "settle_z", "reset", "last_spread"),
-    "ragged_batch": ("last_off", "last_level_z", "last_spread", "last_spread_z", "few_places", "settled"),
-    "re_exposure": ("rise_z", "rise", "smooth_rise", "jagged_index", "jagged_z", "settled", "few_places"),
-    "schedule": ("bend", "bend_lead", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
+    "running_mean": ("settled", "settle_likelihood", "reset", "repeat_index"),
+    "ragged_batch": ("last_off", "last_both", "wide_last", "wide_last_z", "repeat_index", "settled"),
+    "re_exposure": ("rise_z", "rise", "smooth_rise", "jagged_index", "jagged_z", "repeat_index", "few_repeat", "settled"),
+    "schedule": ("bend", "bend_lead", "bend_local", "bend_all", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
 }
 """The measures that each cause is judged by."""
 
@@ -35,23 +35,24 @@ def readings(features: Features) -> dict[str, float]:
 
     repeat, jagged = drawn(max(f.repeat_z, -2)), drawn(max(f.jagged_z, -2))
     settled = float(np.clip(-f.settle, 0, 1.2))
+    unexplained = 1 - float(np.clip(f.repeat_index, 0, 1))
     return {
         "repeat_index": float(np.clip(f.repeat_index, 0, 1)),
         "repeat_z": repeat,
         "jagged_index": float(np.clip(f.jagged_index, 0, 1)),
         "jagged_z": jagged,
         "agreement": max(f.agreement, 0.0),
-        "few_places": float(f.per_epoch < 4) * float(np.clip(f.repeat_index, 0, 1)) * (1 - f.slides),
+        "few_repeat": float(f.per_epoch < 7) * float(np.clip(f.repeat_index, 0, 1)) * (1 - f.slides),
         "slides": f.slides,
         "sliding_repeat": f.slides * repeat,
         "sliding_jagged": f.slides * jagged,
         "settled": settled,
-        "settle_z": drawn(max(f.settle_z, -2)),
+        "settle_likelihood": drawn(2 * f.settle_likelihood),
         "reset": float(np.clip(f.reset, -2, 5)) / 2,
-        "last_spread": float(np.clip(abs(f.last_spread), 0, 4)) * np.sign(f.last_spread),
-        "last_spread_z": drawn(max(f.last_spread_z, -4)),
         "last_off": math.log1p(abs(f.last_level)) / 2,
-        "last_level_z": drawn(abs(f.last_level_z)),
+        "last_both": drawn(min(abs(f.last_level), abs(f.last_level_z))),
+        "wide_last": float(np.clip(f.last_spread, 0, 4)) * unexplained,
+        "wide_last_z": drawn(max(f.last_spread_z, 0)) * unexplained,
         "rise_z": drawn(max(f.ramp_z, -1)),
         "rise": float(np.clip(f.ramp, 0, 3)),
         "smooth_rise": f.ramp_share * float(f.ramp > 0) * drawn(max(f.ramp_z, 0)),
@@ -59,6 +60,8 @@ def readings(features: Features) -> dict[str, float]:
         "smooth_fall": f.ramp_share * float(f.ramp < 0) * drawn(max(-f.ramp_z, 0)),
         "bend": math.log1p(f.shift) / 2,
         "bend_lead": float(np.clip(f.shift_lead, -1, 3)),
+        "bend_local": float(np.clip(f.shift_local, -1, 2)),
+        "bend_all": math.log1p(f.shift) * float(np.clip(min(f.shift_lead, 2 * f.shift_local), 0, 2)) / 2,
         "rate_steps": float(f.rate_steps > 0),
         "rate_steady": float(f.rate_steps < 0),
     }
@@ -86,7 +89,17 @@ class CauseModel(NamedTuple):
 
 
 @functools.cache
+def _stored() -> dict:
+    return json.loads(importlib.resources.files("jaxsgd.diagnosis").joinpath("model.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
 def learned() -> dict[str, CauseModel]:
     """The model that comes with the package, by cause."""
-    text = importlib.resources.files("jaxsgd.diagnosis").joinpath("model.json").read_text(encoding="utf-8")
-    return {name: CauseModel(**each) for name, each in json.loads(text)["causes"].items()}
+    return {name: CauseModel(**each) for name, each in _stored()["causes"].items()}
+
+
+def period_confidence(score: float) -> float:
+    """The probability that a period that is estimated with such a score is right."""
+    model = _stored()["period"]
+    return 1 / (1 + math.exp(-max(min(model["intercept"] + model["slope"] * score, 40.0), -40.0)))

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.feature import Features, measure_features
+from jaxsgd.diagnosis.feature import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
+from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.model import readings
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.diagnosis.verdict import Diagnosis

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxsgd.diagnosis.estimate import estimated_period
+from jaxsgd.diagnosis.estimate import best_period
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
+from jaxsgd.diagnosis.model import period_confidence
 from jaxsgd.error import InputError, shown
 
 ESTIMATED = "estimated from the losses"
@@ -61,7 +62,7 @@ class Period(NamedTuple):
     @property
     def slides(self) -> bool:
         """Whether prints fall at other places from epoch to epoch: a steady interval and the epoch do not fit each other."""
-        return self.is_steady and self.stripe_count > 1.5 * math.ceil(self.per_epoch - 1e-9)
+        return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5)
 
     @property
     def is_steady(self) -> bool:
@@ -70,7 +71,7 @@ class Period(NamedTuple):
         return not len(gap) or float(np.mean(np.abs(gap - np.median(gap)) < 0.01)) > 0.8
 
 
-def find_period(log: Log, batches_per_epoch: float | None = None) -> Period:
+def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Period:
     """The period of a log: as the user says, as the log's epochs or counters say, or estimated from its losses alone.
 
     Args:
@@ -213,7 +214,8 @@ def _from_prints(epoch: np.ndarray) -> Period:
 
 def _estimated(log: Log) -> Period:
     """From the losses alone."""
-    length, confidence = estimated_period(log.loss)
+    length, score = best_period(log.loss)
+    confidence = period_confidence(score)
     prints = np.arange(len(log.loss), dtype=np.float64)
     epoch = np.floor(prints / length).astype(int)
     period = Period(math.nan, math.nan, length, prints - epoch * length, epoch, ESTIMATED, confidence)

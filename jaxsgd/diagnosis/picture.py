@@ -50,7 +50,13 @@ def log_view(found: Diagnosis) -> LogView:
     time = period.epoch + (period.position + 1) / period.length
     is_early = folded.epoch <= np.median(folded.epoch)
     averaged_time, averaged = found.remedy.time, found.remedy.averaged
-    return LogView(time, found.log.loss, averaged_time, averaged, folded.phase, folded.left, folded.group, is_early)
+    # The last place, which is measured apart, is drawn with the others.
+    count = len(folded.last)
+    phase = np.append(folded.phase, np.full(count, period.position.max() / period.length))
+    group = np.append(folded.group, np.full(count, len(folded.place)))
+    is_early = np.append(is_early, np.arange(count) < count / 2)
+    left = np.append(folded.left, folded.last)
+    return LogView(time, found.log.loss, averaged_time, averaged, phase, left, group, is_early)
 
 
 def _subtitle(found: Diagnosis, name: str) -> str:

@@ -23,10 +23,15 @@ def robust_scale(values: Float[np.ndarray, " n"]) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def normal_score(f: float, between: float, within: float) -> float:
+def normal_score(f: float, between: int, within: int) -> float:
     """The normal score of a value of Fisher's F with so many degrees of freedom, by Paulson 1942: a z as rare as F is."""
     if not f > 0 or between < 1 or within < 1:
         return 0.0
     root = f ** (1 / 3)
     first, second = 2 / (9 * between), 2 / (9 * within)
     return float(((1 - second) * root - (1 - first)) / np.sqrt(second * root**2 + first))
+
+
+def student_score(t: float, freedom: int) -> float:
+    """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
+    return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))

@@ -11,10 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
-from jaxsgd.diagnosis.feature import Features, bends, cycle_width, fold, local_scale, measure_features
+from jaxsgd.diagnosis.estimate import best_period
+from jaxsgd.diagnosis.feature import bends, fold, fold_scale, last_place, measure_features, stands_apart
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
+from jaxsgd.diagnosis.length import missing_length
+from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period, find_period
-from jaxsgd.diagnosis.series import moving_mean
+from jaxsgd.diagnosis.series import student_score
 
 CLEAR, FAINT = 4.0, 1.5
 """Expected normal score of a mark from which a cause is known to act, and below which nothing of it is to be seen."""
@@ -48,18 +51,24 @@ class Example(NamedTuple):
       truth: [C], 1 for a cause that acts, 0 for one that does not, NaN for one that cannot be told; in the order of
         `CAUSE_NAMES`.
       prints: how many.
+      period_score: of the period that is estimated from the losses alone.
+      period_right: whether that is the true one.
       setting: what it was made from.
     """
 
     features: Features
     truth: Float[np.ndarray, " C"]
     prints: int
+    period_score: float
+    period_right: bool
     setting: dict[str, Any]
 
 
 def make_examples(runs: Runs, count: int, rng: np.random.Generator) -> list[Example]:
     """Logs that the runs would have left behind under habits, lengths and noise drawn at random."""
-    made = (_example(runs, rng) for _ in range(count))
+    # Ragged splits and restarts of each epoch come in few settings.
+    many = count * (3 if runs.last_share < 1 else 1)
+    made = (_example(runs, rng) for _ in range(many))
     return [example for example in made if example is not None]
 
 
@@ -67,7 +76,7 @@ def draw_habit(batches: int, rng: np.random.Generator) -> Habit:
     """A way to log m batches an epoch: mostly windows that divide the epoch, and now and then any other."""
     form = str(rng.choice(["window", "batch", "running", "smooth"], p=[0.45, 0.2, 0.28, 0.07]))
     divisors = [width for width in range(1, batches // 2 + 1) if batches % width == 0]
-    interval = int(rng.choice(divisors)) if rng.random() < 0.65 else int(rng.integers(1, min(batches + 6, 2 * batches)))
+    interval = int(rng.choice(divisors)) if rng.random() < 0.55 else int(rng.integers(1, min(batches + 6, 2 * batches)))
     factor = 1.0
     if rng.random() < 0.22:
         share = rng.uniform(0.1, 0.7)
@@ -78,9 +87,12 @@ def draw_habit(batches: int, rng: np.random.Generator) -> Habit:
 def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
     seeds, epochs, batches = runs.loss.shape
     one, kept = int(rng.integers(seeds)), int(rng.integers(4, epochs + 1))
-    if runs.rate is not None:
+    if runs.rate is not None or rng.random() < 0.4:
         kept = epochs
     habit = draw_habit(batches, rng)
+    if runs.order == "reshuffle" and rng.random() < 0.4:
+        # What re-exposure does is small, and seen in many prints.
+        habit = habit._replace(interval=int(rng.integers(1, 3)))
     if runs.last_share < 1 and habit.last_factor != 1:
         habit = habit._replace(last_factor=float(rng.choice([runs.last_share, min(1 / runs.last_share, 5.0)])))
     if habit.interval >= batches and (habit.interval % batches == 0 or habit.restarts):
@@ -96,13 +108,17 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
     if says_rate:
         rate = np.full(len(at), 0.1) if runs.rate is None else 0.1 * runs.rate[at]
     log = habit_log(clean + extra, at, batches, rate)
-    if len(log.loss) < 12:
+    if not len(log.loss):
         return None
     period = find_period(log)
+    if missing_length(period):
+        return None
     features = measure_features(log.loss, log.rate, period)
     truth = _truth(runs, one, kept, habit, clean, extra, period, says_rate)
     setting = {"setting": runs.setting, "order": runs.order, **habit._asdict(), "epochs": kept, "batches": batches}
-    return Example(features, truth, len(log.loss), setting)
+    length, score = best_period(log.loss)
+    right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
+    return Example(features, truth, len(log.loss), score, bool(right), setting)
 
 
 def _truth(
@@ -111,13 +127,15 @@ def _truth(
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
-        known["running_mean"] = 1.0 if period.per_epoch >= 5 else np.nan
+        # Of few prints an epoch, or of levels that repeat, it cannot be told that they settle.
+        fewest = 10 if runs.order in ("fixed", "shuffle_once") else 5
+        known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
     repeats = runs.order in ("fixed", "shuffle_once")
     if repeats:
         known["fixed_order"] = _fixed_order(clean, extra, period, habit)
     if period.slides:
         known["aliasing"] = known["fixed_order"] if repeats else 0.0
-        if running or habit.last_factor != 1 or runs.last_share < 1 or runs.rate is not None:
+        if running:
             known["aliasing"] = np.nan
     if habit.last_factor != 1 or runs.last_share < 1:
         known["ragged_batch"] = _ragged(runs, kept, habit, clean + extra, period)
@@ -125,8 +143,12 @@ def _truth(
         known["re_exposure"] = _re_exposure(runs, kept, habit, clean + extra, period)
         if habit.form == "running" and known["re_exposure"] != 0:
             known["re_exposure"] = np.nan
+    if (habit.last_factor != 1 or runs.last_share < 1) and not stands_apart(period).any():
+        # Among a few places, or sliding ones, a last batch unlike the others looks like any level.
+        for name in ("fixed_order", "aliasing", "re_exposure"):
+            known[name] = known[name] if known[name] == 1 and repeats else np.nan
     if runs.rate is not None and runs.plain is not None:
-        known["schedule"] = _scheduled(runs, one, habit, clean + extra, period, says_rate)
+        known["schedule"] = _scheduled(runs, one, habit, clean, clean + extra, period, says_rate)
     return np.array([known[name] for name in CAUSE_NAMES])
 
 
@@ -153,31 +175,28 @@ def _ragged(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Peri
         return np.nan
     folded = fold(shown, period)
     batches = runs.loss.shape[-1]
-    holds = folded.place[-1] * batches > batches - 1.5
-    if not holds or len(folded.place) < 4:
+    if period.position.max() < batches - 1.5:
         return np.nan
-    last = folded.group == len(folded.place) - 1
-    count = int(last.sum())
+    count = len(folded.last)
+    if count < 3:
+        return np.nan
     weight = 1 / habit.interval if habit.form == "window" else 1.0
-    scale = _raw_scale(shown, period)
+    scale = _local_deviation(shown, period)
     offset = abs(habit.last_factor - 1) * weight * abs(float(np.median(runs.loss[:, :kept, -1]))) / scale
-    own, others = float(folded.left[last].std()), float(np.std(folded.level[:-1]))
-    if min(offset * np.sqrt(count) / max(own, 1e-6), offset / max(others, 1e-6)) >= CLEAR:
+    own, others = float(folded.last.std()), float(np.std(folded.level))
+    rare = student_score(offset / max(others, 1e-6), max(len(folded.place) - 2, 1))
+    if min(offset * np.sqrt(count) / max(own, 1e-6), rare) >= CLEAR:
         return 1.0
     if habit.last_factor == 1 and runs.order != "fixed":
-        # A mean over fewer samples scatters by the root of their share; within a window its part is the window's.
-        ratio = np.sqrt(((1 / weight - 1) + 1 / runs.last_share) * weight)
-        if np.log(ratio) * np.sqrt(2 * max(count - 1, 1)) >= CLEAR:
+        # How much wider the last place scatters in this setting, over all seeds, less what noise covers.
+        clean = [printed(loss, habit)[0] for loss in runs.loss[:, :kept]]
+        ratio = float(np.exp(np.mean([last_place(fold(each, period))[2] for each in clean])))
+        signal = float(np.mean([_local_deviation(each, period) for each in clean])) / scale
+        covered = max(1 - signal**2, 0.0)
+        wider = np.sqrt((ratio**2 * signal**2 + covered) / max(signal**2 + covered, 1e-12))
+        if np.log(wider) * np.sqrt(2 * max(count - 1, 1)) >= CLEAR:
             return 1.0
     return np.nan
-
-
-def _raw_scale(shown: np.ndarray, period: Period) -> float:
-    """The usual size of the detrended prints, in loss units."""
-    middle = len(shown) // 4
-    part = shown[middle:] if len(shown) > 16 else shown
-    change = np.diff(part)
-    return max(float(np.median(np.abs(change))) / 0.954, 1e-12) if len(change) else 1.0
 
 
 def _re_exposure(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Period) -> float:
@@ -205,21 +224,23 @@ def _raw_rise(clean: np.ndarray, period: Period) -> float:
 
 def _local_deviation(shown: np.ndarray, period: Period) -> float:
     """The scale by which `fold` divides, as one number: its median over the log, in loss units."""
-    width = cycle_width(period)
-    half = width // 2
-    left = shown[half : len(shown) - half] - moving_mean(shown, width)
-    return max(float(np.median(local_scale(left, width))), 1e-12)
+    return max(float(np.median(fold_scale(shown, period))), 1e-12)
 
 
-def _scheduled(runs: Runs, one: int, habit: Habit, shown: np.ndarray, period: Period, says_rate: bool) -> float:
+def _scheduled(
+    runs: Runs, one: int, habit: Habit, clean: np.ndarray, shown: np.ndarray, period: Period, says_rate: bool
+) -> float:
     """By the bends that the schedule makes in the difference from the same run at a constant rate."""
     assert runs.plain is not None
     if says_rate:
         return 1.0
     difference, _ = printed(np.asarray(runs.loss[one] - runs.plain[one], np.float64), habit)
     made, _, at_boundary, _ = bends(difference, period)
-    _, usual, _, _ = bends(shown, period)
+    usual = bends(shown, period)[1]
     if not len(made) or usual <= 0:
         return np.nan
-    score = float(np.abs(made[at_boundary]).max(initial=0)) / usual
-    return 1.0 if score >= 2 * CLEAR else np.nan
+    largest = float(np.abs(made[at_boundary]).max(initial=0))
+    # It must also stand out of what the loss does at a constant rate, once its first fall is over.
+    steady, _ = printed(np.asarray(runs.plain[one], np.float64), habit)
+    other = np.abs(bends(steady + shown - clean, period)[0])[len(made) // 6 :]
+    return 1.0 if largest >= 2 * CLEAR * usual and largest >= 2 * other.max(initial=0) else np.nan

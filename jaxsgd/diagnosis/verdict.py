@@ -10,15 +10,14 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.diagnosis.cause import CAUSES, Cause
 from jaxsgd.diagnosis.evidence import Evidence, cause_evidence
-from jaxsgd.diagnosis.feature import Features, measure_features
+from jaxsgd.diagnosis.feature import measure_features
+from jaxsgd.diagnosis.length import missing_length
 from jaxsgd.diagnosis.log import Log, losses_log, read_log
+from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.model import learned, readings
 from jaxsgd.diagnosis.period import Period, find_period
 from jaxsgd.diagnosis.remedy import Remedy, find_remedy
 from jaxsgd.error import InputError
-
-FEWEST_EPOCHS, FEWEST_PRINTS = 4, 12
-"""What a log must have to be judged: places must come back a few times to be told from chance."""
 
 TOLD = 0.5
 """Probability from which a cause is told."""
@@ -87,7 +86,7 @@ def percent(probability: float) -> str:
 def diagnose(
     log: str | Path | ArrayLike | Log,
     *,
-    batches_per_epoch: float | None = None,
+    batches_per_epoch: float | int | None = None,
     column: str | None = None,
     run: int | None = None,
 ) -> Diagnosis:
@@ -107,7 +106,7 @@ def diagnose(
     elif not isinstance(log, Log):
         log = array_log(log)
     period = find_period(log, batches_per_epoch)
-    short = missing_length(log, period)
+    short = missing_length(period)
     if short:
         return Diagnosis(log, period, None, (), math.nan, None, short)
     features = measure_features(log.loss, log.rate, period)
@@ -148,32 +147,3 @@ def array_log(loss: Any) -> Log:
         flat[kept], epoch[kept] + 1.0, step[kept] + 1.0, np.full(len(missing), float(batches)), missing,
         non_finite=int((~kept).sum()),
     )  # fmt: skip
-
-
-def missing_length(log: Log, period: Period) -> str:
-    """What a log lacks to be judged, in words; empty where it lacks nothing."""
-    prints = len(log.loss)
-    if period.is_estimated:
-        if prints >= 2 * FEWEST_PRINTS:
-            return ""
-        return (
-            f"The log is too short: it has {prints} losses and does not say where epochs begin. "
-            f"At least {2 * FEWEST_PRINTS} are needed, or --batches-per-epoch."
-        )
-    if period.per_epoch <= 1 and not period.slides:
-        return (
-            "The log is too coarse: it has one loss an epoch, which shows nothing of what happens within one. "
-            "Print at least twice an epoch."
-        )
-    # A cycle that is longer than an epoch must come back, too.
-    epochs = float(FEWEST_EPOCHS)
-    if period.slides and period.per_epoch < 2:
-        epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
-    needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
-    if prints >= needed:
-        return ""
-    more = needed - prints
-    return (
-        f"The log is too short: {prints} losses over {period.epochs:.3g} epochs. {needed} over {needed / period.per_epoch:.3g} "
-        f"are needed, {more} more ({more / period.per_epoch:.3g} more epochs)."
-    )
