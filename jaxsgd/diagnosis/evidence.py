@@ -34,7 +34,7 @@ _SENTENCES: dict[str, str] = {
     "last_spread": "its values scatter {spread_factor:.2g} times as much as at the other places (z = {last_spread_z:.1f})",
     "ramp": "within the epoch the loss moves by {ramp:+.2f} of its scatter against the trend (z = {ramp_z:.1f}), "
     "a line being {ramp_share:.0%} of the levels' variance",
-    "bend": "the largest bend at a boundary is {shift:.1f} times the usual, "
+    "bend": "the largest bend at a boundary is {shift:.1f} times the usual and {shift_size:.1f} times the scatter, "
     "{lead_factor:.2g} times the largest two cycles away, {local_factor:.2g} times half a cycle away",
     "rate": "{rate_words}",
     "places": "prints fall on {per_epoch:.3g} places of the epoch",
@@ -64,7 +64,7 @@ _OF_READING = {
     "bend": "bend",
     "bend_lead": "bend",
     "bend_local": "bend",
-    "bend_all": "bend",
+    "bend_size": "bend",
     "rate_steps": "rate",
     "rate_steady": "rate",
     "few_places": "places",

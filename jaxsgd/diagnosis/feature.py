@@ -316,13 +316,13 @@ MOST_BENDS = 1000
 """Boundaries that are looked at, those with the largest bends."""
 
 
-def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
+def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float, float, float]:
     """(bend that stands out most at a boundary in the usual size of bends, log of it over those two cycles away, log of it over
-    those half a cycle away).
+    those half a cycle away, it in the scatter of the prints).
     """
     bend, usual, at_boundary, away = bends(loss, period)
     if usual <= 0 or not at_boundary.any() or not away.any():
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     size, width = np.abs(bend), cycle_width(period)
     places = np.flatnonzero(at_boundary)
     places = places[np.argsort(-size[places], kind="stable")[:MOST_BENDS]]
@@ -339,7 +339,10 @@ def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
     local = np.log((size[places] + floor) / (beside(0.4, 0.6) + floor))
     large = size[places] >= 3 * usual
     best = int(np.argmax(np.where(large, np.minimum(lead, 2 * local), -np.inf))) if large.any() else 0
-    return _cut(float(size[places][best] / usual)), float(np.clip(lead[best], -4, 4)), float(np.clip(local[best], -4, 4))
+    scatter = float(np.median(fold_scale(loss, period)))
+    found = float(size[places][best])
+    leads = (float(np.clip(each[best], -4, 4)) for each in (lead, local))
+    return _cut(found / usual), *leads, _cut(found / scatter) if scatter > 0 else 0.0
 
 
 RATE_JUMP = 0.02

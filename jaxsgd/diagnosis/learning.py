@@ -13,16 +13,16 @@ from jaxsgd.diagnosis.teaching import Example
 
 RIDGE = 3e-4
 
-PRIOR = 1 / 7
-"""Share of the logs that a cause is taken to act on, one of six causes or none: how many examples have it is an accident of how
-they were made.
+PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"ragged_batch": 0.2}
+"""Share of the logs that a cause is taken to act on: one of six or none, but a ragged last batch more often, for few data sets
+are a multiple of the batch size. How many examples have a cause is an accident of how they were made.
 """
 
 
-def prior_weights(acts: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Weights with which the cause acts on a share `PRIOR` of the examples, 1 on average."""
+def prior_weights(acts: Bool[np.ndarray, " n"], prior: float) -> Float[np.ndarray, " n"]:
+    """Weights with which a cause acts on a share `prior` of the examples, 1 on average."""
     share = np.clip(acts.mean(), 1e-9, 1 - 1e-9)
-    return np.where(acts, PRIOR / share, (1 - PRIOR) / (1 - share))
+    return np.where(acts, prior / share, (1 - prior) / (1 - share))
 
 
 def fit_models(examples: Sequence[Example], ridge: float = RIDGE) -> dict[str, CauseModel]:
@@ -32,9 +32,9 @@ def fit_models(examples: Sequence[Example], ridge: float = RIDGE) -> dict[str, C
     models = {}
     for place, (name, measures) in enumerate(MEASURES.items()):
         known = np.isfinite(truth[:, place])
-        acts = truth[known, place] == 1
+        acts = np.asarray(truth[known, place] == 1)
         rows = np.array([[each[measure] for measure in measures] for each in read])[known]
-        intercept, weights = fit_logistic(rows, acts.astype(np.float64), prior_weights(acts), ridge)
+        intercept, weights = fit_logistic(rows, acts.astype(np.float64), prior_weights(acts, PRIOR[name]), ridge)
         models[name] = CauseModel(round(intercept, 4), dict(zip(measures, np.round(weights, 4).tolist(), strict=True)))
     return models
 
@@ -82,7 +82,7 @@ def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Report
     return Report(
         chance,
         truth,
-        float((said == acts)[known].mean()),
+        float(np.asarray(said == acts)[known].mean()),
         float(((said == acts) | ~known).all(axis=1).mean()),
         recall,
         precision,
@@ -114,12 +114,12 @@ class Reliability(NamedTuple):
     Attributes:
       said: [K], mean probability said.
       came: [K], share in which the cause acts, weighted as in learning.
-      count: [K], answers.
+      answers: [K], how many.
     """
 
     said: Float[np.ndarray, " K"]
     came: Float[np.ndarray, " K"]
-    count: Float[np.ndarray, " K"]
+    answers: Float[np.ndarray, " K"]
 
 
 def reliability(report: Report, bins: int = 10) -> Reliability:
@@ -130,7 +130,7 @@ def reliability(report: Report, bins: int = 10) -> Reliability:
         acts = report.truth[known, place] == 1
         said.append(report.probability[known, place])
         came.append(acts)
-        weight.append(prior_weights(acts))
+        weight.append(prior_weights(acts, PRIOR[CAUSE_NAMES[place]]))
     chance, acts, weights = np.concatenate(said), np.concatenate(came), np.concatenate(weight)
     place = np.minimum((chance * bins).astype(int), bins - 1)
     total = np.bincount(place, weights, bins)

@@ -27,6 +27,7 @@ class Features(NamedTuple):
       shift: the bend of the loss that stands out most at a boundary, in the usual size of bends.
       shift_lead: log of that over the largest bend two cycles before or after.
       shift_local: log of that over the largest bend half a cycle before or after.
+      shift_size: the same bend in the scatter of the detrended prints.
       rate_steps: 1 if the learning rate jumps at boundaries only, -1 if the log shows it never does, 0 if unknown.
       slides: 1 if prints fall on other places from epoch to epoch.
       per_epoch: prints per epoch.
@@ -51,6 +52,7 @@ class Features(NamedTuple):
     shift: float
     shift_lead: float
     shift_local: float
+    shift_size: float
     rate_steps: float
     slides: float
     per_epoch: float

@@ -21,7 +21,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "running_mean": ("settled", "settle_likelihood", "reset", "repeat_index"),
     "ragged_batch": ("last_off", "last_both", "wide_last", "wide_last_z", "repeat_index", "settled"),
     "re_exposure": ("rise_z", "rise", "smooth_rise", "jagged_index", "jagged_z", "repeat_index", "few_repeat", "settled"),
-    "schedule": ("bend", "bend_lead", "bend_local", "bend_all", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
+    "schedule": ("bend", "bend_lead", "bend_local", "bend_size", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
 }
 """The measures that each cause is judged by."""
 
@@ -61,7 +61,7 @@ def readings(features: Features) -> dict[str, float]:
         "bend": math.log1p(f.shift) / 2,
         "bend_lead": float(np.clip(f.shift_lead, -1, 3)),
         "bend_local": float(np.clip(f.shift_local, -1, 2)),
-        "bend_all": math.log1p(f.shift) * float(np.clip(min(f.shift_lead, 2 * f.shift_local), 0, 2)) / 2,
+        "bend_size": math.log1p(min(f.shift_size, f.shift)),
         "rate_steps": float(f.rate_steps > 0),
         "rate_steady": float(f.rate_steps < 0),
     }

@@ -240,7 +240,8 @@ def _scheduled(
     if not len(made) or usual <= 0:
         return np.nan
     largest = float(np.abs(made[at_boundary]).max(initial=0))
-    # It must also stand out of what the loss does at a constant rate, once its first fall is over.
+    # It must stand out of what the loss does at a constant rate, once its first fall is over, and of the prints' scatter.
     steady, _ = printed(np.asarray(runs.plain[one], np.float64), habit)
-    other = np.abs(bends(steady + shown - clean, period)[0])[len(made) // 6 :]
-    return 1.0 if largest >= 2 * CLEAR * usual and largest >= 2 * other.max(initial=0) else np.nan
+    other = np.abs(bends(steady + shown - clean, period)[0])[len(made) // 6 :].max(initial=0)
+    seen = largest >= 2 * CLEAR * usual and largest >= 2 * other and largest >= _local_deviation(shown, period)
+    return 1.0 if seen else np.nan

@@ -24,9 +24,8 @@ def reliability_figure(
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=1)
     known = np.isfinite(said) & np.isfinite(came)
     error = np.sqrt(np.maximum(came * (1 - came), 0) / np.maximum(count, 1))
-    axes.errorbar(
-        said[known], came[known], 2 * error[known], fmt="o-", color=COLOURS[0], markersize=7, linewidth=1.6, capsize=3
-    )
+    drawn = axes.errorbar(said[known], came[known], 2 * error[known], color=COLOURS[0], fmt="o-", capsize=3)
+    drawn.lines[0].set(markersize=7, linewidth=1.6)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("probability that was said", fontsize=MEDIUM, color=INK)
