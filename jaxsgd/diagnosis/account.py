@@ -45,8 +45,9 @@ def period_line(period: Period) -> str:
     else:
         said = f"{period.per_epoch:.4g} prints an epoch"
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
-    places = f"{period.stripe_count} places of the epoch" if period.stripe_count > 1 else "one place of the epoch"
-    return f"{said} ({origin}): {period.epochs:.3g} epochs, and prints on {places}."
+    count = period.stripe_count
+    places = f"{count} places: {count} stripes, if these differ" if count > 1 else "one place of the epoch"
+    return f"{said} ({origin}): {period.epochs:.4g} epochs, prints on {places}."
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
@@ -54,7 +55,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     cause = verdict.cause
     return [
         f"{cause.title[0].upper()}{cause.title[1:]} ({percent(verdict.probability)}): {cause.looks}.",
-        *(f"  - {each.text} ({each.log_odds:+.1f})" for each in verdict.evidence),
+        *(f"  - {each.text} (log odds {each.log_odds:+.1f})" for each in verdict.evidence),
         f"  What to do: {cause.remedy}",
         f"  Others: {', '.join(cause.threads)}",
         "",

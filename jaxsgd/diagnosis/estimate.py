@@ -12,6 +12,9 @@ MOST_CANDIDATES = 24
 """Lags that are looked at closely: the peaks of the autocorrelation."""
 
 
+NEARLY = 0.85
+"""Part of the explained share with which a divisor of the best period is preferred to it."""
+
 NO_SCORE = -10.0
 """Where there is no candidate."""
 
@@ -20,8 +23,8 @@ def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """The most likely period, in prints, and how much its fold explains beyond what the best of so many explains by chance.
 
     Candidates are the peaks of the autocorrelation of the detrended loss; of these, the one whose fold (the split of the prints
-    by their place in the period) explains most beyond chance, as a normal score. A multiple of the period explains as much as
-    the period itself with more levels, so it scores lower.
+    by their place in the period) explains most beyond chance, as a normal score; or the smallest divisor of it that
+    explains nearly as much.
 
     Args:
       loss: [n], equally far apart.
@@ -42,9 +45,16 @@ def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     candidates = lags[peak][np.argsort(-height[peak], kind="stable")[:MOST_CANDIDATES]]
     if not len(candidates):
         return float(count), NO_SCORE
-    scores = np.array([fold_score(left, int(lag)) for lag in candidates])
-    best = int(np.argmax(scores))
-    return float(candidates[best]), float(scores[best]) - math.sqrt(2 * math.log(len(lags) + 1))
+    folds = [fold_score(left, int(lag)) for lag in candidates]
+    best = max(range(len(folds)), key=lambda place: folds[place][0])
+    score, explained = folds[best]
+    length = int(candidates[best])
+    # What repeats after a period does so after its multiples; slow changes may even favour these.
+    for part in range(2, length):
+        if length % part == 0 and fold_score(left, part)[1] >= NEARLY * explained:
+            length = part
+            break
+    return float(length), score - math.sqrt(2 * math.log(len(lags) + 1))
 
 
 def detrended(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -69,16 +79,17 @@ def detrended(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return np.where(scale > floor, left / np.maximum(scale, floor), 0.0)
 
 
-def fold_score(left: Float[np.ndarray, " n"], lag: int) -> float:
-    """How far the levels by place in a period of `lag` differ beyond chance, as a normal score."""
+def fold_score(left: Float[np.ndarray, " n"], lag: int) -> tuple[float, float]:
+    """How far the levels by place in a period of `lag` differ beyond chance: (normal score, share of the variance, adjusted)."""
     cycles = len(left) // lag
     if cycles < 2:
-        return 0.0
+        return 0.0, 0.0
     table = left[: cycles * lag].reshape(cycles, lag)
     levels = table.mean(axis=0)
+    freedom = lag * (cycles - 1)
     between = cycles * float(((levels - levels.mean()) ** 2).sum())
     within = float(((table - levels) ** 2).sum())
     if within <= 0:
-        return 40.0
-    f = (between / (lag - 1)) / (within / (lag * (cycles - 1)))
-    return min(normal_score(f, lag - 1, lag * (cycles - 1)), 40.0)
+        return 40.0, 1.0
+    share = 1 - (within / freedom) / ((between + within) / (cycles * lag - 1))
+    return min(normal_score((between / (lag - 1)) / (within / freedom), lag - 1, freedom), 40.0), share

@@ -24,7 +24,7 @@ class Evidence(NamedTuple):
 
 _SENTENCES: dict[str, str] = {
     "repeat": "the place in the epoch explains {repeat_index:.0%} of the detrended variance (z = {repeat_z:.1f})",
-    "jagged": "without the smooth part and the epoch's ends it explains {jagged_index:.0%} (z = {jagged_z:.1f})",
+    "jagged": "without a smooth curve over the epoch it explains {jagged_index:.0%} (z = {jagged_z:.1f})",
     "agreement": "levels by place in the first and second half of the log correlate by {agreement:.2f}",
     "slides": "{slide_words}",
     "settle": "the change from print to print goes as the epoch's batches so far to the power {settle:.2f} "

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxsgd.diagnosis.account import period_line
-from jaxsgd.diagnosis.feature import bends, changes, fold
+from jaxsgd.diagnosis.feature import RATE_JUMP, bends, changes, fold
 from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
-from jaxsgd.plot.log_fold import LogView, bend_figure, fold_figure, settling_figure
+from jaxsgd.plot.log_fold import LogView, bend_figure, fold_figure, rate_figure, settling_figure
 from jaxsgd.plot.order_case import OrderCase, cases_figure
 
 _TITLES = {
@@ -60,7 +60,7 @@ def log_view(found: Diagnosis) -> LogView:
 
 
 def _subtitle(found: Diagnosis, name: str) -> str:
-    return f"{name}: {period_line(found.period)}"
+    return f"{name}: {period_line(found.period).rstrip('.')}"
 
 
 def nothing_figure(found: Diagnosis, name: str) -> Figure:
@@ -100,6 +100,13 @@ def cause_figure(found: Diagnosis, verdict: Verdict, name: str) -> Figure:
         number, change = changes(found.log.loss, period)
         note = f"goes as batches to the power {features.settle:.2f}"
         return settling_figure(view, number, change, title, subtitle, note)
+    if cause == "schedule" and features.rate_steps > 0:
+        crosses = np.flatnonzero(np.diff(period.epoch) > 0)
+        change = np.abs(np.diff(np.log(np.maximum(found.log.rate, 1e-30))))[crosses]
+        jumps = view.time[crosses][change > RATE_JUMP]
+        title = f"Learning-rate steps ({percent(verdict.probability)}): the rate jumps where an epoch begins"
+        note = f"{len(jumps)} jumps, all where an epoch begins"
+        return rate_figure(view, found.log.rate, jumps, title, subtitle, note)
     if cause == "schedule":
         bend, usual, at_boundary, _ = bends(found.log.loss, period)
         first = (len(found.log.loss) - len(bend)) // 2

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullFormatter
 
 from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, fit, panel, slide
 
@@ -81,7 +81,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         for early, colour, marker, name in ((True, BLUE, "o", "first half"), (False, ORANGE, "s", "second half")):
             place, level = _levels(view, view.is_early == early)
             right.plot(place, level, f"{marker}-", color=colour, markersize=5.5 - early, linewidth=1.4, zorder=3 + early)
-            handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name} of the log"))
+            handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name}"))
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     right.set_xlim(-0.03, 1.03)
     right.set_xlabel("place in the epoch (share of its batches)", fontsize=MEDIUM, color=INK)
@@ -117,6 +117,9 @@ def settling_figure(
     height = float(np.exp(np.mean(np.log(middle) + np.log(values))))
     right.loglog(values, height / values, color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), zorder=2)
     right.set_ylim(max(np.quantile(change, 0.02), change.max() * 1e-5), change.max() * 1.6)
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_formatter(short_numbers())
+        axis.set_minor_formatter(NullFormatter())
     right.set_xlabel("batches of the epoch up to the print", fontsize=MEDIUM, color=INK)
     right.set_ylabel("size of the change (loss)", fontsize=MEDIUM, color=INK)
     _key(
@@ -124,7 +127,7 @@ def settling_figure(
         [
             Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one change"),
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="median"),
-            Line2D([], [], color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), label="1 / batches, as a mean settles"),
+            Line2D([], [], color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), label="1 / batches"),
         ],
     )
     return figure
@@ -161,6 +164,48 @@ def bend_figure(
         ],
     )
     return figure
+
+
+def rate_figure(
+    view: LogView, rate: Float[np.ndarray, " n"], jumps: Float[np.ndarray, " j"], title: str, subtitle: str, note: str
+) -> Figure:
+    """The log as printed, and beside it the learning rate that it says.
+
+    Args:
+      view: what is drawn at the left.
+      rate: [n], at each print.
+      jumps: [j], epochs since the start at which it jumps.
+      title, subtitle, note: as in `fold_figure`.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, "Learning rate")
+    _draw_log(left, view)
+    _note(right, note)
+    for axes in (left, right):
+        for jump in jumps[:60]:
+            axes.axvline(jump, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    right.step(view.time, rate, color=BLUE, linewidth=1.8, where="pre", zorder=3)
+    right.set_yscale("log")
+    right.yaxis.set_major_formatter(short_numbers())
+    right.yaxis.set_minor_formatter(NullFormatter())
+    right.set_xlim(0, view.time[-1])
+    right.set_ylabel("learning rate", fontsize=MEDIUM, color=INK)
+    _key(
+        right,
+        [
+            Line2D([], [], color=BLUE, linewidth=1.8, label="rate"),
+            Line2D([], [], color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), label="jump where an epoch begins"),
+        ],
+    )
+    low, high = right.get_ylim()
+    right.set_ylim(low, high * (high / low) ** 0.12)
+    return figure
+
+
+def short_numbers() -> Formatter:
+    """Tick labels as short as they can be."""
+    return FuncFormatter(lambda value, _: f"{value:.3g}".replace("e-0", "e-"))
 
 
 def _draw_log(axes: Axes, view: LogView) -> None:
