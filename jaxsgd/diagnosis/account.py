@@ -38,12 +38,16 @@ def _doubt(found: Diagnosis) -> list[str]:
     return []
 
 
+def period_size(period: Period) -> str:
+    """Batches per epoch and the print interval, as far as they are known."""
+    if math.isfinite(period.batch_count):
+        return f"{period.batch_count:g} batches an epoch, printed every {period.interval:g}"
+    return f"{period.per_epoch:.4g} prints an epoch"
+
+
 def period_line(period: Period) -> str:
     """The period of a log, in one sentence, with where it comes from."""
-    if math.isfinite(period.batch_count):
-        said = f"{period.batch_count:g} batches an epoch, printed every {period.interval:g}"
-    else:
-        said = f"{period.per_epoch:.4g} prints an epoch"
+    said = period_size(period)
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
     count = period.stripe_count
     places = f"{count} places: {count} stripes, if these differ" if count > 1 else "one place of the epoch"

@@ -80,7 +80,7 @@ def detrended(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def fold_score(left: Float[np.ndarray, " n"], lag: int) -> tuple[float, float]:
-    """How far the levels by place in a period of `lag` differ beyond chance: (normal score, share of the variance, adjusted)."""
+    """How far the levels by place in a period of `lag` differ beyond chance: (normal score, adjusted share)."""
     cycles = len(left) // lag
     if cycles < 2:
         return 0.0, 0.0

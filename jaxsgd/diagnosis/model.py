@@ -30,7 +30,7 @@ def readings(features: Features) -> dict[str, float]:
     """The measures as the model takes them: large scores drawn in (asinh), opposite signs apart, all of size about 1."""
     f = features
 
-    def drawn(z: float) -> float:
+    def drawn(z: float | int) -> float:
         return math.asinh(z / 2) / 2
 
     repeat, jagged = drawn(max(f.repeat_z, -2)), drawn(max(f.jagged_z, -2))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxsgd.diagnosis.account import period_line
+from jaxsgd.diagnosis.account import period_size
 from jaxsgd.diagnosis.feature import RATE_JUMP, bends, changes, fold
 from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
@@ -60,7 +60,7 @@ def log_view(found: Diagnosis) -> LogView:
 
 
 def _subtitle(found: Diagnosis, name: str) -> str:
-    return f"{name}: {period_line(found.period).rstrip('.')}"
+    return f"{name}: {period_size(found.period)}, {found.period.epochs:.4g} epochs"
 
 
 def nothing_figure(found: Diagnosis, name: str) -> Figure:
@@ -84,7 +84,7 @@ def simulated_figure(found: Diagnosis, nearest: Any, name: str) -> Figure:
     ]
     title = f"Of six simulated orders, {nearest.cases[0].order} prints a loss most like this"
     how = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
-    subtitle = f"Least squares with Adam, {nearest.batches} batches an epoch, {how}; the last epochs of each"
+    subtitle = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {how}; the last epochs of each"
     return cases_figure(own, cases, title, subtitle)
 
 

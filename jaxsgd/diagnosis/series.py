@@ -32,6 +32,6 @@ def normal_score(f: float, between: int, within: int) -> float:
     return float(((1 - second) * root - (1 - first)) / np.sqrt(second * root**2 + first))
 
 
-def student_score(t: float, freedom: int) -> float:
+def student_score(t: float | int, freedom: int) -> float:
     """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
     return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))

@@ -257,6 +257,6 @@ def _note(axes: Axes, text: str) -> None:
 
 def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
     axes.legend(
-        handles=list(handles), loc="upper right", ncols=len(handles), frameon=False, fontsize=11, labelcolor=INK,
-        borderaxespad=0.1, columnspacing=1.1, handlelength=1.6, handletextpad=0.4,
+        handles=list(handles), loc="upper right", ncols=len(handles), framealpha=0.9, edgecolor="none", fontsize=11,
+        labelcolor=INK, borderaxespad=0.1, columnspacing=1.1, handlelength=1.6, handletextpad=0.4,
     )  # fmt: skip
