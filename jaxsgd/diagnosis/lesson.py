@@ -186,7 +186,7 @@ def main(words: Sequence[str] | None = None) -> None:
     (folder / "report.md").write_text(text)
     found = reliability(report)
     title = f"What is said to be likely comes about: {len(held_out):,} logs that were not learned from"
-    subtitle = "All causes together; each weighted to act on 1/7 of the logs (a ragged last batch on 1/5)"
+    subtitle = "All causes together; each weighted to its prior share of the logs"
     figure = reliability_figure(found.said, found.came, found.answers, title, subtitle)
     for kind in ("png", "svg"):
         (folder / f"reliability.{kind}").write_bytes(figure_file(figure, kind))
