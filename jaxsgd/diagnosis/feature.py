@@ -341,8 +341,8 @@ def _shifts(loss: np.ndarray, period: Period) -> tuple[float, float, float, floa
     best = int(np.argmax(np.where(large, np.minimum(lead, 2 * local), -np.inf))) if large.any() else 0
     scatter = float(np.median(fold_scale(loss, period)))
     found = float(size[places][best])
-    leads = (float(np.clip(each[best], -4, 4)) for each in (lead, local))
-    return _cut(found / usual), *leads, _cut(found / scatter) if scatter > 0 else 0.0
+    ahead, near = float(np.clip(lead[best], -4, 4)), float(np.clip(local[best], -4, 4))
+    return _cut(found / usual), ahead, near, _cut(found / scatter) if scatter > 0 else 0.0
 
 
 RATE_JUMP = 0.02

@@ -75,7 +75,8 @@ def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Report
     read = [readings(example.features) for example in examples]
     chance = np.array([[models[name].probability(each) for name in CAUSE_NAMES] for each in read])
     truth = np.stack([example.truth for example in examples])
-    known, said, acts = np.isfinite(truth), chance >= 0.5, truth == 1
+    known = np.asarray(np.isfinite(truth))
+    said, acts = np.asarray(chance >= 0.5), np.asarray(truth == 1)
     nothing = (truth == 0).all(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = (said & acts).sum(axis=0) / acts.sum(axis=0)
@@ -83,7 +84,7 @@ def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Report
     return Report(
         chance,
         truth,
-        float(np.asarray(said == acts)[known].mean()),
+        float(np.mean(said[known] == acts[known])),
         float(((said == acts) | ~known).all(axis=1).mean()),
         recall,
         precision,

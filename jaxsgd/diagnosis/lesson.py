@@ -185,7 +185,7 @@ def main(words: Sequence[str] | None = None) -> None:
     text = lesson_text(report, len(made["taught"]))
     (folder / "report.md").write_text(text)
     found = reliability(report)
-    title = f"What is said to be likely comes about: {len(held_out):,} logs that were not learned from"
+    title = f"How often a cause acts that is said to, in {len(held_out):,} logs that were not learned from"
     subtitle = "All causes together; each weighted to its prior share of the logs"
     figure = reliability_figure(found.said, found.came, found.answers, title, subtitle)
     for kind in ("png", "svg"):
