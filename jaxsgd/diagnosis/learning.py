@@ -75,8 +75,9 @@ def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Report
     read = [readings(example.features) for example in examples]
     chance = np.array([[models[name].probability(each) for name in CAUSE_NAMES] for each in read])
     truth = np.stack([example.truth for example in examples])
-    known = np.asarray(np.isfinite(truth))
-    said, acts = np.asarray(chance >= 0.5), np.asarray(truth == 1)
+    known: np.ndarray = np.isfinite(truth)
+    said: np.ndarray = chance >= 0.5
+    acts: np.ndarray = np.equal(truth, 1)
     nothing = (truth == 0).all(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = (said & acts).sum(axis=0) / acts.sum(axis=0)
@@ -85,7 +86,7 @@ def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Report
         chance,
         truth,
         float(np.mean(said[known] == acts[known])),
-        float(((said == acts) | ~known).all(axis=1).mean()),
+        float((np.equal(said, acts) | ~known).all(axis=1).mean()),
         recall,
         precision,
         float(said[nothing].any(axis=1).mean()) if nothing.any() else float("nan"),
