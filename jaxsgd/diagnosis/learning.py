@@ -106,7 +106,7 @@ def confusion(report: Report) -> Float[np.ndarray, "C1 C1"]:
     missed, extra = acts - matched, said - matched
     table = np.diag(matched.sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        instead = np.where(extra.any(axis=1)[:, None], extra, matched)
+        instead = np.where(np.any(extra, axis=1, keepdims=True), extra, matched)
         spread = np.nan_to_num(instead / instead.sum(axis=1, keepdims=True))
     return table + missed.T @ spread
 

@@ -20,8 +20,8 @@ SHOWN = {
 @pytest.mark.parametrize("name", SHOWN)
 def test_each_cause_has_a_figure_that_can_be_read(name):
     found = diagnose(FOLDER / name)
-    figure = cause_figure(found, found.verdicts[0], name)
-    assert SHOWN[name] in words(figure)
+    drawn = [cause_figure(found, verdict, name) for verdict in found.verdicts if verdict.is_told]
+    (figure,) = (each for each in drawn if words(each).startswith(SHOWN[name]))
     assert "20 batches an epoch" in words(figure) or "17 batches an epoch" in words(figure)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     check_legible(figure)
