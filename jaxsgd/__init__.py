@@ -6,6 +6,8 @@ The folders are the data flow:
     what to train,      one run by     what to     many runs    figures   commands
     in what order       lax.scan       read off
 
+Beside the commands stand `article`, which goes through the article, and `diagnosis`, which tells what a real log shows.
+
 The public names stand in `__init__.pyi`. They are loaded when first used, so that help texts open without waiting for JAX.
 """
 

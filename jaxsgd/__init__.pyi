@@ -1,5 +1,7 @@
 from . import plot as plot
 from . import problems as problems
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import diagnose as diagnose
 from .engine import Progress as Progress
 from .engine import Study as Study
 from .engine import benchmark as benchmark

@@ -8,6 +8,7 @@ import typer
 from jaxsgd.cli.article_command import article
 from jaxsgd.cli.bench_command import bench
 from jaxsgd.cli.compare_command import compare
+from jaxsgd.cli.diagnose_command import diagnose
 from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
 from jaxsgd.cli.measure_command import measure
@@ -48,5 +49,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, run, plot, measure, compare, verify, export, studies, info, bench):
+for command in (article, train, diagnose, run, plot, measure, compare, verify, export, studies, info, bench):
     app.command()(command)

@@ -1,0 +1,71 @@
+"""`jaxsgd diagnose`: why the loss in a real training log has stripes, sawteeth or stairs."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
+from jaxsgd.cli.runtime import start_jax
+
+
+def diagnose(
+    context: typer.Context,
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="Text, CSV, JSON lines, trainer_state.json, an MLflow metric or a TensorBoard event file.", metavar="LOG"
+        ),
+    ],
+    column: Annotated[
+        str | None, typer.Option(help="The loss column.", show_default="the training loss, where only one can be that")
+    ] = None,
+    batches_per_epoch: Annotated[
+        float | None, typer.Option(help="Batches in an epoch.", show_default="from the log's epochs, or estimated")
+    ] = None,
+    run: Annotated[int | None, typer.Option(help="Which run of a file that holds several, from 1.", show_default=False)] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate a case like it under the six orders, and say which is nearest.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures and report.json.", show_default="no files")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Tell why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
+
+    Each cause comes with its probability, the numbers that speak for it, what to do about it, and where others met it: a fixed
+    order, a print interval that does not fit the epoch, a running mean reset each epoch, a ragged last batch, re-exposure to
+    the samples, or steps of the learning rate. The file is only read.
+    """
+    from jaxsgd.diagnosis.account import diagnosis_lines, diagnosis_report
+    from jaxsgd.diagnosis.verdict import diagnose as diagnose_log
+
+    if out:
+        check_output_folder(out)
+    with working("reading the log"):
+        found = diagnose_log(log, batches_per_epoch=batches_per_epoch, column=column, run=run)
+    report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(found)
+    console = make_console(quiet=as_json)
+    for line in diagnosis_lines(found, log.name):
+        console.print(line, markup=False, soft_wrap=True)
+    nearest = None
+    if simulate and not found.too_short:
+        start_jax(context)
+        from jaxsgd.diagnosis.nearest import nearest_lines, nearest_report, simulated_cases
+
+        with working("simulating a case like it under the six orders"):
+            nearest = simulated_cases(found)
+        report["simulated"] = nearest_report(nearest)
+        for line in nearest_lines(nearest):
+            console.print(line, markup=False, soft_wrap=True)
+    if out:
+        with working("drawing"):
+            from jaxsgd.diagnosis.picture import diagnosis_files
+
+            files: dict[str, bytes | str] = dict(diagnosis_files(found, log.name, nearest))
+        report["files"] = [*files, "report.json"]
+        files["report.json"] = to_json(report) + "\n"
+        for path in write_files(out, files):
+            console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    if as_json:
+        typer.echo(to_json(report))

@@ -1,0 +1,73 @@
+"""How trainers log: the printed values that a habit makes of the losses of single batches."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxsgd.diagnosis.log import Log
+
+
+class Habit(NamedTuple):
+    """A way to log.
+
+    Attributes:
+      interval: w, batches between two prints.
+      form: "window" prints the mean since the last print, "batch" the loss of the last batch, "running" the mean since the
+        epoch began, "smooth" an exponential mean over about ten batches.
+      restarts: whether the count of batches begins again with each epoch, or goes on through the run.
+      last_factor: what the last batch's loss is multiplied by: 1 for a mean over its own samples, B_last / B where a sum is
+        divided by the usual batch size, B / B_last where it is divided by its own size twice.
+    """
+
+    interval: int
+    form: str = "window"
+    restarts: bool = False
+    last_factor: float = 1.0
+
+
+def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """(the printed values, the number of the last batch that each holds, from 0 through the run).
+
+    Linear in the losses, so that of a sum the prints are the sum of the prints.
+    """
+    epochs, batches = loss.shape
+    loss = np.asarray(loss, np.float64).copy()
+    loss[:, -1] *= habit.last_factor
+    flat = loss.reshape(-1)
+    if habit.restarts:
+        inner = np.arange(habit.interval - 1, batches, habit.interval)
+        at = (np.arange(epochs)[:, None] * batches + inner).reshape(-1)
+    else:
+        at = np.arange(habit.interval - 1, epochs * batches, habit.interval)
+    total = np.concatenate([[0.0], np.cumsum(flat)])
+    if habit.form == "batch":
+        return flat[at], at
+    if habit.form == "running":
+        begin = at // batches * batches
+        return (total[at + 1] - total[begin]) / (at + 1 - begin), at
+    if habit.form == "smooth":
+        smooth = np.empty_like(flat)
+        held = flat[0]
+        for place, value in enumerate(flat):
+            held = 0.9 * held + 0.1 * value
+            smooth[place] = held
+        return smooth[at], at
+    return (total[at + 1] - total[at + 1 - habit.interval]) / habit.interval, at
+
+
+def habit_log(
+    values: Float[np.ndarray, " n"], at: Int[np.ndarray, " n"], batches: int, rate: Float[np.ndarray, " n"] | None = None
+) -> Log:
+    """The log of printed values, with the counters that a trainer prints beside them.
+
+    Args:
+      values: what is printed.
+      at: the last batch of each print, from 0 through the run.
+      batches: m.
+      rate: learning rate at each print; None for a log that does not say it.
+    """
+    missing = np.full(len(values), np.nan)
+    epoch, inner = np.divmod(at, batches)
+    total = np.full(len(values), float(batches))
+    return Log(values, epoch + 1.0, inner + 1.0, total, missing if rate is None else rate, form="simulated")

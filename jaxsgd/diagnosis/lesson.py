@@ -1,0 +1,223 @@
+"""The lesson: the teaching runs, the logs made of them, and the model that is learned. `python -m jaxsgd.diagnosis.lesson`
+gives it.
+
+The runs are those of the shipped study `training_logs`, on several problems, with courses of the learning rate and ragged
+splits. What is learned from and what is held out have no problem setting, seed or batch count in common.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsgd.diagnosis.cause import CAUSES
+from jaxsgd.diagnosis.learning import Report, assess, confusion, fit_models, fit_period, reliability
+from jaxsgd.diagnosis.teaching import Example, Runs, make_examples
+from jaxsgd.engine import Study, sweep
+from jaxsgd.engine.study_file import read_study, study_path
+from jaxsgd.optimizer import schedule_named
+from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.reliability import reliability_figure
+
+COURSES = ("steps", "restarts", "restarts_each_epoch")
+"""Schedules of `jaxsgd.diagnosis.rate_course`."""
+
+
+class Subject(NamedTuple):
+    """A problem with the rates at which it is trained.
+
+    Attributes:
+      problem, args: as in a study.
+      rates: of SGD and Adam.
+    """
+
+    problem: str
+    args: dict
+    rates: tuple[float, float]
+
+
+TAUGHT = (
+    Subject("digits", {"num_samples": 400}, (0.3, 0.01)),
+    Subject("least_squares", {"num_samples": 200, "num_inputs": 120, "noise": 2.0}, (0.005, 0.05)),
+    Subject("noisy_quadratic", {"num_samples": 600}, (0.1, 0.05)),
+)
+HELD_OUT = (
+    Subject("square_regression", {"num_samples": 200, "num_hidden": 100}, (10.0, 0.03)),
+    Subject("digits", {"num_samples": 1000, "num_hidden": 64}, (0.5, 0.005)),
+    Subject("least_squares", {"num_samples": 300, "num_inputs": 100, "noise": 4.0}, (0.004, 0.04)),
+    Subject("noisy_quadratic", {"num_samples": 300, "num_inputs": 40}, (0.15, 0.03)),
+)
+
+
+class Share(NamedTuple):
+    """One side of the lesson.
+
+    Attributes:
+      subjects: what is trained.
+      seeds: of the runs.
+      counts: batches per epoch.
+      sizes: batch sizes of the ragged runs, by samples: those that leave a small last batch.
+    """
+
+    subjects: tuple[Subject, ...]
+    seeds: tuple[int, ...]
+    counts: tuple[int, ...]
+    last_shares: tuple[float, ...]
+
+
+SHARES = {
+    "taught": Share(TAUGHT, tuple(range(8)), (4, 12, 20, 30), (0.05, 0.2)),
+    "held_out": Share(HELD_OUT, tuple(range(200, 208)), (5, 15, 25), (0.08, 0.3)),
+}
+
+
+def studies(share: Share) -> Iterator[tuple[str, Study]]:
+    """The studies of one side, with the names of their folders."""
+    base = read_study(study_path("training_logs"))
+    for number, subject in enumerate(share.subjects):
+        fields = {
+            "problem": subject.problem,
+            "problem_args": subject.args,
+            "seeds": share.seeds,
+            "batch_counts": share.counts,
+            "learning_rates": subject.rates,
+        }
+        name = f"{number}_{subject.problem}"
+        yield name, base.replaced(**fields)
+        for course in COURSES:
+            pointer = f"jaxsgd.diagnosis.rate_course:{course}"
+            orders = ["reshuffle"] if course == "restarts_each_epoch" else ["fixed", "reshuffle"]
+            yield f"{name}_{course}", base.replaced(**fields, schedule=pointer, orders=orders)
+        sizes = _ragged_sizes(subject.args["num_samples"], share)
+        ragged = fields | {"batch_counts": None, "batch_sizes": sizes, "orders": ["fixed", "reshuffle"]}
+        yield f"{name}_ragged", base.replaced(**ragged)
+
+
+def _ragged_sizes(samples: int, share: Share) -> list[int]:
+    """Batch sizes that leave a last batch of about each wanted share of the others."""
+    found = []
+    for wanted in share.last_shares:
+        sizes = range(max(4, samples // 40), samples // 8)
+        found.append(min(sizes, key=lambda size: abs((samples % size or size) / size - wanted)))
+    return sorted(set(found))
+
+
+def recorded_runs(share: Share, folder: Path, say: Callable[[str], None]) -> Iterator[Runs]:
+    """Every setting's runs, from the results in a folder; what is missing is run first."""
+    plain: dict[str, dict[tuple, np.ndarray]] = {}
+    for name, study in studies(share):
+        say(name)
+        # One program for all batch counts: here most of the time is compiling.
+        dataset = sweep(study, folder / name, vectorize="one_program")
+        subject = name.removesuffix("_ragged")
+        course = next((each for each in COURSES if name.endswith(each)), None)
+        if course:
+            subject = name.removesuffix(f"_{course}")
+        along = "batch_size" if study.batch_sizes else "batch_count"
+        for key, loss, sizes in _cells(dataset, along):
+            batches = loss.shape[-1]
+            rate = None
+            if course:
+                at = np.arange(study.epochs * batches) / (study.epochs * batches)
+                factor = schedule_named(study.schedule)
+                rate = np.asarray(factor(at.astype(np.float32)), np.float64)
+            elif along == "batch_count":
+                plain.setdefault(subject, {})[key] = loss
+            share_of_last = float(sizes[-1] / sizes[0]) if along == "batch_size" else 1.0
+            partner = plain.get(subject, {}).get(key) if course else None
+            yield Runs(loss, key[0], rate, share_of_last, partner, f"{name} {key}")
+
+
+def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]]:
+    """Losses [R, E, m] of every order, optimizer and batch count or size, without runs that diverged."""
+    for order in dataset["order"].values:
+        for place in range(dataset.sizes["optimizer_learning_rate"]):
+            for value in dataset[along].values:
+                cell = dataset.sel({"order": order, along: value}).isel(optimizer_learning_rate=place)
+                loss = np.asarray(cell["loss"].transpose("seed", "epoch", "batch").values, np.float64)
+                loss = loss[..., : int(cell["batch_count"])]
+                loss = loss[np.isfinite(loss).all(axis=(1, 2))]
+                if len(loss) < 4:
+                    continue
+                samples = json.loads(dataset.attrs["manifest"])["num_samples"]
+                batches = loss.shape[-1]
+                size = int(cell["batch_size"]) if along == "batch_size" else samples // batches
+                sizes = np.minimum(size, samples - size * np.arange(batches))
+                yield (str(order), str(cell["optimizer"].values), int(value)), loss, sizes
+
+
+def examples(folder: Path, per_setting: int, say: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
+    """The logs of both sides."""
+    made: dict[str, list[Example]] = {}
+    for side, (name, share) in enumerate(SHARES.items()):
+        rng = np.random.default_rng([seed, side])
+        made[name] = []
+        for runs in recorded_runs(share, folder / name, say):
+            made[name] += make_examples(runs, per_setting, rng)
+    return made
+
+
+PER_SETTING = 14
+"""Logs made of each setting's runs."""
+
+LONG_PRINTS = 60
+"""Prints that a held-out log must have to be counted."""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs what is missing, learns, and writes model.json, report.md and reliability.png and .svg into a folder."""
+    parser = argparse.ArgumentParser(prog="python -m jaxsgd.diagnosis.lesson", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results/training_logs"), help="folder for runs and results")
+    folder: Path = parser.parse_args(words).out
+    made = examples(folder, PER_SETTING, _say)
+    models = fit_models(made["taught"])
+    held_out = [each for each in made["held_out"] if each.prints >= LONG_PRINTS]
+    report = assess(models, held_out)
+    stored = {
+        "causes": {name: {"intercept": model.intercept, "weights": model.weights} for name, model in models.items()},
+        "period": fit_period(made["taught"]),
+    }
+    (folder / "model.json").write_text(json.dumps(stored, indent=1) + "\n")
+    text = lesson_text(report, len(made["taught"]))
+    (folder / "report.md").write_text(text)
+    found = reliability(report)
+    title = f"How often a cause acts that is said to, in {len(held_out):,} logs that were not learned from"
+    subtitle = "All causes together; each weighted to its prior share of the logs"
+    figure = reliability_figure(found.said, found.came, found.answers, title, subtitle)
+    for kind in ("png", "svg"):
+        (folder / f"reliability.{kind}").write_bytes(figure_file(figure, kind))
+    sys.stdout.write(text)
+
+
+def _say(name: str) -> None:
+    sys.stderr.write(f"{name}\n")
+
+
+def lesson_text(report: Report, taught: int) -> str:
+    """The numbers of a lesson, as a page has them."""
+    known = np.isfinite(report.truth)
+    lines = [
+        f"Learned from {taught:,} logs, tried on {len(report.truth):,} others: {report.right:.1%} of all answers are right, "
+        f"and all answers of a log in {report.whole:.1%}. False alarms on logs with nothing periodic: "
+        f"{report.false_alarm:.1%} of {int((report.truth == 0).all(axis=1).sum())}.",
+        "",
+        "| cause | logs with it | recall | precision |",
+        "|---|---|---|---|",
+    ]
+    for place, cause in enumerate(CAUSES):
+        count = int((report.truth[:, place] == 1).sum())
+        lines.append(f"| {cause.title} | {count} | {report.recall[place]:.3f} | {report.precision[place]:.3f} |")
+    names = [*(cause.title for cause in CAUSES), "nothing"]
+    lines += ["", f"| acts, told: | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for name, row in zip(names, confusion(report), strict=True):
+        lines.append(f"| {name} | {' | '.join(f'{value:.0f}' for value in row)} |")
+    lines += ["", f"Answers that cannot be known are left out: {(~known).mean():.0%} of {known.size:,}."]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""A training log: one run's printed losses in their order, and what was left out to get there."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxsgd.diagnosis.column import chosen_loss
+from jaxsgd.diagnosis.reading import read_table
+from jaxsgd.diagnosis.table import Table
+from jaxsgd.error import InputError
+
+
+class Log(NamedTuple):
+    """The printed losses of one run; n prints.
+
+    Attributes:
+      loss: [n], in loss units, in the order of training.
+      epoch: [n], as the log says it; NaN where it does not.
+      step: [n], batches done, over the whole run or within the epoch, as the log says it; NaN where it does not.
+      total: [n], what the step counts up to; NaN where it is not said.
+      rate: [n], learning rate; NaN where it is not said.
+      in_samples: whether steps count samples.
+      form: the file's format.
+      column: where the losses come from.
+      other_columns: the loss columns that are not shown.
+      non_finite: values that are NaN or infinite, left out.
+      duplicates: prints of a step that is printed again at once, left out.
+      resumed: how often the steps go back, as when a run is resumed; what was printed again replaces what it repeats.
+      repeated: prints that were replaced so.
+      placeless: losses left out because they say nothing of their place and others do.
+    """
+
+    loss: Float[np.ndarray, " n"]
+    epoch: Float[np.ndarray, " n"]
+    step: Float[np.ndarray, " n"]
+    total: Float[np.ndarray, " n"]
+    rate: Float[np.ndarray, " n"]
+    in_samples: bool = False
+    form: str = "array"
+    column: str = "loss"
+    other_columns: tuple[str, ...] = ()
+    non_finite: int = 0
+    duplicates: int = 0
+    resumed: int = 0
+    repeated: int = 0
+    placeless: int = 0
+
+
+def read_log(path: str | Path, column: str | None = None, run: int | None = None) -> Log:
+    """Reads a training log, in any of the formats of `jaxsgd.diagnosis.readers`.
+
+    Args:
+      path: the file.
+      column: the loss column; None where only one can be meant.
+      run: which run of a file that holds several, from 1.
+
+    Raises:
+      InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
+    """
+    table = read_table(path)
+    return joined_log(table, chosen_loss(table.losses, column, str(path)), str(path), run)
+
+
+def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
+    """A log of bare losses, of which no more is known than their order; those that are not finite are left out."""
+    loss = np.asarray(loss, np.float64)
+    kept = loss[np.isfinite(loss)]
+    missing = np.full(len(kept), np.nan)
+    return Log(kept, missing, missing, missing, missing, non_finite=len(loss) - len(kept))
+
+
+def joined_log(table: Table, column: str, where: str, run: int | None = None) -> Log:
+    """One run's losses of a table, in the order of training.
+
+    Args:
+      table: the rows of a file.
+      column: the loss column.
+      where: the file, for messages.
+      run: which of its runs, from 1.
+
+    Raises:
+      InputError: when the rows hold several runs and `run` is None, or there is no such run, or nothing is left.
+    """
+    known = np.isfinite(table.losses[column])
+    if not known.any():
+        count = table.non_finite[column]
+        raise InputError(
+            f"{where}: {column!r} has no finite value" + (f" among {count:,} that are NaN or infinite" * bool(count))
+        )
+    loss, places = table.losses[column][known], {name: values[known] for name, values in table.places.items()}
+    chosen = _run_rows(table, known, where, run)
+    loss, places = loss[chosen], {name: values[chosen] for name, values in places.items()}
+    placed = np.isfinite(places["step"])
+    placeless = 0
+    if 0 < placed.sum() < len(placed):
+        placeless = int((~placed).sum())
+        loss, places = loss[placed], {name: values[placed] for name, values in places.items()}
+    places = _with_epochs(places)
+    key = order_key(places)
+    begins = _beginnings(key, loss)
+    if isinstance(begins, str):
+        raise InputError(f"{where}: {begins}")
+    if len(begins) > 1 and len(set(table.run[known])) == 1:
+        rows = [f"{start + 1}-{stop}" for start, stop in zip(begins, [*begins[1:], len(key)], strict=True)]
+        one = _number_of_run(run, len(begins), f"losses {_few(rows)}", where)
+        own = slice(begins[one], [*begins[1:], len(key)][one])
+        loss, key, places = loss[own], key[own], {name: values[own] for name, values in places.items()}
+    elif run is not None and len(set(table.run[known])) == 1 and run != 1:
+        raise InputError(f"--run {run}: {where} holds one run; leave it out")
+    kept, duplicates, resumed, repeated = _newest(key)
+    others = tuple(name for name in table.losses if name != column)
+    return Log(
+        loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
+        table.in_samples, table.form, column, others, table.non_finite[column], duplicates, resumed, repeated, placeless,
+    )  # fmt: skip
+
+
+def _run_rows(table: Table, known: np.ndarray, where: str, run: int | None) -> np.ndarray:
+    """Which of the known rows are of the run that is meant, where rows name their run."""
+    numbers = table.run[known]
+    there = [int(number) for number in np.unique(numbers)]
+    if len(there) == 1:
+        return np.ones(len(numbers), bool)
+    one = _number_of_run(run, len(there), _few([table.run_names[number] for number in there]), where)
+    return numbers == there[one]
+
+
+def _number_of_run(run: int | None, count: int, listed: str, where: str) -> int:
+    if run is None:
+        raise InputError(f"{where}: holds {count} runs ({listed}); choose one with --run 1 ... {count}")
+    if not 1 <= run <= count:
+        raise InputError(f"--run must be a whole number from 1 to {count}, the runs in {where}, got {run}")
+    return run - 1
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+FEWEST_RESETS = 2
+"""Times that a count must begin again for it to be one within the epoch, where no epoch is said."""
+
+
+def _with_epochs(places: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The places with epochs counted where the log does not, from a step that begins again and again after as many prints."""
+    step = places["step"]
+    if np.isfinite(places["epoch"]).any() or not np.isfinite(step).all() or len(step) < 4:
+        return places
+    resets = np.flatnonzero(np.diff(step) < 0) + 1
+    lengths = np.diff(np.append(0, resets))
+    if len(resets) < FEWEST_RESETS or np.ptp(lengths) > max(1, 0.02 * lengths.max()):
+        return places
+    epoch = np.zeros(len(step))
+    epoch[resets] = 1
+    return places | {"epoch": np.cumsum(epoch)}
+
+
+SHARE_OF_RESETS = 0.1
+"""Share of the new epochs at which a count begins again, from which it is one within the epoch."""
+
+
+def counts_within_epoch(epoch: Float[np.ndarray, " n"], step: Float[np.ndarray, " n"]) -> bool:
+    """Whether steps begin again with each epoch, and do not go on through the run."""
+    if not (np.isfinite(epoch).all() and np.isfinite(step).all()):
+        return False
+    later = np.diff(epoch) > 0
+    # Not with each new epoch: where prints are rarer than epochs, a later epoch may be printed at a later batch.
+    return bool(later.any()) and float(np.mean(np.diff(step)[later] <= 0)) >= SHARE_OF_RESETS
+
+
+def order_key(places: dict[str, Float[np.ndarray, " n"]]) -> Float[np.ndarray, " n"]:
+    """A number for each print that grows as training goes on, [n]: prints of one key are prints of one step."""
+    epoch, step = places["epoch"], places["step"]
+    if counts_within_epoch(epoch, step):
+        return epoch * (step.max() - step.min() + 1) + step - step.min()
+    if np.isfinite(step).all():
+        return step
+    if np.isfinite(epoch).all() and len(np.unique(epoch)) > len(epoch) / 2:
+        return epoch
+    if np.isfinite(epoch).all():
+        # Several prints share an epoch: their order in the file tells them apart, as long as the epoch does not go back.
+        inner = np.arange(len(epoch)) / (len(epoch) + 1)
+        return epoch + inner
+    return np.arange(len(epoch), dtype=np.float64)
+
+
+def _beginnings(key: np.ndarray, loss: np.ndarray) -> list[int] | str:
+    """Where runs begin: at the first print, and where the key goes back to the first one; or what is wrong with them."""
+    back = np.flatnonzero(np.diff(key) < 0) + 1
+    begins = [0, *(int(place) for place in back if key[place] <= key[0])]
+    if len(back) - len(begins) + 1 > max(20, 0.05 * len(key)):
+        return f"its steps go back {len(back):,} times: no one run does that; sort its lines, or keep those of one run"
+    same = np.diff(key) == 0
+    if same.sum() > 0.4 * len(key) and (np.diff(loss)[same] != 0).mean() > 0.5:
+        return "has each step more than once with other losses: two runs are mixed; keep the lines of one"
+    return begins
+
+
+def _newest(key: np.ndarray) -> tuple[np.ndarray, int, int, int]:
+    """The prints that no later one replaces: (which, duplicates, times the key goes back, prints replaced by going back)."""
+    lowest_later = np.minimum.accumulate(np.append(key[1:], math.inf)[::-1])[::-1]
+    kept = key < lowest_later
+    twice = np.append(key[1:] == key[:-1], False)
+    resumed = int((np.diff(key) < 0).sum())
+    duplicates = int((~kept & twice).sum())
+    return np.flatnonzero(kept), duplicates, resumed, int((~kept).sum()) - duplicates
+
+
+class LogNote(NamedTuple):
+    """What was done to a log before it was looked at.
+
+    Attributes:
+      name: what it is about.
+      text: one sentence.
+    """
+
+    name: str
+    text: str
+
+
+def log_notes(log: Log) -> list[LogNote]:
+    """One sentence on everything that was left out or joined."""
+    notes = []
+    if log.non_finite:
+        notes.append(LogNote("non_finite", f"{_counted(log.non_finite, 'value')} NaN or infinite: left out."))
+    if log.duplicates:
+        notes.append(LogNote("duplicates", f"{_counted(log.duplicates, 'print')} repeated by the next line: left out."))
+    if log.resumed:
+        times = "once" if log.resumed == 1 else f"{log.resumed} times"
+        notes.append(
+            LogNote(
+                "resumed",
+                f"The steps go back {times}, as when a run is resumed: joined there, "
+                f"{_counted(log.repeated, 'print')} replaced by what came later.",
+            )
+        )
+    if log.placeless:
+        notes.append(LogNote("placeless", f"{_counted(log.placeless, 'loss')} without a step: left out."))
+    if log.other_columns:
+        notes.append(LogNote("columns", f"Read {log.column!r}; other loss columns: {_few(list(log.other_columns))}."))
+    return notes
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"1 {noun} is" if number == 1 else f"{number:,} {plural} are"

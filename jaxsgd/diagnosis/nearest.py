@@ -1,0 +1,157 @@
+"""The nearest simulated case: a small problem run and printed as the log was, under each of the six orders."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxsgd.diagnosis.feature import measure_features
+from jaxsgd.diagnosis.habit import Habit, habit_log, printed
+from jaxsgd.diagnosis.measures import Features
+from jaxsgd.diagnosis.model import readings
+from jaxsgd.diagnosis.period import find_period
+from jaxsgd.diagnosis.verdict import Diagnosis
+from jaxsgd.engine import Study, sweep
+from jaxsgd.error import InputError
+from jaxsgd.order import ORDERS
+
+SEEDS, MOST_BATCHES, MOST_EPOCHS, SAMPLES = 4, 60, 40, 12
+"""Runs of each order; batches an epoch, epochs and samples a batch of a simulated case."""
+
+COMPARED = ("repeat_index", "jagged_index", "agreement", "smooth_rise", "smooth_fall")
+"""The readings by which cases are compared."""
+
+
+class Case(NamedTuple):
+    """One order's runs, printed as the log was; n prints.
+
+    Attributes:
+      order: its name.
+      time: [n], epochs since the start.
+      loss: [n], of the first seed.
+      repeat_index: mean over the seeds.
+      ramp: mean over the seeds.
+      distance: root mean square difference of the readings from the log's, over readings and seeds.
+    """
+
+    order: str
+    time: Float[np.ndarray, " n"]
+    loss: Float[np.ndarray, " n"]
+    repeat_index: float
+    ramp: float
+    distance: float
+
+
+class Cases(NamedTuple):
+    """The cases of all orders.
+
+    Attributes:
+      cases: nearest first.
+      batches, interval, epochs: m, w and E of the simulation.
+      is_scaled: whether the log has more batches or epochs than are simulated.
+      form: how the simulation prints ("window" or "running").
+      optimizer: its name.
+    """
+
+    cases: tuple[Case, ...]
+    batches: int
+    interval: int
+    epochs: int
+    is_scaled: bool
+    form: str
+    optimizer: str
+
+
+def simulated_cases(found: Diagnosis) -> Cases:
+    """Least squares under the six orders, with the log's batches per epoch, interval and epochs, as far as they are
+    small.
+
+    Args:
+      found: a diagnosis of a log that is not too short.
+
+    Raises:
+      InputError: for a log that is too short.
+    """
+    if found.features is None:
+        raise InputError(f"there is nothing to simulate: {found.too_short}")
+    batches, interval = _sizes(found)
+    epochs = int(np.clip(round(found.period.epochs), 4, MOST_EPOCHS))
+    form = "running" if "running_mean" in found.causes else "window"
+    # A model with many inputs and Adam remembers samples; one with few and plain SGD does not.
+    memorizes = "re_exposure" in found.causes
+    inputs = max(2, SAMPLES * batches // 3) if memorizes else 5
+    study = Study(
+        problem="least_squares",
+        problem_args={"num_samples": SAMPLES * batches, "num_inputs": inputs, "noise": 3.0},
+        seeds=range(SEEDS),
+        batch_counts=[batches],
+        orders=list(ORDERS),
+        optimizer="adam" if memorizes else "sgd",
+        learning_rates=[0.05 if memorizes else 0.02],
+        epochs=epochs,
+    )
+    dataset = sweep(study)
+    own = readings(found.features)
+    cases = [
+        _case(
+            order,
+            np.asarray(dataset["loss"].sel(order=order).values, np.float64).reshape(SEEDS, epochs, batches),
+            interval,
+            form,
+            own,
+        )
+        for order in ORDERS
+    ]
+    cases.sort(key=lambda case: case.distance)
+    scaled = batches != found.period.batch_count or epochs < round(found.period.epochs)
+    return Cases(tuple(cases), batches, interval, epochs, scaled, form, "Adam" if memorizes else "SGD")
+
+
+def _sizes(found: Diagnosis) -> tuple[int, int]:
+    """m and w of the simulation: the log's own, or the smallest that print as often in an epoch."""
+    period = found.period
+    if math.isfinite(period.batch_count) and period.batch_count <= MOST_BATCHES:
+        return max(2, round(period.batch_count)), max(1, round(period.interval))
+    per_epoch = min(period.per_epoch, float(MOST_BATCHES))
+    for interval in (1, 2, 3):
+        if abs(per_epoch * interval - round(per_epoch * interval)) < 0.05 and per_epoch * interval >= 2:
+            return round(per_epoch * interval), interval
+    return max(2, round(per_epoch)), 1
+
+
+def _case(order: str, loss: np.ndarray, interval: int, form: str, own: dict[str, float]) -> Case:
+    batches = loss.shape[-1]
+    measured: list[Features] = []
+    shown, time = np.zeros(0), np.zeros(0)
+    for run in loss:
+        values, at = printed(run, Habit(interval, form))
+        log = habit_log(values, at, batches)
+        measured.append(measure_features(log.loss, log.rate, find_period(log)))
+        if not len(shown):
+            shown, time = values, (at + 1) / batches
+    off = [[readings(each)[name] - own[name] for name in COMPARED] for each in measured]
+    index, ramp = (float(np.mean([getattr(each, name) for each in measured])) for name in ("repeat_index", "ramp"))
+    return Case(order, time, shown, index, ramp, float(np.sqrt(np.mean(np.square(off)))))
+
+
+def nearest_lines(found: Cases) -> list[str]:
+    """What the simulation says, for people."""
+    first, second = found.cases[:2]
+    size = f"{found.batches} batches an epoch, printed every {found.interval}, {found.epochs} epochs"
+    return [
+        "",
+        f"Simulated (least squares with {found.optimizer}, {size}{', scaled down from the log' * found.is_scaled}):",
+        *(
+            f"  {case.order:<18} stripe index {case.repeat_index:5.2f}, rise {case.ramp:+.2f}, distance {case.distance:.2f}"
+            for case in found.cases
+        ),
+        f"Nearest to the log: {first.order}, then {second.order}.",
+    ]
+
+
+def nearest_report(found: Cases) -> dict[str, Any]:
+    """The simulation as nested dictionaries."""
+    named = ("order", "repeat_index", "ramp", "distance")
+    cases = [{name: getattr(case, name) for name in named} for case in found.cases]
+    return found._asdict() | {"cases": cases, "nearest": found.cases[0].order}

@@ -1,0 +1,91 @@
+"""TensorBoard event files, by the `tensorboard` package's own reader; TensorFlow is not needed."""
+
+import importlib
+import struct
+from typing import Any
+
+from jaxsgd.diagnosis.column import role
+from jaxsgd.diagnosis.source import Source
+from jaxsgd.diagnosis.table import Table, TableBuilder
+from jaxsgd.error import InputError
+
+FORM = "TensorBoard events"
+
+LARGEST_RECORD = 64 << 20
+"""Bytes of a record: images are the largest, and the reader would set aside whatever a damaged length says."""
+
+
+def matches(head: bytes) -> bool:
+    """Whether the content begins with a record that holds an event file's version."""
+    return len(head) > 24 and struct.unpack("<Q", head[:8])[0] < 1024 and b"brain.Event:" in head[12:128]
+
+
+def read(source: Source) -> Table:
+    """The rows of an event file: every scalar whose tag has `loss` in it.
+
+    Raises:
+      InputError: when the `tensorboard` package is not there, or the file is packed or damaged.
+    """
+    if source.is_packed:
+        raise InputError(f"{source.path}: is a packed event file; unpack it first")
+    _check_records(source)
+    try:
+        loader = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
+        tensor_util = importlib.import_module("tensorboard.util.tensor_util")
+    except ImportError:
+        raise InputError(
+            f"{source.path}: is a TensorBoard event file, which needs tensorboard: pip install 'jaxsgd[tensorboard]'"
+        ) from None
+    builder = TableBuilder(FORM)
+    values: dict[int, dict[str, float]] = {}
+    for event in loader.EventFileLoader(str(source.path)).Load():
+        for value in event.summary.value:
+            meant = role(value.tag)
+            if meant in ("loss", "epoch", "rate"):
+                found = _scalar(value, tensor_util)
+                if found is not None:
+                    _keep(values, event.step, value.tag, found, builder)
+    for step, held in values.items():
+        _add(builder, step, held)
+    return builder.table()
+
+
+def _check_records(source: Source) -> None:
+    size = source.path.stat().st_size
+    with source.path.open("rb") as file:
+        place = 0
+        while place + 12 <= size:
+            file.seek(place)
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > LARGEST_RECORD:
+                raise InputError(f"{source.path}: is damaged: a record at byte {place} claims {length:,} bytes")
+            place += length + 16
+
+
+def _scalar(value: Any, tensor_util: Any) -> float | None:
+    if value.HasField("simple_value"):
+        return float(value.simple_value)
+    if value.HasField("tensor"):
+        array = tensor_util.make_ndarray(value.tensor)
+        return float(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind == "f" else None
+    return None
+
+
+HELD = 64
+"""Steps whose scalars are held back until all of them are there: each comes in an event of its own."""
+
+
+def _keep(values: dict[int, dict[str, float]], step: int, tag: str, found: float, builder: TableBuilder) -> None:
+    if step in values and tag in values[step]:
+        _add(builder, step, values.pop(step))
+    values.setdefault(step, {})[tag] = found
+    if len(values) > HELD:
+        oldest = next(iter(values))
+        _add(builder, oldest, values.pop(oldest))
+
+
+def _add(builder: TableBuilder, step: int, held: dict[str, float]) -> None:
+    losses = {tag: value for tag, value in held.items() if role(tag) == "loss"}
+    places = {role(tag): value for tag, value in held.items() if role(tag) != "loss"}
+    if losses:
+        builder.add(losses, {"step": float(step)} | places)

@@ -1,0 +1,59 @@
+"""One JSON value: Hugging Face's `trainer_state.json`, a list of objects, or an object of lists such as Keras's history."""
+
+import json
+from typing import Any
+
+from jaxsgd.diagnosis.readers.json_line import add_record
+from jaxsgd.diagnosis.source import Source
+from jaxsgd.diagnosis.table import Table, TableBuilder
+from jaxsgd.error import InputError
+
+FORM = "JSON"
+
+LARGEST = 64 << 20
+"""Bytes of a JSON value that is read whole: it takes several times as much memory."""
+
+
+def matches(head: bytes) -> bool:
+    """Whether the content begins as a JSON object or list does."""
+    start = head.decode("utf-8-sig", "replace").lstrip()[:64]
+    if start.startswith("{"):
+        return start[1:].lstrip()[:1] in ('"', "}", "")
+    return start.startswith("[") and start[1:].lstrip()[:1] in ("{", "]", "[", "")
+
+
+def read(source: Source) -> Table:
+    """The rows of a JSON value.
+
+    Raises:
+      InputError: when it is too large, no JSON, nested too deeply, or of another form.
+    """
+    try:
+        value = json.loads(source.whole(LARGEST))
+    except RecursionError:
+        raise InputError(f"{source.path}: is JSON that is nested too deeply to be a log") from None
+    except ValueError as error:
+        said = str(error).partition(";")[0]
+        raise InputError(f"{source.path}: is no JSON: {said}") from None
+    history = value.get("log_history") if isinstance(value, dict) else value
+    form = "Hugging Face trainer state" if isinstance(value, dict) and "log_history" in value else FORM
+    if history is None and isinstance(value, dict):
+        history = _rows_of_lists(value)
+    if not isinstance(history, list):
+        raise InputError(
+            f"{source.path}: is JSON, but no log: wanted is 'log_history' (Hugging Face), a list of objects, or lists by name"
+        )
+    builder = TableBuilder(form)
+    for record in history:
+        if isinstance(record, dict):
+            add_record(builder, record)
+    return builder.table()
+
+
+def _rows_of_lists(value: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of lists of one length by name; None where there are no such."""
+    lists = {name: each for name, each in value.items() if isinstance(each, list)}
+    lengths = {len(each) for each in lists.values()}
+    if len(lengths) != 1:
+        return None
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]

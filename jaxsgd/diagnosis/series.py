@@ -1,0 +1,37 @@
+"""What is left of a loss when its trend is taken away, and simple statistics of it."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def moving_mean(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray, " k"]:
+    """The centred mean over a whole cycle, [n - 2 (width // 2)]: the ends of an even width count half.
+
+    A pattern that repeats every `width` values leaves no trace in it, and a straight line stays as it is.
+    """
+    total = np.concatenate([[0.0], np.cumsum(values - values.mean())])
+    sums = total[width:] - total[:-width]
+    if width % 2 == 0:
+        sums = (sums[:-1] + sums[1:]) / 2
+    return sums / width + values.mean()
+
+
+def robust_scale(values: Float[np.ndarray, " n"]) -> float:
+    """1.4826 times the median distance from the median: the standard deviation of normal values, blind to a few others."""
+    if not len(values):
+        return float("nan")
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def normal_score(f: float, between: int, within: int) -> float:
+    """The normal score of a value of Fisher's F with so many degrees of freedom, by Paulson 1942: a z as rare as F is."""
+    if not f > 0 or between < 1 or within < 1:
+        return 0.0
+    root = f ** (1 / 3)
+    first, second = 2 / (9 * between), 2 / (9 * within)
+    return float(((1 - second) * root - (1 - first)) / np.sqrt(second * root**2 + first))
+
+
+def student_score(t: float | int, freedom: int) -> float:
+    """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
+    return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))

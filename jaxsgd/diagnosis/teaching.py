@@ -1,0 +1,247 @@
+"""The simulator as the teacher: recorded runs become logs whose causes are known.
+
+A cause counts as known to act on a log when it was built in and its mark stands out of what else the log holds; as known not to
+act when it was not built in. A mark that is built in and too faint to be told by anyone is neither, and the log is not judged
+by it: NaN.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxsgd.diagnosis.cause import CAUSE_NAMES
+from jaxsgd.diagnosis.estimate import best_period
+from jaxsgd.diagnosis.feature import bends, fold, fold_scale, last_place, measure_features, stands_apart
+from jaxsgd.diagnosis.habit import Habit, habit_log, printed
+from jaxsgd.diagnosis.length import missing_length
+from jaxsgd.diagnosis.measures import Features
+from jaxsgd.diagnosis.period import Period, find_period
+from jaxsgd.diagnosis.series import student_score
+
+CLEAR, FAINT = 4.0, 1.5
+"""Expected normal score of a mark from which a cause is known to act, and below which nothing of it is to be seen."""
+
+
+class Runs(NamedTuple):
+    """Recorded runs of one setting that differ by their seed; R runs.
+
+    Attributes:
+      loss: [R, E, m].
+      order: its name.
+      rate: [E m], factor on the learning rate at each batch; None where it is constant.
+      last_share: samples of the last batch over those of the others, 1 where they are equal.
+      plain: [R, E, m], the same runs at a constant rate; None where this is one.
+      setting: what was run, in words.
+    """
+
+    loss: Float[np.ndarray, "R E m"]
+    order: str
+    rate: Float[np.ndarray, " batches"] | None = None
+    last_share: float = 1.0
+    plain: Float[np.ndarray, "R E m"] | None = None
+    setting: str = ""
+
+
+class Example(NamedTuple):
+    """A log with what is known of it.
+
+    Attributes:
+      features: its measures.
+      truth: [C], 1 for a cause that acts, 0 for one that does not, NaN for one that cannot be told; in the order of
+        `CAUSE_NAMES`.
+      prints: how many.
+      period_score: of the period that is estimated from the losses alone.
+      period_right: whether that is the true one.
+      setting: what it was made from.
+    """
+
+    features: Features
+    truth: Float[np.ndarray, " C"]
+    prints: int
+    period_score: float
+    period_right: bool
+    setting: dict[str, Any]
+
+
+def make_examples(runs: Runs, count: int, rng: np.random.Generator) -> list[Example]:
+    """Logs that the runs would have left behind under habits, lengths and noise drawn at random."""
+    # Ragged splits and restarts of each epoch come in few settings.
+    many = count * (3 if runs.last_share < 1 else 1)
+    made = (_example(runs, rng) for _ in range(many))
+    return [example for example in made if example is not None]
+
+
+def draw_habit(batches: int, rng: np.random.Generator) -> Habit:
+    """A way to log m batches an epoch: mostly windows that divide the epoch, and now and then any other."""
+    form = str(rng.choice(["window", "batch", "running", "smooth"], p=[0.45, 0.2, 0.28, 0.07]))
+    divisors = [width for width in range(1, batches // 2 + 1) if batches % width == 0]
+    interval = int(rng.choice(divisors)) if rng.random() < 0.55 else int(rng.integers(1, min(batches + 6, 2 * batches)))
+    factor = 1.0
+    if rng.random() < 0.22:
+        share = rng.uniform(0.1, 0.7)
+        factor = share if rng.random() < 0.6 else min(1 / share, 5.0)
+    return Habit(interval, form, bool(rng.random() < 0.3), factor)
+
+
+def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
+    seeds, epochs, batches = runs.loss.shape
+    one, kept = int(rng.integers(seeds)), int(rng.integers(4, epochs + 1))
+    if runs.rate is not None or rng.random() < 0.4:
+        kept = epochs
+    habit = draw_habit(batches, rng)
+    if runs.order == "reshuffle" and rng.random() < 0.4:
+        # What re-exposure does is small, and seen in many prints.
+        habit = habit._replace(interval=int(rng.integers(1, 3)))
+    if runs.last_share < 1 and habit.last_factor != 1:
+        habit = habit._replace(last_factor=float(rng.choice([runs.last_share, min(1 / runs.last_share, 5.0)])))
+    if habit.interval >= batches and (habit.interval % batches == 0 or habit.restarts):
+        return None
+    loss = np.asarray(runs.loss[one, :kept], np.float64)
+    level = loss.std(axis=1).mean()
+    noise = float(rng.choice([0.0, 0.1, 0.4, 1.0], p=[0.35, 0.25, 0.25, 0.15])) * level * rng.standard_normal(loss.shape)
+    if rng.random() < 0.2:
+        noise *= np.sqrt(5 / 3) ** -1 * rng.standard_t(5, loss.shape)
+    (clean, at), (extra, _) = printed(loss, habit), printed(noise, habit)
+    says_rate = rng.random() < 0.5
+    rate = None
+    if says_rate:
+        rate = np.full(len(at), 0.1) if runs.rate is None else 0.1 * runs.rate[at]
+    log = habit_log(clean + extra, at, batches, rate)
+    if not len(log.loss):
+        return None
+    period = find_period(log)
+    if missing_length(period):
+        return None
+    features = measure_features(log.loss, log.rate, period)
+    truth = _truth(runs, one, kept, habit, clean, extra, period, says_rate)
+    setting = {"setting": runs.setting, "order": runs.order, **habit._asdict(), "epochs": kept, "batches": batches}
+    length, score = best_period(log.loss)
+    right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
+    return Example(features, truth, len(log.loss), score, bool(right), setting)
+
+
+def _truth(
+    runs: Runs, one: int, kept: int, habit: Habit, clean: np.ndarray, extra: np.ndarray, period: Period, says_rate: bool
+) -> np.ndarray:
+    known = dict.fromkeys(CAUSE_NAMES, 0.0)
+    running = habit.form == "running" and period.per_epoch >= 4
+    if habit.form == "running":
+        # Of few prints an epoch, or of levels that repeat, it cannot be told that they settle.
+        fewest = 10 if runs.order in ("fixed", "shuffle_once") else 5
+        known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
+    repeats = runs.order in ("fixed", "shuffle_once")
+    if repeats:
+        known["fixed_order"] = _fixed_order(clean, extra, period, habit)
+    if period.slides:
+        known["aliasing"] = known["fixed_order"] if repeats else 0.0
+        if running:
+            known["aliasing"] = np.nan
+    if habit.last_factor != 1 or runs.last_share < 1:
+        known["ragged_batch"] = _ragged(runs, kept, habit, clean + extra, period)
+    if runs.order != "replacement" and not repeats:
+        known["re_exposure"] = _re_exposure(runs, kept, habit, clean + extra, period)
+        if habit.form == "running" and known["re_exposure"] != 0:
+            known["re_exposure"] = np.nan
+    if (habit.last_factor != 1 or runs.last_share < 1) and not stands_apart(period).any():
+        # Among a few places, or sliding ones, a last batch unlike the others looks like any level.
+        for name in ("fixed_order", "aliasing", "re_exposure"):
+            known[name] = known[name] if known[name] == 1 and repeats else np.nan
+    if runs.rate is not None and runs.plain is not None:
+        known["schedule"] = _scheduled(runs, one, habit, clean, clean + extra, period, says_rate)
+    return np.array([known[name] for name in CAUSE_NAMES])
+
+
+def _graded(score: float) -> float:
+    return 1.0 if score >= CLEAR else 0.0 if score < FAINT else np.nan
+
+
+def _fixed_order(clean: np.ndarray, extra: np.ndarray, period: Period, habit: Habit) -> float:
+    """By the normal score that the levels' differences are expected to have over the noise."""
+    noise = fold(clean + extra, period)
+    pattern = float(np.mean(noise.level[noise.group] ** 2)) if len(noise.place) > 1 else 0.0
+    levels, prints = len(noise.place), len(noise.left)
+    rest = max(1 - pattern, 1e-6)
+    excess = max(prints * pattern / rest - (levels - 1), 0.0)
+    score = excess / np.sqrt(2 * (levels - 1) + 4 * excess) if levels > 1 else 0.0
+    if habit.last_factor != 1:
+        return 1.0 if score >= 2 * CLEAR else np.nan
+    return 1.0 if score >= CLEAR else np.nan
+
+
+def _ragged(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Period) -> float:
+    """By the expected offset and extra scatter of the prints that hold the last batch."""
+    if habit.form in ("running", "smooth") or period.slides:
+        return np.nan
+    folded = fold(shown, period)
+    batches = runs.loss.shape[-1]
+    if period.position.max() < batches - 1.5:
+        return np.nan
+    count = len(folded.last)
+    if count < 3:
+        return np.nan
+    weight = 1 / habit.interval if habit.form == "window" else 1.0
+    scale = _local_deviation(shown, period)
+    offset = abs(habit.last_factor - 1) * weight * abs(float(np.median(runs.loss[:, :kept, -1]))) / scale
+    own, others = float(folded.last.std()), float(np.std(folded.level))
+    rare = student_score(offset / max(others, 1e-6), max(len(folded.place) - 2, 1))
+    if min(offset * np.sqrt(count) / max(own, 1e-6), rare) >= CLEAR:
+        return 1.0
+    if habit.last_factor == 1 and runs.order != "fixed":
+        # How much wider the last place scatters in this setting, over all seeds, less what noise covers.
+        clean = [printed(loss, habit)[0] for loss in runs.loss[:, :kept]]
+        ratio = float(np.exp(np.mean([last_place(fold(each, period))[2] for each in clean])))
+        signal = float(np.mean([_local_deviation(each, period) for each in clean])) / scale
+        covered = max(1 - signal**2, 0.0)
+        wider = np.sqrt((ratio**2 * signal**2 + covered) / max(signal**2 + covered, 1e-12))
+        if np.log(wider) * np.sqrt(2 * max(count - 1, 1)) >= CLEAR:
+            return 1.0
+    return np.nan
+
+
+def _re_exposure(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Period) -> float:
+    """By the rise within the epoch that the setting has over all its seeds, in this log's scatter."""
+    rises = []
+    for loss in runs.loss[:, :kept]:
+        clean, _ = printed(loss, habit)
+        rises.append(_raw_rise(clean, period))
+    mean, error = float(np.mean(rises)), float(np.std(rises, ddof=1) / np.sqrt(len(rises)))
+    folded = fold(shown, period)
+    scatter = _local_deviation(shown, period)
+    score = mean / scatter * np.sqrt(len(folded.left) * max(float(np.var(folded.phase)), 1e-6))
+    if mean < 2 * error:
+        return 0.0 if abs(score) < 2.5 else np.nan
+    return _graded(float(score))
+
+
+def _raw_rise(clean: np.ndarray, period: Period) -> float:
+    """Slope over the epoch of the detrended prints, in loss units."""
+    folded = fold(clean, period)
+    scale = _local_deviation(clean, period)
+    centred = folded.phase - folded.phase.mean()
+    return float((folded.left * centred).sum() / max((centred**2).sum(), 1e-12)) * scale
+
+
+def _local_deviation(shown: np.ndarray, period: Period) -> float:
+    """The scale by which `fold` divides, as one number: its median over the log, in loss units."""
+    return max(float(np.median(fold_scale(shown, period))), 1e-12)
+
+
+def _scheduled(
+    runs: Runs, one: int, habit: Habit, clean: np.ndarray, shown: np.ndarray, period: Period, says_rate: bool
+) -> float:
+    """By the bends that the schedule makes in the difference from the same run at a constant rate."""
+    assert runs.plain is not None
+    if says_rate:
+        return 1.0
+    difference, _ = printed(np.asarray(runs.loss[one] - runs.plain[one], np.float64), habit)
+    made, _, at_boundary, _ = bends(difference, period)
+    usual = bends(shown, period)[1]
+    if not len(made) or usual <= 0:
+        return np.nan
+    largest = float(np.abs(made[at_boundary]).max(initial=0))
+    # It must stand out of what the loss does at a constant rate, once its first fall is over, and of the prints' scatter.
+    steady, _ = printed(np.asarray(runs.plain[one], np.float64), habit)
+    other = np.abs(bends(steady + shown - clean, period)[0])[len(made) // 6 :].max(initial=0)
+    seen = largest >= 2 * CLEAR * usual and largest >= 2 * other and largest >= _local_deviation(shown, period)
+    return 1.0 if seen else np.nan

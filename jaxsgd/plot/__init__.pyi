@@ -1,0 +1,17 @@
+from .cell_map import heatmap as heatmap
+from .curve import curves as curves
+from .difference import differences as differences
+from .file import figure_file as figure_file
+from .label import spread_apart as spread_apart
+from .matrix import influence_figure as influence_figure
+from .sampling_law import stripe_law as stripe_law
+from .share import ShareGroup as ShareGroup
+from .share import ShareMap as ShareMap
+from .share import share_figure as share_figure
+from .share import share_map_figure as share_map_figure
+from .slice import slices as slices
+from .stripe import averaged_figure as averaged_figure
+from .stripe import band_figure as band_figure
+from .stripe import striped_figure as striped_figure
+from .stripe_grid import grid as grid
+from .target import scaling as scaling

@@ -1,0 +1,262 @@
+"""A training log and what its epochs have in common: the loss as printed, and beside it the evidence for a cause."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullFormatter
+
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, fit, panel, slide
+
+BLUE, ORANGE, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
+
+MOST_POINTS = 6000
+"""Points that are drawn one by one; of more, evenly spread ones are."""
+
+
+class LogView(NamedTuple):
+    """What is drawn of a log; n prints, C averaged values, k detrended prints, G places of the epoch.
+
+    Attributes:
+      time, loss: [n], epochs since the start and printed loss.
+      averaged_time, averaged: [C], the loss averaged over whole epochs.
+      phase, left, group: [k], place in the epoch from 0 to 1, detrended loss in units of its scatter, number of the place.
+      is_early: [k], whether it is of the first half of the log.
+    """
+
+    time: Float[np.ndarray, " n"]
+    loss: Float[np.ndarray, " n"]
+    averaged_time: Float[np.ndarray, " C"]
+    averaged: Float[np.ndarray, " C"]
+    phase: Float[np.ndarray, " k"]
+    left: Float[np.ndarray, " k"]
+    group: Int[np.ndarray, " k"]
+    is_early: np.ndarray
+
+
+def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str = "levels") -> Figure:
+    """The log as printed, and beside it every print by its place in the epoch.
+
+    Args:
+      view: what is drawn.
+      title: the finding, in words.
+      subtitle: what was read.
+      note: one line below the right panel's heading, the number that counts.
+      mark: "levels" for the levels of the first and the second half, "line" for the straight line through all, "last" for the
+        last place apart.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, "Every print by its place in the epoch")
+    _draw_log(left, view)
+    _note(right, note)
+    shown = _thinned(len(view.left))
+    right.plot(view.phase[shown], view.left[shown], ".", color=PALE, markersize=4, alpha=0.55, zorder=1, rasterized=True)
+    handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one print")]
+    if mark == "line":
+        slope, height = np.polyfit(view.phase, view.left, 1)
+        ends = np.array([view.phase.min(), view.phase.max()])
+        right.plot(ends, height + slope * ends, color=ORANGE, linewidth=3, zorder=4)
+        place, level = _levels(view, np.ones(len(view.left), bool))
+        right.plot(place, level, "o", color=BLUE, markersize=5, zorder=3)
+        handles += [
+            Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a place"),
+            Line2D([], [], color=ORANGE, linewidth=3, label="rise within the epoch"),
+        ]
+    elif mark == "last":
+        place, level = _levels(view, np.ones(len(view.left), bool))
+        right.plot(place[:-1], level[:-1], "o-", color=BLUE, markersize=5, linewidth=1.2, zorder=3)
+        last = view.group == view.group.max()
+        right.plot(view.phase[last], view.left[last], ".", color=ORANGE, markersize=6, zorder=3)
+        right.plot(place[-1:], level[-1:], "D", color=ORANGE, markersize=9, zorder=4)
+        handles += [
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean at a place"),
+            Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=8, label="the last place"),
+        ]
+    else:
+        for early, colour, marker, name in ((True, BLUE, "o", "first half"), (False, ORANGE, "s", "second half")):
+            place, level = _levels(view, view.is_early == early)
+            right.plot(place, level, f"{marker}-", color=colour, markersize=5.5 - early, linewidth=1.4, zorder=3 + early)
+            handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name}"))
+    right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
+    right.set_xlim(-0.03, 1.03)
+    right.set_xlabel("place in the epoch (share of its batches)", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    _height(right, view.left)
+    _key(right, handles)
+    return figure
+
+
+def settling_figure(
+    view: LogView, number: Float[np.ndarray, " c"], change: Float[np.ndarray, " c"], title: str, subtitle: str, note: str
+) -> Figure:
+    """The log as printed, and beside it how far the loss moves from print to print, by the print's number in the epoch.
+
+    Args:
+      view: what is drawn at the left.
+      number: [c], batches (or prints) of the epoch up to the later print of each pair.
+      change: [c], size of the change; loss units.
+      title, subtitle, note: as in `fold_figure`.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, "Change from print to print within an epoch")
+    _draw_log(left, view)
+    _note(right, note)
+    known = change > 0
+    number, change = number[known], change[known]
+    values = np.unique(number)
+    middle = np.array([np.median(change[number == value]) for value in values])
+    shown = _thinned(len(number))
+    right.loglog(number[shown], change[shown], ".", color=PALE, markersize=4, alpha=0.55, zorder=1, rasterized=True)
+    right.loglog(values, middle, "o-", color=BLUE, markersize=5, linewidth=1.4, zorder=3)
+    height = float(np.exp(np.mean(np.log(middle) + np.log(values))))
+    right.loglog(values, height / values, color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), zorder=2)
+    right.set_ylim(max(np.quantile(change, 0.02), change.max() * 1e-5), change.max() * 1.6)
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_formatter(short_numbers())
+        axis.set_minor_formatter(NullFormatter())
+    right.set_xlabel("batches of the epoch up to the print", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("size of the change (loss)", fontsize=MEDIUM, color=INK)
+    _key(
+        right,
+        [
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one change"),
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="median"),
+            Line2D([], [], color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), label="1 / batches"),
+        ],
+    )
+    return figure
+
+
+def bend_figure(
+    view: LogView, when: Float[np.ndarray, " b"], bend: Float[np.ndarray, " b"], at_boundary: np.ndarray, title: str,
+    subtitle: str, note: str,
+) -> Figure:  # fmt: skip
+    """The log as printed, and beside it where its level changes abruptly.
+
+    Args:
+      view: what is drawn at the left.
+      when: [b], epochs since the start.
+      bend: [b], size of the bend there, in the usual size of bends.
+      at_boundary: [b], whether a boundary of epochs lies there.
+      title, subtitle, note: as in `fold_figure`.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, "Where the loss bends")
+    _draw_log(left, view)
+    _note(right, note)
+    shown = _thinned(len(when))
+    right.plot(when[shown], np.abs(bend[shown]), color=PALE, linewidth=1, zorder=1)
+    right.plot(when[at_boundary], np.abs(bend[at_boundary]), "o", color=ORANGE, markersize=5, zorder=3)
+    right.set_ylim(0, None)
+    right.set_ylabel("bend of the loss (in its usual size)", fontsize=MEDIUM, color=INK)
+    _key(
+        right,
+        [
+            Line2D([], [], color=PALE, linewidth=1.5, label="at any print"),
+            Line2D([], [], color=ORANGE, marker="o", linestyle="", markersize=6, label="where an epoch begins"),
+        ],
+    )
+    return figure
+
+
+def rate_figure(
+    view: LogView, rate: Float[np.ndarray, " n"], jumps: Float[np.ndarray, " j"], title: str, subtitle: str, note: str
+) -> Figure:
+    """The log as printed, and beside it the learning rate that it says.
+
+    Args:
+      view: what is drawn at the left.
+      rate: [n], at each print.
+      jumps: [j], epochs since the start at which it jumps.
+      title, subtitle, note: as in `fold_figure`.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, "Learning rate")
+    _draw_log(left, view)
+    _note(right, note)
+    for axes in (left, right):
+        for jump in jumps[:60]:
+            axes.axvline(jump, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    right.step(view.time, rate, color=BLUE, linewidth=1.8, where="pre", zorder=3)
+    right.set_yscale("log")
+    right.yaxis.set_major_formatter(short_numbers())
+    right.yaxis.set_minor_formatter(NullFormatter())
+    right.set_xlim(0, view.time[-1])
+    right.set_ylabel("learning rate", fontsize=MEDIUM, color=INK)
+    _key(
+        right,
+        [
+            Line2D([], [], color=BLUE, linewidth=1.8, label="rate"),
+            Line2D([], [], color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), label="jump where an epoch begins"),
+        ],
+    )
+    low, high = right.get_ylim()
+    right.set_ylim(low, high * (high / low) ** 0.12)
+    return figure
+
+
+def short_numbers() -> Formatter:
+    """Tick labels as short as they can be."""
+    return FuncFormatter(lambda value, _: f"{value:.3g}".replace("e-0", "e-"))
+
+
+def _draw_log(axes: Axes, view: LogView) -> None:
+    shown = _thinned(len(view.time))
+    dots: dict[str, Any] = {"marker": ".", "markersize": 4} if len(view.time) <= 400 else {}
+    axes.plot(view.time[shown], view.loss[shown], color=BLUE, linewidth=0.9, alpha=0.75, zorder=2, **dots)
+    axes.plot(view.averaged_time, view.averaged, color="#000000", linewidth=2.6, zorder=3)
+    axes.set_ylabel("loss", fontsize=MEDIUM, color=INK)
+    axes.set_xlim(0, view.time[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    low, high = np.quantile(view.loss, (0.002, 0.998)) if len(view.loss) > 500 else (view.loss.min(), view.loss.max())
+    room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
+    axes.set_ylim(low - room, high + 2.2 * room)
+    _key(
+        axes,
+        [
+            Line2D([], [], color=BLUE, linewidth=1.5, label="as printed"),
+            Line2D([], [], color="#000000", linewidth=2.6, label="averaged"),
+        ],
+    )
+
+
+def _levels(view: LogView, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    count = np.bincount(view.group[own])
+    used = count > 0
+    place = np.bincount(view.group[own], view.phase[own])[used] / count[used]
+    return place, np.bincount(view.group[own], view.left[own])[used] / count[used]
+
+
+def _thinned(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def _height(axes: Axes, values: np.ndarray) -> None:
+    low, high = np.quantile(values, (0.005, 0.995))
+    room = 0.1 * (high - low) or 0.5
+    axes.set_ylim(low - room, high + 3.2 * room)
+
+
+def _note(axes: Axes, text: str) -> None:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    box = axes.get_position()
+    written = figure.text(box.x0, box.y1 + 0.008, text, fontsize=SMALL, color=INK, va="bottom")
+    fit(written, SMALL, room=box.width)
+    heading = axes.get_title(loc="left")
+    axes.set_title(heading, fontsize=MEDIUM, color=INK, loc="left", pad=26)
+
+
+def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
+    axes.legend(
+        handles=list(handles), loc="upper right", ncols=len(handles), framealpha=0.9, edgecolor="none", fontsize=11,
+        labelcolor=INK, borderaxespad=0.1, columnspacing=1.1, handlelength=1.6, handletextpad=0.4,
+    )  # fmt: skip

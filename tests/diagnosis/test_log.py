@@ -1,0 +1,125 @@
+"""One run's prints are brought into their order, and everything left out on the way is counted and said."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxsgd.diagnosis.log import log_notes, read_log
+from jaxsgd.error import InputError
+
+
+def write(tmp_path, steps, losses, name="log"):
+    text = "".join(f"step {step} loss {loss}\n" for step, loss in zip(steps, losses, strict=True))
+    (tmp_path / name).write_text(text)
+    return tmp_path / name
+
+
+def said(log):
+    return {note.name: note.text for note in log_notes(log)}
+
+
+def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
+    log = read_log(write(tmp_path, range(1, 7), ["0.5", "nan", "0.25", "inf", "-inf", "0.125"]))
+    np.testing.assert_array_equal(log.loss, [0.5, 0.25, 0.125])
+    np.testing.assert_array_equal(log.step, [1, 3, 6])
+    assert log.non_finite == 3
+    assert said(log) == {"non_finite": "3 values are NaN or infinite: left out."}
+
+
+def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_path):
+    # Killed after step 5, resumed from a checkpoint of step 3.
+    log = read_log(write(tmp_path, [1, 2, 3, 4, 5, 4, 5, 6], [8, 7, 6, 5, 4, 3, 2, 1]))
+    np.testing.assert_array_equal(log.step, [1, 2, 3, 4, 5, 6])
+    np.testing.assert_array_equal(log.loss, [8, 7, 6, 3, 2, 1])
+    assert (log.resumed, log.repeated, log.duplicates) == (1, 2, 0)
+    assert said(log)["resumed"].startswith("The steps go back once, as when a run is resumed: joined there, 2 prints are")
+
+
+def test_a_run_resumed_within_an_epoch_is_joined_there(tmp_path):
+    places = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (2, 2), (3, 1), (3, 2)]
+    text = "".join(f"epoch {e} iter {b}/2 loss {k}\n" for k, (e, b) in enumerate(places))
+    (tmp_path / "log").write_text(text)
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, [0, 1, 2, 5, 6, 7])
+    assert log.resumed == 1
+
+
+def test_a_step_printed_twice_counts_once(tmp_path):
+    log = read_log(write(tmp_path, [1, 1, 2, 2, 3, 3, 4, 4], [8, 8, 7, 7, 6, 6, 5, 5]))
+    np.testing.assert_array_equal(log.loss, [8, 7, 6, 5])
+    assert log.duplicates == 4
+    assert said(log) == {"duplicates": "4 prints are repeated by the next line: left out."}
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_what_is_kept_rises_and_every_step_keeps_its_last_print_unless_a_resumed_run_took_it_back(steps, random):
+    from jaxsgd.diagnosis.log import _newest
+
+    key = np.array(steps, np.float64)
+    kept, duplicates, resumed, repeated = _newest(key)
+    # Independent of the code's running minimum: a print stays when nothing after it is at or before its step.
+    expected = [k for k in range(len(steps)) if all(steps[k] < later for later in steps[k + 1 :])]
+    assert kept.tolist() == expected
+    assert len(steps) == len(kept) + duplicates + repeated
+    assert resumed == sum(b < a for a, b in itertools.pairwise(steps))
+
+
+def test_two_runs_one_after_the_other_are_told_and_either_can_be_chosen(tmp_path):
+    path = write(tmp_path, [1, 2, 3, 4, 1, 2, 3, 4], [8, 7, 6, 5, 4, 3, 2, 1])
+    with pytest.raises(InputError, match=r"log: holds 2 runs \(losses 1-4, 5-8\); choose one with --run 1 ... 2"):
+        read_log(path)
+    np.testing.assert_array_equal(read_log(path, run=1).loss, [8, 7, 6, 5])
+    np.testing.assert_array_equal(read_log(path, run=2).loss, [4, 3, 2, 1])
+    with pytest.raises(InputError, match=r"--run must be a whole number from 1 to 2, the runs in .*log, got 3"):
+        read_log(path, run=3)
+
+
+def test_rows_that_name_their_run_are_told_apart(tmp_path):
+    lines = [json.dumps({"run": name, "step": k, "loss": k + add}) for k in range(4) for name, add in (("a", 0), ("b", 10))]
+    (tmp_path / "log").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"holds 2 runs \(a, b\)"):
+        read_log(tmp_path / "log")
+    np.testing.assert_array_equal(read_log(tmp_path / "log", run=2).loss, [10, 11, 12, 13])
+
+
+def test_two_runs_that_take_turns_are_told(tmp_path):
+    path = write(tmp_path, [1, 1, 2, 2, 3, 3, 4, 4], [8, 1, 7, 2, 6, 3, 5, 4])
+    with pytest.raises(InputError, match="each step more than once with other losses: two runs are mixed"):
+        read_log(path)
+
+
+def test_lines_in_no_order_are_told(tmp_path):
+    steps = np.random.default_rng(0).permutation(200) + 1
+    steps[0] = 0
+    with pytest.raises(InputError, match=r"its steps go back .* times: no one run does that"):
+        read_log(write(tmp_path, steps, np.ones(200)))
+
+
+def test_losses_without_a_place_are_left_out_where_others_have_one(tmp_path):
+    # Caffe says each loss twice, once without its iteration.
+    text = "".join(f"Iteration {k}, loss = {k}\n    Train net output #0: loss = 9.0 (* 1 = 9.0 loss)\n" for k in range(5))
+    (tmp_path / "log").write_text(text)
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, range(5))
+    assert log.placeless == 5
+
+
+COLUMNS = "step,loss_a,loss_b,val_loss\n" + "".join(f"{k},{k},{2 * k},9\n" for k in range(1, 6))
+
+
+def test_of_several_losses_one_must_be_chosen_and_all_that_may_be_meant_are_listed(tmp_path):
+    (tmp_path / "log.csv").write_text(COLUMNS)
+    with pytest.raises(InputError, match=r"2 loss columns: 'loss_a' \(5 values\), 'loss_b' \(5 values\); choose one"):
+        read_log(tmp_path / "log.csv")
+    assert read_log(tmp_path / "log.csv", "loss_b").loss.tolist() == [2, 4, 6, 8, 10]
+    assert read_log(tmp_path / "log.csv", "val_loss").other_columns == ("loss_a", "loss_b")
+
+
+def test_a_wrong_column_is_told_with_the_nearest(tmp_path):
+    (tmp_path / "log.csv").write_text(COLUMNS)
+    with pytest.raises(InputError, match=r"unknown loss column in .*log.csv: 'los_b': did you mean 'loss_b'\?"):
+        read_log(tmp_path / "log.csv", "los_b")

@@ -1,0 +1,134 @@
+"""Where a log's prints fall: from its counters, its epochs, the user, or the losses alone."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxsgd import stripe_count
+from jaxsgd.diagnosis.log import Log
+from jaxsgd.diagnosis.period import find_period
+from jaxsgd.error import InputError
+
+SIZES = st.tuples(st.integers(2, 40), st.integers(1, 40), st.integers(4, 30))
+"""m, w and E."""
+
+
+def log(count, epoch=None, step=None, total=None, loss=None):
+    missing = np.full(count, np.nan)
+    filled = [missing if each is None else np.asarray(each, float) for each in (epoch, step, total)]
+    return Log(np.zeros(count) if loss is None else loss, *filled, missing)
+
+
+def last_batches(m, w, epochs):
+    """The last batch of each print, from 0 through the run."""
+    return np.arange(w - 1, m * epochs, w)
+
+
+def check(period, at, m, w):
+    np.testing.assert_allclose(period.position, at % m)
+    np.testing.assert_array_equal(period.epoch - period.epoch[0], at // m - at[0] // m)
+    assert (period.batch_count, period.interval, period.confidence) == (m, w, 1)
+
+
+def enough(m, w, epochs):
+    return len(last_batches(m, w, epochs)) >= 3 * m // math.gcd(m, w) and m * epochs >= 3 * w
+
+
+@given(SIZES)
+def test_a_counter_within_the_epoch_says_all(sizes):
+    m, w, epochs = sizes
+    at = last_batches(m, w, epochs)
+    if not enough(m, w, epochs):
+        return
+    period = find_period(log(len(at), at // m + 1, at % m + 1, np.full(len(at), m)))
+    check(period, at, m, w)
+    # The formula of the measures: m / gcd(m, w) places.
+    assert period.stripe_count == stripe_count(m, w)
+
+
+@given(SIZES)
+def test_a_count_through_the_run_with_an_m_that_is_given_says_all(sizes):
+    m, w, epochs = sizes
+    at = last_batches(m, w, epochs)
+    if not enough(m, w, epochs):
+        return
+    for step in (at + 1, at) if w > 1 else (at + 1,):
+        check(find_period(log(len(at), step=step), m), at, m, w)
+
+
+@given(SIZES)
+def test_epochs_as_fractions_beside_steps_say_m(sizes):
+    m, w, epochs = sizes
+    at = last_batches(m, w, epochs)
+    if not enough(m, w, epochs) or w >= m:
+        return
+    # Hugging Face has rounded epochs to two digits.
+    check(find_period(log(len(at), np.round((at + 1) / m, 2), at + 1)), at, m, w)
+
+
+@pytest.mark.parametrize(("m", "w"), [(20, 4), (20, 5), (12, 3), (7, 1)])
+@pytest.mark.parametrize("one", [0, 1])
+def test_whole_epochs_beside_steps_bound_m_until_one_is_left(m, w, one):
+    # Lightning counts from 0, others from 1.
+    at = last_batches(m, w, 25)
+    check(find_period(log(len(at), at // m, at + one)), at, m, w)
+
+
+def test_whole_epochs_alone_count_prints():
+    period = find_period(log(40, np.repeat(np.arange(10), 4)))
+    np.testing.assert_array_equal(period.position, np.tile(np.arange(4), 10))
+    assert (period.per_epoch, period.stripe_count, period.slides) == (pytest.approx(4), 4, False)
+    assert math.isnan(period.batch_count)
+
+
+def test_four_batches_printed_every_five_fall_on_four_places_in_turn():
+    # elixir-nx/axon#531: the epoch advances with nearly every print, and the batch in it counts 0, 1, 2, 3.
+    at = np.arange(0, 200, 5)
+    period = find_period(log(40, at // 4, at % 4))
+    assert (period.batch_count, period.interval, period.stripe_count, period.slides) == (4, 5, 4, True)
+    np.testing.assert_array_equal(period.position[:5], [0, 1, 2, 3, 0])
+
+
+@pytest.mark.parametrize(("m", "w", "slides"), [(10, 5, False), (10, 3, True), (10, 1, False), (4, 5, True), (12, 8, True)])
+def test_prints_slide_where_neither_interval_nor_epoch_divides_the_other(m, w, slides):
+    at = last_batches(m, w, 40)
+    assert find_period(log(len(at), at // m + 1, at % m + 1, np.full(len(at), m))).slides == slides
+
+
+def test_a_progress_bar_that_prints_by_the_clock_does_not_slide():
+    rng = np.random.default_rng(0)
+    at = np.flatnonzero(rng.random(400) < 0.3)
+    period = find_period(log(len(at), at // 20 + 1, at % 20 + 1, np.full(len(at), 20)))
+    assert not period.is_steady
+    assert not period.slides
+    assert period.per_epoch == pytest.approx(len(at) / 20, rel=0.05)
+
+
+def test_an_unknown_period_is_estimated_with_confidence_where_levels_repeat():
+    rng = np.random.default_rng(1)
+    pattern = rng.standard_normal(14)
+    loss = 3 * np.exp(-np.arange(280) / 200) + 0.2 * np.tile(pattern, 20) + 0.05 * rng.standard_normal(280)
+    period = find_period(log(280, step=5 * np.arange(1, 281), loss=loss))
+    assert (period.per_epoch, period.batch_count, period.interval) == (pytest.approx(14), 70, 5)
+    assert period.origin == "estimated from the losses"
+    assert 0.9 < period.confidence < 1
+
+
+def test_noise_has_no_period_to_be_confident_of():
+    for seed in range(20):
+        loss = np.random.default_rng(seed).standard_normal(200)
+        assert find_period(log(200, loss=loss)).confidence < 0.5
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 0.5, math.nan, math.inf])
+def test_an_m_that_cannot_be_is_refused(wrong):
+    with pytest.raises(InputError, match="--batches-per-epoch must be a number of at least 1, got"):
+        find_period(log(20), wrong)
+
+
+def test_an_m_beyond_a_log_without_steps_is_refused():
+    with pytest.raises(InputError, match="20 losses and no steps, so each counts as a batch"):
+        find_period(log(20), 50)

@@ -1,0 +1,33 @@
+"""The figures say what is told, label their axes, and can be read."""
+
+import pytest
+
+from jaxsgd.diagnosis.picture import cause_figure, nothing_figure
+from jaxsgd.diagnosis.verdict import diagnose
+from tests.diagnosis.test_real_logs import FOLDER
+from tests.plot.drawn import check_legible, words
+
+SHOWN = {
+    "torch_shuffle_false.txt": "Fixed order",
+    "torch_shuffle_false_every_7.txt": "Print interval against epoch",
+    "keras_batches_in_order.jsonl": "Running mean",
+    "torch_ragged_sum.txt": "Ragged last batch",
+    "torch_adam_memorizes.txt": "Re-exposure",
+    "torch_step_lr.jsonl": "Learning-rate steps",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_each_cause_has_a_figure_that_can_be_read(name):
+    found = diagnose(FOLDER / name)
+    drawn = [cause_figure(found, verdict, name) for verdict in found.verdicts if verdict.is_told]
+    (figure,) = (each for each in drawn if words(each).startswith(SHOWN[name]))
+    assert "20 batches an epoch" in words(figure) or "17 batches an epoch" in words(figure)
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    check_legible(figure)
+
+
+def test_a_log_with_nothing_periodic_has_a_figure_too():
+    figure = nothing_figure(diagnose(FOLDER / "torch_replacement.txt"), "torch_replacement.txt")
+    assert "Nothing periodic" in words(figure)
+    check_legible(figure)
