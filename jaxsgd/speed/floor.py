@@ -7,7 +7,7 @@ the element-wise rest and the update come on top.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -28,11 +28,11 @@ class Part(NamedTuple):
 
     Attributes:
       name: what it computes.
-      call: computes it `TIMES` times on every core at once.
+      loop: computes it `TIMES` times, compiled.
     """
 
     name: str
-    call: Callable[[], None]
+    loop: Callable[[], jax.Array]
 
 
 def _product(rows: int, inner: int, columns: int, left: int, right: int, out: int) -> Callable[[], jax.Array]:
@@ -61,27 +61,35 @@ def parts(workload: Workload) -> list[Part]:
     """All parts in all layouts, compiled."""
     b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
     products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
-    loops = [
-        (name, _product(*sizes, *layout)) for name, sizes in products.items() for layout in itertools.product((0, 1), repeat=3)
+    found = [
+        Part(name, _product(*sizes, *layout))
+        for name, sizes in products.items()
+        for layout in itertools.product((0, 1), repeat=3)
     ]
-    loops.append(("sigmoids", _sigmoids(b * (h + o))))
-    pool = ThreadPoolExecutor(cores())
+    found.append(Part("sigmoids", _sigmoids(b * (h + o))))
+    for part in found:
+        jax.block_until_ready(part.loop())
+    return found
 
-    def on_all_cores(loop: Callable[[], jax.Array]) -> Callable[[], None]:
-        jax.block_until_ready(loop())
 
-        def call() -> None:
-            for _ in pool.map(lambda _: jax.block_until_ready(loop()), range(cores())):
-                pass
+def on_all_cores(parts: Iterable[Part]) -> Callable[[], None]:
+    """A call that goes through the loops of some parts on every core at once."""
+    own = list(parts)
 
-        return call
+    def one_core(_: int) -> None:
+        for part in own:
+            jax.block_until_ready(part.loop())
 
-    return [Part(name, on_all_cores(loop)) for name, loop in loops]
+    def call() -> None:
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(one_core, range(cores())))
+
+    return call
 
 
 def fastest(found: list[Part], repeats: int) -> dict[str, Part]:
-    """The fastest layout of each part, by the median of a few interleaved calls."""
-    seconds = interleaved({str(place): part.call for place, part in enumerate(found)}, repeats)
+    """The fastest layout of each part, by the median of a few interleaved calls on all cores."""
+    seconds = interleaved({str(place): on_all_cores([part]) for place, part in enumerate(found)}, repeats)
     typical = [float(np.median(seconds[str(place)])) for place in range(len(found))]
     best: dict[str, int] = {}
     for place, part in enumerate(found):
@@ -91,13 +99,8 @@ def fastest(found: list[Part], repeats: int) -> dict[str, Part]:
 
 
 def floor_call(best: dict[str, Part]) -> Callable[[], None]:
-    """A call that computes the fastest layout of each part `TIMES` times on every core: TIMES * cores steps at the floor."""
-
-    def call() -> None:
-        for part in best.values():
-            part.call()
-
-    return call
+    """A call that does the arithmetic of `steps_of_call` steps, each part at its fastest layout, on all cores."""
+    return on_all_cores(best.values())
 
 
 def steps_of_call() -> int:
