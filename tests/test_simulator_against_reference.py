@@ -114,6 +114,7 @@ def test_adam_in_float64(x64, batch_count):
     np.testing.assert_allclose(run.loss, losses, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_where_rounding_grows_the_run_parts_no_faster_than_the_loop_does_from_itself():
     rate = 10 * RATE
     x, t, w1, w2 = start("float32")

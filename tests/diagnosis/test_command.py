@@ -96,6 +96,7 @@ def test_a_verdict_does_not_depend_on_the_units_of_the_loss(seed):
         assert same.probability == pytest.approx(verdict.probability, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_simulation_names_the_order_that_prints_most_alike(article, capsys):
     assert run_app(["diagnose", "train.log", "--simulate", "--json", "--out", "out"]) == 0
     report = json.loads(capsys.readouterr().out)

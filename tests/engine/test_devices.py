@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import jaxsgd
 from jaxsgd import Study
@@ -43,6 +44,7 @@ print(json.dumps({**told, "loss": ds.loss.values.tolist()}))
 """
 
 
+@pytest.mark.slow
 def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_a_cpu():
     done = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps(FIELDS)], capture_output=True, text=True, timeout=300, check=False

@@ -65,6 +65,7 @@ def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_sam
     assert ds.attrs["missing_cells"] == 0
 
 
+@pytest.mark.slow
 def test_where_even_one_run_finds_no_memory_that_is_said_in_one_line():
     # Two arrays of 200 x 200,000 numbers are 305 MiB.
     program = """

@@ -134,6 +134,7 @@ def test_the_estimates_grow_with_what_is_asked_for():
     assert isinstance(few, Plan)
 
 
+@pytest.mark.slow
 def test_the_measured_time_grows_with_the_number_of_runs():
     # 500 times the runs: no neighbour on the machine slows a few short runs by as much.
     few, many = (measured_seconds(plan(study(seeds=range(count), epochs=20))) for count in (1, 500))

@@ -24,6 +24,7 @@ def bits(ds, **where):
     return {name: array.values.tobytes() for name, array in cell.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["fixed", "reshuffle_batches"])
 def test_both_paths_agree_with_single_runs_at_every_batch_loss(order):
     # 3, 7 and 30 do not divide 100.
@@ -141,6 +142,7 @@ def test_views_are_the_windows_of_every_cell(eval_interval):
     np.testing.assert_array_equal(seen.averaged, ds.loss_epoch)
 
 
+@pytest.mark.slow
 def test_batch_sizes_and_drop_last():
     ds = jaxsgd.sweep(study(batch_sizes=[30, 50], seeds=[0]), **HELD)
     dropped = jaxsgd.sweep(study(batch_sizes=[30, 50], seeds=[0], drop_last=True), **HELD)

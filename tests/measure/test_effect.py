@@ -149,6 +149,7 @@ def test_several_batch_counts_share_one_program_and_stand_apart(x64):
         np.testing.assert_allclose(together.printed_loss[place][:, :m], alone.printed_loss, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_seeds_and_rates_are_mapped_over(x64):
     problem = jaxsgd.problems.least_squares(num_samples=12, num_inputs=3, dtype=jnp.float64)
 

@@ -43,12 +43,14 @@ def test_peers_are_timed_beside_the_simulator_and_the_floor(capsys):
     assert (left_out in found["notes"]) == ("PyTorch loop" not in rows)
 
 
+@pytest.mark.slow
 def test_over_the_number_of_runs(small, capsys):
     found = said(capsys, "runs")
     assert [row["group"] for row in found["rows"]] == ["1 runs"] * 4 + ["3 runs"] * 4
     assert [note.split(":")[0] for note in found["notes"]] == ["1 runs", "3 runs"]
 
 
+@pytest.mark.slow
 def test_the_plans_widths_beside_others(small, capsys):
     rows = said(capsys, "widths")["rows"]
     assert sum(", chosen" in row["name"] for row in rows) == 3
@@ -56,6 +58,7 @@ def test_the_plans_widths_beside_others(small, capsys):
     assert all(row["ratio"]["median"] == 1 for row in rows if ", chosen" in row["name"])
 
 
+@pytest.mark.slow
 def test_mixed_batch_counts_beside_uniform_sweeps(small, capsys):
     assert run_app(["bench", "counts", *TINY]) == 0
     out = capsys.readouterr().out
@@ -63,6 +66,7 @@ def test_mixed_batch_counts_beside_uniform_sweeps(small, capsys):
     assert "a sweep for each, in sum" in out
 
 
+@pytest.mark.slow
 def test_many_runs_are_stored_as_a_sweep_stores_them(tmp_path):
     found = run_many(200, tmp_path / "result")
     assert isinstance(found, Many)
