@@ -74,3 +74,15 @@ def obedient(folder: str, num_seeds: int = 8) -> Problem:
         return jnp.zeros(3) + told
 
     return Problem(init, problem.loss, problem.data, problem.optimum)
+
+
+def hold(folder, seeds):
+    """Has the runs of some seeds of `obedient` wait."""
+    for seed in seeds:
+        (folder / f"{seed}.wait").touch()
+
+
+def let_go(folder):
+    """Has all runs of `obedient` go on."""
+    for waiting in folder.glob("*.wait"):
+        waiting.unlink()

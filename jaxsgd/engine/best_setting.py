@@ -5,7 +5,7 @@ import xarray as xr
 
 from jaxsgd.engine.batch_scaling import default_value
 from jaxsgd.engine.comparison import measures
-from jaxsgd.engine.observation import HIGHER_IS_BETTER
+from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, cell_dims, coords_along, is_numeric, seed_dims
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.measure.scaling_law import interval, resampled_seeds
@@ -49,7 +49,7 @@ def best_settings(
         raise no_such("value", value, measures(ds))
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, such as 0.95, got {shown(level)}")
-    sign = -1.0 if value in HIGHER_IS_BETTER else 1.0
+    sign = direction(value)
     dims, seeds = cell_dims(ds), seed_dims(ds)
     kept = [dim for dim in dims if dim not in seeds and set(coords_along(ds, dim)) & set(KEPT) and dim != "draw"]
     searched = [dim for dim in dims if dim not in (*kept, *seeds)]

@@ -104,6 +104,11 @@ HIGHER_IS_BETTER = ("validation_accuracy",)
 """The observables of which more is better; of all other measures it is less."""
 
 
+def direction(measure: str) -> float:
+    """What a measure is multiplied by so that less of it is better: -1 where more is, else 1."""
+    return -1.0 if measure in HIGHER_IS_BETTER else 1.0
+
+
 def observations(problem: Problem) -> tuple[str, ...]:
     """The names of what is observed of a problem's runs."""
     return tuple(name for name, observable in OBSERVABLES.items() if observable.is_of(problem))

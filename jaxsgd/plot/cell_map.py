@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from jaxsgd.engine.observation import HIGHER_IS_BETTER
+from jaxsgd.engine.observation import direction
 from jaxsgd.error import InputError, no_such
 from jaxsgd.plot.axis import (
     Axis,
@@ -204,11 +204,6 @@ def _median(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _sign(value: str) -> float:
-    """What makes less of a value better."""
-    return -1.0 if value in HIGHER_IS_BETTER else 1.0
-
-
 def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
     """The colours' scale, the same for all panels, and at which ends values lie beyond it."""
     values = np.concatenate([content.median.ravel() for content in contents])
@@ -271,7 +266,7 @@ def _best(content: Map, value: str) -> tuple[int, int] | None:
     values = whole if np.isfinite(whole).any() else content.median
     if not np.isfinite(values).any():
         return None
-    return tuple(int(i) for i in np.unravel_index(np.nanargmin(_sign(value) * values), values.shape))  # type: ignore[return-value]
+    return tuple(int(i) for i in np.unravel_index(np.nanargmin(direction(value) * values), values.shape))  # type: ignore[return-value]
 
 
 def _write_values(axes: Axes, content: Map, norm: Normalize, value: str) -> None:
@@ -361,7 +356,7 @@ def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis
     """What outlines, hatches and empty cells mean. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
     bests = [_best(content, value) for content in contents] if value in BY_EPOCH else []
-    end, below = ("lowest", "above") if _sign(value) > 0 else ("highest", "below")
+    end, below = ("lowest", "above") if direction(value) > 0 else ("highest", "below")
     if any(bests):
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
@@ -393,7 +388,7 @@ def _best_of_all(contents: list[Map], value: str) -> tuple[int, ...]:
     """Panel, Y and X of the lowest (of an accuracy the highest) of all panels' best cells."""
     bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, value)) is not None]
     whole = [place for place in bests if contents[place[0]].diverged[place[1:]] == 0] or bests
-    return min(whole, key=lambda place: _sign(value) * contents[place[0]].median[place[1:]])
+    return min(whole, key=lambda place: direction(value) * contents[place[0]].median[place[1:]])
 
 
 def _as_good(contents: list[Map], value: str) -> int:
@@ -402,7 +397,7 @@ def _as_good(contents: list[Map], value: str) -> int:
     best = contents[panel].value[tuple(place)]
     values = np.stack([content.value for content in contents])
     both = np.isfinite(values) & np.isfinite(best)
-    share = (both & (_sign(value) * best < _sign(value) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+    share = (both & (direction(value) * best < direction(value) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
     rivals = both.any(axis=-1) & (share < CLEAR)
     rivals[(panel, *place)] = False
     return int(rivals.sum())
@@ -423,7 +418,7 @@ def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: F
         best = _best_of_all(contents, value)
         after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
         name = "loss" if value == "loss_epoch" else value.replace("_", " ")
-        end = "Lowest" if _sign(value) > 0 else "Highest"
+        end = "Lowest" if direction(value) > 0 else "Highest"
         return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
     if value == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)

@@ -49,11 +49,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
       mark: "levels" for the levels of the first and the second half, "line" for the straight line through all, "last" for the
         last place apart.
     """
-    figure = slide(title, subtitle)
-    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
-    right = panel(figure, 0.575, 0.395, "Every print by its place in the epoch")
-    _draw_log(left, view)
-    _note(right, note)
+    figure, _, right = _beside_log(view, "Every print by its place in the epoch", title, subtitle, note)
     shown = _thinned(len(view.left))
     right.plot(view.phase[shown], view.left[shown], ".", color=PALE, markersize=4, alpha=0.55, zorder=1, rasterized=True)
     handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one print")]
@@ -102,11 +98,7 @@ def settling_figure(
       change: [c], size of the change; loss units.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure = slide(title, subtitle)
-    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
-    right = panel(figure, 0.575, 0.395, "Change from print to print within an epoch")
-    _draw_log(left, view)
-    _note(right, note)
+    figure, _, right = _beside_log(view, "Change from print to print within an epoch", title, subtitle, note)
     known = change > 0
     number, change = number[known], change[known]
     values = np.unique(number)
@@ -146,11 +138,7 @@ def bend_figure(
       at_boundary: [b], whether a boundary of epochs lies there.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure = slide(title, subtitle)
-    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
-    right = panel(figure, 0.575, 0.395, "Where the loss bends")
-    _draw_log(left, view)
-    _note(right, note)
+    figure, _, right = _beside_log(view, "Where the loss bends", title, subtitle, note)
     shown = _thinned(len(when))
     right.plot(when[shown], np.abs(bend[shown]), color=PALE, linewidth=1, zorder=1)
     right.plot(when[at_boundary], np.abs(bend[at_boundary]), "o", color=ORANGE, markersize=5, zorder=3)
@@ -177,11 +165,7 @@ def rate_figure(
       jumps: [j], epochs since the start at which it jumps.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure = slide(title, subtitle)
-    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
-    right = panel(figure, 0.575, 0.395, "Learning rate")
-    _draw_log(left, view)
-    _note(right, note)
+    figure, left, right = _beside_log(view, "Learning rate", title, subtitle, note)
     for axes in (left, right):
         for jump in jumps[:60]:
             axes.axvline(jump, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
@@ -206,6 +190,16 @@ def rate_figure(
 def short_numbers() -> Formatter:
     """Tick labels as short as they can be."""
     return FuncFormatter(lambda value, _: f"{value:.3g}".replace("e-0", "e-"))
+
+
+def _beside_log(view: LogView, heading: str, title: str, subtitle: str, note: str) -> tuple[Figure, Axes, Axes]:
+    """A figure with the log as printed in its left panel, and a right one with heading and note that is still empty."""
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.085, 0.40, "As printed, and averaged over whole epochs")
+    right = panel(figure, 0.575, 0.395, heading)
+    _draw_log(left, view)
+    _note(right, note)
+    return figure, left, right
 
 
 def _draw_log(axes: Axes, view: LogView) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from jaxsgd.engine.batch_scaling import default_value
 from jaxsgd.engine.comparison import measures
-from jaxsgd.engine.observation import HIGHER_IS_BETTER
+from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, seed_dims
 from jaxsgd.error import InputError, no_such
 from jaxsgd.plot.axis import (
@@ -168,7 +168,7 @@ def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along:
     def by_panel(values: np.ndarray) -> np.ndarray:
         return values.reshape(count, ds.sizes[dims[-2]], ds.sizes[dims[-1]], *values.shape[len(dims) :])
 
-    sign = _sign(value)
+    sign = direction(value)
     measured = by_panel(table(ds, value, dims)).astype(np.float64)
     last = measured[..., -1] if "epoch" in ds[value].dims else measured
     if value == "stripe_index":
@@ -190,11 +190,6 @@ def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along:
     fell = np.isfinite(last) & (last <= measured[..., 0]) if "epoch" in ds[value].dims and sign > 0 else np.zeros(1, bool)
     start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
     return Slices(middle, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
-
-
-def _sign(value: str) -> float:
-    """What makes less of a measure better."""
-    return -1.0 if value in HIGHER_IS_BETTER else 1.0
 
 
 def _percentile(values: np.ndarray, share: int) -> np.ndarray:
@@ -323,7 +318,7 @@ def _key(
 
 def _title(found: Slices, value: str, along: Axis, lines_by: Axis, panels_by: Facets, epochs: int) -> str:
     """The finding: the best value and its setting."""
-    ranked = np.where(np.isfinite(found.median), _sign(value) * found.median, np.inf)
+    ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
     if np.isinf(ranked).all():
         return "Every setting diverged" if found.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
@@ -332,6 +327,6 @@ def _title(found: Slices, value: str, along: Axis, lines_by: Axis, panels_by: Fa
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
-    end = "Lowest" if _sign(value) > 0 else "Highest"
+    end = "Lowest" if direction(value) > 0 else "Highest"
     number = three_digits(found.median[panel, line, place])
     return f"{end} {name} {after}: {number}{f' with {own}' if named else ''} at {where}"

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.planner import Plan, cores
+from jaxsgd.engine.planner import Plan, cores, plan
+from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.error import InputError, no_such
 from jaxsgd.speed import jax_script, numpy_loop, torch_loop
-from jaxsgd.speed.workload import Start, Workload, planned
+from jaxsgd.speed.workload import Start, Workload
 
 Trained = Callable[[Start, int, int, float], np.ndarray]
 """`(arrays of R runs, m, E, rate) -> losses [R, E, m]`."""
@@ -68,14 +69,25 @@ class Contender(NamedTuple):
     runs: int
 
 
-def executed(plan: Plan) -> Callable[[], np.ndarray]:
-    """A call that runs all of a plan's chunks as a sweep does, compiled at its first use; losses [R, E, m] by cell."""
+def executing(plan: Plan) -> Callable[[], dict[int, ChunkArrays]]:
+    """A call that runs all of a plan's chunks as a sweep does, and gives them by number; compiled at its first use."""
     execution = Execution(plan)
 
+    def call() -> dict[int, ChunkArrays]:
+        found: dict[int, ChunkArrays] = {}
+        execution.run_all(range(len(plan.chunks)), found.__setitem__)
+        return found
+
+    return call
+
+
+def losses_of(plan: Plan) -> Callable[[], np.ndarray]:
+    """The same, giving the losses of all cells, [R, E, m]; for a study that records every batch."""
+    run = executing(plan)
+
     def call() -> np.ndarray:
-        found: dict[int, np.ndarray] = {}
-        execution.run_all(range(len(plan.chunks)), lambda number, arrays: found.update({number: arrays["loss"]}))
-        return np.concatenate([found[number] for number in sorted(found)])
+        found = run()
+        return np.concatenate([found[number]["loss"] for number in sorted(found)])
 
     return call
 
@@ -96,7 +108,7 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
     for name in names:
         if name not in PEERS:
             raise no_such("peer", name, PEERS)
-    found = {OURS: Contender(OURS, executed(planned(workload)), workload.runs)}
+    found = {OURS: Contender(OURS, losses_of(plan(workload.study())), workload.runs)}
     how = (workload.batch_count, workload.epochs, workload.rate)
     for name in names:
         peer = PEERS[name]

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.planner import Plan, plan
+from jaxsgd.engine.planner import plan
 from jaxsgd.engine.study import Study
 from jaxsgd.speed.floor import fastest, floor_call, parts, steps_of_call
-from jaxsgd.speed.peer import OURS, check_same_losses, contenders
+from jaxsgd.speed.peer import OURS, check_same_losses, contenders, executing
 from jaxsgd.speed.round import interleaved
 from jaxsgd.speed.timing_row import Row, row
 from jaxsgd.speed.workload import Workload, start
@@ -54,12 +53,6 @@ def over_runs(counts: Iterable[int], names: Sequence[str], *, steps: int, few: i
     return found
 
 
-def executing(planned: Plan) -> Callable[[], None]:
-    """A call that runs all chunks of a plan and keeps nothing."""
-    execution = Execution(planned)
-    return lambda: execution.run_all(range(len(planned.chunks)), lambda number, arrays: None)
-
-
 def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequence[int], repeats: int) -> list[Row]:
     """Milliseconds of a run's epoch at the lanes and chunk width that the plan chooses, and at others.
 
@@ -89,7 +82,7 @@ def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequen
 
 def mixed_counts(study: Study, *, repeats: int) -> list[Row]:
     """A sweep over several batch counts beside a sweep for each of them, compiling apart: milliseconds of a run's epoch."""
-    calls: dict[str, Callable[[], None]] = {"mixed": executing(plan(study))}
+    calls: dict[str, Callable[[], Any]] = {"mixed": executing(plan(study))}
     counts = study.batch_counts or ()
     for m in counts:
         calls[f"m = {m}"] = executing(plan(study.replaced(batch_counts=[m])))

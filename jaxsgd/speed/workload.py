@@ -6,7 +6,6 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.axes import cells
-from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.program import draw_function, seeds
 from jaxsgd.engine.study import Study
 
@@ -73,8 +72,3 @@ def start(workload: Workload) -> Start:
     x, target = (np.asarray(array) for array in drawn.data)  # type: ignore[union-attr]
     w2 = np.ascontiguousarray(np.asarray(drawn.params["w2"]).swapaxes(1, 2))
     return Start(x, target, np.asarray(drawn.params["w1"]), w2)
-
-
-def planned(workload: Workload, **how: object) -> Plan:
-    """The simulator's plan for it."""
-    return plan(workload.study(), **how)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from jaxsgd.engine import cluster
 from jaxsgd.engine.study_file import look_in
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import ROOT, process, scheduler, wait_until, worker
+from tests.study_parts import hold, let_go
 
 distributed = pytest.importorskip("distributed")
 
@@ -48,16 +49,6 @@ def finds_tests(environment):
 
 def command(*words, folder, environment):
     return process(*COMMAND, *map(str, words), environment=environment, cwd=folder, stdout=subprocess.PIPE)
-
-
-def hold(folder, seeds):
-    for seed in seeds:
-        (folder / f"{seed}.wait").touch()
-
-
-def let_go(folder):
-    for waiting in folder.glob("*.wait"):
-        waiting.unlink()
 
 
 def chunks(folder):

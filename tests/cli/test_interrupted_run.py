@@ -12,6 +12,7 @@ from jaxsgd import Study
 from jaxsgd.engine.store import Folder
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import PATIENCE, ROOT, process, wait_until
+from tests.study_parts import hold, let_go
 
 FIELDS = {"seeds": range(8), "batch_counts": [4], "learning_rates": [0.1], "epochs": 2}
 
@@ -28,16 +29,6 @@ def run(folder, environment, *words):
     """The command, begun."""
     words = (*words, "run", "study.json", "--out", "result", "--chunk-width", "1", "--vectorize", "one_program")
     return process(*COMMAND, *words, environment=environment | {"PYTHONPATH": str(ROOT)}, cwd=folder, stdout=subprocess.PIPE)
-
-
-def hold(folder, seeds):
-    for seed in seeds:
-        (folder / f"{seed}.wait").touch()
-
-
-def let_go(folder):
-    for waiting in folder.glob("*.wait"):
-        waiting.unlink()
 
 
 def in_hand(folder):

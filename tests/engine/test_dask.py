@@ -10,6 +10,7 @@ import jaxsgd
 from jaxsgd import Study
 from jaxsgd.cli.errors import run_app
 from tests.dask_processes import scheduler, wait_until, worker
+from tests.study_parts import hold, let_go
 
 distributed = pytest.importorskip("distributed")
 
@@ -90,8 +91,7 @@ def test_one_two_and_three_workers_and_this_process_give_the_same_bits(client):
 
 def test_a_worker_killed_in_mid_run_loses_no_chunk_and_changes_no_bit(client, alone, tmp_path):
     study = obedient(tmp_path)
-    for seed in range(2, 8):
-        (tmp_path / f"{seed}.wait").touch()
+    hold(tmp_path, range(2, 8))
     killed = []
 
     def kill_one(progress):
@@ -100,8 +100,7 @@ def test_a_worker_killed_in_mid_run_loses_no_chunk_and_changes_no_bit(client, al
             running = wait_until(lambda: _two(tmp_path, range(2, 8)), "two chunks in hand")
             killed.append(running.pop())
             os.kill(killed[0], signal.SIGKILL)
-            for waiting in tmp_path.glob("*.wait"):
-                waiting.unlink()
+            let_go(tmp_path)
 
     told = []
     # A worker that comes back has another address, so all may be used.
