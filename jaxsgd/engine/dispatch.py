@@ -155,8 +155,11 @@ class Dispatch:
     ) -> None:
         """Runs chunks and hands each over, in this thread, as soon as it is back.
 
-        A chunk that fails is tried again after those that wait. When something else fails, or at Ctrl-C, the chunks that no
-        worker has begun are called back, and those that are back are handed over. A Dask executor calls all of them back.
+        A chunk that fails is tried again after those that wait. One that was lost with its worker is tried again by itself when all
+        others are back: it may be what kills the workers, and would take with it what waits there.
+
+        When something else fails, or at Ctrl-C, the chunks that no worker has begun are called back, and those that are back are
+        handed over. A Dask executor calls all of them back.
 
         Args:
           numbers: of the chunks.
@@ -169,11 +172,12 @@ class Dispatch:
           RunFailure: when the workers are lost.
         """
         waiting, attempts, running, back = deque(numbers), Counter[int](), {}, SimpleQueue()
+        suspects: deque[int] = deque()
         most = self._most_waiting()
         try:
-            while waiting or running:
-                while waiting and len(running) < most:
-                    number = waiting.popleft()
+            while waiting or suspects or running:
+                while (waiting and len(running) < most) or (suspects and not running):
+                    number = (waiting or suspects).popleft()
                     attempts[number] += 1
                     future = self._submit(number, attempts[number])
                     running[future] = number
@@ -188,7 +192,7 @@ class Dispatch:
                     self.failed.append(self._failure(number, attempts[number], finished))
                 else:
                     self.retried += 1
-                    waiting.append(number)
+                    (suspects if _is_lost_with_worker(finished) else waiting).append(number)
                 del running[future]
                 if not isinstance(finished, Done):
                     changed()
@@ -237,8 +241,13 @@ class Dispatch:
     def _failure(self, number: int, tries: int, error: Exception) -> Failed:
         cells = tuple(self.plan.cells.name(int(cell)) for cell in self.plan.chunks[number].cells)
         # Dask's own words for a chunk whose workers died, one after another, are long and tell of other addresses.
-        said = "every worker that ran it died" if type(error).__name__ == "KilledWorker" else " ".join(str(error).split())
+        said = "every worker that ran it died" if _is_lost_with_worker(error) else " ".join(str(error).split())
         return Failed(number, cells, tries, said)
+
+
+def _is_lost_with_worker(error: Exception) -> bool:
+    """Whether a chunk's worker died; Dask, which says so, is no dependency."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def _why_lost(error: BaseException) -> str:

@@ -133,6 +133,23 @@ def test_what_stops_a_sweep_calls_back_what_no_worker_has_begun_and_keeps_what_i
     assert bits(jaxsgd.sweep(STUDY, tmp_path / "result")) == bits(alone)
 
 
+def test_chunks_that_were_lost_with_their_worker_are_tried_again_by_themselves_when_all_others_are_back(alone):
+    """One of them may be what kills the workers, and would take whatever waits there with it."""
+    killed = pytest.importorskip("distributed").scheduler.KilledWorker
+    done = [0]
+    done_at_second_attempt = {}
+
+    def lose(function, args):
+        if function is task.run_task and args[1] in (0, 1):
+            if args[2] == 1:
+                raise killed(f"chunk {args[1]}", None, 0)
+            done_at_second_attempt[args[1]] = done[-1]
+
+    ds = jaxsgd.sweep(STUDY, executor=Here(lose), on_progress=lambda told: done.append(told.chunks_done), **HELD)
+    assert done_at_second_attempt == {0: 2, 1: 3}
+    assert bits(ds) == bits(alone)
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_others_finish(retries, alone, tmp_path):
     def spoil(function, args):
