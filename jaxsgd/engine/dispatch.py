@@ -155,11 +155,11 @@ class Dispatch:
     ) -> None:
         """Runs chunks and hands each over, in this thread, as soon as it is back.
 
-        A chunk that fails is tried again after those that wait. One that was lost with its worker is tried again by itself when all
-        others are back: it may be what kills the workers, and would take with it what waits there.
+        A chunk that fails is tried again after those that wait. One that was lost with its worker is tried again by itself
+        when all others are back: it may be what kills the workers, and would take with it what waits there.
 
-        When something else fails, or at Ctrl-C, the chunks that no worker has begun are called back, and those that are back are
-        handed over. A Dask executor calls all of them back.
+        When something else fails, or at Ctrl-C, the chunks that no worker has begun are called back, and those that are back
+        are handed over. A Dask executor calls all of them back.
 
         Args:
           numbers: of the chunks.
