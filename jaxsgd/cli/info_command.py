@@ -18,6 +18,7 @@ def info(
     import jax
 
     from jaxsgd.engine.execution import workers
+    from jaxsgd.engine.program import compiler_options
     from jaxsgd.engine.provenance import devices, git_commit, versions
 
     folder = cache_folder()
@@ -27,6 +28,7 @@ def info(
         "device": devices(),
         "threads": len(workers()),
         "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(("XLA_", "JAX_"))},
+        "compiler": compiler_options(),
         "cache": {
             "folder": str(folder),
             "enabled": bool(getattr(jax.config, "jax_enable_compilation_cache", False)),

@@ -11,6 +11,7 @@ import jax
 
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan
+from jaxsgd.engine.program import compiler_options
 from jaxsgd.error import InputError
 
 FORMAT = 1
@@ -83,7 +84,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
     return {
         **facts(plan),
         "precision": plan.study.precision,
-        "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")},
+        "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "git_commit": git_commit(),
         "lanes_narrowed": [],
         "broken_chunks": [],

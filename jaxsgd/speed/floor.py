@@ -1,14 +1,15 @@
 """A floor under the time of a step: its five products, each at the layout that is fastest here, and its sigmoids.
 
 A step of the article's network multiplies x w1, h w2, dz w2', h' dz and x' dh, 10 million operations at B = 100, and takes the
-sigmoid of 101,000 numbers. The floor is the time of these alone, each in a compiled loop of its own, as many loops at once as
-there are cores. No program needs to reach it: the layouts that are best one by one do not fit together, and loading a batch,
+sigmoid of 101,000 numbers. The floor is the time of these alone, each in a compiled loop of its own, in a process of one thread
+on every core. No program needs to reach it: the layouts that are best one by one do not fit together, and loading a batch,
 the element-wise rest and the update come on top.
 """
 
 import itertools
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -16,10 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsgd.engine.planner import cores
+from jaxsgd.engine.program import compiler_options
 from jaxsgd.speed.round import interleaved
 from jaxsgd.speed.workload import Workload
 
-TIMES = 400
+TIMES = 1000
 """How often each part is computed in a call."""
 
 
@@ -28,15 +30,18 @@ class Part(NamedTuple):
 
     Attributes:
       name: what it computes.
-      loop: computes it `TIMES` times, compiled.
+      sizes: (rows, inner, columns) of a product; the count of numbers of the sigmoids.
+      transposed: whether the left operand, the right one and the result of a product are held transposed.
     """
 
     name: str
-    loop: Callable[[], jax.Array]
+    sizes: tuple[int, ...]
+    transposed: tuple[bool, ...] = ()
 
 
-def _product(rows: int, inner: int, columns: int, left: int, right: int, out: int) -> Callable[[], jax.Array]:
-    """[rows, inner] times [inner, columns], each operand and the result transposed or not, in a loop that cannot skip any."""
+def _product(part: Part) -> Callable[[], jax.Array]:
+    rows, inner, columns = part.sizes
+    left, right, out = part.transposed
     a = jnp.ones((inner, rows) if left else (rows, inner)) / inner
     b = jnp.ones((columns, inner) if right else (inner, columns))
 
@@ -49,48 +54,57 @@ def _product(rows: int, inner: int, columns: int, left: int, right: int, out: in
         return jax.lax.dot_general(one, other, (((0 if left else 1,), (1 if right else 0,)), ((), ())))
 
     begin = jnp.zeros((columns, rows) if out else (rows, columns))
-    return jax.jit(lambda: jax.lax.fori_loop(0, TIMES, body, begin))
+    return lambda: jax.lax.fori_loop(0, TIMES, body, begin)
 
 
-def _sigmoids(count: int) -> Callable[[], jax.Array]:
+def _sigmoids(part: Part) -> Callable[[], jax.Array]:
+    (count,) = part.sizes
     begin = jnp.linspace(-3, 3, count)
-    return jax.jit(lambda: jax.lax.fori_loop(0, TIMES, lambda _, z: jax.nn.sigmoid(z) * 3 - 1, begin))
+    return lambda: jax.lax.fori_loop(0, TIMES, lambda _, z: jax.nn.sigmoid(z) * 3 - 1, begin)
+
+
+@cache
+def loop(part: Part) -> Callable[[], jax.Array]:
+    """What computes a part `TIMES` times and gives the last, compiled as a sweep's programs are."""
+    made = _product(part) if part.transposed else _sigmoids(part)
+    return jax.jit(made).lower().compile(compiler_options())
+
+
+def _go_through(own: list[Part]) -> None:
+    for part in own:
+        jax.block_until_ready(loop(part)())
 
 
 def parts(workload: Workload) -> list[Part]:
-    """All parts in all layouts, compiled."""
+    """All parts in all layouts."""
     b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
     products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
-    found = [
-        Part(name, _product(*sizes, *layout))
-        for name, sizes in products.items()
-        for layout in itertools.product((0, 1), repeat=3)
+    layouts = list(itertools.product((False, True), repeat=3))
+    return [Part(name, sizes, layout) for name, sizes in products.items() for layout in layouts] + [
+        Part("sigmoids", (b * (h + o),))
     ]
-    found.append(Part("sigmoids", _sigmoids(b * (h + o))))
-    for part in found:
-        jax.block_until_ready(part.loop())
-    return found
 
 
-def on_all_cores(parts: Iterable[Part]) -> Callable[[], None]:
-    """A call that goes through the loops of some parts on every core at once."""
+def on_all_cores(pool: Executor, parts: Iterable[Part]) -> Callable[[], None]:
+    """A call that goes through the loops of some parts on every core at once.
+
+    Args:
+      pool: a process for each core.
+      parts: which.
+    """
     own = list(parts)
 
-    def one_core(_: int) -> None:
-        for part in own:
-            jax.block_until_ready(part.loop())
-
     def call() -> None:
-        with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(one_core, range(cores())))
+        for each in [pool.submit(_go_through, own) for _ in range(cores())]:
+            each.result()
 
     return call
 
 
-def fastest(found: list[Part], repeats: int) -> dict[str, Part]:
-    """The fastest layout of each part, by the median of a few interleaved calls on all cores."""
-    seconds = interleaved({str(place): on_all_cores([part]) for place, part in enumerate(found)}, repeats)
-    typical = [float(np.median(seconds[str(place)])) for place in range(len(found))]
+def fastest(pool: Executor, found: list[Part], repeats: int) -> dict[str, Part]:
+    """The fastest layout of each part, by the median of a few interleaved calls on all cores, after one to compile."""
+    seconds = interleaved({str(place): on_all_cores(pool, [part]) for place, part in enumerate(found)}, 1 + repeats)
+    typical = [float(np.median(seconds[str(place)][1:])) for place in range(len(found))]
     best: dict[str, int] = {}
     for place, part in enumerate(found):
         if part.name not in best or typical[place] < typical[best[part.name]]:
@@ -98,9 +112,9 @@ def fastest(found: list[Part], repeats: int) -> dict[str, Part]:
     return {name: found[place] for name, place in best.items()}
 
 
-def floor_call(best: dict[str, Part]) -> Callable[[], None]:
+def floor_call(pool: Executor, best: dict[str, Part]) -> Callable[[], None]:
     """A call that does the arithmetic of `steps_of_call` steps, each part at its fastest layout, on all cores."""
-    return on_all_cores(best.values())
+    return on_all_cores(pool, best.values())
 
 
 def steps_of_call() -> int:

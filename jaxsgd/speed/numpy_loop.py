@@ -1,16 +1,10 @@
 """The article's training as a plain NumPy loop, in one process or in one for each core. Needs no JAX."""
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What tells a linear-algebra library, before it is loaded, how many threads it may use."""
 
 Arrays = tuple[NDArray, NDArray, NDArray, NDArray]
 """x [N, D], target [N, O], w1 [D, H], w2 [H, O] of one run."""
@@ -45,23 +39,11 @@ def train_each(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> ND
     return np.stack([train(each, batch_count, epochs, rate) for each in zip(*arrays, strict=True)])
 
 
-@contextmanager
-def process_pool(processes: int) -> Iterator[Callable[[Arrays, int, int, float], NDArray]]:
-    """A pool of processes with one thread each; gives a `train_each` whose runs are spread over them."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+def over_processes(pool: Executor) -> Callable[[Arrays, int, int, float], NDArray]:
+    """A `train_each` whose runs are spread over the processes of a pool."""
 
-            def trained(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> NDArray:
-                runs = zip(*arrays, strict=True)
-                waiting = [pool.submit(train, each, batch_count, epochs, rate) for each in runs]
-                return np.stack([each.result() for each in waiting])
+    def trained(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> NDArray:
+        waiting = [pool.submit(train, each, batch_count, epochs, rate) for each in zip(*arrays, strict=True)]
+        return np.stack([each.result() for each in waiting])
 
-            yield trained
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    return trained

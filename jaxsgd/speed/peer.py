@@ -11,6 +11,7 @@ from jaxsgd.engine.planner import Plan, cores, plan
 from jaxsgd.engine.store import ChunkArrays
 from jaxsgd.error import InputError, no_such
 from jaxsgd.speed import jax_script, numpy_loop, torch_loop
+from jaxsgd.speed.core_pool import one_thread_each
 from jaxsgd.speed.workload import Start, Workload
 
 Trained = Callable[[Start, int, int, float], np.ndarray]
@@ -118,7 +119,7 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
         train = peer.train
         if name == "numpy_processes":
             runs = min(few * cores(), workload.runs)
-            train = open_until.enter_context(numpy_loop.process_pool(cores()))
+            train = numpy_loop.over_processes(open_until.enter_context(one_thread_each(cores())))
         own = start.first(runs)
         found[name] = Contender(peer.words, lambda train=train, own=own: train(own, *how), runs)
     return found

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxsgd.engine.planner import plan
+from jaxsgd.engine.planner import cores, plan
 from jaxsgd.engine.study import Study
+from jaxsgd.speed.core_pool import one_thread_each
 from jaxsgd.speed.floor import fastest, floor_call, parts, steps_of_call
 from jaxsgd.speed.peer import OURS, check_same_losses, contenders, executing
 from jaxsgd.speed.round import interleaved
@@ -35,7 +36,8 @@ def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats:
         check_same_losses({name: each.call() for name, each in found.items()})
         calls: dict[str, Callable[[], Any]] = {name: each.call for name, each in found.items()}
         if floor:
-            calls[FLOOR] = floor_call(fastest(parts(workload), repeats=3))
+            pool = open_until.enter_context(one_thread_each(cores()))
+            calls[FLOOR] = floor_call(pool, fastest(pool, parts(workload), repeats=3))
         seconds = interleaved(calls, repeats)
     units: dict[str, float] = {name: each.runs * workload.epochs for name, each in found.items()}
     units[FLOOR] = steps_of_call() / workload.batch_count

@@ -1,10 +1,14 @@
 """The clockwork of the comparison: the order of calls, ratios round by round, and the arithmetic of the rows."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from jaxsgd.speed import round as rounds
-from jaxsgd.speed.floor import TIMES, fastest, floor_call, parts, steps_of_call
+from jaxsgd.speed.core_pool import one_thread_each
+from jaxsgd.speed.floor import TIMES, Part, fastest, floor_call, loop, parts, steps_of_call
 from jaxsgd.speed.round import Ratio, interleaved, ratio
 from jaxsgd.speed.timing_row import row
 from jaxsgd.speed.workload import Workload
@@ -39,20 +43,33 @@ def test_the_floor_has_the_fastest_layout_of_every_part():
     found = parts(Workload(1, 1, batch_count=2, num_samples=8, num_hidden=4))
     names = ["x w1", "h w2", "dz w2'", "h' dz", "x' dh", "sigmoids"]
     assert [part.name for part in found] == [name for name in names for _ in range(8 if name != "sigmoids" else 1)]
-    best = fastest(found, 1)
-    assert list(best) == names
-    called = []
-    noted = {name: part._replace(loop=lambda part=part: called.append(part.name) or part.loop()) for name, part in best.items()}
-    floor_call(noted)()
+    given = []
+
+    class Noting(ThreadPoolExecutor):
+        def submit(self, fn, own):
+            given.append([part.name for part in own])
+            return super().submit(fn, own)
+
+    with Noting(1) as pool:
+        best = fastest(pool, found, 1)
+        given.clear()
+        floor_call(pool, best)()
+    assert [part in found and part.name for part in best.values()] == names
     # Every part once on every core.
-    assert sorted(called) == sorted(names * (steps_of_call() // TIMES))
+    assert given == [names] * (steps_of_call() // TIMES)
 
 
-@pytest.mark.parametrize("layout", [(left, right, out) for left in (0, 1) for right in (0, 1) for out in (0, 1)])
-def test_every_layout_is_the_same_product(layout):
+@pytest.mark.parametrize("transposed", [(left, right, out) for left in (0, 1) for right in (0, 1) for out in (0, 1)])
+def test_every_layout_is_the_same_product(transposed):
     """Ones over 3, [2, 3], times ones, [3, 4], is ones; the loop ends with the last turn's."""
-    from jaxsgd.speed.floor import _product
-
-    made = _product(2, 3, 4, *layout)()
-    assert made.shape == ((4, 2) if layout[2] else (2, 4))
+    made = loop(Part("x w1", (2, 3, 4), tuple(map(bool, transposed))))()
+    assert made.shape == ((4, 2) if transposed[2] else (2, 4))
     np.testing.assert_allclose(made, 1, rtol=1e-6)
+
+
+def test_a_process_for_each_core_has_one_thread_for_linear_algebra(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("NPROC", raising=False)
+    with one_thread_each(1) as pool:
+        assert [pool.submit(os.getenv, name).result() for name in ("OMP_NUM_THREADS", "NPROC")] == ["1", "1"]
+    assert (os.environ["OMP_NUM_THREADS"], os.environ.get("NPROC")) == ("7", None)
