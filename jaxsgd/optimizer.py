@@ -58,14 +58,14 @@ SCHEDULES: dict[str, Callable[[Progress], Array]] = {"constant": constant, "line
 """Schedules by name: the factor on the learning rate, a function of progress, so it means the same at every batch count."""
 
 
-_OWN = ("problems", "order", "optimizer")
+_OWN = ("problems", "order", "optimizer", "diagnosis.rate_course")
 """What of this package a pointer may lead to: the rest runs commands and writes files."""
 
 
 def _may_be_pointed_at(module: str) -> bool:
     package, _, rest = module.partition(".")
     if package == "jaxsgd":
-        return rest.partition(".")[0] in _OWN
+        return any(rest == own or rest.startswith(f"{own}.") for own in _OWN)
     return package not in sys.stdlib_module_names
 
 

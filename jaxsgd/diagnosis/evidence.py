@@ -54,11 +54,13 @@ _OF_READING = {
     "reset": "reset",
     "last_off": "last_level",
     "last_both": "last_level",
+    "narrow_last": "last_spread",
     "wide_last": "last_spread",
     "wide_last_z": "last_spread",
+    "wide_both": "last_spread",
     "rise_z": "ramp",
-    "rise": "ramp",
     "smooth_rise": "ramp",
+    "settled_rise": "settle",
     "fall_z": "ramp",
     "smooth_fall": "ramp",
     "bend": "bend",
@@ -69,7 +71,6 @@ _OF_READING = {
     "rate_steady": "rate",
     "few_places": "places",
     "few_repeat": "places",
-    "settled_even": "settle",
 }
 """Which sentence tells of each of the model's readings."""
 

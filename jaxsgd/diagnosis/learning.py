@@ -11,12 +11,11 @@ from jaxsgd.diagnosis.logistic import fit_logistic
 from jaxsgd.diagnosis.model import MEASURES, CauseModel, readings
 from jaxsgd.diagnosis.teaching import Example
 
-RIDGE = 3e-4
+RIDGE = 2e-4
 
-PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"ragged_batch": 0.2, "aliasing": 0.05}
-"""Share of the logs that a cause is taken to act on: one of six or none; but a ragged last batch more often, for few data sets
-are a multiple of the batch size, and a sliding interval less often, for it needs a fixed order beside it. How many examples
-have a cause is an accident of how they were made.
+PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"aliasing": 0.05}
+"""Share of the logs that a cause is taken to act on: one of six or none; but a sliding interval less often, for it needs a
+fixed order beside it. How many examples have a cause is an accident of how they were made.
 """
 
 

@@ -70,8 +70,8 @@ class Share(NamedTuple):
 
 
 SHARES = {
-    "taught": Share(TAUGHT, tuple(range(8)), (4, 12, 20, 30), (0.05, 0.2)),
-    "held_out": Share(HELD_OUT, tuple(range(200, 208)), (5, 15, 25), (0.08, 0.3)),
+    "taught": Share(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2)),
+    "held_out": Share(HELD_OUT, tuple(range(300, 316)), (5, 15, 25), (0.08, 0.3)),
 }
 
 
@@ -161,7 +161,7 @@ def examples(folder: Path, per_setting: int, say: Callable[[str], None], seed: i
     return made
 
 
-PER_SETTING = 14
+PER_SETTING = 20
 """Logs made of each setting's runs."""
 
 LONG_PRINTS = 60

@@ -21,9 +21,11 @@ class Features(NamedTuple):
       settle_likelihood: log likelihood of the slope -1 over the slope 0.
       reset: log of the change across the epoch's boundary over the change between its last prints.
       last_level: distance of the epoch's last place from the other places' mean, in their scatter; signed.
+      last_level_rare: the same as a normal score: among few places one may lie far off by chance.
       last_level_z: z of that distance, by the last place's own scatter over epochs.
       last_spread: log of the scatter over epochs at the last place over that at the others.
-      last_spread_z: z of that ratio.
+      last_spread_z: z of that ratio, for normal values.
+      last_spread_rare: normal score of the last place's log scatter among those of the other places, one by one.
       shift: the bend of the loss that stands out most at a boundary, in the usual size of bends.
       shift_lead: log of that over the largest bend two cycles before or after.
       shift_local: log of that over the largest bend half a cycle before or after.
@@ -46,9 +48,11 @@ class Features(NamedTuple):
     settle_likelihood: float
     reset: float
     last_level: float
+    last_level_rare: float
     last_level_z: float
     last_spread: float
     last_spread_z: float
+    last_spread_rare: float
     shift: float
     shift_lead: float
     shift_local: float

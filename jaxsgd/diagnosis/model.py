@@ -19,8 +19,17 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "fixed_order": ("repeat_index", "repeat_z", "jagged_index", "jagged_z", "few_repeat", "smooth_rise", "smooth_fall"),
     "aliasing": ("slides", "sliding_repeat", "sliding_jagged"),
     "running_mean": ("settled", "settle_likelihood", "reset", "repeat_index"),
-    "ragged_batch": ("last_off", "last_both", "wide_last", "wide_last_z", "repeat_index", "settled"),
-    "re_exposure": ("rise_z", "rise", "smooth_rise", "jagged_index", "jagged_z", "repeat_index", "few_repeat", "settled"),
+    "ragged_batch": (
+        "last_off",
+        "last_both",
+        "narrow_last",
+        "wide_last",
+        "wide_last_z",
+        "wide_both",
+        "repeat_index",
+        "settled",
+    ),
+    "re_exposure": ("rise_z", "few_places", "jagged_index", "jagged_z", "few_repeat", "settled_rise"),
     "schedule": ("bend", "bend_lead", "bend_local", "bend_size", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
 }
 """The measures that each cause is judged by."""
@@ -34,7 +43,7 @@ def readings(features: Features) -> dict[str, float]:
         return math.asinh(z / 2) / 2
 
     repeat, jagged = drawn(max(f.repeat_z, -2)), drawn(max(f.jagged_z, -2))
-    settled = float(np.clip(-f.settle, 0, 1.2))
+    settled, rise = float(np.clip(-f.settle, 0, 1.2)), drawn(max(f.ramp_z, -1))
     unexplained = 1 - float(np.clip(f.repeat_index, 0, 1))
     return {
         "repeat_index": float(np.clip(f.repeat_index, 0, 1)),
@@ -42,6 +51,7 @@ def readings(features: Features) -> dict[str, float]:
         "jagged_index": float(np.clip(f.jagged_index, 0, 1)),
         "jagged_z": jagged,
         "agreement": max(f.agreement, 0.0),
+        "few_places": float(f.per_epoch < 7),
         "few_repeat": float(f.per_epoch < 7) * float(np.clip(f.repeat_index, 0, 1)) * (1 - f.slides),
         "slides": f.slides,
         "sliding_repeat": f.slides * repeat,
@@ -49,12 +59,14 @@ def readings(features: Features) -> dict[str, float]:
         "settled": settled,
         "settle_likelihood": drawn(2 * f.settle_likelihood),
         "reset": float(np.clip(f.reset, -2, 5)) / 2,
-        "last_off": math.log1p(abs(f.last_level)) / 2,
-        "last_both": drawn(min(abs(f.last_level), abs(f.last_level_z))),
+        "last_off": math.log1p(abs(f.last_level_rare)) / 2,
+        "last_both": drawn(min(abs(f.last_level_rare), abs(f.last_level_z))),
+        "narrow_last": float(np.clip(-f.last_spread, 0, 2)) * float(f.last_level < 0),
         "wide_last": float(np.clip(f.last_spread, 0, 4)) * unexplained,
         "wide_last_z": drawn(max(f.last_spread_z, 0)) * unexplained,
-        "rise_z": drawn(max(f.ramp_z, -1)),
-        "rise": float(np.clip(f.ramp, 0, 3)),
+        "wide_both": drawn(max(min(f.last_spread_z, f.last_spread_rare), 0)) * unexplained,
+        "rise_z": rise,
+        "settled_rise": settled * rise,
         "smooth_rise": f.ramp_share * float(f.ramp > 0) * drawn(max(f.ramp_z, 0)),
         "fall_z": drawn(max(-f.ramp_z, 0)) * (1 - float(np.clip(f.jagged_index, 0, 1))),
         "smooth_fall": f.ramp_share * float(f.ramp < 0) * drawn(max(-f.ramp_z, 0)),

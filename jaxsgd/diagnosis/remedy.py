@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.feature import cycle_width
+from jaxsgd.diagnosis.folding import cycle_width
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.measure.stripe import stripes

@@ -35,3 +35,12 @@ def normal_score(f: float, between: int, within: int) -> float:
 def student_score(t: float | int, freedom: int) -> float:
     """A value of Student's t as a normal score (Wallace 1959): with few degrees of freedom its tails are heavy."""
     return float(np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3))
+
+
+LARGEST = 60.0
+"""Scores are cut there: a loss without noise has infinite ones."""
+
+
+def cut_score(z: float) -> float:
+    """A score within `LARGEST`; 0 where it is not finite."""
+    return float(np.clip(z, -LARGEST, LARGEST)) if np.isfinite(z) else 0.0

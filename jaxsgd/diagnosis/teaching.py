@@ -5,22 +5,30 @@ act when it was not built in. A mark that is built in and too faint to be told b
 by it: NaN.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from jaxsgd.diagnosis.bending import bends
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.estimate import best_period
-from jaxsgd.diagnosis.feature import bends, fold, fold_scale, last_place, measure_features, stands_apart
+from jaxsgd.diagnosis.feature import explained, last_place, measure_features, ramp
+from jaxsgd.diagnosis.folding import fold, fold_scale, stands_apart
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.length import missing_length
 from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period, find_period
-from jaxsgd.diagnosis.series import student_score
 
-CLEAR, FAINT = 4.0, 1.5
+CLEAR, FAINT = 4.0, 1.0
 """Expected normal score of a mark from which a cause is known to act, and below which nothing of it is to be seen."""
+
+SEEN = 2.5
+"""Normal score that nine in ten logs of a setting must have where a mark differs much from seed to seed."""
+
+FEWEST_RISING = 6
+"""Prints an epoch from which a rise within it can be known."""
 
 
 class Runs(NamedTuple):
@@ -97,12 +105,12 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
         habit = habit._replace(last_factor=float(rng.choice([runs.last_share, min(1 / runs.last_share, 5.0)])))
     if habit.interval >= batches and (habit.interval % batches == 0 or habit.restarts):
         return None
-    loss = np.asarray(runs.loss[one, :kept], np.float64)
-    level = loss.std(axis=1).mean()
-    noise = float(rng.choice([0.0, 0.1, 0.4, 1.0], p=[0.35, 0.25, 0.25, 0.15])) * level * rng.standard_normal(loss.shape)
-    if rng.random() < 0.2:
-        noise *= np.sqrt(5 / 3) ** -1 * rng.standard_t(5, loss.shape)
-    (clean, at), (extra, _) = printed(loss, habit), printed(noise, habit)
+    level = float(runs.loss[one, :kept].std(axis=1).mean())
+    draw_noise = _noise(level, rng)
+    shown = [(printed(loss, habit)[0], printed(draw_noise(loss.shape), habit)[0]) for loss in _losses(runs, kept)]
+    clean, extra = shown.pop(one)
+    at = printed(runs.loss[one, :kept], habit)[1]
+    others = [loss + noise for loss, noise in shown]
     says_rate = rng.random() < 0.5
     rate = None
     if says_rate:
@@ -114,16 +122,40 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
     if missing_length(period):
         return None
     features = measure_features(log.loss, log.rate, period)
-    truth = _truth(runs, one, kept, habit, clean, extra, period, says_rate)
+    truth = _truth(runs, one, habit, clean, extra, others, period, says_rate)
     setting = {"setting": runs.setting, "order": runs.order, **habit._asdict(), "epochs": kept, "batches": batches}
     length, score = best_period(log.loss)
     right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
     return Example(features, truth, len(log.loss), score, bool(right), setting)
 
 
+def _losses(runs: Runs, kept: int) -> np.ndarray:
+    return np.asarray(runs.loss[:, :kept], np.float64)
+
+
+def _noise(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]], np.ndarray]:
+    """How noise is drawn that a log has besides: none, some, or as much as batches differ, with normal or heavy tails."""
+    size = float(rng.choice([0.0, 0.1, 0.4, 1.0], p=[0.35, 0.25, 0.25, 0.15])) * level
+    heavy = rng.random() < 0.2
+
+    def draw(shape: tuple[int, ...]) -> np.ndarray:
+        noise = size * rng.standard_normal(shape)
+        return noise * np.sqrt(3 / 5) * rng.standard_t(5, shape) if heavy else noise
+
+    return draw
+
+
 def _truth(
-    runs: Runs, one: int, kept: int, habit: Habit, clean: np.ndarray, extra: np.ndarray, period: Period, says_rate: bool
+    runs: Runs,
+    one: int,
+    habit: Habit,
+    clean: np.ndarray,
+    extra: np.ndarray,
+    others: list[np.ndarray],
+    period: Period,
+    says_rate: bool,
 ) -> np.ndarray:
+    """What is known of each cause; `others`, the logs of the setting's other seeds, tell what is to be expected of this one."""
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
@@ -132,17 +164,20 @@ def _truth(
         known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
     repeats = runs.order in ("fixed", "shuffle_once")
     if repeats:
-        known["fixed_order"] = _fixed_order(clean, extra, period, habit)
+        known["fixed_order"] = _fixed_order(clean + extra, period, habit)
     if period.slides:
         known["aliasing"] = known["fixed_order"] if repeats else 0.0
         if running:
             known["aliasing"] = np.nan
     if habit.last_factor != 1 or runs.last_share < 1:
-        known["ragged_batch"] = _ragged(runs, kept, habit, clean + extra, period)
+        known["ragged_batch"] = _ragged(runs, habit, others, period)
     if runs.order != "replacement" and not repeats:
-        known["re_exposure"] = _re_exposure(runs, kept, habit, clean + extra, period)
-        if habit.form == "running" and known["re_exposure"] != 0:
-            known["re_exposure"] = np.nan
+        known["re_exposure"] = _re_exposure(others, period)
+    if habit.form == "running" and known["re_exposure"] != 0:
+        known["re_exposure"] = np.nan
+    if habit.form == "smooth" and (habit.last_factor != 1 or runs.last_share < 1):
+        # A last batch that stands off draws the smoothed loss along, which then comes back within the epoch.
+        known["re_exposure"] = np.nan
     if (habit.last_factor != 1 or runs.last_share < 1) and not stands_apart(period).any():
         # Among a few places, or sliding ones, a last batch unlike the others looks like any level.
         for name in ("fixed_order", "aliasing", "re_exposure"):
@@ -152,74 +187,34 @@ def _truth(
     return np.array([known[name] for name in CAUSE_NAMES])
 
 
-def _graded(score: float) -> float:
-    return 1.0 if score >= CLEAR else 0.0 if score < FAINT else np.nan
-
-
-def _fixed_order(clean: np.ndarray, extra: np.ndarray, period: Period, habit: Habit) -> float:
-    """By the normal score that the levels' differences are expected to have over the noise."""
-    noise = fold(clean + extra, period)
-    pattern = float(np.mean(noise.level[noise.group] ** 2)) if len(noise.place) > 1 else 0.0
-    levels, prints = len(noise.place), len(noise.left)
-    rest = max(1 - pattern, 1e-6)
-    excess = max(prints * pattern / rest - (levels - 1), 0.0)
-    score = excess / np.sqrt(2 * (levels - 1) + 4 * excess) if levels > 1 else 0.0
-    if habit.last_factor != 1:
-        return 1.0 if score >= 2 * CLEAR else np.nan
-    return 1.0 if score >= CLEAR else np.nan
-
-
-def _ragged(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Period) -> float:
-    """By the expected offset and extra scatter of the prints that hold the last batch."""
-    if habit.form in ("running", "smooth") or period.slides:
-        return np.nan
+def _fixed_order(shown: np.ndarray, period: Period, habit: Habit) -> float:
+    """By the z with which the levels of the log differ."""
     folded = fold(shown, period)
+    # A last batch that stands off is a level that differs, too.
+    clear = CLEAR if habit.last_factor == 1 else 2 * CLEAR
+    return 1.0 if explained(folded.left, folded.group)[1] >= clear else np.nan
+
+
+def _ragged(runs: Runs, habit: Habit, others: list[np.ndarray], period: Period) -> float:
+    """By the offset and the scatter that the last batch has in the logs of other seeds, on average."""
     batches = runs.loss.shape[-1]
-    if period.position.max() < batches - 1.5:
+    if habit.form in ("running", "smooth") or period.slides or period.position.max() < batches - 1.5:
         return np.nan
-    count = len(folded.last)
-    if count < 3:
-        return np.nan
-    weight = 1 / habit.interval if habit.form == "window" else 1.0
-    scale = _local_deviation(shown, period)
-    offset = abs(habit.last_factor - 1) * weight * abs(float(np.median(runs.loss[:, :kept, -1]))) / scale
-    own, others = float(folded.last.std()), float(np.std(folded.level))
-    rare = student_score(offset / max(others, 1e-6), max(len(folded.place) - 2, 1))
-    if min(offset * np.sqrt(count) / max(own, 1e-6), rare) >= CLEAR:
+    found = [last_place(fold(each, period)) for each in others]
+    off = np.mean([min(abs(each.level_rare), abs(each.level_z)) for each in found])
+    wider = np.mean([min(each.spread_z, each.spread_rare) for each in found])
+    if habit.last_factor != 1 and off >= CLEAR:
         return 1.0
-    if habit.last_factor == 1 and runs.order != "fixed":
-        # How much wider the last place scatters in this setting, over all seeds, less what noise covers.
-        clean = [printed(loss, habit)[0] for loss in runs.loss[:, :kept]]
-        ratio = float(np.exp(np.mean([last_place(fold(each, period))[2] for each in clean])))
-        signal = float(np.mean([_local_deviation(each, period) for each in clean])) / scale
-        covered = max(1 - signal**2, 0.0)
-        wider = np.sqrt((ratio**2 * signal**2 + covered) / max(signal**2 + covered, 1e-12))
-        if np.log(wider) * np.sqrt(2 * max(count - 1, 1)) >= CLEAR:
-            return 1.0
-    return np.nan
+    return 1.0 if runs.last_share < 1 and runs.order != "fixed" and wider >= CLEAR else np.nan
 
 
-def _re_exposure(runs: Runs, kept: int, habit: Habit, shown: np.ndarray, period: Period) -> float:
-    """By the rise within the epoch that the setting has over all its seeds, in this log's scatter."""
-    rises = []
-    for loss in runs.loss[:, :kept]:
-        clean, _ = printed(loss, habit)
-        rises.append(_raw_rise(clean, period))
-    mean, error = float(np.mean(rises)), float(np.std(rises, ddof=1) / np.sqrt(len(rises)))
-    folded = fold(shown, period)
-    scatter = _local_deviation(shown, period)
-    score = mean / scatter * np.sqrt(len(folded.left) * max(float(np.var(folded.phase)), 1e-6))
-    if mean < 2 * error:
-        return 0.0 if abs(score) < 2.5 else np.nan
-    return _graded(float(score))
-
-
-def _raw_rise(clean: np.ndarray, period: Period) -> float:
-    """Slope over the epoch of the detrended prints, in loss units."""
-    folded = fold(clean, period)
-    scale = _local_deviation(clean, period)
-    centred = folded.phase - folded.phase.mean()
-    return float((folded.left * centred).sum() / max((centred**2).sum(), 1e-12)) * scale
+def _re_exposure(others: list[np.ndarray], period: Period) -> float:
+    """By the z of the rise within the epoch that the logs of other seeds have."""
+    scores = [ramp(fold(each, period))[1] for each in others]
+    if np.mean(scores) < FAINT:
+        return 0.0
+    # Of fewer places a rise looks like levels that repeat.
+    return 1.0 if np.quantile(scores, 0.1) >= SEEN and period.per_epoch >= FEWEST_RISING else np.nan
 
 
 def _local_deviation(shown: np.ndarray, period: Period) -> float:
