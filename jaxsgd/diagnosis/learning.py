@@ -13,9 +13,10 @@ from jaxsgd.diagnosis.teaching import Example
 
 RIDGE = 2e-4
 
-PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"aliasing": 0.05}
-"""Share of the logs that a cause is taken to act on: one of six or none; but a sliding interval less often, for it needs a
-fixed order beside it. How many examples have a cause is an accident of how they were made.
+PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"re_exposure": 0.2, "aliasing": 0.05}
+"""Share of the logs that a cause is taken to act on: one of six or none; but re-exposure more often, for whoever trains for
+more than one epoch comes back to the samples, and a sliding interval less often, for it needs a fixed order beside it. How
+many examples have a cause is an accident of how they were made.
 """
 
 
@@ -34,9 +35,25 @@ def fit_models(examples: Sequence[Example], ridge: float = RIDGE) -> dict[str, C
         known = np.isfinite(truth[:, place])
         acts = np.asarray(truth[known, place] == 1)
         rows = np.array([[each[measure] for measure in measures] for each in read])[known]
-        intercept, weights = fit_logistic(rows, acts.astype(np.float64), prior_weights(acts, PRIOR[name]), ridge)
+        target, importance = acts.astype(np.float64), prior_weights(acts, PRIOR[name])
+        intercept, weights = fit_logistic(rows, target, importance, ridge)
+        intercept, weights = _rescaled(rows, target, importance, intercept, weights)
         models[name] = CauseModel(round(intercept, 4), dict(zip(measures, np.round(weights, 4).tolist(), strict=True)))
     return models
+
+
+def _rescaled(
+    rows: np.ndarray, target: np.ndarray, importance: np.ndarray, intercept: float, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The same direction with the scale and offset of largest likelihood, for the ridge draws all probabilities to the middle.
+
+    Platt 1999, "Probabilistic outputs for support vector machines".
+    """
+    score = intercept + rows @ weights
+    size = float(score.std()) or 1.0
+    offset, (scale,) = fit_logistic(score[:, None] / size, target, importance, ridge=0.0)
+    scale /= size
+    return offset + scale * intercept, scale * weights
 
 
 def fit_period(examples: Sequence[Example]) -> dict[str, float]:

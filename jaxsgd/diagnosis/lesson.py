@@ -60,18 +60,20 @@ class Share(NamedTuple):
       subjects: what is trained.
       seeds: of the runs.
       counts: batches per epoch.
-      sizes: batch sizes of the ragged runs, by samples: those that leave a small last batch.
+      last_shares: of the ragged runs, samples of the last batch over those of the others.
+      logs: made of each setting's runs.
     """
 
     subjects: tuple[Subject, ...]
     seeds: tuple[int, ...]
     counts: tuple[int, ...]
     last_shares: tuple[float, ...]
+    logs: int = 20
 
 
 SHARES = {
     "taught": Share(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2)),
-    "held_out": Share(HELD_OUT, tuple(range(300, 316)), (5, 15, 25), (0.08, 0.3)),
+    "held_out": Share(HELD_OUT, tuple(range(500, 532)), (5, 15, 25), (0.08, 0.3), logs=40),
 }
 
 
@@ -150,19 +152,16 @@ def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]
                 yield (str(order), str(cell["optimizer"].values), int(value)), loss, sizes
 
 
-def examples(folder: Path, per_setting: int, say: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
+def examples(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
     """The logs of both sides."""
     made: dict[str, list[Example]] = {}
     for side, (name, share) in enumerate(SHARES.items()):
         rng = np.random.default_rng([seed, side])
         made[name] = []
         for runs in recorded_runs(share, folder / name, say):
-            made[name] += make_examples(runs, per_setting, rng)
+            made[name] += make_examples(runs, share.logs, rng)
     return made
 
-
-PER_SETTING = 20
-"""Logs made of each setting's runs."""
 
 LONG_PRINTS = 60
 """Prints that a held-out log must have to be counted."""
@@ -173,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m jaxsgd.diagnosis.lesson", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/training_logs"), help="folder for runs and results")
     folder: Path = parser.parse_args(words).out
-    made = examples(folder, PER_SETTING, _say)
+    made = examples(folder, _say)
     models = fit_models(made["taught"])
     held_out = [each for each in made["held_out"] if each.prints >= LONG_PRINTS]
     report = assess(models, held_out)

@@ -43,6 +43,12 @@ CACHE_BYTES = 2**20
 CHUNK_SECONDS = 4.0
 """How long a chunk should take: what an interruption can lose at most."""
 
+FEWER_LANES_SLOWDOWN = 1.25
+"""Run time at a width that the usual lanes do not divide, on a CPU."""
+
+CHUNK_OVERHEAD_SECONDS = 0.05
+"""What a chunk costs besides its runs: summing up and storing."""
+
 MEMORY_SHARE = 0.25
 """Share of the machine's memory that the chunks in hand may take together; the result and the system need room too."""
 
@@ -267,8 +273,20 @@ def check_fits(plan: Plan) -> None:
 def _width(found: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:
     largest = max(len(program.cells) for program in found)
     workers = cores() if on_cpu else len(jax.local_devices())
-    share = -(-largest // workers) if len(found) < workers else largest
     wanted = max(lanes, int(CHUNK_SECONDS / max(run_seconds, 1e-9))) if on_cpu else lanes
     fitting = int(MEMORY_SHARE * machine_memory() / (workers * run_bytes))
-    width = max(1, min(share, wanted, 4096, fitting))
-    return -(-width // lanes) * lanes if width > lanes else width
+    most = max(1, min(largest, wanted, 4096, fitting))
+    # Few programs are shared out among the workers; many keep them all busy.
+    sharing = workers if len(found) < workers else 1
+    share = math.ceil(largest / sharing)
+    if not on_cpu or share <= lanes:
+        width = min(most, share)
+        return math.ceil(width / lanes) * lanes if width > lanes else width
+
+    def seconds(width: int) -> float:
+        # A short last chunk is padded, and takes as long as the others.
+        rounds = math.ceil(math.ceil(largest / width) / sharing)
+        fewer_lanes = 1 if width % lanes == 0 else FEWER_LANES_SLOWDOWN
+        return rounds * (width * run_seconds * fewer_lanes + CHUNK_OVERHEAD_SECONDS)
+
+    return min([*range(lanes, most + 1, lanes), min(share, most)], key=seconds)

@@ -6,6 +6,7 @@ import pytest
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.learning import (
+    PRIOR,
     Report,
     assess,
     confusion,
@@ -15,6 +16,7 @@ from jaxsgd.diagnosis.learning import (
     reliability,
 )
 from jaxsgd.diagnosis.lesson import lesson_text
+from jaxsgd.diagnosis.logistic import fit_logistic
 from jaxsgd.diagnosis.teaching import Runs, make_examples
 
 ORDER = CAUSE_NAMES.index("fixed_order")
@@ -54,6 +56,18 @@ def test_a_model_tells_levels_that_repeat_from_noise(examples):
     assert found.recall[ORDER] > 0.7
     assert found.precision[ORDER] > 0.9
     assert found.probability.shape == found.truth.shape == (len(examples), len(CAUSE_NAMES))
+
+
+def test_the_ridge_leaves_probabilities_as_sharp_as_they_are(examples):
+    """Probabilities average to the prior share, and their log odds have the slope 1 against the truth."""
+    found = assess(fit_models(examples, ridge=0.05), examples)
+    known = np.isfinite(found.truth[:, ORDER])
+    said, acts = found.probability[known, ORDER], found.truth[known, ORDER] == 1
+    weights = prior_weights(acts, PRIOR["fixed_order"])
+    assert np.average(said, weights=weights) == pytest.approx(np.average(acts, weights=weights), abs=0.005)
+    # The slope of the truth over the log odds that are said is 1 where they are neither too bold nor too cautious.
+    _, (slope,) = fit_logistic(np.log(said / (1 - said))[:, None] / 4, acts.astype(float), weights, ridge=0.0)
+    assert slope / 4 == pytest.approx(1, abs=0.02)
 
 
 def test_answers_are_counted_where_they_are_known(examples):

@@ -89,6 +89,19 @@ def test_overrides_are_held(how, held):
     assert (planned.vectorize, planned.width, planned.lanes, planned.micro_size) == held
 
 
+@pytest.mark.parametrize("runs", [2, 5, 9, 64, 77, 100, 512])
+def test_no_core_waits_for_padded_chunks(runs, monkeypatch):
+    """4 seconds are about twenty of these runs: 64 of them are 4 chunks of 16, and not 3 of 20 and one of 4."""
+    monkeypatch.setattr("jaxsgd.engine.planner.cores", lambda: 2)
+    network = {"problem": "square_regression", "problem_args": None, "epochs": 20}
+    planned = plan(study(**network, seeds=range(runs), batch_counts=[10], orders=["fixed"]))
+    rounds = -(-len(planned.chunks) // 2)
+    # Of the even half, one group of lanes more, and of long studies a fifth at most.
+    assert runs / 2 <= rounds * planned.width <= max(runs / 2 + planned.lanes, 0.6 * runs)
+    if runs == 64:
+        assert (len(planned.chunks), planned.width) == (4, 16)
+
+
 @pytest.mark.parametrize("width", [1, 5, 7, 9, 10, 11])
 def test_lanes_divide_the_width_so_that_every_group_of_lanes_is_the_same_computation(width):
     planned = plan(study(), vectorize="one_program", chunk_width=width)
