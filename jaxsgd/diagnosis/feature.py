@@ -15,7 +15,7 @@ from jaxsgd.diagnosis.folding import Folded, fold
 from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import LARGEST, cut_score, normal_score, student_score
-from jaxsgd.diagnosis.settling import settling
+from jaxsgd.diagnosis.settling_mean import settling
 
 
 def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"], period: Period) -> Features:

@@ -10,7 +10,7 @@ from jaxsgd.diagnosis.account import period_size
 from jaxsgd.diagnosis.bending import bends
 from jaxsgd.diagnosis.feature import RATE_JUMP
 from jaxsgd.diagnosis.folding import fold
-from jaxsgd.diagnosis.settling import changes
+from jaxsgd.diagnosis.settling_mean import changes
 from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.log_fold import LogView, bend_figure, fold_figure, rate_figure, settling_figure

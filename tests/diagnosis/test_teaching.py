@@ -104,7 +104,7 @@ def test_a_running_mean_is_known_by_the_habit(noise):
 def test_a_small_last_batch_is_known_where_it_scatters_clearly_more(noise):
     wide = noise.copy()
     wide[..., -1] = 5 + 4 * (noise[..., -1] - 5)
-    truth, made = known("ragged_batch", wide, last_share=0.0625)
+    truth, made = known("ragged_batch", wide, count=20, last_share=0.0625)
     plain = [
         each
         for each, example in zip(truth, made, strict=True)
@@ -112,7 +112,7 @@ def test_a_small_last_batch_is_known_where_it_scatters_clearly_more(noise):
     ]
     assert plain.count(1) > 0.8 * len(plain) > 0
     # Of a last batch that differs by nothing there is nothing to tell.
-    even, made = known("ragged_batch", noise, last_share=0.9)
+    even, made = known("ragged_batch", noise, count=10, last_share=0.9)
     honest = [each for each, example in zip(even, made, strict=True) if example.setting["last_factor"] == 1]
     assert 1 not in honest
 

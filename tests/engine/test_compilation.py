@@ -68,6 +68,7 @@ def test_the_number_of_traces_does_not_grow_with_seeds_batch_counts_rates_or_mom
     assert traced(lambda: jaxsgd.sweep(study(**WIDE), **HELD)) == narrow
 
 
+@pytest.mark.slow
 def test_traces_grow_by_the_same_number_for_each_optimizer_and_order():
     def with_programs(optimizers, orders):
         made = study(**NARROW, optimizers=optimizers, orders=orders)
