@@ -48,10 +48,14 @@ LINE = {"num_samples": 20, "num_inputs": 3}
 FIELDS = {"batch_counts": [3, 4], "learning_rates": [0.1], "epochs": 3, "orders": ["reshuffle"]}
 
 
-@pytest.mark.parametrize("path", ["one_program", "grouped"])
 @pytest.mark.parametrize(
-    ("name", "args"),
-    [("least_squares", {"num_samples": 20, "num_inputs": 3}), ("digits", {"num_samples": 90, "num_hidden": 4})],
+    ("name", "args", "path"),
+    [
+        ("least_squares", {"num_samples": 20, "num_inputs": 3}, "one_program"),
+        ("least_squares", {"num_samples": 20, "num_inputs": 3}, "grouped"),
+        ("digits", {"num_samples": 90, "num_hidden": 4}, "one_program"),
+        pytest.param("digits", {"num_samples": 90, "num_hidden": 4}, "grouped", marks=pytest.mark.slow),
+    ],
 )
 def test_a_sweep_keeps_the_loss_and_accuracy_of_what_was_held_out(name, args, path):
     study = jaxsgd.Study(problem=name, problem_args=args, held_out=0.3, seeds=[0, 1], **FIELDS)

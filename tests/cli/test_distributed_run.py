@@ -195,6 +195,7 @@ def test_more_workers_than_gpus_are_refused(in_process, capsys, monkeypatch):
     assert "--workers must be at most 2, the number of GPUs, got 3" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folder_of_the_study(
     alone, programs, tmp_path, monkeypatch
 ):

@@ -58,6 +58,10 @@ def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_
     # float32 losses of 40 epochs: 50 places for batches and the mean
     assert plan["result_bytes"] == 768 * 40 * 51 * 4
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
     text = jaxsgd_command("run", "article", "--dry-run", cwd=tmp_path).stdout
     assert [line.split()[0] for line in text.splitlines()] == [
         "study",
@@ -117,6 +121,7 @@ def test_a_study_file_without_a_study_is_one_line(text, said, jaxsgd_command, tm
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax, jax.numpy as jnp\n"
@@ -133,6 +138,7 @@ def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
     assert jaxsgd_command("verify", "results/mine", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_command, tmp_path):
     words = ("run", "article", "--chunk-width", "1", "--set", "problem_args.num_hidden=20", "--set", "batch_counts=10")
     process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)

@@ -30,6 +30,26 @@ def test_noise_has_no_mark(noise):
     assert found.settle_likelihood < 0
 
 
+@pytest.mark.parametrize("form", ["batch", "smooth"])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 6)])
+def test_chance_gives_scores_a_deviation_of_about_one(form, shape):
+    """Successive epochs' slopes resemble each other, for they share a trend and a smoothed loss; the score counts that."""
+    rng = np.random.default_rng(5)
+    found = [measured(rng.standard_normal(shape), form=form) for _ in range(200)]
+    assert np.std([each.ramp_z for each in found]) == pytest.approx(1, abs=0.2)
+    assert np.mean([abs(each.ramp_z) > 2.5 for each in found]) < 0.04
+    assert np.std([each.repeat_z for each in found]) < 1.5
+
+
+def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
+    noise[:, -1] += 6
+    many, few = measured(noise), measured(noise[:, -5:])
+    assert many.last_level_rare > 4
+    assert few.last_level_rare < many.last_level_rare
+    # What it is in the others' scatter says less.
+    assert few.last_level > few.last_level_rare
+
+
 def test_levels_that_repeat_are_explained_by_their_place(noise):
     pattern = np.random.default_rng(1).standard_normal(20)
     found = measured(pattern + 0.3 * noise)

@@ -157,6 +157,7 @@ def test_batch_sizes_and_drop_last():
         np.testing.assert_allclose(loss, single.loss, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_float64_studies_are_float64_throughout():
     fields = {"seeds": [0], "batch_counts": [4, 7]}
     wide = jaxsgd.sweep(study(**fields, dtype="float64"), **HELD)
