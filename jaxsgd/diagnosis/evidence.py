@@ -59,6 +59,7 @@ _OF_READING = {
     "wide_last_z": "last_spread",
     "wide_both": "last_spread",
     "rise_z": "ramp",
+    "rise_both": "ramp",
     "smooth_rise": "ramp",
     "settled_rise": "settle",
     "fall_z": "ramp",

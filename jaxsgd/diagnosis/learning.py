@@ -13,10 +13,9 @@ from jaxsgd.diagnosis.teaching import Example
 
 RIDGE = 2e-4
 
-PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"re_exposure": 0.2, "aliasing": 0.05}
-"""Share of the logs that a cause is taken to act on: one of six or none; but re-exposure more often, for whoever trains for
-more than one epoch comes back to the samples, and a sliding interval less often, for it needs a fixed order beside it. How
-many examples have a cause is an accident of how they were made.
+PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"aliasing": 0.05}
+"""Share of the logs that a cause is taken to act on: one of six or none; but a sliding interval less often, for it needs a
+fixed order beside it. How many examples have a cause is an accident of how they were made.
 """
 
 

@@ -73,7 +73,7 @@ class Share(NamedTuple):
 
 SHARES = {
     "taught": Share(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2)),
-    "held_out": Share(HELD_OUT, tuple(range(500, 532)), (5, 15, 25), (0.08, 0.3), logs=40),
+    "held_out": Share(HELD_OUT, tuple(range(600, 624)), (5, 15, 25), (0.08, 0.3), logs=30),
 }
 
 

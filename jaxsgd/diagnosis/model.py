@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsgd.diagnosis.measures import Features
+from jaxsgd.diagnosis.series import student_score
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "fixed_order": ("repeat_index", "repeat_z", "jagged_index", "jagged_z", "few_repeat", "smooth_rise", "smooth_fall"),
@@ -29,10 +30,21 @@ MEASURES: dict[str, tuple[str, ...]] = {
         "repeat_index",
         "settled",
     ),
-    "re_exposure": ("rise_z", "few_places", "jagged_index", "jagged_z", "few_repeat", "settled_rise"),
+    "re_exposure": ("rise_z", "rise_both", "few_places", "jagged_index", "jagged_z", "few_repeat", "settled_rise"),
     "schedule": ("bend", "bend_lead", "bend_local", "bend_size", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
 }
 """The measures that each cause is judged by."""
+
+
+MOST_RISE = 6.0
+"""Score from which a rise within the epoch is sure; what is left to ask then is whether it is one of levels that repeat."""
+
+
+def _rarity_of_line(f: Features) -> float:
+    """Normal score of a line through the levels against their own scatter: levels that repeat have one by chance."""
+    freedom = max(round(f.per_epoch) - 2, 1)
+    share = min(f.ramp_share, 1 - 1e-9)
+    return student_score(math.sqrt(freedom * share / (1 - share)), freedom)
 
 
 def readings(features: Features) -> dict[str, float]:
@@ -43,7 +55,7 @@ def readings(features: Features) -> dict[str, float]:
         return math.asinh(z / 2) / 2
 
     repeat, jagged = drawn(max(f.repeat_z, -2)), drawn(max(f.jagged_z, -2))
-    settled, rise = float(np.clip(-f.settle, 0, 1.2)), drawn(max(f.ramp_z, -1))
+    settled, rise = float(np.clip(-f.settle, 0, 1.2)), drawn(float(np.clip(f.ramp_z, -1, MOST_RISE)))
     unexplained = 1 - float(np.clip(f.repeat_index, 0, 1))
     return {
         "repeat_index": float(np.clip(f.repeat_index, 0, 1)),
@@ -66,6 +78,7 @@ def readings(features: Features) -> dict[str, float]:
         "wide_last_z": drawn(max(f.last_spread_z, 0)) * unexplained,
         "wide_both": drawn(max(min(f.last_spread_z, f.last_spread_rare), 0)) * unexplained,
         "rise_z": rise,
+        "rise_both": drawn(max(min(f.ramp_z, _rarity_of_line(f)), -1)),
         "settled_rise": settled * rise,
         "smooth_rise": f.ramp_share * float(f.ramp > 0) * drawn(max(f.ramp_z, 0)),
         "fall_z": drawn(max(-f.ramp_z, 0)) * (1 - float(np.clip(f.jagged_index, 0, 1))),

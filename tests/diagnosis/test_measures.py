@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxsgd import stripes
+from jaxsgd import diagnose, stripes
 from jaxsgd.diagnosis.feature import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.logistic import fit_logistic
@@ -131,3 +131,12 @@ def test_logistic_regression_agrees_with_scikit_learn():
     other = linear_model.LogisticRegression(C=1 / (0.01 * 300), tol=1e-10, max_iter=1000).fit(rows, truth, weight)
     assert intercept == pytest.approx(other.intercept_[0], abs=1e-4)
     np.testing.assert_allclose(weights, other.coef_[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(60, 50), (1000, 50), (1000, 8)])
+def test_levels_that_rise_by_chance_are_no_re_exposure_however_long_the_log(shape):
+    """A thousand epochs make sure of any slope of the levels; how rare a line through so few of them is, they do not change."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        found = diagnose(2 + 0.1 * rng.standard_normal(shape[1]) + 0.05 * rng.standard_normal(shape))
+        assert found.causes == ("fixed_order",)
