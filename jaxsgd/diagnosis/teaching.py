@@ -107,10 +107,9 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
         return None
     level = float(runs.loss[one, :kept].std(axis=1).mean())
     draw_noise = _noise(level, rng)
-    shown = [(printed(loss, habit)[0], printed(draw_noise(loss.shape), habit)[0]) for loss in _losses(runs, kept)]
-    clean, extra = shown.pop(one)
-    at = printed(runs.loss[one, :kept], habit)[1]
-    others = [loss + noise for loss, noise in shown]
+    prints = [(printed(loss, habit), printed(draw_noise(loss.shape), habit)[0]) for loss in runs.loss[:, :kept]]
+    (clean, at), extra = prints.pop(one)
+    others = [loss + noise for (loss, _), noise in prints]
     says_rate = rng.random() < 0.5
     rate = None
     if says_rate:
@@ -127,10 +126,6 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
     length, score = best_period(log.loss)
     right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
     return Example(features, truth, len(log.loss), score, bool(right), setting)
-
-
-def _losses(runs: Runs, kept: int) -> np.ndarray:
-    return np.asarray(runs.loss[:, :kept], np.float64)
 
 
 def _noise(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]], np.ndarray]:
@@ -157,28 +152,29 @@ def _truth(
 ) -> np.ndarray:
     """What is known of each cause; `others`, the logs of the setting's other seeds, tell what is to be expected of this one."""
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
+    repeats = runs.order in ("fixed", "shuffle_once")
+    ragged = habit.last_factor != 1 or runs.last_share < 1
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
         # Of few prints an epoch, or of levels that repeat, it cannot be told that they settle.
-        fewest = 10 if runs.order in ("fixed", "shuffle_once") else 5
+        fewest = 10 if repeats else 5
         known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
-    repeats = runs.order in ("fixed", "shuffle_once")
     if repeats:
         known["fixed_order"] = _fixed_order(clean + extra, period, habit)
     if period.slides:
         known["aliasing"] = known["fixed_order"] if repeats else 0.0
         if running:
             known["aliasing"] = np.nan
-    if habit.last_factor != 1 or runs.last_share < 1:
+    if ragged:
         known["ragged_batch"] = _ragged(runs, habit, others, period)
     if runs.order != "replacement" and not repeats:
         known["re_exposure"] = _re_exposure(others, period)
     if habit.form == "running" and known["re_exposure"] != 0:
         known["re_exposure"] = np.nan
-    if habit.form == "smooth" and (habit.last_factor != 1 or runs.last_share < 1):
+    if habit.form == "smooth" and ragged:
         # A last batch that stands off draws the smoothed loss along, which then comes back within the epoch.
         known["re_exposure"] = np.nan
-    if (habit.last_factor != 1 or runs.last_share < 1) and not stands_apart(period).any():
+    if ragged and not stands_apart(period).any():
         # Among a few places, or sliding ones, a last batch unlike the others looks like any level.
         for name in ("fixed_order", "aliasing", "re_exposure"):
             known[name] = known[name] if known[name] == 1 and repeats else np.nan
