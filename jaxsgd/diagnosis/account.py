@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from jaxsgd.diagnosis.feature import FEWEST_RISING
 from jaxsgd.diagnosis.log import log_notes
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.verdict import TOLD, Diagnosis, Verdict, percent
@@ -25,7 +26,7 @@ def diagnosis_lines(found: Diagnosis, name: str) -> list[str]:
     if not told:
         lines += [f"Nothing periodic ({percent(found.nothing)}).", *_doubt(found)]
     for verdict in told:
-        lines += verdict_lines(verdict)
+        lines += [*verdict_lines(verdict), *_alike(found, verdict), ""]
     rest = [verdict for verdict in found.verdicts if not verdict.is_told]
     listed = ", ".join(f"{verdict.cause.title} {percent(verdict.probability)}" for verdict in rest)
     lines += [f"{'Not told' if told else 'Looked for'}: {listed}.", "", *remedy_lines(found)]
@@ -62,7 +63,23 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         *(f"  - {each.text} (log odds {each.log_odds:+.1f})" for each in verdict.evidence),
         f"  What to do: {cause.remedy}",
         f"  Others: {', '.join(cause.threads)}",
-        "",
+    ]
+
+
+LINE_SHARE = 0.8
+"""Part of the levels' variance that a rise must be to look like them."""
+
+
+def _alike(found: Diagnosis, verdict: Verdict) -> list[str]:
+    """What else would look the same."""
+    features = found.features
+    if verdict.cause.name not in ("fixed_order", "aliasing") or features is None:
+        return []
+    is_line = features.ramp > 0 and features.ramp_share > LINE_SHARE
+    if not (is_line and 2.5 < features.per_epoch < FEWEST_RISING):
+        return []
+    return [
+        f"  But: re-exposure to the samples would look the same in so few prints; {FEWEST_RISING} an epoch tell them apart."
     ]
 
 

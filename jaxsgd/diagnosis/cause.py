@@ -78,8 +78,8 @@ CAUSES = (
     Cause(
         "schedule",
         "learning-rate steps at epochs",
-        "the loss bends where the learning rate steps or restarts, and it does so at boundaries of epochs",
-        "Plot the learning rate beside the loss; move a step off the boundary, and the bend moves with it.",
+        "the loss steps where the learning rate steps or restarts, and it does so at boundaries of epochs",
+        "Plot the learning rate beside the loss; move a step off the boundary, and the loss steps there.",
         ("https://github.com/BVLC/caffe/issues/1445", "https://github.com/apache/mxnet/issues/8188"),
     ),
 )

@@ -34,8 +34,9 @@ _SENTENCES: dict[str, str] = {
     "last_spread": "its values scatter {spread_factor:.2g} times as much as at the other places (z = {last_spread_z:.1f})",
     "ramp": "within the epoch the loss moves by {ramp:+.2f} of its scatter against the trend (z = {ramp_z:.1f}), "
     "a line being {ramp_share:.0%} of the levels' variance",
-    "bend": "the largest bend at a boundary is {shift:.1f} times the usual and {shift_size:.1f} times the scatter, "
-    "{lead_factor:.2g} times the largest two cycles away, {local_factor:.2g} times half a cycle away",
+    "step": "after {step_after:.0f} epochs their level steps by {step:+.2g}, the most of all places (z = {step_z:.1f}; half an "
+    "epoch beside it {beside_z:.1f})",
+    "recurs": "{recurs_words} (z = {recurs_z:.1f})",
     "rate": "{rate_words}",
     "places": "prints fall on {per_epoch:.3g} places of the epoch",
 }
@@ -46,6 +47,7 @@ _OF_READING = {
     "sliding_repeat": "repeat",
     "jagged_index": "jagged",
     "jagged_z": "jagged",
+    "jagged_beyond": "jagged",
     "sliding_jagged": "jagged",
     "agreement": "agreement",
     "slides": "slides",
@@ -61,13 +63,11 @@ _OF_READING = {
     "rise_z": "ramp",
     "rise_both": "ramp",
     "smooth_rise": "ramp",
-    "settled_rise": "settle",
     "fall_z": "ramp",
     "smooth_fall": "ramp",
-    "bend": "bend",
-    "bend_lead": "bend",
-    "bend_local": "bend",
-    "bend_size": "bend",
+    "step_beyond": "step",
+    "step_here": "step",
+    "recurs_beyond": "recurs",
     "rate_steps": "rate",
     "rate_steady": "rate",
     "few_places": "places",
@@ -111,8 +111,9 @@ def _words(features: Features, period: Period) -> dict[str, object]:
     values: dict[str, object] = dict(features._asdict())
     values["reset_factor"] = exp(features.reset)
     values["spread_factor"] = exp(features.last_spread)
-    values["lead_factor"] = exp(features.shift_lead)
-    values["local_factor"] = exp(features.shift_local)
+    values["beside_z"] = max((abs(features.step_z) + 1) / exp(features.step_local) - 1, 0.0)
+    repeats = f"the level of the epochs repeats every {features.recurs:.0f}"
+    values["recurs_words"] = repeats if features.recurs else "the level of the epochs does not repeat"
     values["rate_words"] = _RATES[features.rate_steps]
     count, per_epoch = period.stripe_count, features.per_epoch
     if isfinite(period.batch_count) and isfinite(period.interval):

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.bending import shifts
 from jaxsgd.diagnosis.folding import Folded, fold
 from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, cut_score, normal_score, student_score
+from jaxsgd.diagnosis.series import LARGEST, cut_score, explained, student_score
 from jaxsgd.diagnosis.settling_mean import settling
+from jaxsgd.diagnosis.stair import find_stair
 
 
 def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"], period: Period) -> Features:
@@ -34,33 +34,9 @@ def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"
     settle, settle_z, reset = settling(loss, period)
     return Features(
         index, z, jagged, jagged_z, _agreement(smooth_free, folded, inner), rise, rise_z, rise_share, settle, settle_z, reset,
-        *last_place(folded), *shifts(loss, period), _rate_steps(rate, period), float(period.slides), period.per_epoch,
+        *last_place(folded), *find_stair(loss, period), _rate_steps(rate, period), float(period.slides), period.per_epoch,
         period.epochs,
     )  # fmt: skip
-
-
-def explained(left: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """(share of the variance that the groups explain, adjusted for chance; its z).
-
-    Prints of one place that resemble each other from cycle to cycle, as smoothed ones do, count for fewer; levels that drift
-    resemble each other too, but not their neighbours.
-    """
-    count = np.bincount(group)
-    used = count[count > 0]
-    between_freedom, within_freedom = len(used) - 1, len(left) - len(used)
-    if between_freedom < 1 or within_freedom < 2:
-        return 0.0, 0.0
-    mean = np.bincount(group, left) / np.maximum(count, 1)
-    off = left - mean[group]
-    within = float((off**2).sum())
-    total = float(((left - left.mean()) ** 2).sum())
-    if total <= 1e-18 * len(left):
-        return 0.0, 0.0
-    share = 1 - (within / within_freedom) / (total / (len(left) - 1))
-    kinship = min(float((off[lag:] * off[:-lag]).sum()) / max(within, 1e-300) for lag in (1, len(used)))
-    fewer = (1 - kinship) / (1 + kinship) if kinship > 0 else 1.0
-    f = fewer * ((total - within) / between_freedom) / max(within / within_freedom, 1e-12 * total / len(left))
-    return float(share), cut_score(normal_score(f, between_freedom, max(round(fewer * within_freedom), 2)))
 
 
 def _without_smooth(folded: Folded) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +86,10 @@ def _agreement(smooth_free: np.ndarray, folded: Folded, inner: np.ndarray) -> fl
     one, other = (half[known] - half[known].mean() for half in halves)
     size = np.sqrt((one**2).sum() * (other**2).sum())
     return float((one * other).sum() / size) if size > 0 else 0.0
+
+
+FEWEST_RISING = 6
+"""Prints an epoch from which a rise within it can be told from levels that repeat."""
 
 
 def ramp(folded: Folded) -> tuple[float, float, float]:

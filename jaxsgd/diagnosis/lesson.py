@@ -9,6 +9,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +25,8 @@ from jaxsgd.optimizer import schedule_named
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.reliability import reliability_figure
 
-COURSES = ("steps", "restarts", "restarts_each_epoch")
+STEPS, EACH_EPOCH = ("steps", "restarts"), "restarts_each_epoch"
+COURSES = (*STEPS, EACH_EPOCH)
 """Schedules of `jaxsgd.diagnosis.rate_course`."""
 
 
@@ -33,23 +36,30 @@ class Subject(NamedTuple):
     Attributes:
       problem, args: as in a study.
       rates: of SGD and Adam.
+      steps_only: whether logs are made only of its runs in which the rate steps or restarts every few epochs.
     """
 
     problem: str
     args: dict
     rates: tuple[float, float]
+    steps_only: bool = False
 
 
 TAUGHT = (
     Subject("digits", {"num_samples": 400}, (0.3, 0.01)),
     Subject("least_squares", {"num_samples": 200, "num_inputs": 120, "noise": 2.0}, (0.005, 0.05)),
     Subject("noisy_quadratic", {"num_samples": 600}, (0.1, 0.05)),
+    # Rates so large that they, and not the training's length, say where the loss ends: it steps where they do.
+    Subject("noisy_quadratic", {"num_samples": 600}, (1.0, 0.3), steps_only=True),
+    Subject("least_squares", {"num_samples": 200, "num_inputs": 20, "noise": 2.0}, (0.03, 0.5), steps_only=True),
 )
 HELD_OUT = (
     Subject("square_regression", {"num_samples": 200, "num_hidden": 100}, (10.0, 0.03)),
     Subject("digits", {"num_samples": 1000, "num_hidden": 64}, (0.5, 0.005)),
     Subject("least_squares", {"num_samples": 300, "num_inputs": 100, "noise": 4.0}, (0.004, 0.04)),
     Subject("noisy_quadratic", {"num_samples": 300, "num_inputs": 40}, (0.15, 0.03)),
+    Subject("noisy_quadratic", {"num_samples": 300, "num_inputs": 40}, (0.8, 0.4)),
+    Subject("least_squares", {"num_samples": 300, "num_inputs": 30, "noise": 3.0}, (0.02, 0.3)),
 )
 
 
@@ -68,19 +78,19 @@ class Share(NamedTuple):
     seeds: tuple[int, ...]
     counts: tuple[int, ...]
     last_shares: tuple[float, ...]
-    logs: int = 20
+    logs: int
 
 
 SHARES = {
-    "taught": Share(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2)),
-    "held_out": Share(HELD_OUT, tuple(range(600, 624)), (5, 15, 25), (0.08, 0.3), logs=30),
+    "taught": Share(TAUGHT, tuple(range(32)), (4, 12, 20, 30), (0.05, 0.2), logs=30),
+    "held_out": Share(HELD_OUT, tuple(range(700, 732)), (5, 15, 25), (0.08, 0.3), logs=25),
 }
 
 
 def studies(share: Share) -> Iterator[tuple[str, Study]]:
     """The studies of one side, with the names of their folders."""
     base = read_study(study_path("training_logs"))
-    for number, subject in enumerate(share.subjects):
+    for name, subject in zip(_names(share), share.subjects, strict=True):
         fields = {
             "problem": subject.problem,
             "problem_args": subject.args,
@@ -88,15 +98,20 @@ def studies(share: Share) -> Iterator[tuple[str, Study]]:
             "batch_counts": share.counts,
             "learning_rates": subject.rates,
         }
-        name = f"{number}_{subject.problem}"
         yield name, base.replaced(**fields)
-        for course in COURSES:
+        for course in STEPS if subject.steps_only else COURSES:
             pointer = f"jaxsgd.diagnosis.rate_course:{course}"
-            orders = ["reshuffle"] if course == "restarts_each_epoch" else ["fixed", "reshuffle"]
+            orders = ["reshuffle"] if course == EACH_EPOCH else ["fixed", "reshuffle"]
             yield f"{name}_{course}", base.replaced(**fields, schedule=pointer, orders=orders)
+        if subject.steps_only:
+            continue
         sizes = _ragged_sizes(subject.args["num_samples"], share)
         ragged = fields | {"batch_counts": None, "batch_sizes": sizes, "orders": ["fixed", "reshuffle"]}
         yield f"{name}_ragged", base.replaced(**ragged)
+
+
+def _names(share: Share) -> list[str]:
+    return [f"{number}_{subject.problem}" for number, subject in enumerate(share.subjects)]
 
 
 def _ragged_sizes(samples: int, share: Share) -> list[int]:
@@ -111,6 +126,7 @@ def _ragged_sizes(samples: int, share: Share) -> list[int]:
 def recorded_runs(share: Share, folder: Path, say: Callable[[str], None]) -> Iterator[Runs]:
     """Every setting's runs, from the results in a folder; what is missing is run first."""
     plain: dict[str, dict[tuple, np.ndarray]] = {}
+    partners = {name for name, subject in zip(_names(share), share.subjects, strict=True) if subject.steps_only}
     for name, study in studies(share):
         say(name)
         # One program for all batch counts: here most of the time is compiling.
@@ -129,6 +145,8 @@ def recorded_runs(share: Share, folder: Path, say: Callable[[str], None]) -> Ite
                 rate = np.asarray(factor(at.astype(np.float32)), np.float64)
             elif along == "batch_count":
                 plain.setdefault(subject, {})[key] = loss
+            if name in partners:
+                continue
             share_of_last = float(sizes[-1] / sizes[0]) if along == "batch_size" else 1.0
             partner = plain.get(subject, {}).get(key) if course else None
             yield Runs(loss, key[0], rate, share_of_last, partner, f"{name} {key}")
@@ -154,13 +172,16 @@ def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]
 
 def examples(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
     """The logs of both sides."""
-    made: dict[str, list[Example]] = {}
-    for side, (name, share) in enumerate(SHARES.items()):
-        rng = np.random.default_rng([seed, side])
-        made[name] = []
-        for runs in recorded_runs(share, folder / name, say):
-            made[name] += make_examples(runs, share.logs, rng)
-    return made
+    # Each setting has random numbers of its own, so that its logs do not depend on who makes them, or on other settings.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        made = {
+            name: [
+                pool.submit(make_examples, runs, share.logs, np.random.default_rng([seed, side, number]))
+                for number, runs in enumerate(recorded_runs(share, folder / name, say))
+            ]
+            for side, (name, share) in enumerate(SHARES.items())
+        }
+        return {name: [example for each in settings for example in each.result()] for name, settings in made.items()}
 
 
 LONG_PRINTS = 60

@@ -26,10 +26,12 @@ class Features(NamedTuple):
       last_spread: log of the scatter over epochs at the last place over that at the others.
       last_spread_z: z of that ratio, for normal values.
       last_spread_rare: normal score of the last place's log scatter among those of the other places, one by one.
-      shift: the bend of the loss that stands out most at a boundary, in the usual size of bends.
-      shift_lead: log of that over the largest bend two cycles before or after.
-      shift_local: log of that over the largest bend half a cycle before or after.
-      shift_size: the same bend in the scatter of the detrended prints.
+      step: the step between the levels of two epochs that stands out most, loss units; signed.
+      step_z: its normal score; of as many as there are epochs the largest.
+      step_after: epochs before it.
+      step_local: log of its score over the larger of those half an epoch before and after.
+      recurs: epochs after which the levels of epochs come back best; 0 where that cannot be told.
+      recurs_z: z of that; of up to thirty numbers of epochs the largest.
       rate_steps: 1 if the learning rate jumps at boundaries only, -1 if the log shows it never does, 0 if unknown.
       slides: 1 if prints fall on other places from epoch to epoch.
       per_epoch: prints per epoch.
@@ -53,10 +55,12 @@ class Features(NamedTuple):
     last_spread: float
     last_spread_z: float
     last_spread_rare: float
-    shift: float
-    shift_lead: float
-    shift_local: float
-    shift_size: float
+    step: float
+    step_z: float
+    step_after: float
+    step_local: float
+    recurs: float
+    recurs_z: float
     rate_steps: float
     slides: float
     per_epoch: float

@@ -30,11 +30,14 @@ MEASURES: dict[str, tuple[str, ...]] = {
         "repeat_index",
         "settled",
     ),
-    "re_exposure": ("rise_z", "rise_both", "few_places", "jagged_index", "jagged_z", "few_repeat", "settled_rise"),
-    "schedule": ("bend", "bend_lead", "bend_local", "bend_size", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
+    "re_exposure": ("rise_z", "rise_both", "few_places", "jagged_beyond", "settle_likelihood"),
+    "schedule": ("step_beyond", "step_here", "recurs_beyond", "rate_steps", "rate_steady", "fall_z", "smooth_fall"),
 }
 """The measures that each cause is judged by."""
 
+
+CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
+"""Scores up to which nothing is said: of one that chance seldom passes, and of the largest of some dozens."""
 
 MOST_RISE = 6.0
 """Score from which a rise within the epoch is sure; what is left to ask then is whether it is one of levels that repeat."""
@@ -56,12 +59,14 @@ def readings(features: Features) -> dict[str, float]:
 
     repeat, jagged = drawn(max(f.repeat_z, -2)), drawn(max(f.jagged_z, -2))
     settled, rise = float(np.clip(-f.settle, 0, 1.2)), drawn(float(np.clip(f.ramp_z, -1, MOST_RISE)))
+    step = drawn(max(abs(f.step_z) - CHANCE_AMONG_MANY, 0))
     unexplained = 1 - float(np.clip(f.repeat_index, 0, 1))
     return {
         "repeat_index": float(np.clip(f.repeat_index, 0, 1)),
         "repeat_z": repeat,
         "jagged_index": float(np.clip(f.jagged_index, 0, 1)),
         "jagged_z": jagged,
+        "jagged_beyond": drawn(max(f.jagged_z - CHANCE, 0)),
         "agreement": max(f.agreement, 0.0),
         "few_places": float(f.per_epoch < 7),
         "few_repeat": float(f.per_epoch < 7) * float(np.clip(f.repeat_index, 0, 1)) * (1 - f.slides),
@@ -79,14 +84,12 @@ def readings(features: Features) -> dict[str, float]:
         "wide_both": drawn(max(min(f.last_spread_z, f.last_spread_rare), 0)) * unexplained,
         "rise_z": rise,
         "rise_both": drawn(max(min(f.ramp_z, _rarity_of_line(f)), -1)),
-        "settled_rise": settled * rise,
         "smooth_rise": f.ramp_share * float(f.ramp > 0) * drawn(max(f.ramp_z, 0)),
         "fall_z": drawn(max(-f.ramp_z, 0)) * (1 - float(np.clip(f.jagged_index, 0, 1))),
         "smooth_fall": f.ramp_share * float(f.ramp < 0) * drawn(max(-f.ramp_z, 0)),
-        "bend": math.log1p(f.shift) / 2,
-        "bend_lead": float(np.clip(f.shift_lead, -1, 3)),
-        "bend_local": float(np.clip(f.shift_local, -1, 2)),
-        "bend_size": math.log1p(min(f.shift_size, f.shift)),
+        "step_beyond": step,
+        "step_here": step * float(np.clip(f.step_local, 0, 1)),
+        "recurs_beyond": drawn(max(f.recurs_z - CHANCE_AMONG_MANY, 0)),
         "rate_steps": float(f.rate_steps > 0),
         "rate_steady": float(f.rate_steps < 0),
     }

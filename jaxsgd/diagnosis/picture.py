@@ -1,19 +1,18 @@
 """The figures of a diagnosis: one for each cause that is told, or one that shows that there is none."""
 
-import math
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxsgd.diagnosis.account import period_size
-from jaxsgd.diagnosis.bending import bends
 from jaxsgd.diagnosis.feature import RATE_JUMP
 from jaxsgd.diagnosis.folding import fold
 from jaxsgd.diagnosis.settling_mean import changes
+from jaxsgd.diagnosis.stair import epoch_levels, finest_step, recurring, step_scores
 from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
-from jaxsgd.plot.log_fold import LogView, bend_figure, fold_figure, rate_figure, settling_figure
+from jaxsgd.plot.log_fold import LogView, fold_figure, rate_figure, recurrence_figure, settling_figure, step_figure
 from jaxsgd.plot.order_case import OrderCase, cases_figure
 
 _TITLES = {
@@ -22,7 +21,7 @@ _TITLES = {
     "running_mean": "Running mean ({chance}): each epoch's loss settles, and is reset at the next",
     "ragged_batch": "Ragged last batch ({chance}): the epoch's last print stands off",
     "re_exposure": "Re-exposure ({chance}): the loss drops where an epoch begins",
-    "schedule": "Learning-rate steps ({chance}): the loss bends where an epoch begins",
+    "schedule": "Learning-rate steps ({chance}): the loss steps where an epoch begins",
 }
 
 
@@ -111,12 +110,7 @@ def cause_figure(found: Diagnosis, verdict: Verdict, name: str) -> Figure:
         note = f"{len(jumps)} jumps, all where an epoch begins"
         return rate_figure(view, found.log.rate, jumps, title, subtitle, note)
     if cause == "schedule":
-        bend, usual, at_boundary, _ = bends(found.log.loss, period)
-        first = (len(found.log.loss) - len(bend)) // 2
-        when = view.time[first : first + len(bend)]
-        note = f"largest at a boundary: {features.shift:.1f}; elsewhere {features.shift / math.exp(features.shift_lead):.1f}"
-        scale = usual if usual > 0 else 1.0
-        return bend_figure(view, when, bend / scale, at_boundary, title, subtitle, note)
+        return _stair_figure(found, verdict, view, title, subtitle)
     notes = {
         "fixed_order": f"the place explains {features.repeat_index:.0%} of the variance",
         "aliasing": f"{period.stripe_count} places; they explain {features.repeat_index:.0%} of the variance",
@@ -125,3 +119,27 @@ def cause_figure(found: Diagnosis, verdict: Verdict, name: str) -> Figure:
     }
     marks = {"ragged_batch": "last", "re_exposure": "line"}
     return fold_figure(view, title, subtitle, notes[cause], marks.get(cause, "levels"))
+
+
+def _stair_figure(found: Diagnosis, verdict: Verdict, view: LogView, title: str, subtitle: str) -> Figure:
+    """The evidence for a rate that changes, from the loss alone: what carried the verdict."""
+    features = found.features
+    assert features is not None
+    shown = next((each.measure for each in verdict.evidence if each.measure in ("step", "recurs", "ramp")), "step")
+    if shown == "ramp":
+        note = f"moves by {features.ramp:+.2f} of its scatter (z = {features.ramp_z:.1f})"
+        return fold_figure(view, title, subtitle, note, "line")
+    level, first = epoch_levels(found.log.loss, found.period)
+    if shown == "recurs":
+        epochs = int(features.recurs)
+        left = recurring(level, epochs)
+        place = (first + epochs // 2 + np.arange(len(left))) % epochs
+        note = f"repeats every {epochs} epochs (z = {features.recurs_z:.1f})"
+        title = f"Learning-rate steps ({percent(verdict.probability)}): the loss repeats every {epochs} epochs"
+        return recurrence_figure(view, place + 1, left, title, subtitle, note)
+    halves, half_first = epoch_levels(found.log.loss, found.period, 0.5)
+    when, half_when = np.arange(len(level)) + float(first), np.arange(len(halves)) + half_first + 0.5
+    note = f"largest after {features.step_after:.0f} epochs: a step of {features.step:+.2g} (z = {features.step_z:.1f})"
+    finest = finest_step(found.log.loss, found.period)
+    steps, beside = (when, step_scores(level, finest)[1]), (half_when, step_scores(halves, finest)[1])
+    return step_figure(view, steps, beside, title, subtitle, note)

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.bending import bends
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.estimate import best_period
-from jaxsgd.diagnosis.feature import explained, last_place, measure_features, ramp
-from jaxsgd.diagnosis.folding import fold, fold_scale, stands_apart
+from jaxsgd.diagnosis.feature import FEWEST_RISING, last_place, measure_features, ramp
+from jaxsgd.diagnosis.folding import fold, stands_apart
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.length import missing_length
 from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period, find_period
+from jaxsgd.diagnosis.series import explained
+from jaxsgd.diagnosis.stair import find_stair
 
 CLEAR, FAINT = 4.0, 1.0
 """Expected normal score of a mark from which a cause is known to act, and below which nothing of it is to be seen."""
@@ -27,8 +28,8 @@ CLEAR, FAINT = 4.0, 1.0
 SEEN = 2.5
 """Normal score that nine in ten logs of a setting must have where a mark differs much from seed to seed."""
 
-FEWEST_RISING = 6
-"""Prints an epoch from which a rise within it can be known."""
+ENOUGH_SEEDS = 12
+"""Seeds that tell what a changing rate leaves in a loss; of more, the first."""
 
 
 class Runs(NamedTuple):
@@ -107,21 +108,25 @@ def _example(runs: Runs, rng: np.random.Generator) -> Example | None:
         return None
     level = float(runs.loss[one, :kept].std(axis=1).mean())
     draw_noise = _noise(level, rng)
-    prints = [(printed(loss, habit), printed(draw_noise(loss.shape), habit)[0]) for loss in runs.loss[:, :kept]]
-    (clean, at), extra = prints.pop(one)
-    others = [loss + noise for (loss, _), noise in prints]
+
+    def shown_of(losses: np.ndarray) -> list[np.ndarray]:
+        return [printed(loss, habit)[0] + printed(draw_noise(loss.shape), habit)[0] for loss in losses]
+
+    others = shown_of(runs.loss[:, :kept])
+    shown, at = others.pop(one), printed(runs.loss[one, :kept], habit)[1]
     says_rate = rng.random() < 0.5
+    usual = shown_of(runs.plain[:, :kept]) if runs.plain is not None and not says_rate else []
     rate = None
     if says_rate:
         rate = np.full(len(at), 0.1) if runs.rate is None else 0.1 * runs.rate[at]
-    log = habit_log(clean + extra, at, batches, rate)
+    log = habit_log(shown, at, batches, rate)
     if not len(log.loss):
         return None
     period = find_period(log)
     if missing_length(period):
         return None
     features = measure_features(log.loss, log.rate, period)
-    truth = _truth(runs, one, habit, clean, extra, others, period, says_rate)
+    truth = _truth(runs, habit, shown, others, usual, period)
     setting = {"setting": runs.setting, "order": runs.order, **habit._asdict(), "epochs": kept, "batches": batches}
     length, score = best_period(log.loss)
     right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
@@ -141,16 +146,16 @@ def _noise(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]]
 
 
 def _truth(
-    runs: Runs,
-    one: int,
-    habit: Habit,
-    clean: np.ndarray,
-    extra: np.ndarray,
-    others: list[np.ndarray],
-    period: Period,
-    says_rate: bool,
+    runs: Runs, habit: Habit, shown: np.ndarray, others: list[np.ndarray], usual: list[np.ndarray], period: Period
 ) -> np.ndarray:
-    """What is known of each cause; `others`, the logs of the setting's other seeds, tell what is to be expected of this one."""
+    """What is known of each cause.
+
+    Args:
+      runs, habit, period: of the log.
+      shown: what it prints.
+      others: what the setting's other seeds print: they tell what is to be expected of this one.
+      usual: what is printed at a constant rate; empty where that is what the log has, or where it says its rate.
+    """
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
     repeats = runs.order in ("fixed", "shuffle_once")
     ragged = habit.last_factor != 1 or runs.last_share < 1
@@ -160,7 +165,7 @@ def _truth(
         fewest = 10 if repeats else 5
         known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
     if repeats:
-        known["fixed_order"] = _fixed_order(clean + extra, period, habit)
+        known["fixed_order"] = _fixed_order(shown, period, habit)
     if period.slides:
         known["aliasing"] = known["fixed_order"] if repeats else 0.0
         if running:
@@ -168,7 +173,9 @@ def _truth(
     if ragged:
         known["ragged_batch"] = _ragged(runs, habit, others, period)
     if runs.order != "replacement" and not repeats:
-        known["re_exposure"] = _re_exposure(others, period)
+        known["re_exposure"], looks_like_levels = _re_exposure(others, period)
+        if looks_like_levels:
+            known["fixed_order"] = known["aliasing"] = np.nan
     if habit.form == "running" and known["re_exposure"] != 0:
         known["re_exposure"] = np.nan
     if habit.form == "smooth" and ragged:
@@ -178,8 +185,8 @@ def _truth(
         # Among a few places, or sliding ones, a last batch unlike the others looks like any level.
         for name in ("fixed_order", "aliasing", "re_exposure"):
             known[name] = known[name] if known[name] == 1 and repeats else np.nan
-    if runs.rate is not None and runs.plain is not None:
-        known["schedule"] = _scheduled(runs, one, habit, clean, clean + extra, period, says_rate)
+    if runs.rate is not None:
+        known["schedule"] = _scheduled(others, usual, period) if usual else 1.0
     return np.array([known[name] for name in CAUSE_NAMES])
 
 
@@ -204,35 +211,24 @@ def _ragged(runs: Runs, habit: Habit, others: list[np.ndarray], period: Period) 
     return 1.0 if runs.last_share < 1 and runs.order != "fixed" and wider >= CLEAR else np.nan
 
 
-def _re_exposure(others: list[np.ndarray], period: Period) -> float:
-    """By the z of the rise within the epoch that the logs of other seeds have."""
+def _re_exposure(others: list[np.ndarray], period: Period) -> tuple[float, bool]:
+    """(what is known, whether it looks like levels that repeat), by the z of the rise within the epoch in other seeds' logs."""
     scores = [ramp(fold(each, period))[1] for each in others]
     if np.mean(scores) < FAINT:
-        return 0.0
-    # Of fewer places a rise looks like levels that repeat.
-    return 1.0 if np.quantile(scores, 0.1) >= SEEN and period.per_epoch >= FEWEST_RISING else np.nan
+        return 0.0, False
+    is_seen, is_few = bool(np.quantile(scores, 0.1) >= SEEN), period.per_epoch < FEWEST_RISING
+    return (1.0 if is_seen and not is_few else np.nan), is_seen and is_few
 
 
-def _local_deviation(shown: np.ndarray, period: Period) -> float:
-    """The scale by which `fold` divides, as one number: its median over the log, in loss units."""
-    return max(float(np.median(fold_scale(shown, period))), 1e-12)
+def _scheduled(others: list[np.ndarray], usual: list[np.ndarray], period: Period) -> float:
+    """By the marks that other seeds' logs have with the schedule, and have not at a constant rate (`usual`)."""
+    with_it, without = (np.array([_rate_marks(shown, period) for shown in logs[:ENOUGH_SEEDS]]) for logs in (others, usual))
+    # A score that is the largest of many has to be larger to be more than chance.
+    seen = (np.quantile(with_it, 0.1, axis=0) >= CLEAR) & (without.mean(axis=0) < CLEAR)
+    return 1.0 if seen.any() else np.nan
 
 
-def _scheduled(
-    runs: Runs, one: int, habit: Habit, clean: np.ndarray, shown: np.ndarray, period: Period, says_rate: bool
-) -> float:
-    """By the bends that the schedule makes in the difference from the same run at a constant rate."""
-    assert runs.plain is not None
-    if says_rate:
-        return 1.0
-    difference, _ = printed(np.asarray(runs.loss[one] - runs.plain[one], np.float64), habit)
-    made, _, at_boundary, _ = bends(difference, period)
-    usual = bends(shown, period)[1]
-    if not len(made) or usual <= 0:
-        return np.nan
-    largest = float(np.abs(made[at_boundary]).max(initial=0))
-    # It must stand out of what the loss does at a constant rate, once its first fall is over, and of the prints' scatter.
-    steady, _ = printed(np.asarray(runs.plain[one], np.float64), habit)
-    other = np.abs(bends(steady + shown - clean, period)[0])[len(made) // 6 :].max(initial=0)
-    seen = largest >= 2 * CLEAR * usual and largest >= 2 * other and largest >= _local_deviation(shown, period)
-    return 1.0 if seen else np.nan
+def _rate_marks(shown: np.ndarray, period: Period) -> tuple[float, float, float]:
+    """Scores of what a rate that changes leaves in a loss: a step, levels that come back, a fall within the epoch."""
+    stair = find_stair(shown, period)
+    return abs(stair.step_z), stair.recurs_z, -ramp(fold(shown, period))[1]

@@ -61,7 +61,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         right.plot(place, level, "o", color=BLUE, markersize=5, zorder=3)
         handles += [
             Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a place"),
-            Line2D([], [], color=ORANGE, linewidth=3, label="rise within the epoch"),
+            Line2D([], [], color=ORANGE, linewidth=3, label=f"{'rise' if slope > 0 else 'fall'} within the epoch"),
         ]
     elif mark == "last":
         place, level = _levels(view, np.ones(len(view.left), bool))
@@ -125,30 +125,65 @@ def settling_figure(
     return figure
 
 
-def bend_figure(
-    view: LogView, when: Float[np.ndarray, " b"], bend: Float[np.ndarray, " b"], at_boundary: np.ndarray, title: str,
-    subtitle: str, note: str,
-) -> Figure:  # fmt: skip
-    """The log as printed, and beside it where its level changes abruptly.
+Scores = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
+"""(epochs since the start, normal scores), of the same length."""
+
+
+def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtitle: str, note: str) -> Figure:
+    """The log as printed, and beside it how clearly its level steps where epochs begin.
 
     Args:
       view: what is drawn at the left.
-      when: [b], epochs since the start.
-      bend: [b], size of the bend there, in the usual size of bends.
-      at_boundary: [b], whether a boundary of epochs lies there.
+      steps: scores of a step where an epoch begins.
+      beside: the same in the middle of epochs.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure, _, right = _beside_log(view, "Where the loss bends", title, subtitle, note)
-    shown = _thinned(len(when))
-    right.plot(when[shown], np.abs(bend[shown]), color=PALE, linewidth=1, zorder=1)
-    right.plot(when[at_boundary], np.abs(bend[at_boundary]), "o", color=ORANGE, markersize=5, zorder=3)
-    right.set_ylim(0, None)
-    right.set_ylabel("bend of the loss (in its usual size)", fontsize=MEDIUM, color=INK)
+    figure, left, right = _beside_log(view, "How clearly the level of the loss steps", title, subtitle, note)
+    when, score = steps[0], np.abs(steps[1])
+    largest = when[int(np.argmax(score))]
+    for axes in (left, right):
+        axes.axvline(largest, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    right.plot(beside[0], np.abs(beside[1]), "o", color=PALE, markersize=4, zorder=2)
+    right.vlines(when, 0, score, color=BLUE, linewidth=1.6, zorder=3)
+    right.plot(when, score, "o", color=BLUE, markersize=5, zorder=4)
+    right.set_xlim(0, view.time[-1])
+    right.set_ylim(0, 1.25 * max(float(score.max()), 4.0))
+    right.set_ylabel("normal score of a step", fontsize=MEDIUM, color=INK)
     _key(
         right,
         [
-            Line2D([], [], color=PALE, linewidth=1.5, label="at any print"),
-            Line2D([], [], color=ORANGE, marker="o", linestyle="", markersize=6, label="where an epoch begins"),
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="where an epoch begins"),
+            Line2D([], [], color=PALE, marker="o", linestyle="", markersize=6, label="in its middle"),
+        ],
+    )
+    return figure
+
+
+def recurrence_figure(
+    view: LogView, place: Int[np.ndarray, " k"], left: Float[np.ndarray, " k"], title: str, subtitle: str, note: str
+) -> Figure:
+    """The log as printed, and beside it the level of every epoch by its number within the epochs after which it comes back.
+
+    Args:
+      view: what is drawn at the left.
+      place: [k], number of the epoch, from 1.
+      left: [k], level of the epoch less its trend, in its scatter.
+      title, subtitle, note: as in `fold_figure`.
+    """
+    figure, _, right = _beside_log(view, "Every epoch by its place in the cycle", title, subtitle, note)
+    numbers = np.unique(place)
+    right.plot(place, left, ".", color=PALE, markersize=7, zorder=1)
+    right.plot(numbers, [left[place == number].mean() for number in numbers], "o-", color=BLUE, markersize=6, zorder=3)
+    right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
+    _height(right, left)
+    right.set_xlabel("epoch of the cycle", fontsize=MEDIUM, color=INK)
+    right.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    _key(
+        right,
+        [
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=9, label="one epoch"),
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean"),
         ],
     )
     return figure

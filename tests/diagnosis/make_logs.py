@@ -100,6 +100,25 @@ def torch_logs():
     torch_step_rate()
 
 
+def torch_silent_schedules():
+    schedulers = torch.optim.lr_scheduler
+    torch_silent("torch_step_lr_silent.txt", lambda optimizer: schedulers.StepLR(optimizer, 25, 0.1))
+    torch_silent("torch_warm_restarts_silent.txt", lambda optimizer: schedulers.CosineAnnealingWarmRestarts(optimizer, 6))
+
+
+def torch_silent(name, schedule):
+    """So large a rate that it says where the loss ends, in a log that does not say the rate."""
+    dataset = samples(400, 60, 0.5, seed=3)
+    # Samples are drawn with replacement, so that no epoch has another mark.
+    loader = DataLoader(dataset, 20, sampler=RandomSampler(dataset, replacement=True, num_samples=400))
+    model = network(60)
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    changes = schedule(optimizer)
+    torch.manual_seed(2)
+    with (FOLDER / name).open("w") as file:
+        train(loader, model, optimizer, 60, windows(file, 4, 20), after_epoch=changes.step)
+
+
 def torch_step_rate():
     """Momentum, whose noise floor falls with the rate; the log says the rate."""
     dataset = samples(400, 60, 0.5, seed=3)
@@ -268,7 +287,7 @@ def keras_logs():
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     torch.set_num_threads(1)
-    makers = [torch_logs, tensorboard_log, mlflow_log, lightning_logs, hugging_face_logs, keras_logs]
+    makers = [torch_logs, torch_silent_schedules, tensorboard_log, mlflow_log, lightning_logs, hugging_face_logs, keras_logs]
     for maker in makers:
         if len(sys.argv) == 1 or maker.__name__ in sys.argv[1:]:
             maker()

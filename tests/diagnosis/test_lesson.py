@@ -7,7 +7,7 @@ import pytest
 
 from jaxsgd.diagnosis import lesson
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
-from jaxsgd.diagnosis.lesson import COURSES, SHARES, Share, Subject, main, studies
+from jaxsgd.diagnosis.lesson import COURSES, SHARES, STEPS, Share, Subject, main, recorded_runs, studies
 from jaxsgd.diagnosis.model import MEASURES
 
 
@@ -23,7 +23,8 @@ def test_what_is_held_out_has_no_seed_batch_count_or_problem_setting_in_common_w
 def test_each_side_has_every_course_and_ragged_splits_of_each_problem(side):
     share = SHARES[side]
     made = dict(studies(share))
-    assert len(made) == len(share.subjects) * (2 + len(COURSES))
+    of_each = [len(STEPS) + 1 if subject.steps_only else 2 + len(COURSES) for subject in share.subjects]
+    assert len(made) == sum(of_each)
     for name, study in made.items():
         assert study.schedule == next(
             (f"jaxsgd.diagnosis.rate_course:{each}" for each in COURSES if name.endswith(each)), "constant"
@@ -40,8 +41,8 @@ def test_each_side_has_every_course_and_ragged_splits_of_each_problem(side):
 def test_a_small_lesson_leaves_a_model_a_report_and_a_figure(tmp_path, monkeypatch, capsys):
     subject = Subject("noisy_quadratic", {"num_samples": 96, "num_inputs": 8}, (0.1, 0.05))
     shares = {
-        "taught": Share((subject,), tuple(range(4)), (4, 12), (0.2,)),
-        "held_out": Share((subject,), tuple(range(10, 14)), (6,), (0.3,)),
+        "taught": Share((subject,), tuple(range(4)), (4, 12), (0.2,), logs=20),
+        "held_out": Share((subject,), tuple(range(10, 14)), (6,), (0.3,), logs=20),
     }
     monkeypatch.setattr(lesson, "SHARES", shares)
     main(["--out", str(tmp_path)])
@@ -56,3 +57,12 @@ def test_a_small_lesson_leaves_a_model_a_report_and_a_figure(tmp_path, monkeypat
     before = (tmp_path / "model.json").read_bytes()
     main(["--out", str(tmp_path)])
     assert (tmp_path / "model.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_of_a_subject_with_steps_only_the_other_runs_are_partners_and_no_logs(tmp_path):
+    subject = Subject("noisy_quadratic", {"num_samples": 96, "num_inputs": 8}, (0.1, 0.05), steps_only=True)
+    share = Share((subject,), tuple(range(4)), (4,), (0.2,), logs=1)
+    runs = list(recorded_runs(share, tmp_path, lambda name: None))
+    assert {each.setting.split(" ")[0] for each in runs} == {f"0_noisy_quadratic_{course}" for course in STEPS}
+    assert all(each.plain is not None and each.plain.shape == each.loss.shape for each in runs)

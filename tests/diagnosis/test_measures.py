@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsgd import diagnose, stripes
+from jaxsgd.diagnosis.account import diagnosis_lines
 from jaxsgd.diagnosis.feature import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.logistic import fit_logistic
@@ -93,16 +94,6 @@ def test_a_small_last_batch_scatters_as_the_root_of_its_share(noise):
     assert found.last_spread_z > 6
 
 
-def test_a_step_of_the_level_is_a_bend_at_a_boundary_and_nowhere_else(noise):
-    level = np.repeat([3.0, 0.0], 20)[:, None]
-    found = measured(level + 0.3 * noise)
-    assert found.shift > 10
-    # Half a cycle away the bend is a quarter: step D/2 less a quarter of D.
-    assert found.shift_local > 0.7
-    within = np.roll((level + 0 * noise).reshape(-1), 10).reshape(40, 20) + 0.3 * noise
-    assert measured(within).shift_local < found.shift_local
-
-
 @pytest.mark.parametrize("width", [2, 3, 4, 7])
 def test_a_moving_mean_over_a_cycle_leaves_a_line_and_removes_what_repeats(width):
     count = 8 * width
@@ -139,4 +130,15 @@ def test_levels_that_rise_by_chance_are_no_re_exposure_however_long_the_log(shap
     for seed in range(4):
         rng = np.random.default_rng(seed)
         found = diagnose(2 + 0.1 * rng.standard_normal(shape[1]) + 0.05 * rng.standard_normal(shape))
-        assert found.causes == ("fixed_order",)
+        assert found.causes[0] == "fixed_order"
+        assert "re_exposure" not in found.causes
+
+
+@pytest.mark.parametrize(("places", "alike"), [(4, True), (12, False)])
+def test_levels_that_rise_over_few_places_are_said_to_look_like_re_exposure(places, alike):
+    noise = 0.02 * np.random.default_rng(6).standard_normal((40, places))
+    jagged = 0.3 * np.random.default_rng(7).standard_normal(places) if not alike else 0
+    found = diagnose(2 + np.linspace(-0.5, 0.5, places) + jagged + noise)
+    assert found.causes[0] == "fixed_order"
+    lines = diagnosis_lines(found, "train.log")
+    assert any("re-exposure to the samples would look the same" in line for line in lines) == alike

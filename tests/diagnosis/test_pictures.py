@@ -14,6 +14,8 @@ SHOWN = {
     "torch_ragged_sum.txt": "Ragged last batch",
     "torch_adam_memorizes.txt": "Re-exposure",
     "torch_step_lr.jsonl": "Learning-rate steps",
+    "torch_step_lr_silent.txt": "Learning-rate steps",
+    "torch_warm_restarts_silent.txt": "Learning-rate steps",
 }
 
 

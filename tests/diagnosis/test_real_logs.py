@@ -19,6 +19,8 @@ CAUSES = {
     "torch_adam_memorizes.txt": {"re_exposure"},
     "torch_ragged_sum.txt": {"ragged_batch"},
     "torch_step_lr.jsonl": {"schedule"},
+    "torch_step_lr_silent.txt": {"schedule"},
+    "torch_warm_restarts_silent.txt": {"schedule"},
     "tensorboard_shuffle_false.events": {"fixed_order"},
     "mlflow_shuffle_false": {"fixed_order"},
     "lightning_shuffle_false.csv": {"fixed_order"},
