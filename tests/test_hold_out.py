@@ -51,7 +51,7 @@ FIELDS = {"batch_counts": [3, 4], "learning_rates": [0.1], "epochs": 3, "orders"
 @pytest.mark.parametrize(
     ("name", "args", "path"),
     [
-        ("least_squares", {"num_samples": 20, "num_inputs": 3}, "one_program"),
+        pytest.param("least_squares", {"num_samples": 20, "num_inputs": 3}, "one_program", marks=pytest.mark.slow),
         ("least_squares", {"num_samples": 20, "num_inputs": 3}, "grouped"),
         ("digits", {"num_samples": 90, "num_hidden": 4}, "one_program"),
         pytest.param("digits", {"num_samples": 90, "num_hidden": 4}, "grouped", marks=pytest.mark.slow),

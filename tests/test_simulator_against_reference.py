@@ -57,7 +57,7 @@ def visited(order, epochs, batch_count, dtype):
 # 100,000 steps of the loop take seconds, so the third order is left to the smaller batch counts.
 ORDERS_AND_COUNTS = [
     *((order, m) for m in (1, 3, 10, 20) for order in ("fixed", "shuffle_once", "reshuffle")),
-    ("fixed", 1000),
+    pytest.param("fixed", 1000, marks=pytest.mark.slow),
     ("reshuffle", 1000),
 ]
 

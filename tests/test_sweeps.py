@@ -18,7 +18,7 @@ NAMES = sorted(shipped())
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
     study = read_study(study_path(name))
-    axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers")
+    axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers", "orders")
     small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
     args = study.problem_args | {"num_samples": 200}
     ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / name)

@@ -120,11 +120,11 @@ def test_a_small_last_batch_is_known_where_it_scatters_clearly_more(noise):
 def test_steps_of_the_rate_are_known_from_a_log_that_says_it_or_steps_clearly(noise):
     rate = np.repeat([1.0, 0.1], EPOCHS * BATCHES // 2)
     level = np.repeat([20.0, 0.0], EPOCHS // 2)[:, None]
-    stepped, made = known("schedule", noise + level, rate=rate, plain=noise + 20)
+    stepped, made = known("schedule", noise + level, count=24, rate=rate, plain=noise + 20)
     assert all(each == 1 for each, example in zip(stepped, made, strict=True) if example.features.rate_steps > 0)
     long = [each for each, example in zip(stepped, made, strict=True) if example.setting["epochs"] == EPOCHS]
     assert long.count(1) > 0.8 * len(long)
-    straight, made = known("schedule", noise, rate=rate, plain=noise)
+    straight, made = known("schedule", noise, count=24, rate=rate, plain=noise)
     assert all(each is None for each, example in zip(straight, made, strict=True) if example.features.rate_steps == 0)
 
 
@@ -132,7 +132,7 @@ def test_a_rate_that_restarts_is_known_from_a_loss_that_comes_back_and_from_no_o
     epoch = np.arange(EPOCHS * BATCHES) // BATCHES
     rate = 1 - (epoch % 5) / 5
     saw = 8 * rate.reshape(EPOCHS, BATCHES)
-    found, made = known("schedule", noise + saw, rate=rate, plain=noise)
+    found, made = known("schedule", noise + saw, count=24, rate=rate, plain=noise)
     silent = [
         each
         for each, example in zip(found, made, strict=True)
@@ -140,5 +140,5 @@ def test_a_rate_that_restarts_is_known_from_a_loss_that_comes_back_and_from_no_o
     ]
     assert silent.count(1) > 0.7 * len(silent) > 0
     # What comes back at a constant rate, too, is not the rate's doing.
-    same, made = known("schedule", noise + saw, rate=rate, plain=noise + saw)
+    same, made = known("schedule", noise + saw, count=24, rate=rate, plain=noise + saw)
     assert all(each is None for each, example in zip(same, made, strict=True) if example.features.rate_steps == 0)

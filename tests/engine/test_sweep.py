@@ -125,9 +125,14 @@ def test_stripe_measures_are_those_of_the_cells_loss():
         np.testing.assert_array_equal(cell.stripe_slope, found.slope.mean(axis=-1))
 
 
+@pytest.fixture(scope="module")
+def two_counts():
+    return jaxsgd.sweep(study(seeds=[0, 1], batch_counts=[4, 10]), **HELD)
+
+
 @pytest.mark.parametrize("eval_interval", [None, 1, 3, 10])
-def test_views_are_the_windows_of_every_cell(eval_interval):
-    ds = jaxsgd.sweep(study(seeds=[0, 1], batch_counts=[4, 10]), **HELD)
+def test_views_are_the_windows_of_every_cell(eval_interval, two_counts):
+    ds = two_counts
     seen = jaxsgd.views(ds, eval_interval)
     width = eval_interval or 2
     for m in (4, 10):
