@@ -55,15 +55,21 @@ def visited(order, epochs, batch_count, dtype):
 
 
 # 100,000 steps of the loop take seconds, so the third order is left to the smaller batch counts.
-ORDERS_AND_COUNTS = [
-    *((order, m) for m in (1, 3, 10, 20) for order in ("fixed", "shuffle_once", "reshuffle")),
-    pytest.param("fixed", 1000, marks=pytest.mark.slow),
-    ("reshuffle", 1000),
+CASES = [
+    *(
+        (optimizer, order, m)
+        for optimizer in OPTIMIZERS
+        for m in (1, 3, 10, 20)
+        for order in ("fixed", "shuffle_once", "reshuffle")
+    ),
+    ("momentum", "reshuffle", 1000),
+    pytest.param("momentum", "fixed", 1000, marks=pytest.mark.slow),
+    pytest.param("sgd", "reshuffle", 1000, marks=pytest.mark.slow),
+    pytest.param("sgd", "fixed", 1000, marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.parametrize(("order", "batch_count"), ORDERS_AND_COUNTS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("optimizer", "order", "batch_count"), CASES)
 def test_every_batch_loss_of_100_epochs(dtype, optimizer, order, batch_count):
     ours, rule = OPTIMIZERS[optimizer]
     run = jaxsgd.simulate(as_problem(*start(dtype)), KEYS, optimizer=ours, epochs=EPOCHS, batch_count=batch_count, order=order)

@@ -65,7 +65,9 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     assert said == ""
 
 
-@pytest.mark.parametrize("words", [["--no-cache"], []], ids=["switched off", "unwritable"])
+@pytest.mark.parametrize(
+    "words", [pytest.param(["--no-cache"], id="switched off", marks=pytest.mark.slow), pytest.param([], id="unwritable")]
+)
 def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_command, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()

@@ -5,7 +5,7 @@ import pytest
 from tests.validation import tail
 
 
-@pytest.mark.parametrize("order", ["fixed", "shuffle_once", "flip_flop"])
+@pytest.mark.parametrize("order", ["fixed", pytest.param("shuffle_once", marks=pytest.mark.slow), "flip_flop"])
 def test_the_tail_and_the_solved_cycle_are_the_exact_one(x64, order):
     found = tail.measure(order)
     assert found.weights < 1e-10

@@ -1,6 +1,7 @@
 """Influence and noise against what first-order theory says of them."""
 
 import numpy as np
+import pytest
 
 from tests.validation import own_steps
 
@@ -12,6 +13,7 @@ def test_own_shares_are_those_of_the_gradients_within_a_percent(x64):
     assert (found.exact > 1.05 / np.asarray(own_steps.BATCH_COUNTS)).all()
 
 
+@pytest.mark.slow
 def test_frozen_gradients_are_off_by_the_square_of_the_rate(x64):
     for slopes in own_steps.frozen_slopes(own_steps.frozen(seeds=2, num_hidden=50)):
         np.testing.assert_allclose(slopes, 2, atol=0.1)
