@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxsgd.diagnosis.cause import CAUSES
@@ -141,8 +142,7 @@ def recorded_runs(share: Share, folder: Path, say: Callable[[str], None]) -> Ite
             rate = None
             if course:
                 at = np.arange(study.epochs * batches) / (study.epochs * batches)
-                factor = schedule_named(study.schedule)
-                rate = np.asarray(factor(at.astype(np.float32)), np.float64)
+                rate = np.asarray(jax.vmap(schedule_named(study.schedule))(at.astype(np.float32)), np.float64)
             elif along == "batch_count":
                 plain.setdefault(subject, {})[key] = loss
             if name in partners:
