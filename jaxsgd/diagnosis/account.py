@@ -76,6 +76,7 @@ def _alike(found: Diagnosis, verdict: Verdict) -> list[str]:
     if verdict.cause.name not in ("fixed_order", "aliasing") or features is None:
         return []
     is_line = features.ramp > 0 and features.ramp_share > LINE_SHARE
+    # Of two places every difference is a line.
     if not (is_line and 2.5 < features.per_epoch < FEWEST_RISING):
         return []
     return [

@@ -9,7 +9,7 @@ from jaxsgd.diagnosis.account import period_size
 from jaxsgd.diagnosis.feature import RATE_JUMP
 from jaxsgd.diagnosis.folding import fold
 from jaxsgd.diagnosis.settling_mean import changes
-from jaxsgd.diagnosis.stair import epoch_levels, finest_step, recurring, step_scores
+from jaxsgd.diagnosis.stair import recurring, steps_of
 from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.log_fold import LogView, fold_figure, rate_figure, recurrence_figure, settling_figure, step_figure
@@ -129,17 +129,13 @@ def _stair_figure(found: Diagnosis, verdict: Verdict, view: LogView, title: str,
     if shown == "ramp":
         note = f"moves by {features.ramp:+.2f} of its scatter (z = {features.ramp_z:.1f})"
         return fold_figure(view, title, subtitle, note, "line")
-    level, first = epoch_levels(found.log.loss, found.period)
+    steps, beside = steps_of(found.log.loss, found.period)
     if shown == "recurs":
         epochs = int(features.recurs)
-        left = recurring(level, epochs)
-        place = (first + epochs // 2 + np.arange(len(left))) % epochs
+        left = recurring(steps.level, epochs)
+        place = (int(steps.when[0]) + epochs // 2 + np.arange(len(left))) % epochs
         note = f"repeats every {epochs} epochs (z = {features.recurs_z:.1f})"
         title = f"Learning-rate steps ({percent(verdict.probability)}): the loss repeats every {epochs} epochs"
         return recurrence_figure(view, place + 1, left, title, subtitle, note)
-    halves, half_first = epoch_levels(found.log.loss, found.period, 0.5)
-    when, half_when = np.arange(len(level)) + float(first), np.arange(len(halves)) + half_first + 0.5
     note = f"largest after {features.step_after:.0f} epochs: a step of {features.step:+.2g} (z = {features.step_z:.1f})"
-    finest = finest_step(found.log.loss, found.period)
-    steps, beside = (when, step_scores(level, finest)[1]), (half_when, step_scores(halves, finest)[1])
-    return step_figure(view, steps, beside, title, subtitle, note)
+    return step_figure(view, (steps.when, steps.score), (beside.when, beside.score), title, subtitle, note)

@@ -16,13 +16,6 @@ def moving_mean(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray
     return sums / width + values.mean()
 
 
-def robust_scale(values: Float[np.ndarray, " n"]) -> float:
-    """1.4826 times the median distance from the median: the standard deviation of normal values, blind to a few others."""
-    if not len(values):
-        return float("nan")
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
-
-
 def normal_score(f: float, between: int, within: int) -> float:
     """The normal score of a value of Fisher's F with so many degrees of freedom, by Paulson 1942: a z as rare as F is."""
     if not f > 0 or between < 1 or within < 1:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from jaxsgd.diagnosis.folding import MANY_EPOCHS, fold_scale, local_scale
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, cut_score, explained, moving_mean, student_scores
+from jaxsgd.diagnosis.series import LARGEST, explained, moving_mean, student_scores
 
 
 def epoch_levels(loss: Float[np.ndarray, " n"], period: Period, offset: float = 0.0) -> tuple[Float[np.ndarray, " e"], int]:
@@ -87,9 +87,30 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
     return (2 * mean * np.tanh(size / 2) if is_positive else size), score
 
 
-def finest_step(loss: Float[np.ndarray, " n"], period: Period) -> float:
-    """The standard error that a step of a log is at least given, loss units."""
-    return FINEST_STEP * float(np.median(fold_scale(loss, period)))
+class Steps(NamedTuple):
+    """Spans of an epoch and the steps between them; e spans.
+
+    Attributes:
+      when: [e], epochs since the start at which each begins.
+      level: [e], of each, loss units.
+      size, score: [e], of the step from the span before.
+    """
+
+    when: Float[np.ndarray, " e"]
+    level: Float[np.ndarray, " e"]
+    size: Float[np.ndarray, " e"]
+    score: Float[np.ndarray, " e"]
+
+
+def steps_of(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Steps, Steps]:
+    """The steps where epochs begin, and those in the middle of epochs."""
+    finest = FINEST_STEP * float(np.median(fold_scale(loss, period)))
+
+    def steps(offset: float) -> Steps:
+        level, first = epoch_levels(loss, period, offset)
+        return Steps(first + offset + np.arange(len(level)), level, *step_scores(level, finest))
+
+    return steps(0.0), steps(0.5)
 
 
 class Stair(NamedTuple):
@@ -114,21 +135,16 @@ class Stair(NamedTuple):
 
 def find_stair(loss: Float[np.ndarray, " n"], period: Period) -> Stair:
     """The step that stands out most, and how the levels come back."""
-    level, first = epoch_levels(loss, period)
-    finest = finest_step(loss, period)
-    size, score = step_scores(level, finest)
-    recurs, recurs_z = _recurrence(level) if not period.slides else (0.0, 0.0)
-    if not len(score) or not score.any():
+    steps, beside = steps_of(loss, period)
+    recurs, recurs_z = _recurrence(steps.level) if not period.slides else (0.0, 0.0)
+    if not steps.score.any():
         return Stair(recurs=recurs, recurs_z=recurs_z)
-    best = int(np.argmax(np.abs(score)))
-    halves, half_first = epoch_levels(loss, period, 0.5)
-    beside = np.abs(step_scores(halves, finest)[1])
-    places = np.array([first + best - 1, first + best]) - half_first
-    near = max((float(beside[place]) for place in places if 0 <= place < len(beside)), default=0.0)
-    own = float(score[best])
+    best = int(np.argmax(np.abs(steps.score)))
+    when, score = float(steps.when[best]), float(steps.score[best])
+    near = float(np.abs(beside.score[np.abs(beside.when - when) == 0.5]).max(initial=0))
     # A score below one is chance, however small the others are.
-    local = float(np.log((abs(own) + 1) / (near + 1)))
-    return Stair(float(size[best]), cut_score(own), float(first + best), local, recurs, recurs_z)
+    local = float(np.log((abs(score) + 1) / (near + 1)))
+    return Stair(float(steps.size[best]), score, when, local, recurs, recurs_z)
 
 
 MOST_RECURRENCE = 30

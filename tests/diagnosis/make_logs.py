@@ -72,10 +72,12 @@ def windows(file, every, batches):
     return say
 
 
-def torch_text(name, dataset, loader, every, epochs=30, hidden=0, adam=False, rate=0.02, **how):
+def torch_text(name, dataset, loader, every, epochs=30, hidden=0, adam=False, rate=0.02, schedule=None, **how):
     model = network(dataset.tensors[0].shape[1], hidden)
     kind = torch.optim.Adam if adam else torch.optim.SGD
     optimizer = kind(model.parameters(), rate)
+    if schedule:
+        how["after_epoch"] = schedule(optimizer).step
     torch.manual_seed(2)
     with (FOLDER / name).open("w") as file:
         train(loader, model, optimizer, epochs, windows(file, every, len(loader)), **how)
@@ -101,22 +103,15 @@ def torch_logs():
 
 
 def torch_silent_schedules():
-    schedulers = torch.optim.lr_scheduler
-    torch_silent("torch_step_lr_silent.txt", lambda optimizer: schedulers.StepLR(optimizer, 25, 0.1))
-    torch_silent("torch_warm_restarts_silent.txt", lambda optimizer: schedulers.CosineAnnealingWarmRestarts(optimizer, 6))
-
-
-def torch_silent(name, schedule):
-    """So large a rate that it says where the loss ends, in a log that does not say the rate."""
-    dataset = samples(400, 60, 0.5, seed=3)
+    """So large a rate that it says where the loss ends, in logs that do not say the rate."""
+    schedulers, dataset = torch.optim.lr_scheduler, samples(400, 60, 0.5, seed=3)
     # Samples are drawn with replacement, so that no epoch has another mark.
     loader = DataLoader(dataset, 20, sampler=RandomSampler(dataset, replacement=True, num_samples=400))
-    model = network(60)
-    optimizer = torch.optim.Adam(model.parameters(), 0.1)
-    changes = schedule(optimizer)
-    torch.manual_seed(2)
-    with (FOLDER / name).open("w") as file:
-        train(loader, model, optimizer, 60, windows(file, 4, 20), after_epoch=changes.step)
+    for name, schedule in (
+        ("torch_step_lr_silent.txt", lambda optimizer: schedulers.StepLR(optimizer, 25, 0.1)),
+        ("torch_warm_restarts_silent.txt", lambda optimizer: schedulers.CosineAnnealingWarmRestarts(optimizer, 6)),
+    ):
+        torch_text(name, dataset, loader, 4, 60, adam=True, rate=0.1, schedule=schedule)
 
 
 def torch_step_rate():

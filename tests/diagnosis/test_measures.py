@@ -12,10 +12,16 @@ from jaxsgd.diagnosis.period import find_period
 from jaxsgd.diagnosis.series import moving_mean, normal_score
 
 
-def measured(loss, **habit):
-    values, at = printed(loss, Habit(**({"interval": 1} | habit)))
+def logged(loss, interval=1, **habit):
+    """The log of losses [E, m] under a habit, and its period."""
+    values, at = printed(loss, Habit(interval, **habit))
     log = habit_log(values, at, loss.shape[1])
-    return measure_features(log.loss, log.rate, find_period(log))
+    return log, find_period(log)
+
+
+def measured(loss, **habit):
+    log, period = logged(loss, **habit)
+    return measure_features(log.loss, log.rate, period)
 
 
 @pytest.fixture
@@ -127,11 +133,13 @@ def test_logistic_regression_agrees_with_scikit_learn():
 @pytest.mark.parametrize("shape", [(60, 50), (1000, 50), (1000, 8)])
 def test_levels_that_rise_by_chance_are_no_re_exposure_however_long_the_log(shape):
     """A thousand epochs make sure of any slope of the levels; how rare a line through so few of them is, they do not change."""
+    told = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        found = diagnose(2 + 0.1 * rng.standard_normal(shape[1]) + 0.05 * rng.standard_normal(shape))
-        assert found.causes[0] == "fixed_order"
-        assert "re_exposure" not in found.causes
+        told.append(diagnose(2 + 0.1 * rng.standard_normal(shape[1]) + 0.05 * rng.standard_normal(shape)).causes)
+    assert all(causes[0] == "fixed_order" and "re_exposure" not in causes for causes in told)
+    # The levels of few places may settle by chance, as a running mean's do: seen in one of sixty logs.
+    assert sum(causes != ("fixed_order",) for causes in told) <= (shape[1] < 10)
 
 
 @pytest.mark.parametrize(("places", "alike"), [(4, True), (12, False)])

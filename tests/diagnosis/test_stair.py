@@ -3,21 +3,15 @@
 import numpy as np
 import pytest
 
-from jaxsgd.diagnosis.habit import Habit, habit_log, printed
-from jaxsgd.diagnosis.period import find_period
 from jaxsgd.diagnosis.stair import epoch_levels, find_stair, recurring, step_scores
+from tests.diagnosis.test_measures import logged
 
 EPOCHS, BATCHES = 60, 12
 
 
-def logged(loss, **habit):
-    values, at = printed(loss, Habit(**({"interval": 3} | habit)))
-    log = habit_log(values, at, loss.shape[1])
-    return log.loss, find_period(log)
-
-
-def found(loss, **habit):
-    return find_stair(*logged(loss, **habit))
+def found(loss, interval=3, **habit):
+    log, period = logged(loss, interval, **habit)
+    return find_stair(log.loss, period)
 
 
 @pytest.fixture
@@ -33,10 +27,12 @@ def fall():
 
 @pytest.mark.parametrize("interval", [1, 3, 12, 6])
 def test_the_level_of_an_epoch_is_the_mean_of_its_prints_without_the_first(noise, interval):
-    level, first = epoch_levels(*logged(noise, interval=interval))
+    log, period = logged(noise, interval)
+    level, first = epoch_levels(log.loss, period)
     assert first == 1
     np.testing.assert_allclose(level, noise.mean(axis=1)[1:])
-    halves, half_first = epoch_levels(*logged(noise, interval=1), 0.5)
+    log, period = logged(noise)
+    halves, half_first = epoch_levels(log.loss, period, 0.5)
     assert half_first == 1
     np.testing.assert_allclose(halves[:-1], noise.reshape(-1)[18:-6].reshape(-1, BATCHES).mean(axis=1))
 
