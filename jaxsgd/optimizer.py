@@ -54,7 +54,10 @@ def cosine(progress: Progress) -> Float[Array, ""]:
     return (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
-SCHEDULES: dict[str, Callable[[Progress], Array]] = {"constant": constant, "linear": linear, "cosine": cosine}
+Schedule = Callable[[Progress], Array]
+"""`progress -> factor on the learning rate`."""
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosine": cosine}
 """Schedules by name: the factor on the learning rate, a function of progress, so it means the same at every batch count."""
 
 
@@ -111,7 +114,7 @@ def optimizer_named(name: str) -> OptimizerFactory:
     return _named(name, OPTIMIZERS, "optimizer")
 
 
-def schedule_named(name: str) -> Callable[[Progress], Array]:
+def schedule_named(name: str) -> Schedule:
     """The schedule called `name`, or the one that "package.module:attribute" points at.
 
     Raises:
@@ -131,7 +134,7 @@ def hyperparameters(name: str) -> list[str]:
 
 
 def scheduled(
-    make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any], schedule: Callable[[Progress], Array] = constant
+    make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any], schedule: Schedule = constant
 ) -> Callable[[Progress], optax.GradientTransformation]:
     """`progress -> optax transformation`, as `simulate` takes it: `make` at the rate that the schedule gives there."""
 

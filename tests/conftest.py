@@ -1,12 +1,36 @@
-"""Strict JAX for every test, and the fixtures that they share."""
+"""Strict JAX for every test, one cache of compiled programs for all of them, and the fixtures that they share."""
+
+import os
+from pathlib import Path
 
 import jax
 import jaxtyping
 import pytest
 from hypothesis import settings
-from jax.experimental.compilation_cache import compilation_cache
+
+from jaxsgd.engine.program_cache import PROGRAMS
+from jaxsgd.engine.program_folder import environment_of_programs, keep_programs, processor_kind
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".pytest_cache" / "programs" / processor_kind()
+"""What the tests compile is kept here: for all workers of pytest, for the processes that tests start, and for the next time."""
+MOST_BYTES = 2 * 2**30
+"""Programs of older versions of the code go when the folder is larger than this."""
+
+FULLY_OPTIMIZED = (
+    "article",
+    "speed",
+    "validation",
+    "test_docs.py",
+    "test_readme.py",
+    "test_reference_result.py",
+)
+"""The tests, by file or folder, that run programs as XLA optimizes them for users: those that print or store numbers, that time
+something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with little
+optimization, which takes half the time.
+"""
 
 settings.register_profile("same_examples_every_time", derandomize=True, deadline=None, database=None)
 settings.load_profile("same_examples_every_time")
@@ -27,24 +51,41 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+def pytest_sessionstart(session):
+    """Keep the folder of programs within its size; the workers of pytest leave that to the process that starts them."""
+    if hasattr(session.config, "workerinput"):
+        return
+    files = sorted(FOLDER.glob("*"), key=lambda path: path.stat().st_mtime) if FOLDER.is_dir() else []
+    size = sum(path.stat().st_size for path in files)
+    for path in files:
+        if size <= MOST_BYTES:
+            break
+        size -= path.stat().st_size
+        path.unlink()
+
+
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    """A folder for compiled programs, new for each session and process."""
-    return tmp_path_factory.mktemp("programs")
+def programs():
+    """The folder of compiled programs. What the tests' processes and threads compile goes there too."""
+    assert keep_programs(FOLDER) == FOLDER
+    os.environ.update(environment_of_programs())
+    return FOLDER
 
 
-@pytest.fixture(scope="module")
-def compiled_once(programs):
-    """The same program is compiled once in a session, for nearly all the time of a small sweep is compiling."""
-    wanted = {
-        "jax_compilation_cache_dir": str(programs),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for changed in (wanted, before):
-        for name, value in changed.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if changed is wanted:
-            yield
+@pytest.fixture(scope="module", autouse=True)
+def optimization(request, programs):
+    """Have a module's tests, and the processes that they start, compile as `FULLY_OPTIMIZED` says."""
+    own = request.path.relative_to(ROOT / "tests").parts
+    little = not any(part in FULLY_OPTIMIZED for part in own)
+    if jax.config.values["jax_disable_most_optimizations"] != little:
+        # JAX's own memory of compiled functions does not know this setting.
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", little)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(little))
+
+
+@pytest.fixture
+def nothing_compiled():
+    """A process that has compiled nothing yet, for tests that count what is."""
+    jax.clear_caches()
+    PROGRAMS.clear()

@@ -9,7 +9,7 @@ import jax
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.subject import _subject
+from jaxsgd.engine.subject import forget_problems
 from tests.document import Block, blocks, check_command, links, run_page, same
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -17,15 +17,14 @@ PAGES = sorted(page.name for page in FOLDER.glob("*.md"))
 
 
 @pytest.fixture(autouse=True)
-def _as_a_reader(tmp_path, monkeypatch, compiled_once, programs):
+def _as_a_reader(tmp_path, monkeypatch):
     """In a folder with docs/ beside it, as in a clone; a module that the page writes is forgotten afterwards."""
     (tmp_path / "docs").symlink_to(FOLDER)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
     monkeypatch.setenv("COLUMNS", "110")
     known = set(sys.modules)
-    _subject.cache_clear()
+    forget_problems()
     # As users have it, in the threads that a sweep starts too.
     jax.config.update("jax_numpy_rank_promotion", "allow")
     yield
@@ -33,7 +32,7 @@ def _as_a_reader(tmp_path, monkeypatch, compiled_once, programs):
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
-    _subject.cache_clear()
+    forget_problems()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in (FOLDER / page).read_text()])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.output import make_console, to_json
-from jaxsgd.cli.runtime import cache_folder, start_jax
+from jaxsgd.cli.runtime import start_jax
 
 
 def info(
@@ -19,9 +19,10 @@ def info(
 
     from jaxsgd.engine.execution import workers
     from jaxsgd.engine.program import compiler_options
+    from jaxsgd.engine.program_folder import program_folder
     from jaxsgd.engine.provenance import devices, git_commit, versions
 
-    folder = cache_folder()
+    folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]
     found = {
         "versions": versions(),

@@ -40,7 +40,8 @@ def run(
     Finished chunks are kept whatever happens: after Ctrl-C, a full disk, lost workers or a power cut, the same command goes on.
     """
     start_jax(context, computes=scheduler is None and workers is None)
-    from jaxsgd.engine.planner import machine_memory, plan
+    from jaxsgd.engine.memory import machine_memory
+    from jaxsgd.engine.planner import plan
     from jaxsgd.engine.study_file import read_study, study_path
     from jaxsgd.engine.timing import measured_seconds
 
@@ -93,7 +94,7 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {held['chunk_width']} cells, {held['lanes']} side by side"),
         ("time", f"about {duration(report['seconds'])} on this machine by a few short runs, compiling included"),
-        ("memory", f"about {size(report['memory_bytes'])} while running"),
+        ("memory", f"about {size(report['memory_bytes'])} for the runs in hand"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):
         console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)

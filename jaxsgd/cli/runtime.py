@@ -2,12 +2,10 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
@@ -25,16 +23,6 @@ class Settings(NamedTuple):
     cache: bool = True
 
 
-def cache_folder() -> Path:
-    """Where compiled programs are kept: JAX_COMPILATION_CACHE_DIR, or `jaxsgd` in the user's cache folder."""
-    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    if named:
-        return Path(named)
-    # The XDG specification has relative paths ignored.
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "jaxsgd"
-
-
 def start_jax(context: typer.Context, computes: bool = True) -> None:
     """Loads JAX and turns its cache of compiled programs on, if the user wants it and its folder can be written.
 
@@ -49,15 +37,10 @@ def start_jax(context: typer.Context, computes: bool = True) -> None:
 
     if not computes:
         jax.config.update("jax_platforms", "cpu")
-    folder = cache_folder()
-    if not (settings.cache and _can_keep(folder)):
+    from jaxsgd.engine.program_folder import keep_programs
+
+    if not (settings.cache and keep_programs()):
         jax.config.update("jax_enable_compilation_cache", False)
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Every program here is small: the default thresholds would keep none of them.
-    for name, value in (("min_compile_time_secs", 0.0), ("min_entry_size_bytes", -1)):
-        if f"JAX_PERSISTENT_CACHE_{name.upper()}" not in os.environ:
-            jax.config.update(f"jax_persistent_cache_{name}", value)
 
 
 @contextmanager
@@ -77,32 +60,14 @@ def started_workers(scheduler: str | None, workers: int | None) -> Iterator[Any]
     if scheduler is not None and workers is not None:
         raise InputError("give --scheduler or --workers, not both: the workers of a scheduler are started with it")
     from jaxsgd.engine.cluster import local_workers, scheduler_at
+    from jaxsgd.engine.program_folder import environment_of_programs
 
     if scheduler is not None:
         found = scheduler_at(scheduler, lambda text: typer.echo(f"jaxsgd: {scheduler}: {text}", err=True))
     else:
-        found = local_workers(workers or 0, _cache_environment())
+        found = local_workers(workers or 0, environment_of_programs())
     with found as executor:
         yield executor
-
-
-def _cache_environment() -> dict[str, str]:
-    """What has another process keep its compiled programs where this one does."""
-    import jax
-
-    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
-    names = ("enable_compilation_cache", *names)
-    found = {name: getattr(jax.config, f"jax_{name}") for name in names}
-    return {f"JAX_{name.upper()}": str(value) for name, value in found.items() if value is not None}
-
-
-def _can_keep(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except (OSError, RuntimeError):
-        return False
 
 
 class Background:

@@ -1,6 +1,5 @@
 """A sweep as a command runs it: progress on stderr, what came of it in words and for JSON."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,23 +25,22 @@ def run_sweep(console: Console, study: Any, folder: Path, how: dict[str, Any]) -
       CommandInterrupt: at Ctrl-C, with what is kept.
     """
     from jaxsgd.cli.errors import CommandInterrupt
-    from jaxsgd.engine.sweeping import sweep
+    from jaxsgd.engine.sweeping import sweep_to_folder
     from jaxsgd.error import RunFailure
 
-    ds, failed, failure = None, [], ""
+    manifest, failed, failure = None, [], ""
     with progress_bar() as shown:
         try:
-            ds = sweep(study, folder, **how, on_progress=shown)
+            manifest = sweep_to_folder(study, folder, **how, on_progress=shown)
         except KeyboardInterrupt:
             raise CommandInterrupt(f"interrupted: {_kept(shown.last, folder)}run the command again to finish") from None
         except RunFailure as error:
             failed = [each._asdict() for each in getattr(error, "failed", [])]
             failure = f"{error}; {_kept(shown.last, folder)}run the command again for the rest"
     report = {"folder": str(folder), "identity": study.identity} | _progress_report(shown.last) | {"failed": failed}
-    if ds is None:
+    if manifest is None:
         return report, failure
-    narrowed = json.loads(ds.attrs["manifest"])["lanes_narrowed"]
-    report |= {"diverged_cells": int(ds.diverged.sum()), "lanes_narrowed": narrowed}
+    report |= {"diverged_cells": shown.last.diverged, "lanes_narrowed": manifest["lanes_narrowed"]}
     for line in _lines(shown.last, report):
         console.print(line, markup=False, soft_wrap=True)
     return report, failure

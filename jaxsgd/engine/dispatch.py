@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxsgd.engine.execution import Narrowed
 from jaxsgd.engine.planner import Plan, plan
-from jaxsgd.engine.provenance import different, manifest
+from jaxsgd.engine.provenance import different, new_manifest
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.task import Done, UnfitWorker, described, read_done, run_task, survey
@@ -87,10 +87,10 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
     except (CancelledError, BrokenExecutor) as error:
         raise RunFailure(_why_lost(error)) from None
     planned = plan(study, **how)
-    told = manifest(planned)
+    told = new_manifest(planned)
     if any(told["device"][name] != theirs["device"][name] for name in ("backend", "kind")):
         planned = plan(study, **theirs["held"])
-        told = manifest(planned)
+        told = new_manifest(planned)
     # Cores, and what else the worker's machine has, may be others: they decide no bits once the plan is made.
     told["device"] = theirs["device"]
     wrong = different(told, {**theirs, "held": told["held"], "chunks": told["chunks"]}, "here", "at the worker")

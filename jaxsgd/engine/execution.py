@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
@@ -11,17 +10,15 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.planner import Chunk, Plan, cores, lanes_within
-from jaxsgd.engine.program import Outputs, compile_draw, compile_train, inputs, seeds
+from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
+from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.store import ChunkArrays
-from jaxsgd.engine.subject import precision_of
+from jaxsgd.engine.subject import OwnArrays, precision_of
 from jaxsgd.error import InputError
 from jaxsgd.measure import stripes
 
 Device = Any
 """A `jax.Device`, which type checkers take for a variable."""
-
-_DRAW = -1
-"""The number of the program that draws data and parameters, before those of the plan."""
 
 
 class Narrowed(NamedTuple):
@@ -32,7 +29,7 @@ class Narrowed(NamedTuple):
 
 
 class Execution:
-    """Compiles programs once per device and runs chunks, from as many threads as there are cores or devices.
+    """Runs chunks from as many threads as there are cores or devices; takes its compiled programs from `PROGRAMS`.
 
     XLA releases Python's lock while it runs, and one core's worth of small products does not fill a second core, so on a CPU
     chunks run side by side on one device, without any flag that would have to be set before JAX starts.
@@ -44,8 +41,8 @@ class Execution:
         self.lanes = dict.fromkeys(range(len(plan.programs)), plan.lanes)
         self.narrowed: list[Narrowed] = []
         self.compile_seconds = 0.0
-        self._programs: dict = {}
-        self._locks = {number: threading.Lock() for number in (_DRAW, *range(len(plan.programs)))}
+        self._lock = threading.Lock()
+        self._arrays: dict[Device, OwnArrays] = {}
 
     def run(self, number: int, device: Device) -> ChunkArrays:
         """One chunk, run and summarized."""
@@ -56,10 +53,10 @@ class Execution:
         while True:
             lanes = self.lanes[chunk.program]
             try:
+                draw = self._compiled(DrawSpec(self.plan.subject, study.dtype, self.plan.width), device)
+                train = self._compiled(self._spec(chunk.program, lanes), device)
                 with precision_of(study.dtype), jax.default_device(device):
-                    draw = self._compiled(_DRAW, lanes, device)
-                    train = self._compiled(chunk.program, lanes, device)
-                    outputs = train(given, draw(seeds(cells, padded)), self.plan.subject.own)
+                    outputs = train(given, draw(seeds(cells, padded)), self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -67,22 +64,25 @@ class Execution:
                     raise
                 self._narrow(chunk.program, lanes)
 
-    def _compiled(self, program: int, lanes: int, device: Device):
-        """A compiled program, compiled by the first thread that asks for it."""
-        study, subject, cells, width = self.plan.study, self.plan.subject, self.plan.cells, self.plan.width
-        key = (program, None if program == _DRAW else lanes, device)
-        with self._locks[program]:
-            if key not in self._programs:
-                began = time.perf_counter()
-                if program == _DRAW:
-                    self._programs[key] = compile_draw(subject, cells, width)
-                else:
-                    self._programs[key] = compile_train(study, subject, cells, self.plan.programs[program], width, lanes)
-                self.compile_seconds += time.perf_counter() - began
-            return self._programs[key]
+    def _spec(self, program: int, lanes: int) -> TrainSpec:
+        plan = self.plan
+        return train_spec(plan.study, plan.subject, plan.cells, plan.programs[program], plan.width, lanes)
+
+    def _compiled(self, spec: DrawSpec | TrainSpec, device: Device) -> Callable:
+        compiled, seconds = PROGRAMS.compiled(spec, device)
+        with self._lock:
+            self.compile_seconds += seconds
+        return compiled
+
+    def _own(self, device: Device) -> OwnArrays:
+        """The problem's own arrays on a device, copied there once."""
+        with self._lock:
+            if device not in self._arrays:
+                self._arrays[device] = jax.device_put(self.plan.subject.own, device)
+            return self._arrays[device]
 
     def _narrow(self, program: int, lanes: int) -> None:
-        with self._locks[program]:
+        with self._lock:
             if self.lanes[program] < lanes:  # another thread has narrowed it meanwhile
                 return
             if lanes == 1:
@@ -92,7 +92,7 @@ class Execution:
                 )
             self.lanes[program] = lanes_within(self.plan.width, lanes // 2)
             self.narrowed.append(Narrowed(program, self.lanes[program]))
-            self._programs = {key: value for key, value in self._programs.items() if key[0] != program}
+        PROGRAMS.drop(self._spec(program, lanes))
         gc.collect()
 
     def run_all(self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None]) -> None:

@@ -1,6 +1,7 @@
 """From chunks to labelled arrays."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,24 +44,69 @@ def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> di
     return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
 
 
-def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: Iterable[ChunkArrays]) -> xr.Dataset:
-    """The result of a study as labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
-    slots = max(split.batch_count for split in cells.splits)
-    kind = np.dtype(study.dtype)
-    by_epoch = ["loss_epoch", *manifest["observed"]]
-    flat: dict[str, np.ndarray] = {
-        name: np.full((cells.num_cells, *inner), np.nan, kind if inner else float)
-        for name, inner in kept_arrays(study, cells, manifest["observed"]).items()
-    }
-    missing = np.ones(cells.num_cells, bool)
-    for arrays in chunks:
-        own = arrays["cell"]
-        missing[own] = False
-        for name, target in flat.items():
+def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int:
+    """Return the bytes of a result's arrays.
+
+    Args:
+      study: of the result.
+      cells: of the study.
+      names: of the arrays, of those that `kept_arrays` lists.
+    """
+    shapes = kept_arrays(study, cells, ())
+    itemsize = np.dtype(study.dtype).itemsize
+    return sum(cells.num_cells * math.prod(shapes.get(name, (study.epochs,))) * itemsize for name in names)
+
+
+class Assembly:
+    """The arrays of a result, filled chunk by chunk, so that no chunk need be kept until the last one is there."""
+
+    def __init__(self, study: StudyFields, cells: Cells, observed: Iterable[str], variables: Iterable[str] | None = None):
+        """Allocate the arrays; every cell is missing at first.
+
+        Args:
+          study: of the result.
+          cells: of the study.
+          observed: names of the observables.
+          variables: names of the arrays to keep, of those that `kept_arrays` lists; None for all. `diverged_epoch` is always
+            kept.
+        """
+        kind = np.dtype(study.dtype)
+        shapes = kept_arrays(study, cells, observed)
+        wanted = set(shapes) if variables is None else {*variables, "diverged_epoch"}
+        self._study, self._cells, self._observed = study, cells, tuple(observed)
+        self._arrays: dict[str, np.ndarray] = {
+            name: np.full((cells.num_cells, *inner), np.nan, kind if inner else float)
+            for name, inner in shapes.items()
+            if name in wanted
+        }
+        self._missing = np.ones(cells.num_cells, bool)
+
+    def add(self, chunk: ChunkArrays) -> None:
+        """Copy a chunk to the places of its cells."""
+        own = chunk["cell"]
+        self._missing[own] = False
+        for name, target in self._arrays.items():
             if name == "loss":
-                target[own, :, : arrays[name].shape[-1]] = arrays[name]
+                target[own, :, : chunk[name].shape[-1]] = chunk[name]
             else:
-                target[own] = arrays[name]
+                target[own] = chunk[name]
+
+    def dataset(self, manifest: dict[str, Any]) -> xr.Dataset:
+        """Return the labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
+        return _dataset(self._study, self._cells, manifest, self._arrays, self._observed, self._missing)
+
+
+def _dataset(
+    study: StudyFields,
+    cells: Cells,
+    manifest: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    observed: Iterable[str],
+    missing: np.ndarray,
+) -> xr.Dataset:
+    slots = max(split.batch_count for split in cells.splits)
+    by_epoch = ["loss_epoch", *observed]
+    flat = dict(arrays)
     flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
     flat["rate"] = cells.rate
 
@@ -74,7 +120,7 @@ def dataset(study: StudyFields, cells: Cells, manifest: dict[str, Any], chunks: 
         axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
     }
     coords["epoch"] = ("epoch", np.arange(study.epochs), _attrs("epoch"))
-    if study.record == "batch":
+    if "loss" in flat:
         coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
     place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))
     # The first cell at each place of that dimension: the counts and sizes are the same in all others.

@@ -1,6 +1,7 @@
 """A result folder read: its study, its manifest, its chunks as a Dataset. No code is run that a folder names."""
 
 import reprlib
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,36 +10,60 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.engine.axes import cells
-from jaxsgd.engine.labels import dataset, kept_arrays
+from jaxsgd.engine.labels import Assembly, dataset_bytes, kept_arrays
+from jaxsgd.engine.memory import free_memory, gibibytes
 from jaxsgd.engine.observation import OBSERVABLES
 from jaxsgd.engine.planner import HELD
 from jaxsgd.engine.provenance import FORMAT
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.engine.study import StudyFields
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, no_such
 
 
-def load(folder: str | Path) -> xr.Dataset:
-    """The result in a folder, finished or not; damaged chunks count as missing. No code is run that the folder names.
+def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:
+    """Return the result in a folder, finished or not; damaged chunks count as missing. No code is run that the folder names.
+
+    Args:
+      folder: the result.
+      variables: names of the variables to read; None for all. Every batch's loss (`loss`) is most of a large result, and few
+        questions need it: `load(folder, variables=["loss_epoch"])` reads what fits into memory. `diverged`, `diverged_epoch`,
+        `missing` and `rate` are always there.
 
     Raises:
-      InputError: when there is no result, or its study or manifest is not what this version writes.
+      InputError: when there is no result, its study or manifest is not what this version writes, there is no variable of that
+        name, or the result does not fit into the memory that is free.
     """
     place = Folder(Path(folder))
     if not place.path.is_dir():
         raise InputError(f"{place.path}: no such folder")
-    study, told = stored_result(place)
-    all_cells = cells(study, told["num_samples"])
-    if told["chunks"] > all_cells.num_cells:
-        raise InputError(f"{place.path}: manifest.json has {told['chunks']} chunks for {all_cells.num_cells} cells")
-    kept = kept_arrays(study, all_cells, told["observed"])
-    chunks = []
-    for number in range(told["chunks"]):
+    study, manifest = stored_result(place)
+    all_cells = cells(study, manifest["num_samples"])
+    if manifest["chunks"] > all_cells.num_cells:
+        raise InputError(f"{place.path}: manifest.json has {manifest['chunks']} chunks for {all_cells.num_cells} cells")
+    kept = kept_arrays(study, all_cells, manifest["observed"])
+    names = list(kept) if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    for name in names:
+        if name not in kept:
+            raise no_such(f"variable of {place.path}", name, kept)
+    _check_fits(place, dataset_bytes(study, all_cells, names), "loss" in names)
+    assembly = Assembly(study, all_cells, manifest["observed"], names)
+    for number in range(manifest["chunks"]):
         with suppress(BrokenChunk):
             arrays = place.read_chunk(number, study.identity)
             if arrays is not None:
-                chunks.append(checked(arrays, kept, all_cells.num_cells))
-    return dataset(study, all_cells, told, chunks)
+                assembly.add(checked(arrays, kept, all_cells.num_cells))
+    return assembly.dataset(manifest)
+
+
+def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
+    free = free_memory()
+    if needed > free:
+        hint = (
+            'without every batch\'s loss it is smaller: load(folder, variables=["loss_epoch"])' if every_batch else "read fewer"
+        )
+        raise InputError(
+            f"{place.path}: reading this result needs {gibibytes(needed)} GiB of memory and {gibibytes(free)} are free; {hint}"
+        )
 
 
 def checked(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], cells: int, file: str = "chunk") -> ChunkArrays:

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxsgd.engine.axes import Cells
 from jaxsgd.engine.axes import cells as cells_of
+from jaxsgd.engine.memory import gibibytes, machine_memory
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
@@ -109,9 +110,9 @@ class Plan(NamedTuple):
 
     @property
     def memory_bytes(self) -> int:
-        """Estimated memory while it runs: the cells in hand on every core or device, and the result."""
+        """Estimated memory while it runs, without the result: the cells in hand on every core or device."""
         workers = cores() if jax.default_backend() == "cpu" else len(jax.local_devices())
-        return min(workers, len(self.chunks)) * self.width * self.run_bytes + self.result_bytes
+        return min(workers, len(self.chunks)) * self.width * self.run_bytes
 
     def held(self) -> dict[str, Any]:
         """What must be the same for the same bits, as plain values."""
@@ -249,25 +250,24 @@ def lanes_within(width: int, most: int) -> int:
     return next(lanes for lanes in range(min(most, width), 0, -1) if width % lanes == 0)
 
 
-def machine_memory() -> int:
-    """The machine's memory in bytes; where it cannot be asked, a small machine's 4 GiB."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 4 * 2**30
+def check_fits(plan: Plan, in_memory: bool) -> None:
+    """Check, before anything runs, that a plan fits into the machine's memory.
 
-
-def check_fits(plan: Plan) -> None:
-    """Checks, before anything runs, that a plan and its result fit into the machine's memory.
+    Args:
+      plan: what is to be run.
+      in_memory: whether the result is kept in memory; a folder takes each chunk as soon as it is finished.
 
     Raises:
-      InputError: with the estimate, what there is, and what would fit.
+      InputError: with the estimate, the memory that the machine has, and what would fit.
     """
-    there = machine_memory()
-    if plan.memory_bytes > there:
+    needed, has = plan.memory_bytes + (plan.result_bytes if in_memory else 0), machine_memory()
+    if needed > has:
         hint = "run fewer cells or epochs" + (", or record='epoch'" if plan.study.record == "batch" else "")
-        needed, has = (f"{count / 2**30:,.1f}" for count in (plan.memory_bytes, there))
-        raise InputError(f"this study needs about {needed} GiB of memory, and the machine has {has}: {hint}")
+        if plan.memory_bytes <= has:
+            hint += ", or give a result folder"
+        raise InputError(
+            f"this study needs about {gibibytes(needed)} GiB of memory, and the machine has {gibibytes(has)}: {hint}"
+        )
 
 
 def _width(found: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:

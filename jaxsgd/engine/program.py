@@ -1,5 +1,7 @@
 """From cells to compiled programs: which cells share one, and what it computes."""
 
+import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,12 +11,13 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxsgd.engine.axes import Cells, hyper_axes
+from jaxsgd.engine.dependencies import Dependencies
 from jaxsgd.engine.observation import Known, known, observer
 from jaxsgd.engine.study import Study, order_named
-from jaxsgd.engine.subject import OwnArrays, Subject
-from jaxsgd.microstep import Layout, cut, layout, run_micro
-from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
-from jaxsgd.order import Split
+from jaxsgd.engine.subject import OwnArrays, Subject, precision_of
+from jaxsgd.microstep import Cut, Layout, cut, layout, run_micro
+from jaxsgd.optimizer import OptimizerFactory, Schedule, optimizer_named, schedule_named, scheduled
+from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params
 from jaxsgd.simulator import Run, draw, run, streams
 
@@ -79,6 +82,109 @@ def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) ->
     return given
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class DrawSpec:
+    """The static parts of the program that draws data and initial parameters: it follows from these alone.
+
+    Attributes:
+      subject: the study's problem.
+      dtype: of data and parameters.
+      width: cells in one call.
+    """
+
+    subject: Subject
+    dtype: str
+    width: int
+
+    @property
+    def key(self) -> tuple:
+        """A key that is equal exactly where the program is the same."""
+        return ("draw", Dependencies(self.subject), self.dtype, self.width)
+
+    def compile(self):
+        """Compile the program (`compile_draw`)."""
+        return compile_draw(self)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainSpec:
+    """The static parts of a training program: it follows from these alone.
+
+    Attributes:
+      subject: the study's problem.
+      dtype: of data and parameters.
+      width: cells in one call.
+      lanes: how many of them run side by side; the groups of lanes run one after another.
+      optimizer: the function that makes the optimizer.
+      optimizer_args: its fixed arguments, as JSON.
+      hyper: its traced arguments besides the rate, in order.
+      schedule: factor on the rate, a function of progress.
+      order: of the samples.
+      split: the split that all cells have; None if the split is data.
+      layout: micro-steps, if the split is data.
+      precision: of matrix products.
+      epochs: E.
+    """
+
+    subject: Subject
+    dtype: str
+    width: int
+    lanes: int
+    optimizer: OptimizerFactory
+    optimizer_args: str
+    hyper: tuple[str, ...]
+    schedule: Schedule
+    order: Order
+    split: Split | None
+    layout: Layout | None
+    precision: str
+    epochs: int
+
+    @property
+    def key(self) -> tuple:
+        """A key that is equal exactly where the program is the same, the code of the user's functions included."""
+        code = Dependencies(self.subject, self.optimizer, self.schedule, self.order.samples, self.order.batches)
+        sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs)
+        return ("train", code, *sizes, self.optimizer_args, self.hyper, self.precision)
+
+    def compile(self):
+        """Compile the program (`compile_train`)."""
+        return compile_train(self)
+
+
+def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
+    """Return the static parts of a study's training program."""
+    return TrainSpec(
+        subject=subject,
+        dtype=study.dtype,
+        width=width,
+        lanes=lanes,
+        optimizer=optimizer_named(program.optimizer),
+        optimizer_args=json.dumps(study.optimizer_args, sort_keys=True),
+        hyper=tuple(hyper_axes(cells)),
+        schedule=schedule_named(study.schedule),
+        order=order_named(program.order),
+        split=program.split,
+        layout=program.layout,
+        precision=study.precision,
+        epochs=study.epochs,
+    )
+
+
+def _input_shapes(spec: TrainSpec) -> dict[str, Any]:
+    """Return the shapes and types of `inputs`, [width, ...]."""
+    number = jax.ShapeDtypeStruct((spec.width,), np.dtype(spec.dtype))
+    shapes: dict[str, Any] = {
+        "order_seed": jax.ShapeDtypeStruct((spec.width,), np.dtype(np.uint32)),
+        "learning_rate": number,
+        "hyper": dict.fromkeys(spec.hyper, number),
+    }
+    if spec.layout:
+        whole, slots = (jax.ShapeDtypeStruct((spec.width, *inner), np.dtype(np.int32)) for inner in ((), (spec.layout.slots,)))
+        shapes["cut"] = Cut(batch_count=whole, micro_per_batch=whole, start=slots, size=slots)  # type: ignore[arg-type]
+    return shapes
+
+
 class Outputs(NamedTuple):
     """What a program returns for each cell.
 
@@ -124,22 +230,22 @@ def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
     return drawn
 
 
-def train_function(study: Study, subject: Subject, program: Program) -> Callable[..., Outputs]:
-    """`(one cell's inputs, what it begins with, data included) -> Outputs`: the training of one run."""
-    problem, order = subject.problem, order_named(program.order)
-    make, schedule = optimizer_named(program.optimizer), schedule_named(study.schedule)
+def train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
+    """`(one cell's inputs, its initial parameters and data) -> Outputs`: the training of one run."""
+    problem = spec.subject.problem
+    optimizer_args = json.loads(spec.optimizer_args)
 
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
-        hyper = {**study.optimizer_args, **given["hyper"]}
-        optimizer = scheduled(make, given["learning_rate"], hyper, schedule)
+        hyper = {**optimizer_args, **given["hyper"]}
+        optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
         start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
-        how = {"optimizer": optimizer, "order": order, "precision": study.precision, "epochs": study.epochs}
+        how: dict[str, Any] = {"optimizer": optimizer, "order": spec.order, "precision": spec.precision, "epochs": spec.epochs}
         how["observe"] = observer(problem, drawn.known)
-        if program.layout:
-            done = run_micro(*start, given["cut"], layout=program.layout, **how)
+        if spec.layout:
+            done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
-            assert program.split, "a program has a split or a layout"
-            done = run(*start, split=program.split, **how)
+            assert spec.split, "a program has a split or a layout"
+            done = run(*start, split=spec.split, **how)
         return Outputs(done.loss, done.epoch_loss, _all_finite(done), done.observed or {})
 
     return trained
@@ -161,28 +267,24 @@ def compiler_options() -> dict[str, str | bool]:
     return CPU_OPTIONS if jax.default_backend() == "cpu" else {}
 
 
-def compile_draw(subject: Subject, cells: Cells, width: int):
-    """The program that draws what is random before the first step, compiled: `seeds [width] -> Drawn [width]`.
+def _seed_shapes(width: int) -> dict[str, Any]:
+    """Return the shapes and types of `seeds`, [width] each."""
+    return dict.fromkeys(("data", "init"), jax.ShapeDtypeStruct((width,), np.dtype(np.uint32)))
+
+
+def compile_draw(spec: DrawSpec):
+    """Return the program that draws what is random before the first step, compiled: `seeds [width] -> Drawn [width]`.
 
     It is one program for a whole study, for most of compiling is in drawing random numbers.
     """
-    drawn = draw_function(subject)
-    given = seeds(cells, np.zeros(width, np.int64))
-    return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(given).compile(compiler_options())
+    drawn = draw_function(spec.subject)
+    with precision_of(spec.dtype):
+        return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(_seed_shapes(spec.width)).compile(compiler_options())
 
 
-def compile_train(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int):
-    """The training program, compiled: `(inputs [width], drawn [width], the problem's own arrays) -> Outputs [width]`.
-
-    Args:
-      study: gives everything that is static.
-      subject: the study's problem.
-      cells: the study's cells.
-      program: what to compile.
-      width: cells in one call.
-      lanes: how many of them run side by side; the groups of lanes run one after another.
-    """
-    trained = train_function(study, subject, program)
+def compile_train(spec: TrainSpec):
+    """Return the training program, compiled: `(inputs [width], drawn [width], the problem's own arrays) -> Outputs [width]`."""
+    subject, trained = spec.subject, train_function(spec)
 
     def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
         # All cells share the problem's own data, so it is worked through once for all of them.
@@ -192,8 +294,8 @@ def compile_train(study: Study, subject: Subject, cells: Cells, program: Program
             given, begun = cell
             return trained(given, begun if begun.data is not None else begun._replace(data=own.data, known=own_known))
 
-        return jax.lax.map(one, (given, drawn), batch_size=lanes if lanes > 1 else None)
+        return jax.lax.map(one, (given, drawn), batch_size=spec.lanes if spec.lanes > 1 else None)
 
-    given = inputs(study, cells, program, np.resize(program.cells, width))
-    drawn = jax.eval_shape(jax.vmap(draw_function(subject)), seeds(cells, np.zeros(width, np.int64)))
-    return jax.jit(chunk).lower(given, drawn, subject.own).compile(compiler_options())
+    with precision_of(spec.dtype):
+        drawn = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width))
+        return jax.jit(chunk).lower(_input_shapes(spec), drawn, subject.own).compile(compiler_options())

@@ -69,7 +69,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "format": FORMAT,
         "identity": plan.study.identity,
         "num_samples": subject.num_samples,
-        "data_sha256": subject.data_fingerprint(),
+        "data_sha256": subject.data_fingerprint,
         "observed": list(observations(subject.problem)),
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
@@ -79,7 +79,7 @@ def facts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def manifest(plan: Plan) -> dict[str, Any]:
+def new_manifest(plan: Plan) -> dict[str, Any]:
     """A new result's manifest, as plain values."""
     return {
         **facts(plan),

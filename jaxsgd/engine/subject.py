@@ -1,9 +1,13 @@
 """The problem that a study names, and what the engine needs to know of it."""
 
+import collections
+import dataclasses
 import functools
+import hashlib
 import inspect
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.engine.dependencies import Dependencies
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at
 from jaxsgd.problem import Batch, Problem, check_held_out, check_optimum, hold_out, num_samples
@@ -37,8 +42,9 @@ class OwnArrays(NamedTuple):
     held_out: Batch | None
 
 
-class Subject(NamedTuple):
-    """A study's problem.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """A study's problem. Equal only to itself: an edited problem is another one, with compiled programs of its own.
 
     Attributes:
       problem: the problem itself.
@@ -60,42 +66,66 @@ class Subject(NamedTuple):
         """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`, and with a share
         of its samples `held_out`.
 
-        The same object each time, unless a file that an argument names has changed.
+        The same object as long as nothing changed: not the code that makes it, and no file that an argument names.
 
         Raises:
           InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
         """
-        return _subject(name, json.dumps(args, sort_keys=True), dtype, _stamps(args), float(held_out))
+        maker = attribute_at(name, "problem") if ":" in name else problem_named(name)
+        args_json = json.dumps(args, sort_keys=True)
+        key = (Dependencies(maker), args_json, dtype, _stamps(args), float(held_out))
+        with _making:
+            if key in _subjects:
+                _subjects.move_to_end(key)
+            else:
+                # From JSON, so that the arguments are those of a study that was stored.
+                _subjects[key] = _new_subject(name, maker, json.loads(args_json), dtype, held_out)
+                while len(_subjects) > _MOST_SUBJECTS:
+                    _subjects.popitem(last=False)
+            return _subjects[key]
 
+    @functools.cached_property
     def data_fingerprint(self) -> str | None:
         """SHA-256 of the arrays that the problem holds; None if it draws its data."""
         if self.data is None:
             return None
-        import hashlib  # noqa: PLC0415
-
         digest = hashlib.sha256()
         for leaf in jax.tree.leaves(self.own):
             array = np.ascontiguousarray(leaf)
             digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
 
+    @functools.cached_property
+    def own_bytes(self) -> int:
+        """Bytes of the arrays that the problem holds."""
+        return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.own))
+
+
+_MOST_SUBJECTS = 32
+"""Problems that are kept to be used again."""
+
+_subjects: collections.OrderedDict[tuple, Subject] = collections.OrderedDict()
+_making = threading.RLock()
+
+
+def forget_problems() -> None:
+    """Drop the problems that are kept, as in a new process."""
+    with _making:
+        _subjects.clear()
+
 
 def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     """When the files that arguments name were changed, and their sizes."""
-    found = []
+    stamps = []
     for value in args.values():
         with suppress(OSError, TypeError, ValueError):  # no file, or not the name of one
-            told = Path(value).stat()
-            found.append((told.st_mtime_ns, told.st_size))
-    return tuple(found)
+            status = Path(value).stat()
+            stamps.append((status.st_mtime_ns, status.st_size))
+    return tuple(stamps)
 
 
-# Keyed by JSON, for arguments may be lists; the same problem object keeps its compiled programs.
-@functools.lru_cache(maxsize=32)
-def _subject(name: str, args_json: str, dtype: str, stamps: tuple, held_out: float) -> Subject:
-    del stamps
-    args = json.loads(args_json)
-    made = attribute_at(name, "problem") if ":" in name else problem_named(name)
+def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_out: float) -> Subject:
+    made = maker
     with precision_of(dtype):
         if not isinstance(made, Problem):
             if ":" in name and callable(made):

@@ -7,15 +7,16 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.labels import dataset, kept_arrays
-from jaxsgd.engine.loading import check_same_study, checked, stored_manifest
+from jaxsgd.engine.labels import Assembly, kept_arrays
+from jaxsgd.engine.loading import check_same_study, checked, load, stored_manifest
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan, check_fits, plan
-from jaxsgd.engine.provenance import check_same, manifest, now
+from jaxsgd.engine.provenance import check_same, new_manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study
 from jaxsgd.error import InputError
@@ -34,6 +35,7 @@ class Progress(NamedTuple):
       chunks_failed: how many failed at every attempt.
       chunks_retried: how many attempts failed and were made again.
       workers: how many of an executor's workers have finished a chunk.
+      diverged: how many of the finished cells diverged.
     """
 
     cells: int
@@ -45,6 +47,7 @@ class Progress(NamedTuple):
     chunks_failed: int = 0
     chunks_retried: int = 0
     workers: int = 0
+    diverged: int = 0
 
 
 def _no_progress(progress: Progress) -> None:
@@ -68,8 +71,8 @@ def sweep(
     With a folder, each chunk is stored as soon as it is finished, and chunks that are there already are not run again: after an
     interruption of any kind, calling it again finishes what is missing, with the same bits.
 
-    With an executor, its workers run the chunks, and this process plans, writes and assembles. The bits are those of a run
-    without one on a like machine, whatever the number of workers.
+    With an executor, its workers run the chunks, and this process plans, writes and reads the result. The bits are those of a
+    run without one on a like machine, whatever the number of workers.
 
     Args:
       study: what to run.
@@ -93,34 +96,40 @@ def sweep(
     """
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     team = _Team(executor, retries)
-    if out is None:
-        planned, told = team.planned(study, how)
-        check_fits(planned)
-        kept: dict[int, ChunkArrays] = {}
-        _run_missing(planned, told, team, {}, (), kept.__setitem__, on_progress)
-        return dataset(study, planned.cells, told, [kept[number] for number in sorted(kept)])
+    if out is not None:
+        _sweep_to_folder(study, Folder(Path(out)), how, team, on_progress)
+        return load(out)
+    planned, manifest = team.planned(study, how)
+    check_fits(planned, in_memory=True)
+    assembly = Assembly(study, planned.cells, manifest["observed"])
+    _run_missing(planned, manifest, team, _NOTHING_STORED, lambda number, arrays: assembly.add(arrays), on_progress)
+    return assembly.dataset(manifest)
 
-    folder = Folder(Path(out))
-    if folder.path.exists() and not folder.path.is_dir():
-        raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
-    # Planned before the folder is made, so that a wrong width leaves nothing behind.
-    new = None if folder.is_there() else team.planned(study, how)
-    if new:
-        check_fits(new[0])
-    with folder.locked():
-        planned, told = _begin(folder, study, how, team, new)
-        found, broken = _finished(folder, planned)
-        told["broken_chunks"] = [*told["broken_chunks"], *broken]
 
-        def store(number: int, arrays: ChunkArrays) -> None:
-            folder.write_chunk(number, arrays, study.identity)
-            found[number] = arrays
+def sweep_to_folder(
+    study: Study,
+    out: str | Path,
+    *,
+    vectorize: str = "auto",
+    chunk_width: int | None = None,
+    lanes: int | None = None,
+    micro_size: int | None = None,
+    executor: Executor | None = None,
+    retries: int = RETRIES,
+    on_progress: Callable[[Progress], None] = _no_progress,
+) -> dict[str, Any]:
+    """Run every cell of a study into a folder and return the result's manifest, without reading the result.
 
-        try:
-            _run_missing(planned, told, team, dict(found), broken, store, on_progress)
-        finally:
-            write_json(folder.manifest_file, told)
-        return dataset(study, planned.cells, told, [found[number] for number in sorted(found)])
+    This needs memory for the chunks in hand only, so the result may be larger than the memory of the machine; `load` reads it.
+
+    Args:
+      study, out, vectorize, chunk_width, lanes, micro_size, executor, retries, on_progress: as `sweep`.
+
+    Raises:
+      InputError, RunFailure, OSError: as `sweep`.
+    """
+    how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
+    return _sweep_to_folder(study, Folder(Path(out)), how, _Team(executor, retries), on_progress)
 
 
 Begun = tuple[Plan, dict[str, Any]]
@@ -137,7 +146,7 @@ class _Team(NamedTuple):
         if self.executor is not None:
             return surveyed(self.executor, study, how)
         planned = plan(study, **how)
-        return planned, manifest(planned)
+        return planned, new_manifest(planned)
 
 
 def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: Begun | None) -> Begun:
@@ -160,47 +169,95 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
     return planned, told
 
 
-def _finished(folder: Folder, planned: Plan) -> tuple[dict[int, ChunkArrays], tuple[str, ...]]:
-    """The chunks that are there whole, and in words those that are there and broken."""
+class _Stored(NamedTuple):
+    """The chunks that are finished and whole.
+
+    Attributes:
+      chunks: their numbers.
+      cells: how many cells they have.
+      diverged: how many of these diverged.
+      broken: the chunks that are there and damaged, in words.
+    """
+
+    chunks: frozenset[int]
+    cells: int
+    diverged: int
+    broken: tuple[str, ...]
+
+
+_NOTHING_STORED = _Stored(frozenset(), 0, 0, ())
+
+
+def _num_diverged(arrays: ChunkArrays) -> int:
+    return int(np.isfinite(arrays["diverged_epoch"]).sum())
+
+
+def _sweep_to_folder(
+    study: Study, folder: Folder, how: dict[str, Any], team: _Team, on_progress: Callable[[Progress], None]
+) -> dict[str, Any]:
+    if folder.path.exists() and not folder.path.is_dir():
+        raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
+    # Planned before the folder is made, so that a wrong width leaves nothing behind.
+    new = None if folder.is_there() else team.planned(study, how)
+    if new:
+        check_fits(new[0], in_memory=False)
+    with folder.locked():
+        planned, manifest = _begin(folder, study, how, team, new)
+        stored = _stored(folder, planned)
+        manifest["broken_chunks"] = [*manifest["broken_chunks"], *stored.broken]
+
+        def store(number: int, arrays: ChunkArrays) -> None:
+            folder.write_chunk(number, arrays, study.identity)
+
+        try:
+            _run_missing(planned, manifest, team, stored, store, on_progress)
+        finally:
+            write_json(folder.manifest_file, manifest)
+        return manifest
+
+
+def _stored(folder: Folder, planned: Plan) -> _Stored:
+    """Read the chunks of a folder, one at a time, and return which are finished."""
     kept = kept_arrays(planned.study, planned.cells, observations(planned.subject.problem))
-    found, broken = {}, []
+    chunks, cells, diverged, broken = set(), 0, 0, []
     for number, chunk in enumerate(planned.chunks):
         try:
             arrays = folder.read_chunk(number, planned.study.identity, chunk.cells)
             if arrays is not None:
-                found[number] = checked(arrays, kept, planned.cells.num_cells, folder.chunk_file(number).name)
+                checked(arrays, kept, planned.cells.num_cells, folder.chunk_file(number).name)
+                chunks.add(number)
+                cells, diverged = cells + len(chunk.cells), diverged + _num_diverged(arrays)
         except BrokenChunk as error:
             broken.append(str(error))
-    return found, tuple(broken)
+    return _Stored(frozenset(chunks), cells, diverged, tuple(broken))
 
 
 def _run_missing(
     planned: Plan,
-    told: dict[str, Any],
+    manifest: dict[str, Any],
     team: _Team,
-    found: dict[int, ChunkArrays],
-    broken: tuple[str, ...],
+    stored: _Stored,
     keep: Callable[[int, ChunkArrays], None],
     on_progress: Callable[[Progress], None],
 ) -> None:
-    """Runs the chunks that are not in `found`, and writes into the manifest `told` how that went."""
-    whole, dispatch = set(found), None
-    cells = resumed = sum(len(planned.chunks[number].cells) for number in found)
+    """Run the chunks that are not stored, and write into the manifest how that went."""
+    chunks, cells, diverged, dispatch = set(stored.chunks), stored.cells, stored.diverged, None
 
-    def tell() -> None:
-        how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else ()
-        on_progress(Progress(planned.cells.num_cells, cells, resumed, broken, len(planned.chunks), len(whole), *how))
+    def report() -> None:
+        how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else (0, 0, 0)
+        counts = (planned.cells.num_cells, cells, stored.cells, stored.broken, len(planned.chunks), len(chunks))
+        on_progress(Progress(*counts, *how, diverged))
 
     def finished(number: int, arrays: ChunkArrays) -> None:
-        nonlocal cells
+        nonlocal cells, diverged
         keep(number, arrays)
-        if number not in whole:  # after Ctrl-C it may be handed over once more
-            whole.add(number)
-            cells += len(arrays["cell"])
-        tell()
+        if number not in chunks:  # after Ctrl-C it may be handed over once more
+            chunks.add(number)
+            cells, diverged = cells + len(arrays["cell"]), diverged + _num_diverged(arrays)
+        report()
 
-    tell()
-    missing = [number for number in range(len(planned.chunks)) if number not in found]
+    report()
+    missing = [number for number in range(len(planned.chunks)) if number not in chunks]
     if not missing:
         return
     began = time.perf_counter()
@@ -208,13 +265,13 @@ def _run_missing(
         runner = Execution(planned)
         run = runner.run_all
     else:
-        runner = dispatch = Dispatch(team.executor, planned, told, team.retries)
-        run = functools.partial(dispatch.run_all, changed=tell)
+        runner = dispatch = Dispatch(team.executor, planned, manifest, team.retries)
+        run = functools.partial(dispatch.run_all, changed=report)
     try:
         run(missing, finished)
     finally:
-        times = told["times"]
+        times = manifest["times"]
         times["seconds"] += time.perf_counter() - began
         times["compile_seconds"] += runner.compile_seconds
-        times["finished"] = now() if len(whole) == len(planned.chunks) else None
-        told["lanes_narrowed"] += [narrowed._asdict() for narrowed in runner.narrowed]
+        times["finished"] = now() if len(chunks) == len(planned.chunks) else None
+        manifest["lanes_narrowed"] += [narrowed._asdict() for narrowed in runner.narrowed]

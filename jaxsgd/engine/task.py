@@ -120,9 +120,13 @@ _preparing = threading.Lock()
 
 
 def _prepared(common: str) -> Execution:
-    """What runs the chunks of a study; kept, for compiling takes longer than most chunks."""
+    """Return what runs the chunks of a study; kept, so that the study is not planned again for each chunk."""
     with _preparing:
-        return _execution(common)
+        execution = _execution(common)
+        if execution.plan.study.subject() is not execution.plan.subject:  # the user's code was edited meanwhile
+            _execution.cache_clear()
+            execution = _execution(common)
+        return execution
 
 
 @functools.lru_cache(maxsize=2)

@@ -11,7 +11,8 @@ import numpy as np
 
 from jaxsgd.engine.execution import workers
 from jaxsgd.engine.planner import COMPILE_SECONDS, DRAW_COMPILE_SECONDS, Plan, plan
-from jaxsgd.engine.program import compile_draw, compile_train, inputs, seeds
+from jaxsgd.engine.program import DrawSpec, inputs, seeds, train_spec
+from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.subject import precision_of
 
 PROBES = 4
@@ -55,9 +56,12 @@ def _probe(planned: Plan, number: int, epochs: int) -> float:
     short = plan(study, **held)
     program = short.programs[number]
     members = np.resize(program.cells, short.width)
+    device = workers()[0]
+    draw, _ = PROGRAMS.compiled(DrawSpec(short.subject, study.dtype, short.width), device)
+    spec = train_spec(study, short.subject, short.cells, program, short.width, short.lanes)
+    train, _ = PROGRAMS.compiled(spec, device)
     with precision_of(study.dtype):
-        begun = compile_draw(short.subject, short.cells, short.width)(seeds(short.cells, members))
-        train = compile_train(study, short.subject, short.cells, program, short.width, short.lanes)
+        begun = draw(seeds(short.cells, members))
     given = inputs(study, short.cells, program, members)
 
     def once(_: object) -> None:

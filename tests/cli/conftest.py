@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxsgd.engine.program_folder import environment_of_programs
+
 COMMAND = (sys.executable, "-c", "from jaxsgd.cli import main; main()")
 
 
@@ -20,10 +22,10 @@ def shared_folder(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def environment(shared_folder):
-    """The process's environment with a cache folder that is empty at first, and without settings of JAX or of a terminal."""
+def environment(shared_folder, programs):
+    """The process's environment with the tests' compiled programs, and without other settings of JAX or of a terminal."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") and name != "COLUMNS"}
-    return kept | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
+    return kept | environment_of_programs() | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +33,14 @@ def jaxsgd_command(environment):
     """Runs `jaxsgd` with the given words; returns the finished process with its text."""
 
     def run(*words, cwd, **changes):
+        optimization = {name: value for name, value in os.environ.items() if name == "JAX_DISABLE_MOST_OPTIMIZATIONS"}
         return subprocess.run(
-            [*COMMAND, *map(str, words)], cwd=cwd, env=environment | changes, capture_output=True, text=True, timeout=300
+            [*COMMAND, *map(str, words)],
+            cwd=cwd,
+            env=environment | optimization | changes,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     return run
@@ -61,7 +69,8 @@ def article_run(shared_folder, jaxsgd_command):
 
     def make(folder):
         for name, words in (("text", ()), ("json", ("--json", "--out", "again"))):
-            done = jaxsgd_command("article", "--quick", *words, cwd=folder)
+            # As its users run it: it trains too many runs to be cheap with little optimization.
+            done = jaxsgd_command("article", "--quick", *words, cwd=folder, JAX_DISABLE_MOST_OPTIMIZATIONS="0")
             (folder / f"{name}.stdout").write_text(done.stdout)
             (folder / f"{name}.stderr").write_text(done.stderr)
             (folder / f"{name}.status").write_text(str(done.returncode))

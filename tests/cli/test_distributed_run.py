@@ -26,7 +26,7 @@ TO_RESULT = ("--out", "result", "--vectorize", "one_program", "--chunk-width", "
 
 
 @pytest.fixture(scope="module")
-def alone(compiled_once):
+def alone():
     """The bits of those runs when this process does them and nothing is in the way."""
     plain = Study(problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, **OBEDIENT)
     return bits(jaxsgd.sweep(plain, vectorize="one_program", chunk_width=1))
@@ -145,10 +145,9 @@ def test_no_scheduler_at_the_address_is_said_within_15_seconds(study, jaxsgd_com
 
 
 @pytest.fixture
-def in_process(study, tmp_path, programs, monkeypatch, unchecked):
+def in_process(study, tmp_path, monkeypatch, unchecked):
     """`jaxsgd run` of the study in this process: its status."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
     return lambda *words: run_app(["run", "study.json", *words])
 
 
@@ -196,9 +195,7 @@ def test_more_workers_than_gpus_are_refused(in_process, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folder_of_the_study(
-    alone, programs, tmp_path, monkeypatch
-):
+def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folder_of_the_study(alone, tmp_path, monkeypatch):
     """The machine's GPUs are made up; what the workers are given is read in real ones."""
     monkeypatch.setattr(cluster, "gpus", lambda environment, driver: ["0", "GPU-5f2a"])
     (tmp_path / "my_own.py").write_text(
@@ -207,7 +204,7 @@ def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folde
     monkeypatch.setattr(sys, "path", [*sys.path])
     look_in(tmp_path)
     own = Study(problem="my_own:make", **OBEDIENT)
-    with cluster.local_workers(2, {"JAX_COMPILATION_CACHE_DIR": str(programs)}) as executor:
+    with cluster.local_workers(2, {}) as executor:
         assert bits(jaxsgd.sweep(own, executor=executor, vectorize="one_program", chunk_width=1)) == alone
         addresses = list(executor._client.scheduler_info(n_workers=-1)["workers"])
         seen = [executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES", workers=[each]).result(60) for each in addresses]

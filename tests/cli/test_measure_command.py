@@ -12,7 +12,7 @@ from jaxsgd.cli.measure_table import noise_rows
 from tests.cli.conftest import once
 
 # Typer hands out other types than its annotations say.
-pytestmark = pytest.mark.usefixtures("unchecked", "compiled_once")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 COUNTS, RATES = [2, 5, 10], [0.01, 0.03, 0.1]
 

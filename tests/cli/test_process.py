@@ -71,7 +71,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
 def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_command, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()
-    changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file")}
+    changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file"), "JAX_COMPILATION_CACHE_DIR": ""}
     done = jaxsgd_command(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "kept" / "jaxsgd").exists()

@@ -226,9 +226,10 @@ def test_info_tells_versions_devices_and_the_cache(environment, jaxsgd_command, 
     assert {"python", "jaxsgd", "jax", "jaxlib", "optax", "numpy"} <= set(found["versions"])
     assert found["device"]["backend"] == "cpu"
     assert found["cache"] | {"programs": 0, "bytes": 0} == {
-        "folder": environment["XDG_CACHE_HOME"] + "/jaxsgd",
+        "folder": environment["JAX_COMPILATION_CACHE_DIR"],
         "enabled": True,
         "programs": 0,
         "bytes": 0,
     }
-    assert found["flags"] == {"JAX_PLATFORMS": "cpu"}
+    assert found["flags"]["JAX_PLATFORMS"] == "cpu"
+    assert found["flags"]["JAX_COMPILATION_CACHE_DIR"] == environment["JAX_COMPILATION_CACHE_DIR"]

@@ -1,6 +1,11 @@
 """What is compiled: one training program for each optimizer and order, however many cells there are."""
 
+import importlib
+import json
 import logging
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +14,9 @@ import pytest
 import jaxsgd
 from jaxsgd import Study
 from jaxsgd.engine.planner import plan
+from jaxsgd.engine.program import DrawSpec
+from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS, ProgramCache
+from jaxsgd.engine.subject import OwnArrays, Subject
 from jaxsgd.problems import least_squares
 
 TRACES = []
@@ -39,14 +47,14 @@ def study(**fields):
 
 
 @pytest.fixture
-def compiled(caplog):
-    """Sweeps, and gives the names of what XLA compiled meanwhile."""
+def compiled(caplog, nothing_compiled):
+    """Call something, and return the names of the programs that were compiled meanwhile."""
     jax.config.update("jax_log_compiles", True)
 
-    def during(sweep):
+    def during(call):
         caplog.clear()
         with caplog.at_level(logging.WARNING, logger="jax"):
-            sweep()
+            call()
         said = [record.getMessage() for record in caplog.records]
         return [text.split()[4] for text in said if text.startswith("Finished XLA compilation of ")]
 
@@ -57,6 +65,7 @@ def compiled(caplog):
 def traced(sweep):
     """How often the loss was traced, none of it remembered from before."""
     jax.clear_caches()
+    PROGRAMS.clear()
     TRACES.clear()
     sweep()
     return len(TRACES)
@@ -96,8 +105,122 @@ def test_grouped_runs_compile_a_program_for_each_batch_count(compiled):
     assert names.count("jit(chunk)") == 2
 
 
-def test_a_finished_result_compiles_nothing(compiled, tmp_path):
-    made = study(**NARROW)
-    assert "jit(chunk)" in compiled(lambda: jaxsgd.sweep(made, tmp_path / "result"))
-    assert compiled(lambda: jaxsgd.sweep(made, tmp_path / "result")) == []
+OTHERS = {**WIDE, "seeds": range(6, 12), "learning_rates": [0.015, 0.025, 0.035], "hyper": {"momentum": [0.1, 0.2, 0.3]}}
+"""Other values of every axis that is data to a program, as many as `WIDE` has."""
+
+
+@pytest.mark.parametrize("how", [HELD, {"vectorize": "grouped"}], ids=["one_program", "grouped"])
+def test_a_second_sweep_with_other_seeds_rates_and_hyperparameters_compiles_nothing(how, compiled):
+    assert "jit(chunk)" in compiled(lambda: jaxsgd.sweep(study(**WIDE), **how))
+    assert compiled(lambda: jaxsgd.sweep(study(**OTHERS), **how)) == []
+
+
+def test_a_finished_result_its_reading_and_its_verification_compile_nothing(compiled, tmp_path):
+    same = study(**NARROW)
+    assert "jit(chunk)" in compiled(lambda: jaxsgd.sweep(same, tmp_path / "result"))
+    assert compiled(lambda: jaxsgd.sweep(same, tmp_path / "result")) == []
     assert compiled(lambda: jaxsgd.load(tmp_path / "result")) == []
+    assert compiled(lambda: jaxsgd.verify(tmp_path / "result")) == []
+
+
+def test_a_worker_compiles_each_program_once():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        times = []
+        for fields in (WIDE, OTHERS):
+            ds = jaxsgd.sweep(Study(problem="least_squares", epochs=1, **fields), executor=pool, **HELD)
+            times.append(json.loads(ds.attrs["manifest"])["times"]["compile_seconds"])
+    assert times[0] > 0
+    assert times[1] == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"epochs": 2},
+        {"precision": "bfloat16"},
+        {"schedule": "linear"},
+        {"optimizer_args": {"nesterov": True}},
+        {"dtype": "float64", "problem": "least_squares"},
+        {"orders": ["flip_flop"]},
+        {"problem": "least_squares"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_another_static_part_is_another_program(changed, compiled):
+    jaxsgd.sweep(study(**NARROW), **HELD)
+    fields = {"problem": "tests.engine.test_compilation:counted", "epochs": 1, **NARROW, **changed}
+    assert compiled(lambda: jaxsgd.sweep(Study(**fields), **HELD)).count("jit(chunk)") == 1
+
+
+MODULE = """
+import jax.numpy as jnp
+from jaxsgd import Problem
+
+def loss(params, batch):
+    return {factor} * (batch - params) ** 2
+
+def make():
+    return Problem(lambda key: jnp.zeros(()), loss, jnp.arange(4.0))
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module with a loss that is multiplied by a factor, and return it imported; an edit keeps it loaded."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two edits within a second look alike to Python's cache
+
+    def written(factor):
+        (tmp_path / "edited_problem.py").write_text(MODULE.format(factor=factor))
+        importlib.invalidate_caches()
+        return importlib.import_module("edited_problem")
+
+    yield written
+    sys.modules.pop("edited_problem", None)
+
+
+def first_loss():
+    pointed = Study(problem="edited_problem:make", batch_counts=[1], learning_rates=[0.1], epochs=1)
+    return float(jaxsgd.sweep(pointed).loss.squeeze())
+
+
+def test_a_module_that_was_edited_and_reloaded_runs_its_new_code(module):
+    # The samples are 0, 1, 2, 3 and the parameter is 0: their mean square is 14 / 4.
+    loaded = module(1)
+    assert first_loss() == 3.5
+    module(10)
+    importlib.reload(loaded)
+    assert first_loss() == 35
+
+
+def test_a_function_that_was_defined_anew_beside_the_maker_runs_its_new_code(module):
+    # As in a notebook where the cell of the loss is run again, and not that of the function that makes the problem.
+    loaded = module(1)
+    assert first_loss() == 3.5
+    loaded.loss = lambda params, batch: 10 * (batch - params) ** 2
+    assert first_loss() == 35
+
+
+def test_the_cache_keeps_the_newest_programs_within_its_bounds(nothing_compiled):
+    subject = study(**NARROW).subject()
+    small, large = ProgramCache(most_programs=2), ProgramCache(most_bytes=3 * PROGRAM_BYTES)
+    device = jax.local_devices()[0]
+    for cache, kept in ((small, 2), (large, 3)):
+        for width in (1, 2, 3, 4):
+            _, seconds = cache.compiled(DrawSpec(subject, "float32", width), device)
+            assert seconds > 0
+        assert len(cache) == kept
+        assert cache.compiled(DrawSpec(subject, "float32", 4), device)[1] == 0
+        assert cache.compiled(DrawSpec(subject, "float32", 1), device)[1] > 0  # the oldest had gone
+
+
+def test_a_program_that_cannot_be_compiled_is_not_kept_and_its_error_is_raised_each_time():
+    def init(key):
+        raise ArithmeticError("no parameters today")
+
+    problem = jaxsgd.Problem(init, lambda params, batch: batch, jnp.zeros(4))
+    spec, cache = DrawSpec(Subject(problem, 4, OwnArrays(problem.data, None)), "float32", 1), ProgramCache()
+    for _ in range(2):
+        with pytest.raises(ArithmeticError, match="no parameters today"):
+            cache.compiled(spec, jax.local_devices()[0])
+        assert len(cache) == 0

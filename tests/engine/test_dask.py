@@ -30,7 +30,7 @@ def obedient(folder):
 
 
 @pytest.fixture(scope="module")
-def alone(compiled_once):
+def alone():
     """Their bits when this process runs them and nothing is in the way."""
     return bits(
         jaxsgd.sweep(Study(problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, **FIELDS), **ONE_BY_ONE)
@@ -42,19 +42,16 @@ def bits(ds):
 
 
 @pytest.fixture(scope="module")
-def kept_programs(programs):
+def kept_programs():
     """Settings by which the workers keep what they compile where this process does."""
     return {
-        "JAX_COMPILATION_CACHE_DIR": str(programs),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # A chunk whose worker dies is given to another, as often as `retries` says and not beyond.
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     }
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory, kept_programs, compiled_once):
+def client(tmp_path_factory, kept_programs):
     """A client of a scheduler with three workers."""
     with (
         scheduler(tmp_path_factory.mktemp("scheduler"), environment=kept_programs) as (address, _),
@@ -119,10 +116,9 @@ def _two(folder, seeds):
 
 
 def test_chunks_that_always_fail_or_kill_their_worker_are_reported_by_cell_and_all_others_finish(
-    client, alone, tmp_path, programs, capsys, monkeypatch, unchecked
+    client, alone, tmp_path, capsys, monkeypatch, unchecked
 ):
     """By the command: its exit status, its one line and its JSON."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
     study = obedient(tmp_path)
     (tmp_path / "study.json").write_text(json.dumps(study.resolved()))
     (tmp_path / "3.raise").touch()

@@ -44,7 +44,7 @@ class Here(Executor):
 
 
 @pytest.fixture(scope="module")
-def alone(compiled_once):
+def alone():
     """The result of this process alone."""
     return jaxsgd.sweep(STUDY, **HELD)
 

@@ -3,10 +3,8 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 
@@ -30,20 +28,6 @@ def run(**how):
 """
 
 
-CACHED = {
-    "JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"jaxsgd-faults-{os.getpid()}"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
-"""Each process compiles the same two programs: they are kept, for the sake of the tests' time."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _remove_the_cache():
-    yield
-    shutil.rmtree(CACHED["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-
-
 def child(program, folder):
     """A process that runs `program` after the definitions above."""
     return subprocess.Popen(
@@ -51,7 +35,7 @@ def child(program, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | CACHED,
+        env=os.environ,
     )
 
 
@@ -72,7 +56,7 @@ def same_bits(folder, whole):
 
 
 @pytest.fixture(scope="module")
-def replayable(tmp_path_factory, compiled_once):
+def replayable(tmp_path_factory):
     """A result to take chunks from."""
     folder = tmp_path_factory.mktemp("replayable") / "result"
     jaxsgd.sweep(replay.STUDY, folder, **replay.HELD)
@@ -115,12 +99,11 @@ def test_whichever_call_to_the_system_fails_it_is_an_error_and_no_broken_chunk_i
     wrong, replayable, replayed, tmp_path, monkeypatch, capsys, unchecked
 ):
     """By the command, at every write, flush and rename: a write that fails has written half."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     (tmp_path / "study.json").write_text(json.dumps(replay.STUDY.resolved()))
     wanted, failed = replay.files(replayable), 0
 
     def run(folder):
-        return run_app(["--no-cache", "run", str(tmp_path / "study.json"), "--out", str(folder)])
+        return run_app(["run", str(tmp_path / "study.json"), "--out", str(folder)])
 
     def failing(at):
         def change(count, name, real, args):

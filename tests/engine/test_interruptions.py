@@ -125,7 +125,7 @@ def same(ds, values, where=None):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a file that is open cannot be taken away elsewhere")
-def test_no_sequence_of_runs_kills_and_damage_loses_doubles_or_changes_a_cell(tmp_path, monkeypatch, compiled_once):
+def test_no_sequence_of_runs_kills_and_damage_loses_doubles_or_changes_a_cell(tmp_path, monkeypatch):
     whole = tmp_path / "whole"
     ds = jaxsgd.sweep(STUDY, whole, **HELD)
     for module, name, value in replaying(whole):

@@ -8,8 +8,6 @@ import pytest
 import jaxsgd
 from jaxsgd import InputError
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 ARGS = {"num_samples": 20, "num_inputs": 2}
 PARTS = ("trace", "gradient_square", "loss_deviation")
 

@@ -20,8 +20,6 @@ RATE, EPOCHS, SAMPLES = 0.1, 4, 40
 FIELDS = {"batch_counts": [4, 7], "learning_rates": [RATE], "epochs": EPOCHS}
 SQUARES = {"problem": "least_squares", "problem_args": {"num_samples": SAMPLES, "num_inputs": 3}, "seeds": [0, 1], **FIELDS}
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 
 def by_hand(x, target, batch_count):
     """Distances [E] of a plain NumPy loop in float64: gradient x'(x w - t) / B on the same batches every epoch."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxsgd import InputError, Study, sweep
-from jaxsgd.engine.planner import COMPILE_SECONDS, DRAW_COMPILE_SECONDS, MEMORY_SHARE, Plan, lanes_within, machine_memory, plan
+from jaxsgd.engine.memory import machine_memory
+from jaxsgd.engine.planner import COMPILE_SECONDS, DRAW_COMPILE_SECONDS, MEMORY_SHARE, Plan, lanes_within, plan
 from jaxsgd.engine.timing import measured_seconds
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}

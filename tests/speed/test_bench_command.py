@@ -9,7 +9,7 @@ from jaxsgd.speed import report
 from jaxsgd.speed.fresh_process import Many, run_many, short_runs
 from jaxsgd.speed.side_by_side import FLOOR
 
-pytestmark = pytest.mark.usefixtures("unchecked", "compiled_once")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 TINY = ["--runs", "2", "--epochs", "2", "--few", "1", "--hidden", "4", "--repeats", "2"]
 

@@ -14,8 +14,6 @@ from jaxsgd.speed import peer as peers
 from jaxsgd.speed.peer import OURS, PEERS, check_same_losses, contenders
 from jaxsgd.speed.workload import Workload, start
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 SMALL = Workload(runs=3, epochs=4, batch_count=5, num_samples=20, num_hidden=6, rate=0.5)
 
 

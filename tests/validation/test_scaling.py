@@ -1,11 +1,8 @@
 """Steps to a target with the best fixed rate, against the exact recurrence of the noisy quadratic model (Zhang et al. 2019)."""
 
 import numpy as np
-import pytest
 
 from tests.validation import scaling
-
-pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 def test_the_best_fixed_rate_and_its_steps_are_the_recurrences():

@@ -1,0 +1,109 @@
+"""The objects that a user's function depends on, so that what is cached is dropped when their code changes."""
+
+import functools
+import sys
+import sysconfig
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from jaxsgd.problem import Problem
+
+
+class Dependencies:
+    """A value and all objects that its code depends on, as a key of a cache.
+
+    Two are equal if they hold the same objects, in the same order. An edited and reloaded function is another object, so that a
+    cache with this key never returns what the old code made. A list or an array that was changed in place is the same object.
+
+    The functions of installed packages, of Python's library and of this package count as one object each: nobody edits them
+    while they run.
+    """
+
+    __slots__ = ("objects",)
+
+    def __init__(self, *values: Any):
+        """Collect the objects that these values depend on."""
+        # References to the objects, not their numbers alone: the number of a deleted object may be given to another.
+        self.objects = tuple(_dependencies(values))
+
+    def __hash__(self) -> int:
+        """Return the hash of the objects' identities."""
+        return hash(tuple(map(id, self.objects)))
+
+    def __eq__(self, other: object) -> bool:
+        """Return True if both have the same objects."""
+        if not isinstance(other, Dependencies) or len(self.objects) != len(other.objects):
+            return False
+        return all(mine is theirs for mine, theirs in zip(self.objects, other.objects, strict=True))
+
+
+def _dependencies(values: tuple) -> Iterator[Any]:
+    seen: set[int] = set()
+    waiting = list(reversed(values))
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        waiting.extend(reversed(list(_parts(value))))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield the objects that a value refers to directly, where they may be a user's own."""
+    if isinstance(value, functools.partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, Problem):
+        yield from (value.init, value.loss, value.data, value.optimum, value.held_out, value.accuracy)
+    elif hasattr(value, "__wrapped__"):
+        yield value.__wrapped__
+    elif hasattr(value, "__func__"):
+        yield from (value.__func__, value.__self__)
+    elif isinstance(value, FunctionType) and _may_be_edited(value.__module__):
+        yield value.__code__
+        yield from value.__defaults__ or ()
+        yield from (value.__kwdefaults__ or {}).values()
+        for cell in value.__closure__ or ():
+            try:
+                yield cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+        yield from _globals_in_use(value)
+    elif isinstance(value, type) and _may_be_edited(value.__module__):
+        yield from (member for name, member in vars(value).items() if not name.startswith("__") or name == "__init__")
+
+
+def _globals_in_use(function: FunctionType) -> Iterator[Any]:
+    """Yield the global objects that a function names, and the attributes that it may take from modules among them."""
+    names = sorted(set(_names(function.__code__)))
+    for name in names:
+        value = function.__globals__.get(name)
+        if value is None:
+            continue
+        yield value
+        if isinstance(value, ModuleType) and _may_be_edited(value.__name__):
+            yield from (vars(value)[attribute] for attribute in names if attribute in vars(value))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_installed(file: str) -> bool:
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return any(file.startswith(folder + "/") for folder in folders if folder) or "/site-packages/" in file.replace("\\", "/")
+
+
+def _may_be_edited(module_name: str | None) -> bool:
+    """Return True for a module of the user's own."""
+    if not module_name or module_name.partition(".")[0] == "jaxsgd":
+        return False
+    if module_name.partition(".")[0] in sys.stdlib_module_names and module_name != "__main__":
+        return False
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    return file is None or not _is_installed(file)

@@ -1,0 +1,42 @@
+"""The memory that this process may use."""
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform != "win32":
+    import resource
+
+
+def machine_memory() -> int:
+    """Return the machine's memory in bytes; where it cannot be asked, a small machine's 4 GiB."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
+
+
+def free_memory() -> int:
+    """Return the bytes that this process can still allocate: of the machine's memory, and under its own limit (`ulimit -v`)."""
+    free = machine_memory()
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    if sys.platform != "win32":
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            used = next((int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith("VmSize:")), 0)
+            free = min(free, limit - used)
+    return max(free, 0)
+
+
+def gibibytes(count: float) -> str:
+    """Return a number of bytes in GiB, as messages write it."""
+    return f"{count / 2**30:,.1f}" if count >= 2**30 / 10 else f"{count / 2**30:,.3f}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:  # not on this system
+        return []

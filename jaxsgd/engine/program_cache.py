@@ -1,0 +1,118 @@
+"""The compiled programs of this process: each is compiled once, however many sweeps, verifications and chunks use it."""
+
+import collections
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxsgd.engine.program import DrawSpec, TrainSpec, compiler_options
+
+MOST_PROGRAMS = 128
+"""Programs that are kept at most; the one that was not used for the longest time goes first."""
+
+MOST_BYTES = 2**30
+"""Memory that the programs and the arrays of their problems may take together, before the oldest go."""
+
+PROGRAM_BYTES = 4 * 2**20
+"""Memory of a program itself on a CPU, which does not say: 20 training programs of a small network took 3 MiB each."""
+
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_default_matmul_precision",
+    "jax_numpy_dtype_promotion",
+    "jax_disable_most_optimizations",
+    "jax_debug_nans",
+    "jax_debug_infs",
+    "jax_random_seed_offset",
+)
+"""Settings of JAX that change what a program computes or how it is compiled."""
+
+
+class _Entry(NamedTuple):
+    compiled: Future
+    size: int
+
+
+class ProgramCache:
+    """Compiled programs by their static parts, bounded in number and memory. Threads may share it."""
+
+    def __init__(self, most_programs: int = MOST_PROGRAMS, most_bytes: int = MOST_BYTES):
+        """Begin empty.
+
+        Args:
+          most_programs: to keep at once.
+          most_bytes: of memory that they may take, with the arrays of their problems.
+        """
+        self._most_programs, self._most_bytes = most_programs, most_bytes
+        self._entries: collections.OrderedDict[tuple, _Entry] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many programs are kept."""
+        return len(self._entries)
+
+    def compiled(self, spec: DrawSpec | TrainSpec, device: Any) -> tuple[Callable, float]:
+        """Return a program for a device, and the seconds that it took to compile: 0 if it was there, or another thread made it.
+
+        Args:
+          spec: the program's static parts.
+          device: the `jax.Device` that it runs on.
+        """
+        key = (*_key(spec), device)
+        with self._lock:
+            is_new = key not in self._entries
+            if is_new:
+                self._entries[key] = _Entry(Future(), PROGRAM_BYTES + spec.subject.own_bytes)
+            self._entries.move_to_end(key)
+            future = self._entries[key].compiled
+        if not is_new:
+            return future.result(), 0.0
+        began = time.perf_counter()
+        try:
+            with jax.default_device(device):
+                future.set_result(spec.compile())
+        except BaseException as error:
+            future.set_exception(error)
+            self._remove(key)
+            raise
+        self._shrink(key)
+        return future.result(), time.perf_counter() - began
+
+    def drop(self, spec: DrawSpec | TrainSpec) -> None:
+        """Forget a program on all devices, so that its memory is free once nobody runs it."""
+        for key in [key for key in list(self._entries) if key[:-1] == _key(spec)]:
+            self._remove(key)
+
+    def clear(self) -> None:
+        """Forget all programs."""
+        with self._lock:
+            self._entries.clear()
+
+    def _remove(self, key: tuple) -> None:
+        with self._lock:
+            self._entries.pop(key, None)
+
+    def _shrink(self, newest: tuple) -> None:
+        with self._lock:
+            size = sum(entry.size for entry in self._entries.values())
+            for key in list(self._entries):
+                if len(self._entries) <= self._most_programs and size <= self._most_bytes:
+                    return
+                if key != newest and self._entries[key].compiled.done():
+                    size -= self._entries.pop(key).size
+
+
+def _key(spec: DrawSpec | TrainSpec) -> tuple:
+    # As this thread has them; not every one of them is an attribute.
+    settings = tuple(getattr(jax.config, name, jax.config.values.get(name)) for name in _SETTINGS)
+    return (*spec.key, settings, tuple(sorted(compiler_options().items())))
+
+
+PROGRAMS = ProgramCache()
+"""The programs of this process. A sweep, `verify` and a worker take theirs from here."""
