@@ -1,13 +1,16 @@
 """Problem: what a user brings."""
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, shown
 
 Params = Any
 """A pytree of floating-point arrays."""
@@ -141,6 +144,66 @@ def check_held_out(problem: Problem, data: Batch) -> None:
     kinds = [jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape[1:])}", each) for each in (data, held_out)]
     if kinds[0] != kinds[1]:
         raise InputError(f"a held-out sample of {problem.name!r} must be like one of its data, {kinds[0]}, got {kinds[1]}")
+
+
+def check_problem(problem: Problem) -> None:
+    """Check that a problem can be trained: by shapes alone, and by the values of the arrays that it holds.
+
+    Raises:
+      InputError: when the data are no numbers, not finite, or of unequal lengths; when the parameters are not floating-point
+        arrays; when the loss is not one number per sample; or when the optimum or the held-out samples do not fit.
+    """
+    if problem not in _checked:
+        _check_problem(problem)
+        _checked.add(problem)
+
+
+_checked: weakref.WeakSet[Problem] = weakref.WeakSet()
+"""Problems that passed: each is checked once, for its arrays may be large."""
+
+
+def _check_problem(problem: Problem) -> None:
+    for field in ("data", "held_out"):
+        value = getattr(problem, field)
+        if value is not None and not callable(value):
+            _check_values(problem.name, field, value)
+    key = jax.random.key(0)
+    params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
+    num_samples(data)
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            where = f"{jax.tree_util.keystr(path)} is" if path else "it is"
+            raise InputError(
+                f"the parameters of {problem.name!r} must be floating-point arrays, for gradients are taken; {where} "
+                f"{leaf.dtype}{list(leaf.shape)}"
+            )
+    check_losses(problem, params, data)
+    check_optimum(problem, params, data)
+    check_held_out(problem, data)
+
+
+def _check_values(name: str, field: str, value: Any) -> None:
+    """Check that arrays hold finite numbers."""
+    for path, leaf in jax.tree.leaves_with_path(value):
+        if isinstance(leaf, Tracer) or (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.extended)):
+            continue  # no values yet, or random keys
+        where = f"{field}{jax.tree_util.keystr(path)} of {name!r}"
+        if hasattr(leaf, "to_numpy"):
+            raise InputError(f"{where} is a {type(leaf).__name__}: give an array, such as {field}.to_numpy()")
+        if isinstance(leaf, int | float | str):
+            kind = type(leaf).__name__
+            raise InputError(f"{where} is one {kind}, {shown(leaf)}: give an array, such as numpy.asarray(...), not a list")
+        array = np.asarray(leaf)
+        if array.dtype.kind not in "biufcV" and not jnp.issubdtype(array.dtype, jnp.number):
+            example = f" such as {shown(array.flat[0])}" if array.size else ""
+            raise InputError(f"{where} must be numbers, got {array.dtype}{example}")
+        if jnp.issubdtype(array.dtype, jnp.inexact):
+            wrong = np.argwhere(~np.isfinite(array))
+            if len(wrong):
+                place = tuple(wrong[0])
+                sample = f"sample {place[0]}" if place else "it"
+                count = f"{len(wrong):,} such values" if len(wrong) > 1 else "the only one"
+                raise InputError(f"{where} must be finite, got {array[place]} in {sample} ({count}): leave such samples out")
 
 
 def check_losses(problem: Problem, params: Params, batch: Batch) -> None:

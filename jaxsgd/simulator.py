@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split, visits
-from jaxsgd.problem import Batch, Params, Problem, check_losses, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 """Precisions of matrix products by name."""
@@ -283,25 +283,17 @@ def as_keys(key: Array | Keys) -> Keys:
     return streams(key)
 
 
-def check_trainable(problem: Problem, keys: Keys, split: Split, optimizer: Optimizer) -> None:
-    """Checks by shapes alone that the problem has a loss for each sample, and that the optimizer is one.
-
-    Raises:
-      InputError: when it is not so.
-    """
-    shapes = jax.eval_shape(problem.sample_data, keys.data)
-    largest = int(split.sizes.max())
-    batch = jax.tree.map(lambda leaf: leaf.update(shape=(largest, *leaf.shape[1:])), shapes)
-    check_losses(problem, jax.eval_shape(problem.init, keys.init), batch)
-    _check_optimizer(optimizer)
-
-
 def draw_start(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
     """(initial parameters, data), drawn by a compiled program."""
     return _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
 
 
-def _check_optimizer(optimizer: Optimizer) -> None:
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Check that an optimizer is a transformation, or a function of progress that is none of optax's own.
+
+    Raises:
+      InputError: when it is not; the message shows how to write it.
+    """
     if isinstance(optimizer, optax.GradientTransformation):
         return
     if not callable(optimizer):
@@ -350,9 +342,10 @@ def simulate(
     """
     epochs = check_count("epochs", epochs)
     keys = as_keys(key)
+    check_problem(problem)
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
-    check_trainable(problem, keys, cut, optimizer)
+    check_optimizer(optimizer)
     if observe is not None and not callable(observe):
         raise InputError(f"observe must be a function (params, data) -> arrays, got {shown(observe)}")
     params, data = draw_start(problem, keys)

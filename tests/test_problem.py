@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import jaxsgd
+from jaxsgd import InputError, Study
+from jaxsgd.problem import check_problem
 from tests import probe
 
 KEY = jax.random.key(0)
@@ -54,3 +57,75 @@ def test_a_model_written_elsewhere_is_a_function_of_its_parameters():
     # Every target is 1/2, which the bias alone reaches at tanh(b) = 1/2.
     np.testing.assert_allclose(jnp.tanh(run.params["params"]["bias"]), 0.5, atol=1e-2)
     np.testing.assert_allclose(run.params["params"]["kernel"], 0, atol=2e-2)
+
+
+class Table:
+    """A table as libraries have them: columns of mixed types, and `to_numpy`."""
+
+    def to_numpy(self):
+        return np.zeros((4, 2))
+
+
+X, LABELS = np.arange(8.0, dtype=np.float32).reshape(4, 2), np.arange(4.0, dtype=np.float32)[:, None]
+GAP = np.where(np.arange(8).reshape(4, 2) >= 5, np.nan, X)
+
+
+def line(params, batch):
+    x, t = batch
+    return (x @ params - t) ** 2
+
+
+def mistaken(**fields):
+    return jaxsgd.Problem(
+        **{"init": lambda key: jnp.zeros(2), "loss": line, "data": (X, LABELS[:, 0]), "name": "mine"} | fields
+    )
+
+
+MISTAKES = {
+    "mean": (
+        {"loss": lambda params, batch: jnp.mean(line(params, batch))},
+        "the loss of 'mine' must be one number per sample, shape (4,), got (): leave the mean over the batch to the simulator",
+    ),
+    # Labels of shape [N, 1] less predictions of shape [N] are [N, N].
+    "column": ({"data": (X, LABELS)}, "the loss of 'mine' must be one number per sample, shape (4,), got (4, 4): "),
+    "whole": (
+        {"init": lambda key: {"w": jnp.zeros(2, int)}, "loss": lambda p, b: line(p["w"], b)},
+        "the parameters of 'mine' must be floating-point arrays, for gradients are taken; ['w'] is int32[2]",
+    ),
+    "gap": ({"data": (GAP, LABELS[:, 0])}, "data[0] of 'mine' must be finite, got nan in sample 2 (3 such values): leave"),
+    "infinite": (
+        {"data": (X, np.array([0, 1, np.inf, 2]))},
+        "data[1] of 'mine' must be finite, got inf in sample 2 (the only one): leave such samples out",
+    ),
+    "text": ({"data": (X, np.array(["a", "b", "c", "d"]))}, "data[1] of 'mine' must be numbers, got <U1 such as np.str_('a')"),
+    "table": ({"data": (X, Table())}, "data[1] of 'mine' is a Table: give an array, such as data.to_numpy()"),
+    "list": ({"data": (X, [0.0, 1.0])}, "data[1][0] of 'mine' is one float, 0.0: give an array, such as numpy.asarray(...)"),
+    "lengths": ({"data": (X, X[:3, 0])}, "data must be arrays that share one leading axis of at least 1 sample, got shapes "),
+    "held out": (
+        {"held_out": (X, LABELS)},
+        "a held-out sample of 'mine' must be like one of its data, ('float32[2]', 'float32[]'), got ('float32[2]', 'float32[1]')",
+    ),
+}
+
+
+def make_mistaken(mistake):
+    return mistaken(**MISTAKES[mistake][0])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistaken_problem_is_refused_in_one_line_by_a_run_and_by_a_study(mistake):
+    said = MISTAKES[mistake][1]
+    with pytest.raises(InputError) as error:
+        jaxsgd.simulate(make_mistaken(mistake), KEY, batch_count=2, optimizer=optax.sgd(0.1), epochs=1)
+    assert str(error.value).startswith(said)
+    with pytest.raises(InputError) as error:
+        Study(
+            problem="tests.test_problem:make_mistaken", problem_args={"mistake": mistake}, batch_counts=[2], learning_rates=[0.1],
+            epochs=1,
+        )  # fmt: skip
+    assert str(error.value).startswith(f"problem_args: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_problem_without_mistakes_passes():
+    check_problem(mistaken())

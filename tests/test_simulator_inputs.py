@@ -124,20 +124,20 @@ def test_an_order_function_that_gives_other_than_N_indices(returned, got):
     [
         (lambda w, x: jnp.mean(x - w), "()"),
         (lambda w, x: 1.0, "()"),
-        (lambda w, x: (x - w)[:, None], "(2, 1)"),
+        (lambda w, x: (x - w)[:, None], "(10, 1)"),
         (lambda w, x: (x - w,), "tuple"),
         (lambda w, x: {"loss": x - w}, "dict"),
     ],
 )
 def test_a_loss_that_is_not_one_number_per_sample(loss, got):
     message = refusal(changed(loss=loss))
-    assert message.startswith(f"the loss of 'problem' must be one number per sample, shape (2,), got {got}: ")
+    assert message.startswith(f"the loss of 'problem' must be one number per sample, shape (10,), got {got}: ")
 
 
 def test_a_loss_per_output_where_outputs_happen_to_be_as_many_as_samples():
-    data = jnp.ones((10, 2))
+    data = jnp.ones((10, 10))
     message = refusal(changed(data=data, loss=lambda w, x: jnp.mean((x - w) ** 2, axis=0)))
-    assert "must be one number per sample, shape (3,), got (2,)" in message
+    assert "must be one number per sample, shape (11,), got (10,)" in message
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,6 @@ def test_a_loss_per_output_where_outputs_happen_to_be_as_many_as_samples():
         ((jnp.ones(10), jnp.ones(9)), "[(10,), (9,)]"),
         ({"x": jnp.ones((10, 3)), "t": jnp.ones((3, 10))}, "[(3, 10), (10, 3)]"),
         ((jnp.ones(10), jnp.ones(())), "[(10,), ()]"),
-        ([1.0, 2.0], "[(), ()]"),
         (jnp.ones((0, 3)), "[(0, 3)]"),
         ((), "[]"),
         (None, "[]"),

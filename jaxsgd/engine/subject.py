@@ -19,7 +19,7 @@ import numpy as np
 from jaxsgd.engine.dependencies import Dependencies
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at
-from jaxsgd.problem import Batch, Problem, check_held_out, check_optimum, hold_out, num_samples
+from jaxsgd.problem import Batch, Problem, check_problem, hold_out, num_samples
 from jaxsgd.problems import problem_named
 
 
@@ -135,11 +135,8 @@ def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_o
             raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
         if held_out:
             made = hold_out(made, held_out)
-        key = jax.random.key(0)
-        shapes = jax.eval_shape(made.sample_data, key)
-        count = num_samples(shapes)
-        check_optimum(made, jax.eval_shape(made.init, key), shapes)
-        check_held_out(made, shapes)
+        check_problem(made)
+        count = num_samples(jax.eval_shape(made.sample_data, jax.random.key(0)))
     if callable(made.data):
         return Subject(made, count, OwnArrays(None, None))
     return Subject(made, count, OwnArrays(made.data, made.held_out))

@@ -11,8 +11,8 @@ from jaxtyping import Array, Int
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_epoch, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
-from jaxsgd.problem import Batch, Params, Problem, num_samples
-from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_trainable, draw_start, initial_state
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_optimizer, draw_start, initial_state
 
 
 class Training(NamedTuple):
@@ -162,14 +162,14 @@ def prepare(
     if precision not in PRECISIONS:
         raise no_such("precision", precision, PRECISIONS)
     keys = as_keys(key)
+    check_problem(problem)
+    check_optimizer(optimizer)
     several = np.ndim(batch_count) == 1  # type: ignore[arg-type]
     counts: list[Any] = list(batch_count) if several else [batch_count]  # type: ignore[arg-type]
     if not counts:
         raise InputError("batch_count must name at least one batch count, such as [1, 10]")
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
-    for each in splits:
-        check_trainable(problem, keys, each, optimizer)
     micro, whole, cuts = layouts(splits)
     params, data = draw_start(problem, keys)
     training = Training(problem, optimizer, as_order(order), precision, epochs, micro, whole)

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split
-from jaxsgd.problem import Batch, Params, Problem, num_samples
-from jaxsgd.simulator import Keys, as_keys, check_trainable, draw_start, initial_state, make_simulator
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.simulator import Keys, as_keys, draw_start, initial_state, make_simulator
 
 LONGEST_PERIOD = 4
 """Epochs within which an order must repeat to be found periodic."""
@@ -80,9 +80,9 @@ def limit_cycle(
     if not isinstance(optimizer, optax.GradientTransformation):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
     keys = as_keys(key)
+    check_problem(problem)
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
-    check_trainable(problem, keys, cut, optimizer)
     params, data = jax.tree.map(jnp.asarray, draw_start(problem, keys))
     simulator = make_simulator(problem, optimizer, cut, order)
     visits = _one_period(simulator.epoch_visits, keys.order, as_order(order).name)

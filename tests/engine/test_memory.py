@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd import Study
+from jaxsgd import InputError, Study
 
 pytest.importorskip("resource")
 if sys.platform != "linux":
@@ -78,3 +78,50 @@ def test_where_even_one_run_finds_no_memory_that_is_said_in_one_line():
     assert status == 0, wrong
     assert said.startswith("one run needs more memory than there is (about ")
     assert said.count("\n") == 1
+
+
+LARGE = """
+import json, resource, sys
+import jaxsgd
+from jaxsgd.engine.sweeping import sweep_to_folder
+
+def sweep(seeds, out):
+    study = jaxsgd.Study(
+        problem="least_squares", problem_args={"num_samples": 500, "num_inputs": 2}, dtype="float64",
+        seeds=range(seeds), batch_counts=[500], learning_rates=[0.01], epochs=500)
+    return sweep_to_folder(study, out, chunk_width=8, lanes=8)
+
+sweep(16, sys.argv[1] + "/small")  # compiles, and takes what threads need for themselves
+pages = next(line for line in open("/proc/self/status") if line.startswith("VmSize"))
+limit = (int(pages.split()[1]) // 1024 + 120) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+manifest = sweep(96, sys.argv[1] + "/large")
+try:
+    jaxsgd.load(sys.argv[1] + "/large")
+except jaxsgd.InputError as error:
+    print(error)
+ds = jaxsgd.load(sys.argv[1] + "/large", variables=["loss_epoch"])
+print(json.dumps([sorted(ds.data_vars), ds.attrs["missing_cells"], manifest["times"]["finished"] is not None]))
+"""
+
+
+def test_a_result_larger_than_the_memory_limit_runs_to_the_end_and_load_says_what_it_needs(tmp_path):
+    # 96 cells x 500 epochs x 500 batches of 8 bytes are 183 MiB; the process may grow by 120 MiB.
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    refused, read = done.stdout.splitlines()
+    assert "large: reading this result needs 0.2 GiB of memory and 0.1 are free" in refused
+    assert refused.endswith('without every batch\'s loss it is smaller: load(folder, variables=["loss_epoch"])')
+    assert json.loads(read) == [["diverged", "diverged_epoch", "loss_epoch", "missing", "rate"], 0, True]
+    # Here there is room for all of it, and the variables that were read before are the same.
+    ds, part = jaxsgd.load(tmp_path / "large"), jaxsgd.load(tmp_path / "large", variables="loss_epoch")
+    assert ds.loss.nbytes == 96 * 500 * 500 * 8
+    assert part.loss_epoch.identical(ds.loss_epoch)
+
+
+def test_an_unknown_variable_names_the_nearest(tmp_path):
+    jaxsgd.sweep(Study(problem="least_squares", **FIELDS), tmp_path / "result")
+    with pytest.raises(InputError, match="did you mean 'loss_epoch'"):
+        jaxsgd.load(tmp_path / "result", variables=["loss_epochs"])
