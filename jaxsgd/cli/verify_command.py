@@ -30,21 +30,26 @@ def verify(
 
     look_in(Path.cwd())
     with working("running cells again"):
-        found = verify_result(result, sample, seed)
+        outcome = verify_result(result, sample, seed)
     if as_json:
-        typer.echo(to_json(found._asdict() | {"differences": [d._asdict() for d in found.differences], "passed": found.passed}))
+        typer.echo(
+            to_json(outcome._asdict() | {"differences": [d._asdict() for d in outcome.differences], "passed": outcome.passed})
+        )
     console = make_console(quiet=as_json)
-    how = "bit by bit" if found.bitwise else f"within {TOLERANCE:g} (not bit by bit: {found.reason})"
-    for difference in found.differences[:_SHOWN]:
+    how = "bit by bit" if outcome.bitwise else f"within {TOLERANCE:g} (not bit by bit: {outcome.reason})"
+    for difference in outcome.differences[:_SHOWN]:
         console.print(
             f"differs: {difference.cell}: {difference.what} by {difference.relative:.1e}", markup=False, soft_wrap=True
         )
-    for broken in found.broken:
+    for broken in outcome.broken:
         console.print(f"damaged: {broken}", markup=False, soft_wrap=True)
-    if not found.passed:
-        first = f", the first: {found.differences[0].cell}" if found.differences else ""
-        raise CommandFailure(
-            f"{result}: {len(found.differences)} of {found.cells} cells differ, compared {how}, "
-            f"and {len(found.broken)} chunks are damaged{first}"
-        )
-    console.print(f"verified: {found.cells:,} cells came out the same, compared {how}", markup=False, soft_wrap=True)
+    failures = [
+        (outcome.other_samples, f"its samples are not those that it was made with ({outcome.other_samples})"),
+        (outcome.differences, f"cells that differ: {len(outcome.differences)} of {outcome.cells}, compared {how}"),
+        (outcome.broken, f"chunks that cannot be read: {len(outcome.broken)}"),
+        (outcome.missing, f"cells that are missing: {outcome.missing:,} (run the study again to finish it)"),
+    ]
+    if not outcome.passed:
+        first = f"; the first: {outcome.differences[0].cell}" if outcome.differences else ""
+        raise CommandFailure(f"{result}: " + "; ".join(text for failed, text in failures if failed) + first)
+    console.print(f"verified: {outcome.cells:,} cells came out the same, compared {how}", markup=False, soft_wrap=True)

@@ -75,6 +75,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "chunks": len(plan.chunks),
         "held": plan.held(),
         "versions": versions(),
+        "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "device": devices(),
     }
 
@@ -84,7 +85,6 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     return {
         **facts(plan),
         "precision": plan.study.precision,
-        "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "git_commit": git_commit(),
         "lanes_narrowed": [],
         "broken_chunks": [],
@@ -92,22 +92,43 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-def different(stored: dict[str, Any], new: dict[str, Any], there: str = "there", here: str = "now") -> list[str]:
-    """What keeps `new` from giving the same bits as `stored`, in words: each thing by name and both values."""
-    found = []
-    for name in ("format", "identity", "num_samples", "data_sha256", "observed", "chunks"):
-        if stored.get(name) != new[name]:
-            found.append(f"{name}: {stored.get(name)} {there}, {new[name]} {here}")
-    for group in ("held", "versions"):
-        for name, value in new[group].items():
-            was = stored.get(group, {}).get(name)
-            if was != value and name != "python":
-                found.append(f"{name}: {was} {there}, {value} {here}")
-    for name in ("backend", "kind"):
-        was = stored.get("device", {}).get(name)
-        if was != new["device"][name]:
-            found.append(f"device {name}: {was} {there}, {new['device'][name]} {here}")
-    return found
+SAME_RUNS = ("format", "identity", "num_samples", "data_sha256", "observed", "chunks")
+"""Facts that say what was run: where one differs, other numbers are right."""
+
+_GROUPS = ("held", "versions", "flags", "device")
+"""Facts that say how it was run: where one differs, the numbers agree to rounding."""
+
+_ANY_VALUE = ("python", "count", "cores", "machine", "system")
+"""Facts of these groups that do not keep a result from being continued; a promise of equal bits needs them too."""
+
+
+def different(
+    stored: dict[str, Any], new: dict[str, Any], there: str = "there", here: str = "now", *, every: bool = False
+) -> list[str]:
+    """Return the facts that keep `new` from giving the same bits as `stored`, in words: each by name with both values.
+
+    Args:
+      stored, new: `facts`, or manifests that have them.
+      there, here: the words for where they are from.
+      every: also those that do not keep a result from being continued.
+    """
+    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
+    for group in _GROUPS:
+        was, now = stored.get(group, {}), new[group]
+        names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
+        pairs += [(f"device {name}" if group == "device" else name, was.get(name), now.get(name)) for name in names]
+    return [f"{name}: {_shown(was)} {there}, {_shown(now)} {here}" for name, was, now in pairs if was != now]
+
+
+def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
+    """Return in words how the samples of `new` are not those of `stored`; empty where they are the same."""
+    names = ("num_samples", "data_sha256")
+    pairs = [(name, stored.get(name), new[name]) for name in names if stored.get(name) != new[name]]
+    return "; ".join(f"{name}: {_shown(was)} there, {_shown(now)} now" for name, was, now in pairs)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value in ("", None) else str(value)
 
 
 def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
@@ -116,6 +137,6 @@ def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
     Raises:
       InputError: naming each thing that differs.
     """
-    found = different(stored, new)
-    if found:
-        raise InputError(f"{where}: this result was begun otherwise ({'; '.join(found)}); choose another folder")
+    differences = different(stored, new)
+    if differences:
+        raise InputError(f"{where}: this result was begun otherwise ({'; '.join(differences)}); choose another folder")

@@ -8,8 +8,8 @@ import numpy as np
 from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.loading import stored_result
 from jaxsgd.engine.observation import OBSERVABLES, differs
-from jaxsgd.engine.planner import Plan, plan
-from jaxsgd.engine.provenance import devices, versions
+from jaxsgd.engine.planner import plan
+from jaxsgd.engine.provenance import different, facts, other_samples
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
 from jaxsgd.error import InputError, check_count
@@ -38,10 +38,12 @@ class Verification(NamedTuple):
 
     Attributes:
       cells: how many cells were run again.
-      bitwise: whether equal bits were asked for (same machine and versions) and not just equality within `TOLERANCE`.
+      bitwise: whether equal bits were asked for (same machine, versions and flags) and not just equality within `TOLERANCE`.
       reason: why they were not, in words; empty if they were.
       differences: the cells that differ.
-      broken: chunks that could not be read, in words.
+      broken: chunks that could not be read, in words; every chunk's checksum is read, also outside a sample.
+      missing: how many of the study's cells are in no chunk.
+      other_samples: how the samples differ from those that the result was made with, in words; then no cell is run again.
     """
 
     cells: int
@@ -49,15 +51,17 @@ class Verification(NamedTuple):
     reason: str
     differences: list[Difference]
     broken: list[str]
+    missing: int
+    other_samples: str
 
     @property
     def passed(self) -> bool:
-        """Whether every cell came out the same."""
-        return not self.differences and not self.broken
+        """Whether the result is whole, and every cell that was run again came out the same."""
+        return not (self.differences or self.broken or self.missing or self.other_samples)
 
 
 def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Verification:
-    """Runs a result's cells again and compares: bit by bit on a like machine, else within `TOLERANCE`.
+    """Read all chunks of a result, run its cells again and compare: bit by bit on a like machine, else within `TOLERANCE`.
 
     Args:
       folder: the result; its chunks are only read.
@@ -68,55 +72,44 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
       InputError: when there is no result there, its study cannot be run here, or nothing of it is finished.
     """
     place = Folder(Path(folder))
-    fields, told = stored_result(place)
+    fields, manifest = stored_result(place)
     study = Study(**fields.resolved())
-    planned = plan(study, **told["held"])
-    reason = _why_not_bitwise(told, planned)
-    rng = np.random.default_rng(seed)
-    numbers = range(len(planned.chunks))
-    wanted = None if sample is None else set(rng.permutation(planned.cells.num_cells)[: check_count("sample", sample)].tolist())
+    planned = plan(study, **manifest["held"])
+    new = facts(planned)
+    reason = "; ".join(different(manifest, new, here="here", every=True))
+    if manifest["lanes_narrowed"]:
+        reason = "; ".join(filter(None, (reason, "some chunks were run with fewer lanes, for want of memory")))
+    changed = other_samples(manifest, new)
+    drawn = np.ones(planned.cells.num_cells, bool)
+    if sample is not None:
+        drawn[:] = False
+        drawn[np.random.default_rng(seed).permutation(len(drawn))[: check_count("sample", sample)]] = True
+    # What this version observes and the one that made the result did not is nothing to compare.
+    unseen = set(OBSERVABLES) - set(manifest["observed"])
     execution, device = Execution(planned), workers()[0]
-    cells, differences, broken = 0, [], []
-    for number in numbers:
-        own = planned.chunks[number].cells
-        compared = np.ones(len(own), bool) if wanted is None else np.isin(own, list(wanted))
-        if not compared.any():
-            continue
+    cells, missing, whole, differences, broken = 0, 0, 0, [], []
+    for number, chunk in enumerate(planned.chunks):
         try:
-            stored = place.read_chunk(number, study.identity, own)
+            stored = place.read_chunk(number, study.identity, chunk.cells)
         except BrokenChunk as error:
             broken.append(str(error))
             continue
         if stored is None:
+            missing += len(chunk.cells)
             continue
-        # What this version observes and the one that made the result did not is nothing to compare.
-        unseen = set(OBSERVABLES) - set(told["observed"])
+        whole += 1
+        compared = np.flatnonzero(drawn[chunk.cells])
+        if changed or not len(compared):
+            continue
         again = {name: array for name, array in execution.run(number, device).items() if name not in unseen}
-        cells += int(compared.sum())
-        for i in np.flatnonzero(compared):
+        cells += len(compared)
+        for i in compared:
             worst = _worst({k: v[i] for k, v in stored.items()}, {k: v[i] for k, v in again.items()}, not reason)
             if worst:
-                differences.append(Difference(planned.cells.name(int(own[i])), *worst))
-    if not cells and not broken:
+                differences.append(Difference(planned.cells.name(int(chunk.cells[i])), *worst))
+    if not whole and not broken:
         raise InputError(f"{place.path}: nothing to verify, no chunk of it is finished")
-    return Verification(cells, not reason, reason, differences, broken)
-
-
-def _why_not_bitwise(told: dict[str, Any], planned: Plan) -> str:
-    """What is different here from where the result was made; empty if nothing is that could change bits."""
-    here, there = versions(), told.get("versions", {})
-    different = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if there.get(name) != here[name]]
-    device = devices()
-    different += [
-        f"{name} {told.get('device', {}).get(name)} there, {device[name]} here"
-        for name in ("backend", "kind", "cores", "machine", "system")
-        if told.get("device", {}).get(name) != device[name]
-    ]
-    if told.get("lanes_narrowed"):
-        different.append("some chunks were run with fewer lanes, for want of memory")
-    if told.get("held") != planned.held():
-        different.append(f"held {told.get('held')} there, {planned.held()} here")
-    return "; ".join(different)
+    return Verification(cells, not reason, reason, differences, broken, missing, changed)
 
 
 def _worst(stored: dict[str, Any], again: dict[str, Any], bitwise: bool) -> tuple[str, float] | None:

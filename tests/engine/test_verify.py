@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import jaxsgd
@@ -59,7 +60,7 @@ def test_on_another_machine_a_tolerance_decides(copy):
     scale(copy, 0, 1 + 3e-7)
     found = jaxsgd.verify(copy)
     assert (found.bitwise, found.passed) == (False, True)
-    assert "machine other there" in found.reason
+    assert found.reason.startswith("device machine: other there, ")
     scale(copy, 0, 1 + 1e-4)
     assert not jaxsgd.verify(copy).passed
 
@@ -80,3 +81,42 @@ def test_nothing_finished_is_nothing_to_verify(copy):
         path.unlink()
     with pytest.raises(InputError, match="nothing to verify"):
         jaxsgd.verify(copy)
+
+
+def test_a_missing_chunk_fails_and_its_cells_are_counted(copy):
+    (copy / "chunks/000001.npz").unlink()
+    outcome = jaxsgd.verify(copy)
+    assert not outcome.passed
+    # Chunks of two cells each.
+    assert (outcome.cells, outcome.missing, outcome.differences, outcome.broken) == (4, 2, [], [])
+
+
+def test_a_damaged_or_missing_chunk_outside_the_sample_fails(copy):
+    chunks = sorted((copy / "chunks").glob("*.npz"))
+    chunks[1].write_bytes(chunks[1].read_bytes()[:-1])
+    chunks[2].unlink()
+    # One of six cells; whichever it is, two of the three chunks are outside the sample or not whole.
+    for seed in range(3):
+        outcome = jaxsgd.verify(copy, sample=1, seed=seed)
+        assert (len(outcome.broken), outcome.missing, outcome.passed) == (1, 2, False)
+
+
+def test_other_flags_of_xla_are_named_and_a_tolerance_decides(copy, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    outcome = jaxsgd.verify(copy)
+    assert (outcome.passed, outcome.bitwise) == (True, False)
+    assert outcome.reason == "XLA_FLAGS: nothing there, --xla_cpu_enable_fast_math=false here"
+
+
+def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
+    args = {"path": str(tmp_path / "rows.csv"), "num_hidden": 4}
+    jaxsgd.sweep(
+        Study(problem="from_file", problem_args=args, batch_counts=[2], learning_rates=[0.1], epochs=1), tmp_path / "result"
+    )
+    assert jaxsgd.verify(tmp_path / "result").passed
+    np.savetxt(tmp_path / "rows.csv", rows + 1, delimiter=",")
+    outcome = jaxsgd.verify(tmp_path / "result")
+    assert (outcome.passed, outcome.cells) == (False, 0)
+    assert outcome.other_samples.startswith("data_sha256: ")
