@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, shown
+from jaxsgd.summary import brief
 
 Params = Any
 """A pytree of floating-point arrays."""
@@ -16,7 +17,7 @@ Batch = Any
 """A pytree of arrays with one leading axis: N for a whole data set, B for a batch of it."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """A training problem: initial parameters, a loss for each sample, and data.
 
@@ -35,6 +36,7 @@ class Problem:
         data are arrays. `hold_out` sets some of the data's samples aside.
       accuracy: `(params, batch) -> correct [B]`, 1 for each sample that is predicted rightly and 0 for the others.
       name: what figures and messages call it.
+      origin: where its data are from, in words: `from_file` says which columns are inputs and which are targets.
     """
 
     init: Callable[[jax.Array], Params]
@@ -44,6 +46,15 @@ class Problem:
     held_out: Callable[[jax.Array], Batch] | Batch | None = None
     accuracy: Callable[[Params, Batch], jax.Array] | None = None
     name: str = "problem"
+    origin: str = ""
+
+    def __repr__(self) -> str:
+        """Its name, and the types and shapes of its data."""
+        parts = [repr(self.name), f"data: {_kind_of_data(self.data)}"]
+        parts += [f"held_out: {_kind_of_data(self.held_out)}"] if self.held_out is not None else []
+        has = [name for name in ("optimum", "accuracy") if getattr(self, name) is not None]
+        parts += [f"with {' and '.join(has)}"] if has else []
+        return f"Problem({', '.join(parts)}{f'; {self.origin}' if self.origin else ''})"
 
     def sample_data(self, key: jax.Array) -> Batch:
         """The data set, leading axis N: drawn with `key`, or the arrays that the problem holds."""
@@ -55,6 +66,66 @@ class Problem:
         """The held-out samples, drawn with the data's `key`, or the arrays that the problem holds; None if there are none."""
         with jax.default_matmul_precision("float32"):
             return self.held_out(key) if callable(self.held_out) else self.held_out
+
+
+def _kind_of_data(data: Any) -> str:
+    return "drawn with a key" if callable(data) else brief(data)
+
+
+def check_problem(problem: Any) -> None:
+    """Checks that what is given as a problem is a `Problem`.
+
+    Raises:
+      InputError: when it is not; it shows what to write.
+    """
+    if isinstance(problem, Problem):
+        return
+    if isinstance(problem, str):
+        pointed = problem.replace(":", ".") if ":" in problem else f"jaxsgd.problems.{problem}"
+        hint = f"write {pointed}()" if pointed.replace(".", "").isidentifier() else "write jaxsgd.problems.digits()"
+        raise InputError(f"problem must be a jaxsgd.Problem, got the text {shown(problem)}: {hint} (only a Study takes names)")
+    if callable(problem):
+        name = getattr(problem, "__name__", "make")
+        raise InputError(f"problem must be a jaxsgd.Problem, got the function {name}: call it, as {name}()")
+    raise InputError(f"problem must be a jaxsgd.Problem, got {shown(problem)}: write jaxsgd.Problem(init, loss, data)")
+
+
+def check_params(problem: Problem, params: Params) -> None:
+    """Checks by types alone that all parameters are floating-point arrays.
+
+    Args:
+      problem: for its name.
+      params: the initial parameters, or their shapes.
+
+    Raises:
+      InputError: when one is not, or when there are none.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise InputError(f"init of {problem.name!r} must return floating-point arrays, got {shown(params)}: nothing to train")
+    for path, leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if dtype is None or not jax.numpy.issubdtype(dtype, np.floating):
+            place = f" at {jax.tree_util.keystr(path)}" if path else ""
+            raise InputError(
+                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{place}: make them float32, as in "
+                "jax.numpy.zeros(3)"
+            )
+
+
+def check_training(problem: Problem) -> None:
+    """Checks by shapes alone, running nothing, that a problem can be trained: its parameters, its losses, and what it holds
+    besides.
+
+    Raises:
+      InputError: when it cannot. What the problem's own functions raise comes through.
+    """
+    key = jax.random.key(0)
+    params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
+    check_params(problem, params)
+    check_losses(problem, params, data)
+    check_optimum(problem, params, data)
+    check_held_out(problem, data)
 
 
 def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
@@ -77,7 +148,7 @@ def num_samples(data: Batch) -> int:
     Raises:
       InputError: when there is no array, an array has no axis, or their leading axes differ.
     """
-    shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
+    shapes = [tuple(getattr(leaf, "shape", ())) for leaf in jax.tree.leaves(data)]
     leading = {shape[0] if shape else 0 for shape in shapes}
     if len(leading) != 1 or leading == {0}:
         raise InputError(f"data must be arrays that share one leading axis of at least 1 sample, got shapes {shapes}")
@@ -98,8 +169,9 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
     Raises:
       InputError: for another share, fewer than two samples, or a problem that holds samples out already.
     """
+    check_problem(problem)
     if not (isinstance(share, int | float) and 0 < share < 1):
-        raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {share!r}")
+        raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {shown(share)}")
     if problem.held_out is not None:
         raise InputError(f"problem {problem.name!r} holds samples out already")
     samples = num_samples(jax.eval_shape(problem.sample_data, jax.random.key(0)))

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split
-from jaxsgd.problem import Batch, Params, Problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
 from jaxsgd.simulator import Keys, as_keys, check_trainable, draw_start, initial_state, make_simulator
+from jaxsgd.summary import brief_fields
 
 LONGEST_PERIOD = 4
 """Epochs within which an order must repeat to be found periodic."""
@@ -43,6 +44,8 @@ class LimitCycle(NamedTuple):
     loss: Float[Array, "C m"]
     params: Params
     spectral_radius: float
+
+    __repr__ = brief_fields
 
 
 def limit_cycle(
@@ -77,6 +80,7 @@ def limit_cycle(
       InputError: for an order that does not repeat, a loss or an optimizer that makes no affine map (checked at two
         points, and by going round the cycle that was found), or a map that does not contract; and as `simulate`.
     """
+    check_problem(problem)
     if not isinstance(optimizer, optax.GradientTransformation):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
     keys = as_keys(key)
