@@ -17,6 +17,10 @@ class InputError(ValueError):
     """An input that cannot be used: one line that names the value and what would be right."""
 
 
+class InputWarning(UserWarning):
+    """Something of an input that is left out or taken otherwise than it stands: one line."""
+
+
 class RunFailure(RuntimeError):
     """A failure that the input is not to blame for, such as workers that are lost: one line. What is finished is kept."""
 
@@ -46,7 +50,7 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
     Frames of this package, of installed packages and of Python's library are left out.
     """
-    return [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if is_users_file(frame.filename)]
 
 
 def is_raised_here(error: BaseException) -> bool:
@@ -57,11 +61,11 @@ def is_raised_here(error: BaseException) -> bool:
 
 def first_sentence(error: BaseException) -> str:
     """Return an exception's message on one line, short; of a message of JAX or another package its first sentence."""
-    text = " ".join(str(error).split())
+    text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    if frames and not _is_users(frames[-1].filename):
-        text = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)[0].rstrip(".")
-    return shortened(text, 400)
+    if frames and not is_users_file(frames[-1].filename):
+        text = re.split(r"\.\s+(?=[A-Z])|\n+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(".")
+    return shortened(" ".join(text.split()), 400)
 
 
 _PACKAGE = str(Path(__file__).resolve().parent)
@@ -76,7 +80,8 @@ def _installed() -> tuple[str, ...]:
     return (_PACKAGE, *{str(Path(folder).resolve()) for folder in folders})
 
 
-def _is_users(file: str) -> bool:
+def is_users_file(file: str) -> bool:
+    """Return whether a source file is the user's own: none of this package, of installed packages or of Python's library."""
     return not file.startswith("<") and not _is_in(file, _installed())
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Visits(NamedTuple):
     sample: Int[Array, "m B"]
     size: Int[Array, "m"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) -> Visits:

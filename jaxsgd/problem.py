@@ -108,8 +108,8 @@ def check_params(problem: Problem, params: Params) -> None:
         if dtype is None or not jax.numpy.issubdtype(dtype, np.floating):
             place = f" at {jax.tree_util.keystr(path)}" if path else ""
             raise InputError(
-                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{place}: make them float32, as in "
-                "jax.numpy.zeros(3)"
+                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{place}: make them float32, "
+                "as in jax.numpy.zeros(3)"
             )
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split, visits
 from jaxsgd.problem import Batch, Params, Problem, check_losses, check_params, check_problem, num_samples
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import brief_fields, short_repr
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 """Precisions of matrix products by name."""
@@ -39,7 +39,7 @@ class Keys(NamedTuple):
     init: Array
     order: Array
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def streams(key: Array, *, data: Array | None = None, init: Array | None = None, order: Array | None = None) -> Keys:
@@ -70,7 +70,7 @@ class State(NamedTuple):
     params: Params
     opt_state: Any
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 class Run(NamedTuple):

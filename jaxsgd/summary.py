@@ -18,7 +18,8 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
     """Return a short text of `value`, on one line.
 
     Arrays become their type and shape (`float32[3, 100]`), and an array of no axes its number. Dictionaries, lists and tuples
-    show their first items. A function is shown by its name, and anything else by its repr.
+    show their first items; the keys of arrays stand without quotes. A function is shown by its name, and anything else by its
+    repr.
 
     Args:
       value: any value.
@@ -27,7 +28,8 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return _array(value)
     if isinstance(value, Mapping):
-        items = (f"{key if _is_name(key) else brief(key)}: {brief(value[key], levels - 1)}" for key in value)
+        bare = _has_arrays(value)
+        items = (f"{key if bare and _is_name(key) else brief(key)}: {brief(value[key], levels - 1)}" for key in value)
         return _collection("{}", items, len(value), levels)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value).__repr__(value) if _has_own_repr(value) else brief_fields(value, levels=levels)
@@ -53,6 +55,11 @@ def brief_fields(
     names = [name for name in value._fields if getattr(value, name) is not None] if fields is None else fields
     parts = [*headline, *(f"{name}: {brief(getattr(value, name), levels - 1)}" for name in names)]
     return f"{type(value).__name__}({', '.join(parts)})" if levels > 0 else f"{type(value).__name__}(...)"
+
+
+def short_repr(self: Any) -> str:
+    """Return the short repr of a tuple with named fields, all of which it shows: what its class takes as `__repr__`."""
+    return brief_fields(self)
 
 
 def brief_axis(values: Sequence) -> str:
@@ -88,6 +95,11 @@ def _collection(brackets: str, items: Iterator[str], count: int, levels: int) ->
     rest = [f"... {count} in all"] if count > len(shown) else []
     comma = "," if brackets == "()" and count == 1 else ""
     return f"{brackets[0]}{', '.join(shown + rest)}{comma}{brackets[1]}"
+
+
+def _has_arrays(value: Mapping) -> bool:
+    """Whether a dictionary holds parameters or the like, whose names stand without quotes."""
+    return any(hasattr(item, "dtype") or (isinstance(item, Mapping) and _has_arrays(item)) for item in value.values())
 
 
 def _is_name(key: Any) -> bool:

@@ -11,7 +11,7 @@ from jaxsgd.diagnosis.column import chosen_loss
 from jaxsgd.diagnosis.reading import read_table
 from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 class Log(NamedTuple):
@@ -49,7 +49,7 @@ class Log(NamedTuple):
     repeated: int = 0
     placeless: int = 0
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def read_log(path: str | Path, column: str | None = None, run: int | None = None) -> Log:

@@ -10,7 +10,7 @@ from jaxsgd.diagnosis.estimate import best_period
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
 from jaxsgd.diagnosis.model import period_confidence
 from jaxsgd.error import InputError, shown
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 ESTIMATED = "estimated from the losses"
 
@@ -37,7 +37,7 @@ class Period(NamedTuple):
     origin: str
     confidence: float = 1.0
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def is_estimated(self) -> bool:

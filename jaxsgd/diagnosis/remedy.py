@@ -10,7 +10,7 @@ from jaxsgd.diagnosis.folding import cycle_width
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.measure.stripe import stripes
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 HIDDEN = 0.05
 """Stripe index below which stripes count as hidden, as for `jaxsgd.hiding_interval`."""
@@ -36,7 +36,7 @@ class Remedy(NamedTuple):
     hiding_prints: int
     hiding_interval: float
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def find_remedy(log: Log, period: Period) -> Remedy:

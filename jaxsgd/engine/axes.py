@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxsgd.engine.study import SEED_AXES, StudyFields, axis_lengths
 from jaxsgd.order import Split, split
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 class Dimension(NamedTuple):
@@ -21,7 +21,7 @@ class Dimension(NamedTuple):
     name: str
     values: dict[str, np.ndarray]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def length(self) -> int:
@@ -89,7 +89,7 @@ class Cells(NamedTuple):
     split: np.ndarray
     rate: np.ndarray
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.subject import Subject, precision_of
 from jaxsgd.error import InputError, check_count
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
 """To compile the drawing of random numbers, once a study."""
@@ -71,7 +71,7 @@ class Chunk(NamedTuple):
     program: int
     cells: np.ndarray
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 class Plan(NamedTuple):

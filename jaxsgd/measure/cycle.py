@@ -21,7 +21,7 @@ from jaxsgd.error import InputError, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
 from jaxsgd.simulator import Keys, as_keys, check_trainable, draw_start, initial_state, make_simulator
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 LONGEST_PERIOD = 4
 """Epochs within which an order must repeat to be found periodic."""
@@ -45,7 +45,7 @@ class LimitCycle(NamedTuple):
     params: Params
     spectral_radius: float
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def limit_cycle(

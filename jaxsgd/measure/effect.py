@@ -21,7 +21,7 @@ from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes that the matrices and gradients of one run may take, unless more is allowed."""
@@ -52,7 +52,7 @@ class Influence(NamedTuple):
     frozen_distance: Float[Array, "*runs C"]
     distance: Float[Array, "*runs C"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def own_share(self) -> Float[np.ndarray, "*runs C"]:
@@ -122,7 +122,7 @@ class GapSources(NamedTuple):
     composition: Float[np.ndarray, "*runs"]
     steps: Float[np.ndarray, "*runs"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def gap_sources(seen: Influence, eval_interval: int) -> GapSources:

@@ -19,7 +19,7 @@ from jaxsgd.measure.checkpoint import Cuts, Epoch, Training, at_epochs, prepare
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples
 from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 class Noise(NamedTuple):
@@ -38,7 +38,7 @@ class Noise(NamedTuple):
     gradient_square: Float[Array, "*runs C"]
     loss_deviation: Float[Array, "*runs C"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def scale(self) -> Float[np.ndarray, "*runs C"]:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 class PairedDifference(NamedTuple):
@@ -33,7 +33,7 @@ class PairedDifference(NamedTuple):
     pairs: Int[np.ndarray, "*cells"]
     left_out: Int[np.ndarray, "*cells"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
     @property
     def tie(self) -> Bool[np.ndarray, "*cells"]:
@@ -130,7 +130,7 @@ class RankTable(NamedTuple):
     share_first: Float[np.ndarray, "*cells V"]
     seeds: Int[np.ndarray, "*cells"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def rank_table(value: ArrayLike) -> RankTable:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 REGIMES = ("perfect", "diminishing", "none")
 """Perfect scaling: twice the batch size, half the steps. Diminishing returns. None: more samples a step save no steps."""
@@ -79,7 +79,7 @@ class Bend(NamedTuple):
     fewest_steps: Float[np.ndarray, "*fits"]
     fewest_samples: Float[np.ndarray, "*fits"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 FINE = 600
@@ -146,7 +146,7 @@ class CriticalBatchSize(NamedTuple):
     fewest_steps: float
     fewest_samples: float
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def critical_batch_size(

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.summary import brief_fields
+from jaxsgd.summary import short_repr
 
 
 class Stripes(NamedTuple):
@@ -43,7 +43,7 @@ class Stripes(NamedTuple):
     gap: Float[np.ndarray, "*runs"]
     stripe_index: Float[np.ndarray, "*runs"]
 
-    __repr__ = brief_fields
+    __repr__ = short_repr
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:
