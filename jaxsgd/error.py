@@ -63,9 +63,14 @@ def first_sentence(error: BaseException) -> str:
     """Return an exception's message on one line, short; of a message of JAX or another package its first sentence."""
     text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    if frames and not is_users_file(frames[-1].filename):
+    if (frames and not is_users_file(frames[-1].filename)) or _is_of_jax(error):
         text = re.split(r"\.\s+(?=[A-Z])|\n+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(".")
     return shortened(" ".join(text.split()), 400)
+
+
+def _is_of_jax(error: BaseException) -> bool:
+    """Whether JAX raised an exception: it takes its own frames out of the traceback, and notes that."""
+    return type(error).__module__.partition(".")[0] == "jax" or any("JAX" in note for note in getattr(error, "__notes__", ()))
 
 
 _PACKAGE = str(Path(__file__).resolve().parent)
