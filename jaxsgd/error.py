@@ -1,28 +1,97 @@
 """What a user is told when an input is wrong."""
 
 import difflib
+import functools
+import os
+import re
+import site
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+from jaxsgd.summary import brief, shortened
 
 
 class InputError(ValueError):
     """An input that cannot be used: one line that names the value and what would be right."""
 
 
+class InputWarning(UserWarning):
+    """Something of an input that is left out or taken otherwise than it stands: one line."""
+
+
 class RunFailure(RuntimeError):
     """A failure that the input is not to blame for, such as workers that are lost: one line. What is finished is kept."""
 
 
-def no_such(kind: str, name: object, valid: Iterable[str]) -> InputError:
-    """The error for an unknown `name` of some `kind`, with the nearest valid name."""
+def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> InputError:
+    """Return the error for an unknown `name` of some `kind`, with the nearest valid name.
+
+    Args:
+      kind: what the name should be of.
+      name: the unknown name.
+      valid: the known names.
+      own: how something of the user's own is given in place of a known one, in words.
+    """
     names = sorted(valid)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}valid: {', '.join(names)}")
+    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f"; or {own}" if own else ""))
 
 
 def shown(value: object) -> str:
-    """`value` as a message shows it: its repr, on one line."""
-    return " ".join(repr(value).split())
+    """Return `value` as a message shows it: a short repr on one line, arrays by type and shape."""
+    return brief(value)
+
+
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the places in the user's own files that an exception passed, the deepest last.
+
+    Frames of this package, of installed packages and of Python's library are left out.
+    """
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if is_users_file(frame.filename)]
+
+
+def is_raised_here(error: BaseException) -> bool:
+    """Return whether the code of this package raised an exception itself, and no code that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and _is_in(frames[-1].filename, (_PACKAGE,))
+
+
+def first_sentence(error: BaseException) -> str:
+    """Return an exception's message on one line, short; of a message of JAX or another package its first sentence."""
+    text = str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    if (frames and not is_users_file(frames[-1].filename)) or _is_of_jax(error):
+        text = re.split(r"\.\s+(?=[A-Z])|\n+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(".")
+    return shortened(" ".join(text.split()), 400)
+
+
+def _is_of_jax(error: BaseException) -> bool:
+    """Whether JAX raised an exception: it takes its own frames out of the traceback, and notes that."""
+    return type(error).__module__.partition(".")[0] == "jax" or any("JAX" in note for note in getattr(error, "__notes__", ()))
+
+
+_PACKAGE = str(Path(__file__).resolve().parent)
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """The folders of this package, of Python's library and of all that is installed."""
+    paths = sysconfig.get_paths()
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return (_PACKAGE, *{str(Path(folder).resolve()) for folder in folders})
+
+
+def is_users_file(file: str) -> bool:
+    """Return whether a source file is the user's own: none of this package, of installed packages or of Python's library."""
+    return not file.startswith("<") and not _is_in(file, _installed())
+
+
+def _is_in(file: str, folders: tuple[str, ...]) -> bool:
+    return os.path.realpath(file).startswith(tuple(folder + os.sep for folder in folders))
 
 
 def check_count(name: str, value: object, largest: int | None = None, why: str = "") -> int:

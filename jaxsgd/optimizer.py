@@ -65,6 +65,15 @@ _OWN = ("problems", "order", "optimizer", "diagnosis.rate_course")
 """What of this package a pointer may lead to: the rest runs commands and writes files."""
 
 
+POINTERS = {
+    "problem": "point at your own, as 'my_module:make', or '__main__:make' in a notebook",
+    "order": "point at your own, as 'my_module:my_order', or '__main__:my_order' in a notebook",
+    "optimizer": "point at another of optax's, as 'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'",
+    "schedule": "point at your own function of progress, as 'my_module:my_schedule'",
+}
+"""How a study names what is none of this package's, by kind: the end of the message for an unknown name."""
+
+
 def _may_be_pointed_at(module: str) -> bool:
     package, _, rest = module.partition(".")
     if package == "jaxsgd":
@@ -79,14 +88,19 @@ def attribute_at(pointer: str, kind: str) -> Any:
     Python's own library, and the parts of this package that are none.
 
     Raises:
-      InputError: when the module cannot be found, has no such attribute, or can be no part of a study.
+      InputError: when the module cannot be found, has no such attribute, or can be no part of a study. What the module itself
+        raises while it is imported comes through.
     """
     module_name, _, attribute = pointer.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise InputError(f"{kind} {pointer!r}: {module_name!r} is no module's name; a pointer is 'my_module:name'")
     if not _may_be_pointed_at(module_name):
         raise InputError(f"{kind} {pointer!r}: {module_name!r} holds no {kind} for a study; point at a module of your own")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, TypeError, ValueError) as error:  # the latter two for names that no module can have
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and one that it imports is not: its own traceback says where
         raise InputError(f"{kind} {pointer!r}: cannot import {module_name!r}: {error}") from None
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
@@ -101,7 +115,7 @@ def _named(name: str, known: Mapping[str, Callable], kind: str) -> Callable:
             raise InputError(f"{kind} {name!r} must be a function, got {shown(found)}")
         return found
     if name not in known:
-        raise no_such(kind, name, known)
+        raise no_such(kind, name, known, POINTERS[kind])
     return known[name]
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.summary import short_repr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +170,7 @@ def as_order(order: str | Order | Callable) -> Order:
         return order
     if isinstance(order, str):
         if order not in ORDERS:
-            raise no_such("order", order, ORDERS)
+            raise no_such("order", order, ORDERS, "give your own function (key, epoch, num_samples) -> [N]")
         return ORDERS[order]
     if callable(order):
         return Order(order, name=getattr(order, "__name__", "custom"))
@@ -200,6 +201,8 @@ class Visits(NamedTuple):
 
     sample: Int[Array, "m B"]
     size: Int[Array, "m"]
+
+    __repr__ = short_repr
 
 
 def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) -> Visits:

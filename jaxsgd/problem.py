@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.summary import brief
 
 Params = Any
 """A pytree of floating-point arrays."""
@@ -19,7 +20,7 @@ Batch = Any
 """A pytree of arrays with one leading axis: N for a whole data set, B for a batch of it."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """A training problem: initial parameters, a loss for each sample, and data.
 
@@ -38,6 +39,7 @@ class Problem:
         data are arrays. `hold_out` sets some of the data's samples aside.
       accuracy: `(params, batch) -> correct [B]`, 1 for each sample that is predicted rightly and 0 for the others.
       name: what figures and messages call it.
+      origin: where its data are from, in words: `from_file` says which columns are inputs and which are targets.
     """
 
     init: Callable[[jax.Array], Params]
@@ -47,6 +49,15 @@ class Problem:
     held_out: Callable[[jax.Array], Batch] | Batch | None = None
     accuracy: Callable[[Params, Batch], jax.Array] | None = None
     name: str = "problem"
+    origin: str = ""
+
+    def __repr__(self) -> str:
+        """Its name, and the types and shapes of its data."""
+        parts = [repr(self.name), f"data: {_kind_of_data(self.data)}"]
+        parts += [f"held_out: {_kind_of_data(self.held_out)}"] if self.held_out is not None else []
+        has = [name for name in ("optimum", "accuracy") if getattr(self, name) is not None]
+        parts += [f"with {' and '.join(has)}"] if has else []
+        return f"Problem({', '.join(parts)}{f'; {self.origin}' if self.origin else ''})"
 
     def sample_data(self, key: jax.Array) -> Batch:
         """The data set, leading axis N: drawn with `key`, or the arrays that the problem holds."""
@@ -58,6 +69,51 @@ class Problem:
         """The held-out samples, drawn with the data's `key`, or the arrays that the problem holds; None if there are none."""
         with jax.default_matmul_precision("float32"):
             return self.held_out(key) if callable(self.held_out) else self.held_out
+
+
+def _kind_of_data(data: Any) -> str:
+    return "drawn with a key" if callable(data) else brief(data)
+
+
+def check_problem(problem: Any) -> None:
+    """Checks that what is given as a problem is a `Problem`.
+
+    Raises:
+      InputError: when it is not; it shows what to write.
+    """
+    if isinstance(problem, Problem):
+        return
+    if isinstance(problem, str):
+        pointed = problem.replace(":", ".") if ":" in problem else f"jaxsgd.problems.{problem}"
+        hint = f"write {pointed}()" if pointed.replace(".", "").isidentifier() else "write jaxsgd.problems.digits()"
+        raise InputError(f"problem must be a jaxsgd.Problem, got the text {shown(problem)}: {hint} (only a Study takes names)")
+    if callable(problem):
+        name = getattr(problem, "__name__", "make")
+        raise InputError(f"problem must be a jaxsgd.Problem, got the function {name}: call it, as {name}()")
+    raise InputError(f"problem must be a jaxsgd.Problem, got {shown(problem)}: write jaxsgd.Problem(init, loss, data)")
+
+
+def check_params(problem: Problem, params: Params) -> None:
+    """Checks by types alone that all parameters are floating-point arrays.
+
+    Args:
+      problem: for its name.
+      params: the initial parameters, or their shapes.
+
+    Raises:
+      InputError: when one is not, or when there are none.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise InputError(f"init of {problem.name!r} must return floating-point arrays, got {shown(params)}: nothing to train")
+    for path, leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if dtype is None or not jax.numpy.issubdtype(dtype, np.floating):
+            place = f" at {jax.tree_util.keystr(path)}" if path else ""
+            raise InputError(
+                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{place}: make them float32, "
+                "as in jax.numpy.zeros(3)"
+            )
 
 
 def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
@@ -80,7 +136,7 @@ def num_samples(data: Batch) -> int:
     Raises:
       InputError: when there is no array, an array has no axis, or their leading axes differ.
     """
-    shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
+    shapes = [tuple(getattr(leaf, "shape", ())) for leaf in jax.tree.leaves(data)]
     leading = {shape[0] if shape else 0 for shape in shapes}
     if len(leading) != 1 or leading == {0}:
         raise InputError(f"data must be arrays that share one leading axis of at least 1 sample, got shapes {shapes}")
@@ -101,8 +157,9 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
     Raises:
       InputError: for another share, fewer than two samples, or a problem that holds samples out already.
     """
+    check_problem(problem)
     if not (isinstance(share, int | float) and 0 < share < 1):
-        raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {share!r}")
+        raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {shown(share)}")
     if problem.held_out is not None:
         raise InputError(f"problem {problem.name!r} holds samples out already")
     samples = num_samples(jax.eval_shape(problem.sample_data, jax.random.key(0)))
@@ -146,15 +203,17 @@ def check_held_out(problem: Problem, data: Batch) -> None:
         raise InputError(f"a held-out sample of {problem.name!r} must be like one of its data, {kinds[0]}, got {kinds[1]}")
 
 
-def check_problem(problem: Problem) -> None:
+def check_training(problem: Problem) -> None:
     """Check that a problem can be trained: by shapes alone, and by the values of the arrays that it holds.
 
     Raises:
-      InputError: when the data are no numbers, not finite, or of unequal lengths; when the parameters are not floating-point
-        arrays; when the loss is not one number per sample; or when the optimum or the held-out samples do not fit.
+      InputError: when it is no `Problem`; when the data are no numbers, not finite, or of unequal lengths; when the parameters
+        are not floating-point arrays; when the loss is not one number per sample; or when the optimum or the held-out samples
+        do not fit. What the problem's own functions raise comes through.
     """
+    check_problem(problem)
     if problem not in _checked:
-        _check_problem(problem)
+        _check_training(problem)
         _checked.add(problem)
 
 
@@ -162,7 +221,7 @@ _checked: weakref.WeakSet[Problem] = weakref.WeakSet()
 """Problems that passed: each is checked once, for its arrays may be large."""
 
 
-def _check_problem(problem: Problem) -> None:
+def _check_training(problem: Problem) -> None:
     for field in ("data", "held_out"):
         value = getattr(problem, field)
         if value is not None and not callable(value):
@@ -170,13 +229,7 @@ def _check_problem(problem: Problem) -> None:
     key = jax.random.key(0)
     params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
     num_samples(data)
-    for path, leaf in jax.tree.leaves_with_path(params):
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            where = f"{jax.tree_util.keystr(path)} is" if path else "it is"
-            raise InputError(
-                f"the parameters of {problem.name!r} must be floating-point arrays, for gradients are taken; {where} "
-                f"{leaf.dtype}{list(leaf.shape)}"
-            )
+    check_params(problem, params)
     check_losses(problem, params, data)
     check_optimum(problem, params, data)
     check_held_out(problem, data)
@@ -195,7 +248,7 @@ def _check_values(name: str, field: str, value: Any) -> None:
             raise InputError(f"{where} is one {kind}, {shown(leaf)}: give an array, such as numpy.asarray(...), not a list")
         array = np.asarray(leaf)
         if array.dtype.kind not in "biufcV" and not jnp.issubdtype(array.dtype, jnp.number):
-            example = f" such as {shown(array.flat[0])}" if array.size else ""
+            example = f" such as {array.flat[0].item()!r}" if array.size else ""
             raise InputError(f"{where} must be numbers, got {array.dtype}{example}")
         if jnp.issubdtype(array.dtype, jnp.inexact):
             wrong = np.argwhere(~np.isfinite(array))

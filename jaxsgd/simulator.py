@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split, visits
-from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_problem, check_training, num_samples
+from jaxsgd.summary import brief_fields, short_repr
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 """Precisions of matrix products by name."""
@@ -36,6 +38,8 @@ class Keys(NamedTuple):
     data: Array
     init: Array
     order: Array
+
+    __repr__ = short_repr
 
 
 def streams(key: Array, *, data: Array | None = None, init: Array | None = None, order: Array | None = None) -> Keys:
@@ -66,6 +70,8 @@ class State(NamedTuple):
     params: Params
     opt_state: Any
 
+    __repr__ = short_repr
+
 
 class Run(NamedTuple):
     """A finished run.
@@ -90,6 +96,27 @@ class Run(NamedTuple):
         """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
         weighted = jnp.where(self.size > 0, self.loss * self.size, 0)
         return jnp.sum(weighted, axis=-1) / jnp.sum(self.size, axis=-1)
+
+    def __repr__(self) -> str:
+        """Its sizes, its last epoch's loss, and the shapes of its parameters."""
+        shape = getattr(self.loss, "shape", ())
+        if len(shape) < 2:
+            return brief_fields(self)
+        *runs, epochs, batch_count = shape
+        headline = [f"runs={runs[0] if len(runs) == 1 else runs}"] if runs else []
+        headline += [f"epochs={epochs}", f"batch_count={batch_count}", *_final_loss(self)]
+        return brief_fields(self, headline, ["params", *(["observed"] if self.observed is not None else [])])
+
+
+def _final_loss(run: Run) -> list[str]:
+    """The loss of the last epoch in words; nothing while it is traced."""
+    try:
+        loss, size = np.asarray(run.loss[..., -1, :], np.float64), np.asarray(run.size[..., -1, :])
+    except Exception:  # a repr shows what it can
+        return []
+    final = np.where(size > 0, loss * size, 0).sum(axis=-1) / size.sum(axis=-1)
+    low, high = final.min(), final.max()
+    return [f"final loss {low:.4g}" if final.ndim == 0 else f"final losses {low:.4g} to {high:.4g}"]
 
 
 def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None = None) -> Float[Array, ""]:
@@ -195,6 +222,7 @@ def make_simulator(
       order: a name, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
     """
+    check_problem(problem)
     order = as_order(order)
     if precision not in PRECISIONS:
         raise no_such("precision", precision, PRECISIONS)
@@ -227,6 +255,7 @@ Observe = Callable[[Params, Batch], Any]
 
 def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
     """What is random before the first step: (initial parameters, data)."""
+    check_problem(problem)
     return problem.init(keys.init), problem.sample_data(keys.data)
 
 
@@ -340,9 +369,9 @@ def simulate(
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
     """
+    check_training(problem)
     epochs = check_count("epochs", epochs)
     keys = as_keys(key)
-    check_problem(problem)
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     check_optimizer(optimizer)

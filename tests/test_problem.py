@@ -8,7 +8,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.problem import check_problem
+from jaxsgd.problem import check_training
 from tests import probe
 
 KEY = jax.random.key(0)
@@ -89,14 +89,14 @@ MISTAKES = {
     "column": ({"data": (X, LABELS)}, "the loss of 'mine' must be one number per sample, shape (4,), got (4, 4): "),
     "whole": (
         {"init": lambda key: {"w": jnp.zeros(2, int)}, "loss": lambda p, b: line(p["w"], b)},
-        "the parameters of 'mine' must be floating-point arrays, for gradients are taken; ['w'] is int32[2]",
+        "parameters of 'mine' must be floating-point arrays, got int32[2] at ['w']: make them float32",
     ),
     "gap": ({"data": (GAP, LABELS[:, 0])}, "data[0] of 'mine' must be finite, got nan in sample 2 (3 such values): leave"),
     "infinite": (
         {"data": (X, np.array([0, 1, np.inf, 2]))},
         "data[1] of 'mine' must be finite, got inf in sample 2 (the only one): leave such samples out",
     ),
-    "text": ({"data": (X, np.array(["a", "b", "c", "d"]))}, "data[1] of 'mine' must be numbers, got <U1 such as np.str_('a')"),
+    "text": ({"data": (X, np.array(["a", "b", "c", "d"]))}, "data[1] of 'mine' must be numbers, got <U1 such as 'a'"),
     "table": ({"data": (X, Table())}, "data[1] of 'mine' is a Table: give an array, such as data.to_numpy()"),
     "list": ({"data": (X, [0.0, 1.0])}, "data[1][0] of 'mine' is one float, 0.0: give an array, such as numpy.asarray(...)"),
     "lengths": ({"data": (X, X[:3, 0])}, "data must be arrays that share one leading axis of at least 1 sample, got shapes "),
@@ -127,4 +127,4 @@ def test_a_mistaken_problem_is_refused_in_one_line_by_a_run_and_by_a_study(mista
 
 
 def test_a_problem_without_mistakes_passes():
-    check_problem(mistaken())
+    check_training(mistaken())

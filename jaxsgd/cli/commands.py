@@ -41,11 +41,15 @@ def common(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Compile anew; neither read nor keep compiled programs.")
     ] = False,
+    show_traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the whole Python traceback of an error, for a report.")
+    ] = False,
     show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """A functional simulator of mini-batch SGD."""
+    del show_traceback  # `jaxsgd.cli.errors` reads it, for it must be known when anything at all goes wrong
     context.obj = Settings(cache=not no_cache)
 
 

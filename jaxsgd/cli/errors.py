@@ -1,22 +1,28 @@
-"""How a command ends: its exit status, and the one line on stderr that says why.
+"""How a command ends: its exit status, and what stderr says of why.
 
     0    done
-    1    failure: a run that diverged, a file that could not be written, no memory
+    1    failure: a run that diverged, a file that could not be written, no memory, a fault of the program
     2    bad input: the line names what is wrong and what would be right
     130  Ctrl-C
 
-A defect of the program keeps its traceback.
+It is one line. Where the user's own code failed, the places in the user's own files stand below it. `--traceback` shows all.
 """
 
 import _thread
 import difflib
+import itertools
 import os
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
 
-from jaxsgd.error import InputError, RunFailure
+from jaxsgd.error import InputError, InputWarning, RunFailure, first_sentence, is_users_file, user_frames
 
 
 class CommandFailure(Exception):
@@ -35,66 +41,173 @@ def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
       ends: whether the process ends with it; once it has been interrupted, it then hears no further Ctrl-C, which would find it
         on its way out and have Python print a traceback.
     """
-    unraisable = sys.unraisablehook
-    sys.unraisablehook = _interrupt_again
+    unraisable, warning = sys.unraisablehook, warnings.showwarning
+    sys.unraisablehook, warnings.showwarning = _interrupt_again, _one_line
     try:
-        return _run(args, (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if ends else lambda: None)
+        with _Interrupts() as interrupts:
+            status = _run(list(sys.argv[1:] if args is None else args), interrupts)
+        if status == 130 and ends:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return status
     finally:
-        sys.unraisablehook = unraisable
+        sys.unraisablehook, warnings.showwarning = unraisable, warning
+
+
+class _Interrupts:
+    """Hears Ctrl-C as Python does, and remembers it: what is being imported may turn the exception into another one."""
+
+    def __init__(self) -> None:
+        """Has heard nothing yet."""
+        self.heard = False
+
+    def __enter__(self) -> "_Interrupts":
+        """Listens, in the main thread, the only one that may, unless Ctrl-C is ignored, as in a shell's background."""
+        self._listens = threading.current_thread() is threading.main_thread()
+        self._listens = self._listens and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        if self._listens:
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Listens no longer."""
+        if self._listens:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        del number
+        self.heard = True
+        if _imports_a_package(frame):
+            _interrupt_soon()
+        else:
+            raise KeyboardInterrupt
+
+
+def _imports_a_package(frame: FrameType | None) -> bool:
+    """Whether a package is being imported, which may crash when it is interrupted; a module of the user's own may be."""
+    while frame is not None and not is_users_file(frame.f_code.co_filename):
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _interrupt_soon() -> None:
+    timer = threading.Timer(0.05, _thread.interrupt_main)
+    timer.daemon = True
+    timer.start()
 
 
 def _interrupt_again(unraisable) -> None:
     """Python drops exceptions in callbacks, such as those that JAX hangs on the garbage collector: not this one."""
     if unraisable.exc_type is KeyboardInterrupt:
-        threading.Timer(0.05, _thread.interrupt_main).start()
+        _interrupt_soon()
     else:
         sys.__unraisablehook__(unraisable)
 
 
-def _run(args: Sequence[str] | None, interrupted: Callable[[], object]) -> int:
+_show_warning = warnings.showwarning
+
+
+def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
+    """Shows a warning of this package as one line, and others as Python does."""
+    if issubclass(category, InputWarning):
+        _say(f"note: {message}", 0)
+    else:
+        _show_warning(message, category, filename, lineno, file, line)
+
+
+def _run(words: list[str], interrupts: _Interrupts) -> int:
     try:
         from jaxsgd.cli.commands import app
 
-        status = app(args=None if args is None else list(args), prog_name="jaxsgd", standalone_mode=False)
-    except KeyboardInterrupt:
-        interrupted()
-        status = 130
-    except InputError as error:
-        return _say(str(error), 2)
-    except (CommandFailure, RunFailure) as error:
-        return _say(str(error), 1)
-    except CommandInterrupt as error:
-        interrupted()
-        return _say(str(error), 130)
+        status = app(args=words, prog_name="jaxsgd", standalone_mode=False)
     except BrokenPipeError:
         # The reader has left (as `head` does). Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        return _say(_os_error(error), 1)
-    except MemoryError:
-        return _say(_NO_MEMORY, 1)
-    except Exception as error:
-        return _other(error)
+    except (Exception, KeyboardInterrupt) as error:
+        if _wants_traceback(words):
+            traceback.print_exception(error)
+        if interrupts.heard and not isinstance(error, CommandInterrupt):
+            return _say("interrupted", 130)
+        return _report(error, words)
     status = status if isinstance(status, int) else 0
     return _say("interrupted", 130) if status == 130 else status
+
+
+def _wants_traceback(words: list[str]) -> bool:
+    """Whether the option stands before the command, as the options of all commands do."""
+    return "--traceback" in itertools.takewhile(lambda word: word.startswith("-"), words)
 
 
 _NO_MEMORY = "not enough memory: try fewer samples or a smaller network"
 
 
-def _other(error: Exception) -> int:
+def _report(error: BaseException, words: list[str]) -> int:
+    """Says what an exception means and returns the exit status: the one place that knows."""
+    name = type(error).__name__
+    if isinstance(error, InputError):
+        return _say(str(error), 2)
+    if isinstance(error, CommandFailure | RunFailure):
+        return _say(str(error), 1)
+    if isinstance(error, CommandInterrupt):
+        return _say(str(error), 130)
     # Typer has its exceptions from Click or carries a copy of it, by version: known by what they do.
-    if type(error).__name__ == "NoArgsIsHelpError":
-        # The help text is on the terminal already.
-        return 2
+    if name == "NoArgsIsHelpError":
+        return 2  # the help text is on the terminal already
     if hasattr(error, "format_message"):
         return _say(_usage(error), 2)
-    if type(error).__name__ == "Abort":
+    if isinstance(error, KeyboardInterrupt) or name == "Abort":
         return _say("interrupted", 130)
-    if "RESOURCE_EXHAUSTED" in str(error):
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return _say(_NO_MEMORY, 1)
-    raise error
+    frames = user_frames(error)
+    if frames:
+        return _say_of_users_code(error, frames, words)
+    if isinstance(error, OSError):
+        return _say(_os_error(error), 1)
+    return _say(f"{_fault(error)}; this may be a fault of jaxsgd: {_retry(words)} shows where", 1)
+
+
+def _say_of_users_code(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:
+    """The error in one line, and below it the user's own places that it came through."""
+    said = f"{_fault(error)}{_JAX_HINTS.get(type(error).__name__, '')}"
+    status = _say(said, 2)
+    left_out = len(frames) - MOST_FRAMES
+    shown = frames if left_out <= 0 else [frames[0], *frames[-MOST_FRAMES + 1 :]]
+    for number, frame in enumerate(shown):
+        sys.stderr.write(f"  {_near(frame.filename)}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n")
+        if left_out > 0 and number == 0:
+            sys.stderr.write(f"  ... {left_out:,} more\n")
+    sys.stderr.write(f"  (all of the traceback: {_retry(words)})\n")
+    return status
+
+
+MOST_FRAMES = 8
+"""Places in the user's files that are shown."""
+
+_JAX_HINTS = {
+    "TracerBoolConversionError": ": JAX traces this value, so `if`, `and`, `while` cannot look at it; use jax.numpy.where",
+    "TracerArrayConversionError": ": JAX traces this value, so NumPy cannot compute with it; use jax.numpy",
+    "TracerIntegerConversionError": ": JAX traces this value, so it cannot be a size or an index of a list; use an array",
+    "ConcretizationTypeError": ": JAX traces this value, so Python cannot read its number; use jax.numpy",
+}
+
+
+def _fault(error: BaseException) -> str:
+    """The type and message of an exception; a KeyError's message alone would be a mere name."""
+    message = first_sentence(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _near(file: str) -> str:
+    """A file's path, from the current folder if it lies within it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def _retry(words: list[str]) -> str:
+    return f"jaxsgd --traceback {shlex.join(words)}"
 
 
 def _say(message: str, status: int) -> int:

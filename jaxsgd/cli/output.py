@@ -87,6 +87,25 @@ def check_output_folder(folder: Path) -> None:
         raise InputError(f"--out {folder}: cannot be written: {error.strerror or error}; name another folder") from None
 
 
+def check_result_folder(folder: Path) -> None:
+    """Makes sure, before a study runs, that `folder` can be its result: it is new or empty, or a result already.
+
+    Raises:
+      InputError: when not.
+    """
+    check_output_folder(folder)
+    if not folder.is_dir():
+        return
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    strange = [name for name in names if name not in ("chunks", "lock", "study.json", "manifest.json")]
+    if strange and not {"study.json", "manifest.json"} <= set(names):
+        some = ", ".join(strange[:3]) + (f" and {len(strange) - 3:,} more" if len(strange) > 3 else "")
+        raise InputError(
+            f"--out {folder}: this folder is no result and has other files in it ({some}); name a new folder, such "
+            f"as {folder / 'result'}"
+        )
+
+
 def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]:
     """Writes whole files into `folder`: all are written under other names first, and renamed when all are there.
 

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from jaxsgd.cli.errors import CommandFailure
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, working
+from jaxsgd.cli.output import check_result_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
 
@@ -49,6 +49,8 @@ def run(
     chosen = read_study(path, assignments or [])
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes}
     console = make_console(quiet=as_json)
+    if chunk_width is not None and chunk_width > chosen.num_cells:
+        typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, chosen.num_cells)}", err=True)
     if dry_run:
         planned = plan(chosen, **how)
         seconds = planned.seconds
@@ -59,13 +61,18 @@ def run(
         _print_dry(console, path.stem, report)
     else:
         folder = out or Path("results") / path.stem
-        check_output_folder(folder)
+        check_result_folder(folder)
         with started_workers(scheduler, workers) as executor:
             report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries})
     if as_json:
         typer.echo(to_json(report))
     if failure:
         raise CommandFailure(f"{scheduler}: {failure}" if scheduler else failure)
+
+
+def _too_wide(width: int, cells: int) -> str:
+    padding = f"computes up to {width - cells:,} more for nothing"
+    return f"--chunk-width {width:,} for a study of {cells:,} cells {padding}; --chunk-width {cells} is enough"
 
 
 def _dry_report(planned: Any, seconds: float) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def train(
     start_jax(context)
 
     console = make_console(quiet=as_json)
+    console.print(f"{file}: {len(problem.data[0]):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
     report, files = _train(console, problem, experiment, seed)
     files["report.json"] = to_json(report) + "\n"
     written = write_files(folder, files)
@@ -94,6 +95,7 @@ def _train(console, problem, experiment, seed: int) -> tuple[dict[str, Any], dic
         files |= article.picture_files("averaged", article.averaged_view(averaged.whole, outcome.whole, f"{name}: {averaging}"))
     report = {
         "command": "train",
+        "data": problem.origin,
         "version": version("jaxsgd"),
         "seed": seed,
         "training_seconds": logged.seconds,

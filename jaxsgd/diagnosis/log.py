@@ -11,6 +11,7 @@ from jaxsgd.diagnosis.column import chosen_loss
 from jaxsgd.diagnosis.reading import read_table
 from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError
+from jaxsgd.summary import short_repr
 
 
 class Log(NamedTuple):
@@ -47,6 +48,8 @@ class Log(NamedTuple):
     resumed: int = 0
     repeated: int = 0
     placeless: int = 0
+
+    __repr__ = short_repr
 
 
 def read_log(path: str | Path, column: str | None = None, run: int | None = None) -> Log:

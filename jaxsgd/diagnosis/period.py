@@ -10,6 +10,7 @@ from jaxsgd.diagnosis.estimate import best_period
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
 from jaxsgd.diagnosis.model import period_confidence
 from jaxsgd.error import InputError, shown
+from jaxsgd.summary import short_repr
 
 ESTIMATED = "estimated from the losses"
 
@@ -35,6 +36,8 @@ class Period(NamedTuple):
     epoch: Int[np.ndarray, " n"]
     origin: str
     confidence: float = 1.0
+
+    __repr__ = short_repr
 
     @property
     def is_estimated(self) -> bool:

@@ -10,6 +10,7 @@ from jaxsgd.diagnosis.folding import cycle_width
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.measure.stripe import stripes
+from jaxsgd.summary import short_repr
 
 HIDDEN = 0.05
 """Stripe index below which stripes count as hidden, as for `jaxsgd.hiding_interval`."""
@@ -34,6 +35,8 @@ class Remedy(NamedTuple):
     prints: int
     hiding_prints: int
     hiding_interval: float
+
+    __repr__ = short_repr
 
 
 def find_remedy(log: Log, period: Period) -> Remedy:

@@ -41,6 +41,11 @@ class Verdict(NamedTuple):
         """Whether the cause is held to act."""
         return self.probability >= TOLD
 
+    def __repr__(self) -> str:
+        """The cause, its probability, and its weightiest evidence."""
+        first = f": {self.evidence[0].text}" if self.evidence else ""
+        return f"Verdict({self.cause.name!r}, {percent(self.probability)}{first})"
+
 
 class Diagnosis(NamedTuple):
     """Why a log looks as it does.
@@ -67,6 +72,13 @@ class Diagnosis(NamedTuple):
     def causes(self) -> tuple[str, ...]:
         """The names of the causes that are told, likeliest first; empty where nothing periodic is found."""
         return tuple(verdict.cause.name for verdict in self.verdicts if verdict.is_told)
+
+    def __repr__(self) -> str:
+        """The finding, and what it rests on, in short."""
+        prints = f"{len(self.log.loss):,} prints of {self.log.column!r}"
+        probability = {verdict.cause.name: round(verdict.probability, 2) for verdict in self.verdicts}
+        shown = f", probabilities: {probability}" if probability else ""
+        return f"Diagnosis({str(self)!r}, {prints}, {self.period!r}{shown})"
 
     def __str__(self) -> str:
         """The finding in one line."""

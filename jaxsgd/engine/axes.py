@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxsgd.engine.study import SEED_AXES, StudyFields, axis_lengths
 from jaxsgd.order import Split, split
+from jaxsgd.summary import short_repr
 
 
 class Dimension(NamedTuple):
@@ -19,6 +20,8 @@ class Dimension(NamedTuple):
 
     name: str
     values: dict[str, np.ndarray]
+
+    __repr__ = short_repr
 
     @property
     def length(self) -> int:
@@ -85,6 +88,8 @@ class Cells(NamedTuple):
     splits: list[Split]
     split: np.ndarray
     rate: np.ndarray
+
+    __repr__ = short_repr
 
     @property
     def shape(self) -> tuple[int, ...]:

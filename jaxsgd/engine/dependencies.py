@@ -2,11 +2,11 @@
 
 import functools
 import sys
-import sysconfig
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from jaxsgd.error import is_users_file
 from jaxsgd.problem import Problem
 
 
@@ -93,17 +93,10 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-@functools.lru_cache(maxsize=4096)
-def _is_installed(file: str) -> bool:
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return any(file.startswith(folder + "/") for folder in folders if folder) or "/site-packages/" in file.replace("\\", "/")
-
-
 def _may_be_edited(module_name: str | None) -> bool:
     """Return True for a module of the user's own."""
     if not module_name or module_name.partition(".")[0] == "jaxsgd":
         return False
-    if module_name.partition(".")[0] in sys.stdlib_module_names and module_name != "__main__":
-        return False
     file = getattr(sys.modules.get(module_name), "__file__", None)
-    return file is None or not _is_installed(file)
+    # A notebook has no file, and Python's own parts in C have none either.
+    return is_users_file(file) if file else module_name not in sys.builtin_module_names

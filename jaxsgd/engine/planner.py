@@ -22,6 +22,7 @@ from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.subject import Subject, precision_of
 from jaxsgd.error import InputError, check_count
+from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
 """To compile the drawing of random numbers, once a study."""
@@ -71,6 +72,8 @@ class Chunk(NamedTuple):
     program: int
     cells: np.ndarray
 
+    __repr__ = short_repr
+
 
 class Plan(NamedTuple):
     """How a study is run.
@@ -102,6 +105,11 @@ class Plan(NamedTuple):
     seconds: float
     run_bytes: int
     result_bytes: int
+
+    def __repr__(self) -> str:
+        """How many cells run in how many programs and chunks."""
+        sizes = f"{self.cells.num_cells:,} cells, {len(self.programs):,} programs, {len(self.chunks):,} chunks"
+        return brief_fields(self, (sizes, self.vectorize), ("width", "lanes", "micro_size", "study"))
 
     @property
     def vectorize(self) -> str:

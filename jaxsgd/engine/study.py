@@ -1,10 +1,15 @@
 """Study: what to run, validated as a whole."""
 
 import difflib
+import functools
 import hashlib
+import inspect
 import json
 import math
-from typing import Annotated, Any, Literal
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec
 
 from pydantic import (
     AfterValidator,
@@ -14,13 +19,16 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from jaxsgd.engine.shape_check import check_numbers, check_optimizer, check_order, check_schedule
 from jaxsgd.engine.subject import Subject
-from jaxsgd.error import InputError, no_such
-from jaxsgd.optimizer import attribute_at, hyperparameters, optimizer_named, schedule_named
-from jaxsgd.order import Order, as_order
+from jaxsgd.error import InputError, is_raised_here, no_such, shown
+from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
+from jaxsgd.order import ORDERS, Order, as_order
 from jaxsgd.problems import problem_named
+from jaxsgd.summary import brief, brief_axis
 
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
@@ -30,9 +38,24 @@ SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
 def _as_tuple(value: Any) -> Any:
     """Any sequence, range or array of values as a tuple of plain ones; a single value as a tuple of one."""
-    if isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", None) == 0:
+    if isinstance(value, str) or hasattr(value, "_fields") or not hasattr(value, "__iter__") or _is_number(value):
         value = (value,)
     return tuple(item.item() if hasattr(item, "item") else item for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or getattr(value, "ndim", None) == 0
+
+
+def _several(value: Any) -> Any:
+    """Refuses a number where seeds go: it may be meant as one seed, or as how many."""
+    if _is_number(value):
+        number = shown(value)
+        raise ValueError(
+            f"{number} may be one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) for "
+            f"the seeds from 0 (0:{number} after --set)"
+        )
+    return value
 
 
 def _distinct(values: tuple) -> tuple:
@@ -61,7 +84,7 @@ def _rates(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Values = [BeforeValidator(_as_tuple), AfterValidator(_distinct)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values, BeforeValidator(_several)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
 Names = Annotated[tuple[str, ...], *Values]
 Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
@@ -109,35 +132,7 @@ class StudyFields(BaseModel):
     """A study as it stands in a file: plain values of the right shape. No name in it has been looked up and no module imported,
     so that reading a stranger's result runs none of their code.
 
-    Attributes:
-      problem: a built-in problem's name, or "package.module:attribute" for a `Problem` or a function that makes one.
-      problem_args: arguments of that function.
-      held_out: share of the samples that no step sees, to validate on; the result then has `validation_loss`, and
-        `validation_accuracy` where the problem can tell it.
-      seeds: seed data, initial parameters and order together (axis `seed`).
-      data_seeds, init_seeds, order_seeds: seed one stream apart from `seeds` (axes `data_seed`, ...): variance has
-        several sources (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks").
-      batch_counts: m (axis `batch_count`); sizes differ by at most one.
-      batch_sizes: B (axis `batch_size`) in place of `batch_counts`: full batches and a smaller last one.
-      drop_last: with `batch_sizes`, leave a smaller last batch out.
-      orders: names, or pointers to an `Order` or function (axis `order`).
-      optimizers: names or pointers (axis `optimizer`); `optimizer` is short for one.
-      optimizer_args: arguments all optimizers are made with, fixed.
-      learning_rates: axis `learning_rate`.
-      hyper: values of other numeric hyperparameters, each an axis by its own name: {"momentum": [0, 0.9]}. They are traced.
-      rate_rule: the rate at batch count m is learning_rate * f(reference_batch_count / m), f linear (Goyal et al. 2017)
-        or a square root (Krizhevsky 2014); "none" leaves it.
-      reference_batch_count: where the rule's factor is 1.
-      zipped: groups of axes that vary together, of one length, instead of as a product: [["learning_rate", "momentum"]].
-      random: axes by name, drawn at random together (axis `draw`): {"learning_rate": {"log_uniform": [1e-4, 1]}}.
-      draws: how many random draws.
-      draw_seed: their seed.
-      schedule: factor on the rate as a function of progress: constant, linear, cosine, or a pointer.
-      epochs: E.
-      eval_interval: w, for the stripe measures kept with the results.
-      record: "batch" keeps every batch's loss; "epoch" keeps the averaged view and the stripe measures.
-      dtype: of data and parameters.
-      precision: matrix-product precision on every device; "tensorfloat32" and "bfloat16" trade it for speed.
+    The fields are described at `Study`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -152,7 +147,7 @@ class StudyFields(BaseModel):
     order_seeds: Seeds | None = None
     orders: Names = ("fixed",)
     optimizers: Names = ("sgd",)
-    optimizer_args: dict[str, Any] = {}
+    optimizer_args: dict[str, Any] = Field(default={}, validate_default=True)
     random: dict[str, Distribution] = {}
     draws: int = Field(default=0, ge=0, validate_default=True)
     draw_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -180,7 +175,34 @@ class StudyFields(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
+            for mistake in error.errors():
+                cause = mistake.get("ctx", {}).get("error")
+                if isinstance(cause, Exception) and not isinstance(cause, InputError) and not is_raised_here(cause):
+                    raise cause from None  # the user's own code raised it, and its traceback says where
             raise InputError(_all_mistakes(error)) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuses the change of a field.
+
+        Raises:
+          TypeError: with what to write in its place.
+        """
+        if not name.startswith("_"):
+            raise TypeError(f"a Study cannot be changed; make another one: study.replaced({name}={shown(value)})")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        """The fields that differ from their defaults, and the number of cells."""
+        parts = []
+        for name in inspect.signature(Study).parameters:
+            value: Any = getattr(self, name, None)
+            if name in type(self).model_fields and value != type(self).model_fields[name].default:
+                is_axis = name.endswith("s") and isinstance(value, tuple)
+                parts.append(f"{name}={brief_axis(value) if is_axis else brief(value)}")
+        cells = self.num_cells
+        return f"{type(self).__name__}({', '.join(parts)}): {cells:,} cell{'s' * (cells != 1)}"
+
+    __str__ = __repr__
 
     # A check may read the fields above its own that are valid themselves, so that one pass finds every mistake.
 
@@ -245,6 +267,15 @@ class StudyFields(BaseModel):
                 raise ValueError("zipped axes must have one length, got " + ", ".join(f"{n}: {lengths[n]}" for n in known))
         return value
 
+    @property
+    def num_cells(self) -> int:
+        """How many cells the study has: the product of its axes, zipped ones counted once, times its random draws."""
+        lengths = axis_lengths(dict(self))
+        for group in self.zipped:
+            for name in group[1:]:
+                lengths.pop(name, None)
+        return math.prod(lengths.values()) * (self.draws if self.random else 1)
+
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON values, every field explicit."""
         return self.model_dump(mode="json")
@@ -256,21 +287,117 @@ class StudyFields(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Study(StudyFields):
-    """A study: the axes, whose product are the cells, and what all cells share. Its names have been looked up: the problem can
-    be made, and every order, optimizer, hyperparameter and schedule is there.
+_Parameters = ParamSpec("_Parameters")
 
-    Frozen and plain: it dumps to JSON, and its identity is the hash of that. A value where an axis is expected counts as
-    an axis of one. The fields are those of `StudyFields`.
+
+def _reports_every_mistake(init: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """The constructor that looks like `init`. It takes any keyword, so that an unknown field or a missing one is said with all
+    other mistakes, and in the same words."""
+
+    @functools.wraps(init)
+    def checked(self: Any, *given: Any, **fields: Any) -> None:
+        if given:
+            raise InputError(f"Study takes its fields by name, as Study(problem='digits', ...), got {shown(given[0])} without")
+        StudyFields.__init__(self, **fields)
+
+    return checked
+
+
+class Study(StudyFields):
+    """What to run: the axes, whose product are the cells, and what all cells share.
+
+    Frozen and plain: it dumps to JSON, and its identity is the hash of that. Its names have been looked up: the problem can be
+    trained, by its shapes, and every order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an
+    array, or a single value (seeds take no single value). A pointer is text, "my_module:name".
+
+    Args:
+      problem: A built-in problem's name, or a pointer to a `Problem` or to a function that makes one. For example
+        `problem="my_module:make"`.
+      problem_args: Arguments of the function that makes the problem, as plain JSON values. For example
+        `problem_args={"num_samples": 500}`.
+      held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
+        `validation_accuracy` where the problem has an accuracy. For example `held_out=0.2`.
+      seeds: Seeds of the data, the initial parameters and the order together (axis `seed`). For example `seeds=range(20)`.
+      data_seeds: Seeds of the data alone (axis `data_seed`), which `seeds` then leaves out: the variance of a result has
+        several sources (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks"). For example
+        `data_seeds=[0]`.
+      init_seeds: Seeds of the initial parameters alone (axis `init_seed`). For example `init_seeds=range(5)`.
+      order_seeds: Seeds of the order alone (axis `order_seed`). For example `order_seeds=range(5)`.
+      batch_counts: Batches per epoch, m (axis `batch_count`); sizes differ by at most one sample. For example
+        `batch_counts=[1, 5, 20]`.
+      batch_sizes: Samples per batch, B (axis `batch_size`), in place of `batch_counts`: full batches and a smaller last one.
+        For example `batch_sizes=[32, 64], batch_counts=None`.
+      drop_last: With `batch_sizes`, leave a smaller last batch out. For example
+        `drop_last=True, batch_sizes=[32], batch_counts=None`.
+      orders: Names of orders, or pointers to an `Order` or to a function `(key, epoch, num_samples) -> [N]` (axis `order`).
+        For example `orders=["fixed", "reshuffle"]`.
+      optimizer: One optimizer; short for `optimizers` of one. For example `optimizer="adam"`.
+      optimizers: Names of optimizers, or pointers to functions `(learning_rate, **hyperparameters) -> optax transformation`
+        (axis `optimizer`). For example `optimizers=["sgd", "adam", "optax:adabelief"]`.
+      optimizer_args: Fixed arguments of all optimizers besides the rate. For example
+        `optimizer="adamw", optimizer_args={"weight_decay": 0.01}`.
+      learning_rates: Learning rates (axis `learning_rate`). For example `learning_rates=[0.001, 0.01]`.
+      hyper: Values of other numeric hyperparameters; each is an axis by its own name. They are traced: a sweep over them
+        compiles once. For example `hyper={"momentum": [0, 0.9]}`.
+      rate_rule: How the rate follows the batch count m: it is the learning rate times f(reference_batch_count / m), with f
+        linear (Goyal et al. 2017) or a square root (Krizhevsky 2014); "none" leaves it. For example
+        `rate_rule="sqrt", reference_batch_count=20`.
+      reference_batch_count: The batch count at which the rule's factor is 1. For example
+        `rate_rule="linear", reference_batch_count=10`.
+      schedule: Factor on the rate as a function of training progress from 0 to 1: constant, linear, cosine, or a pointer to a
+        function of one number. For example `schedule="cosine"`.
+      zipped: Groups of axes of one length that vary together, instead of as a product. For example
+        `learning_rates=[0.1, 0.2], hyper={"momentum": [0.9, 0.8]}, zipped=[["learning_rate", "momentum"]]`.
+      random: Axes whose values are drawn at random together (axis `draw`): "log_uniform" or "uniform" with (low, high), or
+        "choice" with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
+      draws: How many random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
+      draw_seed: Seed of the random settings. For example `draw_seed=1`.
+      epochs: Passes over the data, E. For example `epochs=100`.
+      eval_interval: Batches per printed value, w, for the stripe measures that are kept with the results. For example
+        `eval_interval=5`.
+      record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
+        less space. For example `record="epoch"`.
+      dtype: Type of the data and the parameters. For example `dtype="float64"`.
+      precision: Precision of matrix products on every device; "tensorfloat32" and "bfloat16" trade it for speed. For example
+        `precision="tensorfloat32"`.
 
     Raises:
       InputError: with every mistake, by field and value.
     """
 
-    # Written out, for type checkers would else take the fields' own types for those of the arguments.
-    def __init__(self, **fields: Any):
-        """Validates all fields and looks up their names."""
-        super().__init__(**fields)
+    @_reports_every_mistake
+    def __init__(  # noqa: D107, so that editors show the class's own docstring, with the fields
+        self,
+        *,
+        problem: str = "square_regression",
+        problem_args: Mapping[str, Any] = {},
+        held_out: float = 0.0,
+        seeds: Iterable[int] | None = None,
+        data_seeds: Iterable[int] | None = None,
+        init_seeds: Iterable[int] | None = None,
+        order_seeds: Iterable[int] | None = None,
+        batch_counts: Iterable[int] | int | None = None,
+        batch_sizes: Iterable[int] | int | None = None,
+        drop_last: bool = False,
+        orders: Iterable[str] | str = ("fixed",),
+        optimizer: str | None = None,
+        optimizers: Iterable[str] | str = ("sgd",),
+        optimizer_args: Mapping[str, Any] = {},
+        learning_rates: Iterable[float] | float | None = None,
+        hyper: Mapping[str, Iterable[float] | float] = {},
+        rate_rule: Literal["none", "linear", "sqrt"] = "none",
+        reference_batch_count: int | None = None,
+        schedule: str = "constant",
+        zipped: Iterable[Iterable[str]] = (),
+        random: Mapping[str, Distribution | Mapping[str, Any]] = {},
+        draws: int = 0,
+        draw_seed: int = 0,
+        epochs: int,
+        eval_interval: int = 1,
+        record: Literal["batch", "epoch"] = "batch",
+        dtype: Literal["float32", "float64"] = "float32",
+        precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    ) -> None: ...
 
     @field_validator("problem")
     @classmethod
@@ -290,8 +417,7 @@ class Study(StudyFields):
     @classmethod
     def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
         if value is not None and {"problem", "problem_args", "dtype", "held_out"} <= set(info.data):
-            fields = (info.data[name] for name in ("problem", "problem_args", "dtype", "held_out"))
-            largest = Subject.of(*fields).num_samples
+            largest = _subject_of(info).num_samples
             over = [size for size in value if size > largest]
             if over:
                 raise ValueError(f"must be at most {largest}, the number of samples, got {over[0]}")
@@ -299,9 +425,11 @@ class Study(StudyFields):
 
     @field_validator("orders")
     @classmethod
-    def _check_orders(cls, value: tuple[str, ...]):
+    def _check_orders(cls, value: tuple[str, ...], info: Any):
         for name in value:
-            order_named(name)
+            order = order_named(name)
+            if set(SUBJECT_FIELDS) <= set(info.data):
+                check_order(order, _subject_of(info).num_samples)
         return value
 
     @field_validator("optimizers")
@@ -316,6 +444,8 @@ class Study(StudyFields):
     def _check_optimizer_args(cls, value: dict, info: Any):
         value = _plain(value)
         _check_hyper(value, info)
+        for name in info.data.get("optimizers", ()):
+            check_numbers(optimizer_named(name), value)
         return value
 
     @field_validator("random")
@@ -336,8 +466,17 @@ class Study(StudyFields):
     @field_validator("schedule")
     @classmethod
     def _check_schedule(cls, value: str):
-        schedule_named(value)
+        check_schedule(value, schedule_named(value))
         return value
+
+    @model_validator(mode="after")
+    def _check_step(self):
+        axes = {name: _first(distribution) for name, distribution in self.random.items()}
+        axes |= {name: values[0] for name, values in self.hyper.items()}
+        axes = {name: value for name, value in axes.items() if name not in ("learning_rate", "batch_count")}
+        for name in self.optimizers:
+            check_optimizer(name, optimizer_named(name), self.optimizer_args, axes, self.subject(), self.dtype)
+        return self
 
     def subject(self) -> Subject:
         """The problem that the study names, with what the engine needs to know of it."""
@@ -350,10 +489,10 @@ class Study(StudyFields):
 
 def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields with `optimizer` as the `optimizers` that it is short for."""
-    if "optimizer" in fields and "optimizers" not in fields:
-        fields = {**fields, "optimizers": fields["optimizer"]}
-        del fields["optimizer"]
-    return fields
+    short = fields.get("optimizer")
+    if short is None or "optimizers" not in fields:
+        fields = {name: value for name, value in fields.items() if name != "optimizer"}
+    return fields if short is None or "optimizers" in fields else {**fields, "optimizers": short}
 
 
 def order_named(name: str) -> Order:
@@ -362,6 +501,8 @@ def order_named(name: str) -> Order:
     Raises:
       InputError: when there is none, with the nearest valid name.
     """
+    if ":" not in name and name not in ORDERS:
+        raise no_such("order", name, ORDERS, POINTERS["order"])
     return as_order(attribute_at(name, "order") if ":" in name else name)
 
 
@@ -374,6 +515,67 @@ def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
         if fields.get(field) is not None:
             lengths[field[:-1]] = len(fields[field])
     return lengths
+
+
+def check_study(study: Any) -> None:
+    """Checks that what is given as a study is a `Study`.
+
+    Raises:
+      InputError: when it is not; it shows what to write.
+    """
+    if isinstance(study, StudyFields):
+        return
+    if isinstance(study, Mapping):
+        raise InputError("study must be a jaxsgd.Study, got a dictionary: write jaxsgd.sweep(jaxsgd.Study(**fields))")
+    if isinstance(study, str) or hasattr(study, "__fspath__"):
+        file = re.sub(r"\.py$", "", str(study).replace("\\", "/").rpartition("/")[2])
+        module = file if file.isidentifier() else "my_study"
+        raise InputError(
+            f"study must be a jaxsgd.Study, got the text {shown(str(study))}: write `from {module} import STUDY` and "
+            f"jaxsgd.sweep(STUDY), or in a shell: jaxsgd run {study}"
+        )
+    raise InputError(f"study must be a jaxsgd.Study, got {shown(study)}: write jaxsgd.sweep(jaxsgd.Study(...))")
+
+
+class FieldNote(NamedTuple):
+    """What is said of one field of a study.
+
+    Attributes:
+      name: of the field, or `optimizer`, which is short for `optimizers`.
+      default: as Python writes it; "required" where there is none.
+      text: what it is.
+      example: arguments of `Study` that use it.
+    """
+
+    name: str
+    default: str
+    text: str
+    example: str
+
+
+def field_notes() -> list[FieldNote]:
+    """Return what the docstring of `Study` says of each field, in the order of its arguments."""
+    section = inspect.cleandoc(Study.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    texts = dict(re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE))
+    notes = []
+    for parameter in list(inspect.signature(Study.__init__).parameters.values())[1:]:
+        text, _, example = " ".join(texts[parameter.name].split()).partition(" For example `")
+        default = "required" if parameter.default is parameter.empty else repr(parameter.default)
+        notes.append(FieldNote(parameter.name, default, text, example.removesuffix("`.")))
+    return notes
+
+
+SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
+
+
+def _subject_of(info: Any) -> Subject:
+    return Subject.of(*(info.data[name] for name in SUBJECT_FIELDS))
+
+
+def _first(distribution: Distribution) -> float:
+    """A value that may be drawn."""
+    low, *_ = distribution.choice or distribution.uniform or distribution.log_uniform or (0.0,)
+    return low
 
 
 def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:
@@ -398,7 +600,7 @@ def _plain(value: dict) -> dict:
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
-        raise ValueError(f"must be plain JSON values (finite numbers, text, lists, booleans), got {value!r}") from None
+        raise ValueError(f"must be plain JSON values (finite numbers, text, lists, booleans), got {shown(value)}") from None
 
 
 def _all_mistakes(error: ValidationError) -> str:
@@ -416,6 +618,18 @@ def _all_mistakes(error: ValidationError) -> str:
         elif mistake["type"] == "value_error":
             said = str(mistake.get("ctx", {}).get("error"))
             clauses.append(f"{place}: {said}" if place else said)
+        elif mistake["type"] == "string_type":
+            clauses.append(f"{place}: {_named_instead(mistake['input'])}")
         else:
-            clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {mistake['input']!r}")
+            clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
     return " ".join("; ".join(clauses).split())
+
+
+def _named_instead(value: Any) -> str:
+    """What to say of an object that is given where a study has a name."""
+    name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
+    front = module.partition(".")[0]
+    if getattr(sys.modules.get(front), name or "-", None) is value:
+        module = front
+    own = getattr(value, "name", None) if isinstance(value, Order) else f"{module}:{name}" if name.isidentifier() else None
+    return f"must be a name or a pointer in quotes, such as {own or 'my_module:name'!r}, got {shown(value)}"

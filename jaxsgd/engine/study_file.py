@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import runpy
 import sys
 from collections.abc import Sequence
@@ -73,7 +74,9 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except SyntaxError as error:
-        raise InputError(f"{path}: line {error.lineno}: {error.msg}") from None
+        raise InputError(f"{error.filename or path}: line {error.lineno}: {error.msg}") from None
+    except SystemExit:
+        raise InputError(f"{path}: ends Python (sys.exit) before it has a study; leave that out") from None
     if not isinstance(study, Study):
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
     return Study(**_replaced(study.model_dump(), assignments)) if assignments else study
@@ -111,10 +114,12 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
 
 
 def _value(text: str) -> Any:
-    """JSON, a range of whole numbers such as 0:64, a list without brackets such as 1,2,5, or the text itself."""
+    """JSON, a range of whole numbers such as 0:64 or range(64), a list without brackets such as 1,2,5, or the text itself."""
     start, colon, stop = text.partition(":")
     if colon and start.strip().isdigit() and stop.strip().isdigit():
         return list(range(int(start), int(stop)))
+    if re.fullmatch(r"range\(\d+(, *\d+){0,2}\)", text):
+        return list(range(*map(int, re.findall(r"\d+", text))))
     for candidate in (text, f"[{text}]"):
         try:
             return json.loads(candidate)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxsgd.engine.dependencies import Dependencies
 from jaxsgd.error import InputError, no_such
 from jaxsgd.optimizer import attribute_at
-from jaxsgd.problem import Batch, Problem, check_problem, hold_out, num_samples
+from jaxsgd.problem import Batch, Problem, check_training, hold_out, num_samples
 from jaxsgd.problems import problem_named
 
 
@@ -135,7 +135,7 @@ def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_o
             raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
         if held_out:
             made = hold_out(made, held_out)
-        check_problem(made)
+        check_training(made)
         count = num_samples(jax.eval_shape(made.sample_data, jax.random.key(0)))
     if callable(made.data):
         return Subject(made, count, OwnArrays(None, None))

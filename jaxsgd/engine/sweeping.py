@@ -18,7 +18,7 @@ from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan, check_fits, plan
 from jaxsgd.engine.provenance import check_same, new_manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
-from jaxsgd.engine.study import Study
+from jaxsgd.engine.study import Study, check_study
 from jaxsgd.error import InputError
 
 
@@ -94,6 +94,7 @@ def sweep(
         when the workers are lost. Finished chunks are kept.
       OSError: when the disk fails or is full; finished chunks are kept.
     """
+    check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     team = _Team(executor, retries)
     if out is not None:
@@ -128,6 +129,7 @@ def sweep_to_folder(
     Raises:
       InputError, RunFailure, OSError: as `sweep`.
     """
+    check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     return _sweep_to_folder(study, Folder(Path(out)), how, _Team(executor, retries), on_progress)
 

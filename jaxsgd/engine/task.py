@@ -20,7 +20,7 @@ from jaxsgd.engine.planner import Plan, plan
 from jaxsgd.engine.provenance import different, facts
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, packed, unpacked
 from jaxsgd.engine.study import Study
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, first_sentence
 
 
 class UnfitWorker(InputError):
@@ -142,8 +142,9 @@ def _execution(common: str) -> Execution:
 def _study(fields: dict[str, Any]) -> Study:
     try:
         return Study(**fields)
-    except InputError as error:
+    except Exception as error:  # the user's modules are imported here, and may raise anything
+        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_sentence(error)}"
         raise UnfitWorker(
-            f"the worker {here()} cannot make the study: {error}; a module of yours must be importable there: "
+            f"the worker {here()} cannot make the study: {said}; a module of yours must be importable there: "
             "install it, or start the worker with its folder in PYTHONPATH"
         ) from None

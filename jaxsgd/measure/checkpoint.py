@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_epoch, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
-from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_optimizer, draw_start, initial_state
 
 
@@ -158,11 +158,11 @@ def prepare(
     Raises:
       InputError: for what `simulate` refuses, and epochs that are not there.
     """
+    check_training(problem)
     stops, epochs = check_epochs(at, epochs)
     if precision not in PRECISIONS:
         raise no_such("precision", precision, PRECISIONS)
     keys = as_keys(key)
-    check_problem(problem)
     check_optimizer(optimizer)
     several = np.ndim(batch_count) == 1  # type: ignore[arg-type]
     counts: list[Any] = list(batch_count) if several else [batch_count]  # type: ignore[arg-type]

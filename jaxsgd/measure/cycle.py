@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
 from jaxsgd.order import Order, Split, Visits, as_order, split
-from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import Keys, as_keys, draw_start, initial_state, make_simulator
+from jaxsgd.summary import short_repr
 
 LONGEST_PERIOD = 4
 """Epochs within which an order must repeat to be found periodic."""
@@ -43,6 +44,8 @@ class LimitCycle(NamedTuple):
     loss: Float[Array, "C m"]
     params: Params
     spectral_radius: float
+
+    __repr__ = short_repr
 
 
 def limit_cycle(
@@ -77,10 +80,10 @@ def limit_cycle(
       InputError: for an order that does not repeat, a loss or an optimizer that makes no affine map (checked at two
         points, and by going round the cycle that was found), or a map that does not contract; and as `simulate`.
     """
+    check_training(problem)
     if not isinstance(optimizer, optax.GradientTransformation):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
     keys = as_keys(key)
-    check_problem(problem)
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     params, data = jax.tree.map(jnp.asarray, draw_start(problem, keys))

@@ -21,6 +21,7 @@ from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step
+from jaxsgd.summary import short_repr
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes that the matrices and gradients of one run may take, unless more is allowed."""
@@ -50,6 +51,8 @@ class Influence(NamedTuple):
     frozen_loss: Float[Array, "*runs C m"]
     frozen_distance: Float[Array, "*runs C"]
     distance: Float[Array, "*runs C"]
+
+    __repr__ = short_repr
 
     @property
     def own_share(self) -> Float[np.ndarray, "*runs C"]:
@@ -118,6 +121,8 @@ class GapSources(NamedTuple):
     gap: Float[np.ndarray, "*runs"]
     composition: Float[np.ndarray, "*runs"]
     steps: Float[np.ndarray, "*runs"]
+
+    __repr__ = short_repr
 
 
 def gap_sources(seen: Influence, eval_interval: int) -> GapSources:

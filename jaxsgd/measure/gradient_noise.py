@@ -19,6 +19,7 @@ from jaxsgd.measure.checkpoint import Cuts, Epoch, Training, at_epochs, prepare
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples
 from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
+from jaxsgd.summary import short_repr
 
 
 class Noise(NamedTuple):
@@ -36,6 +37,8 @@ class Noise(NamedTuple):
     trace: Float[Array, "*runs C"]
     gradient_square: Float[Array, "*runs C"]
     loss_deviation: Float[Array, "*runs C"]
+
+    __repr__ = short_repr
 
     @property
     def scale(self) -> Float[np.ndarray, "*runs C"]:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.summary import short_repr
 
 
 class PairedDifference(NamedTuple):
@@ -31,6 +32,8 @@ class PairedDifference(NamedTuple):
     high: Float[np.ndarray, "*cells"]
     pairs: Int[np.ndarray, "*cells"]
     left_out: Int[np.ndarray, "*cells"]
+
+    __repr__ = short_repr
 
     @property
     def tie(self) -> Bool[np.ndarray, "*cells"]:
@@ -126,6 +129,8 @@ class RankTable(NamedTuple):
     mean: Float[np.ndarray, "*cells V"]
     share_first: Float[np.ndarray, "*cells V"]
     seeds: Int[np.ndarray, "*cells"]
+
+    __repr__ = short_repr
 
 
 def rank_table(value: ArrayLike) -> RankTable:

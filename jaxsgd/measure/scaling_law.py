@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.summary import short_repr
 
 REGIMES = ("perfect", "diminishing", "none")
 """Perfect scaling: twice the batch size, half the steps. Diminishing returns. None: more samples a step save no steps."""
@@ -77,6 +78,8 @@ class Bend(NamedTuple):
     critical: Float[np.ndarray, "*fits"]
     fewest_steps: Float[np.ndarray, "*fits"]
     fewest_samples: Float[np.ndarray, "*fits"]
+
+    __repr__ = short_repr
 
 
 FINE = 600
@@ -142,6 +145,8 @@ class CriticalBatchSize(NamedTuple):
     high: float
     fewest_steps: float
     fewest_samples: float
+
+    __repr__ = short_repr
 
 
 def critical_batch_size(

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
+from jaxsgd.summary import short_repr
 
 
 class Stripes(NamedTuple):
@@ -41,6 +42,8 @@ class Stripes(NamedTuple):
     slope: Float[np.ndarray, "*runs S"]
     gap: Float[np.ndarray, "*runs"]
     stripe_index: Float[np.ndarray, "*runs"]
+
+    __repr__ = short_repr
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:

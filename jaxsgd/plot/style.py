@@ -1,5 +1,7 @@
 """How every figure looks: sizes for a slide, colours that all readers can tell apart."""
 
+import io
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -22,9 +24,24 @@ def colours(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.8 * i / (count - 1))) for i in range(count)]
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows: Matplotlib's own is shown only where pyplot has been imported, which then shows this one
+    too, and once, for IPython asks for this method only where nothing else draws a type."""
+
+    def _repr_png_(self) -> bytes:
+        """The picture, at the resolution of a screen."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        return buffer.getvalue()
+
+
+SCREEN_DPI = 80
+"""Dots per inch of a figure in a notebook: a slide is 960 of them wide."""
+
+
 def slide(title: str, subtitle: str) -> Figure:
     """An empty figure of a slide's shape with a title and a line below it."""
-    figure = Figure(figsize=(12, 6.75))
+    figure = ShownFigure(figsize=(12, 6.75))
     title_text = figure.text(0.035, 0.935, title, fontsize=LARGE, fontweight="bold", color=INK, va="center")
     subtitle_text = figure.text(0.035, 0.873, subtitle, fontsize=MEDIUM, color=INK, va="center")
     fit(title_text, LARGE, room=0.93)

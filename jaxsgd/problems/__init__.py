@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from jaxsgd.error import no_such
+from jaxsgd.optimizer import POINTERS
 from jaxsgd.problem import Problem
 from jaxsgd.problems.article_network import square_regression
 from jaxsgd.problems.data_file import from_file
@@ -27,7 +28,7 @@ def problem_named(name: str) -> Callable[..., Problem]:
       InputError: when there is none, with the nearest valid name.
     """
     if name not in PROBLEMS:
-        raise no_such("problem", name, PROBLEMS)
+        raise no_such("problem", name, PROBLEMS, POINTERS["problem"])
     return PROBLEMS[name]
 
 

@@ -2,16 +2,18 @@
 
 import contextlib
 import csv
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, InputWarning, check_count, shown
 from jaxsgd.problem import Problem
 from jaxsgd.problems.article_network import init_network, squared_error
 
@@ -32,13 +34,17 @@ def from_file(
       path: one of
         `.npz`: arrays `x` [N, D] or [N] and `t` [N, O] or [N] (or `target`, `y`, `label`);
         `.npy`: an array x, with a second `.npy` as `targets`;
-        `.csv`: rows of numbers, with or without a header line.
+        `.csv`: rows of numbers, with or without a header line. A first column that only numbers the rows, as pandas writes
+          its index, is left out with an `InputWarning`.
       targets: for a `.npy`, the other file; for a `.npz`, the targets' array name; for a `.csv`, their column names. By
         default a column named like a target, and failing that the last.
       num_hidden: H.
       standardize: shift and scale each input column to mean 0 and standard deviation 1, as the article's inputs are;
         the weights' scale is made for those. Targets are left alone.
       dtype: of data and parameters.
+
+    Returns:
+      The problem; its `origin` says which columns are the inputs and which the targets.
 
     Raises:
       InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite in `dtype`; it names the
@@ -50,7 +56,7 @@ def from_file(
         raise InputError(f"{path}: cannot read {path.suffix or 'a file without an ending'!r}; valid: .npz, .npy, .csv")
     num_hidden = check_count("num_hidden", num_hidden)
     try:
-        x, t = readers[path.suffix.lower()](path, targets)
+        x, t, origin = readers[path.suffix.lower()](path, targets)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file") from None
     except OSError as error:
@@ -66,7 +72,29 @@ def from_file(
     def init(key: jax.Array) -> dict[str, jax.Array]:
         return init_network(key, x.shape[1], num_hidden, t.shape[1], dtype)
 
-    return Problem(init, squared_error, data, name=path.name)
+    return Problem(init, squared_error, data, name=path.name, origin=origin)
+
+
+class _Samples(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      x: inputs.
+      t: targets.
+      origin: the names of both, in words.
+    """
+
+    x: np.ndarray
+    t: np.ndarray
+    origin: str
+
+
+def _origin(inputs: Sequence[str], targets: Sequence[str]) -> str:
+    parts = []
+    for role, names in (("input", inputs), ("target", targets)):
+        more = f", ... {len(names)} in all" if len(names) > 8 else ""
+        parts.append(f"{role}{'s' * (len(names) > 1)}: {', '.join(names[:8] if more else names)}{more}")
+    return "; ".join(parts)
 
 
 def _as_columns(values: np.ndarray, what: str, dtype: DTypeLike) -> np.ndarray:
@@ -117,13 +145,13 @@ def _read_npz(path, targets):
                     raise InputError(f"{path}: no array {wanted!r} for the {role}; it has {', '.join(names) or 'no arrays'}")
                 if not isinstance(archive[name], np.ndarray):
                     raise InputError(f"{path}: {name!r} is no array")
-            return archive["x"], archive[target]
+            return _Samples(archive["x"], archive[target], _origin(["x"], [str(target)]))
 
 
 def _read_npy_pair(path, targets):
     if not isinstance(targets, (str, Path)):
         raise InputError(f"{path}: an .npy file holds one array; name the .npy file of the targets as well, got {targets!r}")
-    return _read_npy(path), _read_npy(Path(targets))
+    return _Samples(_read_npy(path), _read_npy(Path(targets)), _origin([path.name], [Path(targets).name]))
 
 
 def _read_npy(path):
@@ -139,7 +167,9 @@ def _read_csv(path, targets):
         try:
             reader = csv.reader(file)
             lines = [(reader.line_num, row) for row in reader if row]
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not a text file of comma-separated numbers: {_encoding(path, error)}") from None
+        except csv.Error as error:
             raise InputError(f"{path}: not a text file of comma-separated numbers: {error}") from None
     if not lines:
         raise InputError(f"{path}: empty; there must be a row of numbers per sample")
@@ -150,15 +180,39 @@ def _read_csv(path, targets):
     rows = np.empty((len(lines), width))
     for i, (number, row) in enumerate(lines):
         if len(row) != width:
-            raise InputError(f"{path}: line {number} has {len(row)} values where there must be {width}")
+            hint = _separator(";".join(row) if any(";" in text for text in row) else "")
+            raise InputError(f"{path}: line {number} has {len(row)} values where there must be {width}{hint}")
         for j, text in enumerate(row):
             try:
                 rows[i, j] = float(text)
             except ValueError:
-                raise InputError(f"{path}: line {number}, column {j + 1}: {text!r} is not a number") from None
+                raise InputError(
+                    f"{path}: line {number}, column {j + 1}: {shown(text)} is not a number{_separator(text)}"
+                ) from None
             if not np.isfinite(rows[i, j]):
                 raise InputError(f"{path}: line {number}, column {j + 1}: {text.strip()}; every value must be finite")
     return _split_columns(path, rows, header, targets)
+
+
+def _encoding(path: Path, error: UnicodeDecodeError) -> str:
+    """What is wrong with a file that is not in UTF-8, and what to do."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        return "it is in UTF-16; save it in UTF-8 (Excel: 'CSV UTF-8')"
+    return f"byte {error.object[error.start]:#x} is not UTF-8; save it in UTF-8"
+
+
+def _separator(text: str) -> str:
+    """How to write a file whose columns are not separated by commas."""
+    name, mark = next(((name, mark) for name, mark in (("semicolons", ";"), ("tabs", "\t")) if mark in text), ("", ""))
+    if not name:
+        return ""
+    decimal = ", decimal=','" if mark == ";" else ""
+    return (
+        f"; columns must be separated by commas, not {name}: "
+        f"pandas.read_csv(file, sep={mark!r}{decimal}).to_csv(new_file, index=False) writes it so"
+    )
 
 
 def _are_numbers(row):
@@ -186,4 +240,21 @@ def _split_columns(path, rows, header, targets):
     inputs = [j for j in range(width) if j not in chosen]
     if not inputs:
         raise InputError(f"{path}: every column is a target; there must be at least one of inputs")
-    return rows[:, inputs], rows[:, chosen]
+    names = [text or f"column {j + 1}" for j, text in enumerate(header or [""] * width)]
+    name = header[0] if header else ""
+    if inputs[0] == 0 and len(inputs) > 1 and _numbers_the_rows(name, rows[:, 0]):
+        warnings.warn(
+            f"{path}: left out the first column{f' ({name})' if name else ''}: it only numbers the rows, as the index of "
+            "pandas; to train on it, give it a name",
+            InputWarning,
+            stacklevel=4,
+        )
+        inputs = inputs[1:]
+    return _Samples(rows[:, inputs], rows[:, chosen], _origin([names[j] for j in inputs], [names[j] for j in chosen]))
+
+
+def _numbers_the_rows(name: str, column: np.ndarray) -> bool:
+    """Whether a file's first column is an index and no input: it has pandas's name for one, or none, and counts."""
+    if re.fullmatch(r"Unnamed: \d+", name):
+        return True
+    return not name and len(column) > 2 and np.array_equal(column, np.arange(len(column)))
