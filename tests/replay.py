@@ -29,12 +29,12 @@ def replaying(whole):
     chunks = [Folder(whole).read_chunk(number, STUDY.identity) for number in range(CHUNKS)]
 
     class Replay:
-        narrowed, compile_seconds = (), 0.0
+        narrowed, compile_seconds, chunk_seconds, num_workers, finishing = (), 0.0, {}, 1, 0
 
         def __init__(self, planned):
             pass
 
-        def run_all(self, numbers, done):
+        def run_all(self, numbers, done, changed):
             for number in numbers:
                 done(number, dict(chunks[number]))
 

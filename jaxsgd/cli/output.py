@@ -122,3 +122,20 @@ def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]
             data = content.encode() if isinstance(content, str) else content
             (Path(hidden) / name).write_bytes(data)
         return [(Path(hidden) / name).replace(folder / name) for name in contents]
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, to two digits or so."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in words."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("the last unit takes any size")

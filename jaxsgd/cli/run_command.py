@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from jaxsgd.cli.errors import CommandFailure
-from jaxsgd.cli.output import check_result_folder, make_console, to_json, working
+from jaxsgd.cli.output import check_result_folder, duration, make_console, size, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
 
@@ -33,6 +33,7 @@ def run(
         int | None, typer.Option(min=1, help="Run in this many processes of this machine, a core or GPU each.")
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a chunk that failed on a worker is tried again.")] = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Run a study, or finish what is missing of it.
@@ -63,7 +64,7 @@ def run(
         folder = out or Path("results") / path.stem
         check_result_folder(folder)
         with started_workers(scheduler, workers) as executor:
-            report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries})
+            report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries}, quiet)
     if as_json:
         typer.echo(to_json(report))
     if failure:
@@ -105,20 +106,3 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):
         console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)
-
-
-def duration(seconds: float) -> str:
-    """A time in words, to two digits or so."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def size(count: float) -> str:
-    """A number of bytes in words."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError("the last unit takes any size")

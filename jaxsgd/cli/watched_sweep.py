@@ -1,15 +1,25 @@
 """A sweep as a command runs it: progress on stderr, what came of it in words and for JSON."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from rich.text import Text
+
+from jaxsgd.cli.output import duration
+
+SECONDS_BETWEEN_LINES = 60.0
+"""How often progress is written where there is no terminal."""
 
 
-def run_sweep(console: Console, study: Any, folder: Path, how: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def run_sweep(
+    console: Console, study: Any, folder: Path, how: dict[str, Any], quiet: bool = False
+) -> tuple[dict[str, Any], str]:
     """Runs a study and says what came of it.
 
     Args:
@@ -17,6 +27,7 @@ def run_sweep(console: Console, study: Any, folder: Path, how: dict[str, Any]) -
       study: what to run.
       folder: the result's.
       how: `jaxsgd.sweep`'s other arguments.
+      quiet: show no progress.
 
     Returns:
       The report, and what kept the sweep from finishing, if anything did: one line.
@@ -29,7 +40,7 @@ def run_sweep(console: Console, study: Any, folder: Path, how: dict[str, Any]) -
     from jaxsgd.error import RunFailure
 
     manifest, failed, failure = None, [], ""
-    with progress_bar() as shown:
+    with progress_shown(quiet) as shown:
         try:
             manifest = sweep_to_folder(study, folder, **how, on_progress=shown)
         except KeyboardInterrupt:
@@ -82,24 +93,75 @@ def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
         yield f"{report['diverged_cells']:,} of {last.cells:,} runs diverged; they are marked in `diverged`"
 
 
-class _Shown:
-    """Shows a sweep's progress, and keeps the last."""
+class ProgressLines:
+    """Shows a sweep's progress without a terminal, as in a batch job's log: one line a minute."""
 
-    def __init__(self, bar: Progress | None):
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        """Begin to count the time.
+
+        Args:
+          write: takes a line.
+          clock: returns the time in seconds.
+        """
+        self.last: Any = None
+        self._write, self._clock = write, clock
+        self._began = self._written = clock()
+
+    def __call__(self, progress: Any) -> None:
+        """Keep the progress, and write a line if the last one is a minute old."""
+        self.last = progress
+        now = self._clock()
+        if progress.finishing:
+            self._write(_finishing(progress))
+        elif now - self._written >= SECONDS_BETWEEN_LINES:
+            left = [] if progress.seconds_left is None else [f"about {duration(progress.seconds_left)} left"]
+            words = ", ".join([describe(progress, now - self._began), *left])
+            self._write(f"{progress.done:,} of {progress.cells:,} cells, {words}")
+            self._written = now
+
+
+class _ProgressBar:
+    """Shows a sweep's progress as a bar."""
+
+    def __init__(self, bar: Progress):
+        self.last: Any = None
         self.bar = bar
-        self.task = bar.add_task("cells", total=None) if bar else None
+        self._task = bar.add_task("cells", total=None, ends=None)
+
+    def __call__(self, progress: Any) -> None:
+        self.last = progress
+        if progress.finishing:
+            self.bar.console.print(_finishing(progress), markup=False, soft_wrap=True)
+        ends = None if progress.seconds_left is None else time.monotonic() + progress.seconds_left
+        words = describe(progress, self.bar.tasks[0].elapsed or 0)
+        self.bar.update(self._task, total=progress.cells, completed=progress.done, description=words, ends=ends)
+
+
+class _Quiet:
+    """Keeps a sweep's last progress and shows nothing."""
+
+    def __init__(self) -> None:
         self.last: Any = None
 
     def __call__(self, progress: Any) -> None:
         self.last = progress
-        if self.bar is None or self.task is None:
-            return
-        said = describe(progress, self.bar.tasks[0].elapsed or 0)
-        self.bar.update(self.task, total=progress.cells, completed=progress.done, description=said)
+
+
+class _TimeLeftColumn(ProgressColumn):
+    """The time left as the sweep estimates it, counted down between two estimates."""
+
+    def render(self, task: Any) -> Text:
+        """Return the words for it; none before the first estimate."""
+        ends = task.fields["ends"]
+        return Text("" if ends is None else f"about {duration(max(0.0, ends - time.monotonic()))} left")
+
+
+def _finishing(progress: Any) -> str:
+    return f"interrupted: chunks that are being finished: {progress.finishing}; press Ctrl-C again to end at once"
 
 
 def describe(progress: Any, elapsed: float) -> str:
-    """A sweep's progress beside its bar: chunks and workers where it has any, and the rate.
+    """Return a sweep's progress in words: the rate, and chunks and workers where it has any.
 
     Args:
       progress: a `jaxsgd.Progress`.
@@ -116,12 +178,18 @@ def describe(progress: Any, elapsed: float) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator[_Shown]:
-    """A progress bar on stderr with rate and time left; nothing where there is no terminal."""
+def progress_shown(quiet: bool = False) -> Iterator[Any]:
+    """Show progress on stderr: a bar at a terminal, one line a minute elsewhere.
+
+    Args:
+      quiet: show nothing.
+    """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Shown(None)
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Shown(bar)
+    if quiet:
+        yield _Quiet()
+    elif not console.is_terminal:
+        yield ProgressLines(lambda line: typer.echo(f"jaxsgd: {line}", err=True))
+    else:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), _TimeLeftColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            yield _ProgressBar(bar)

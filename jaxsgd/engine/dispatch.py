@@ -116,6 +116,8 @@ class Dispatch:
       narrowed: programs that were run with fewer lanes for want of memory, as a manifest has them.
       failed: the chunks that failed at every attempt.
       retried: how many attempts were made again.
+      chunk_seconds: by the chunk's number, how long it took without compiling.
+      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished.
     """
 
     def __init__(self, executor: Executor, plan: Plan, told: dict[str, Any], retries: int):
@@ -135,6 +137,8 @@ class Dispatch:
         self.narrowed: list[Narrowed] = []
         self.failed: list[Failed] = []
         self.retried = 0
+        self.chunk_seconds: dict[int, float] = {}
+        self.finishing = 0
         self._executor = executor
         self._common = described(plan, told)
         self._attempts = retries + 1
@@ -144,6 +148,11 @@ class Dispatch:
     def workers(self) -> tuple[str, ...]:
         """Who finished a chunk."""
         return tuple(self._compile_seconds)
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers have finished a chunk."""
+        return len(self._compile_seconds)
 
     @property
     def compile_seconds(self) -> float:
@@ -164,7 +173,7 @@ class Dispatch:
         Args:
           numbers: of the chunks.
           done: takes a finished chunk.
-          changed: called after a failed attempt.
+          changed: called after a failed attempt, and when `finishing` has changed.
 
         Raises:
           ChunksFailed: when all others are finished.
@@ -200,6 +209,8 @@ class Dispatch:
             # All are called back before any is waited for, and what cannot be is finished and handed over; also what Ctrl-C has
             # caught while it was handed over: it may be written and not counted.
             in_hand = [(future, number) for future, number in running.items() if not future.cancel()]
+            self.finishing = len(in_hand)
+            changed()
             for future, number in in_hand:
                 if future.exception() is None:
                     with suppress(BrokenChunk):
@@ -231,6 +242,7 @@ class Dispatch:
 
     def _note(self, number: int, finished: Done) -> None:
         self._compile_seconds[finished.worker] = finished.compile_seconds
+        self.chunk_seconds[number] = finished.seconds
         step = Narrowed(self.plan.chunks[number].program, finished.lanes)
         if finished.lanes != self.plan.lanes and step not in self.narrowed:
             self.narrowed.append(step)

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
@@ -33,6 +34,14 @@ class Execution:
 
     XLA releases Python's lock while it runs, and one core's worth of small products does not fill a second core, so on a CPU
     chunks run side by side on one device, without any flag that would have to be set before JAX starts.
+
+    Attributes:
+      plan: whose chunks are run.
+      lanes: by program, how many cells run side by side.
+      narrowed: programs that were run with fewer lanes, for want of memory.
+      compile_seconds: spent on compiling, by all threads together.
+      chunk_seconds: by the chunk's number, how long it took without compiling.
+      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished.
     """
 
     def __init__(self, plan: Plan):
@@ -41,6 +50,8 @@ class Execution:
         self.lanes = dict.fromkeys(range(len(plan.programs)), plan.lanes)
         self.narrowed: list[Narrowed] = []
         self.compile_seconds = 0.0
+        self.chunk_seconds: dict[int, float] = {}
+        self.finishing = 0
         self._lock = threading.Lock()
         self._arrays: dict[Device, OwnArrays] = {}
 
@@ -55,10 +66,13 @@ class Execution:
             try:
                 draw = self._compiled(DrawSpec(self.plan.subject, study.dtype, self.plan.width), device)
                 train = self._compiled(self._spec(chunk.program, lanes), device)
+                began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
                     outputs = train(given, draw(seeds(cells, padded)), self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
-                return summary(self.plan, chunk, outputs)
+                arrays = summary(self.plan, chunk, outputs)
+                self.chunk_seconds[number] = time.perf_counter() - began
+                return arrays
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) and not isinstance(error, MemoryError):
                     raise
@@ -95,10 +109,22 @@ class Execution:
         PROGRAMS.drop(self._spec(program, lanes))
         gc.collect()
 
-    def run_all(self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None]) -> None:
-        """Runs chunks and hands each over, in this thread, as soon as it is finished; after Ctrl-C perhaps once more.
+    @property
+    def num_workers(self) -> int:
+        """How many chunks run at the same time."""
+        return len(workers())
+
+    def run_all(
+        self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run chunks and hand each over, in this thread, as soon as it is finished; after Ctrl-C perhaps once more.
 
         A failure or Ctrl-C starts no further chunk; those already running are finished and handed over first.
+
+        Args:
+          numbers: of the chunks.
+          done: takes a finished chunk.
+          changed: called when `finishing` has changed.
         """
         free = workers()
         waiting = list(numbers)
@@ -115,6 +141,8 @@ class Execution:
                     del running[future]
                     free.append(device)
         except BaseException:
+            self.finishing = len(running)
+            changed()
             # Also what Ctrl-C has caught while it was handed over: it may be written and not counted.
             for future, (number, _) in running.items():
                 if future.exception() is None:

@@ -1,6 +1,5 @@
 """Sweep: a study in, a Dataset out."""
 
-import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -19,6 +18,7 @@ from jaxsgd.engine.planner import Plan, check_fits, plan
 from jaxsgd.engine.provenance import check_same, new_manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study, check_study
+from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError
 
 
@@ -36,6 +36,8 @@ class Progress(NamedTuple):
       chunks_retried: how many attempts failed and were made again.
       workers: how many of an executor's workers have finished a chunk.
       diverged: how many of the finished cells diverged.
+      seconds_left: estimated time until all chunks are finished; None while no chunk of this run is.
+      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished before the sweep ends.
     """
 
     cells: int
@@ -48,6 +50,8 @@ class Progress(NamedTuple):
     chunks_retried: int = 0
     workers: int = 0
     diverged: int = 0
+    seconds_left: float | None = None
+    finishing: int = 0
 
 
 def _no_progress(progress: Progress) -> None:
@@ -243,12 +247,14 @@ def _run_missing(
     on_progress: Callable[[Progress], None],
 ) -> None:
     """Run the chunks that are not stored, and write into the manifest how that went."""
-    chunks, cells, diverged, dispatch = set(stored.chunks), stored.cells, stored.diverged, None
+    chunks, cells, diverged, dispatch, runner = set(stored.chunks), stored.cells, stored.diverged, None, None
+    time_left, compiled = TimeLeft(planned, stored.chunks), set()
 
     def report() -> None:
         how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else (0, 0, 0)
         counts = (planned.cells.num_cells, cells, stored.cells, stored.broken, len(planned.chunks), len(chunks))
-        on_progress(Progress(*counts, *how, diverged))
+        seconds = time_left.seconds(runner.num_workers, runner.compile_seconds, compiled) if runner else None
+        on_progress(Progress(*counts, *how, diverged, seconds, runner.finishing if runner else 0))
 
     def finished(number: int, arrays: ChunkArrays) -> None:
         nonlocal cells, diverged
@@ -256,6 +262,9 @@ def _run_missing(
         if number not in chunks:  # after Ctrl-C it may be handed over once more
             chunks.add(number)
             cells, diverged = cells + len(arrays["cell"]), diverged + _num_diverged(arrays)
+            if runner:
+                time_left.finished(number, runner.chunk_seconds.get(number, 0.0))
+                compiled.add(planned.chunks[number].program)
         report()
 
     report()
@@ -265,12 +274,10 @@ def _run_missing(
     began = time.perf_counter()
     if team.executor is None:
         runner = Execution(planned)
-        run = runner.run_all
     else:
         runner = dispatch = Dispatch(team.executor, planned, manifest, team.retries)
-        run = functools.partial(dispatch.run_all, changed=report)
     try:
-        run(missing, finished)
+        runner.run_all(missing, finished, report)
     finally:
         times = manifest["times"]
         times["seconds"] += time.perf_counter() - began

@@ -38,12 +38,14 @@ class Done(NamedTuple):
       arrays: the chunk.
       worker: who ran it: its host and process.
       lanes: cells that ran side by side; fewer than planned where memory was short.
+      seconds: how long it took without compiling.
       compile_seconds: what this worker has spent on compiling so far.
     """
 
     arrays: ChunkArrays
     worker: str
     lanes: int
+    seconds: float
     compile_seconds: float
 
 
@@ -92,7 +94,8 @@ def run_task(common: str, number: int, attempt: int = 1) -> bytes:
         said = str(error).strip().splitlines() or [""]
         raise ChunkError(f"{type(error).__name__}: {said[-1] if 'Traceback' in said[0] else said[0]}") from error
     lanes = execution.lanes[execution.plan.chunks[number].program]
-    how = {"worker": here(), "lanes": lanes, "compile_seconds": execution.compile_seconds}
+    seconds = execution.chunk_seconds[number]
+    how = {"worker": here(), "lanes": lanes, "seconds": seconds, "compile_seconds": execution.compile_seconds}
     return json.dumps(how).encode() + b"\n" + packed(arrays, execution.plan.study.identity)
 
 
@@ -106,7 +109,7 @@ def read_done(answer: bytes, number: int, identity: str, cells: np.ndarray) -> D
     arrays = unpacked(content, f"chunk {number}", identity, cells)
     try:
         how = json.loads(head)
-        return Done(arrays, str(how["worker"]), int(how["lanes"]), float(how["compile_seconds"]))
+        return Done(arrays, str(how["worker"]), int(how["lanes"]), float(how["seconds"]), float(how["compile_seconds"]))
     except (ValueError, TypeError, KeyError) as error:
         raise BrokenChunk(f"chunk {number}: came back without a word on how it was run ({error})") from None
 

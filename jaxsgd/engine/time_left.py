@@ -1,0 +1,58 @@
+"""The time that a sweep still takes, from the chunks that are finished."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from jaxsgd.engine.planner import Plan
+
+
+class TimeLeft:
+    """Estimates the time left: what the remaining chunks cost by the plan, corrected by what the finished ones took.
+
+    The plan knows how the costs of chunks compare (batch counts differ), and the finished chunks tell how fast this machine is.
+    So the estimate is steady from the first chunk on.
+    """
+
+    def __init__(self, planned: Plan, stored: Iterable[int] = ()):
+        """Begin with the chunks of an earlier run, whose times are not known.
+
+        Args:
+          planned: what is run.
+          stored: numbers of the chunks that are finished already.
+        """
+        self._program = np.asarray([chunk.program for chunk in planned.chunks])
+        # A short chunk is padded to the width, and takes as long as the others.
+        self._cost = np.asarray([planned.width * planned.cell_seconds[chunk.cells].mean() for chunk in planned.chunks])
+        self._is_left = np.ones(len(planned.chunks), bool)
+        self._is_left[list(stored)] = False
+        self._seconds = self._estimated = 0.0
+
+    def finished(self, number: int, seconds: float) -> None:
+        """Take in that a chunk is finished, and took some seconds without compiling."""
+        self._is_left[number] = False
+        self._seconds += seconds
+        self._estimated += self._cost[number]
+
+    def seconds(self, workers: int, compile_seconds: float, compiled: Iterable[int]) -> float | None:
+        """Return the seconds until all chunks are finished; None while no chunk is.
+
+        Args:
+          workers: how many chunks run at the same time.
+          compile_seconds: spent on compiling so far, by all workers together.
+          compiled: numbers of the programs of which chunks were finished.
+        """
+        left = self._cost[self._is_left]
+        if not len(left):
+            return 0.0
+        if not self._estimated:
+            return None
+        workers = max(1, min(workers, len(left)))
+        # The chunks in hand are half done on average.
+        cost = left.sum() - workers * left.mean() / 2
+        seconds = cost * self._seconds / self._estimated / workers
+        known = set(compiled)
+        programs = set(self._program[self._is_left].tolist()) - known
+        if programs and known:
+            seconds += compile_seconds / len(known) * len(programs) / min(workers, len(programs))
+        return float(seconds)
