@@ -162,11 +162,18 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return _say(_NO_MEMORY, 1)
     frames = user_frames(error)
-    if frames:
+    if frames and not _is_of_the_disk(error):
         return _say_of_users_code(error, frames, words)
     if isinstance(error, OSError):
         return _say(_os_error(error), 1)
     return _say(f"{_fault(error)}; this may be a fault of jaxsgd: {_retry(words)} shows where", 1)
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Return whether the system refused to read or write a result: the store runs no code of the user's."""
+    store = getattr(sys.modules.get("jaxsgd.engine.store"), "__file__", None)
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return isinstance(error, OSError) and store in files
 
 
 def _say_of_users_code(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:

@@ -109,9 +109,10 @@ class ProgressLines:
 
     def __call__(self, progress: Any) -> None:
         """Keep the progress, and write a line if the last one is a minute old."""
+        is_new = progress.finishing and not (self.last and self.last.finishing)
         self.last = progress
         now = self._clock()
-        if progress.finishing:
+        if is_new:
             self._write(_finishing(progress))
         elif now - self._written >= SECONDS_BETWEEN_LINES:
             left = [] if progress.seconds_left is None else [f"about {duration(progress.seconds_left)} left"]
@@ -129,8 +130,9 @@ class _ProgressBar:
         self._task = bar.add_task("cells", total=None, ends=None)
 
     def __call__(self, progress: Any) -> None:
+        is_new = progress.finishing and not (self.last and self.last.finishing)
         self.last = progress
-        if progress.finishing:
+        if is_new:
             self.bar.console.print(_finishing(progress), markup=False, soft_wrap=True)
         ends = None if progress.seconds_left is None else time.monotonic() + progress.seconds_left
         words = describe(progress, self.bar.tasks[0].elapsed or 0)

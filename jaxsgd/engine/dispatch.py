@@ -117,7 +117,7 @@ class Dispatch:
       failed: the chunks that failed at every attempt.
       retried: how many attempts were made again.
       chunk_seconds: by the chunk's number, how long it took without compiling.
-      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished.
+      finishing: after Ctrl-C, how many chunks in hand are being finished.
     """
 
     def __init__(self, executor: Executor, plan: Plan, told: dict[str, Any], retries: int):
@@ -205,12 +205,13 @@ class Dispatch:
                 del running[future]
                 if not isinstance(finished, Done):
                     changed()
-        except BaseException:
+        except BaseException as error:
             # All are called back before any is waited for, and what cannot be is finished and handed over; also what Ctrl-C has
             # caught while it was handed over: it may be written and not counted.
             in_hand = [(future, number) for future, number in running.items() if not future.cancel()]
-            self.finishing = len(in_hand)
-            changed()
+            if isinstance(error, KeyboardInterrupt):
+                self.finishing = len(in_hand)
+                changed()
             for future, number in in_hand:
                 if future.exception() is None:
                     with suppress(BrokenChunk):

@@ -41,7 +41,7 @@ class Execution:
       narrowed: programs that were run with fewer lanes, for want of memory.
       compile_seconds: spent on compiling, by all threads together.
       chunk_seconds: by the chunk's number, how long it took without compiling.
-      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished.
+      finishing: after Ctrl-C, how many chunks in hand are being finished.
     """
 
     def __init__(self, plan: Plan):
@@ -140,9 +140,10 @@ class Execution:
                     done(number, future.result())
                     del running[future]
                     free.append(device)
-        except BaseException:
-            self.finishing = len(running)
-            changed()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self.finishing = len(running)
+                changed()
             # Also what Ctrl-C has caught while it was handed over: it may be written and not counted.
             for future, (number, _) in running.items():
                 if future.exception() is None:

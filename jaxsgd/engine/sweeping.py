@@ -37,7 +37,7 @@ class Progress(NamedTuple):
       workers: how many of an executor's workers have finished a chunk.
       diverged: how many of the finished cells diverged.
       seconds_left: estimated time until all chunks are finished; None while no chunk of this run is.
-      finishing: after a failure or Ctrl-C, how many chunks in hand are being finished before the sweep ends.
+      finishing: after Ctrl-C, how many chunks in hand are being finished before the sweep ends.
     """
 
     cells: int

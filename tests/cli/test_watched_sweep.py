@@ -60,4 +60,5 @@ def test_an_interruption_is_said_at_once():
     lines = []
     shown = ProgressLines(lines.append, lambda: 0.0)
     shown(FAR._replace(finishing=2))
+    shown(FAR._replace(finishing=2, done=16))  # once is enough
     assert lines == ["interrupted: chunks that are being finished: 2; press Ctrl-C again to end at once"]
