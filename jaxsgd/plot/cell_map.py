@@ -34,13 +34,12 @@ from jaxsgd.plot.layout import (
     label_outside,
     page,
     plain_numbers,
-    sheet,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST
+from jaxsgd.plot.style import INK, PALE, SMALLEST, slide
 
 COLOUR_MAPS = {
     "loss_epoch": "viridis", "validation_loss": "viridis", "validation_accuracy": "viridis", "stripe_index": "cividis",
@@ -127,7 +126,7 @@ def heatmap(
     interval = "" if value in BY_EPOCH else f"; windows of {ds.attrs['eval_interval']} batches"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
-    figure = sheet(
+    figure = slide(
         _title(contents, value, across, up, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs{interval}", height
     )
     below = _key(figure, contents, value, across, up) + 0.62

@@ -24,13 +24,12 @@ from jaxsgd.plot.layout import (
     page,
     panels,
     plain_numbers,
-    sheet,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -119,7 +118,7 @@ def differences(
 
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
-    figure = sheet(title, f"{setting(ds, dims)}, {epochs} epochs", height)
+    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", height)
     label = LABELS.get(value) or (loss_label(ds) if value == "loss_epoch" else value.replace("_", " "))
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))

@@ -36,12 +36,11 @@ from jaxsgd.plot.layout import (
     inches,
     label_outside,
     plain_numbers,
-    sheet,
     short_number,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, PALE
+from jaxsgd.plot.style import COLOURS, INK, PALE, slide
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -126,7 +125,7 @@ def slices(
     epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
 
     title = _title(found, value, along, lines_by, panels_by, epochs)
-    figure = sheet(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
+    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
     made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))

@@ -38,11 +38,10 @@ from jaxsgd.plot.layout import (
     panels,
     plain_numbers,
     row_heading_width,
-    sheet,
     text_width,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, colours
+from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
@@ -122,7 +121,7 @@ def grid(
     windows = "windows of 1 batch" if width == 1 else f"windows of {width} batches"
     subtitle = f"{setting(ds, dims)}, {epochs} epochs; {windows}"
     count = len(row), len(column)
-    figure = sheet(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
+    figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
     below = _key(figure, contents, shown, windows)
     left = EDGE + row_heading_width(figure, row) + 1.2
     made = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))

@@ -13,8 +13,8 @@ from jaxsgd.engine.result_axis import axis_dim, listed
 from jaxsgd.error import InputError
 from jaxsgd.measure.scaling_law import WITHIN
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, sheet, size_axis, three_digits, write_key
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST
+from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""
@@ -68,7 +68,7 @@ def scaling(
     shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
 
     words = found.attrs["value"].replace("_", " ")
-    figure = sheet(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
+    figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
     entries, note = _key(found, ones, noise_scale, bool(lines_by))
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
