@@ -20,8 +20,9 @@ from jaxsgd.error import InputError, check_count
 FEWEST_WINDOWS = 5
 """Windows in each stripe from which a stripe index says something of its run."""
 
-HIDDEN = 0.05
-"""Stripe index below which stripes count as hidden."""
+STRIPED, HIDDEN = 0.5, 0.05
+"""Stripe indices from which the position in the epoch explains most of what the trend leaves, so that a loss is called
+striped, and below which its stripes count as hidden."""
 
 
 def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from jaxsgd.engine.comparison import compare, measures
+from jaxsgd.engine.comparison import compare
+from jaxsgd.engine.metric import metric_named
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, loss_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
@@ -90,7 +91,7 @@ def differences(
     Args:
       ds: a result with at least two seeds.
       by: the axis; by default the order, else the optimizer, whichever has several values.
-      value: a measure of epochs; by default "distance", where the problem knows its optimum, else "loss_epoch".
+      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch".
       reference: value of the axis; the first by default.
       select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
 
@@ -101,10 +102,7 @@ def differences(
     axis = find_axis(ds, by or _named(ds))
     if len(axis) < 2:
         raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
-    value = value or ("distance" if "distance" in ds else "loss_epoch")
-    valid = [name for name in measures(ds) if "epoch" in ds[name].dims]
-    if value not in valid:
-        raise no_such("value", value, valid)
+    value = metric_named(ds, value, by_epoch=True)
     rows_by = _rows_by(ds, axis)
     compared = compare(ds, axis.name, value, reference=reference, level=LEVEL)
     dims = (*rows_by.dims, axis.dim)

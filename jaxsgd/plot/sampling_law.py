@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsgd.engine.batch_scaling import batch_axis
+from jaxsgd.engine.metric import readable_index
 from jaxsgd.engine.result_axis import listed
 from jaxsgd.error import InputError
 from jaxsgd.measure import expected_range, stripe_count
@@ -143,8 +144,10 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
         raise InputError(f"averaging every {width} batches, no batch count here has stripes: eval_interval must be shorter")
     gone = table(ds, "diverged", dims) | table(ds, "missing", dims)
 
+    told = ds.assign(stripe_index=readable_index(ds))
+
     def lines(name: str) -> np.ndarray:
-        values = np.where(gone, np.nan, table(ds, name, dims).astype(np.float64))
+        values = np.where(gone, np.nan, table(told, name, dims).astype(np.float64))
         return values.reshape(-1, *values.shape[-2:])[:, kept]
 
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]

@@ -24,7 +24,7 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
-from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
+from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
@@ -157,8 +157,7 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
         striped, index = None, np.full(len(own), np.nan)
         if len(own) and levels.shape[-1] * m >= width:
             measured = stripes(loss[place][own][..., :m], width)
-            if is_telling(m, levels.shape[-1], width):
-                index = np.atleast_1d(measured.stripe_index)
+            index = np.atleast_1d(measured.readable_index)
             striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
         grown = levels[:, -1] > 2 * levels[:, 0]
         left_out = int(diverged[place].sum()), int(missing[place].sum())

@@ -38,9 +38,8 @@ def slide(title: str, subtitle: str, height: float = 0.0) -> Figure:
     height = max(height, usual)
     figure = Figure(figsize=(width, height))
     # The same distance from the top, however high the figure is.
-    title_text = figure.text(
-        0.035, 1 - 0.065 * usual / height, title, fontsize=LARGE, fontweight="bold", color=INK, va="center"
-    )
+    share = usual / height
+    title_text = figure.text(0.035, 1 - 0.065 * share, title, fontsize=LARGE, fontweight="bold", color=INK, va="center")
     subtitle_text = figure.text(0.035, 1 - 0.127 * share, subtitle, fontsize=MEDIUM, color=INK, va="center")
     fit(title_text, LARGE, room=0.93)
     fit(subtitle_text, MEDIUM, room=0.93)
