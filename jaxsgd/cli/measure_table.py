@@ -21,8 +21,6 @@ CHECKPOINTS = 6
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
 """Headings of columns that have little room."""
 
-NAMES = {"linear": "linear", "sqrt": "square-root"}
-
 
 def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
     """One flat row for each place of a Dataset; a single one for a Dataset without dimensions."""

@@ -72,7 +72,7 @@ def scaling(
     entries, note = _key(found, ones, noise_scale, bool(lines_by))
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
-    _widths(figure, left, right, 0.58)
+    _widths(left, right, 0.58)
     _steps(left, ones, names, shades, noise_scale)
     _rates(right, found, ones, shades, by)
     left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
@@ -99,7 +99,7 @@ def _lines_by(ds: xr.Dataset, found: xr.Dataset) -> Axis | None:
     return find_axis(ds, axes[0].name)
 
 
-def _widths(figure: Figure, left: Axes, right: Axes, share: float) -> None:
+def _widths(left: Axes, right: Axes, share: float) -> None:
     """Gives the left panel its share of the width of both."""
     a, b = left.get_position(), right.get_position()
     gap = b.x0 - a.x1
