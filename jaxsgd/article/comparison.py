@@ -18,7 +18,7 @@ class Quantities(NamedTuple):
       gap: largest minus smallest stripe level; loss units.
       slope: mean of the stripes' slopes; loss per epoch.
       stripe_count: m / gcd(m, w).
-      stripe_index: share of the detrended variance that the position in the epoch explains.
+      stripe_index: share of the detrended variance that the position in the epoch explains; NaN with too few windows.
     """
 
     first_loss: Float[np.ndarray, "*R"]
@@ -43,7 +43,7 @@ def quantities(measured: Stripes) -> Quantities:
     """The compared quantities of a run, or of each of many."""
     first = measured.windows[..., 0]
     count = np.full(first.shape, float(measured.stripe_count))
-    return Quantities(first, measured.gap, measured.slope.mean(axis=-1), count, measured.stripe_index)
+    return Quantities(first, measured.gap, measured.slope.mean(axis=-1), count, measured.readable_index)
 
 
 def measure_seeds(loss: ArrayLike, eval_interval: int) -> Quantities:

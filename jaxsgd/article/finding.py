@@ -8,21 +8,19 @@ from numpy.typing import ArrayLike
 from jaxsgd.article.comparison import chance_of_wider, rises, spread
 from jaxsgd.article.report import Outcome, SeedOutcome
 from jaxsgd.measure import Stripes
-
-STRIPED_ABOVE, UNSTRIPED_BELOW = 0.5, 0.05
-"""Stripe indices from which a loss is called striped, and below which it is called free of stripes."""
+from jaxsgd.measure.stripe import HIDDEN, STRIPED
 
 LABELS = {"first_loss": "first loss", "gap": "gap", "slope": "slope"}
 
 
 def is_striped(measured: Stripes) -> bool:
     """Whether a value's place in the epoch explains most of what the trend leaves; not so where that is unknown."""
-    return float(measured.stripe_index) >= STRIPED_ABOVE
+    return float(measured.readable_index) >= STRIPED
 
 
 def stripes_found(measured: Stripes) -> str:
     """Whether the printed loss falls into stripes."""
-    count, index = measured.stripe_count, float(measured.stripe_index)
+    count, index = measured.stripe_count, float(measured.readable_index)
     if count == 1:
         return "Each printed value averages whole epochs, so there is one curve and no stripe."
     if math.isnan(index):
@@ -33,7 +31,7 @@ def stripes_found(measured: Stripes) -> str:
             f"The printed loss splits into {count} stripes {float(measured.gap):.3g} apart: "
             f"a value's place in the epoch explains {share}."
         )
-    if index >= UNSTRIPED_BELOW:
+    if index >= HIDDEN:
         return f"The printed loss has {count} faint stripes: a value's place in the epoch explains {share}."
     return f"The printed loss has no stripes: a value's place in the epoch explains {share}."
 

@@ -11,7 +11,13 @@ from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Result folders, one a problem.")],
     axis: Annotated[str, typer.Option(help="Whose values are compared.")] = "optimizer",
-    value: Annotated[str, typer.Option(help="loss_epoch, validation_loss, distance, ...; less is better.")] = "loss_epoch",
+    value: Annotated[
+        str | None,
+        typer.Option(
+            help="What runs are judged by: distance, validation_accuracy, ...",
+            show_default="validation_loss, or loss_epoch where there is none",
+        ),
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="What the others are compared with.", show_default="the first")] = None,
     tuning_seeds: Annotated[
         int, typer.Option(help="So many seeds choose each setting's best --by; the others judge. 0: nothing is tuned.")
@@ -27,10 +33,13 @@ def compare(
     """
     from jaxsgd.engine import benchmark, load
     from jaxsgd.engine import compare as compare_result
+    from jaxsgd.engine.metric import metric_named
 
     if csv:
         check_output_folder(csv.parent)
     named = {_name(path, results): load(path) for path in results}
+    for ds in named.values():
+        value = metric_named(ds, value)
     if tuning_seeds:
         how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
         compared = benchmark(named, axis, **how)
@@ -45,7 +54,7 @@ def compare(
     if as_json:
         typer.echo(to_json({"command": "compare", "axis": axis, "value": value, "rows": rows, "mean_rank": ranks}))
     console = make_console(quiet=as_json)
-    console.print(_table(rows, axis, value, by if tuning_seeds else None))
+    console.print(_table(rows, axis, str(value), by if tuning_seeds else None))
     if len(named) > 1 and ranks:
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
         console.print(f"mean rank over {len(named)} problems: {listed}", markup=False, soft_wrap=True)

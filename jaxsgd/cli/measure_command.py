@@ -39,6 +39,7 @@ def measure(
     """
     from jaxsgd.cli.measure_table import (
         best_notes,
+        best_rows,
         best_table,
         noise_rows,
         noise_table,
@@ -59,7 +60,7 @@ def measure(
     ds = load(result)
     best = best_settings(ds, value, level=LEVEL)
     console = make_console(quiet=as_json)
-    tables: dict[str, list[dict[str, Any]]] = {"best_settings": rows(best)}
+    tables: dict[str, list[dict[str, Any]]] = {"best_settings": best_rows(best)}
     said = best_notes(ds, best)
     console.print(best_table(tables["best_settings"], best))
     for line in said:

@@ -21,8 +21,6 @@ CHECKPOINTS = 6
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
 """Headings of columns that have little room."""
 
-NAMES = {"linear": "linear", "sqrt": "square-root"}
-
 
 def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
     """One flat row for each place of a Dataset; a single one for a Dataset without dimensions."""
@@ -31,6 +29,20 @@ def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
     table = ds.to_dataframe().reset_index()
     # A dimension without values of its own, of zipped axes, is only numbered.
     return table.drop(columns=[dim for dim in ds.dims if dim not in ds.coords]).to_dict("records")  # type: ignore[return-value]
+
+
+def best_rows(best: xr.Dataset) -> list[dict[str, Any]]:
+    """The rows of the best settings, with a column of booleans for each searched axis: `learning_rate_at_edge`."""
+    edges = {
+        f"{name}_at_edge": best["at_edge"].isel(searched=place, drop=True)
+        for place, name in enumerate(best["searched"].values.tolist())
+    }
+    return rows(best.drop_dims("searched").assign(edges))
+
+
+def _edges(row: Row, searched: Sequence[str]) -> list[str]:
+    """The searched axes whose best value is at an edge."""
+    return [name for name in searched if row[f"{name}_at_edge"]]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -62,12 +74,12 @@ def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
     places = _varying(table, [name for name in places if name in table[0]]) if places else []
     if "batch_count" in places and "batch_size" in places:
         places.remove("batch_size")
-    searched = [name for name in best.attrs["searched"] if name in table[0]]
+    searched = [name for name in best["searched"].values.tolist() if name in table[0]]
     value = best.attrs["value"].replace("_", " ")
     texts = [SHORT.get(name, name.replace("_", " ")) for name in (*places, *searched)]
     made = plain_table(texts, (f"median {value}", "95 % interval", "diverged", "stripe index", "gap"), "Best settings")
     for row in table:
-        edges = row["at_edge"].split(", ")
+        edges = _edges(row, searched)
         chosen = [f"{number(row[name])}{'*' if name in edges else ''}" for name in searched]
         gone = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
         made.add_row(
@@ -80,10 +92,10 @@ def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
 def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     """What a reader of the best settings must know besides."""
     notes = []
-    table = rows(best)
-    edges = [row for row in table if row["at_edge"]]
+    table = best_rows(best)
+    edges = [names for row in table if (names := _edges(row, best["searched"].values.tolist()))]
     if edges:
-        axes = ", ".join(dict.fromkeys(name.replace("_", " ") for row in edges for name in row["at_edge"].split(", ")))
+        axes = ", ".join(dict.fromkeys(name.replace("_", " ") for names in edges for name in names))
         notes.append(f"* at the edge of its range in {len(edges)} of {len(table)} rows ({axes}): a better one may lie beyond")
     if best.attrs["seeds"] < 2:
         notes.append("one seed: no interval, for nothing says how far seeds scatter")
@@ -107,7 +119,7 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     if best.attrs["value"].endswith("accuracy") or "epoch" not in ds[best.attrs["value"]].dims or ds.attrs["missing_cells"]:
         return ""
     worst = float(best["median"].max()) if along in best["median"].dims else math.nan
-    if not math.isfinite(worst) or not best.attrs["searched"]:
+    if not math.isfinite(worst) or not best.sizes["searched"]:
         return ""
     digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
     return f"for steps to a target: --target {(math.floor(worst / digit) + 1) * digit:.3g} is reached by all of these"
@@ -249,7 +261,7 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> li
     source = best if found is None else found
     known = source["median" if found is None else "steps"]
     along = next((name for name in ("batch_count", "batch_size") if name in known.dims), None)
-    searched = best.attrs["searched"] if found is None else [found.attrs["by"]]
+    searched = best["searched"].values.tolist() if found is None else [found.attrs["by"]]
     others = [str(dim) for dim in known.dims if dim != along]
     table = []
     for place in np.ndindex(*(source.sizes[dim] for dim in others)):

@@ -94,7 +94,10 @@ def remedy_lines(found: Diagnosis) -> list[str]:
     lines = [
         f"Averaged over each whole {cycle}, the loss goes from {first:.4g} to {last:.4g} in {len(remedy.averaged)} values."
     ]
-    if remedy.hiding_prints == 1:
+    if not remedy.is_telling:
+        whole = "a whole epoch" if not period.slides else cycle
+        lines.append(f"The log is too short to say which print interval hides its stripes; the mean of {whole} always does.")
+    elif remedy.hiding_prints == 1:
         lines.append("As printed, it shows no stripes that averaging would have to hide.")
     elif math.isfinite(remedy.hiding_interval):
         lines.append(f"The smallest print interval that hides its stripes is {remedy.hiding_interval:g} batches.")

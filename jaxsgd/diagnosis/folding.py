@@ -57,9 +57,7 @@ def stands_apart(period: Period) -> Bool[np.ndarray, " n"]:
 def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     """The detrended loss by place in the epoch."""
     left, trend, scale, at, apart = _detrended(loss, period)
-    last = np.flatnonzero(apart)
-    last = last[(last > at[0]) & (last < at[-1])] if len(at) else last[:0]
-    off = (loss[last] - np.interp(last, at, trend)) / np.interp(last, at, scale) if len(last) else np.zeros(0)
+    _, off = _last_prints(loss, trend, scale, at, apart)
     position = period.position[at]
     group = _groups(position, period)
     count = np.bincount(group)
@@ -68,9 +66,29 @@ def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     return Folded(left, position / period.length, group, period.epoch[at], place, np.bincount(group, left) / count, off)
 
 
+def detrended(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
+    """The detrended loss that `fold` lays over the epoch, print by print in the order of the log: [k], in its own scale.
+
+    Prints at the last place, which `fold` keeps apart, are among them. The first epoch of a long log and half a cycle at
+    either end are left out.
+    """
+    left, trend, scale, at, apart = _detrended(loss, period)
+    number, off = _last_prints(loss, trend, scale, at, apart)
+    order = np.argsort(np.concatenate([at, number]), kind="stable")
+    return np.concatenate([left / scale, off])[order]
+
+
 def fold_scale(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
     """The scale by which `fold` divides at each print, [k]; loss units."""
     return _detrended(loss, period)[2]
+
+
+def _last_prints(loss, trend, scale, at, apart) -> tuple[np.ndarray, np.ndarray]:
+    """(number of each print that stands apart, its loss less the trend around it in the scale there)."""
+    last = np.flatnonzero(apart)
+    last = last[(last > at[0]) & (last < at[-1])] if len(at) else last[:0]
+    off = (loss[last] - np.interp(last, at, trend)) / np.interp(last, at, scale) if len(last) else np.zeros(0)
+    return last, off
 
 
 def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

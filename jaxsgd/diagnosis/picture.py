@@ -84,7 +84,7 @@ def simulated_figure(found: Diagnosis, nearest: Any, name: str) -> Figure:
         )
         for place, case in enumerate(nearest.cases)
     ]
-    title = f"Of six simulated orders, {nearest.cases[0].order} prints a loss most like this"
+    title = f"Of {len(nearest.cases)} simulated orders, {nearest.cases[0].order} prints a loss most like this"
     how = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
     subtitle = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {how}; the last epochs of each"
     return cases_figure(own, cases, title, subtitle)

@@ -6,14 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.folding import cycle_width
+from jaxsgd.diagnosis.folding import cycle_width, detrended
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.measure.stripe import stripes
+from jaxsgd.measure.stripe import hiding_interval, is_telling
 from jaxsgd.summary import short_repr
-
-HIDDEN = 0.05
-"""Stripe index below which stripes count as hidden, as for `jaxsgd.hiding_interval`."""
 
 MOST_TRIED = 48
 """Print intervals that are tried; where an epoch has more prints, those that divide it."""
@@ -27,7 +24,9 @@ class Remedy(NamedTuple):
       averaged: [C], mean loss of each cycle of prints, which takes in every place equally often.
       prints: in a cycle.
       hiding_prints: the smallest number of prints whose mean shows no stripes; 1 where the log shows none as it is.
-      hiding_interval: the same in batches; NaN where batches are not known.
+      hiding_interval: the same in batches, or an epoch's batches where those are fewer; NaN where batches are not known.
+      is_telling: whether the log has cycles enough to say which interval hides its stripes; where not, the interval is a
+        whole cycle, which always does.
     """
 
     time: Float[np.ndarray, " C"]
@@ -35,29 +34,27 @@ class Remedy(NamedTuple):
     prints: int
     hiding_prints: int
     hiding_interval: float
+    is_telling: bool
 
     __repr__ = short_repr
 
 
 def find_remedy(log: Log, period: Period) -> Remedy:
-    """The loss averaged over whole cycles, and how many prints must be averaged at least."""
+    """The loss averaged over whole cycles, and how many prints must be averaged at least.
+
+    Stripes are looked for in the detrended loss from which the causes are told (`fold`), so that a first epoch that falls as
+    no other does not hide them.
+    """
     width = cycle_width(period)
     cycles = len(log.loss) // width
     table = log.loss[: cycles * width].reshape(cycles, width)
     ends = np.arange(1, cycles + 1) * width - 1
     time = period.epoch[ends] + (period.position[ends] + 1) / period.length
-    hiding = _hiding_prints(table)
-    return Remedy(
-        time, table.mean(axis=1), width, hiding, hiding * period.interval if math.isfinite(period.interval) else math.nan
-    )
-
-
-def _hiding_prints(table: Float[np.ndarray, "C S"]) -> int:
-    width = table.shape[1]
+    left = detrended(log.loss, period)
+    left = left[: len(left) // width * width].reshape(-1, width)
+    enough = is_telling(width, len(left), 1)
     tried = range(1, width) if width <= MOST_TRIED else [count for count in range(1, width) if width % count == 0]
-    for count in tried:
-        seen = stripes(table, count)
-        index = float(seen.stripe_index)
-        if index < HIDDEN or (math.isnan(index) and np.isfinite(seen.slope).all()):
-            return count
-    return width
+    hiding = int(hiding_interval(left, intervals=tried)) if enough else width
+    # Prints that slide over the epoch are averaged in whole numbers, and an epoch's batches may be fewer than a cycle's.
+    interval = min(hiding * period.interval, period.batch_count) if math.isfinite(period.interval) else math.nan
+    return Remedy(time, table.mean(axis=1), width, hiding, interval, enough)

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from jaxsgd.engine.comparison import measures
-from jaxsgd.engine.observation import HIGHER_IS_BETTER
+from jaxsgd.engine.metric import metric_named
+from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_dim, axis_names, axis_values, is_numeric, seed_dims
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.measure import Bend, fit_bend, power_of_size, regimes, steps_to_target
+from jaxsgd.measure.choice import best_place, is_edge
 from jaxsgd.measure.scaling_law import enclosed, interval, median_steps, resampled_seeds
 
 RULES = {"linear": 1.0, "sqrt": 0.5}
@@ -30,7 +31,7 @@ DESCRIPTIONS = {
     "rate": ("1", "the {by} with the fewest steps"),
     "rate_low": ("1", "lower end of its interval"),
     "rate_high": ("1", "upper end of its interval"),
-    "at_edge": ("1", "whether the best {by} is the least or the greatest of three or more"),
+    "at_edge": ("1", "true where the best {by} is the least or the greatest of three or more"),
     "reached": ("seeds", "seeds that reach the target at the best {by}"),
     "bounds": ("seeds", "of these, how many had reached it at their first record"),
     "regime": ("1", "perfect scaling, diminishing returns or none; bound where the steps are only a bound"),
@@ -126,7 +127,7 @@ def scaling(
       InputError: for an axis, a measure or a batch count that is not there, an unfinished result, or a target that is not
         finite.
     """
-    value = default_value(ds) if value is None else value
+    value = metric_named(ds, value, by_epoch=True)
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, such as 0.95, got {shown(level)}")
     runs = _runs(ds, target, value, by)
@@ -156,11 +157,6 @@ def scaling(
     return xr.Dataset(made, {**kept, "rule": list(RULES)}, attrs)
 
 
-def default_value(ds: xr.Dataset) -> str:
-    """What is judged by where nothing is named: the loss on held-out samples, if there are any."""
-    return "validation_loss" if "validation_loss" in ds else "loss_epoch"
-
-
 def batch_axis(ds: xr.Dataset) -> str:
     """The axis of batch counts or sizes.
 
@@ -181,9 +177,6 @@ def _mean_size(ds: xr.Dataset) -> np.ndarray:
 
 def _runs(ds: xr.Dataset, target: float, value: str, by: str) -> Runs:
     dim, along = axis_dim(ds, by), batch_axis(ds)
-    by_epoch = [name for name in measures(ds) if "epoch" in ds[name].dims]
-    if value not in by_epoch:
-        raise no_such("value", value, by_epoch)
     rates = axis_values(ds, by)
     if dim == along or not is_numeric(rates) or (rates <= 0).any():
         raise InputError(f"by must be an axis of numbers above 0 besides the batch count, such as learning_rate, got {by!r}")
@@ -202,7 +195,7 @@ def _runs(ds: xr.Dataset, target: float, value: str, by: str) -> Runs:
     # The mean over an epoch's losses, each before its step, stands for the middle of the epoch.
     taken = count[:, None] * epoch + (count[:, None] - 1) / 2 if value == "loss_epoch" else count[:, None] * (epoch + 1)
     taken = taken[:, None, None, :]
-    rising = value in HIGHER_IS_BETTER
+    rising = direction(value) < 0
     # An overflow in the wanted direction has not reached anything.
     values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
     steps = steps_to_target(values, taken, target, rising=rising)
@@ -240,8 +233,7 @@ class _Tuned(NamedTuple):
     def of(steps: np.ndarray) -> "_Tuned":
         """From the steps of every run, [O, K, L, R]."""
         medians = median_steps(steps)
-        least = medians.min(axis=-1)
-        return _Tuned(np.where(np.isfinite(least), medians.argmin(axis=-1), -1), least, medians)
+        return _Tuned(best_place(medians), medians.min(axis=-1), medians)
 
     def rate(self, runs: Runs) -> np.ndarray:
         """The best rates, [O, K]; NaN where the target is not reached."""
@@ -264,7 +256,6 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         at_best = np.take_along_axis(array, np.maximum(found.best, 0)[..., None, None], axis=2)
         return np.where(known, at_best[:, :, 0].sum(axis=-1), 0)
 
-    last = len(runs.rates) - 1
     return {
         "steps": steps,
         "steps_low": ends[0],
@@ -274,7 +265,7 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         "rate": found.rate(runs),
         "rate_low": rate_ends[0],
         "rate_high": rate_ends[1],
-        "at_edge": known & (last > 1) & ((found.best == 0) | (found.best == last)),
+        "at_edge": is_edge(runs.rates, found.best),
         "reached": seeds(np.isfinite(runs.steps)),
         "bounds": seeds(runs.first),
     }

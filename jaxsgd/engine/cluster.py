@@ -185,7 +185,11 @@ def _executor(client: Any, say: Callable[[str], None], hint: str) -> Executor:
         client.wait_for_workers(1)
     for package in CHECKED:
         # A function of Python's own, so that it answers whatever the worker has installed.
-        answers = client.run(metadata.version, package, on_error="return")
+        asked = (metadata.version, package)
+        try:
+            answers = client.sync(client.run, *asked, on_error="return", callback_timeout=ASKED_SECONDS)
+        except TimeoutError:
+            raise RunFailure(f"a worker has not said within {ASKED_SECONDS} s which version of {package} it has") from None
         check_versions(package, metadata.version(package), answers)
     # Failed chunks are tried again in `dispatch`, where it is counted; Dask alone repeats those of a worker that died.
     return client.get_executor(pure=False)

@@ -3,23 +3,17 @@
 import numpy as np
 import xarray as xr
 
+from jaxsgd.engine.metric import final, metric_named
+from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_dim, axis_values, listed, places, seed_dims
-from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.error import InputError, shown
 from jaxsgd.measure import paired_difference, rank_table
-
-NOT_COMPARED = ("loss", "rate", "diverged", "diverged_epoch", "missing")
-"""Variables of a result that are no measure with one value of each cell or epoch."""
-
-
-def measures(ds: xr.Dataset) -> list[str]:
-    """The variables of a result that can be compared: one number of each cell, or of each of its epochs."""
-    return [str(name) for name in ds.data_vars if name not in NOT_COMPARED and "batch" not in ds[name].dims]
 
 
 def compare(
     ds: xr.Dataset,
     axis: str,
-    value: str = "loss_epoch",
+    value: str | None = None,
     *,
     reference: object = None,
     epoch: int | None = None,
@@ -32,7 +26,8 @@ def compare(
     Args:
       ds: a result.
       axis: such as "order".
-      value: the measure: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the same axes.
+      value: the metric: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the same axes; by
+        default "validation_loss" where there is one, and otherwise "loss_epoch".
       reference: the value of the axis that the others are compared with; the first by default.
       epoch: at whose end, 0-based, for a measure of epochs; the last by default.
       level: of the confidence intervals, between 0 and 1.
@@ -40,15 +35,15 @@ def compare(
     Returns:
       A Dataset along the result's axes but for the seeds, which are what is averaged over, with, in the units of `value`,
       `mean` over the seeds with a finite value, `difference`, `low` and `high` of its interval (NaN with fewer than two
-      pairs), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for the lowest) and
-      `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and `rank_table`.
+      pairs), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for the best: the
+      lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and
+      `rank_table`.
 
     Raises:
       InputError: for an axis, a value, a reference, an epoch or a level that is not there, with the nearest that is.
     """
     dim = axis_dim(ds, axis)
-    if value not in measures(ds):
-        raise no_such("value", value, measures(ds))
+    value = metric_named(ds, value)
     along = axis_values(ds, axis)
     at = 0 if reference is None else int(np.flatnonzero(places(axis, along, reference))[0])
     measured, when = _at_epoch(ds, value, epoch)
@@ -64,7 +59,7 @@ def compare(
 
     finite = np.where(ended | ~np.isfinite(values), np.nan, values)
     pairs = paired_difference(finite, finite[..., at, None, :], level)
-    ranks = rank_table(np.where(ended | np.isinf(values), np.inf, values))
+    ranks = rank_table(np.where(ended | np.isinf(values), np.inf, direction(value) * values))
     with np.errstate(invalid="ignore"):
         mean = np.nansum(finite, axis=-1) / np.isfinite(finite).sum(axis=-1)
     dims, units = (*others, dim), ds[value].attrs.get("units", "1")
@@ -77,7 +72,7 @@ def compare(
         "pairs": (pairs.pairs, "seeds", "seeds with a finite value on both sides"),
         "left_out": (pairs.left_out, "seeds", "seeds without"),
         "tie": (pairs.tie, "1", "whether the interval contains 0"),
-        "rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the lowest; diverged runs rank last"),
+        "rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the best; diverged runs rank last"),
         "ranked": (np.broadcast_to(ranks.seeds[..., None], mean.shape), "seeds", "seeds that the rank is a mean over"),
     }
     variables = {name: (dims, array, {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()}
@@ -93,7 +88,7 @@ def _at_epoch(ds: xr.Dataset, value: str, epoch: int | None) -> tuple[xr.DataArr
     if "epoch" not in measured.dims:
         if epoch is not None:
             raise InputError(f"{value} is of whole runs and has no epochs, got epoch={shown(epoch)}")
-        return measured, None
+        return final(ds, value), None
     there = measured["epoch"].values.tolist()
     chosen = there[-1] if epoch is None else epoch
     if isinstance(chosen, bool) or chosen not in there:

@@ -3,18 +3,18 @@
 import numpy as np
 import xarray as xr
 
-from jaxsgd.engine.comparison import measures
+from jaxsgd.engine.metric import final, metric_named
 from jaxsgd.engine.result_axis import seed_dims
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError
 from jaxsgd.measure import scatter
 
 
-def seed_variance(ds: xr.Dataset, value: str = "loss_epoch") -> xr.Dataset:
+def seed_variance(ds: xr.Dataset, value: str | None = None) -> xr.Dataset:
     """How much of a measure's scatter each kind of seed makes, after the last epoch.
 
     Args:
       ds: a result with at least two of the axes data_seed, init_seed and order_seed.
-      value: the measure.
+      value: the metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
 
     Returns:
       `deviation` along a dimension `source` (the seeds' axes, and "all" for all drawn anew together) and the result's other
@@ -24,9 +24,8 @@ def seed_variance(ds: xr.Dataset, value: str = "loss_epoch") -> xr.Dataset:
     Raises:
       InputError: for fewer than two axes of seeds, or a measure that is not there.
     """
-    if value not in measures(ds):
-        raise no_such("value", value, measures(ds))
-    measured = ds[value].isel(epoch=-1) if "epoch" in ds[value].dims else ds[value]
+    value = metric_named(ds, value)
+    measured = final(ds, value)
     seeds = [dim for dim in seed_dims(ds) if dim in measured.dims]
     if len(seeds) < 2:
         raise InputError(f"to tell seeds apart a result needs two of data_seeds, init_seeds and order_seeds, got {seeds}")

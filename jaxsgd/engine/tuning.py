@@ -3,34 +3,37 @@
 import numpy as np
 import xarray as xr
 
-from jaxsgd.engine.comparison import compare, measures
+from jaxsgd.engine.comparison import compare
+from jaxsgd.engine.metric import cost, metric_named
 from jaxsgd.engine.result_axis import axis_dim, axis_values, cell_dims, seed_dims
-from jaxsgd.error import InputError, check_count, no_such
+from jaxsgd.error import InputError, check_count
+from jaxsgd.measure.choice import best_place, is_edge, seed_median
 
 
-def tuned(ds: xr.Dataset, tuning_seeds: int, value: str = "loss_epoch", *, by: str = "learning_rate") -> xr.Dataset:
+def tuned(ds: xr.Dataset, tuning_seeds: int, value: str | None = None, *, by: str = "learning_rate") -> xr.Dataset:
     """Each setting at its own best value of an axis: the runs of the seeds that were not used to choose it.
 
     All settings are tuned on the same values and seeds, so with the same budget. The best is the value whose median over the
-    tuning seeds is lowest after the last epoch, where a run that diverged counts as infinitely bad. Judging on other seeds
-    keeps the choice from flattering what has been tuned (Bouthillier et al. 2021).
+    tuning seeds is lowest after the last epoch (of an accuracy highest), where a run that diverged counts as infinitely bad:
+    the choice that `best_settings` makes. Judging on other seeds keeps it from flattering what has been tuned (Bouthillier
+    et al. 2021).
 
     Args:
       ds: a result with a dimension of seeds.
       tuning_seeds: how many seeds, from the first, choose; at least one is left to judge on.
-      value: a measure of which less is better.
+      value: the metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
       by: the axis to tune.
 
     Returns:
-      The Dataset without that dimension and those seeds. `by` is a coordinate along the other axes, and so is `at_edge`:
-      whether the best value is the least or the greatest there is, so that a better one may lie beyond.
+      The Dataset without that dimension and those seeds. `by` is a coordinate along the other axes, and so is `at_edge`, a
+      boolean: true where the best value is the least or the greatest of three numbers or more and not 0, so that a better one
+      may lie beyond. Where every value diverges, the first stands for all.
 
     Raises:
       InputError: for an axis or a measure that is not there, no dimension of seeds or too few, or an unfinished result.
     """
     dim = axis_dim(ds, by)
-    if value not in measures(ds):
-        raise no_such("value", value, measures(ds))
+    value = metric_named(ds, value)
     seeds = seed_dims(ds, (dim,))
     if len(seeds) != 1:
         raise InputError(f"to tune and judge on different seeds a result needs one dimension of seeds, got {seeds or 'none'}")
@@ -40,16 +43,13 @@ def tuned(ds: xr.Dataset, tuning_seeds: int, value: str = "loss_epoch", *, by: s
     chosen_on = check_count("tuning_seeds", tuning_seeds, count - 1, "one seed to judge on or more")
     if ds["missing"].any():
         raise InputError(f"only a finished result can be tuned, and {int(ds['missing'].sum())} of its cells are missing")
-    tuning = ds.isel({seeds[0]: slice(chosen_on)})
-    measured = tuning[value].isel(epoch=-1) if "epoch" in tuning[value].dims else tuning[value]
-    bad = tuning["diverged"] | ~np.isfinite(measured)
-    best = xr.where(bad, np.inf, measured).median(seeds[0]).argmin(dim).reset_coords(drop=True)
-    values = axis_values(ds, by)
-    edge = np.isin(values, [values.min(), values.max()]) & (len(values) > 1)
-    judged = ds.isel({seeds[0]: slice(chosen_on, None)}).isel({dim: best})
-    along = xr.DataArray(edge, dims=dim).isel({dim: best})
-    along.attrs = {"units": "1", "long_name": f"whether the best {by} is the least or the greatest there is"}
-    return judged.assign_coords(at_edge=along)
+    ranked = cost(ds.isel({seeds[0]: slice(chosen_on)}), value)
+    others = [str(name) for name in ranked.dims if name not in (dim, seeds[0])]
+    best = best_place(seed_median(ranked.transpose(*others, dim, seeds[0]).values))
+    along = xr.DataArray(np.maximum(best, 0), dims=others)
+    judged = ds.isel({seeds[0]: slice(chosen_on, None)}).isel({dim: along})
+    told = {"units": "1", "long_name": f"true where the best {by} is the least or the greatest that was tried"}
+    return judged.assign_coords(at_edge=(others, is_edge(axis_values(ds, by), best), told))
 
 
 def benchmark(
@@ -57,7 +57,7 @@ def benchmark(
     axis: str = "optimizer",
     *,
     tuning_seeds: int,
-    value: str = "loss_epoch",
+    value: str | None = None,
     by: str = "learning_rate",
     reference: object = None,
 ) -> xr.Dataset:
@@ -78,21 +78,22 @@ def benchmark(
     """
     if not results:
         raise InputError("benchmark needs at least one result")
-    found = []
+    compared = []
     for name, ds in results.items():
+        value = metric_named(ds, value)
         one = tuned(ds, tuning_seeds, value, by=by)
         extra = [dim for dim in cell_dims(one) if dim not in (axis_dim(one, axis), *seed_dims(one)) and one.sizes[dim] > 1]
         if extra:
             raise InputError(f"{name}: a benchmark has one axis, {axis}; select one value of {', '.join(extra)}")
         one = one.squeeze([dim for dim in cell_dims(one) if one.sizes[dim] == 1 and dim != axis_dim(one, axis)], drop=True)
-        compared = compare(one, axis, value, reference=reference)
-        found.append(compared.assign({name: one[name] for name in (by, "at_edge")}).reset_coords(drop=False))
-    first = axis_values(found[0], axis).tolist()
-    for name, each in zip(results, found, strict=True):
-        if axis_values(each, axis).tolist() != first:
-            raise InputError(f"{name}: has {axis} {axis_values(each, axis).tolist()}, and the others {first}")
+        own = compare(one, axis, value, reference=reference)
+        compared.append(own.assign({name: one[name] for name in (by, "at_edge")}).reset_coords(drop=False))
+    first = axis_values(compared[0], axis).tolist()
+    for name, own in zip(results, compared, strict=True):
+        if axis_values(own, axis).tolist() != first:
+            raise InputError(f"{name}: has {axis} {axis_values(own, axis).tolist()}, and the others {first}")
     names = xr.DataArray(list(results), dims="problem", name="problem")
-    joined: xr.Dataset = xr.concat(found, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
+    joined: xr.Dataset = xr.concat(compared, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
     mean = joined["rank"].mean("problem", skipna=False)
     mean.attrs = {"units": "1", "long_name": "mean over the problems of the mean rank over the seeds, 1 for the lowest"}
     return joined.assign(mean_rank=mean)

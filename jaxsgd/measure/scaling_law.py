@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.measure.choice import seed_median
 from jaxsgd.summary import short_repr
 
 REGIMES = ("perfect", "diminishing", "none")
@@ -188,7 +189,7 @@ def enclosed(point: Bend, again: np.ndarray | None, batch_size: np.ndarray, leve
 
 def median_steps(steps: np.ndarray) -> np.ndarray:
     """Median over the seeds, [..., R] -> [...], where a run that never reached the target needs infinitely many steps."""
-    return np.median(np.where(np.isfinite(steps), steps, np.inf), axis=-1)
+    return seed_median(np.where(np.isfinite(steps), steps, np.inf))
 
 
 def resampled_seeds(count: int, resamples: int, seed: int) -> np.ndarray:

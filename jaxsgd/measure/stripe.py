@@ -8,6 +8,7 @@ All functions here take arrays of any leading shape, compute in float64 with Num
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,23 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.summary import short_repr
+
+FEWEST_WINDOWS = 5
+"""Windows in each stripe from which a stripe index says something of its run."""
+
+STRIPED, HIDDEN = 0.5, 0.05
+"""Stripe indices from which the position in the epoch explains most of what the trend leaves, so that a loss is called
+striped, and below which its stripes count as hidden."""
+
+
+def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:
+    """Tell whether each stripe of a run has windows enough for its stripe index to say something of that run.
+
+    This is the one rule for "too little data to say": tables and figures show no index where it is not met. `stripes` and a
+    stored result keep the number all the same. It has no bias, so its mean over many seeds is still good; and a stored
+    result must come out again to the last bit, whatever is said of it.
+    """
+    return epochs * batch_count // eval_interval >= FEWEST_WINDOWS * stripe_count(batch_count, eval_interval)
 
 
 class Stripes(NamedTuple):
@@ -30,8 +48,8 @@ class Stripes(NamedTuple):
       slope: [..., S], least-squares slope of each stripe; loss per epoch. NaN with fewer than two cycles.
       gap: [...], largest minus smallest level; 0 for a single stripe.
       stripe_index: [...], share of the detrended variance that the position in the epoch explains. Its
-        expectation is 0 without stripes (so a value may be slightly negative), and 1 is the most. NaN for a
-        single stripe, fewer than two cycles, or a loss without any variance.
+        expectation is 0 without stripes (so a value may be negative, far so with few windows), and 1 is the most.
+        NaN for a single stripe, fewer than two cycles, or a loss without any variance.
     """
 
     stripe_count: int
@@ -44,6 +62,12 @@ class Stripes(NamedTuple):
     stripe_index: Float[np.ndarray, "*runs"]
 
     __repr__ = short_repr
+
+    @property
+    def readable_index(self) -> Float[np.ndarray, "*runs"]:
+        """[...], the stripe index; NaN where there are too few windows for it to say something of a run (`is_telling`)."""
+        enough = self.windows.shape[-1] >= FEWEST_WINDOWS * self.stripe_count
+        return np.asarray(np.where(enough, self.stripe_index, np.nan))
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:
@@ -165,12 +189,18 @@ def _index(left, scale, before, after, share):
     return 1 - (within / freedom_within) / np.where(total > rounding, total / freedom_total, np.nan)
 
 
-def hiding_interval(loss: ArrayLike, threshold: float = 0.05) -> Int[np.ndarray, "*runs"]:
+def hiding_interval(
+    loss: ArrayLike, threshold: float = HIDDEN, intervals: Sequence[int] | None = None
+) -> Int[np.ndarray, "*runs"]:
     """The smallest print interval that hides the stripes, up to m.
+
+    The trend that is taken away is that of `stripes`. Where the first epochs fall as no other, leave them out.
 
     Args:
       loss: [..., E, m].
-      threshold: stripes count as hidden when the stripe index is below it.
+      threshold: stripes count as hidden when the stripe index is below it, or no higher than chance alone may make it
+        (`chance_deviation`, twice). An interval with too few windows to say so (`is_telling`) does not count.
+      intervals: the ones to try, from 1 to m - 1; all of them by default.
 
     Returns:
       [...], in batches. m when no smaller interval hides them: a whole epoch always does.
@@ -178,12 +208,24 @@ def hiding_interval(loss: ArrayLike, threshold: float = 0.05) -> Int[np.ndarray,
     loss = np.asarray(loss, np.float64)
     batch_count = loss.shape[-1]
     smallest = np.full(loss.shape[:-2], batch_count)
-    for width in range(batch_count - 1, 0, -1):
+    for width in sorted(range(1, batch_count) if intervals is None else intervals, reverse=True):
         seen = stripes(loss, width)
         # Without any variance there is no index, and no stripe either.
         flat = np.isnan(seen.stripe_index) & np.isfinite(seen.slope).all(axis=-1)
-        smallest = np.where((seen.stripe_index < threshold) | flat, width, smallest)
+        chance = 2 * chance_deviation(seen.stripe_count, seen.windows.shape[-1] // seen.stripe_count)
+        smallest = np.where((seen.readable_index < max(threshold, chance)) | flat, width, smallest)
     return smallest
+
+
+def chance_deviation(stripe_count: int, cycles: int) -> float:
+    """Standard deviation that the stripe index has in white noise, for S stripes of c windows each.
+
+    The share of the variance that S groups explain by chance follows Beta((S - 1) / 2, v / 2) with v degrees of freedom
+    within them (Fisher 1925, "Statistical methods for research workers"), and the index is a linear function of it. The trend
+    takes one of the S windows of each cycle, so v = (S - 1)(c - 1). Infinite with fewer than two cycles.
+    """
+    between, within = stripe_count - 1, (stripe_count - 1) * (cycles - 1)
+    return math.sqrt(2 * between / (within * (between + within + 2))) if within > 0 else math.inf
 
 
 def sampling_spread(sample_loss: ArrayLike, window_size: int) -> Float[np.ndarray, "*runs"]:

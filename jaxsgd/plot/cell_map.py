@@ -9,12 +9,13 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from jaxsgd.engine.metric import STRIPES, cost, final, metric_named
 from jaxsgd.engine.observation import direction
-from jaxsgd.error import InputError, no_such
+from jaxsgd.measure.choice import best_place, is_edge, seed_median
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -27,29 +28,22 @@ from jaxsgd.plot.axis import (
     table,
 )
 from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.finding import stripe_finding, telling_cells, two_digits
+from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     TOP,
     inches,
     label_outside,
     page,
     plain_numbers,
-    sheet,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST
+from jaxsgd.plot.style import INK, PALE, SMALLEST, slide
 
-COLOUR_MAPS = {
-    "loss_epoch": "viridis", "validation_loss": "viridis", "validation_accuracy": "viridis", "stripe_index": "cividis",
-    "stripe_gap": "cividis", "stripe_slope": "viridis",
-}  # fmt: skip
-"""The colour map of each variable that can be mapped: perceptually uniform, and safe for the colour-blind."""
-
-LOSSES = ("loss_epoch", "validation_loss")
-BY_EPOCH = (*LOSSES, "validation_accuracy")
+COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
+"""Colour maps other than viridis; perceptually uniform, and safe for the colour-blind."""
 
 CLEAR = 0.95
 """Share of the seeds in which the lowest cell must be below another to be clearly so."""
@@ -70,9 +64,10 @@ class Map(NamedTuple):
 
     Attributes:
       value: [Y, X, R], NaN where the run is not whole and finite.
-      median: [Y, X], over the other seeds; NaN without any.
-      first: [Y, X], the median loss of their first epoch.
-      diverged, missing: [Y, X], seeds left out for that.
+      median: [Y, X], over the seeds; infinite where half of them diverged, NaN without any. Of a measure of stripes it is
+        over the seeds that did not diverge.
+      first: [Y, X], the median of their first epoch; NaN where the metric has none.
+      diverged, missing: [Y, X], how many seeds did, and were not run.
       runs: R.
     """
 
@@ -88,32 +83,28 @@ def heatmap(
     ds: xr.Dataset,
     x: str | None = None,
     y: str | None = None,
-    value: str = "loss_epoch",
+    value: str | None = None,
     select: Selection | None = None,
 ) -> Figure:
     """One number of each cell, median over the seeds, as colours over two axes; numeric axes are sorted and evenly spaced.
 
-    Cells where runs diverged are hatched, with how many; the number is the median of the others. The lowest loss of each panel
-    among the cells where none diverged is outlined. Losses above every loss that a run began with and came down from
-    share the last colour.
+    Cells where runs diverged are hatched, with how many. A run that diverged counts as infinitely bad, and the best cell of
+    each panel is outlined: the one that `best_settings` gives. Losses above every loss that a run began with and came down
+    from share the last colour. Of the measures of stripes, the number is the median of the runs that did not diverge, and no
+    cell is best.
 
     Args:
       ds: a result.
       x, y: axes of the result; by default the learning rate and the batch count, else the two longest, seeds apart.
-      value: "loss_epoch" (the last epoch's mean loss), "validation_loss" or "validation_accuracy" (after the last epoch,
-        where samples were held out; of the accuracy the highest is outlined), or, at the study's eval_interval,
-        "stripe_index" (a share of variance; from five windows in each stripe), "stripe_gap" (loss) or "stripe_slope"
-        (loss per epoch).
+      value: a metric after the last epoch; by default "validation_loss" where there is one, and otherwise "loss_epoch". Or, at
+        the study's eval_interval, "stripe_index" (a share of variance; from five windows in each stripe), "stripe_gap" (loss)
+        or "stripe_slope" (loss per epoch).
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis or value that is not there, or more than two other axes with several values.
     """
-    if value not in COLOUR_MAPS:
-        raise no_such("value", value, COLOUR_MAPS)
-    if value not in ds:
-        there = ", ".join(sorted(name for name in COLOUR_MAPS if name in ds))
-        raise InputError(f"the result has no {value}, for nothing was held out: there is {there}")
+    value = metric_named(ds, value)
     ds = selected(ds, select)
     across, up = _chosen(ds, x, y)
     check_different(across, up)
@@ -124,10 +115,10 @@ def heatmap(
 
     norm, extend = _norm(contents, value)
     epochs = ds.sizes["epoch"]
-    interval = "" if value in BY_EPOCH else f"; windows of {ds.attrs['eval_interval']} batches"
+    interval = "" if value not in STRIPES else f"; windows of {ds.attrs['eval_interval']} batches"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
-    figure = sheet(
+    figure = slide(
         _title(contents, value, across, up, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs{interval}", height
     )
     below = _key(figure, contents, value, across, up) + 0.62
@@ -167,26 +158,27 @@ def _contents(
 ) -> tuple[list[Map], Axis, Axis]:
     """Each panel's content, and the two axes in the order of their places."""
 
-    def by_panel(name: str) -> np.ndarray:
-        values = table(ds, name, dims)
+    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
+        values = table(source, name, dims)
         return values.reshape(count, len(up), len(across), *values.shape[len(dims) :])
 
-    loss = by_panel(value if value == "validation_loss" else "loss_epoch").astype(np.float64)
-    wanted = loss[..., -1] if value in LOSSES else by_panel(value)
-    wanted = wanted[..., -1] if value == "validation_accuracy" else wanted
-    if value == "stripe_index":
-        telling = telling_cells(ds, dims).reshape(wanted.shape[:-1])
-        wanted = np.where(telling[..., None], wanted, np.nan)
+    wanted = by_panel(value, ds.assign({value: final(ds, value)})).astype(np.float64)
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(wanted)
+    kept = np.where(fine, wanted, np.nan)
+    if value in STRIPES:
+        median = seed_median(kept)
+    else:
+        median = direction(value) * seed_median(by_panel(value, ds.assign({value: cost(ds, value)})))
+    by_epoch = "epoch" in ds[value].dims
+    first = seed_median(np.where(fine, by_panel(value)[..., 0], np.nan)) if by_epoch else np.full(median.shape, np.nan)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
 
     def ordered(values: np.ndarray) -> np.ndarray:
         return values[:, above][:, :, right]
 
-    kept, first = (ordered(np.where(fine, values, np.nan)) for values in (wanted, loss[..., 0]))
-    counts = [ordered(what.sum(axis=-1)) for what in (diverged, missing)]
-    parts = zip(kept, _median(kept), _median(first), *counts, strict=True)
+    counts = [what.sum(axis=-1) for what in (diverged, missing)]
+    parts = zip(*map(ordered, (kept, median, first, *counts)), strict=True)
     return [Map(*part, runs=fine.shape[-1]) for part in parts], across, up
 
 
@@ -194,14 +186,6 @@ def _in_order(axis: Axis) -> tuple[Axis, np.ndarray]:
     order = np.argsort(axis.values, kind="stable") if axis.numeric else np.arange(len(axis))
     beside = {name: values[order] for name, values in axis.beside.items()}
     return dataclasses.replace(axis, values=axis.values[order], beside=beside), order
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """Median over the last axis of what is not NaN; NaN where all is."""
-    found = np.full(values.shape[:-1], np.nan)
-    some = np.isfinite(values).any(axis=-1)
-    found[some] = np.nanmedian(values[some], axis=-1)
-    return found
 
 
 def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
@@ -213,7 +197,7 @@ def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
         return Normalize(0, 1), "neither"
     low, high = values[known].min(), values[known].max()
     extend = "neither"
-    if value in LOSSES:
+    if value not in STRIPES and direction(value) > 0:
         fell = known & (values <= first)
         cap = first[fell].max() if fell.any() else high
         if high > cap:
@@ -223,10 +207,14 @@ def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
     return Normalize(low, high if high > low else low + max(abs(low), 1e-12) * 1e-3), extend
 
 
+def _colour_map(value: str) -> Colormap:
+    return colormaps[COLOUR_MAPS.get(value, "viridis")]
+
+
 def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) -> None:
     """The cells of a panel; numbers up the y axis grow upwards, names are read downwards."""
     rows, columns = content.median.shape
-    colour_map = colormaps[COLOUR_MAPS[value]]
+    colour_map = _colour_map(value)
     axes.set_xlim(0, columns)
     axes.set_ylim(*((0, rows) if numeric else (rows, 0)))
     axes.spines[:].set_visible(False)
@@ -247,7 +235,7 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
                     edgecolor="#FFFFFF" if _is_dark(float(content.median[place]), norm, value) else "#777777",
                 )
             )  # fmt: skip
-    best = _best(content, value) if value in BY_EPOCH else None
+    best = _best(content, value)
     if best is not None:
         dx, dy = (0.02 * cells / size for size, cells in zip(inches(axes), (columns, rows), strict=True))
         axes.add_patch(
@@ -261,12 +249,9 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
 
 
 def _best(content: Map, value: str) -> tuple[int, int] | None:
-    """The cell of the lowest value (of an accuracy the highest) of those without a diverged run, else of all; Y and X."""
-    whole = np.where(content.diverged == 0, content.median, np.nan)
-    values = whole if np.isfinite(whole).any() else content.median
-    if not np.isfinite(values).any():
-        return None
-    return tuple(int(i) for i in np.unravel_index(np.nanargmin(direction(value) * values), values.shape))  # type: ignore[return-value]
+    """The cell of the best setting, Y and X; None where there is none, and of a measure of stripes."""
+    place = -1 if value in STRIPES else int(best_place(direction(value) * content.median.ravel()))
+    return None if place < 0 else divmod(place, content.median.shape[1])
 
 
 def _write_values(axes: Axes, content: Map, norm: Normalize, value: str) -> None:
@@ -310,7 +295,7 @@ def _is_dark(number: float, norm: Normalize, value: str) -> bool:
     """Whether the colour of a number is so dark that ink does not show on it."""
     if not np.isfinite(number):
         return False
-    red, green, blue, _ = colormaps[COLOUR_MAPS[value]](norm(number))
+    red, green, blue, _ = _colour_map(value)(norm(number))
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.55)
 
 
@@ -344,7 +329,7 @@ def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, 
     place = (right + 0.22 / figure.get_figwidth(), low, 0.2 / figure.get_figwidth(), high - low)
     beside = figure.add_axes(place, label="colour bar")
     bar = figure.colorbar(
-        ScalarMappable(norm, colormaps[COLOUR_MAPS[value]]), cax=beside, extend=extend, format=plain_numbers(), extendfrac=0.04
+        ScalarMappable(norm, _colour_map(value)), cax=beside, extend=extend, format=plain_numbers(), extendfrac=0.04
     )
     bar.set_label(label, fontsize=SMALLEST, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -355,26 +340,27 @@ def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, 
 def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis) -> float:
     """What outlines, hatches and empty cells mean. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
-    bests = [_best(content, value) for content in contents] if value in BY_EPOCH else []
+    bests = [_best(content, value) for content in contents]
+    there = [best for best in bests if best is not None]
     end, below = ("lowest", "above") if direction(value) > 0 else ("highest", "below")
-    if any(bests):
+    if there:
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
         hatched = Patch(facecolor="#EEEEEE", edgecolor="#777777", hatch=HATCH, linewidth=0)
-        entries.append((hatched, "runs diverged; any number is the median of the others"))
-    unknown = [~np.isfinite(c.median) & (c.diverged == 0) for c in contents]
+        counted = "any number is the median of the others" if value in STRIPES else "each counts as infinitely bad"
+        entries.append((hatched, f"runs diverged; {counted}"))
+    unknown = [np.isnan(c.median) & (c.diverged == 0) for c in contents]
     if any((each & (c.missing == 0)).any() for each, c in zip(unknown, contents, strict=True)):
         entries.append((Patch(facecolor="#EEEEEE"), "one curve, or too few windows: no such number"))
     edges = []
     for axis, which in ((across, 1), (up, 0)):
-        there = [best for best in bests if best is not None]
-        at_end = [best for best in there if best[which] in (0, len(axis) - 1)]
-        if axis.numeric and len(axis) > 2 and at_end:
-            where = "" if len(there) == 1 else f" in {len(at_end)} of {len(there)} panels"
+        at_end = int(is_edge(axis.values, np.asarray([best[which] for best in there], int)).sum())
+        if at_end:
+            where = "" if len(there) == 1 else f" in {at_end} of {len(there)} panels"
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
     notes = [f"Median of {runs} seeds."] if runs > 1 else []
-    as_good = _as_good(contents, value) if any(bests) and runs > 1 else 0
+    as_good = _as_good(contents, value) if there and runs > 1 else 0
     if as_good:
         cells = "cell is" if as_good == 1 else "cells are"
         notes.append(f"{as_good} other {cells} not clearly {below} the {end}, by the seeds.")
@@ -387,8 +373,7 @@ def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis
 def _best_of_all(contents: list[Map], value: str) -> tuple[int, ...]:
     """Panel, Y and X of the lowest (of an accuracy the highest) of all panels' best cells."""
     bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, value)) is not None]
-    whole = [place for place in bests if contents[place[0]].diverged[place[1:]] == 0] or bests
-    return min(whole, key=lambda place: direction(value) * contents[place[0]].median[place[1:]])
+    return min(bests, key=lambda place: direction(value) * contents[place[0]].median[place[1:]])
 
 
 def _as_good(contents: list[Map], value: str) -> int:
@@ -407,14 +392,14 @@ def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: F
     """The finding: where the number is lowest, or highest."""
     values = np.stack([content.median for content in contents])
     if not np.isfinite(values).any():
-        return "No cell of this map has a number"
+        return "Every setting diverged" if np.isinf(values).any() else "No cell of this map has a number"
 
     def where(place: tuple) -> str:
         panel, row, column = (int(i) for i in place)
         phrases = [across.phrase(column), up.phrase(row), panels_by.phrase(panel)]
         return ", ".join(filter(None, phrases))
 
-    if value in BY_EPOCH:
+    if value not in STRIPES:
         best = _best_of_all(contents, value)
         after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
         name = "loss" if value == "loss_epoch" else value.replace("_", " ")

@@ -29,12 +29,11 @@ from jaxsgd.plot.layout import (
     label_outside,
     page,
     plain_numbers,
-    sheet,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, SMALLEST
+from jaxsgd.plot.style import INK, SMALLEST, slide
 
 LOW, HIGH = 5, 95
 """Percentiles of the seeds between which the bands lie."""
@@ -104,7 +103,7 @@ def curves(ds: xr.Dataset, by: str | None = None, select: Selection | None = Non
     shades = [palette[value] for value in axis.values.tolist()]
     epochs = ds.sizes["epoch"]
 
-    figure = sheet(_title(contents, axis, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs", _height(panels_by))
+    figure = slide(_title(contents, axis, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs", _height(panels_by))
     texts = [axis.text(place) for place in range(len(axis))]
     rows, columns = panels_by.shape
     label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from jaxsgd.engine.comparison import compare, measures
+from jaxsgd.engine.comparison import compare
+from jaxsgd.engine.metric import metric_named
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, loss_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
@@ -24,13 +25,12 @@ from jaxsgd.plot.layout import (
     page,
     panels,
     plain_numbers,
-    sheet,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -91,7 +91,7 @@ def differences(
     Args:
       ds: a result with at least two seeds.
       by: the axis; by default the order, else the optimizer, whichever has several values.
-      value: a measure of epochs; by default "distance", where the problem knows its optimum, else "loss_epoch".
+      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch".
       reference: value of the axis; the first by default.
       select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
 
@@ -102,10 +102,7 @@ def differences(
     axis = find_axis(ds, by or _named(ds))
     if len(axis) < 2:
         raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
-    value = value or ("distance" if "distance" in ds else "loss_epoch")
-    valid = [name for name in measures(ds) if "epoch" in ds[name].dims]
-    if value not in valid:
-        raise no_such("value", value, valid)
+    value = metric_named(ds, value, by_epoch=True)
     rows_by = _rows_by(ds, axis)
     compared = compare(ds, axis.name, value, reference=reference, level=LEVEL)
     dims = (*rows_by.dims, axis.dim)
@@ -119,7 +116,7 @@ def differences(
 
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
-    figure = sheet(title, f"{setting(ds, dims)}, {epochs} epochs", height)
+    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", height)
     label = LABELS.get(value) or (loss_label(ds) if value == "loss_epoch" else value.replace("_", " "))
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))

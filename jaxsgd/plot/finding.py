@@ -1,31 +1,13 @@
 """What the stripe indices of many runs say, in one sentence for a title."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
-from jaxsgd.measure import stripe_count
-from jaxsgd.plot.axis import Axis, batch_counts
+from jaxsgd.measure.stripe import STRIPED
+from jaxsgd.plot.axis import Axis
 
-STRIPED_ABOVE, FREE_BELOW = 0.5, 0.2
-"""Stripe index from which the position in the epoch explains most of what the trend leaves, and below which chance may."""
-
-FEWEST_WINDOWS = 5
-"""Windows in each stripe from which a stripe index says something of its run."""
-
-
-def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:
-    """Whether each stripe of a run has windows enough for its index to be told."""
-    return epochs * batch_count // eval_interval >= FEWEST_WINDOWS * stripe_count(batch_count, eval_interval)
-
-
-def telling_cells(ds: xr.Dataset, dims: Sequence[str]) -> np.ndarray:
-    """Whether the stripe index of each cell can be told, [*dims]."""
-    counts = batch_counts(ds, dims)[..., 0]
-    told = [is_telling(int(m), ds.sizes["epoch"], int(ds.attrs["eval_interval"])) for m in counts.flat]
-    return np.reshape(told, counts.shape)
+FREE_BELOW = 0.2
+"""Stripe index below which chance may explain it."""
 
 
 def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: Axis) -> str:
@@ -56,9 +38,7 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
                 order = " order" if word == "with" and not clauses else ""
                 clauses.append(f"{adverb}{word} {_list(names, conjunction)}{order}")
         return f"The printed loss splits into stripes {', '.join(clauses)}"
-    return (
-        f"The printed loss splits into stripes in {(known >= STRIPED_ABOVE).sum()} of the {len(known)} settings with an index"
-    )
+    return f"The printed loss splits into stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
 
 
 def two_digits(index: float) -> str:
@@ -71,11 +51,11 @@ def _class(values: np.ndarray) -> str | None:
     known = values[np.isfinite(values)]
     if not len(known):
         return "unknown"
-    if (known >= STRIPED_ABOVE).all():
+    if (known >= STRIPED).all():
         return "striped"
     if (known < FREE_BELOW).all():
         return "free"
-    return None if known.max() >= STRIPED_ABOVE and known.min() < FREE_BELOW else "part"
+    return None if known.max() >= STRIPED and known.min() < FREE_BELOW else "part"
 
 
 def _list(names: list[str], word: str) -> str:

@@ -11,27 +11,10 @@ from matplotlib.ticker import Formatter, FuncFormatter, Locator, MaxNLocator
 
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis
-from jaxsgd.plot.style import INK, MEDIUM, PALE, SMALL, SMALLEST, fit, slide
+from jaxsgd.plot.style import INK, MEDIUM, PALE, SMALL, SMALLEST, fit
 
 TOP = 1.12
 """Height of the title and the line below it."""
-
-
-def sheet(title: str, subtitle: str, height: float = 0.0) -> Figure:
-    """A slide, or a taller page where the panels need one, with a title and a line below it.
-
-    Args:
-      title: the finding, in words.
-      subtitle: what was run.
-      height: least height of the page, inches.
-    """
-    figure = slide(title, subtitle)
-    usual = figure.get_figheight()
-    if height > usual:
-        figure.set_figheight(height)
-        for text in figure.texts:
-            text.set_y(1 - (1 - text.get_position()[1]) * usual / height)
-    return figure
 
 
 MOST_ROWS, MOST_COLUMNS = 40, 10

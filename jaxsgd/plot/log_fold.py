@@ -12,7 +12,7 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullFormatt
 
 from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, fit, panel, slide
 
-BLUE, ORANGE, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
+BLUE, ORANGE = COLOURS[0], COLOURS[1]
 
 MOST_POINTS = 6000
 """Points that are drawn one by one; of more, evenly spread ones are."""

@@ -1,5 +1,6 @@
 """A log beside simulated ones, one for each order."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,12 @@ class OrderCase(NamedTuple):
     loss: Float[np.ndarray, " n"]
 
 
+IN_A_ROW = 3
+"""Cases side by side."""
+
+HEADED, FOOT, ROW_HEIGHT, HEADING = 2.0, 0.85, 2.4, 0.9
+"""Inches: for all that is no row of cases, of them below the rows; for a row, and of that for its heading and numbers."""
+
 MOST_EPOCHS = 12
 """Epochs that are drawn, the last of a log: more would hide what happens within one."""
 
@@ -39,20 +46,26 @@ def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitl
 
     Args:
       log: the user's.
-      cases: six, nearest first.
+      cases: any number, nearest first; rows of three.
       title: the finding, in words.
       subtitle: what was run.
     """
-    figure = slide(title, subtitle)
-    own = figure.add_axes((0.065, 0.115, 0.27, 0.63))
+    rows = max(2, math.ceil(len(cases) / IN_A_ROW))
+    # Panels keep their height: more rows make a higher page.
+    figure = slide(title, subtitle, HEADED + rows * ROW_HEIGHT)
+    height = figure.get_figheight()
+    low = FOOT / height
+    row_height = (height - HEADED) / rows / height
+    own = figure.add_axes((0.065, low, 0.27, rows * row_height - HEADING / height))
     _draw(own, log, BLUE)
     own.set_xlabel("epoch", fontsize=MEDIUM, color=INK)
     own.set_ylabel("loss", fontsize=MEDIUM, color=INK)
     for place, case in enumerate(cases):
-        row, column = divmod(place, 3)
-        axes = figure.add_axes((0.40 + 0.205 * column, 0.115 + 0.365 * (1 - row), 0.165, 0.225))
+        row, column = divmod(place, IN_A_ROW)
+        bottom = low + row_height * (rows - 1 - row)
+        axes = figure.add_axes((0.40 + 0.205 * column, bottom, 0.165, row_height - HEADING / height))
         _draw(axes, case, ORANGE if place == 0 else PALE)
-        if row:
+        if place + IN_A_ROW >= len(cases):
             axes.set_xlabel("epoch", fontsize=SMALL, color=INK)
     return figure
 

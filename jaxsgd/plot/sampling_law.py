@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsgd.engine.batch_scaling import batch_axis
+from jaxsgd.engine.metric import readable_index
 from jaxsgd.engine.result_axis import listed
 from jaxsgd.error import InputError
 from jaxsgd.measure import expected_range, stripe_count
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, sheet, size_axis, three_digits, write_key
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE
+from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""
@@ -97,7 +98,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
 
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
     printed = "every batch printed" if width == 1 else f"printed every {width} batches"
-    figure = sheet(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {epochs} epochs, {printed}")
+    figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {epochs} epochs, {printed}")
     anew = any(name in DRAWN_ANEW for name in gaps.names)
     runs = gaps.gap.shape[-1]
     note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
@@ -143,8 +144,10 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
         raise InputError(f"averaging every {width} batches, no batch count here has stripes: eval_interval must be shorter")
     gone = table(ds, "diverged", dims) | table(ds, "missing", dims)
 
+    told = ds.assign(stripe_index=readable_index(ds))
+
     def lines(name: str) -> np.ndarray:
-        values = np.where(gone, np.nan, table(ds, name, dims).astype(np.float64))
+        values = np.where(gone, np.nan, table(told, name, dims).astype(np.float64))
         return values.reshape(-1, *values.shape[-2:])[:, kept]
 
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]

@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from jaxsgd.engine.batch_scaling import default_value
-from jaxsgd.engine.comparison import measures
+from jaxsgd.engine.metric import cost, metric_named
 from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, seed_dims
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError
+from jaxsgd.measure.choice import best_place, is_edge, seed_median
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -29,19 +29,17 @@ from jaxsgd.plot.axis import (
     value_text,
 )
 from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.finding import telling_cells
 from jaxsgd.plot.layout import (
     TOP,
     InnerLocator,
     inches,
     label_outside,
     plain_numbers,
-    sheet,
     short_number,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, PALE
+from jaxsgd.plot.style import COLOURS, INK, PALE, slide
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -101,16 +99,14 @@ def slices(
       ds: a result.
       x: the numeric axis along which to look; by default the learning rate, else the longest searched one.
       by: the axis with a line for each value; by default the optimizer, else the batch count, else the longest.
-      value: a measure; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      value: a metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis or value that is not there, an axis x without numbers, or too many other axes.
     """
     whole, ds = ds, selected(ds, select)
-    value = value or default_value(ds)
-    if value not in measures(ds):
-        raise no_such("value", value, measures(ds))
+    value = metric_named(ds, value)
     along = _along(ds, x)
     lines_by = find_axis(ds, by or _lines(ds, along))
     check_different(along, lines_by)
@@ -126,7 +122,7 @@ def slices(
     epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
 
     title = _title(found, value, along, lines_by, panels_by, epochs)
-    figure = sheet(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
+    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
     made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
@@ -170,26 +166,18 @@ def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along:
 
     sign = direction(value)
     measured = by_panel(table(ds, value, dims)).astype(np.float64)
-    last = measured[..., -1] if "epoch" in ds[value].dims else measured
-    if value == "stripe_index":
-        last = np.where(by_panel(telling_cells(ds, dims))[..., None], last, np.nan)
-    diverged, missing = by_panel(table(ds, "diverged", dims)), by_panel(table(ds, "missing", dims))
-    worth = np.where(missing, np.nan, np.where(diverged, np.inf, sign * last))
-    middle = sign * _percentile(worth, 50)
+    diverged = by_panel(table(ds, "diverged", dims))
+    worth = by_panel(table(ds.assign({value: cost(ds, value)}), value, dims))
+    median = seed_median(worth)
     low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
     if sign < 0:
         low, high = high, low
 
-    ranked = np.where(np.isfinite(middle), sign * middle, np.inf)
-    best = np.where(np.isfinite(ranked).any(axis=-1), ranked.argmin(axis=-1), -1)
-    numbers = along.values[best]
-    extremes = (numbers == along.values.min()) | (numbers == along.values.max())
-    # There is nothing beyond a 0; and draws are ends of no range.
-    at_edge = (best >= 0) & extremes & (numbers != 0) & (len(along) >= FEWEST) & (along.dim != "draw")
-
-    fell = np.isfinite(last) & (last <= measured[..., 0]) if "epoch" in ds[value].dims and sign > 0 else np.zeros(1, bool)
+    best = best_place(median)
+    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if "epoch" in ds[value].dims and sign > 0 else np.zeros(1, bool)
     start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
-    return Slices(middle, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
+    at_edge = is_edge(along.values, best)
+    return Slices(sign * median, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
 
 
 def _percentile(values: np.ndarray, share: int) -> np.ndarray:

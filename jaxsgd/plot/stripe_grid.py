@@ -24,7 +24,7 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
-from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
+from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
@@ -38,11 +38,10 @@ from jaxsgd.plot.layout import (
     panels,
     plain_numbers,
     row_heading_width,
-    sheet,
     text_width,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, colours
+from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
@@ -122,7 +121,7 @@ def grid(
     windows = "windows of 1 batch" if width == 1 else f"windows of {width} batches"
     subtitle = f"{setting(ds, dims)}, {epochs} epochs; {windows}"
     count = len(row), len(column)
-    figure = sheet(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
+    figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
     below = _key(figure, contents, shown, windows)
     left = EDGE + row_heading_width(figure, row) + 1.2
     made = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
@@ -158,8 +157,7 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
         striped, index = None, np.full(len(own), np.nan)
         if len(own) and levels.shape[-1] * m >= width:
             measured = stripes(loss[place][own][..., :m], width)
-            if is_telling(m, levels.shape[-1], width):
-                index = np.atleast_1d(measured.stripe_index)
+            index = np.atleast_1d(measured.readable_index)
             striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
         grown = levels[:, -1] > 2 * levels[:, 0]
         left_out = int(diverged[place].sum()), int(missing[place].sum())

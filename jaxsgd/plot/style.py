@@ -39,11 +39,25 @@ SCREEN_DPI = 80
 """Dots per inch of a figure in a notebook: a slide is 960 of them wide."""
 
 
-def slide(title: str, subtitle: str) -> Figure:
-    """An empty figure of a slide's shape with a title and a line below it."""
-    figure = ShownFigure(figsize=(12, 6.75))
-    title_text = figure.text(0.035, 0.935, title, fontsize=LARGE, fontweight="bold", color=INK, va="center")
-    subtitle_text = figure.text(0.035, 0.873, subtitle, fontsize=MEDIUM, color=INK, va="center")
+SLIDE = (12.0, 6.75)
+"""Width and height of a slide, inches."""
+
+
+def slide(title: str, subtitle: str, height: float = 0.0) -> Figure:
+    """An empty figure of a slide's shape, or a higher one, with a title and a line below it.
+
+    Args:
+      title: the finding, in words.
+      subtitle: what was run.
+      height: least height of the figure, inches.
+    """
+    width, usual = SLIDE
+    height = max(height, usual)
+    figure = ShownFigure(figsize=(width, height))
+    # The same distance from the top, however high the figure is.
+    share = usual / height
+    title_text = figure.text(0.035, 1 - 0.065 * share, title, fontsize=LARGE, fontweight="bold", color=INK, va="center")
+    subtitle_text = figure.text(0.035, 1 - 0.127 * share, subtitle, fontsize=MEDIUM, color=INK, va="center")
     fit(title_text, LARGE, room=0.93)
     fit(subtitle_text, MEDIUM, room=0.93)
     return figure

@@ -13,8 +13,8 @@ from jaxsgd.engine.result_axis import axis_dim, listed
 from jaxsgd.error import InputError
 from jaxsgd.measure.scaling_law import WITHIN
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, sheet, size_axis, three_digits, write_key
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST
+from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""
@@ -68,11 +68,11 @@ def scaling(
     shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
 
     words = found.attrs["value"].replace("_", " ")
-    figure = sheet(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
+    figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
     entries, note = _key(found, ones, noise_scale, bool(lines_by))
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
-    _widths(figure, left, right, 0.58)
+    _widths(left, right, 0.58)
     _steps(left, ones, names, shades, noise_scale)
     _rates(right, found, ones, shades, by)
     left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
@@ -99,7 +99,7 @@ def _lines_by(ds: xr.Dataset, found: xr.Dataset) -> Axis | None:
     return find_axis(ds, axes[0].name)
 
 
-def _widths(figure: Figure, left: Axes, right: Axes, share: float) -> None:
+def _widths(left: Axes, right: Axes, share: float) -> None:
     """Gives the left panel its share of the width of both."""
     a, b = left.get_position(), right.get_position()
     gap = b.x0 - a.x1

@@ -8,7 +8,7 @@ import pytest
 import jaxsgd
 from jaxsgd.cli.compare_command import compare
 
-FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
+FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,6 @@ def test_the_table_says_reference_rates_and_edges(results, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("reference") == 2
     assert "mean rank over 2 problems: " in said
-    # Two rates: each is an edge.
     assert "best learning_rate at the edge of its range" in said
 
 
@@ -50,7 +49,7 @@ def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys
     compare([results / "near"], value="distance", as_json=True)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["learning_rate"], row["optimizer"]) for row in rows] == [
-        (rate, optimizer) for rate in (0.01, 0.1) for optimizer in ("sgd", "adam")
+        (rate, optimizer) for rate in (0.01, 0.03, 0.1) for optimizer in ("sgd", "adam")
     ]
     assert all(row["pairs"] == 5 for row in rows)
 

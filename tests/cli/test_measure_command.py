@@ -59,7 +59,7 @@ def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
         row = next(line for line in lines if line[:1] == [str(count)])
         assert row[1:3] == [f"{best.learning_rate.item():g}{edge}", f"{best['median'].item():.4g}"]
     assert "Best settings" in out
-    assert ("at the edge of its range" in out) == ("*" in out) == (found.at_edge != "").any().item()
+    assert ("at the edge of its range" in out) == ("*" in out) == found.at_edge.any().item()
 
 
 def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
@@ -70,7 +70,8 @@ def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
     assert [row["batch_count"] for row in rows] == COUNTS
     for name in ("median", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
         assert [row[name] for row in rows] == as_null(found[name])
-    for name in ("at_edge", "diverged", "seeds"):
+    assert [row["learning_rate_at_edge"] for row in rows] == found.at_edge.sel(searched="learning_rate").values.ravel().tolist()
+    for name in ("diverged", "seeds"):
         assert [row[name] for row in rows] == found[name].values.ravel().tolist()
 
 

@@ -1,9 +1,11 @@
 """The figures say what is told, label their axes, and can be read."""
 
+import numpy as np
 import pytest
 
 from jaxsgd.diagnosis.picture import cause_figure, nothing_figure
 from jaxsgd.diagnosis.verdict import diagnose
+from jaxsgd.plot.order_case import OrderCase, cases_figure
 from tests.diagnosis.test_real_logs import FOLDER
 from tests.plot.drawn import check_legible, words
 
@@ -32,4 +34,17 @@ def test_each_cause_has_a_figure_that_can_be_read(name):
 def test_a_log_with_nothing_periodic_has_a_figure_too():
     figure = nothing_figure(diagnose(FOLDER / "torch_replacement.txt"), "torch_replacement.txt")
     assert "Nothing periodic" in words(figure)
+    check_legible(figure)
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 10])
+def test_any_number_of_cases_stands_beside_a_log_within_the_figure(count):
+    time = np.arange(1, 41) / 4
+    cases = [OrderCase(f"order {number}", "stripe index 0.50", time, np.cos(time + number)) for number in range(count)]
+    figure = cases_figure(OrderCase("train.log", "stripe index 0.52", time, np.sin(time)), cases, "A title", "What was run")
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert len(boxes) == count + 1
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    assert not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
     check_legible(figure)

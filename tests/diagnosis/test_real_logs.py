@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from jaxsgd.diagnosis.account import diagnosis_lines
 from jaxsgd.diagnosis.verdict import diagnose
+from jaxsgd.measure import stripes
 
 FOLDER = Path(__file__).parent / "logs"
 
@@ -54,3 +57,27 @@ def test_the_article_has_a_fixed_order_two_stripes_and_ten_batches():
     assert found.remedy.hiding_interval == 10
     # The averaged curve only falls, as in the article's third figure.
     assert (found.remedy.averaged[1:] < found.remedy.averaged[:-1]).all()
+
+
+@pytest.mark.parametrize(("name", "interval"), [("huggingface_in_order.json", 20), ("huggingface_shuffled.json", 5)])
+def test_a_first_epoch_that_falls_as_no_other_hides_no_stripes(name, interval):
+    """Of 20 batches in order, printed every 5, the mean of three prints still has stripes: later epochs show nothing else."""
+    found = diagnose(FOLDER / name)
+    settled = stripes(found.log.loss[16:].reshape(-1, 4), 3)
+    assert (settled.readable_index > 0.99) == (interval == 20)
+    assert found.remedy.hiding_interval == interval
+
+
+def test_an_interval_that_slides_over_the_epoch_is_hidden_by_an_epoch_s_batches():
+    # Printed every 7 of 20 batches, prints come back to their places after 20 of them, which are 7 epochs; one epoch is enough.
+    remedy = diagnose(FOLDER / "torch_shuffle_false_every_7.txt").remedy
+    assert (remedy.prints, remedy.hiding_interval) == (20, 20)
+
+
+def test_a_log_of_few_epochs_does_not_say_what_hides_its_stripes():
+    loss = 1 - 0.01 * np.arange(20).reshape(5, 4) + [0.0, 0.1, 0.0, 0.2]
+    found = diagnose(loss)
+    # Half an epoch at either end is lost with the trend: four whole ones are left, and five are needed.
+    assert not found.remedy.is_telling
+    assert "too short to say which print interval hides its stripes" in "\n".join(diagnosis_lines(found, "log"))
+    assert diagnose(np.tile(loss, (2, 1))).remedy.is_telling

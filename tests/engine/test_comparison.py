@@ -123,3 +123,30 @@ def test_a_mistake_is_named_with_what_would_be_right(arguments, said):
     with pytest.raises(InputError) as caught:
         jaxsgd.compare(result(), **{"axis": "order", **arguments})
     assert str(caught.value) == said
+
+
+def test_rank_1_is_the_highest_accuracy_and_a_run_that_diverged_is_last():
+    values = np.random.default_rng(3).permuted(np.linspace(0.1, 0.9, SEEDS * 3 * 2)).reshape(SEEDS, 3, 2)
+    accuracy = np.stack([np.zeros_like(values)] * (EPOCHS - 1) + [values], axis=-1)
+    found = jaxsgd.compare(result(validation_accuracy=((*DIMS, "epoch"), accuracy)), "order", "validation_accuracy")
+    for place, m in enumerate(COUNTS):
+        expected = stats.rankdata(-values[..., place], axis=1).mean(axis=0)
+        np.testing.assert_allclose(found["rank"].sel(batch_count=m), expected)
+    gone = np.full((SEEDS, 3, 2), np.nan)
+    gone[:, 0] = 1
+    again = jaxsgd.compare(
+        result(validation_accuracy=((*DIMS, "epoch"), accuracy), diverged_epoch=(DIMS, gone)), "order", "validation_accuracy"
+    )
+    assert (again["rank"].sel(order="fixed") == 3).all()
+
+
+def test_a_stripe_index_of_too_few_windows_is_not_compared():
+    # Printed every 5 batches, 4 epochs of 10 batches have 8 windows in 2 stripes; of 20 batches 16 windows in 4 stripes.
+    ds = result()
+    assert (
+        np.isfinite(
+            jaxsgd.compare(ds.assign_attrs(eval_interval=10), "order", "stripe_index")["mean"].sel(batch_count=10)
+        ).sum()
+        == 0
+    )
+    assert np.isnan(jaxsgd.compare(ds.assign_attrs(eval_interval=5), "order", "stripe_index")["mean"]).all()

@@ -149,11 +149,8 @@ def test_the_estimates_grow_with_what_is_asked_for():
 
 
 @pytest.mark.slow
-def test_the_measured_time_grows_with_the_number_of_runs():
-    # 500 times the runs: no neighbour on the machine slows a few short runs by as much.
-    few, many = (measured_seconds(plan(study(seeds=range(count), epochs=20))) for count in (1, 500))
-    constant = DRAW_COMPILE_SECONDS + COMPILE_SECONDS
-    assert constant < few < many < np.inf
+def test_the_measured_time_is_that_of_compiling_and_more():
+    assert DRAW_COMPILE_SECONDS + COMPILE_SECONDS < measured_seconds(plan(study(epochs=20))) < np.inf
 
 
 @pytest.mark.parametrize(("record", "hint"), [("batch", "record='epoch'"), ("epoch", "run fewer cells or epochs")])

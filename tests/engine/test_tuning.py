@@ -6,6 +6,7 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd import InputError
+from jaxsgd.plot import heatmap, slices
 
 RATES = [0.01, 0.1, 1.0]
 OPTIMIZERS = ["sgd", "adam"]
@@ -43,6 +44,56 @@ def test_each_setting_gets_its_own_best_rate_and_the_tuning_seeds_are_gone():
     assert found.seed.values.tolist() == [2, 3, 4, 5]
     assert "learning_rate" not in found.dims
     np.testing.assert_array_equal(found.loss_epoch.isel(epoch=-1), np.ones((4, 2)))
+
+
+def test_of_an_accuracy_the_highest_is_chosen_and_ranked_first():
+    accuracy = losses([0.09, 0.92, 0.5], [0.3, 0.2, 0.1]) + 0.001 * RNG.normal(size=(SEEDS, 1, 1))
+    ds = result(accuracy)
+    ds = ds.assign(validation_accuracy=ds.loss_epoch)
+    found = jaxsgd.tuned(ds, 2, "validation_accuracy")
+    assert found.learning_rate.values.tolist() == [0.1, 0.01]
+    best = jaxsgd.best_settings(ds.assign(stripes(ds)), "validation_accuracy")
+    assert best.learning_rate.values.tolist() == found.learning_rate.values.tolist()
+    assert best.at_edge.sel(searched="learning_rate").values.tolist() == found.at_edge.values.tolist() == [False, True]
+    ranked = jaxsgd.benchmark({"one": ds}, tuning_seeds=2, value="validation_accuracy")
+    assert ranked.mean_rank.values.tolist() == [1, 2]
+
+
+def stripes(ds):
+    """Measures of stripes that a result has besides."""
+    return dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope"), 0.0 * ds.loss_epoch.isel(epoch=-1, drop=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tables_tuning_and_figures_choose_the_same_setting(seed):
+    """On random losses or accuracies with diverged runs, for which medians over few seeds are often infinite."""
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(0.1, 0.9, size=(SEEDS, 2, 3))
+    ds = result(values, rng.uniform(size=values.shape) < 0.3)
+    value = "validation_accuracy" if seed % 2 else "loss_epoch"
+    ds = ds.assign(stripes(ds)).assign({value: ds.loss_epoch})
+    sign = -1 if seed % 2 else 1
+    medians = np.median(np.where(ds.diverged, np.inf, sign * values), axis=0)
+    rates = np.asarray(RATES)[medians.argmin(axis=1)]
+    best = jaxsgd.best_settings(ds, value)
+    np.testing.assert_array_equal(best.learning_rate, rates)
+    # The last seed is left to judge on, and so has no part in either choice.
+    tuned = jaxsgd.tuned(ds, SEEDS - 1, value)
+    np.testing.assert_array_equal(
+        tuned.learning_rate, jaxsgd.best_settings(ds.isel(seed=slice(SEEDS - 1)), value).learning_rate
+    )
+    ds = ds.expand_dims(batch_count=[4]).assign_coords(batch_size=("batch_count", [5]))
+    for place, optimizer in enumerate(OPTIMIZERS):
+        marks = [
+            line.get_xdata()[0] if np.ndim(line.get_xdata()) else line.get_xdata()
+            for line in slices(ds, by="optimizer", value=value, select={"optimizer": optimizer}).axes[0].lines
+            if line.get_marker() in ("o", "D") and line.get_markersize() > 8
+        ]
+        assert marks == [rates[place]]
+    (axes, *_) = heatmap(ds, x="learning_rate", y="optimizer", value=value).axes
+    (outline,) = [patch for patch in axes.patches if not patch.get_fill()]
+    row, column = np.unravel_index(medians.argmin(), medians.shape)
+    assert (int(outline.get_y()), int(outline.get_x())) == (row, column)
 
 
 def test_the_seeds_that_judge_do_not_choose():

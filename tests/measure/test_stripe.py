@@ -10,6 +10,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.measure import expected_range, hiding_interval, sampling_spread, stripe_count, stripes, windows
+from jaxsgd.measure.stripe import chance_deviation, is_telling
 from tests import probe
 
 SHAPES = [(), (3,), (2, 3)]
@@ -354,3 +355,31 @@ def test_the_gap_of_a_fixed_order_is_what_sampling_alone_makes_it():
     # Uniform samples have variance 1/12, and means of 20 of them are all but normal.
     expected = expected_range(2) * math.sqrt(1 / 12 / 20)
     assert gap.mean() == pytest.approx(expected, abs=4 * gap.std() / math.sqrt(2000))
+
+
+def test_five_windows_of_each_stripe_are_enough():
+    # 20 batches in windows of 5 are 4 stripes: 5 epochs of 4 windows.
+    assert is_telling(20, 5, 5)
+    assert not is_telling(20, 4, 5)
+
+
+@pytest.mark.parametrize(("epochs", "shown"), [(4, False), (5, True)])
+def test_an_index_of_too_few_windows_is_measured_but_not_read(epochs, shown):
+    measured = stripes(noise(epochs, 20), 5)
+    assert np.isfinite(measured.stripe_index)
+    assert np.isfinite(measured.readable_index) == shown
+    assert not shown or measured.readable_index == measured.stripe_index
+
+
+@pytest.mark.parametrize(("stripe_number", "cycles"), [(2, 10), (4, 5), (4, 20), (10, 8)])
+def test_chance_scatters_the_index_as_its_deviation_says(stripe_number, cycles):
+    index = stripes(noise(4000, cycles, stripe_number), 1).stripe_index
+    assert index.std() == pytest.approx(chance_deviation(stripe_number, cycles), rel=0.1)
+    assert (index > 2 * chance_deviation(stripe_number, cycles)).mean() < 0.06
+
+
+def test_stripes_that_chance_may_make_count_as_hidden():
+    # Of white noise in six epochs of four batches, far more than one index in twenty is above 0.05.
+    smallest = hiding_interval(noise(400, 6, 4))
+    assert (stripes(noise(400, 6, 4), 1).stripe_index > 0.05).mean() > 0.25
+    assert (smallest == 1).mean() > 0.9

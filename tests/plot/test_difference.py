@@ -56,7 +56,7 @@ def colour_of(ds, order):
 
 def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colour():
     ds = result()
-    figure = differences(ds)
+    figure = differences(ds, value="distance")
     check_legible(figure)
     for m, (left, right) in zip(COUNTS, pairs_of(figure), strict=True):
         runs = ds.distance.sel(batch_count=m)
@@ -77,7 +77,7 @@ def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colou
 
 
 def test_the_title_names_the_clear_extremes_and_the_ties():
-    figure = differences(result())
+    figure = differences(result(), value="distance")
     assert (
         figure.texts[0].get_text() == "flip_flop ends nearest the optimum, replacement farthest; shuffle_once ties with fixed"
     )
@@ -116,7 +116,7 @@ def test_runs_left_out_are_counted():
     ds.distance.loc[{"seed": 0, "order": "reshuffle", "batch_count": 10}] = np.nan
     ds.diverged.loc[{"order": "replacement", "batch_count": 10}] = True
     ds.diverged_epoch.loc[{"order": "replacement", "batch_count": 10}] = 2
-    figure = differences(ds, select={"batch_count": 10})
+    figure = differences(ds, value="distance", select={"batch_count": 10})
     check_legible(figure)
     said = [text.get_text() for text in figure.axes[1].texts]
     assert sum("(4 of 5)" in text for text in said) == 1
@@ -126,7 +126,10 @@ def test_runs_left_out_are_counted():
     assert figure.texts[0].get_text().startswith("reshuffle, reshuffle_batches and flip_flop end nearer the optimum than fixed")
     ds.missing[:] = False
     assert (
-        differences(ds, select={"batch_count": 10}).texts[0].get_text().startswith("flip_flop ends nearest the optimum; shuf")
+        differences(ds, value="distance", select={"batch_count": 10})
+        .texts[0]
+        .get_text()
+        .startswith("flip_flop ends nearest the optimum; shuf")
     )
 
 

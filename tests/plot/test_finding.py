@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsgd.plot.axis import Axis
-from jaxsgd.plot.finding import is_telling, stripe_finding, two_digits
+from jaxsgd.plot.finding import stripe_finding, two_digits
 
 COUNTS = Axis("batch_count", "batch_count", np.asarray([10, 20]), {})
 ORDERS = Axis("order", "order", np.asarray(["fixed", "reshuffle", "flip_flop"]), {})
@@ -36,9 +36,3 @@ def test_without_any_index_nothing_is_said():
 @pytest.mark.parametrize(("index", "text"), [(-0.004, "0.00"), (0.999, "1.00"), (-0.06, "\N{MINUS SIGN}0.06")])
 def test_indices_have_two_digits(index, text):
     assert two_digits(index) == text
-
-
-def test_five_windows_of_each_stripe_are_enough():
-    # 20 batches in windows of 5 are 4 stripes: 5 epochs of 4 windows.
-    assert is_telling(20, 5, 5)
-    assert not is_telling(20, 4, 5)
