@@ -3,9 +3,12 @@ from .cycle import limit_cycle as limit_cycle
 from .divergence import diverged_epoch as diverged_epoch
 from .effect import GapSources as GapSources
 from .effect import Influence as Influence
+from .effect import OwnSteps as OwnSteps
 from .effect import gap_sources as gap_sources
 from .effect import influence as influence
 from .effect import own_share as own_share
+from .effect import own_steps as own_steps
+from .effect import unmeasured as unmeasured
 from .effect import visit_to_visit as visit_to_visit
 from .gradient_noise import Noise as Noise
 from .gradient_noise import noise as noise
