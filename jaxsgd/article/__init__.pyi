@@ -5,7 +5,6 @@ from .claim import measure_claim as measure_claim
 from .claim import pooled_share as pooled_share
 from .claim_finding import claim_findings as claim_findings
 from .claim_finding import map_findings as map_findings
-from .claim_training import Falls as Falls
 from .claim_training import map_calls as map_calls
 from .claim_training import map_epochs as map_epochs
 from .claim_training import measured_seeds as measured_seeds

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.article.claim_training import MAP_COUNTS, Falls, Territory
+from jaxsgd.article.claim_training import MAP_COUNTS, Territory
 from jaxsgd.measure import Influence, OwnSteps, gap_sources, own_share
 
 
@@ -81,17 +81,17 @@ def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
     return np.where((own < 0) & np.isfinite(total), share, np.nan)
 
 
-def own_changes(effect: Float[np.ndarray, "*runs m m"]) -> Float[np.ndarray, "*runs"]:
-    """What own steps do, summed over the batches; places without a batch are left out."""
-    return np.nansum(np.diagonal(effect, axis1=-2, axis2=-1), axis=-1)
+def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray, "R *cells m"]) -> Float[np.ndarray, "*cells"]:
+    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little.
 
-
-def pooled_share(effect: Float[np.ndarray, "R *cells m m"]) -> Float[np.ndarray, "*cells"]:
-    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little."""
-    effect = np.asarray(effect, np.float64)
-    finite = np.isfinite(np.diagonal(effect, axis1=-2, axis2=-1)).any(axis=-1).all(axis=0)
-    total = np.nansum(effect, axis=(-2, -1)).sum(axis=0)
-    return np.where(finite, share_of_fall(own_changes(effect).sum(axis=0), total), np.nan)
+    Args:
+      own: change of each batch's loss by its own step; NaN in places without a batch.
+      change: by all steps.
+    """
+    own, change = np.asarray(own, np.float64), np.asarray(change, np.float64)
+    finite = np.isfinite(own).any(axis=-1).all(axis=0)
+    fall, total = (np.nansum(values, axis=-1).sum(axis=0) for values in (own, change))
+    return np.where(finite, share_of_fall(fall, total), np.nan)
 
 
 class ClaimMap(NamedTuple):
@@ -114,7 +114,7 @@ class ClaimMap(NamedTuple):
     seeds: int
 
 
-def claim_map(territory: Territory, seen: Falls, epochs: tuple[int, ...]) -> ClaimMap:
+def claim_map(territory: Territory, seen: OwnSteps, epochs: tuple[int, ...]) -> ClaimMap:
     """The map of one territory.
 
     Args:
@@ -126,4 +126,6 @@ def claim_map(territory: Territory, seen: Falls, epochs: tuple[int, ...]) -> Cla
     known = np.isfinite(loss)
     total, count = np.where(known, loss, 0).sum(axis=(0, 1, 3)), known.sum(axis=(0, 1, 3))
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return ClaimMap(territory.name, MAP_COUNTS, epochs, pooled_share(np.asarray(seen.effect)), mean, len(loss))
+    return ClaimMap(
+        territory.name, MAP_COUNTS, epochs, pooled_share(np.asarray(seen.own_change), np.asarray(seen.change)), mean, len(loss)
+    )

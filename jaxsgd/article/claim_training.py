@@ -1,7 +1,7 @@
 """The runs that put the article's claim to the test.
 
-`jaxsgd.influence` is measured in the first epoch of the shown run, and over batch counts and training progress from the first
-epoch to the optimum. In the article's own settings `training.run_seeds` measures the own steps of many seeds as it trains them.
+`jaxsgd.influence` is measured in the first epoch of the shown run. Own steps are measured over batch counts and training
+progress, from the first epoch to the optimum; in the article's own settings `training.run_seeds` measures them as it trains.
 """
 
 import functools
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.training import SEEDS, Recorded
-from jaxsgd.measure import Influence, OwnSteps, influence
+from jaxsgd.measure import Influence, OwnSteps, influence, own_steps
 from jaxsgd.problem import Problem
 from jaxsgd.problems import least_squares, square_regression
 
@@ -50,22 +50,14 @@ def territories() -> tuple[Territory, Territory]:
     )
 
 
-class Falls(NamedTuple):
-    """What is read off the influence of the map's runs: `loss` [R, counts, C, m] and `effect` [R, counts, C, m, m]."""
-
-    loss: Float[Array, "*R S C m"]
-    effect: Float[Array, "*R S C m m"]
-
-
 @functools.partial(jax.jit, static_argnames=("land", "epochs"))
-def _falls_of_territory(seeds: Array, land: Territory, epochs: tuple[int, ...]) -> Falls:
-    def one(seed: Array) -> Falls:
+def _steps_of_territory(seeds: Array, land: Territory, epochs: tuple[int, ...]) -> OwnSteps:
+    def one(seed: Array) -> OwnSteps:
         optimizer = optax.sgd(land.learning_rate)
-        seen = influence(land.problem, jax.random.key(seed), optimizer=optimizer, at=epochs, batch_count=MAP_COUNTS)
-        return Falls(seen.loss, seen.effect)
+        return own_steps(land.problem, jax.random.key(seed), optimizer=optimizer, at=epochs, batch_count=MAP_COUNTS)
 
-    # Side by side: a step of so small a problem is over sooner than it is begun.
-    return jax.vmap(one)(seeds)
+    # Side by side, for a step of so small a problem is over sooner than it is begun. Two seeds are not worth the tracing.
+    return jax.vmap(one)(seeds) if len(seeds) > 2 else jax.lax.map(one, seeds)
 
 
 def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Influence:
@@ -78,18 +70,18 @@ def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Infl
         batch_count=experiment.batch_count,
         order=experiment.order,
     )
-    return Influence(*(np.asarray(leaf)[None] for leaf in seen))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[None], seen)
 
 
-def map_calls(quick: bool) -> list[list[Callable[[], Falls]]]:
+def map_calls(quick: bool) -> list[list[Callable[[], OwnSteps]]]:
     """The runs of the map: for each territory calls that may each be made in a thread of its own; `joined` joins the results.
 
     Args:
       quick: fewer seeds and epochs.
     """
 
-    def part(land: Territory, start: int, stop: int) -> Callable[[], Falls]:
-        return lambda: _falls_of_territory(np.arange(start, stop, dtype=np.uint32), land, map_epochs(quick))
+    def part(land: Territory, start: int, stop: int) -> Callable[[], OwnSteps]:
+        return lambda: _steps_of_territory(np.arange(start, stop, dtype=np.uint32), land, map_epochs(quick))
 
     seeds = map_seeds(quick)
     return [[part(land, start, min(start + PART, seeds)) for start in range(0, seeds, PART)] for land in territories()]

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
-from jaxsgd.measure import OwnSteps, own_steps, unmeasured
+from jaxsgd.measure import OwnSteps, epoch_own_steps, unmeasured
 from jaxsgd.order import Visits, split
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import State, make_simulator, sample_losses, streams
@@ -195,7 +195,7 @@ def _record_one(seed: Array, epochs: Array, measured: Array, problem: Problem, e
             return *parts.advance(state, data, visits), steps
 
         def watched() -> tuple[State, Array, OwnSteps]:
-            after, losses, seen = own_steps(problem, optimizer, state, data, visits)
+            after, losses, seen = epoch_own_steps(problem, optimizer, state, data, visits)
             here = number == measured
 
             def kept(every: Array, new: Array) -> Array:
@@ -209,7 +209,7 @@ def _record_one(seed: Array, epochs: Array, measured: Array, problem: Problem, e
     with jax.default_matmul_precision("float32"):
         sample_loss = sample_losses(problem, state.params, data)
         loss = jnp.full((experiment.epochs, experiment.batch_count), jnp.nan, sample_loss.dtype)
-        steps = unmeasured(len(measured), experiment.batch_count, sample_loss.dtype)
+        steps = unmeasured(loss[:2])
         _, loss, steps = jax.lax.fori_loop(0, epochs, epoch, (state, loss, steps))
     return Recorded(loss, sample_loss, steps)
 

@@ -69,8 +69,7 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
     one, two, three = experiments
     first_epochs = 5 if quick else 10
     # Experiment 3 trains as experiment 2 does.
-    trained = {"Experiment 1": one, "Experiments 2 and 3": two}
-    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in trained.values())
+    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in (one, two))
 
     with doing("compiling experiment 1"):
         training = article.train_by_window(first_network, seed, one)
@@ -79,7 +78,7 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
     writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
 
     with Background() as background:
-        # In the order in which they are waited for; each of the first five compiles a program that the later ones find compiled.
+        # In the order in which they are waited for; the first ones compile the programs that the later ones use too.
         second_run = background.start(lambda: article.run_whole(second_network, seed, two))
         shown_influence = background.start(lambda: article.shown_influence(first_network, seed, one))
         first_run = background.start(lambda: article.run_whole(first_network, seed, one))
@@ -113,24 +112,29 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
         say(article.map_findings(maps))
         draw(claim_map=article.map_view(maps))
 
+        def claim_of(name: str, experiment, runs, shown):
+            claim = article.measure_claim(
+                article.measured_steps(runs, quick), shown.steps, experiment.epochs - 1, experiment.eval_interval
+            )
+            say(article.claim_findings(name, claim))
+            return claim
+
         printed = stripes(article.printed_losses(first_epochs), 1)
-        percentile: dict[str, float] = {}
-        claims, seeds = {}, []
-        started = ((first_run, first_seeds), (second_run, second_seeds))
-        for (name, experiment), (run, parts) in zip(trained.items(), started, strict=True):
-            label = f"{name[0].lower()}{name[1:]}"
-            with doing(f"training {article.SEEDS} seeds of {label}"):
-                runs, shown = article.joined(background.wait(parts)), background.wait(run)
-            seeds.append(article.seed_outcome(experiment, runs))
-            if experiment is one:
-                percentile = article.places(printed, seeds[0])
-            say(article.seed_findings(f"Experiment {len(seeds)}", seeds[-1], percentile if experiment is one else None))
-            steps = article.measured_steps(runs, quick)
-            claims[name] = article.measure_claim(steps, shown.steps, experiment.epochs - 1, experiment.eval_interval)
-            say(article.claim_findings(name, claims[name]))
+        claims = {}
+        with doing(f"training {article.SEEDS} seeds of experiment 1"):
+            runs, shown = article.joined(background.wait(first_seeds)), background.wait(first_run)
+        striped_seeds = article.seed_outcome(one, runs)
+        percentile = article.places(printed, striped_seeds)
+        say(article.seed_findings("Experiment 1", striped_seeds, percentile))
+        claims["Experiment 1"] = claim_of("Experiment 1", one, runs, shown)
+        with doing(f"training {article.SEEDS} seeds of experiments 2 and 3"):
+            runs = article.joined(background.wait(second_seeds))
+        band_seeds, averaged_seeds = (article.seed_outcome(experiment, runs) for experiment in (two, three))
+        say(article.seed_findings("Experiment 2", band_seeds))
+        claims["Experiments 2 and 3"] = claim_of("Experiments 2 and 3", two, runs, second)
         draw(own_share=article.share_view(claims))
 
-    seeds.append(article.seed_outcome(three, runs))
+    seeds = (striped_seeds, band_seeds, averaged_seeds)
     outcomes = {
         outcome.experiment.name: article.outcome_report(outcome, spread)
         for outcome, spread in zip((striped, band, averaged), seeds, strict=True)

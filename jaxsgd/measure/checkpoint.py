@@ -168,8 +168,10 @@ def prepare(
         raise InputError("batch_count must name at least one batch count, such as [1, 10]")
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
-    for each in splits:
-        check_trainable(problem, keys, each, optimizer)
+    # By its smallest and its largest batch: tracing the loss at every size takes long.
+    by_size = {int(candidate.sizes.max()): candidate for candidate in splits}
+    for size in {min(by_size), max(by_size)}:
+        check_trainable(problem, keys, by_size[size], optimizer)
     micro, whole, cuts = layouts(splits)
     params, data = draw_start(problem, keys)
     training = Training(problem, optimizer, as_order(order), precision, epochs, micro, whole)

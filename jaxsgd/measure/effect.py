@@ -13,14 +13,15 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.checkpoint import Cuts, Epoch, Prepared, Training, at_epochs, prepare
+from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
-from jaxsgd.order import Order, Visits
+from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, sample_losses, step
+from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes that the matrices and gradients of one run may take, unless more is allowed."""
@@ -88,89 +89,6 @@ class Influence(NamedTuple):
     def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
         """[C, m], each batch's loss just before its own step, as a trainer sees it: `loss` and what the steps before did."""
         return np.asarray(self.loss, np.float64) + self.earlier_change
-
-
-class OwnSteps(NamedTuple):
-    """What C measured epochs did to the loss of each batch, with its own step apart: `Influence` without who did what to whom.
-
-    It costs two passes over the data an epoch, not m. Loss units; every change is a mean of the samples' changes.
-
-    Attributes:
-      loss: [C, m], every batch's loss at the parameters before the epoch's first step.
-      earlier_change: [C, m], the change of each batch's loss by the epoch's steps before its own.
-      own_change: [C, m], by its own step.
-      change: [C, m], by all steps of the epoch.
-      gram: [C, m, m], inner products of the batches' gradients before the epoch's first step.
-    """
-
-    loss: Float[Array, "*runs C m"]
-    earlier_change: Float[Array, "*runs C m"]
-    own_change: Float[Array, "*runs C m"]
-    change: Float[Array, "*runs C m"]
-    gram: Float[Array, "*runs C m m"]
-
-    @property
-    def cosine(self) -> Float[np.ndarray, "*runs C m m"]:
-        """Cosines between the batches' gradients; NaN for a gradient of 0."""
-        return cosines(self.gram)
-
-    @property
-    def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
-        """[C, m], each batch's loss just before its own step, as a trainer sees it."""
-        return np.asarray(self.loss, np.float64) + np.asarray(self.earlier_change, np.float64)
-
-
-def unmeasured(epochs: int, batch_count: int, dtype: DTypeLike) -> OwnSteps:
-    """The steps of C epochs that are yet to be measured: NaN."""
-    each = jnp.full((epochs, batch_count), jnp.nan, dtype)
-    return OwnSteps(each, each, each, each, jnp.full((epochs, batch_count, batch_count), jnp.nan, dtype))
-
-
-def own_steps(
-    problem: Problem, optimizer: Optimizer, state: State, data: Batch, visits: Visits
-) -> tuple[State, Float[Array, " m"], OwnSteps]:
-    """One epoch of training, measured.
-
-    Args:
-      problem: what is trained.
-      optimizer: any optax transformation.
-      state: before the epoch's first step.
-      data: arrays with leading axis N.
-      visits: the epoch's batches, [m].
-
-    Returns:
-      The state after the epoch, the loss of each batch before its step [m], and the epoch's `OwnSteps` without the axis C.
-    """
-    first = state.params
-    transformation = optimizer_at(optimizer, jnp.zeros(()))
-
-    def taken(visit: Visits) -> Batch:
-        return jax.tree.map(lambda leaf: leaf[visit.sample], data)
-
-    def one(state: State, visit: Visits) -> tuple[State, tuple[Array, ...]]:
-        batch = taken(visit)
-        after, loss = step(problem, transformation, state, batch, visit.size)
-        start, before = problem.loss(first, batch), problem.loss(state.params, batch)
-        own = problem.loss(after.params, batch) - before
-        gradient = jax.grad(lambda params: batch_loss(problem, params, batch, visit.size))(first)
-        changes = (batch_mean(values, visit.size) for values in (start, before - start, own))
-        return after, (loss, start, *changes, ravel_pytree(gradient)[0])
-
-    def whole(place: tuple[Visits, Array]) -> Array:
-        visit, start = place
-        return batch_mean(problem.loss(last.params, taken(visit)) - start, visit.size)
-
-    last, (losses, start, loss, earlier, own, gradients) = jax.lax.scan(one, state, visits)
-    change = jax.lax.map(whole, (visits, start))
-    return last, losses, OwnSteps(loss, earlier, own, change, gradients @ gradients.T)
-
-
-def cosines(gram: ArrayLike) -> Float[np.ndarray, "*runs m m"]:
-    """Cosines from inner products [..., m, m]; NaN for a vector of 0."""
-    gram = np.asarray(gram, np.float64)
-    length = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return gram / (length[..., :, None] * length[..., None, :])
 
 
 def own_share(effect: ArrayLike) -> Float[np.ndarray, "*runs"]:

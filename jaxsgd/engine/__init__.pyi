@@ -1,0 +1,17 @@
+from .batch_scaling import scaling as scaling
+from .best_setting import best_settings as best_settings
+from .comparison import compare as compare
+from .labels import views as views
+from .loading import load as load
+from .noise_level import run_noise as run_noise
+from .planner import Plan as Plan
+from .planner import plan as plan
+from .seed_source import seed_variance as seed_variance
+from .study import Distribution as Distribution
+from .study import Study as Study
+from .sweeping import Progress as Progress
+from .sweeping import sweep as sweep
+from .tuning import benchmark as benchmark
+from .tuning import tuned as tuned
+from .verification import Verification as Verification
+from .verification import verify as verify
