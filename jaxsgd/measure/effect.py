@@ -83,7 +83,7 @@ class Influence(NamedTuple):
     @property
     def change(self) -> Float[np.ndarray, "*runs C m"]:
         """[C, m], the change of each batch's loss over the epoch."""
-        return np.asarray(self.effect, np.float64).sum(axis=-1)
+        return np.where(np.isnan(self.own_change), np.nan, np.nansum(np.asarray(self.effect, np.float64), axis=-1))
 
     @property
     def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
