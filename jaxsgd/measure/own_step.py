@@ -30,20 +30,20 @@ class OwnSteps(NamedTuple):
       gram: [C, m, m], inner products of the batches' gradients before the epoch's first step; None where not asked for.
     """
 
-    loss: Float[Array, "*runs C m"]
-    earlier_change: Float[Array, "*runs C m"]
-    own_change: Float[Array, "*runs C m"]
-    change: Float[Array, "*runs C m"]
-    gram: Float[Array, "*runs C m m"] | None = None
+    loss: Float[Array, "*runs m"]
+    earlier_change: Float[Array, "*runs m"]
+    own_change: Float[Array, "*runs m"]
+    change: Float[Array, "*runs m"]
+    gram: Float[Array, "*runs m m"] | None = None
 
     @property
-    def cosine(self) -> Float[np.ndarray, "*runs C m m"]:
+    def cosine(self) -> Float[np.ndarray, "*runs m m"]:
         """Cosines between the batches' gradients; NaN for a gradient of 0."""
         assert self.gram is not None
         return cosines(self.gram)
 
     @property
-    def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
+    def printed_loss(self) -> Float[np.ndarray, "*runs m"]:
         """[C, m], each batch's loss just before its own step, as a trainer sees it."""
         return np.asarray(self.loss, np.float64) + np.asarray(self.earlier_change, np.float64)
 
@@ -80,7 +80,7 @@ def epoch_own_steps(
     Returns:
       The state after the epoch, the loss of each batch before its step [m], and the epoch's `OwnSteps` without the axis C.
     """
-    first = state.params
+    first, data = state.params, jax.tree.map(jnp.asarray, data)
     places = jnp.zeros(visits.size.shape) if progress is None else progress
 
     def taken(visit: Visits) -> Batch:
@@ -147,15 +147,15 @@ def own_steps(
         order=order,
         precision=precision,
     )
-    training = given.training
+    training, data = given.training, jax.tree.map(jnp.asarray, given.data)
 
     def measure(epoch: Epoch) -> OwnSteps:
         visits = Visits(epoch.visits.sample, epoch.visits.size)
         how = {"progress": epoch.progress, "ends": epoch.visits.ends, "gram": False}
-        return epoch_own_steps(training.problem, training.optimizer, epoch.state, given.data, visits, **how)[2]
+        return epoch_own_steps(training.problem, training.optimizer, epoch.state, data, visits, **how)[2]
 
     def of_count(cuts: Any) -> OwnSteps:
-        return at_epochs(training, given.params, given.data, given.order_key, cuts, jnp.asarray(given.at), measure)
+        return at_epochs(training, given.params, data, given.order_key, cuts, jnp.asarray(given.at), measure)
 
     return jax.lax.map(of_count, given.cuts)
 

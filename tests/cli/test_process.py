@@ -81,7 +81,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     with process.stderr:
         said = process.stderr.read()
     assert process.wait(timeout=60) == 1
-    assert said == ""
+    assert said == "jaxsgd: compiling experiment 1\n"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_an_epochs_steps_are_the_diagonal_and_the_sums_of_its_influence(x64):
         for name in ("loss", "earlier_change", "own_change", "change"):
             expected = np.asarray(getattr(seen, name))[epoch]
             np.testing.assert_allclose(getattr(steps, name), expected, rtol=1e-9, atol=1e-14, err_msg=name)
+        assert steps.gram is not None
         np.testing.assert_allclose(steps.gram, seen.gram[epoch], rtol=1e-9)
         np.testing.assert_allclose(steps.cosine, seen.cosine[epoch], rtol=1e-9)
         np.testing.assert_allclose(steps.printed_loss, losses, rtol=1e-12)
