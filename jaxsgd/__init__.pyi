@@ -7,6 +7,7 @@ from .engine import Study as Study
 from .engine import benchmark as benchmark
 from .engine import best_settings as best_settings
 from .engine import compare as compare
+from .engine import keep_programs as keep_programs
 from .engine import load as load
 from .engine import run_noise as run_noise
 from .engine import scaling as scaling

@@ -129,11 +129,20 @@ def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, 
       size: how many of the B samples are the batch's own, from the first; None for all. The others are repeats of
         one of them, so that their losses are finite whenever the batch's are.
     """
-    losses = problem.loss(params, batch)
+    return batch_mean(problem.loss(params, batch), size)
+
+
+def batch_mean(values: Float[Array, " B"], size: Int[Array, ""] | None = None) -> Float[Array, ""]:
+    """Mean over the samples of a batch.
+
+    Args:
+      values: [B], a number for each sample.
+      size: how many of them are the batch's own, from the first; None for all.
+    """
     if size is None:
-        return jnp.mean(losses)
-    own = jnp.arange(losses.shape[0]) < size
-    return jnp.sum(jnp.where(own, losses, 0)) / size.astype(losses.dtype)
+        return jnp.mean(values)
+    own = jnp.arange(values.shape[0]) < size
+    return jnp.sum(jnp.where(own, values, 0)) / size.astype(values.dtype)
 
 
 BLOCK = 1024

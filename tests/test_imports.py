@@ -163,3 +163,24 @@ def test_the_package_and_its_commands_open_without_jax(statement):
     loaded = python(f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))")
     assert "jaxsgd" in loaded
     assert not set(loaded) & {"jax", "jaxlib", "optax", "matplotlib", "xarray", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("words", "never"),
+    [
+        (["studies"], {"jax", "numpy", "jaxsgd.engine.study"}),
+        (["info"], {"optax", "xarray", "pandas", "matplotlib", "jaxsgd.engine.study"}),
+    ],
+)
+def test_a_small_command_loads_what_it_needs_only(words, never):
+    code = (
+        "import contextlib, io, sys\n"
+        "from jaxsgd.cli.errors import run_app\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        f"    assert run_app({words!r}) == 0\n"
+        "assert said.getvalue()\n"
+        "print(*sys.modules)"
+    )
+    loaded = set(python(code))
+    assert ("jax" in loaded) == ("jax" not in never)
+    assert not loaded & never

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.study_file import question, read_study, shipped, study_path
+from jaxsgd.engine.shipped_study import question, shipped
+from jaxsgd.engine.study_file import read_study, study_path
 
 NAMES = sorted(shipped())
 

@@ -1,15 +1,13 @@
 """The article's claim, measured: "a given batch's loss falls mainly through that batch's own step"."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.article.claim_training import MAP_COUNTS, ClaimRuns, Territory, map_epochs, territories
-from jaxsgd.article.experiment import Experiment
-from jaxsgd.measure import Influence, gap_sources, own_share, visit_to_visit
+from jaxsgd.article.claim_training import MAP_COUNTS, Territory
+from jaxsgd.measure import Influence, OwnSteps, gap_sources, own_share
 
 
 class Claim(NamedTuple):
@@ -37,43 +35,34 @@ class Claim(NamedTuple):
     late_epoch: int
 
 
-def joined(parts: Sequence[Influence]) -> Influence:
-    """The runs of several calls, one after another along their leading axis, as NumPy arrays."""
-    return Influence(*(np.concatenate([np.asarray(leaf) for leaf in leaves]) for leaves in zip(*parts, strict=True)))  # type: ignore[arg-type]
-
-
-def measure_claims(runs: ClaimRuns, experiments: dict[str, Experiment]) -> dict[str, Claim]:
-    """The claim in each experiment, by name."""
-    settings = zip(runs.seeds, runs.shown, experiments.values(), strict=True)
-    measured = [measure_claim(joined(parts), shown, experiment.eval_interval) for parts, shown, experiment in settings]
-    return dict(zip(experiments, measured, strict=True))
-
-
-def measure_claim(seeds: Influence, shown: Influence, eval_interval: int) -> Claim:
+def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late_epoch: int, eval_interval: int) -> Claim:
     """Measures the claim.
 
     Args:
       seeds: of R runs in two epochs in a row.
-      shown: of the shown run's first and last epoch, [1, 2, ...].
+      shown: of the shown run, [1, C, ...]; its last measured epoch is read.
+      late_epoch: which epoch that is, 0-based.
       eval_interval: w.
     """
-    effect = np.asarray(seeds.effect, np.float64)
-    m = effect.shape[-1]
-    visits = visit_to_visit(effect[:, 0], effect[:, 1])
+    own, change, earlier = (np.asarray(part, np.float64) for part in (seeds.own_change, seeds.change, seeds.earlier_change))
+    m = own.shape[-1]
     other = ~np.eye(m, dtype=bool)
-    sources = gap_sources(seeds, eval_interval)
-    gap = sources.gap.mean(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # From just before a batch's own step to the same moment in the next epoch.
+        visit = change[:, 0] - earlier[:, 0] + earlier[:, 1]
+        sources = gap_sources(seeds, eval_interval)
+        gap = sources.gap.mean(axis=-1)
         composition = sources.composition.mean(axis=-1) / np.where(gap > 0, gap, np.nan)
+        late_share = np.sum(shown.own_change[0, -1], dtype=np.float64) / np.sum(shown.change[0, -1], dtype=np.float64)
     return Claim(
         batch_count=m,
-        own_share=share_of_fall(own_changes(effect).sum(axis=1), effect.sum(axis=(1, 2, 3))),
-        visit_share=share_of_fall(visits[..., 0].sum(axis=-1), visits.sum(axis=(-2, -1))),
+        own_share=share_of_fall(own.sum(axis=(1, 2)), change.sum(axis=(1, 2))),
+        visit_share=share_of_fall(own[:, 0].sum(axis=-1), visit.sum(axis=-1)),
         first_order_share=own_share(np.asarray(seeds.gram, np.float64).sum(axis=1)),
-        cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(effect), np.nan),
+        cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(own), np.nan),
         composition=composition,
-        late_share=float(shown.own_share[0, -1]),
-        late_epoch=int(shown.epoch[0, -1]),
+        late_share=float(late_share),
+        late_epoch=late_epoch,
     )
 
 
@@ -92,17 +81,17 @@ def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
     return np.where((own < 0) & np.isfinite(total), share, np.nan)
 
 
-def own_changes(effect: Float[np.ndarray, "*runs m m"]) -> Float[np.ndarray, "*runs"]:
-    """What own steps do, summed over the batches; places without a batch are left out."""
-    return np.nansum(np.diagonal(effect, axis1=-2, axis2=-1), axis=-1)
+def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray, "R *cells m"]) -> Float[np.ndarray, "*cells"]:
+    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little.
 
-
-def pooled_share(effect: Float[np.ndarray, "R *cells m m"]) -> Float[np.ndarray, "*cells"]:
-    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little."""
-    effect = np.asarray(effect, np.float64)
-    finite = np.isfinite(np.diagonal(effect, axis1=-2, axis2=-1)).any(axis=-1).all(axis=0)
-    total = np.nansum(effect, axis=(-2, -1)).sum(axis=0)
-    return np.where(finite, share_of_fall(own_changes(effect).sum(axis=0), total), np.nan)
+    Args:
+      own: change of each batch's loss by its own step; NaN in places without a batch.
+      change: by all steps.
+    """
+    own, change = np.asarray(own, np.float64), np.asarray(change, np.float64)
+    finite = np.isfinite(own).any(axis=-1).all(axis=0)
+    fall, total = (np.nansum(values, axis=-1).sum(axis=0) for values in (own, change))
+    return np.where(finite, share_of_fall(fall, total), np.nan)
 
 
 class ClaimMap(NamedTuple):
@@ -125,12 +114,7 @@ class ClaimMap(NamedTuple):
     seeds: int
 
 
-def claim_maps(runs: ClaimRuns, quick: bool) -> list[ClaimMap]:
-    """The measured maps, one for each territory."""
-    return [claim_map(land, joined(parts), map_epochs(quick)) for land, parts in zip(territories(), runs.maps, strict=True)]
-
-
-def claim_map(territory: Territory, seen: Influence, epochs: tuple[int, ...]) -> ClaimMap:
+def claim_map(territory: Territory, seen: OwnSteps, epochs: tuple[int, ...]) -> ClaimMap:
     """The map of one territory.
 
     Args:
@@ -142,4 +126,6 @@ def claim_map(territory: Territory, seen: Influence, epochs: tuple[int, ...]) ->
     known = np.isfinite(loss)
     total, count = np.where(known, loss, 0).sum(axis=(0, 1, 3)), known.sum(axis=(0, 1, 3))
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return ClaimMap(territory.name, MAP_COUNTS, epochs, pooled_share(np.asarray(seen.effect)), mean, len(loss))
+    return ClaimMap(
+        territory.name, MAP_COUNTS, epochs, pooled_share(np.asarray(seen.own_change), np.asarray(seen.change)), mean, len(loss)
+    )

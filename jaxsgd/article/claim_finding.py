@@ -93,14 +93,15 @@ def map_found(panel: ClaimMap) -> str:
     return f"On {panel.name} the claim holds with {listed}."
 
 
-def claim_findings(claims: dict[str, Claim], maps: Sequence[ClaimMap]) -> list[str]:
-    """What the settings, by name, and the map say of the claim."""
-    sentences = [
-        (name, found(claim))
-        for name, claim in claims.items()
-        for found in (share_found, reason_found, late_found, sources_found)
-    ]
-    return [f"{name}: {sentence}" for name, sentence in sentences if sentence] + [map_found(panel) for panel in maps]
+def claim_findings(name: str, claim: Claim) -> list[str]:
+    """Return what an experiment, by its name, says of the claim."""
+    sentences = (share_found(claim), reason_found(claim), late_found(claim), sources_found(claim))
+    return [f"{name}: {sentence}" for sentence in sentences if sentence]
+
+
+def map_findings(maps: Sequence[ClaimMap]) -> list[str]:
+    """Return what the map says of the claim, a sentence for each panel."""
+    return [map_found(panel) for panel in maps]
 
 
 def influence_title(effect: Float[np.ndarray, "m m"]) -> str:

@@ -137,27 +137,27 @@ def run_findings(outcome: Outcome, averaged: Outcome) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def article_findings(
-    striped: Outcome,
-    band: Outcome,
-    averaged: Outcome,
-    seeds: tuple[SeedOutcome, SeedOutcome],
-    article_places: dict[str, float],
-) -> list[str]:
-    """What the three experiments show, and where the article's printed epochs stand among the seeds of experiment 1.
+def striped_findings(striped: Outcome) -> list[str]:
+    """Return what the shown run of experiment 1 says."""
+    return _said(("Experiment 1", stripes_found(striped.whole)), ("Experiment 1", pace_found(striped.whole)))
+
+
+def band_findings(band: Outcome, averaged: Outcome) -> list[str]:
+    """Return what the shown run of experiments 2 and 3 says."""
+    return _said(("Experiment 2", stripes_found(band.whole)), ("Experiment 3", averaging_found(averaged.whole, band.whole)))
+
+
+def seed_findings(name: str, seeds: SeedOutcome, article_places: dict[str, float] | None = None) -> list[str]:
+    """Return what the seeds of an experiment say.
 
     Args:
-      striped, band, averaged: the shown runs.
-      seeds: of experiments 1 and 2.
-      article_places: percentile of the article's quantities among the seeds of experiment 1.
+      name: of the experiment, before each sentence.
+      seeds: many runs of it.
+      article_places: percentile of the article's quantities among the seeds, where the article printed any.
     """
-    sentences = [
-        ("Experiment 1", stripes_found(striped.whole)),
-        ("Experiment 1", pace_found(striped.whole)),
-        ("Experiment 1", place_found(article_places, seeds[0].epochs, len(seeds[0].expected_gap))),
-        ("Experiment 1", sampling_found(seeds[0].measured.gap, seeds[0].expected_gap)),
-        ("Experiment 2", stripes_found(band.whole)),
-        ("Experiment 2", sampling_found(seeds[1].measured.gap, seeds[1].expected_gap)),
-        ("Experiment 3", averaging_found(averaged.whole, band.whole)),
-    ]
+    placed = "" if article_places is None else place_found(article_places, seeds.epochs, len(seeds.expected_gap))
+    return _said((name, placed), (name, sampling_found(seeds.measured.gap, seeds.expected_gap)))
+
+
+def _said(*sentences: tuple[str, str]) -> list[str]:
     return [f"{name}: {sentence}" for name, sentence in sentences if sentence]

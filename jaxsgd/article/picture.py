@@ -1,6 +1,6 @@
 """The three views of an experiment, and the claim put to the test, as figures with their titles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -38,47 +38,38 @@ def averaged_view(averaged: Stripes, striped: Stripes, subtitle: str) -> Figure:
     return averaged_figure(averaged, striped, averaged_title(averaged, striped), subtitle)
 
 
-def influence_view(seen: Influence, subtitle: str) -> Figure:
-    """The first run's effects in its first measured epoch, beside the cosines between its batches' gradients."""
-    effect = np.asarray(seen.effect[0, 0], np.float64)
-    return influence_figure(effect, seen.cosine[0, 0], influence_title(effect), subtitle)
+def influence_view(shown: Influence, experiment: Experiment) -> Figure:
+    """The first run's effects in its first measured epoch, beside the cosines between its batches' gradients.
+
+    Args:
+      shown: of the shown run, [1, C, ...].
+      experiment: its settings.
+    """
+    effect = np.asarray(shown.effect[0, 0], np.float64)
+    subtitle = f"Experiment 1, first epoch: {experiment}"
+    return influence_figure(effect, shown.cosine[0, 0], influence_title(effect), subtitle)
 
 
-def share_view(claims: Sequence[tuple[str, Claim]], subtitle: str) -> Figure:
-    """Every seed's own share from visit to visit, by setting."""
-    groups = [ShareGroup(name, claim.visit_share, 1 / claim.batch_count) for name, claim in claims]
-    return share_figure(groups, share_title([claim for _, claim in claims]), subtitle)
+def share_view(claims: Mapping[str, Claim]) -> Figure:
+    """Every seed's own share from visit to visit, by the settings' names."""
+    groups = [
+        ShareGroup(f"{name}:\n{claim.batch_count} batches", claim.visit_share, 1 / claim.batch_count)
+        for name, claim in claims.items()
+    ]
+    seeds = len(groups[0].values)
+    subtitle = f"{seeds} seeds, from the first visit of each batch to its second"
+    return share_figure(groups, share_title(list(claims.values())), subtitle)
 
 
-def map_view(maps: Sequence[ClaimMap], subtitle: str) -> Figure:
+def map_view(maps: Sequence[ClaimMap]) -> Figure:
     """Where the claim would hold."""
-    panels = [ShareMap(each.name, each.batch_counts, each.epochs, each.share, each.loss) for each in maps]
+    panels = [ShareMap(panel.name, panel.batch_counts, panel.epochs, panel.share, panel.loss) for panel in maps]
+    subtitle = (
+        f"200 samples, plain SGD, {maps[0].seeds} seeds. Above 100 %: the other steps raise the loss that the own step lowers"
+    )
     return share_map_figure(panels, map_title(maps), subtitle)
 
 
-def claim_files(
-    claims: dict[str, Claim], maps: Sequence[ClaimMap], shown: Influence, experiment: Experiment
-) -> dict[str, bytes]:
-    """The three figures of the claim.
-
-    Args:
-      claims: by the settings' names.
-      maps: the map's panels.
-      shown: the shown run of `experiment`, [1, 2, ...].
-      experiment: whose matrices are drawn.
-    """
-    rows = [(f"{name}:\n{claim.batch_count} batches", claim) for name, claim in claims.items()]
-    seeds = len(next(iter(claims.values())).own_share)
-    settings = (
-        f"200 samples, plain SGD, {maps[0].seeds} seeds. Above 100 %: the other steps raise the loss that the own step lowers"
-    )
-    return (
-        picture_files("influence", influence_view(shown, f"Experiment 1, first epoch: {experiment}"))
-        | picture_files("own_share", share_view(rows, f"{seeds} seeds, from the first visit of each batch to its second"))
-        | picture_files("claim_map", map_view(maps, settings))
-    )
-
-
-def picture_files(name: str, figure: Figure) -> dict[str, bytes]:
-    """The figure as PNG and SVG: file contents by file name."""
-    return {f"{name}.{kind}": figure_file(figure, kind) for kind in ("png", "svg")}
+def picture_files(name: str, figure: Figure, svg: bool = False) -> dict[str, bytes]:
+    """The figure as PNG, and as SVG if that is asked for: file contents by file name."""
+    return {f"{name}.{kind}": figure_file(figure, kind) for kind in (("png", "svg") if svg else ("png",))}

@@ -1,27 +1,36 @@
-"""Runs of an experiment: window by window with a clock, in one piece, or over many seeds in one program."""
+"""Runs of an experiment: window by window with a clock, or whole and over many seeds by one program."""
 
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
+from jaxsgd.measure import OwnSteps, epoch_own_steps, unmeasured
 from jaxsgd.order import Visits, split
 from jaxsgd.problem import Problem
-from jaxsgd.simulator import make_simulator, sample_losses, simulate, streams
+from jaxsgd.simulator import State, make_simulator, sample_losses, streams
 
 SEEDS = 64
 """How many seeds say what is ordinary."""
 
-GROUP = 2
-"""Seeds that a CPU advances side by side. More run no faster, for their weights no longer fit its cache, and take twice as
-long to compile."""
+PART = 16
+"""Seeds in one call."""
+
+FIRST_EPOCHS = (0, 1)
+"""Two in a row, so that a batch's first visit and its next one can be compared, as the article does."""
+
+NOWHERE = (-1, -1)
+"""Measured epochs of a run in which none is measured."""
+
+
+Runs = TypeVar("Runs")
 
 
 class Recorded(NamedTuple):
@@ -30,10 +39,12 @@ class Recorded(NamedTuple):
     Attributes:
       loss: [E, m], the loss of each batch.
       sample_loss: [N], each sample's loss at the initial parameters.
+      steps: [2, m], what the own steps did in two epochs; NaN where none was measured.
     """
 
     loss: Float[Array, "*R E m"]
     sample_loss: Float[Array, "*R N"]
+    steps: OwnSteps
 
 
 class Training(NamedTuple):
@@ -112,41 +123,100 @@ def _cut_into_windows(visits_of: Callable[[int], Visits], epochs: int, width: in
 
 
 def run_whole(problem: Problem, seed: int, experiment: Experiment) -> Recorded:
-    """One run in one program."""
-    return jax.tree.map(lambda leaf: leaf[0], run_seeds(problem, range(seed, seed + 1), experiment))
+    """One run to its end, with the steps of its first and of its last epoch; arrays have a leading axis of length 1."""
+    return run_seeds(problem, range(seed, seed + 1), experiment, experiment.epochs, (0, experiment.epochs - 1))
 
 
-def run_seeds(problem: Problem, seeds: range, experiment: Experiment) -> Recorded:
-    """The same experiment with R seeds in one program."""
-    return _record_seeds(np.asarray(seeds, np.uint32), problem, experiment)
+def run_seeds(
+    problem: Problem, seeds: range, experiment: Experiment, epochs: int, measured: tuple[int, int] = NOWHERE
+) -> Recorded:
+    """The first epochs of an experiment with R seeds.
+
+    One program serves every seed, every number of epochs and all measured epochs of an experiment.
+
+    Args:
+      problem: what to train.
+      seeds: R of them.
+      experiment: the settings.
+      epochs: how many to train, up to the experiment's own.
+      measured: two epochs whose steps are measured, 0-based.
+
+    Returns:
+      NumPy arrays with a leading axis R; the losses of the trained epochs only.
+    """
+    settings = np.int32(epochs), np.asarray(measured, np.int32), problem, experiment
+    numbers = np.asarray(seeds, np.uint32)
+    if jax.default_backend() == "cpu":
+        # Side by side they run no faster, for their weights no longer fit a core's cache.
+        runs = [jax.tree.map(np.asarray, _record(number, *settings)) for number in numbers]
+        recorded = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
+    else:
+        recorded = jax.tree.map(np.asarray, _record_side_by_side(numbers, *settings))
+    return recorded._replace(loss=recorded.loss[:, :epochs])
 
 
-def seed_calls(settings: Sequence[tuple[Problem, Experiment]], epochs: int) -> list[Callable[[], Recorded]]:
-    """`SEEDS` seeds of each experiment, cut to its first epochs: calls that may each be made in a thread of its own."""
-    short = [(problem, dataclasses.replace(experiment, epochs=epochs)) for problem, experiment in settings]
-    return [functools.partial(run_seeds, problem, range(SEEDS), experiment) for problem, experiment in short]
+def seed_calls(
+    problem: Problem, experiment: Experiment, epochs: int, measured_seeds: int = SEEDS
+) -> list[Callable[[], Recorded]]:
+    """`SEEDS` seeds of an experiment, `PART` in a call; each call may be made in a thread of its own.
+
+    Args:
+      problem: what to train.
+      experiment: the settings.
+      epochs: first epochs to train.
+      measured_seeds: how many of the seeds, from the first, have the steps of their first two epochs measured.
+    """
+
+    def part(start: int) -> Callable[[], Recorded]:
+        measured = FIRST_EPOCHS if start < measured_seeds else NOWHERE
+        return lambda: run_seeds(problem, range(start, min(start + PART, SEEDS)), experiment, epochs, measured)
+
+    return [part(start) for start in range(0, SEEDS, PART)]
+
+
+def joined(parts: Sequence[Runs]) -> Runs:
+    """The runs of several calls, one after another along their leading axis, as NumPy arrays."""
+    return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *parts)
+
+
+def _record_one(seed: Array, epochs: Array, measured: Array, problem: Problem, experiment: Experiment) -> Recorded:
+    """A run of the first `epochs` epochs in arrays that have room for all; NaN in the rest."""
+    cut = split(experiment.num_samples, batch_count=experiment.batch_count)
+    optimizer = optax.sgd(experiment.learning_rate)
+    parts = make_simulator(problem, optimizer, cut, experiment.order)
+    keys = streams(jax.random.key(seed))
+    state, data = parts.start(keys.init), problem.sample_data(keys.data)
+
+    def epoch(number: Array, carry: tuple[State, Array, OwnSteps]) -> tuple[State, Array, OwnSteps]:
+        state, loss, steps = carry
+        visits = parts.epoch_visits(keys.order, number)
+
+        def trained() -> tuple[State, Array, OwnSteps]:
+            return *parts.advance(state, data, visits), steps
+
+        def watched() -> tuple[State, Array, OwnSteps]:
+            after, losses, seen = epoch_own_steps(problem, optimizer, state, data, visits)
+            here = number == measured
+
+            def kept(every: Array, new: Array) -> Array:
+                return jnp.where(here.reshape(-1, *[1] * new.ndim), new, every)
+
+            return after, losses, jax.tree.map(kept, steps, seen)
+
+        state, losses, steps = jax.lax.cond((number == measured).any(), watched, trained)
+        return state, loss.at[number].set(losses), steps
+
+    with jax.default_matmul_precision("float32"):
+        sample_loss = sample_losses(problem, state.params, data)
+        loss = jnp.full((experiment.epochs, experiment.batch_count), jnp.nan, sample_loss.dtype)
+        steps = unmeasured(loss[:2])
+        _, loss, steps = jax.lax.fori_loop(0, epochs, epoch, (state, loss, steps))
+    return Recorded(loss, sample_loss, steps)
+
+
+_record = jax.jit(_record_one, static_argnames=("problem", "experiment"))
 
 
 @functools.partial(jax.jit, static_argnames=("problem", "experiment"))
-def _record_seeds(seeds: Array, problem: Problem, experiment: Experiment) -> Recorded:
-    group = side_by_side(len(seeds))
-    return jax.lax.map(lambda seed: _record(problem, jax.random.key(seed), experiment), seeds, batch_size=group)
-
-
-def side_by_side(runs: int) -> int:
-    """How many of R runs to advance side by side on this device."""
-    return min(GROUP, runs) if jax.default_backend() == "cpu" else runs
-
-
-def _record(problem: Problem, key: Array, experiment: Experiment) -> Recorded:
-    optimizer = optax.sgd(experiment.learning_rate)
-    run = simulate(
-        problem,
-        key,
-        optimizer=optimizer,
-        epochs=experiment.epochs,
-        batch_count=experiment.batch_count,
-        order=experiment.order,
-    )
-    keys = streams(key)
-    return Recorded(run.loss, sample_losses(problem, problem.init(keys.init), problem.sample_data(keys.data)))
+def _record_side_by_side(seeds: Array, epochs: Array, measured: Array, problem: Problem, experiment: Experiment) -> Recorded:
+    return jax.vmap(lambda seed: _record_one(seed, epochs, measured, problem, experiment))(seeds)

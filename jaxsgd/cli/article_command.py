@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import Background, start_jax
 
 _NOTE = (
@@ -21,10 +21,11 @@ def article(
     out: Annotated[Path, typer.Option(help="Folder for the figures, the log and report.json.")] = Path("article"),
     seed: Annotated[int, typer.Option(help="Seed of the shown runs: data, initial weights.")] = 0,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of all three experiments.")] = 1e-3,
+    svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG too, beside its PNG.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="20 epochs an experiment, and 5 for each of the 64 seeds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Reproduce the article: train, print its log, draw its three figures, hold the result against it, and test its claim.
+    """Reproduce the article: train, print its log, draw its three figures, compare the result with it, and test its claim.
 
     Experiment 1 prints twice an epoch and shows two stripes, experiment 2 four times and shows a band, experiment 3 reads the
     training of experiment 2 once an epoch. 64 seeds say how ordinary the article's numbers are, and how much of a batch's
@@ -38,86 +39,121 @@ def article(
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    report, files = _reproduce(console, experiments, seed, quick)
-    files["report.json"] = to_json(report) + "\n"
-    written = write_files(out, files)
-    console.print()
-    for path in written:
-        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    writer = Writer(console, out)
+    report = writer.write_report(_reproduce(console, writer, experiments, seed, quick, svg))
     if as_json:
         typer.echo(to_json(report))
 
 
-def _reproduce(console, experiments, seed: int, quick: bool) -> tuple[dict[str, Any], dict[str, bytes | str]]:
-    import numpy as np
-
+def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
+    """Runs everything, and prints and writes each part as soon as it is known. Returns the report but for its files."""
     from jaxsgd import article, problems
     from jaxsgd.cli.table import Section, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged
     from jaxsgd.measure import stripes
 
+    def doing(message: str):
+        return working(message, lines=not console.quiet)
+
+    findings: list[str] = []
+
+    def say(sentences: list[str]) -> None:
+        findings.extend(sentences)
+        for sentence in sentences:
+            console.print(f"- {sentence}", markup=False)
+
+    def draw(**figures) -> None:
+        for name, figure in figures.items():
+            writer.write(article.picture_files(name, figure, svg))
+
     one, two, three = experiments
     first_epochs = 5 if quick else 10
     # Experiment 3 trains as experiment 2 does.
-    trained = {"Experiment 1": one, "Experiments 2 and 3": two}
-    networks = [problems.square_regression(experiment.num_samples) for experiment in trained.values()]
+    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in (one, two))
 
-    with working("compiling experiment 1"):
-        training = article.train_by_window(networks[0], seed, one)
+    with doing("compiling experiment 1"):
+        training = article.train_by_window(first_network, seed, one)
     logged = print_log(console, training, one, "Experiment 1 (striped)")
-    files: dict[str, bytes | str] = {"training_log.txt": "".join(f"{line}\n" for line in logged.lines)}
+    console.rule("End of the log: what the runs show")
+    writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
 
     with Background() as background:
-        whole = background.start(lambda: article.run_whole(networks[1], seed, two))
-        pairs = list(zip(networks, trained.values(), strict=True))
-        seed_runs = background.start(article.seed_calls(pairs, first_epochs))
-        claim_runs = background.start(article.claim_calls(pairs, seed, quick))
-        striped = article.run_outcome(one, logged.loss, training.sample_loss, first_epochs)
-        files |= article.picture_files("striped", article.striped_view(striped.whole, f"Experiment 1: {one}"))
-        loss, sample_loss = (np.asarray(array) for array in background.wait(whole))
-        stop_if_diverged(loss, two, "Experiment 2 (band)")
-        with working(f"{article.SEEDS} seeds of each training"):
-            band, averaged = (article.run_outcome(experiment, loss, sample_loss, first_epochs) for experiment in (two, three))
-            files |= article.picture_files("band", article.band_view(band.whole, f"Experiment 2: {two}"))
-            averaged_view = article.averaged_view(averaged.whole, band.whole, f"Experiment 3: {three}")
-            files |= article.picture_files("averaged", averaged_view)
-            ones, twos = background.wait(seed_runs)
-        with working("which step made which loss fall"):
-            runs = background.wait(claim_runs)
+        # In the order in which they are waited for; the first ones compile the programs that the later ones use too.
+        second_run = background.start(lambda: article.run_whole(second_network, seed, two))
+        shown_influence = background.start(lambda: article.shown_influence(first_network, seed, one))
+        first_run = background.start(lambda: article.run_whole(first_network, seed, one))
+        map_runs = background.start(article.map_calls(quick))
+        first_seeds, second_seeds = (
+            background.start(article.seed_calls(network, experiment, first_epochs, article.measured_seeds(quick)))
+            for network, experiment in ((first_network, one), (second_network, two))
+        )
 
-    seeds = [article.seed_outcome(*pair) for pair in ((one, ones), (two, twos), (three, twos))]
-    printed = stripes(article.printed_losses(first_epochs), 1)
-    percentile = article.places(printed, seeds[0])
-    findings = article.article_findings(striped, band, averaged, (seeds[0], seeds[1]), percentile)
-    claims = article.measure_claims(runs, trained)
-    maps = article.claim_maps(runs, quick)
-    files |= article.claim_files(claims, maps, runs.shown[0], one)
-    claim_findings = article.claim_findings(claims, maps)
-    report = {
+        striped = article.run_outcome(one, logged.loss, training.sample_loss, first_epochs)
+        say(article.striped_findings(striped))
+        with doing("drawing experiment 1"):
+            draw(striped=article.striped_view(striped.whole, f"Experiment 1: {one}"))
+
+        with doing("training experiment 2"):
+            second = background.wait(second_run)
+        loss, sample_loss = second.loss[0], second.sample_loss[0]
+        stop_if_diverged(loss, two, "Experiment 2 (band)")
+        band, averaged = (article.run_outcome(experiment, loss, sample_loss, first_epochs) for experiment in (two, three))
+        say(article.band_findings(band, averaged))
+        with doing("drawing experiments 2 and 3"):
+            draw(band=article.band_view(band.whole, f"Experiment 2: {two}"))
+            draw(averaged=article.averaged_view(averaged.whole, band.whole, f"Experiment 3: {three}"))
+
+        console.rule("The article's claim: a batch's loss falls mainly through its own step")
+        with doing("measuring which step makes which loss fall"):
+            draw(influence=article.influence_view(background.wait(shown_influence), one))
+        with doing("training small problems at six batch counts, to map where the claim holds"):
+            lands = zip(article.territories(), background.wait(map_runs), strict=True)
+            maps = [article.claim_map(land, article.joined(parts), article.map_epochs(quick)) for land, parts in lands]
+        say(article.map_findings(maps))
+        draw(claim_map=article.map_view(maps))
+
+        def claim_of(name: str, experiment, runs, shown):
+            claim = article.measure_claim(
+                article.measured_steps(runs, quick), shown.steps, experiment.epochs - 1, experiment.eval_interval
+            )
+            say(article.claim_findings(name, claim))
+            return claim
+
+        printed = stripes(article.printed_losses(first_epochs), 1)
+        claims = {}
+        with doing(f"training {article.SEEDS} seeds of experiment 1"):
+            runs, shown = article.joined(background.wait(first_seeds)), background.wait(first_run)
+        striped_seeds = article.seed_outcome(one, runs)
+        percentile = article.places(printed, striped_seeds)
+        say(article.seed_findings("Experiment 1", striped_seeds, percentile))
+        claims["Experiment 1"] = claim_of("Experiment 1", one, runs, shown)
+        with doing(f"training {article.SEEDS} seeds of experiments 2 and 3"):
+            runs = article.joined(background.wait(second_seeds))
+        band_seeds, averaged_seeds = (article.seed_outcome(experiment, runs) for experiment in (two, three))
+        say(article.seed_findings("Experiment 2", band_seeds))
+        claims["Experiments 2 and 3"] = claim_of("Experiments 2 and 3", two, runs, second)
+        draw(own_share=article.share_view(claims))
+
+    seeds = (striped_seeds, band_seeds, averaged_seeds)
+    outcomes = {
+        outcome.experiment.name: article.outcome_report(outcome, spread)
+        for outcome, spread in zip((striped, band, averaged), seeds, strict=True)
+    }
+    article_numbers = article.stripes_report(printed) | {"percentile": percentile}
+    console.rule(f"The runs, beside the article and {article.SEEDS} seeds")
+    titles = ("1 striped", "2 band", "3 averaged")
+    sections = [Section(*parts) for parts in zip(titles, outcomes.values(), (article_numbers, {}, {}), strict=True)]
+    console.print(comparison_table(sections, caption=_NOTE.format(first_epochs, article.SEEDS)))
+    console.print()
+    return {
         "command": "article",
         "version": version("jaxsgd"),
         "seed": seed,
         "quick": quick,
         "training_seconds": logged.seconds,
         "trained_once": ["band", "averaged"],
-        "experiments": {
-            outcome.experiment.name: article.outcome_report(outcome, spread)
-            for outcome, spread in zip((striped, band, averaged), seeds, strict=True)
-        },
-        "article": article.stripes_report(printed) | {"percentile": percentile},
+        "experiments": outcomes,
+        "article": article_numbers,
         "claim": article.claim_report(claims, maps),
-        "findings": findings + claim_findings,
-        "files": [*files, "report.json"],
+        "findings": findings,
     }
-    console.rule("End of the log: what the runs show")
-    titles = ("1 striped", "2 band", "3 averaged")
-    held_against = (report["article"], {}, {})
-    sections = [Section(*parts) for parts in zip(titles, report["experiments"].values(), held_against, strict=True)]
-    console.print(comparison_table(sections, caption=_NOTE.format(first_epochs, article.SEEDS)))
-    console.print()
-    for sentence in findings:
-        console.print(f"- {sentence}", markup=False)
-    console.rule("The article's claim: a batch's loss falls mainly through its own step")
-    for sentence in claim_findings:
-        console.print(f"- {sentence}", markup=False)
-    return report, files

@@ -17,17 +17,15 @@ def info(
     start_jax(context)
     import jax
 
-    from jaxsgd.engine.execution import workers
-    from jaxsgd.engine.program import compiler_options
+    from jaxsgd.engine.machine import compiler_options, devices, git_commit, threads, versions
     from jaxsgd.engine.program_folder import program_folder
-    from jaxsgd.engine.provenance import devices, git_commit, versions
 
     folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]
     found = {
         "versions": versions(),
         "device": devices(),
-        "threads": len(workers()),
+        "threads": threads(),
         "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(("XLA_", "JAX_"))},
         "compiler": compiler_options(),
         "cache": {

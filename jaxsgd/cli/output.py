@@ -27,14 +27,22 @@ def make_console(quiet: bool) -> Console:
 
 
 @contextmanager
-def working(message: str) -> Iterator[None]:
-    """Shows on stderr that something takes its time; says nothing where there is no terminal."""
+def working(message: str, *, lines: bool = False) -> Iterator[None]:
+    """Shows on stderr that something takes its time.
+
+    Args:
+      message: what is being done.
+      lines: where there is no terminal, say it in a line of its own; without it, nothing is said there.
+    """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
+    if console.is_terminal:
+        with console.status(message):
+            yield
         return
-    with console.status(message):
-        yield
+    if lines:
+        sys.stderr.write(f"jaxsgd: {message}\n")
+        sys.stderr.flush()
+    yield
 
 
 def to_json(value: Any) -> str:
@@ -122,6 +130,28 @@ def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]
             data = content.encode() if isinstance(content, str) else content
             (Path(hidden) / name).write_bytes(data)
         return [(Path(hidden) / name).replace(folder / name) for name in contents]
+
+
+class Writer:
+    """Writes a command's files into its folder as they are ready, with a line on each."""
+
+    def __init__(self, console: Console, folder: Path):
+        """Writes nothing yet; the folder is made with the first file."""
+        self._console, self._folder = console, folder
+        self.names: list[str] = []
+        """The files written so far."""
+
+    def write(self, contents: Mapping[str, bytes | str]) -> None:
+        """Writes whole files, by name."""
+        for path in write_files(self._folder, contents):
+            self._console.print(f"wrote {path}", markup=False, soft_wrap=True)
+        self.names += contents
+
+    def write_report(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes `report.json`, the last file. Returns the report with the list of all files."""
+        listed = {**report, "files": [*self.names, "report.json"]}
+        self.write({"report.json": to_json(listed) + "\n"})
+        return listed
 
 
 def duration(seconds: float) -> str:

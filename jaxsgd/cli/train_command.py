@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax
 
 
@@ -30,10 +30,12 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of plain SGD.")] = 1e-3,
     order: Annotated[str, typer.Option(help="How samples are assigned to batches each epoch.")] = "fixed",
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order.")] = 0,
+    svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG too, beside its PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Train the article's network on your own data and see whether its printed loss has stripes, and why."""
     from jaxsgd.article.experiment import check_rate, check_seed
+    from jaxsgd.problem import num_samples
     from jaxsgd.problems import from_file
 
     check_rate(learning_rate)
@@ -45,13 +47,9 @@ def train(
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    console.print(f"{file}: {len(problem.data[0]):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
-    report, files = _train(console, problem, experiment, seed)
-    files["report.json"] = to_json(report) + "\n"
-    written = write_files(folder, files)
-    console.print()
-    for path in written:
-        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    console.print(f"{file}: {num_samples(problem.data):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
+    writer = Writer(console, folder)
+    report = writer.write_report(_train(console, writer, problem, experiment, seed, svg))
     if as_json:
         typer.echo(to_json(report))
 
@@ -72,7 +70,8 @@ def _experiment(problem, name, batch_count, eval_interval, epochs, learning_rate
     return Experiment(name, samples, count, width, epochs, learning_rate, as_order(order).name)
 
 
-def _train(console, problem, experiment, seed: int) -> tuple[dict[str, Any], dict[str, bytes | str]]:
+def _train(console, writer: Writer, problem, experiment, seed: int, svg: bool) -> dict[str, Any]:
+    """Trains, and prints and writes each part as soon as it is known. Returns the report but for its files."""
     import dataclasses
 
     from jaxsgd import article
@@ -84,30 +83,36 @@ def _train(console, problem, experiment, seed: int) -> tuple[dict[str, Any], dic
     with working("compiling"):
         training = article.train_by_window(problem, seed, experiment)
     logged = print_log(console, training, experiment, name)
+    console.rule("End of the log: what the run shows")
+    writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
+    outcome, averaged = (
+        article.run_outcome(settings, logged.loss, training.sample_loss, early_epochs=10)
+        for settings in (experiment, averaging)
+    )
+    striped_report, averaged_report = article.outcome_report(outcome), article.outcome_report(averaged)
+    sections = [Section(experiment.printed, striped_report), Section("averaged over each epoch", averaged_report)]
+    console.print(comparison_table(sections))
+    console.print()
+    findings = article.run_findings(outcome, averaged)
+    for sentence in findings:
+        console.print(f"- {sentence}", markup=False)
+    console.print()
+    subtitle = f"{name}: {experiment}"
+    views = {
+        "striped": lambda: article.striped_view(outcome.whole, subtitle),
+        "band": lambda: article.band_view(outcome.whole, subtitle),
+        "averaged": lambda: article.averaged_view(averaged.whole, outcome.whole, f"{name}: {averaging}"),
+    }
     with working("drawing"):
-        outcome, averaged = (
-            article.run_outcome(each, logged.loss, training.sample_loss, early_epochs=10) for each in (experiment, averaging)
-        )
-        subtitle = f"{name}: {experiment}"
-        files: dict[str, bytes | str] = {"training_log.txt": "".join(f"{line}\n" for line in logged.lines)}
-        files |= article.picture_files("striped", article.striped_view(outcome.whole, subtitle))
-        files |= article.picture_files("band", article.band_view(outcome.whole, subtitle))
-        files |= article.picture_files("averaged", article.averaged_view(averaged.whole, outcome.whole, f"{name}: {averaging}"))
-    report = {
+        for view, figure in views.items():
+            writer.write(article.picture_files(view, figure(), svg))
+    return {
         "command": "train",
         "data": problem.origin,
         "version": version("jaxsgd"),
         "seed": seed,
         "training_seconds": logged.seconds,
-        "striped": article.outcome_report(outcome),
-        "averaged": article.outcome_report(averaged),
-        "findings": article.run_findings(outcome, averaged),
-        "files": [*files, "report.json"],
+        "striped": striped_report,
+        "averaged": averaged_report,
+        "findings": findings,
     }
-    console.rule("End of the log: what the run shows")
-    sections = [Section(experiment.printed, report["striped"]), Section("averaged over each epoch", report["averaged"])]
-    console.print(comparison_table(sections))
-    console.print()
-    for sentence in report["findings"]:
-        console.print(f"- {sentence}", markup=False)
-    return report, files

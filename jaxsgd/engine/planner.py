@@ -8,7 +8,6 @@ numbers beyond rounding.
 """
 
 import math
-import os
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ import numpy as np
 
 from jaxsgd.engine.axes import Cells
 from jaxsgd.engine.axes import cells as cells_of
+from jaxsgd.engine.machine import cores
 from jaxsgd.engine.memory import gibibytes, machine_memory
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.program import Program, programs
@@ -125,11 +125,6 @@ class Plan(NamedTuple):
     def held(self) -> dict[str, Any]:
         """What must be the same for the same bits, as plain values."""
         return dict(zip(HELD, (self.vectorize, self.width, self.lanes, self.micro_size), strict=True))
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def plan(

@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from jaxsgd.engine.axes import Cells, hyper_axes
 from jaxsgd.engine.dependencies import Dependencies
+from jaxsgd.engine.machine import compiler_options
 from jaxsgd.engine.observation import Known, known, observer
 from jaxsgd.engine.study import Study, order_named
 from jaxsgd.engine.subject import OwnArrays, Subject, precision_of
@@ -254,17 +255,6 @@ def train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs
 def _all_finite(done: Run) -> Array:
     leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(done.params)]
     return jnp.all(jnp.stack(leaves))
-
-
-CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
-"""Options of XLA with which a sweep's programs are compiled for a CPU. A network's sigmoids and sums are faster with the whole
-vectors of AVX-512, of which XLA uses half unless told; a processor without them is not touched by it.
-"""
-
-
-def compiler_options() -> dict[str, str | bool]:
-    """Options of XLA for the programs of a sweep on the default device; they concern no other program of the process."""
-    return CPU_OPTIONS if jax.default_backend() == "cpu" else {}
 
 
 def _seed_shapes(width: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsgd.engine.program import DrawSpec, TrainSpec, compiler_options
+from jaxsgd.engine.machine import compiler_options
+from jaxsgd.engine.program import DrawSpec, TrainSpec
 
 MOST_PROGRAMS = 128
 """Programs that are kept at most; the one that was not used for the longest time goes first."""

@@ -2,59 +2,15 @@
 
 import datetime
 import os
-import platform
-import subprocess
-from importlib import metadata
 from typing import Any
 
-import jax
-
+from jaxsgd.engine.machine import compiler_options, devices, git_commit, versions
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan
-from jaxsgd.engine.program import compiler_options
 from jaxsgd.error import InputError
 
 FORMAT = 1
 """Version of the result folder's format."""
-
-PACKAGES = ("jaxsgd", "jax", "jaxlib", "optax", "numpy")
-"""The packages whose versions can change a result's bits."""
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result's bits."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def devices() -> dict[str, Any]:
-    """The devices of this process and the host they are on."""
-    local = jax.local_devices()
-    return {
-        "backend": jax.default_backend(),
-        "kind": local[0].device_kind,
-        "count": len(local),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-    }
-
-
-def git_commit() -> str | None:
-    """The commit checked out in the current folder, with "-dirty" where files differ from it; None outside a repository."""
-    try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told.stdout.strip() or None
 
 
 def now() -> str:

@@ -1,6 +1,5 @@
 """Study files: a Python file with one `STUDY = Study(...)`, or JSON."""
 
-import ast
 import json
 import re
 import runpy
@@ -9,23 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jaxsgd
+from jaxsgd.engine.shipped_study import shipped
 from jaxsgd.engine.study import Study
 from jaxsgd.error import InputError, no_such
-
-
-def shipped() -> dict[str, Path]:
-    """The study files that come with the package, by bare name."""
-    package = Path(jaxsgd.__file__).parent
-    # In a wheel they lie within the package; in a checkout, editable installs included, beside it.
-    folder = next((place for place in (package / "_sweeps", package.parent / "sweeps") if place.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.py"))} if folder else {}
-
-
-def question(path: Path) -> str:
-    """The first line of a study file's docstring: the question it answers."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.partition("\n")[0]
 
 
 def study_path(name: str) -> Path:

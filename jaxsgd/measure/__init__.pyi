@@ -10,6 +10,10 @@ from .effect import visit_to_visit as visit_to_visit
 from .gradient_noise import Noise as Noise
 from .gradient_noise import noise as noise
 from .gradient_noise import noise_scale as noise_scale
+from .own_step import OwnSteps as OwnSteps
+from .own_step import epoch_own_steps as epoch_own_steps
+from .own_step import own_steps as own_steps
+from .own_step import unmeasured as unmeasured
 from .paired import PairedDifference as PairedDifference
 from .paired import RankTable as RankTable
 from .paired import paired_difference as paired_difference

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.checkpoint import Cuts, Epoch, Prepared, Training, at_epochs, prepare
+from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem
@@ -69,17 +70,28 @@ class Influence(NamedTuple):
     @property
     def cosine(self) -> Float[np.ndarray, "*runs C m m"]:
         """Cosines between the batches' gradients; NaN for a gradient of 0."""
-        gram = np.asarray(self.gram, np.float64)
-        length = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return gram / (length[..., :, None] * length[..., None, :])
+        return cosines(self.gram)
+
+    @property
+    def own_change(self) -> Float[np.ndarray, "*runs C m"]:
+        """[C, m], the change of each batch's loss by its own step."""
+        return np.diagonal(np.asarray(self.effect, np.float64), axis1=-2, axis2=-1)
+
+    @property
+    def earlier_change(self) -> Float[np.ndarray, "*runs C m"]:
+        """[C, m], the change of each batch's loss by the epoch's steps before its own."""
+        effect = np.asarray(self.effect, np.float64)
+        return (np.tril(np.ones(effect.shape[-2:]), -1) * np.nan_to_num(effect)).sum(axis=-1)
+
+    @property
+    def change(self) -> Float[np.ndarray, "*runs C m"]:
+        """[C, m], the change of each batch's loss over the epoch."""
+        return np.where(np.isnan(self.own_change), np.nan, np.nansum(np.asarray(self.effect, np.float64), axis=-1))
 
     @property
     def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
         """[C, m], each batch's loss just before its own step, as a trainer sees it: `loss` and what the steps before did."""
-        effect = np.asarray(self.effect, np.float64)
-        before = np.tril(np.ones(effect.shape[-2:]), -1) * np.nan_to_num(effect)
-        return np.asarray(self.loss, np.float64) + before.sum(axis=-1)
+        return np.asarray(self.loss, np.float64) + self.earlier_change
 
 
 def own_share(effect: ArrayLike) -> Float[np.ndarray, "*runs"]:
@@ -125,7 +137,7 @@ class GapSources(NamedTuple):
     __repr__ = short_repr
 
 
-def gap_sources(seen: Influence, eval_interval: int) -> GapSources:
+def gap_sources(seen: Influence | OwnSteps, eval_interval: int) -> GapSources:
     """How much of the gap between stripes is in the batches themselves, and how much the steps make.
 
     Args:
@@ -138,12 +150,12 @@ def gap_sources(seen: Influence, eval_interval: int) -> GapSources:
     Raises:
       InputError: when w does not divide m.
     """
-    effect, loss = np.asarray(seen.effect, np.float64), np.asarray(seen.loss, np.float64)
+    loss = np.asarray(seen.loss, np.float64)
     m = loss.shape[-1]
     width = check_count("eval_interval", eval_interval, m, "the batches of an epoch")
     if m % width:
         raise InputError(f"eval_interval must divide the {m} batches of an epoch, got {width}")
-    trend = effect.sum(axis=-1).mean(axis=-1)[..., None] / m
+    trend = np.asarray(seen.change, np.float64).mean(axis=-1)[..., None] / m
     printed = seen.printed_loss - trend * np.arange(m)
     levels = printed.reshape(*printed.shape[:-1], m // width, width).mean(axis=-1)
     same = loss.reshape(*loss.shape[:-1], m // width, width).mean(axis=-1)

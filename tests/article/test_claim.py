@@ -4,10 +4,24 @@ import dataclasses
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.article import STRIPED, Claim, ClaimMap, claim_calls, claim_findings, joined, measure_claim, pooled_share
+from jaxsgd.article import (
+    STRIPED,
+    Claim,
+    ClaimMap,
+    claim_findings,
+    claim_map,
+    joined,
+    map_calls,
+    map_epochs,
+    measure_claim,
+    pooled_share,
+    shown_influence,
+    territories,
+)
 from jaxsgd.article.claim_finding import influence_title, late_found, map_found, map_title, share_found, share_title
 from tests import probe
 
@@ -27,7 +41,7 @@ def seen(effect, loss=None, gram=None):
 
 def test_shares_are_the_own_parts_of_the_fall():
     first, second = np.array([[-3.0, -1.0], [-2.0, -4.0]]), np.array([[-5.0, -2.0], [-1.0, -2.0]])
-    claim = measure_claim(seen([[first, second]]), seen([[first, second]]), 1)
+    claim = measure_claim(seen([[first, second]]), seen([[first, second]]), late_epoch=1, eval_interval=1)
     np.testing.assert_allclose(claim.own_share, [14 / 20])
     # Batch 0: its own step -3, then the other's -1. Batch 1: its own -4, then the next epoch's first step -1.
     np.testing.assert_allclose(claim.visit_share, [7 / 9])
@@ -37,19 +51,24 @@ def test_shares_are_the_own_parts_of_the_fall():
     assert claim.late_epoch == 1
 
 
+def pooled(effect):
+    """The pooled share of effects [R, m, m]."""
+    effects = seen(effect[:, None])
+    return pooled_share(effects.own_change, effects.change)
+
+
 def test_runs_are_pooled_by_their_falls():
     # Falls of 1 and 9, with own parts 1 and 0: a tenth, not the half that the mean of the two shares is.
-    effect = np.array([[[-1.0, 0.0], [0.0, 0.0]], [[0.0, -9.0], [0.0, 0.0]]])
-    assert pooled_share(effect) == pytest.approx(0.1)
+    assert pooled(np.array([[[-1.0, 0.0], [0.0, 0.0]], [[0.0, -9.0], [0.0, 0.0]]])) == pytest.approx(0.1)
     # The own steps lower the loss by 2, all steps together raise it.
-    assert pooled_share(np.array([[[-1.0, 3.0], [3.0, -1.0]]])) == INF
+    assert pooled(np.array([[[-1.0, 3.0], [3.0, -1.0]]])) == INF
     # The own steps raise the loss: of what would they have a share?
-    assert np.isnan(pooled_share(np.array([[[1.0, -3.0], [-3.0, 1.0]]])))
+    assert np.isnan(pooled(np.array([[[1.0, -3.0], [-3.0, 1.0]]])))
     # A run that is not finite says nothing of a cell; places without a batch are no batches.
-    assert np.isnan(pooled_share(np.full((2, 3, 3), NAN)))
-    padded = np.full((1, 3, 3), NAN)
-    padded[0, :2, :2] = [[-1.0, -1.0], [-1.0, -1.0]]
-    assert pooled_share(padded) == pytest.approx(0.5)
+    assert np.isnan(pooled(np.full((2, 3, 3), NAN)))
+    padded = np.full((1, 3), NAN)
+    padded[0, :2] = -1.0
+    assert pooled_share(padded, 2 * padded) == pytest.approx(0.5)
 
 
 def claimed(visit, late=0.2, composition=(1.0,), m=10, cosine=(0.4,)):
@@ -75,7 +94,8 @@ def test_the_verdict_follows_from_the_shares(visit, words):
 
 
 def test_other_findings_follow_too():
-    listed = claim_findings({"A": claimed([0.2]), "B": claimed([0.2], composition=[0.5, 0.7, NAN], cosine=[-0.5])}, [])
+    listed = claim_findings("A", claimed([0.2]))
+    listed += claim_findings("B", claimed([0.2], composition=[0.5, 0.7, NAN], cosine=[-0.5]))
     assert "A: In the shown run's last epoch, number 100, the own share is 20.0 %." in listed
     assert any("A: Gradients of different batches point much the same way (mean cosine 0.40)" in each for each in listed)
     assert any("composition of the batches makes all of the gap" in each for each in listed if each.startswith("A"))
@@ -112,22 +132,25 @@ def test_titles_follow_from_the_matrices():
     assert share_title([claimed([NAN])]) == "In no run does a batch's own step lower its loss"
 
 
-def test_the_calls_measure_the_runs_of_their_seeds():
+def test_the_shown_influence_is_that_of_the_runs_first_epoch():
     problem = probe.network(num_samples=20)
     experiment = dataclasses.replace(STRIPED, num_samples=20, batch_count=4, eval_interval=2, epochs=3, learning_rate=0.1)
-    calls = claim_calls([(problem, experiment)], seed=5, quick=True)
-    # A quarter of 64 seeds in parts of 16; the map of two problems with two seeds in one part each.
-    assert [len(calls.seeds[0]), len(calls.shown), [len(parts) for parts in calls.maps]] == [1, 1, [1, 1]]
-    seeds, shown = joined([call() for call in calls.seeds[0]]), calls.shown[0]()
-    assert seeds.effect.shape == (16, 2, 4, 4)
-    np.testing.assert_array_equal(shown.epoch, [[0, 2]])
-    # All of this problem's runs are one, for it draws nothing.
-    run = jaxsgd.simulate(problem, jax.random.key(5), optimizer=_sgd(0.1), epochs=3, batch_count=4)
-    np.testing.assert_allclose(shown.printed_loss[0], run.loss[np.array([0, 2])], rtol=1e-5)
-    np.testing.assert_allclose(seeds.printed_loss[3], run.loss[:2], rtol=1e-5)
+    shown = shown_influence(problem, 5, experiment)
+    assert shown.effect.shape == (1, 1, 4, 4)
+    run = jaxsgd.simulate(problem, jax.random.key(5), optimizer=optax.sgd(0.1), epochs=1, batch_count=4)
+    np.testing.assert_allclose(shown.printed_loss[0], run.loss, rtol=1e-5)
 
 
-def _sgd(rate):
-    import optax
-
-    return optax.sgd(rate)
+def test_the_map_is_the_influence_of_its_problems():
+    # Two seeds of least squares, which is the quicker one to compile; batch counts 2 and 10 at epochs 0 and 10.
+    line = territories()[1]
+    (parts,) = map_calls(quick=True)[1:]
+    measured = claim_map(line, joined([call() for call in parts]), map_epochs(quick=True))
+    assert (measured.seeds, measured.share.shape) == (2, (6, 5))
+    optimizer = optax.sgd(line.learning_rate)
+    whole = [
+        jaxsgd.influence(line.problem, jax.random.key(seed), optimizer=optimizer, at=[0, 10], batch_count=[2, 10])
+        for seed in range(2)
+    ]
+    own, change = (np.nansum([getattr(run, name) for run in whole], axis=(0, -1)) for name in ("own_change", "change"))
+    np.testing.assert_allclose(measured.share[np.ix_([0, 2], [0, 3])], own / change, rtol=1e-3)

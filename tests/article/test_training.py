@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.article import Experiment, follow, run_seeds, run_whole, train_by_window
+from jaxsgd.article import Experiment, follow, joined, run_seeds, run_whole, seed_calls, train_by_window, training
 from jaxsgd.article.training import Training
 from jaxsgd.simulator import sample_losses
 
@@ -86,19 +86,40 @@ def test_initial_sample_losses_make_the_first_batchs_loss():
     assert training.sample_loss[:6].mean() == pytest.approx(first, rel=1e-5)
 
 
-def test_a_run_in_one_piece_is_the_simulators():
+def test_a_whole_run_and_its_seeds_are_the_simulators_and_share_a_program():
     settings = experiment()
-    np.testing.assert_allclose(run_whole(PROBLEM, 7, settings).loss, simulated(7, settings).loss, rtol=1e-6)
+    before = training._record._cache_size()
+    whole = run_whole(PROBLEM, 3, settings)
+    runs = run_seeds(PROBLEM, range(3, 6), settings, 2, (0, 1))
+    unmeasured = run_seeds(PROBLEM, range(3, 4), settings, 3)
+    assert training._record._cache_size() == before + 1
+    np.testing.assert_allclose(whole.loss[0], simulated(3, settings).loss, rtol=1e-5)
+    assert runs.loss.shape == (3, 2, 4)
+    for row, seed in enumerate(range(3, 6)):
+        np.testing.assert_allclose(runs.loss[row], simulated(seed, settings).loss[:2], rtol=1e-5)
+    np.testing.assert_array_equal(runs.sample_loss[0], whole.sample_loss[0])
+    np.testing.assert_allclose(unmeasured.loss, whole.loss, rtol=1e-5)
+    assert np.isnan(unmeasured.steps.change).all()
 
 
-def test_seeds_are_the_single_runs():
+def test_the_measured_steps_of_a_run_are_its_influence():
     settings = experiment()
-    runs = run_seeds(PROBLEM, range(3, 8), settings)
-    assert runs.loss.shape == (5, 3, 4)
-    for row, seed in enumerate(range(3, 8)):
-        np.testing.assert_allclose(runs.loss[row], simulated(seed, settings).loss, rtol=1e-5)
-    alone = run_whole(PROBLEM, 3, settings)
-    np.testing.assert_allclose(runs.sample_loss[0], alone.sample_loss, rtol=1e-5)
+    seen = jaxsgd.influence(
+        PROBLEM, jax.random.key(3), optimizer=sgd(settings.learning_rate), at=[0, 1, 2], epochs=3, batch_count=4
+    )
+    whole = run_whole(PROBLEM, 3, settings)
+    for name in ("loss", "earlier_change", "own_change", "change", "gram"):
+        # float32 rounds a sample's loss of about 2 by 1e-7, and the mean of six by less.
+        expected = np.asarray(getattr(seen, name))[[0, 2]]
+        np.testing.assert_allclose(getattr(whole.steps, name)[0], expected, rtol=1e-4, atol=2e-7, err_msg=name)
+
+
+def test_seeds_are_cut_into_calls_of_which_the_first_are_measured():
+    parts = [call() for call in seed_calls(PROBLEM, experiment(), epochs=1, measured_seeds=16)]
+    runs = joined(parts)
+    assert runs.loss.shape == (64, 1, 4)
+    measured = np.isfinite(runs.steps.own_change[:, 0]).all(axis=-1)
+    assert measured.tolist() == [True] * 16 + [False] * 48
 
 
 def made_up(*windows):

@@ -9,7 +9,7 @@ import jaxsgd
 from jaxsgd.article import format_line, parse_log
 
 PICTURES = ("averaged", "band", "claim_map", "influence", "own_share", "striped")
-FIGURES = [f"{name}.{kind}" for name in PICTURES for kind in ("png", "svg")]
+FIGURES = [f"{name}.png" for name in PICTURES]
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,23 @@ def report(article_run):
     return json.loads((article_run / "article" / "report.json").read_text(), parse_constant=pytest.fail)
 
 
-def test_it_ends_well_and_says_nothing_on_stderr(article_run):
+def test_it_ends_well_and_stderr_says_what_is_being_done_unless_json_is_asked_for(article_run):
     for name in ("text", "json"):
         assert (article_run / f"{name}.status").read_text() == "0"
-        assert (article_run / f"{name}.stderr").read_text() == ""
+    assert (article_run / "json.stderr").read_text() == ""
+    lines = (article_run / "text.stderr").read_text().splitlines()
+    assert lines[0] == "jaxsgd: compiling experiment 1"
+    assert "jaxsgd: training 64 seeds of experiment 1" in lines
+
+
+def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(said, report):
+    written = [line.removeprefix("wrote article/") for line in said.splitlines() if line.startswith("wrote ")]
+    assert written == report["files"]
+    assert written[0] == "training_log.txt"
+    assert written[-1] == "report.json"
+    # What experiment 1 shows is said and drawn before anything of experiment 2.
+    flat = " ".join(said.split())
+    assert flat.index("Experiment 1: All stripes fall") < flat.index("striped.png") < flat.index("- Experiment 2:")
 
 
 def test_its_files_are_there_and_nothing_else_is(article_run, report):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxsgd.cli.output import check_output_folder, to_json, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, write_files
 from jaxsgd.cli.table import Section, comparison_table
 from jaxsgd.error import InputError
 
@@ -75,3 +75,14 @@ def test_the_table_fits_80_columns():
     assert "..." not in text
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_writer_names_each_file_as_it_is_there_and_the_report_lists_all(tmp_path, capsys):
+    writer = Writer(make_console(quiet=False), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    writer.write({"a.txt": "one"})
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'out' / 'a.txt'}\n"
+    assert (tmp_path / "out" / "a.txt").read_text() == "one"
+    report = writer.write_report({"number": 1})
+    assert report == {"number": 1, "files": ["a.txt", "report.json"]}
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == report

@@ -44,8 +44,27 @@ def test_ctrl_c_during_the_training_is_130_and_leaves_nothing(environment, tmp_p
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "jaxsgd: interrupted\n"
+    assert said == "jaxsgd: compiling experiment 1\njaxsgd: interrupted\n"
     assert not (tmp_path / "gone").exists()
+
+
+def test_ctrl_c_after_the_log_keeps_what_was_written(environment, tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "article", "--quick", "--out", "kept"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.stdout.readline() != "wrote kept/striped.png\n":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("jaxsgd: interrupted\n")
+    assert {"striped.png", "training_log.txt"} <= {path.name for path in (tmp_path / "kept").iterdir()}
+    assert not (tmp_path / "kept" / "report.json").exists()
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
@@ -62,7 +81,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     with process.stderr:
         said = process.stderr.read()
     assert process.wait(timeout=60) == 1
-    assert said == ""
+    assert said == "jaxsgd: compiling experiment 1\n"
 
 
 @pytest.mark.parametrize(

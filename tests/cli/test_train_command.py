@@ -24,12 +24,14 @@ def test_a_file_is_trained_on_and_explained(samples, jaxsgd_command, tmp_path):
 
 
 def test_json_alone_is_on_stdout(samples, jaxsgd_command, tmp_path):
-    words = ("train", samples, "--epochs", 3, "--batch-count", 6, "--eval-interval", 1, "--out", "deep/er", "--json")
+    words = ("train", samples, "--epochs", 3, "--batch-count", 6, "--eval-interval", 1, "--out", "deep/er", "--svg", "--json")
     done = jaxsgd_command(*words, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout, parse_constant=pytest.fail)
     assert report["striped"]["whole_run"]["stripe_count"] == 6
-    assert (tmp_path / "deep" / "er" / "striped.png").exists()
+    pictures = [f"{name}.{kind}" for name in ("striped", "band", "averaged") for kind in ("png", "svg")]
+    assert report["files"] == ["training_log.txt", *pictures, "report.json"]
+    assert sorted(path.name for path in (tmp_path / "deep" / "er").iterdir()) == sorted(report["files"])
 
 
 def test_a_run_that_becomes_non_finite_says_when(samples, jaxsgd_command, tmp_path):
