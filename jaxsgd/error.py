@@ -37,7 +37,7 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
     names = sorted(valid)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f"; or {own}" if own else ""))
+    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f" (or {own})" if own else ""))
 
 
 def shown(value: object) -> str:

@@ -50,7 +50,7 @@ def _is_number(value: Any) -> bool:
 def _several(value: Any) -> Any:
     """Refuses a number where seeds go: it may be meant as one seed, or as how many."""
     if _is_number(value):
-        number = shown(value)
+        number = f"{float(value):g}"
         raise ValueError(
             f"{number} may be one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) for "
             f"the seeds from 0 (0:{number} after --set)"
