@@ -34,6 +34,7 @@ def train(
 ) -> None:
     """Train the article's network on your own data and see whether its printed loss has stripes, and why."""
     from jaxsgd.article.experiment import check_rate, check_seed
+    from jaxsgd.problem import num_samples
     from jaxsgd.problems import from_file
 
     check_rate(learning_rate)
@@ -45,7 +46,7 @@ def train(
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    console.print(f"{file}: {len(problem.data[0]):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
+    console.print(f"{file}: {num_samples(problem.data):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
     report, files = _train(console, problem, experiment, seed)
     files["report.json"] = to_json(report) + "\n"
     written = write_files(folder, files)
