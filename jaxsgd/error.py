@@ -65,6 +65,7 @@ def first_sentence(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if (frames and not is_users_file(frames[-1].filename)) or _is_of_jax(error):
         text = re.split(r"\.\s+(?=[A-Z])|\n+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(".")
+        text = re.sub(r"'?\b\w+Tracer\b'?", "a traced array", text)
     return shortened(" ".join(text.split()), 400)
 
 

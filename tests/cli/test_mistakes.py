@@ -101,7 +101,8 @@ ONE_LINE = [
     ),
     (
         {"optimizer": "adamw", "optimizer_args": {"weight_decay": [1]}},
-        "optimizer 'adamw' with {'weight_decay': [1]} fails with TypeError",
+        "optimizer 'adamw' with {'weight_decay': [1]} fails with TypeError: unsupported operand type(s) for *: 'list' and",
+        " and a traced array",
     ),
     ({"optimizer": "PARTS:refuses"}, "optimizer 'PARTS:refuses' fails with TypeError: refuses() takes 0 positional arguments"),
     ({"schedule": "optax:cosine_decay_schedule"}, "optax's schedules count steps, so write a function of your own"),
