@@ -98,7 +98,8 @@ MISTAKES = {
     "an optimizer whose state changes its type": (
         lambda: jaxsgd.Study(**FIELDS | {"optimizer": "tests.test_mistakes:counting"}),
         "optimizer 'tests.test_mistakes:counting' must keep the types and shapes of the parameters and of its state, got "
-        "State(params: float32[10], opt_state: int32[]) before a step and State(params: float32[10], opt_state: float32[]) after it",
+        "State(params: float32[10], opt_state: int32[]) before a step and State(params: float32[10], opt_state: float32[]) "
+        "after it",
     ),
 }  # fmt: skip
 
