@@ -37,7 +37,7 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
     names = sorted(valid)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f"; or {own}" if own else ""))
+    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f" (or {own})" if own else ""))
 
 
 def shown(value: object) -> str:
@@ -65,6 +65,7 @@ def first_sentence(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if (frames and not is_users_file(frames[-1].filename)) or _is_of_jax(error):
         text = re.split(r"\.\s+(?=[A-Z])|\n+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(".")
+        text = re.sub(r"'?\b\w+Tracer\b'?", "a traced array", text)
     return shortened(" ".join(text.split()), 400)
 
 

@@ -38,7 +38,8 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
         return _collection("[]" if isinstance(value, list) else "()", items, len(value), levels)
     if callable(value) and not isinstance(value, type) and hasattr(value, "__qualname__"):
         return f"<function {value.__qualname__}>"
-    return shortened(" ".join(repr(value).split()))
+    text = " ".join(repr(value).split())
+    return f"{value:.6g}" if type(value) is float and len(text) > 12 else shortened(text)
 
 
 def brief_fields(

@@ -18,8 +18,8 @@ PROBLEM = probe.numbered(10)
 
 
 def shown(value):
-    """The value on one line, as a message has it."""
-    return " ".join(repr(value).split())
+    """The value on one line, as a message has it: an array by its type and shape."""
+    return f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def short(value):
@@ -91,7 +91,8 @@ def test_an_unknown_order_is_answered_with_the_nearest(typed, meant):
 
 
 def test_an_unknown_order_that_is_near_to_none():
-    assert refusal(order="zzz") == f"unknown order 'zzz': valid: {', '.join(sorted(jaxsgd.ORDERS))}"
+    own = "(or give your own function (key, epoch, num_samples) -> [N])"
+    assert refusal(order="zzz") == f"unknown order 'zzz': valid: {', '.join(sorted(jaxsgd.ORDERS))} {own}"
 
 
 @pytest.mark.parametrize("order", [3, None, np.ones((30, 30))], ids=short)

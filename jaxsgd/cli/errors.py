@@ -214,7 +214,7 @@ def _near(file: str) -> str:
 
 
 def _retry(words: list[str]) -> str:
-    return f"jaxsgd --traceback {shlex.join(words)}"
+    return shlex.join(["jaxsgd", "--traceback", *(word for word in words if word != "--traceback")])
 
 
 def _say(message: str, status: int) -> int:

@@ -40,13 +40,15 @@ def check_schedule(name: str, schedule: Callable) -> None:
         f"schedule {name!r} must be a function of the progress, from 0 to 1, that returns one number, the factor on the rate"
     )
     if (getattr(schedule, "__module__", None) or "").partition(".")[0] == "optax":
-        raise InputError(f"{wanted}; optax's schedules count steps: write a function of your own, 'my_module:my_schedule'")
+        raise InputError(
+            f"{wanted}: optax's schedules count steps, so write a function of your own, as 'my_module:my_schedule'"
+        )
     try:
         factor = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.float32))
     except Exception as error:
         if user_frames(error):
             raise
-        raise InputError(f"{wanted}; it fails with {type(error).__name__}: {first_sentence(error)}") from error
+        raise InputError(f"{wanted}, and it fails with {type(error).__name__}: {first_sentence(error)}") from error
     if getattr(factor, "shape", None) != () or not jnp.issubdtype(factor.dtype, jnp.number):
         raise InputError(f"{wanted}, got {shown(factor)}")
 
@@ -104,18 +106,19 @@ def _fails(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float],
 def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float], problem: Problem) -> None:
     """One step of `problem` from its first parameters, by shapes alone; the rate and the axes are traced."""
 
-    def one_step(key: Any, rate: Any, hyper: dict[str, Any]) -> Any:
+    def one_step(key: Any, data: Any, rate: Any, hyper: dict[str, Any]) -> Any:
         made = make(rate, **args, **hyper)
         if not isinstance(made, optax.GradientTransformation):
             raise InputError(f"must be a function that makes an optax transformation, and it made {shown(made)}")
         optimizer = scheduled(make, rate, {**args, **hyper})
         state = initial_state(optimizer, problem.init(key))
-        after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, problem.sample_data(key))
+        after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, data)
         return state, after
 
-    before, after = jax.eval_shape(
-        one_step, jax.random.key(0), np.float32(0.1), {name: np.float32(value) for name, value in axes.items()}
-    )
+    values = {name: np.float32(value) for name, value in axes.items()}
+    key = jax.random.key(0)
+    data = jax.eval_shape(problem.sample_data, key)
+    before, after = jax.eval_shape(one_step, key, data, np.float32(0.1), values)
     if jax.tree.map(_kind, before) != jax.tree.map(_kind, after):
         raise InputError(
             "must keep the types and shapes of the parameters and of its state, got "

@@ -50,7 +50,7 @@ def _is_number(value: Any) -> bool:
 def _several(value: Any) -> Any:
     """Refuses a number where seeds go: it may be meant as one seed, or as how many."""
     if _is_number(value):
-        number = shown(value)
+        number = f"{float(value):g}"
         raise ValueError(
             f"{number} may be one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) for "
             f"the seeds from 0 (0:{number} after --set)"
@@ -365,6 +365,8 @@ class Study(StudyFields):
       InputError: with every mistake, by field and value.
     """
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: _describe(schema))
+
     @_reports_every_mistake
     def __init__(  # noqa: D107, so that editors show the class's own docstring, with the fields
         self,
@@ -563,6 +565,13 @@ def field_notes() -> list[FieldNote]:
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
         notes.append(FieldNote(parameter.name, default, text, example.removesuffix("`.")))
     return notes
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Puts what the docstring of `Study` says of each field into a JSON schema of it."""
+    for note in field_notes():
+        if note.name in schema["properties"]:
+            schema["properties"][note.name]["description"] = note.text
 
 
 SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -28,6 +29,24 @@ def test_no_words_show_the_help_and_status_2(jaxsgd_command, tmp_path):
     assert done.returncode == 2
     assert done.stderr == ""
     assert "article" in done.stdout
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3, 0.7])
+def test_ctrl_c_while_packages_are_imported_is_130_and_one_line(seconds, environment, tmp_path):
+    begun = "from jaxsgd.cli import main; print('begun', flush=True); main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", begun, "run", "orders", "--dry-run"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, out, said) == (130, "", "jaxsgd: interrupted\n")
 
 
 def test_ctrl_c_during_the_training_is_130_and_leaves_nothing(environment, tmp_path):

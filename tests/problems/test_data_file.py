@@ -134,6 +134,11 @@ def test_a_file_trains_and_gives_the_problem_its_name(csv):
 
 # What is refused
 
+SEMICOLONS = (
+    "columns must be separated by commas, not semicolons: "
+    "pandas.read_csv(file, sep=';', decimal=',').to_csv(new_file, index=False) writes it so"
+)
+
 
 @pytest.mark.parametrize("name", ["data.txt", "data", "data.csv.gz", "data.pkl"])
 def test_another_ending(tmp_path, name):
@@ -178,8 +183,13 @@ def test_targets_that_are_a_folder(tmp_path, npy):
         ("1,2\n3, infinity \n", "line 2, column 2: infinity; every value must be finite"),
         ("1,2,3\n4,5\n", "line 2 has 2 values where there must be 3"),
         ("a,b\n1,2,3\n", "line 2 has 3 values where there must be 2"),
-        ("1;2\n3;4\n", "line 2, column 1: '3;4' is not a number"),
-        ("a\tb\n1\t2\n", "line 2, column 1: '1\\t2' is not a number"),
+        ("1;2\n3;4\n", f"line 2, column 1: '3;4' is not a number; {SEMICOLONS}"),
+        ("a;t\n1,5;2,5\n", f"line 2 has 3 values where there must be 1; {SEMICOLONS}"),  # decimal commas
+        (
+            "a\tb\n1\t2\n",
+            "line 2, column 1: '1\\t2' is not a number; columns must be separated by commas, not tabs: "
+            "pandas.read_csv(file, sep='\\t').to_csv(new_file, index=False) writes it so",
+        ),
     ],
 )
 def test_csv_that_is_no_table_of_numbers(csv, text, reason):
