@@ -136,17 +136,6 @@ def test_no_module_has_the_name_of_a_public_name():
         assert shared == ([name] if name == module else []), name
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_the_name_of_nothing_it_defines(module):
-    defined = set()
-    for node in ast.parse(MODULES[module].read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Assign):
-            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    assert module.split(".")[-1] not in defined
-
-
 def python(code):
     """What a Python of its own prints, as words."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
