@@ -20,8 +20,10 @@ def run(
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Replace a field; JSON, or a range like 0:64.")
     ] = None,
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what would run and how long it would take, by a few short runs; write nothing."),
+        bool, typer.Option("--dry-run", help="Say what would run, how long it would take and what it needs; write nothing.")
+    ] = False,
+    with_probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: estimate time and memory by running a few of the chunks.")
     ] = False,
     vectorize: Annotated[str, typer.Option(help="one_program, grouped, or auto.")] = "auto",
     chunk_width: Annotated[int | None, typer.Option(help="Cells in a chunk.", show_default="chosen")] = None,
@@ -41,10 +43,11 @@ def run(
     Finished chunks are kept whatever happens: after Ctrl-C, a full disk, lost workers or a power cut, the same command goes on.
     """
     start_jax(context, computes=scheduler is None and workers is None)
+    from jaxsgd.engine.estimate import estimate, probe
     from jaxsgd.engine.memory import machine_memory
     from jaxsgd.engine.planner import plan
     from jaxsgd.engine.study_file import read_study, study_path
-    from jaxsgd.engine.timing import measured_seconds
+    from jaxsgd.error import InputError
 
     path = study_path(study)
     chosen = read_study(path, assignments or [])
@@ -52,13 +55,15 @@ def run(
     console = make_console(quiet=as_json)
     if chunk_width is not None and chunk_width > chosen.num_cells:
         typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, chosen.num_cells)}", err=True)
+    if with_probe and not dry_run:
+        raise InputError("--probe goes with --dry-run: it estimates what a run would take")
     if dry_run:
         planned = plan(chosen, **how)
-        seconds = planned.seconds
-        if planned.memory_bytes <= machine_memory():  # what does not fit cannot be tried
-            with working("trying a few short runs"):
-                seconds = measured_seconds(planned)
-        report, failure = _dry_report(planned, seconds), ""
+        expected = estimate(planned)
+        if with_probe and planned.memory_bytes <= machine_memory():  # what does not fit cannot be tried
+            with working("running a few chunks"):
+                expected = probe(planned)
+        report, failure = _dry_report(planned, expected), ""
         _print_dry(console, path.stem, report)
     else:
         folder = out or Path("results") / path.stem
@@ -76,7 +81,7 @@ def _too_wide(width: int, cells: int) -> str:
     return f"--chunk-width {width:,} for a study of {cells:,} cells {padding}; --chunk-width {cells} is enough"
 
 
-def _dry_report(planned: Any, seconds: float) -> dict[str, Any]:
+def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
     cells = planned.cells
     return {
         "study": planned.study.resolved(),
@@ -86,8 +91,9 @@ def _dry_report(planned: Any, seconds: float) -> dict[str, Any]:
         "chunks": len(planned.chunks),
         "programs": len(planned.programs) + 1,
         "held": planned.held(),
-        "seconds": seconds,
-        "memory_bytes": planned.memory_bytes,
+        "seconds": expected.seconds,
+        "memory_bytes": expected.memory_bytes,
+        "probed_programs": expected.probed,
         "result_bytes": planned.result_bytes,
     }
 
@@ -96,13 +102,15 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
     axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
     held = report["held"]
     path = "one program for all batch counts" if held["vectorize"] == "one_program" else "a program for each batch count"
+    probed = report["probed_programs"]
+    source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {held['chunk_width']} cells, {held['lanes']} side by side"),
-        ("time", f"about {duration(report['seconds'])} on this machine by a few short runs, compiling included"),
-        ("memory", f"about {size(report['memory_bytes'])} for the runs in hand"),
+        ("time", f"about {duration(report['seconds'])}, compiling included ({source})"),
+        ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):
         console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)

@@ -25,12 +25,29 @@ def free_memory() -> int:
     if sys.platform != "win32":
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
-            used = next((int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith("VmSize:")), 0)
-            free = min(free, limit - used)
+            free = min(free, limit - _status("VmSize"))
     return max(free, 0)
 
 
-def gibibytes(count: float) -> str:
+def process_memory() -> int:
+    """Return the bytes of memory that this process has now; 0 where it cannot be asked."""
+    return _status("VmRSS")
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had; 0 where it cannot be asked."""
+    if sys.platform == "win32":
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status(name: str) -> int:
+    """Return a size in bytes that Linux states of this process; 0 elsewhere."""
+    return next((int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith(f"{name}:")), 0)
+
+
+def gibibytes(count: int) -> str:
     """Return a number of bytes in GiB, as messages write it."""
     return f"{count / 2**30:,.1f}" if count >= 2**30 / 10 else f"{count / 2**30:,.3f}"
 

@@ -88,7 +88,7 @@ class Plan(NamedTuple):
       lanes: cells side by side.
       micro_size: q of the micro-steps, None where each batch count has a program of its own.
       cell_seconds: [R], estimated time of each cell on one core or device.
-      seconds: estimated time, compiling included; rough, for it comes from constants: `measured_seconds` asks the machine.
+      seconds: estimated time, compiling included; rough, for it comes from constants (`estimate.probe` asks the machine).
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
     """

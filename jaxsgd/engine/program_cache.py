@@ -50,7 +50,7 @@ class ProgramCache:
           most_programs: to keep at once.
           most_bytes: of memory that they may take, with the arrays of their problems.
         """
-        self._most_programs, self._most_bytes = most_programs, most_bytes
+        self.most_programs, self.most_bytes = most_programs, most_bytes
         self._entries: collections.OrderedDict[tuple, _Entry] = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -103,7 +103,7 @@ class ProgramCache:
         with self._lock:
             size = sum(entry.size for entry in self._entries.values())
             for key in list(self._entries):
-                if len(self._entries) <= self._most_programs and size <= self._most_bytes:
+                if len(self._entries) <= self.most_programs and size <= self.most_bytes:
                     return
                 if key != newest and self._entries[key].compiled.done():
                     size -= self._entries.pop(key).size

@@ -57,6 +57,9 @@ def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_
     assert min(plan["seconds"], plan["memory_bytes"], plan["result_bytes"], plan["chunks"], plan["programs"]) > 0
     # float32 losses of 40 epochs: 50 places for batches and the mean
     assert plan["result_bytes"] == 768 * 40 * 51 * 4
+    # The process with JAX in it takes more than any chunk here.
+    assert plan["memory_bytes"] > 200 * 2**20
+    assert plan["probed_programs"] == 0
     assert list(tmp_path.iterdir()) == []
 
 

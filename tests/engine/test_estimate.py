@@ -1,0 +1,41 @@
+"""What a plan will take: from constants without compiling, and from chunks whose programs the run then finds compiled."""
+
+import numpy as np
+
+from jaxsgd import Study
+from jaxsgd.engine.estimate import estimate, probe
+from jaxsgd.engine.execution import Execution, workers
+from jaxsgd.engine.memory import peak_memory, process_memory
+from jaxsgd.engine.planner import plan
+from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
+
+STUDY = Study(
+    problem="least_squares", problem_args={"num_samples": 30, "num_inputs": 3}, seeds=range(4), batch_counts=[1, 3, 5],
+    learning_rates=[0.1], epochs=3,
+)  # fmt: skip
+
+
+def test_an_estimate_from_constants_compiles_nothing_and_counts_the_process(nothing_compiled):
+    planned = plan(STUDY)
+    expected = estimate(planned)
+    assert len(PROGRAMS) == 0
+    assert (expected.probed, expected.seconds) == (0, planned.seconds)
+    # Each of the programs, the one that draws among them, and no less than this process has now.
+    assert expected.memory_bytes > (len(planned.programs) + 1) * PROGRAM_BYTES + planned.memory_bytes + 2**20 * 50
+    # The system counts the peak and the size of now apart, to a megabyte or so.
+    programs = (len(planned.programs) + 1) * PROGRAM_BYTES
+    assert expected.memory_bytes <= 1.05 * peak_memory() + programs + planned.memory_bytes
+
+
+def test_what_a_probe_compiles_the_run_finds_compiled(nothing_compiled):
+    planned = plan(STUDY, vectorize="grouped")
+    expected = probe(planned)
+    assert expected.probed == len(planned.programs) == 3
+    assert 0 < expected.seconds < np.inf
+    assert expected.memory_bytes >= process_memory() * 0.5
+    execution = Execution(planned)
+    for number in range(len(planned.chunks)):
+        execution.run(number, workers()[0])
+    assert execution.compile_seconds == 0
+    # Nothing is compiled now, so a second probe tells the time of the chunks alone: less than with compiling.
+    assert probe(planned).seconds < expected.seconds
