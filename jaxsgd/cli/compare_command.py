@@ -80,18 +80,7 @@ def _name(path: Path, results: list[Path]) -> str:
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """One flat row for each place of the comparison."""
     table = compared.drop_vars("mean_rank", errors="ignore").to_dataframe().reset_index()
-    kept = [
-        *(str(dim) for dim in compared.dims),
-        "mean",
-        "difference",
-        "low",
-        "high",
-        "no_interval",
-        "tie",
-        "rank",
-        "pairs",
-        "left_out",
-    ]
+    kept = [*(str(dim) for dim in compared.dims), *MEASURED]
     kept += [name for name in ("learning_rate", "at_edge", compared.attrs.get("by")) if name in table and name not in kept]
     rows = table[kept].to_dict("records")
     reference = compared.attrs["reference"]
