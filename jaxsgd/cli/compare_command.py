@@ -7,6 +7,9 @@ import typer
 
 from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, write_files
 
+MEASURED = ("mean", "difference", "low", "high", "no_interval", "tie", "rank", "pairs", "left_out")
+"""What a row has besides its place."""
+
 
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Result folders, one a problem.")],
@@ -31,6 +34,7 @@ def compare(
     With --tuning-seeds it is a benchmark: every setting at its own best rate on every problem, under the same budget, judged on
     seeds that had no part in the choice.
     """
+    from jaxsgd.cli.measure_table import interval_notes
     from jaxsgd.engine import benchmark, load
     from jaxsgd.engine import compare as compare_result
     from jaxsgd.engine.metric import metric_named
@@ -58,6 +62,8 @@ def compare(
     if len(named) > 1 and ranks:
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
         console.print(f"mean rank over {len(named)} problems: {listed}", markup=False, soft_wrap=True)
+    for line in interval_notes([row["no_interval"] for row in rows if not row["reference"]]):
+        console.print(line, markup=False, soft_wrap=True)
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
     if edges:
         console.print(f"best {by} at the edge of its range, a better one may lie beyond: {', '.join(edges)}", markup=False)
@@ -74,7 +80,7 @@ def _name(path: Path, results: list[Path]) -> str:
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """One flat row for each place of the comparison."""
     table = compared.drop_vars("mean_rank", errors="ignore").to_dataframe().reset_index()
-    kept = [*(str(dim) for dim in compared.dims), "mean", "difference", "low", "high", "tie", "rank", "pairs", "left_out"]
+    kept = [*(str(dim) for dim in compared.dims), *MEASURED]
     kept += [name for name in ("learning_rate", "at_edge", compared.attrs.get("by")) if name in table and name not in kept]
     rows = table[kept].to_dict("records")
     reference = compared.attrs["reference"]
@@ -84,8 +90,7 @@ def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]], axis: str, value: str, by: str | None):
-    measured = ("mean", "difference", "low", "high", "tie", "rank", "pairs", "left_out", "reference", "at_edge")
-    places = [name for name in rows[0] if name not in measured and name != by]
+    places = [name for name in rows[0] if name not in (*MEASURED, "reference", "at_edge") and name != by]
     # What is the same in all rows is no column.
     places = [name for name in places if name == axis or len({row[name] for row in rows}) > 1]
     texts = [name.replace("_", " ") for name in (*places, *([by] if by else []))]
@@ -105,7 +110,7 @@ def _difference(row: dict[str, Any]) -> tuple[str, str]:
         return "reference", ""
     lost = f" ({row['left_out']} left out)" if row["left_out"] else ""
     if row["low"] != row["low"]:
-        return (f"{row['difference']:+.3g}" if row["pairs"] else "-"), f"none: {row['pairs']} pair{lost}"
+        return (f"{row['difference']:+.3g}" if row["pairs"] else "-"), f"none{lost}"
     tie = "tie " if row["tie"] else ""
     return f"{tie}{row['difference']:+.3g}", f"{row['low']:+.3g} to {row['high']:+.3g}{lost}"
 

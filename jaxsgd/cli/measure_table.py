@@ -1,6 +1,7 @@
 """The tables of `jaxsgd measure`, and what they say in words."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ def between(low: float, high: float, digits: int = 3) -> str:
     """An interval, open where an end is 0 or infinite; empty without one."""
     if math.isnan(low) or math.isnan(high):
         return ""
-    return f"{number(low, digits)} to {number(high, digits)}"
+    # As many digits as tell the ends apart, where a few more do.
+    ends = [(number(low, own), number(high, own)) for own in range(digits, digits + 4)]
+    return " to ".join(next((pair for pair in ends if pair[0] != pair[1]), ends[0]))
 
 
 def _count(value: float) -> str:
@@ -97,8 +100,7 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     if edges:
         axes = ", ".join(dict.fromkeys(name.replace("_", " ") for names in edges for name in names))
         notes.append(f"* at the edge of its range in {len(edges)} of {len(table)} rows ({axes}): a better one may lie beyond")
-    if best.attrs["seeds"] < 2:
-        notes.append("one seed: no interval, for nothing says how far seeds scatter")
+    notes += interval_notes([row["no_interval"] for row in table])
     share = float(ds["diverged"].sum()) / max(1, int((~ds["missing"]).sum()))
     if share:
         notes.append(f"{int(ds['diverged'].sum()):,} of {ds['diverged'].size:,} runs diverged, and count as infinitely bad")
@@ -108,6 +110,15 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     if hint:
         notes.append(hint)
     return notes
+
+
+def interval_notes(reasons: Sequence[str]) -> list[str]:
+    """Why rows of a table have no interval, a line for each reason; none where all have one."""
+    counts = Counter(reason for reason in reasons if reason)
+    return [
+        f"no interval{'' if count == len(reasons) else f' in {count} of {len(reasons)} rows'}: {reason}"
+        for reason, count in counts.items()
+    ]
 
 
 def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
@@ -186,7 +197,9 @@ def scaling_table(found: xr.Dataset) -> Table:
 
 def _steps_between(at: xr.Dataset) -> str:
     low, high = float(at["steps_low"]), float(at["steps_high"])
-    return "" if math.isnan(low) or math.isinf(low) else f"{_count(low)} to {_count(high)}"
+    if math.isnan(low) or math.isinf(low):
+        return ""
+    return f"{_count(low)} to {_count(high)}" if _count(low) != _count(high) else between(low, high, 4)
 
 
 def _ratio(value: float) -> str:
@@ -209,10 +222,11 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
         notes.append(lead + _critical(one))
         power = f"the best {by.replace('_', ' ')} grows as (batch size)^{float(one['rate_power']):.2f}"
         ends = between(float(one["power_low"]), float(one["power_high"]), 2)
-        if not math.isnan(float(one["rate_power"])):
-            notes.append(
-                f"{lead}{power}{f' (95 % interval {ends})' if ends else ''}; the linear rule has 1, the square root 0.5"
-            )
+        if one["no_power"].item():
+            notes.append(f"{lead}no power by which the best {by.replace('_', ' ')} grows: {one['no_power'].item()}")
+        else:
+            known = f"95 % interval {ends}" if ends else "no interval"
+            notes.append(f"{lead}{power} ({known}); the linear rule has 1, the square root 0.5")
         if (one["regime"] == "bound").any():
             notes.append(
                 f"{lead}<=: reached at the first record already, so the steps are only a bound, which no fit takes in; "
@@ -220,8 +234,7 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
             )
         if bool(one["at_edge"].any()):
             notes.append(f"{lead}*: the best {by.replace('_', ' ')} is at the edge of its range, a better one may lie beyond")
-    if found.attrs["seeds"] < 2:
-        notes.append("one seed: no interval, for nothing says how far seeds scatter")
+    notes += interval_notes(found["no_interval"].values.ravel().tolist())
     start = found.attrs["reference"]
     notes.append(f"linear, sqrt: steps by the rule from m = {start} on, over those of the best rate; -: not among the rates")
     return notes

@@ -12,6 +12,7 @@ from jaxsgd.engine.result_axis import axis_dim, axis_names, axis_values, is_nume
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.measure import Bend, fit_bend, power_of_size, regimes, steps_to_target
 from jaxsgd.measure.choice import best_place, is_edge
+from jaxsgd.measure.confidence import FEWEST_SIZES, supported, why_no_interval
 from jaxsgd.measure.scaling_law import enclosed, interval, median_steps, resampled_seeds
 
 RULES = {"linear": 1.0, "sqrt": 0.5}
@@ -20,7 +21,7 @@ RULES = {"linear": 1.0, "sqrt": 0.5}
 
 RULED = ("rule_rate", "rule_steps", "rule_ratio")
 FITTED = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
-FITTED += ("rate_power", "power_low", "power_high", "nearest")
+FITTED += ("rate_power", "power_low", "power_high", "no_power", "nearest")
 
 DESCRIPTIONS = {
     "steps": ("steps", "median steps to the target at the best {by}"),
@@ -28,6 +29,7 @@ DESCRIPTIONS = {
     "steps_high": ("steps", "upper end of its interval"),
     "epochs": ("epochs", "median epochs to the target"),
     "samples": ("samples", "median samples to the target"),
+    "no_interval": ("1", "why the steps have no interval; empty with one"),
     "rate": ("1", "the {by} with the fewest steps"),
     "rate_low": ("1", "lower end of its interval"),
     "rate_high": ("1", "upper end of its interval"),
@@ -46,6 +48,7 @@ DESCRIPTIONS = {
     "rate_power": ("1", "p of best {by} ~ batch size^p"),
     "power_low": ("1", "lower end of its interval"),
     "power_high": ("1", "upper end of its interval"),
+    "no_power": ("1", "why there is no such p; empty with one"),
     "nearest": ("{value}", "the {value} that came nearest to the target"),
 }
 """Units and meaning by the name of a variable."""
@@ -109,7 +112,8 @@ def scaling(
       A Dataset along the axis of the batch count and the result's other axes, with
 
       - `steps`, `steps_low`, `steps_high`: median over the seeds at the best rate; NaN where half of them never reach the
-        target; an end of the interval is infinite where it is open;
+        target; an end of the interval is infinite where it is open, and both are NaN where the seeds give none, for the
+        reason in `no_interval`;
       - `epochs` and `samples` that these are;
       - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest of three or more;
       - `reached`: how many seeds reach the target there; `bounds`: how many had at their first record, which only bounds
@@ -120,8 +124,9 @@ def scaling(
         rate that was run, and `rule_ratio` to those of the tuned rate; NaN past the range of rates;
 
       and, without the batch counts, `critical_batch_size` with `critical_low` and `critical_high` (open ends are 0 or
-      infinite), `fewest_steps`, `fewest_samples`; `rate_power` with its interval, the p of rate ~ B^p; and `nearest`, the value
-      that came nearest to the target.
+      infinite), `fewest_steps`, `fewest_samples`; `rate_power` with its interval, the p of rate ~ B^p, or in `no_power` the
+      reason why there is none (a best rate at the edge is only a bound, and has no part in it); and `nearest`, the value that
+      came nearest to the target.
 
     Raises:
       InputError: for an axis, a measure or a batch count that is not there, an unfinished result, or a target that is not
@@ -239,6 +244,10 @@ class _Tuned(NamedTuple):
         """The best rates, [O, K]; NaN where the target is not reached."""
         return np.where(self.best >= 0, runs.rates[self.best], np.nan)
 
+    def inner_rate(self, runs: Runs) -> np.ndarray:
+        """The same, but NaN at an edge of the rates, where a best rate is only a bound."""
+        return np.where(is_edge(runs.rates, self.best), np.nan, self.rate(runs))
+
 
 def _stacked(again: list[np.ndarray], like: np.ndarray) -> np.ndarray:
     return np.stack(again) if again else np.zeros((0, *like.shape))
@@ -250,6 +259,10 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
     ends = interval(_stacked([each.steps for each in again], steps), level)
     rate_ends = interval(_stacked([each.rate(runs) for each in again], steps), level)
     known = found.best >= 0
+    at_best = np.take_along_axis(runs.steps, np.maximum(found.best, 0)[..., None, None], axis=2)[:, :, 0]
+    why = why_no_interval(np.where(np.isfinite(at_best), at_best, np.inf), level)
+    low, high, why = supported(*ends, np.where(known, why, ""))
+    rate_ends = [np.where(why == "", end, np.nan) for end in rate_ends]
 
     def seeds(array: np.ndarray) -> np.ndarray:
         """How many seeds of [O, K, L, R] at the best rate."""
@@ -258,8 +271,9 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
 
     return {
         "steps": steps,
-        "steps_low": ends[0],
-        "steps_high": ends[1],
+        "steps_low": low,
+        "steps_high": high,
+        "no_interval": np.where(known, why, ""),
         "epochs": steps / runs.batch_count,
         "samples": steps * runs.batch_size,
         "rate": found.rate(runs),
@@ -290,13 +304,37 @@ def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, leve
     """The curve and the power law fitted over the batch counts, [O] each; where `told` [O, K] is NaN they are left out."""
     bend = fit_bend(found.steps * told, runs.batch_size)
     bends = fit_bend(_stacked([each.steps for each in again], found.steps) * told, runs.batch_size).critical
+    # With none of the batch sizes' steps scattering, the fits have no interval either.
+    scatters = (why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), level) == "").any(axis=(1, 2))
     critical = []
     for place, steps in enumerate(found.steps * told):
         sizes = runs.batch_size[np.isfinite(steps)]
         own = Bend(*(part[place] for part in bend))
-        critical.append(enclosed(own, bends[:, place] if again else None, sizes if len(sizes) else runs.batch_size, level))
-    ends = interval(power_of_size(_stacked([each.rate(runs) for each in again], found.steps) * told, runs.batch_size), level)
+        resampled = bends[:, place] if scatters[place] else None
+        critical.append(enclosed(own, resampled, sizes if len(sizes) else runs.batch_size, level))
     names = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
     parts = dict(zip(names, map(np.asarray, zip(*critical, strict=True)), strict=True))
-    power = power_of_size(found.rate(runs) * told, runs.batch_size)
-    return parts | {"rate_power": power, "power_low": ends[0], "power_high": ends[1], "nearest": runs.nearest}
+    rates = found.inner_rate(runs) * told
+    power = power_of_size(rates, runs.batch_size)
+    again_power = power_of_size(_stacked([each.inner_rate(runs) for each in again], rates) * told, runs.batch_size)
+    # Resamples without a fit say nothing: with many of them, so do the others.
+    known = np.isfinite(again_power).sum(axis=0) >= FITTED_SHARE * len(again_power)
+    ends = interval(again_power, level)
+    low, high = (np.where(scatters & np.isfinite(power) & known & (ends[0] < ends[1]), end, np.nan) for end in ends)
+    tuned_sizes = np.isfinite(found.rate(runs) * told).sum(axis=-1)
+    reasons = [_why_no_power(*row) for row in zip(np.isfinite(power).tolist(), tuned_sizes.tolist(), strict=True)]
+    parts |= {"rate_power": power, "power_low": low, "power_high": high, "no_power": np.asarray(reasons)}
+    return parts | {"nearest": runs.nearest}
+
+
+FITTED_SHARE = 0.9
+"""Share of the resamples that must have a fit for it to have an interval."""
+
+
+def _why_no_power(is_fitted: bool, sizes: int) -> str:
+    """Why the best rate has no power of the batch size, of the sizes that have a best rate."""
+    if is_fitted:
+        return ""
+    if sizes < FEWEST_SIZES:
+        return f"fewer than {FEWEST_SIZES} batch counts have a best rate"
+    return f"fewer than {FEWEST_SIZES} batch counts have their best rate inside its range, and at an edge it is only a bound"

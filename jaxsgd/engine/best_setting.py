@@ -8,6 +8,7 @@ from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, cell_dims, coords_along, is_numeric, seed_dims
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.measure.choice import best_place, is_edge, seed_median
+from jaxsgd.measure.confidence import supported, why_no_interval
 from jaxsgd.measure.scaling_law import interval, resampled_seeds
 
 KEPT = ("optimizer", "order", "batch_count", "batch_size")
@@ -32,7 +33,7 @@ def best_settings(
       A Dataset along those of the axes "optimizer", "order", "batch_count", "batch_size" that have a dimension of their own:
 
       - `median` of the measure with `low` and `high` of its interval; NaN where there is none, infinite where too many of the
-        seeds diverged; the interval is NaN with one seed;
+        seeds diverged; the interval is NaN where the seeds give none, and `no_interval` says why;
       - each searched axis, at the best setting; NaN, or empty, where nothing was run;
       - `at_edge`: booleans along a first dimension `searched` too, which names the searched axes: true where the axis's best
         value is the least or the greatest of three numbers or more, so that a better one may lie beyond; a 0 is no edge, for
@@ -73,7 +74,7 @@ def best_settings(
     drawn = resampled_seeds(own.shape[-1], check_count("resamples", resamples), seed)
     again = np.stack([seed_median(own[:, places]) for places in drawn]) if len(drawn) else np.zeros((0, len(own)))
     ends = [sign * end for end in interval(again, level)]
-    low, high = ends if sign > 0 else ends[::-1]
+    low, high, why = supported(*(ends if sign > 0 else ends[::-1]), why_no_interval(own, level))
 
     shape = [ds.sizes[dim] for dim in kept]
     places = np.unravel_index(best, [ds.sizes[dim] for dim in searched]) if searched else ()
@@ -82,6 +83,7 @@ def best_settings(
         "median": (sign * there(medians), units, f"median {value} over the seeds at the best setting"),
         "low": (low, units, f"lower end of its {100 * level:g} % interval"),
         "high": (high, units, f"upper end of its {100 * level:g} % interval"),
+        "no_interval": (why, "1", "why there is no interval; empty with one"),
     }
     good = chosen_at >= 0
     edges, names = [], []

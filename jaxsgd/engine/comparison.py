@@ -8,6 +8,7 @@ from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_dim, axis_values, listed, places, seed_dims
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure import paired_difference, rank_table
+from jaxsgd.measure.confidence import why_no_difference
 
 
 def compare(
@@ -34,10 +35,10 @@ def compare(
 
     Returns:
       A Dataset along the result's axes but for the seeds, which are what is averaged over, with, in the units of `value`,
-      `mean` over the seeds with a finite value, `difference`, `low` and `high` of its interval (NaN with fewer than two
-      pairs), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for the best: the
-      lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and
-      `rank_table`.
+      `mean` over the seeds with a finite value, `difference`, `low` and `high` of its interval (NaN where the seeds give none,
+      and `no_interval` says why), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for
+      the best: the lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See
+      `jaxsgd.measure.paired_difference` and `rank_table`.
 
     Raises:
       InputError: for an axis, a value, a reference, an epoch or a level that is not there, with the nearest that is.
@@ -69,6 +70,7 @@ def compare(
         "difference": (pairs.difference, units, f"mean {value} {by}"),
         "low": (pairs.low, units, f"lower end of the {100 * level:g} % interval of the difference"),
         "high": (pairs.high, units, f"upper end of the {100 * level:g} % interval of the difference"),
+        "no_interval": (why_no_difference(finite, finite[..., at, None, :]), "1", "why there is no interval; empty with one"),
         "pairs": (pairs.pairs, "seeds", "seeds with a finite value on both sides"),
         "left_out": (pairs.left_out, "seeds", "seeds without"),
         "tie": (pairs.tie, "1", "whether the interval contains 0"),

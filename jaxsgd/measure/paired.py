@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.measure.confidence import why_no_difference
 from jaxsgd.summary import short_repr
 
 
@@ -21,8 +22,8 @@ class PairedDifference(NamedTuple):
 
     Attributes:
       difference: [...], mean over the pairs of value less reference, in their units; NaN without a pair.
-      low, high: [...], ends of the confidence interval of that mean; NaN with fewer than two pairs, which say
-        nothing of how far seeds scatter.
+      low, high: [...], ends of the confidence interval of that mean; NaN where the seeds say nothing of how far they
+        scatter (`jaxsgd.measure.confidence.why_no_difference`): with fewer than two pairs, or where all pairs are the same.
       pairs: [...], seeds with a finite value on both sides.
       left_out: [...], seeds without.
     """
@@ -79,6 +80,7 @@ def paired_difference(value: ArrayLike, reference: ArrayLike, level: float = 0.9
         mean = each.sum(axis=-1) / pairs
         variance = np.sum(np.where(both, each - mean[..., None], 0) ** 2, axis=-1) / np.where(pairs > 1, pairs - 1, np.nan)
         reach = _quantiles(np.asarray(pairs - 1), level) * np.sqrt(variance / pairs)
+        reach = np.where(why_no_difference(*sides) == "", reach, np.nan)
     return PairedDifference(*map(np.asarray, (mean, mean - reach, mean + reach, pairs, both.shape[-1] - pairs)))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure.choice import seed_median
+from jaxsgd.measure.confidence import enough_sizes, why_no_interval
 from jaxsgd.summary import short_repr
 
 REGIMES = ("perfect", "diminishing", "none")
@@ -127,7 +128,8 @@ def fit_bend(steps: ArrayLike, batch_size: ArrayLike) -> Bend:
     # At either end the curve is straight: S falls as 1/B throughout, or not at all.
     critical = np.where(best == 0, 0.0, np.where(best == FINE - 1, np.inf, critical))
     least, most = np.where(best == FINE - 1, 0.0, least), np.where(best == 0, 0.0, most)
-    return Bend(*(np.asarray(np.where(count >= 3, each, np.nan)) for each in (critical, least, most)))
+    enough = enough_sizes(np.where(known, steps, np.nan))
+    return Bend(*(np.asarray(np.where(enough, part, np.nan)) for part in (critical, least, most)))
 
 
 class CriticalBatchSize(NamedTuple):
@@ -135,8 +137,8 @@ class CriticalBatchSize(NamedTuple):
 
     Attributes:
       critical: B_crit, samples; NaN where the batch sizes do not enclose it, so that only the interval says something.
-      low, high: ends of the interval; 0 or infinite where the batch sizes do not bound it on that side. NaN with one seed, or
-        fewer than three sizes at which the target is reached.
+      low, high: ends of the interval; 0 or infinite where the batch sizes do not bound it on that side. NaN where the seeds
+        give none (`jaxsgd.measure.confidence.why_no_interval`), or fewer than three sizes at which the target is reached.
       fewest_steps: S_min, of the fit.
       fewest_samples: E_min, of the fit.
     """
@@ -171,7 +173,8 @@ def critical_batch_size(
         raise InputError(f"steps must be [sizes, seeds] and batch_size [sizes], got {steps.shape} and {batch_size.shape}")
     drawn = resampled_seeds(steps.shape[-1], resamples, seed)
     point = fit_bend(median_steps(steps), batch_size)
-    again = fit_bend(np.stack([median_steps(steps[:, own]) for own in drawn]), batch_size) if len(drawn) else None
+    scatters = bool((why_no_interval(np.where(np.isfinite(steps), steps, np.inf), level) == "").any())
+    again = fit_bend(np.stack([median_steps(steps[:, own]) for own in drawn]), batch_size) if scatters else None
     return enclosed(point, None if again is None else again.critical, batch_size, level)
 
 
@@ -250,7 +253,7 @@ def power_of_size(rate: ArrayLike, batch_size: ArrayLike) -> Float[np.ndarray, "
       batch_size: [K].
 
     Returns:
-      [...]; NaN with fewer than two sizes.
+      [...]; NaN with fewer than three sizes.
     """
     rate, batch_size = np.asarray(rate, np.float64), np.asarray(batch_size, np.float64)
     known = np.isfinite(rate) & (rate > 0)
@@ -259,4 +262,5 @@ def power_of_size(rate: ArrayLike, batch_size: ArrayLike) -> Float[np.ndarray, "
     count = np.maximum(known.sum(axis=-1), 1)[..., None]
     x, y = (np.where(known, each - each.sum(axis=-1, keepdims=True) / count, 0.0) for each in (x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((x * y).sum(axis=-1) / np.where((x**2).sum(axis=-1) > 0, (x**2).sum(axis=-1), np.nan))
+        power = (x * y).sum(axis=-1) / np.where((x**2).sum(axis=-1) > 0, (x**2).sum(axis=-1), np.nan)
+    return np.asarray(np.where(enough_sizes(np.where(known, rate, np.nan)), power, np.nan))

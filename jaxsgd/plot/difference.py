@@ -14,6 +14,7 @@ from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.metric import metric_named
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
 from jaxsgd.error import InputError
+from jaxsgd.measure.confidence import SAME
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, loss_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
@@ -285,7 +286,9 @@ def _number(row: Row, v: int, at: int) -> str:
         return "diverged" if row.diverged[v] else "too few runs"
     difference = float(found.difference[v])
     said = "tie"
-    if not bool(found.tie[v]):
+    if found["no_interval"].values[v]:
+        said = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
+    elif not bool(found.tie[v]):
         reach = float(found.high[v]) - difference
         said = _with_reach(difference, reach)
     return f"{said} ({pairs} of {pairs + left_out})" if left_out else said
@@ -332,9 +335,11 @@ def _key(figure: Figure, rows: list[Row]) -> float:
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
     seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
-    return write_key(
-        figure, entries, f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
-    )
+    note = f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
+    reasons = [str(reason) for row in rows for reason in row.found["no_interval"].values if reason]
+    if SAME in reasons:
+        note += f" No interval: {SAME}."
+    return write_key(figure, entries, note)
 
 
 def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:

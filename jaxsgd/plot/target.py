@@ -1,5 +1,7 @@
 """Steps to a target against batch size, and the best rate at each: the three regimes of batch-count scaling."""
 
+from collections import Counter
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -235,7 +237,11 @@ def _key(found: xr.Dataset, ones: list[xr.Dataset], noise_scale: float | None, s
             (Line2D([], [], marker="x", linestyle="none", color=INK, markersize=7), "not reached by half of the seeds")
         )
     seeds = found.attrs["seeds"]
-    note = f"Medians of {seeds} seeds with 95 % intervals." if seeds > 1 else "One seed: no intervals."
+    reasons = Counter(np.concatenate([each["no_interval"].values for each in ones]).tolist())
+    without = [reason for reason in reasons if reason]
+    note = f"Medians of {seeds} seeds" if seeds > 1 else "One seed"
+    note += " with 95 % intervals." if len(without) < len(reasons) else "."
+    note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
     if not several:
         share = f"{100 * (WITHIN - 1):.0f} %"
         note += f" Perfect scaling: within {share} of the fewest samples; no further gain: within {share} of the fewest steps."

@@ -7,6 +7,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.cli.compare_command import compare
+from jaxsgd.measure.confidence import SAME
 
 FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
 
@@ -52,6 +53,20 @@ def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys
         (rate, optimizer) for rate in (0.01, 0.03, 0.1) for optimizer in ("sgd", "adam")
     ]
     assert all(row["pairs"] == 5 for row in rows)
+
+
+def test_seeds_that_make_no_difference_give_no_interval_and_that_is_said(tmp_path, capsys):
+    # One data set, a start at 0 and a fixed order: the seeds of the order change nothing.
+    fields = FIELDS | {"orders": ["fixed"], "learning_rates": [0.01]}
+    study = jaxsgd.Study(problem="least_squares", data_seeds=[0], order_seeds=range(3), optimizers=["sgd", "adam"], **fields)
+    jaxsgd.sweep(study, tmp_path / "same")
+    compare([tmp_path / "same"])
+    out = capsys.readouterr().out
+    assert f"no interval: {SAME}" in " ".join(out.split())
+    assert "tie" not in out
+    compare([tmp_path / "same"], as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["low"], row["high"], row["no_interval"]) for row in rows] == [(None, None, SAME)] * 2
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd import InputError
+from jaxsgd.measure.confidence import SAME
 
 RATES = [0.1, 0.2, 0.4, 0.8, 1.6]
-SEEDS = 5
+SEEDS = 7
 DIMS = ("seed", "learning_rate", "batch_count")
 
 
@@ -128,7 +129,7 @@ def test_an_overflow_downwards_reaches_nothing():
 
 def test_a_run_that_turns_nan_never_reaches_the_target_and_nan_is_not_the_nearest():
     ds = known(STEPS, COUNTS)
-    ds.loss_epoch[:3, 0, 2, 2:] = np.nan  # three of five seeds at the best rate of m = 16
+    ds.loss_epoch[:4, 0, 2, 2:] = np.nan  # four of seven seeds at the best rate of m = 16
     found = jaxsgd.scaling(ds, 1.0).sel(batch_count=16)
     assert (found.learning_rate, found.steps) == (0.2, pytest.approx(120))
     assert found.nearest == np.nanmin(ds.loss_epoch)
@@ -143,25 +144,30 @@ def test_one_seed_has_no_interval():
 
 
 def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
-    """Of two seeds with 100 and 120 steps, a resample has the median 100, 110 or 120 with chances 1/4, 1/2 and 1/4."""
-    steps = np.array([[[100, 50]], [[120, 60]]])
+    """Of three seeds with 100, 110 and 120 steps, a resample has these medians with chances 7/27, 13/27 and 7/27."""
+    steps = np.array([[[100, 50]], [[110, 55]], [[120, 60]]])
     ds = stored(falling(steps, [4, 1], 130), [4, 1], [0.1])
-    wide, narrow = jaxsgd.scaling(ds, 1.0), jaxsgd.scaling(ds, 1.0, level=0.4)
+    wide, narrow = jaxsgd.scaling(ds, 1.0, level=0.7), jaxsgd.scaling(ds, 1.0, level=0.4)
     np.testing.assert_allclose([wide.steps_low, wide.steps, wide.steps_high], [[100, 50], [110, 55], [120, 60]])
-    np.testing.assert_allclose([narrow.steps_low, narrow.steps_high], [[110, 55], [110, 55]])
+    # Both ends of the narrow one are the middle seed, which is no interval; and three seeds are too few for the usual 95 %.
+    assert np.isnan([narrow.steps_low, narrow.steps_high]).all()
+    assert "would have no width" in narrow.no_interval.values[0]
+    usual = jaxsgd.scaling(ds, 1.0)
+    assert np.isnan([usual.steps_low, usual.steps_high]).all()
+    assert usual.no_interval.values.tolist() == ["3 seeds: a 95 % interval for a median takes 6 or more"] * 2
 
 
 def test_the_interval_is_open_where_some_seeds_never_reach_the_target():
     steps = np.full((SEEDS, 1, 2), 20.0)
-    steps[3:] = np.inf  # two of five: of three or more in a resample the chance is 32 %
+    steps[5:] = np.inf  # two of seven: of four or more in a resample the chance is 11 %
     found = jaxsgd.scaling(stored(falling(steps, [4, 1], 40), [4, 1], [0.1]), 1.0)
     np.testing.assert_allclose([found.steps_low, found.steps, found.steps_high], [[20] * 2, [20] * 2, [np.inf] * 2])
-    assert found.reached.values.tolist() == [3, 3]
+    assert found.reached.values.tolist() == [5, 5]
 
 
 def test_resamples_tune_the_rate_again():
     steps = np.full((SEEDS, 2, 2), 30.0)
-    steps[:3, 1], steps[3:, 1] = 20, 50  # three seeds are faster at the second rate, and two slower
+    steps[:4, 1], steps[4:, 1] = 20, 50  # four seeds are faster at the second rate, and three slower
     found = jaxsgd.scaling(stored(falling(steps, [4, 1], 60), [4, 1], [0.1, 0.2]), 1.0)
     assert found.learning_rate.values.tolist() == [0.2, 0.2]
     np.testing.assert_allclose([found.rate_low, found.rate_high], [[0.1] * 2, [0.2] * 2])
@@ -210,7 +216,7 @@ def bent(factors):
 
 
 def test_the_critical_batch_size_is_that_of_the_curve_the_steps_lie_on():
-    found = jaxsgd.scaling(bent([0.9, 1.0, 1.1]), 1.0)
+    found = jaxsgd.scaling(bent(np.linspace(0.9, 1.1, SEEDS)), 1.0)
     np.testing.assert_allclose(found.steps, curve())
     # The seeds move all batch sizes alike, and so do resamples, which keep them paired: the bend stays where it is.
     ends = [found.critical_low, found.critical_batch_size, found.critical_high]
@@ -234,13 +240,51 @@ def test_steps_that_are_only_a_bound_are_told_and_left_out_of_the_fit():
     np.testing.assert_allclose(found.critical_batch_size, 32, rtol=2e-3)
 
 
-@pytest.mark.parametrize(("apart", "power"), [(1, 0.5), (2, 1)])
-def test_the_power_with_which_the_best_rate_grows(apart, power):
-    """Batch sizes 10, 40, 160 have the best rates 0.1, then 2 or 4 times as much each time."""
-    steps = np.full((5, 3), 30.0)
-    steps[[2 * apart, apart, 0], [0, 1, 2]] = 20
-    found = jaxsgd.scaling(known(steps, COUNTS), 1.0)
-    np.testing.assert_allclose([found.rate_power, found.power_low, found.power_high], power)
+WIDE = [0.05 * 2**k for k in range(7)]
+
+
+def best_at(places, seeds=SEEDS):
+    """A result whose best rates at m = 1, 4, 16 have these places among `WIDE`, [3] or [R, 3] by seed."""
+    places = np.broadcast_to(places, (seeds, 3))
+    steps = np.full((seeds, len(WIDE), 3), 30.0)
+    np.put_along_axis(steps, places[:, None], 20.0, axis=1)
+    return stored(falling(steps, COUNTS, 40), COUNTS, WIDE)
+
+
+@pytest.mark.parametrize(("places", "power"), [([3, 2, 1], 0.5), ([5, 3, 1], 1)])
+def test_the_power_with_which_the_best_rate_grows(places, power):
+    """Batch sizes 160, 40, 10 have the best rates 0.1 and 2 or 4 times as much each time; all seeds agree."""
+    found = jaxsgd.scaling(best_at(places), 1.0)
+    np.testing.assert_allclose(found.rate_power, power)
+    assert found.no_power == ""
+    assert np.isnan([found.power_low, found.power_high]).all()
+
+
+def test_the_interval_of_the_power_is_that_of_seeds_that_differ():
+    places = np.array([[3, 2, 1]] * 4 + [[5, 3, 1]] * 3)
+    found = jaxsgd.scaling(best_at(places), 1.0)
+    np.testing.assert_allclose([found.power_low, found.rate_power, found.power_high], [0.5, 0.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("places", "reason"),
+    [
+        ([6, 6, 6], "have their best rate inside its range, and at an edge it is only a bound"),
+        ([0, 0, 0], "have their best rate inside its range, and at an edge it is only a bound"),
+        ([3, 2, 0], "have their best rate inside its range, and at an edge it is only a bound"),
+    ],
+)
+def test_best_rates_at_an_edge_are_bounds_that_no_power_is_fitted_to(places, reason):
+    found = jaxsgd.scaling(best_at(places), 1.0)
+    assert np.isnan([found.rate_power, found.power_low, found.power_high]).all()
+    assert found.no_power == f"fewer than 3 batch counts {reason}"
+
+
+def test_seeds_that_are_all_the_same_run_have_no_interval():
+    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
+    for name in ("steps", "rate", "critical", "power"):
+        assert np.isnan([found[f"{name}_low"], found[f"{name}_high"]]).all()
+    assert set(found.no_interval.values.tolist()) == {SAME}
 
 
 def test_an_accuracy_is_reached_from_below():

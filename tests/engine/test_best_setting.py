@@ -6,9 +6,10 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd import InputError
+from jaxsgd.measure.confidence import SAME
 
 RATES = [0.01, 0.1, 1.0]
-SEEDS = 5
+SEEDS = 7
 
 
 def stored(last, diverged=None, missing=None, name="loss_epoch", **dims):
@@ -65,9 +66,9 @@ def test_a_validation_loss_is_judged_by_where_there_is_one():
 
 
 def test_of_an_accuracy_the_highest_is_best():
-    accuracy = np.array([[0.5, 0.6, 0.9], [0.5, 0.8, 0.1]])
+    accuracy = np.array([[0.5, 0.6, 0.9], [0.5, 0.8, 0.1]] * 3)
     found = jaxsgd.best_settings(stored(accuracy, name="validation_accuracy", learning_rate=RATES), "validation_accuracy")
-    # The medians are 0.5, 0.7 and 0.5; of two seeds the interval goes from one to the other.
+    # The medians are 0.5, 0.7 and 0.5; of three seeds each the interval goes from the ones to the others.
     assert found.learning_rate == 0.1
     np.testing.assert_allclose([found.low, found["median"], found.high], [0.6, 0.7, 0.8])
 
@@ -91,15 +92,16 @@ def test_several_edges_are_all_named_and_two_values_are_no_range():
     assert edges(jaxsgd.best_settings(ds)) == ["learning_rate", "momentum"]
 
 
-@pytest.mark.parametrize(("gone", "rate", "counted"), [(2, 1.0, 2), (3, 0.1, 0)])
+@pytest.mark.parametrize(("gone", "rate", "counted"), [(3, 1.0, 3), (4, 0.1, 0)])
 def test_diverged_runs_are_infinitely_bad_and_counted(gone, rate, counted):
     diverged = np.zeros((SEEDS, 3), bool)
     diverged[:gone, 2] = True  # the rate with the lowest losses, which are finite
     found = jaxsgd.best_settings(by_rate(3, 2, 1, diverged=diverged))
     assert (found.learning_rate, found.diverged, found.seeds) == (rate, counted, SEEDS)
-    assert found.diverged_share == gone / 15
-    # With two of five gone, three or more are in a third of the resamples.
-    assert (found.low, found.high) == ((1, np.inf) if gone == 2 else (2, 2))
+    assert found.diverged_share == gone / 21
+    # With three of seven gone, four or more are in a third of the resamples. The others' losses are all the same.
+    np.testing.assert_array_equal([found.low, found.high], [1, np.inf] if gone == 3 else [np.nan] * 2)
+    assert found.no_interval == ("" if gone == 3 else SAME)
 
 
 def test_stripes_are_those_of_the_runs_that_did_not_diverge():
@@ -110,22 +112,25 @@ def test_stripes_are_those_of_the_runs_that_did_not_diverge():
 
 
 def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
-    """Of two seeds at 1 and 3, a resample has the median 1, 2 or 3 with chances 1/4, 1/2 and 1/4."""
-    ds = stored([[1.0, 9.0, 9.0], [3.0, 9.0, 9.0]], learning_rate=RATES)
-    wide, narrow = jaxsgd.best_settings(ds), jaxsgd.best_settings(ds, level=0.4)
+    """Of three seeds at 1, 2 and 3, a resample has these medians with chances 7/27, 13/27 and 7/27."""
+    ds = stored([[1.0, 9.0, 9.0], [2.0, 9.0, 9.0], [3.0, 9.0, 9.0]], learning_rate=RATES)
+    wide, narrow, usual = (jaxsgd.best_settings(ds, level=level) for level in (0.7, 0.4, 0.95))
     assert (wide.low, wide["median"], wide.high) == (1, 2, 3)
-    assert (narrow.low, narrow.high) == (2, 2)
+    assert np.isnan([narrow.low, narrow.high, usual.low, usual.high]).all()
+    assert "would have no width" in narrow.no_interval.item()
+    assert usual.no_interval == "3 seeds: a 95 % interval for a median takes 6 or more"
 
 
 def test_one_seed_has_no_interval():
     found = jaxsgd.best_settings(by_rate(3, 1, 2).isel(seed=[0]))
     assert found["median"] == 1
     assert np.isnan([found.low, found.high]).all()
+    assert found.no_interval == "one seed says nothing of how far seeds scatter"
 
 
 def test_missing_cells_are_left_out():
     last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
-    last[:, 1, 0] = [np.nan, np.nan, 1.5, 1.6, 1.7]  # two seeds of the best rate
+    last[:, 1, 0] = [np.nan] * 4 + [1.5, 1.6, 1.7]  # four seeds of the best rate
     last[:, 1, 1] = np.nan  # the best rate altogether
     ds = stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2])
     found = jaxsgd.best_settings(ds)
