@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, write_files
+from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
 
 
 def compare(
@@ -30,16 +30,18 @@ def compare(
 
     if csv:
         check_output_folder(csv.parent)
-    named = {_name(path, results): load(path) for path in results}
-    if tuning_seeds:
-        how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
-        compared = benchmark(named, axis, **how)
-        rows = _rows(compared, axis)
-        ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
-    else:
-        rows, ranks = [], {}
-        for name, ds in named.items():
-            rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
+    with working("reading the results"):
+        named = {_name(path, results): load(path) for path in results}
+    with working("comparing"):
+        if tuning_seeds:
+            how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
+            compared = benchmark(named, axis, **how)
+            rows = _rows(compared, axis)
+            ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
+        else:
+            rows, ranks = [], {}
+            for name, ds in named.items():
+                rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
     if csv:
         write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:
