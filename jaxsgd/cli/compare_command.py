@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, write_files
+from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
 
 MEASURED = ("mean", "difference", "low", "high", "no_interval", "tie", "rank", "pairs", "left_out")
 """What a row has besides its place."""
@@ -41,18 +41,20 @@ def compare(
 
     if csv:
         check_output_folder(csv.parent)
-    named = {_name(path, results): load(path) for path in results}
+    with working("reading the results"):
+        named = {_name(path, results): load(path) for path in results}
     for ds in named.values():
         value = metric_named(ds, value)
-    if tuning_seeds:
-        how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
-        compared = benchmark(named, axis, **how)
-        rows = _rows(compared, axis)
-        ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
-    else:
-        rows, ranks = [], {}
-        for name, ds in named.items():
-            rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
+    with working("comparing"):
+        if tuning_seeds:
+            how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
+            compared = benchmark(named, axis, **how)
+            rows = _rows(compared, axis)
+            ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
+        else:
+            rows, ranks = [], {}
+            for name, ds in named.items():
+                rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, value, reference=reference), axis)]
     if csv:
         write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:

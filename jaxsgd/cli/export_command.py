@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json
+from jaxsgd.cli.output import check_output_folder, make_console, to_json, working
 
 
 def export(
@@ -22,10 +22,12 @@ def export(
 
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
-    ds = load(result)
+    with working("reading the result"):
+        ds = load(result)
     path = out or result.with_name(result.name + SUFFIXES[to])
     check_output_folder(path.parent)
-    written = export_result(ds, path, to)
+    with working("writing the file"):
+        written = export_result(ds, path, to)
     missing = ds.attrs["missing_cells"]
     if as_json:
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))

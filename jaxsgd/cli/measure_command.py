@@ -57,8 +57,10 @@ def measure(
         raise InputError(f"--reference {reference} goes with --target: the loss to reach")
     if out:
         check_output_folder(out)
-    ds = load(result)
-    best = best_settings(ds, value, level=LEVEL)
+    with working("reading the result"):
+        ds = load(result)
+    with working("choosing the best settings"):
+        best = best_settings(ds, value, level=LEVEL)
     console = make_console(quiet=as_json)
     tables: dict[str, list[dict[str, Any]]] = {"best_settings": best_rows(best)}
     said = best_notes(ds, best)
@@ -70,7 +72,8 @@ def measure(
         console.print(scatter_table(tables["seed_variance"], best.attrs["value"]))
     found = None
     if target is not None:
-        found = scaling(ds, target, value, by=by, reference=reference, level=LEVEL)
+        with working("counting the steps to the target"):
+            found = scaling(ds, target, value, by=by, reference=reference, level=LEVEL)
         tables |= scaling_rows(found)
         console.print(scaling_table(found))
         about = scaling_notes(found)

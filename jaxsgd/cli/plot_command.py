@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working
 from jaxsgd.error import InputError, no_such
 
 OPTIONS = {
@@ -75,14 +75,11 @@ def plot(
 
     from jaxsgd.engine.loading import load
 
-    ds = load(result)
+    with working("reading the result"):
+        ds = load(result)
     check_output_folder(folder)
-    with working("drawing"):
-        files, titles, notes = _draw(ds, kinds, options, selection)
-    written = write_files(folder, files)
     console = make_console(quiet=as_json)
-    for path in written:
-        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    titles, notes = _draw(ds, kinds, options, selection, Writer(console, folder))
     for left_out, reason in notes.items():
         console.print(f"no {left_out}: {reason}", markup=False, soft_wrap=True)
     missing = ds.attrs["missing_cells"]
@@ -93,8 +90,7 @@ def plot(
             "command": "plot",
             "result": str(result),
             "figures": [
-                {"kind": name, "title": title, "files": [str(path) for path in written if path.stem == stem]}
-                for name, stem, title in titles
+                {"kind": name, "title": title, "files": [str(folder / file) for file in files]} for name, files, title in titles
             ],
             "not_drawn": notes,
             "missing_cells": missing,
@@ -139,9 +135,9 @@ def _selection(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _draw(
-    ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]]
-) -> tuple[dict[str, bytes | str], list[tuple[str, str, str]], dict[str, str]]:
-    """The files by name; kind, file name without suffix and title of each figure; and why a kind was not drawn."""
+    ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]], writer: Writer
+) -> tuple[list[tuple[str, list[str], str]], dict[str, str]]:
+    """Draws and writes one figure after another. Returns kind, file names and title of each, and why a kind was not drawn."""
     from jaxsgd.plot import curves, differences, figure_file, grid, heatmap, scaling, slices, stripe_law
     from jaxsgd.plot.axis import open_axes, selected
 
@@ -149,27 +145,28 @@ def _draw(
     draw |= {"slices": slices, "scaling": scaling, "stripe_law": stripe_law}
     # A wrong selection is no reason to leave a kind out.
     shown = selected(ds, selection)
-    files: dict[str, bytes | str] = {}
-    titles: list[tuple[str, str, str]] = []
+    titles: list[tuple[str, list[str], str]] = []
     notes: dict[str, str] = {}
     for kind in kinds or [name for name in draw if name not in ON_REQUEST]:
         own = {name: value for name, value in options.items() if name in OPTIONS[kind]}
         if not kinds and kind == "heatmap" and len(open_axes(shown)) < 2:
             notes[kind] = "it needs two axes with several values"
             continue
-        try:
-            figure = draw[kind](ds, select=selection, **own)
-        except InputError as error:
-            if kinds:
-                raise
-            notes[kind] = str(error)
-            continue
-        stem = _file_name(kind, own, selection)
-        files |= {f"{stem}.{suffix}": figure_file(figure, suffix) for suffix in ("png", "svg")}
-        titles.append((kind, stem, figure.texts[0].get_text()))
-    if not files:
+        with working(f"drawing {kind}"):
+            try:
+                figure = draw[kind](ds, select=selection, **own)
+            except InputError as error:
+                if kinds:
+                    raise
+                notes[kind] = str(error)
+                continue
+            stem = _file_name(kind, own, selection)
+            files: dict[str, bytes | str] = {f"{stem}.{suffix}": figure_file(figure, suffix) for suffix in ("png", "svg")}
+        writer.write(files)
+        titles.append((kind, list(files), figure.texts[0].get_text()))
+    if not titles:
         raise InputError(f"nothing to draw: {'; '.join(notes.values())}")
-    return files, titles, notes
+    return titles, notes
 
 
 def _file_name(kind: str, own: dict[str, Any], selection: dict[str, list[str]]) -> str:
