@@ -17,6 +17,7 @@ from .engine import tuned as tuned
 from .engine import verify as verify
 from .engine import views as views
 from .error import InputError as InputError
+from .error import InputWarning as InputWarning
 from .error import RunFailure as RunFailure
 from .measure import CriticalBatchSize as CriticalBatchSize
 from .measure import GapSources as GapSources

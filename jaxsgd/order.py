@@ -72,7 +72,9 @@ def split(num_samples: int, *, batch_count: int | None = None, batch_size: int |
       InputError: unless exactly one of `batch_count` and `batch_size` is given, from 1 to N.
     """
     if (batch_count is None) == (batch_size is None):
-        raise InputError(f"give either batch_count or batch_size, got batch_count={batch_count}, batch_size={batch_size}")
+        raise InputError(
+            f"give either batch_count or batch_size, got batch_count={shown(batch_count)}, batch_size={shown(batch_size)}"
+        )
     if batch_count is not None:
         if drop_last:
             raise InputError("drop_last=True needs batch_size: batches made by batch_count hold every sample")

@@ -10,6 +10,7 @@ It is one line. Where the user's own code failed, the places in the user's own f
 
 import _thread
 import difflib
+import errno
 import itertools
 import os
 import shlex
@@ -140,6 +141,9 @@ def _wants_traceback(words: list[str]) -> bool:
     return "--traceback" in itertools.takewhile(lambda word: word.startswith("-"), words)
 
 
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Failures of a disk or of the system, which no code is to blame for."""
+
 _NO_MEMORY = "not enough memory: try fewer samples or a smaller network"
 
 
@@ -162,18 +166,11 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return _say(_NO_MEMORY, 1)
     frames = user_frames(error)
-    if frames and not _is_of_the_disk(error):
+    if frames and getattr(error, "errno", None) not in _OF_THE_MACHINE:
         return _say_of_users_code(error, frames, words)
     if isinstance(error, OSError):
         return _say(_os_error(error), 1)
     return _say(f"{_fault(error)}; this may be a fault of jaxsgd: {_retry(words)} shows where", 1)
-
-
-def _is_of_the_disk(error: BaseException) -> bool:
-    """Return whether the system refused to read or write a result: the store runs no code of the user's."""
-    store = getattr(sys.modules.get("jaxsgd.engine.store"), "__file__", None)
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    return isinstance(error, OSError) and store in files
 
 
 def _say_of_users_code(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:

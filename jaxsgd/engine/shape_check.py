@@ -73,7 +73,7 @@ def check_optimizer(
     _check_optimizer(name, make, fixed, traced, subject.problem, dtype)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _check_optimizer(name: str, make: OptimizerFactory, args_json: str, axes_json: str, problem: Problem, dtype: str) -> None:
     args, axes = json.loads(args_json), json.loads(axes_json)
     for axis in axes:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.problem import Problem
 
 
@@ -33,9 +33,9 @@ def least_squares(
     num_samples = check_count("num_samples", num_samples)
     num_inputs = check_count("num_inputs", num_inputs)
     if not 0 <= noise < float("inf"):
-        raise InputError(f"noise must be a finite number of at least 0, got {noise!r}")
+        raise InputError(f"noise must be a finite number of at least 0, got {shown(noise)}")
     if not 1 <= condition < float("inf"):
-        raise InputError(f"condition must be a finite number of at least 1, got {condition!r}")
+        raise InputError(f"condition must be a finite number of at least 1, got {shown(condition)}")
 
     def data(key: Array) -> tuple[Array, Array]:
         input_key, weight_key, noise_key = jax.random.split(key, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxsgd.cli.errors import run_app
 from jaxsgd.engine.study_file import read_study
 from jaxsgd.error import InputError
 from tests.document import blocks
@@ -37,6 +38,17 @@ def test_the_study_runs_from_anywhere_and_its_result_from_its_own_folder(own_fol
 
     verified = jaxsgd_command("verify", "result", cwd=own_folder)
     assert verified.stdout == "verified: 2 cells came out the same, compared bit by bit\n", verified.stderr
+
+
+def test_an_error_in_the_problem_is_said_as_on_the_page(own_folder, monkeypatch, capsys, unchecked):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    problem = own_folder / "my_problem.py"
+    problem.write_text(problem.read_text().replace("(2, num_hidden)", "(3, num_hidden)"))
+    monkeypatch.delitem(sys.modules, "my_problem", raising=False)
+    importlib.invalidate_caches()
+    assert run_app(["run", "my_study.py"]) == 2
+    assert f"```\n{capsys.readouterr().err}```" in PAGE.read_text()
+    del sys.modules["my_problem"]
 
 
 def test_the_study_of_its_result_finds_the_problem_in_the_current_folder(own_folder, monkeypatch):
