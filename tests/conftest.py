@@ -23,9 +23,11 @@ FULLY_OPTIMIZED = (
     "article",
     "speed",
     "validation",
+    "test_distributed_page.py",
     "test_docs.py",
     "test_readme.py",
     "test_reference_result.py",
+    "test_simulator_against_reference.py",
 )
 """The tests, by file or folder, that run programs as XLA optimizes them for users: those that print or store numbers, that time
 something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with little

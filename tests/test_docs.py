@@ -9,7 +9,7 @@ import jax
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.subject import forget_problems
+from jaxsgd.engine import subject
 from tests.document import Block, blocks, check_command, links, run_page, same
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -24,7 +24,7 @@ def _as_a_reader(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("COLUMNS", "110")
     known = set(sys.modules)
-    forget_problems()
+    subject._subjects.clear()
     # As users have it, in the threads that a sweep starts too.
     jax.config.update("jax_numpy_rank_promotion", "allow")
     yield
@@ -32,7 +32,7 @@ def _as_a_reader(tmp_path, monkeypatch):
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
-    forget_problems()
+    subject._subjects.clear()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in (FOLDER / page).read_text()])

@@ -108,12 +108,6 @@ _subjects: collections.OrderedDict[tuple, Subject] = collections.OrderedDict()
 _making = threading.RLock()
 
 
-def forget_problems() -> None:
-    """Drop the problems that are kept, as in a new process."""
-    with _making:
-        _subjects.clear()
-
-
 def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     """When the files that arguments name were changed, and their sizes."""
     stamps = []

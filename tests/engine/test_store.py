@@ -8,9 +8,9 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
+from jaxsgd.engine import subject
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import StudyFields
-from jaxsgd.engine.subject import forget_problems
 
 FIELDS = {
     "problem_args": {"num_samples": 40, "num_hidden": 5}, "seeds": range(2), "batch_counts": [2, 4], "learning_rates": [0.5],
@@ -163,7 +163,7 @@ def test_data_that_changed_meanwhile_is_refused(tmp_path):
     swept = Study(problem="from_file", problem_args=args, batch_counts=[2], learning_rates=[0.1], epochs=1)
     jaxsgd.sweep(swept, tmp_path / "result")
     np.savetxt(tmp_path / "rows.csv", rows + 1, delimiter=",")
-    forget_problems()  # as in a new process
+    subject._subjects.clear()  # as in a new process
     with pytest.raises(InputError, match="data_sha256"):
         jaxsgd.sweep(swept, tmp_path / "result")
 
