@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.planner import Chunk, Plan, cores, lanes_within
+from jaxsgd.engine.machine import threads
+from jaxsgd.engine.planner import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.store import ChunkArrays
@@ -157,7 +158,7 @@ class Execution:
 def workers() -> list[Device]:
     """The device of each thread that runs chunks: every GPU once, or the CPU once for each core."""
     devices = jax.local_devices()
-    return devices[:1] * cores() if devices[0].platform == "cpu" else devices
+    return devices[:1] * threads() if devices[0].platform == "cpu" else devices
 
 
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxsgd.engine.axes import Cells
 from jaxsgd.engine.axes import cells as cells_of
-from jaxsgd.engine.machine import cores
+from jaxsgd.engine.machine import cores, threads
 from jaxsgd.engine.memory import gibibytes, machine_memory
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.program import Program, programs
@@ -119,8 +119,7 @@ class Plan(NamedTuple):
     @property
     def memory_bytes(self) -> int:
         """Estimated memory while it runs, without the result: the cells in hand on every core or device."""
-        workers = cores() if jax.default_backend() == "cpu" else len(jax.local_devices())
-        return min(workers, len(self.chunks)) * self.width * self.run_bytes
+        return min(threads(), len(self.chunks)) * self.width * self.run_bytes
 
     def held(self) -> dict[str, Any]:
         """What must be the same for the same bits, as plain values."""
@@ -176,8 +175,7 @@ def plan(
         for number, program in enumerate(found)
         for start in range(0, len(program.cells), width)
     ]
-    workers = cores() if on_cpu else len(jax.local_devices())
-    seconds = run_seconds.sum() / min(workers, len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
+    seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
     kept = study.epochs * (1 + observed + (slots if study.record == "batch" else 0))
     return Plan(
         study=study,
@@ -275,7 +273,7 @@ def check_fits(plan: Plan, in_memory: bool) -> None:
 
 def _width(found: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:
     largest = max(len(program.cells) for program in found)
-    workers = cores() if on_cpu else len(jax.local_devices())
+    workers = threads()
     wanted = max(lanes, int(CHUNK_SECONDS / max(run_seconds, 1e-9))) if on_cpu else lanes
     fitting = int(MEMORY_SHARE * machine_memory() / (workers * run_bytes))
     most = max(1, min(largest, wanted, 4096, fitting))

@@ -2,9 +2,7 @@
 
 from jaxsgd.engine import machine
 from jaxsgd.engine.execution import workers
-from jaxsgd.engine.program import compiler_options
 
 
-def test_what_is_shown_is_what_a_sweep_uses():
+def test_as_many_threads_are_shown_as_run_chunks():
     assert machine.threads() == len(workers())
-    assert machine.compiler_options() == compiler_options()
