@@ -17,10 +17,11 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.dependencies import Dependencies
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.optimizer import attribute_at
 from jaxsgd.problem import Batch, Problem, check_training, hold_out, num_samples
 from jaxsgd.problems import problem_named
+from jaxsgd.summary import short_repr
 
 
 @contextmanager
@@ -41,8 +42,10 @@ class OwnArrays(NamedTuple):
     data: Batch | None
     held_out: Batch | None
 
+    __repr__ = short_repr
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Subject:
     """A study's problem. Equal only to itself: an edited problem is another one, with compiled programs of its own.
 
@@ -55,6 +58,10 @@ class Subject:
     problem: Problem
     num_samples: int
     own: OwnArrays
+
+    def __repr__(self) -> str:
+        """Return the problem and N."""
+        return f"Subject({self.problem!r}, num_samples={self.num_samples})"
 
     @property
     def data(self) -> Batch | None:
@@ -126,7 +133,7 @@ def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_o
                 _check_is_for_us(name, made)
             made = _made(name, made, args, dtype)
         elif args:
-            raise InputError(f"{name} is a Problem already and takes no problem_args, got {args!r}")
+            raise InputError(f"{name} is a Problem already and takes no problem_args, got {shown(args)}")
         if held_out:
             made = hold_out(made, held_out)
         check_training(made)
@@ -162,7 +169,7 @@ def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        raise InputError(f"problem {name!r} must be a Problem or a function that makes one, got {factory!r}") from None
+        raise InputError(f"problem {name!r} must be a Problem or a function that makes one, got {shown(factory)}") from None
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for argument in args:
         if argument not in parameters and not open_ended:
@@ -176,9 +183,10 @@ def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
     elif dtype != "float32":
         raise InputError(f"problem {name!r} takes no dtype, so it cannot be run in {dtype}")
     try:
-        problem = factory(**args)
+        inspect.signature(factory).bind(**args)
     except TypeError as error:
-        raise InputError(f"problem {name!r} with {args!r}: {error}") from None
+        raise InputError(f"problem {name!r} with {shown(args)}: {error}") from None
+    problem = factory(**args)  # what it raises comes through, with the user's own lines
     if not isinstance(problem, Problem):
         raise InputError(f"problem {name!r} must make a jaxsgd.Problem, got {type(problem).__name__}")
     return problem

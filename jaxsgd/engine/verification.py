@@ -13,6 +13,7 @@ from jaxsgd.engine.provenance import different, facts, other_samples
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.study import Study
 from jaxsgd.error import InputError, check_count
+from jaxsgd.summary import short_repr
 
 TOLERANCE = 1e-5
 """Largest relative difference of a loss between machines and versions, for runs whose rounding does not grow: what the
@@ -53,6 +54,8 @@ class Verification(NamedTuple):
     broken: list[str]
     missing: int
     other_samples: str
+
+    __repr__ = short_repr
 
     @property
     def passed(self) -> bool:

@@ -251,7 +251,7 @@ def test_a_folder_of_other_files_is_no_place_for_a_result(folder, capsys):
     assert sorted(path.name for path in (folder / "notes").iterdir()) == ["a.txt", "b.txt", "c.txt", "d.txt"]
 
 
-def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figures(folder, capsys, compiled_once):
+def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figures(folder, capsys):
     (folder / "my study.py").write_text(STUDY.replace("{changes}", "{'seeds': range(3)}"))
     for _ in range(2):  # the second time, the folder has other files beside its result's
         assert run_app(["run", "my study.py", "--out", "out", "--chunk-width", "1000"]) == 0
