@@ -16,6 +16,10 @@ Batch = Any
 """A pytree of arrays with one leading axis: N for a whole data set, B for a batch of it."""
 
 
+UNNAMED = "problem"
+"""The name of a problem that was given none."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
     """A training problem: initial parameters, a loss for each sample, and data.
@@ -43,7 +47,7 @@ class Problem:
     optimum: Callable[[Batch], Params] | None = None
     held_out: Callable[[jax.Array], Batch] | Batch | None = None
     accuracy: Callable[[Params, Batch], jax.Array] | None = None
-    name: str = "problem"
+    name: str = UNNAMED
 
     def sample_data(self, key: jax.Array) -> Batch:
         """The data set, leading axis N: drawn with `key`, or the arrays that the problem holds."""

@@ -83,6 +83,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
     """A new result's manifest, as plain values."""
     return {
         **facts(plan),
+        "problem_name": plan.subject.problem.name,
         "precision": plan.study.precision,
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "git_commit": git_commit(),
