@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullLocator
 
 from jaxsgd.engine.best_setting import KEPT
 from jaxsgd.engine.metric import cost, metric_named
@@ -33,6 +32,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     inches,
     label_outside,
+    log_ticks,
     page,
     plain_numbers,
     text_width,
@@ -249,10 +249,7 @@ def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
             axes.yaxis.set_major_locator(InnerLocator(height))
             axes.yaxis.set_major_formatter(plain_numbers())
         else:
-            few = max(2, int(height / 0.25))
-            subs = (1.0, 2.0, 5.0) if 3 * span <= few else (1.0, 3.0) if 2 * span <= few else (1.0,)
-            axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=few + 1))
-            axes.yaxis.set_minor_locator(NullLocator())
+            log_ticks(axes.yaxis, height)
             axes.yaxis.set_major_formatter(plain_numbers())
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.metric import metric_named
@@ -23,6 +23,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     fit_heading,
     inches,
+    log_ticks,
     page,
     panels,
     plain_numbers,
@@ -208,8 +209,7 @@ def _share_range(made: list[Axes], rows: list[Row]) -> None:
         axes.set_yscale("log" if log else "linear")
         axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
         if log:
-            axes.yaxis.set_major_locator(LogLocator(10, numticks=8))
-            axes.yaxis.set_minor_locator(NullLocator())
+            log_ticks(axes.yaxis, inches(axes)[1])
         else:
             axes.yaxis.set_major_locator(InnerLocator(inches(axes)[1]))
         axes.yaxis.set_major_formatter(plain_numbers())

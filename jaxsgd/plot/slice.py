@@ -35,6 +35,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     inches,
     label_outside,
+    log_ticks,
     plain_numbers,
     short_number,
     three_digits,
@@ -226,11 +227,8 @@ def _scales(axes: Axes, along: Axis, limits: tuple[float, float, bool]) -> None:
     bottom, top, log = limits
     if log:
         axes.set_yscale("log")
-        few = max(2, int(height / 0.25))
-        decades = np.log10(top / bottom)
-        subs = (1.0, 2.0, 5.0) if 3 * decades <= few else (1.0, 3.0) if 2 * decades <= few else (1.0,)
-        axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=few + 1))
-        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(bottom, top)
+        log_ticks(axes.yaxis, height)
     else:
         axes.yaxis.set_major_locator(InnerLocator(height))
     axes.yaxis.set_major_formatter(plain_numbers())
