@@ -95,6 +95,11 @@ def _is_in(file: str, folders: tuple[str, ...]) -> bool:
     return os.path.realpath(file).startswith(tuple(folder + os.sep for folder in folders))
 
 
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number of things: "1 chunk", "1,200 chunks", with `several` for a plural of its own."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
 def check_count(name: str, value: object, largest: int | None = None, why: str = "") -> int:
     """`value` as an int, if it is a whole number of at least 1 (and at most `largest`).
 

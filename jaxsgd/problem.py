@@ -20,6 +20,10 @@ Batch = Any
 """A pytree of arrays with one leading axis: N for a whole data set, B for a batch of it."""
 
 
+UNNAMED = "problem"
+"""The name of a problem that was given none."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """A training problem: initial parameters, a loss for each sample, and data.
@@ -48,7 +52,7 @@ class Problem:
     optimum: Callable[[Batch], Params] | None = None
     held_out: Callable[[jax.Array], Batch] | Batch | None = None
     accuracy: Callable[[Params, Batch], jax.Array] | None = None
-    name: str = "problem"
+    name: str = UNNAMED
     origin: str = ""
 
     def __repr__(self) -> str:

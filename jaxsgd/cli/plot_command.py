@@ -12,8 +12,8 @@ from jaxsgd.error import InputError, no_such
 
 OPTIONS = {
     "grid": ("rows", "columns", "eval_interval"),
-    "curves": ("by",),
     "heatmap": ("x", "y", "value"),
+    "curves": ("by", "value"),
     "differences": ("reference", "by", "value"),
     "slices": ("x", "by", "value"),
     "scaling": ("target", "by", "value", "noise_scale"),
@@ -45,7 +45,10 @@ def plot(
     y: Annotated[str | None, typer.Option(help="heatmap: axis up.", show_default="batch_count")] = None,
     value: Annotated[
         str | None,
-        typer.Option(help="heatmap, slices: stripe_index, ...; differences: distance, ...", show_default="loss; distance"),
+        typer.Option(
+            help="What all but grids show: distance, ...; heatmap, slices: stripe_index, ...",
+            show_default="validation_loss, or loss_epoch where there is none",
+        ),
     ] = None,
     reference: Annotated[
         str | None, typer.Option(help="differences: what the others are compared with.", show_default="the first")

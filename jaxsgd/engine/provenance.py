@@ -40,6 +40,7 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     """A new result's manifest, as plain values."""
     return {
         **facts(plan),
+        "problem_name": plan.subject.problem.name,
         "precision": plan.study.precision,
         "git_commit": git_commit(),
         "lanes_narrowed": [],

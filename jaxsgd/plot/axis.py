@@ -25,6 +25,7 @@ from jaxsgd.error import InputError
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.label import in_powers
 from jaxsgd.plot.style import colours
+from jaxsgd.problem import UNNAMED
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
@@ -226,18 +227,31 @@ def loss_label(ds: xr.Dataset) -> str:
     return f"loss ({unit})" if unit else "loss"
 
 
-def measure_label(ds: xr.Dataset, name: str) -> str:
-    """A measure of runs with its unit, as along an axis."""
-    loss = loss_label(ds)
-    last = "last epoch\N{RIGHT SINGLE QUOTATION MARK}s "
+def metric_words(ds: xr.Dataset, name: str) -> str:
+    """A metric in words: the loss of the training says so where there is another one."""
+    if name == "loss_epoch":
+        return "training loss" if "validation_loss" in ds else "loss"
+    return name.replace("_", " ")
+
+
+def metric_label(ds: xr.Dataset, name: str) -> str:
+    """A metric with its unit, as along an axis."""
+    loss, words = loss_label(ds), metric_words(ds, name)
     return {
-        "loss_epoch": last + loss,
-        "validation_loss": f"{last}validation {loss}",
-        "validation_accuracy": f"{last}validation accuracy (share)",
-        "stripe_index": "stripe index (share of variance)",
-        "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", "stripe gap", 1),
-        "stripe_slope": "stripe slope (loss per epoch)",
-    }.get(name) or (last if "epoch" in ds[name].dims else "") + name.replace("_", " ")
+        "loss_epoch": loss.replace("loss", words, 1),
+        "validation_loss": f"validation {loss}",
+        "validation_accuracy": f"{words} (share)",
+        "stripe_index": f"{words} (share of variance)",
+        "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", words, 1),
+        "stripe_slope": f"{words} (loss per epoch)",
+        "distance": "distance from the optimum",
+    }.get(name, words)
+
+
+def measure_label(ds: xr.Dataset, name: str) -> str:
+    """A metric of whole runs with its unit, as along an axis: of a metric of epochs, that of the last one."""
+    last = "last epoch\N{RIGHT SINGLE QUOTATION MARK}s " if "epoch" in ds[name].dims else ""
+    return last + metric_label(ds, name)
 
 
 def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
@@ -249,7 +263,7 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
     """
     study, told = _stored(ds, "study"), _stored(ds, "manifest")
     dims, seeds = list(used), seed_dims(ds, used)
-    parts = [str(study.get("problem", "")).rpartition(":")[2]]
+    parts = [problem_name(study.get("problem", ""), told.get("problem_name"))]
     if "num_samples" in told:
         parts.append(f"{told['num_samples']} samples")
     for dim in ds["loss_epoch"].dims:
@@ -263,6 +277,11 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
     count = int(np.prod([ds.sizes[dim] for dim in seeds], dtype=int))
     parts.append(f"{count} {'combinations of seeds' if len(seeds) > 1 else 'seeds'}" if count > 1 else seed_texts(ds, dims)[0])
     return ", ".join(filter(None, parts))
+
+
+def problem_name(pointer: str, own: str | None) -> str:
+    """What a problem is called: by its own name where it has one, else by that of the study, a pointer in full."""
+    return own if own and own != UNNAMED else pointer
 
 
 def _stored(ds: xr.Dataset, name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from jaxsgd.engine.metric import STRIPES, cost, final, metric_named
 from jaxsgd.engine.observation import direction
+from jaxsgd.error import counted
 from jaxsgd.measure.choice import best_place, is_edge, seed_median
 from jaxsgd.plot.axis import (
     Axis,
@@ -22,6 +23,7 @@ from jaxsgd.plot.axis import (
     check_different,
     find_axis,
     measure_label,
+    metric_words,
     open_axes,
     selected,
     setting,
@@ -119,7 +121,9 @@ def heatmap(
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = slide(
-        _title(contents, value, across, up, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs{interval}", height
+        _title(contents, value, metric_words(ds, value), across, up, panels_by, epochs),
+        f"{setting(ds, dims)}, {epochs} epochs{interval}",
+        height,
     )
     below = _key(figure, contents, value, across, up) + 0.62
     label_room = 0.45 + max(text_width(figure, up.text(place), SMALLEST) for place in range(len(up)))
@@ -388,7 +392,7 @@ def _as_good(contents: list[Map], value: str) -> int:
     return int(rivals.sum())
 
 
-def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: Facets, epochs: int) -> str:
+def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, panels_by: Facets, epochs: int) -> str:
     """The finding: where the number is lowest, or highest."""
     values = np.stack([content.median for content in contents])
     if not np.isfinite(values).any():
@@ -401,12 +405,11 @@ def _title(contents: list[Map], value: str, across: Axis, up: Axis, panels_by: F
 
     if value not in STRIPES:
         best = _best_of_all(contents, value)
-        after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
-        name = "loss" if value == "loss_epoch" else value.replace("_", " ")
+        after = f"after {counted(epochs, 'epoch')}"
         end = "Lowest" if direction(value) > 0 else "Highest"
         return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
     if value == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)
     highest = np.unravel_index(np.nanargmax(values), values.shape)
     number = two_digits(values[highest]) if value == "stripe_index" else three_digits(values[highest])
-    return f"Highest {value.replace('_', ' ')}: {number} at {where(highest)}"
+    return f"Highest {name}: {number} at {where(highest)}"

@@ -1,4 +1,4 @@
-"""The averaged view against the epoch, one line per value of an axis."""
+"""A metric against the epoch, one line per value of an axis."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullLocator
 
+from jaxsgd.engine.best_setting import KEPT
+from jaxsgd.engine.metric import cost, metric_named
+from jaxsgd.engine.observation import direction
+from jaxsgd.error import counted
+from jaxsgd.measure.choice import best_place, seed_median
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
     axis_colours,
     find_axis,
-    loss_label,
+    metric_label,
+    metric_words,
     open_axes,
     selected,
     setting,
@@ -27,6 +32,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     inches,
     label_outside,
+    log_ticks,
     page,
     plain_numbers,
     text_width,
@@ -55,14 +61,16 @@ class Curve(NamedTuple):
     """One line; R seeds, of which F are whole and finite.
 
     Attributes:
-      loss: [F, E], epoch means.
+      loss: [F, E], the metric after each epoch; of "loss_epoch" the mean over the epoch.
       seeds: [F], which of the R they are.
+      cost: [R], by which it is ranked, as `jaxsgd.engine.metric.cost` gives it.
       diverged, missing: how many are left out for that.
       runs: R.
     """
 
     loss: np.ndarray
     seeds: np.ndarray
+    cost: np.ndarray
     diverged: int
     missing: int
     runs: int
@@ -78,38 +86,46 @@ class Curve(NamedTuple):
         return bool(self.median[-1] > 2 * self.median[0])
 
 
-def curves(ds: xr.Dataset, by: str | None = None, select: Selection | None = None) -> Figure:
-    """The averaged view (loss per epoch) against the epoch, one line per value of an axis.
+def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
+    """A metric against the epoch, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
-    explains (its first-epoch loss, median over the lines of the panel): seeds start far apart, and comparisons are paired.
-    Runs that diverged or are missing are left out and counted. The y axis is loss, shared by all panels, and
-    logarithmic when losses differ twentyfold.
+    explains (its first-epoch value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
+    Runs that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic when values
+    differ twentyfold.
+
+    The title compares the lines at their best: where panels differ in a searched axis, such as the learning rate, each line at
+    the panel where it ends best, and a run that diverged counts as infinitely bad.
 
     Args:
       ds: a result.
       by: the axis with a line for each value; by default the one with most values, seeds apart.
+      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch", the averaged view.
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
-      InputError: for an axis or value that is not there, or more than two other axes with several values.
+      InputError: for an axis, a metric or a value that is not there, or more than two other axes with several values.
     """
     whole, ds = ds, selected(ds, select)
+    value = metric_named(ds, value, by_epoch=True)
     axis = find_axis(ds, by or _most_values(ds))
     panels_by = facets(ds, (axis.dim,), "the figure of curves")
     dims = (*panels_by.dims, axis.dim)
-    contents = _contents(ds, dims, panels_by.num_panels)
+    contents = _contents(ds, value, dims, panels_by.num_panels)
     palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
-    shades = [palette[value] for value in axis.values.tolist()]
+    shades = [palette[each] for each in axis.values.tolist()]
     epochs = ds.sizes["epoch"]
 
-    figure = slide(_title(contents, axis, panels_by, epochs), f"{setting(ds, dims)}, {epochs} epochs", _height(panels_by))
+    words = metric_words(ds, value)
+    title = _title(contents, axis, panels_by, (words, direction(value)), epochs)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", _height(panels_by))
     texts = [axis.text(place) for place in range(len(axis))]
     rows, columns = panels_by.shape
     label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
     room = (figure.get_figheight() - 2.3) / rows - 0.4
     beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
-    below = _key(figure, contents, None if beside else axis, shades) + 0.6
+    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} after each epoch"
+    below = _key(figure, contents, None if beside else axis, shades, what) + 0.6
     space = label_width + 0.3 if beside else 0.3
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
@@ -119,7 +135,7 @@ def curves(ds: xr.Dataset, by: str | None = None, select: Selection | None = Non
         _write_left_out(axes, lines, texts)
         if beside:
             _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
-    label_outside(made, columns, "epoch", loss_label(ds), room=0.9)
+    label_outside(made, columns, "epoch", metric_label(ds, value), room=0.9)
     return figure
 
 
@@ -132,21 +148,22 @@ def _most_values(ds: xr.Dataset) -> str:
     return max(axes, key=len).name if axes else "batch_count"
 
 
-def _contents(ds: xr.Dataset, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
+def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
     """The lines of each panel."""
 
-    def by_panel(name: str) -> np.ndarray:
-        values = table(ds, name, dims)
+    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
+        values = table(source, name, dims)
         return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
 
-    loss = by_panel("loss_epoch").astype(np.float64)
+    loss = by_panel(value).astype(np.float64)
+    ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(loss).all(axis=-1)
     return [
         [
             Curve(
-                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), int(diverged[p, i].sum()), int(missing[p, i].sum()),
-                fine.shape[-1],
+                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), ranked[p, i], int(diverged[p, i].sum()),
+                int(missing[p, i].sum()), fine.shape[-1],
             )
             for i in range(loss.shape[1])
         ]
@@ -232,10 +249,7 @@ def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
             axes.yaxis.set_major_locator(InnerLocator(height))
             axes.yaxis.set_major_formatter(plain_numbers())
         else:
-            few = max(2, int(height / 0.25))
-            subs = (1.0, 2.0, 5.0) if 3 * span <= few else (1.0, 3.0) if 2 * span <= few else (1.0,)
-            axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=few + 1))
-            axes.yaxis.set_minor_locator(NullLocator())
+            log_ticks(axes.yaxis, height)
             axes.yaxis.set_major_formatter(plain_numbers())
 
 
@@ -292,7 +306,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
         axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
 
 
-def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str]) -> float:
+def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str) -> float:
     """What lines and bands are. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
     if axis is not None:
@@ -301,57 +315,93 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
         places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
         entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places.tolist()]
     runs = contents[0][0].runs
-    note = "Lines: mean loss of each epoch."
+    note = f"Lines: {what}."
     if runs > 1:
         entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
         note = (
-            f"Lines: mean loss of each epoch, median of {runs} seeds. "
+            f"Lines: {what}, median of {runs} seeds. "
             "Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level in the first epoch explains."
         )
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, epochs: int) -> str:
-    """The finding: which line ends lowest, and whether the seeds agree."""
-    ranked = [_ranked(lines) for lines in contents]
-    if not any(ranked):
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], epochs: int) -> str:
+    """The finding: which line ends best, each at its best setting, and whether the seeds agree.
+
+    Args:
+      contents: the lines of each panel.
+      axis: what the lines are.
+      panels_by: what the panels are.
+      metric: in words, and which way is better.
+      epochs: E.
+    """
+    name, sign = metric
+    if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
-    after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
+    after = f"after {counted(epochs, 'epoch')}"
+    end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
     if len(axis) == 1:
-        falls = [order[0] for order in ranked if order]
-        lines = [contents[p][0] for p in range(len(contents)) if ranked[p]]
-        first, last = (three_digits(lines[0].median[end]) for end in (0, -1))
-        return f"The loss goes from {first} to {last} in {epochs} epochs" if len(falls) == 1 else f"The loss {after}, by panel"
-    best = [order[0] if order and _clear(lines, order) else None for order, lines in zip(ranked, contents, strict=True)]
-    winners = [each for each in best if each is not None]
+        lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
+        first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
+        start = name[0].upper() + name[1:]
+        return (
+            f"{start} goes from {first} to {last} in {counted(epochs, 'epoch')}"
+            if len(lines) == 1
+            else f"{start} {after}, by panel"
+        )
+    groups = _at_best(contents, panels_by)
+    tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
+    ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]
+    best = [
+        order[0] if order and _clear([contents[panel][place] for place, panel in enumerate(group)], order) else None
+        for order, group in zip(ranked, groups, strict=True)
+    ]
+    winners = [place for place in best if place is not None]
+    each_at = f", each at its best {tuned}" if tuned else ""
     if not winners:
-        return f"No {axis.words} ends clearly below the others {after}"
+        return f"No {axis.words} ends clearly {beside} the others {after}{each_at}"
     common = max(set(winners), key=winners.count)
-    name = f"{axis.phrase(common)} order" if axis.name == "order" else axis.phrase(common)
-    name = name if axis.name in ("batch_count", "batch_size") else name[0].upper() + name[1:]
-    if len(contents) == 1:
-        loss = three_digits(contents[0][common].median[-1])
-        return f"{name} ends lowest: loss {loss} {after}"
-    if winners.count(common) == len(contents):
-        return f"{name} ends lowest in every panel {after}"
-    if len(contents) <= 3 and len(winners) == len(contents):
+    winner = f"{axis.phrase(common)} order" if axis.name == "order" else axis.phrase(common)
+    winner = winner if axis.name in ("batch_count", "batch_size") else winner[0].upper() + winner[1:]
+    if len(groups) == 1:
+        panel = groups[0][common]
+        number = three_digits(contents[panel][common].median[-1])
+        return f"{winner} ends {end}: {name} {number} {after}{f', at {panels_by.phrase(panel)}' if tuned else ''}{each_at}"
+    where = f"settings{each_at}" if tuned else "panels"
+    if winners.count(common) == len(groups):
+        return f"{winner} ends {end} in {'every panel' if not tuned else f'all {len(groups)} {where}'} {after}"
+    if len(groups) <= 3 and len(winners) == len(groups) and not tuned:
         each = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
-        return f"Lowest {after}: {axis.words} {', '.join(each)}"
-    return f"{name} ends clearly lowest in {winners.count(common)} of {len(contents)} panels {after}"
+        return f"{end.capitalize()} {after}: {axis.words} {', '.join(each)}"
+    return f"{winner} ends clearly {end} in {winners.count(common)} of {len(groups)} {where} {after}"
+
+
+def _at_best(contents: list[list[Curve]], panels_by: Facets) -> list[list[int]]:
+    """For each setting of the axes that are not searched, the panel in which each line ends best."""
+    lengths = [len(panel_axis) for panel_axis in panels_by.axes]
+    kept = [place for place, panel_axis in enumerate(panels_by.axes) if panel_axis.name in KEPT]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for panel in range(len(contents)):
+        places = np.unravel_index(panel, lengths) if lengths else ()
+        groups.setdefault(tuple(int(places[place]) for place in kept), []).append(panel)
+    chosen = []
+    for panels in groups.values():
+        medians = seed_median(np.stack([[curve.cost for curve in contents[panel]] for panel in panels], axis=-2))
+        chosen.append([panels[max(0, int(place))] for place in best_place(medians)])
+    return chosen
 
 
 def _ranked(lines: list[Curve]) -> list[int]:
-    """The lines from lowest to highest end; those with runs that diverged only where there are no others."""
-    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
-    whole = [place for place in there if not lines[place].diverged]
-    return sorted(whole or there, key=lambda place: lines[place].median[-1])
+    """The lines from the best end to the worst; those without a finite median are left out."""
+    medians = seed_median(np.stack([curve.cost for curve in lines]))
+    order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable").tolist()
+    return [place for place in order if np.isfinite(medians[place])]
 
 
 def _clear(lines: list[Curve], order: list[int]) -> bool:
-    """Whether the lowest line ends below the next for nearly every seed that both have."""
+    """Whether the best line ends better than the next for nearly every seed that both have."""
     if len(order) < 2:
         return True
-    one, other = lines[order[0]], lines[order[1]]
-    both = np.intersect1d(one.seeds, other.seeds)
-    lower = one.loss[np.isin(one.seeds, both), -1] < other.loss[np.isin(other.seeds, both), -1]
-    return len(both) > 0 and bool(lower.mean() >= CLEAR)
+    one, other = lines[order[0]].cost, lines[order[1]].cost
+    both = ~np.isnan(one) & ~np.isnan(other)
+    return bool(both.any()) and bool((one < other)[both].mean() >= CLEAR)

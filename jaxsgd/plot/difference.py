@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.metric import metric_named
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
 from jaxsgd.error import InputError
 from jaxsgd.measure.confidence import SAME
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, loss_label, selected, setting, table
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
     EDGE,
@@ -23,6 +23,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     fit_heading,
     inches,
+    log_ticks,
     page,
     panels,
     plain_numbers,
@@ -55,8 +56,6 @@ WORDS = {"distance": ("nearer the optimum", "nearest the optimum", "farther", "f
 """What less and more of a measure is called: less than another, least, more, most."""
 
 LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
-
-LABELS = {"distance": "distance from the optimum"}
 
 
 class Row(NamedTuple):
@@ -118,7 +117,7 @@ def differences(
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
     figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", height)
-    label = LABELS.get(value) or (loss_label(ds) if value == "loss_epoch" else value.replace("_", " "))
+    label = metric_label(ds, value)
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
     numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(axis)))
@@ -210,8 +209,7 @@ def _share_range(made: list[Axes], rows: list[Row]) -> None:
         axes.set_yscale("log" if log else "linear")
         axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
         if log:
-            axes.yaxis.set_major_locator(LogLocator(10, numticks=8))
-            axes.yaxis.set_minor_locator(NullLocator())
+            log_ticks(axes.yaxis, inches(axes)[1])
         else:
             axes.yaxis.set_major_locator(InnerLocator(inches(axes)[1]))
         axes.yaxis.set_major_formatter(plain_numbers())

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis as Axis1D
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
-from matplotlib.ticker import Formatter, FuncFormatter, Locator, MaxNLocator
+from matplotlib.ticker import FixedLocator, Formatter, FuncFormatter, Locator, MaxNLocator, NullLocator
 
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis
@@ -171,17 +172,55 @@ def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: floa
         axes.tick_params(labelbottom=place + columns >= len(made), labelleft=place % columns == 0)
 
 
-def size_axis(axes: Axes, sizes: np.ndarray) -> None:
-    """A logarithmic x axis of batch sizes, with as many of them as ticks as there is room for."""
+def size_axis(axes: Axes, sizes: np.ndarray, names: np.ndarray) -> None:
+    """A logarithmic x axis of batch sizes, with as many of them as ticks as there is room for.
+
+    Args:
+      axes: with its place on the page.
+      sizes: [K], where they stand: samples a step on average.
+      names: [K], what they are called: samples of a full batch.
+    """
     axes.set_xscale("log", base=2)
-    axes.set_xlim(sizes.min() / 1.35, sizes.max() * 1.35)
-    shown: list[float] = []
-    for size in sorted(sizes.tolist()):
-        if not shown or size >= 1.7 * shown[-1]:
-            shown.append(size)
-    axes.set_xticks(shown, [f"{size:.2g}" if size < 10 else f"{size:.0f}" for size in shown])
+    low, high = sizes.min() / 1.35, sizes.max() * 1.35
+    axes.set_xlim(low, high)
+    figure, (width, _) = page(axes), inches(axes)
+    an_inch = np.log(high / low) / width
+    ticks: list[float] = []
+    texts: list[str] = []
+    reach = -np.inf
+    for place in np.argsort(sizes, kind="stable").tolist():
+        text = str(int(names[place]))
+        half = (text_width(figure, text, SMALL) / 2 + 0.06) * an_inch
+        if np.log(sizes[place]) - half >= reach:
+            ticks.append(float(sizes[place]))
+            texts.append(text)
+            reach = np.log(sizes[place]) + half
+    axes.set_xticks(ticks, texts)
     axes.minorticks_off()
     axes.set_xlabel("batch size B (samples per step)", fontsize=MEDIUM, color=INK)
+
+
+def log_ticks(axis: Axis1D, length: float) -> None:
+    """Ticks of a logarithmic axis whose ends are set, at round numbers as dense as there is room for: never fewer than two.
+
+    Args:
+      axis: `axes.xaxis` or `axes.yaxis`.
+      length: of the axis, inches.
+    """
+    low, high = sorted(axis.get_view_interval())
+    most = max(2, int(length / (0.25 if axis.axis_name == "y" else 0.45)))
+    for subs in ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        ticks = np.sort(np.outer(10.0**decades, subs).ravel())
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) <= most:
+            break
+    if len(ticks) < 2:
+        # Less than a step between round numbers: evenly spaced ones tell as much.
+        axis.set_major_locator(MaxNLocator(max(2, min(5, most)), steps=[1, 2, 2.5, 5, 10]))
+    else:
+        axis.set_major_locator(FixedLocator(ticks[:: int(np.ceil(len(ticks) / most))].tolist()))
+    axis.set_minor_locator(NullLocator())
 
 
 class InnerLocator(Locator):

@@ -110,7 +110,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     for axes, values in ((left, gaps.gap), (right, gaps.stripe_index)):
         for each, shade in zip(values, gaps.shades, strict=True):
             _draw_line(axes, gaps.size, each, shade)
-        size_axis(axes, gaps.size)
+        size_axis(axes, gaps.size, gaps.size)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(plain_numbers())
     left.set_ylabel("stripe gap (loss)", fontsize=MEDIUM, color=INK)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from jaxsgd.engine.metric import cost, metric_named
 from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, seed_dims
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 from jaxsgd.measure.choice import best_place, is_edge, seed_median
 from jaxsgd.plot.axis import (
     Axis,
@@ -22,6 +22,7 @@ from jaxsgd.plot.axis import (
     check_different,
     find_axis,
     measure_label,
+    metric_words,
     open_axes,
     selected,
     setting,
@@ -34,6 +35,7 @@ from jaxsgd.plot.layout import (
     InnerLocator,
     inches,
     label_outside,
+    log_ticks,
     plain_numbers,
     short_number,
     three_digits,
@@ -121,7 +123,7 @@ def slices(
     shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
     epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
 
-    title = _title(found, value, along, lines_by, panels_by, epochs)
+    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, epochs)
     figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
@@ -225,11 +227,8 @@ def _scales(axes: Axes, along: Axis, limits: tuple[float, float, bool]) -> None:
     bottom, top, log = limits
     if log:
         axes.set_yscale("log")
-        few = max(2, int(height / 0.25))
-        decades = np.log10(top / bottom)
-        subs = (1.0, 2.0, 5.0) if 3 * decades <= few else (1.0, 3.0) if 2 * decades <= few else (1.0,)
-        axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=few + 1))
-        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(bottom, top)
+        log_ticks(axes.yaxis, height)
     else:
         axes.yaxis.set_major_locator(InnerLocator(height))
     axes.yaxis.set_major_formatter(plain_numbers())
@@ -304,14 +303,13 @@ def _key(
     return write_key(figure, entries, " ".join(notes))
 
 
-def _title(found: Slices, value: str, along: Axis, lines_by: Axis, panels_by: Facets, epochs: int) -> str:
+def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, epochs: int) -> str:
     """The finding: the best value and its setting."""
     ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
     if np.isinf(ranked).all():
         return "Every setting diverged" if found.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
-    name = "loss" if value == "loss_epoch" else value.replace("_", " ")
-    after = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+    after = f"after {counted(epochs, 'epoch')}"
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from jaxsgd.engine.batch_scaling import scaling as scaled
 from jaxsgd.engine.result_axis import axis_dim, listed
 from jaxsgd.error import InputError
 from jaxsgd.measure.scaling_law import WITHIN
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.layout import EDGE, TOP, inches, log_ticks, panels, plain_numbers, size_axis, three_digits, write_key
 from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
 
 MOST_LINES = 7
@@ -71,7 +71,7 @@ def scaling(
 
     words = found.attrs["value"].replace("_", " ")
     figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
-    entries, note = _key(found, ones, noise_scale, bool(lines_by))
+    entries, note = _key(found, ones, names, shades, noise_scale)
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     _widths(left, right, 0.58)
@@ -81,7 +81,7 @@ def scaling(
     right.set_ylabel(f"best {by.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
     sizes = found["samples_per_step"].values
     for axes in (left, right):
-        size_axis(axes, sizes)
+        size_axis(axes, sizes, found["batch_size"].values)
     return figure
 
 
@@ -136,8 +136,7 @@ def _steps(axes: Axes, ones: list[xr.Dataset], names: list[str], shades: list[st
             size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, clip_on=False, zorder=4
         )
     axes.yaxis.set_major_formatter(plain_numbers())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high / low < 300 else (1.0,)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    log_ticks(axes.yaxis, inches(axes)[1])
 
 
 def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
@@ -211,8 +210,14 @@ def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[s
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _key(found: xr.Dataset, ones: list[xr.Dataset], noise_scale: float | None, several: bool) -> tuple[list[tuple], str]:
-    entries: list[tuple] = []
+def _key(
+    found: xr.Dataset, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None
+) -> tuple[list[tuple], str]:
+    several = len(ones) > 1
+    entries: list[tuple] = [
+        (Line2D([], [], color=shade, marker="o", markersize=7, linewidth=1.2), name)
+        for name, shade in (zip(names, shades, strict=True) if len(names) > 1 else ())
+    ]
     dashed = Line2D([], [], color=PALE, linestyle=(0, (4, 3)), linewidth=1.4)
     dotted = Line2D([], [], color=PALE, linestyle=(0, (1, 1.5)), linewidth=1.6)
     entries.append((dashed, "left: twice the batch, half the steps; right: linear rule"))

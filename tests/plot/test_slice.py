@@ -109,7 +109,7 @@ def test_settings_with_diverged_runs_are_crossed_at_the_top_and_count_as_infinit
         assert marked(axes)[0][0] == 0.01
 
 
-def test_random_draws_are_points_and_no_end_is_an_edge():
+def test_random_draws_are_points_with_the_best_marked():
     ds = drawn_at_random()
     figure = slices(ds)
     check_legible(figure)
