@@ -66,7 +66,7 @@ def pytest_sessionstart(session):
         path.unlink()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def programs():
     """The folder of compiled programs. What the tests' processes and threads compile goes there too."""
     assert keep_programs(FOLDER) == FOLDER
@@ -74,10 +74,10 @@ def programs():
     return FOLDER
 
 
-@pytest.fixture(scope="module", autouse=True)
-def optimization(request, programs):
-    """Have a module's tests, and the processes that they start, compile as `FULLY_OPTIMIZED` says."""
-    own = request.path.relative_to(ROOT / "tests").parts
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Have a test, all its fixtures and the processes that they start compile as `FULLY_OPTIMIZED` says."""
+    own = item.path.relative_to(ROOT / "tests").parts
     little = not any(part in FULLY_OPTIMIZED for part in own)
     if jax.config.values["jax_disable_most_optimizations"] != little:
         # JAX's own memory of compiled functions does not know this setting.

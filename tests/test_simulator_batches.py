@@ -82,7 +82,8 @@ def test_a_ragged_batch_has_the_loss_and_gradient_of_its_own_samples_alone(x64):
 def test_a_sample_that_is_not_finite_spoils_its_own_batch_and_no_other(bad, size):
     # The probe's gradient is 0, so the weight stays finite and only the losses themselves could carry it over.
     problem = probe.numbered(10)
-    spoilt = jaxsgd.Problem(problem.init, problem.loss, problem.data.at[6].set(bad))
+    # Drawn with a key, for of arrays that a problem holds such a sample is refused.
+    spoilt = jaxsgd.Problem(problem.init, problem.loss, lambda key: problem.data.at[6].set(bad))
     clean, run = (jaxsgd.simulate(p, KEY, optimizer=SGD, epochs=1, **size) for p in (problem, spoilt))
     ends = np.cumsum(clean.size[0])
     own = int(np.searchsorted(ends, 6, side="right"))
@@ -95,8 +96,9 @@ def test_a_sample_that_is_not_finite_spoils_its_own_batch_and_no_other(bad, size
 def test_once_such_a_batch_is_learned_from_the_weights_are_lost_and_not_before(bad, batch_count):
     x, t = NETWORK.data
     batches = np.array_split(np.arange(60), batch_count)
-    spoilt = jaxsgd.Problem(NETWORK.init, NETWORK.loss, (x, t.copy()))
-    spoilt.data[1][batches[2][-1]] = bad
+    t = t.copy()
+    t[batches[2][-1]] = bad
+    spoilt = jaxsgd.Problem(NETWORK.init, NETWORK.loss, lambda key: (jnp.asarray(x), jnp.asarray(t)))
     clean, run = (jaxsgd.simulate(p, KEY, optimizer=SGD, epochs=1, batch_count=batch_count) for p in (NETWORK, spoilt))
     np.testing.assert_array_equal(run.loss[0, :2], clean.loss[0, :2])
     assert not np.isfinite(run.loss[0, 2:]).any()

@@ -126,7 +126,3 @@ def test_json_is_one_object_and_the_file_and_the_other_run(article_run, report):
     assert printed == json.loads((article_run / "again" / "report.json").read_text())
     # The same seed gives the same numbers, times aside.
     assert {**printed, "training_seconds": 0} == {**report, "training_seconds": 0}
-
-
-def test_compiled_programs_are_kept_for_the_next_time(article_run, shared_folder):
-    assert any((shared_folder / "cache" / "jaxsgd").iterdir())

@@ -79,9 +79,10 @@ def test_a_scheduler_that_is_killed_is_one_line_and_what_is_finished_is_kept(stu
         killed.kill()
         said, wrong = running.communicate(timeout=120)
     assert (running.returncode, said) == (1, "")
-    assert wrong == (
+    # On a busy machine the command has waited for the worker, and said so before.
+    assert wrong.splitlines()[-1] == (
         f"jaxsgd: {address}: the connection to the workers is lost; 2 of 8 cells are kept in result; "
-        "run the command again for the rest\n"
+        "run the command again for the rest"
     )
     assert chunks(tmp_path) == ["000000.npz", "000001.npz"]
     let_go(tmp_path)
