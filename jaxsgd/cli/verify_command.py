@@ -8,6 +8,7 @@ import typer
 from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax
+from jaxsgd.error import counted, verb
 
 _SHOWN = 10
 
@@ -44,7 +45,8 @@ def verify(
     if not found.passed:
         first = f", the first: {found.differences[0].cell}" if found.differences else ""
         raise CommandFailure(
-            f"{result}: {len(found.differences)} of {found.cells} cells differ, compared {how}, "
-            f"and {len(found.broken)} chunks are damaged{first}"
+            f"{result}: {len(found.differences)} of {counted(found.cells, 'cell')} "
+            f"{verb(len(found.differences), 'differs', 'differ')}, compared {how}, "
+            f"and {counted(len(found.broken), 'chunk')} {verb(len(found.broken))} damaged{first}"
         )
-    console.print(f"verified: {found.cells:,} cells came out the same, compared {how}", markup=False, soft_wrap=True)
+    console.print(f"verified: {counted(found.cells, 'cell')} came out the same, compared {how}", markup=False, soft_wrap=True)

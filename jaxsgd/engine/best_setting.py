@@ -74,7 +74,8 @@ def best_settings(
     drawn = resampled_seeds(own.shape[-1], check_count("resamples", resamples), seed)
     again = np.stack([seed_median(own[:, places]) for places in drawn]) if len(drawn) else np.zeros((0, len(own)))
     ends = [sign * end for end in interval(again, level)]
-    low, high, why = supported(*(ends if sign > 0 else ends[::-1]), why_no_interval(own, level))
+    low, high = ends if sign > 0 else ends[::-1]
+    low, high, why = supported(low, high, why_no_interval(own, level))
 
     shape = [ds.sizes[dim] for dim in kept]
     places = np.unravel_index(best, [ds.sizes[dim] for dim in searched]) if searched else ()

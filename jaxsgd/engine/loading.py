@@ -15,7 +15,7 @@ from jaxsgd.engine.planner import HELD
 from jaxsgd.engine.provenance import FORMAT
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.engine.study import StudyFields
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 
 
 def load(folder: str | Path) -> xr.Dataset:
@@ -30,7 +30,9 @@ def load(folder: str | Path) -> xr.Dataset:
     study, told = stored_result(place)
     all_cells = cells(study, told["num_samples"])
     if told["chunks"] > all_cells.num_cells:
-        raise InputError(f"{place.path}: manifest.json has {told['chunks']} chunks for {all_cells.num_cells} cells")
+        raise InputError(
+            f"{place.path}: manifest.json has {counted(told['chunks'], 'chunk')} for {counted(all_cells.num_cells, 'cell')}"
+        )
     kept = kept_arrays(study, all_cells, told["observed"])
     chunks = []
     for number in range(told["chunks"]):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Axis1D
+from matplotlib.axis import YAxis
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.ticker import FixedLocator, Formatter, FuncFormatter, Locator, MaxNLocator, NullLocator
@@ -208,7 +209,7 @@ def log_ticks(axis: Axis1D, length: float) -> None:
       length: of the axis, inches.
     """
     low, high = sorted(axis.get_view_interval())
-    most = max(2, int(length / (0.25 if axis.axis_name == "y" else 0.45)))
+    most = max(2, int(length / (0.25 if isinstance(axis, YAxis) else 0.45)))
     for subs in ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
         decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
         ticks = np.sort(np.outer(10.0**decades, subs).ravel())
