@@ -95,9 +95,14 @@ def _is_in(file: str, folders: tuple[str, ...]) -> bool:
     return os.path.realpath(file).startswith(tuple(folder + os.sep for folder in folders))
 
 
-def counted(number: int, noun: str, several: str = "") -> str:
-    """A number of things: "1 chunk", "1,200 chunks", with `several` for a plural of its own."""
-    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 chunk", "1,200 chunks", "2 batches", "3 epochs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith(('tch', 's', 'x')) else 's'}"
+
+
+def verb(number: int, one: str = "is", several: str = "are") -> str:
+    """The verb that goes with so many things."""
+    return one if number == 1 else several
 
 
 def check_count(name: str, value: object, largest: int | None = None, why: str = "") -> int:

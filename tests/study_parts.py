@@ -1,5 +1,6 @@
 """What studies in the tests point at."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -31,6 +32,11 @@ def holding() -> Problem:
     """Least squares on arrays of its own."""
     problem = least_squares(num_samples=40, num_inputs=3)
     return Problem(problem.init, problem.loss, (HELD_INPUTS, HELD_TARGETS), problem.optimum)
+
+
+def named() -> Problem:
+    """A problem with a name of its own."""
+    return dataclasses.replace(least_squares(num_samples=4, num_inputs=3), name="two moons")
 
 
 def two_leaves() -> Problem:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 
 LARGEST_SEED = 2**32 - 1
 
@@ -42,11 +42,6 @@ class Experiment:
             f"{counted(self.num_samples, 'sample')} in {counted(self.batch_count, 'batch')}, {self.printed}; "
             f"learning rate {self.learning_rate:g}, order {self.order}"
         )
-
-
-def counted(number: int, noun: str) -> str:
-    """The number with its noun: "1 batch", "2 batches"."""
-    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('ch') else 's'}"
 
 
 STRIPED = Experiment("striped", num_samples=1000, batch_count=10, eval_interval=5, epochs=100)

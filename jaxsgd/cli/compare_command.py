@@ -40,7 +40,7 @@ def compare(
     from jaxsgd.engine.metric import metric_named
 
     if csv:
-        check_output_folder(csv.parent)
+        check_output_folder(csv.parent, csv, "--csv")
     with working("reading the results"):
         named = {_name(path, results): load(path) for path in results}
     for ds in named.values():

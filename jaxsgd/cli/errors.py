@@ -25,6 +25,9 @@ from types import FrameType
 
 from jaxsgd.error import InputError, InputWarning, RunFailure, first_sentence, is_users_file, user_frames
 
+NEAR = 0.65
+"""Share of letters in common (`difflib.SequenceMatcher.ratio`) from which an option may have been meant."""
+
 
 class CommandFailure(Exception):
     """A failure that the input is not to blame for: one line, exit status 1."""
@@ -245,5 +248,15 @@ def _nearest_option(option: str, context) -> str:
     outer = [name for parameter in context.parent.command.params for name in parameter.opts] if context.parent else []
     if option in outer:
         return f": it goes before the command: {context.parent.command_path} {option} {context.info_name}"
-    close = difflib.get_close_matches(option, own, n=1, cutoff=0.5)
-    return f": did you mean {close[0]}?" if close else f"; it has {', '.join(own)}"
+    if "--set" in own and option[2:].replace("-", "_") in _study_fields():
+        return f": a field of the study is set by --set {option[2:].replace('-', '_')}=VALUE"
+    # Without the dashes, which make any two options alike.
+    close = difflib.get_close_matches(option.strip("-"), [name.strip("-") for name in own], n=1, cutoff=NEAR)
+    near = next((name for name in own if close and name.strip("-") == close[0]), None)
+    return f": did you mean {near}?" if near else f"; it has {', '.join(own)}"
+
+
+def _study_fields() -> list[str]:
+    from jaxsgd.engine.study import StudyFields
+
+    return list(StudyFields.model_fields)

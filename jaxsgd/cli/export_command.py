@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, to_json, working
+from jaxsgd.cli.output import check_output_folder, make_console, missing_cells, to_json, working
 
 
 def export(
@@ -25,11 +25,11 @@ def export(
     with working("reading the result"):
         ds = load(result)
     path = out or result.with_name(result.name + SUFFIXES[to])
-    check_output_folder(path.parent)
+    check_output_folder(path.parent, path)
     with working("writing the file"):
         written = export_result(ds, path, to)
     missing = ds.attrs["missing_cells"]
     if as_json:
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))
-    note = f" ({missing:,} cells are missing: the study is not finished)" if missing else ""
+    note = f" ({missing_cells(missing)})" if missing else ""
     make_console(quiet=as_json).print(f"wrote {written}{note}", markup=False, soft_wrap=True)

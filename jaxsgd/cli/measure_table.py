@@ -9,15 +9,19 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 
-from jaxsgd.cli.output import plain_table
+from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.engine import run_noise
 from jaxsgd.engine.batch_scaling import FITTED, RULED, batch_axis
-from jaxsgd.error import InputError
+from jaxsgd.engine.best_setting import KEPT
+from jaxsgd.engine.observation import direction
+from jaxsgd.error import InputError, counted
 
 Row = Mapping[str, Any]
 
 CHECKPOINTS = 6
 """Epochs from the first to that of the target at which noise is measured."""
+
+SIZES = ("batch_count", "batch_size")
 
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
 """Headings of columns that have little room."""
@@ -71,12 +75,17 @@ def _varying(table: Sequence[Row], names: Sequence[str]) -> list[str]:
     return [name for name in names if len({row[name] for row in table}) > 1] or list(names[-1:])
 
 
+def _places(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
+    """The columns that say where a row stands: of the batch count and the batch size, the study's axis."""
+    beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
+    names = [str(name) for name in best.coords if name in KEPT and name in table[0]]
+    return [name for name in names if beside.get(name) not in best["median"].dims]
+
+
 def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
     """The best setting at each optimizer, order and batch count."""
-    places = [str(name) for name in best.coords if name in ("optimizer", "order", "batch_count", "batch_size")]
-    places = _varying(table, [name for name in places if name in table[0]]) if places else []
-    if "batch_count" in places and "batch_size" in places:
-        places.remove("batch_size")
+    places = _places(best, table)
+    places = _varying(table, places) if places else []
     searched = [name for name in best["searched"].values.tolist() if name in table[0]]
     value = best.attrs["value"].replace("_", " ")
     texts = [SHORT.get(name, name.replace("_", " ")) for name in (*places, *searched)]
@@ -94,8 +103,8 @@ def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
 
 def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     """What a reader of the best settings must know besides."""
-    notes = []
     table = best_rows(best)
+    notes = _winner(best, table)
     edges = [names for row in table if (names := _edges(row, best["searched"].values.tolist()))]
     if edges:
         axes = ", ".join(dict.fromkeys(name.replace("_", " ") for names in edges for name in names))
@@ -103,13 +112,30 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     notes += interval_notes([row["no_interval"] for row in table])
     share = float(ds["diverged"].sum()) / max(1, int((~ds["missing"]).sum()))
     if share:
-        notes.append(f"{int(ds['diverged'].sum()):,} of {ds['diverged'].size:,} runs diverged, and count as infinitely bad")
+        notes.append(
+            f"{int(ds['diverged'].sum()):,} of {counted(ds['diverged'].size, 'run')} diverged: each counts as infinitely bad"
+        )
     if ds.attrs["missing_cells"]:
-        notes.append(f"{ds.attrs['missing_cells']:,} cells are missing: the study is not finished")
+        notes.append(missing_cells(ds.attrs["missing_cells"]))
     hint = _reachable(ds, best)
     if hint:
         notes.append(hint)
     return notes
+
+
+def _winner(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
+    """The best row of all, where there are several."""
+    value = best.attrs["value"]
+    known = [row for row in table if math.isfinite(row["median"])]
+    if len(table) < 2 or not known:
+        return []
+    first = min(known, key=lambda row: direction(value) * row["median"])
+    places = [name for name in _places(best, table) if len({row[name] for row in table}) > 1]
+    named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZES else str(first[name]) for name in places]
+    searched = [f"{name.replace('_', ' ')} {number(first[name])}" for name in best["searched"].values.tolist()]
+    ends = between(first["low"], first["high"], 4)
+    measured = f"median {value.replace('_', ' ')} {number(first['median'], 4)}{f' ({ends})' if ends else ''}"
+    return [f"best of all: {', '.join([*named, *searched])}: {measured}"]
 
 
 def interval_notes(reasons: Sequence[str]) -> list[str]:
@@ -127,13 +153,17 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
         along = batch_axis(ds)
     except InputError:
         return ""
-    if best.attrs["value"].endswith("accuracy") or "epoch" not in ds[best.attrs["value"]].dims or ds.attrs["missing_cells"]:
+    value = best.attrs["value"]
+    if "epoch" not in ds[value].dims or ds.attrs["missing_cells"] or not best.sizes["searched"]:
         return ""
-    worst = float(best["median"].max()) if along in best["median"].dims else math.nan
-    if not math.isfinite(worst) or not best.sizes["searched"]:
+    if along not in best["median"].dims or not np.isfinite(best["median"]).all():
         return ""
+    # The worst of them, to two digits, and a step of the second one to the worse side.
+    sign = direction(value)
+    worst = float((sign * best["median"]).max())
     digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
-    return f"for steps to a target: --target {(math.floor(worst / digit) + 1) * digit:.3g} is reached by all of these"
+    target = sign * (math.floor(worst / digit) + 1) * digit
+    return f"for steps to a target: --target {target:.3g} is reached by all of these"
 
 
 def scatter_table(table: Sequence[Row], value: str) -> Table:
@@ -210,7 +240,7 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
     """What the steps say: regimes, critical batch size, how the best rate grows, and what was not reached."""
     value, target, by = (found.attrs[name] for name in ("value", "target", "by"))
     words = value.replace("_", " ")
-    notes = [f"{found.attrs['runs_reached']:,} of {found.attrs['runs']:,} runs reach {words} {target:g}"]
+    notes = [f"{found.attrs['runs_reached']:,} of {counted(found.attrs['runs'], 'run')} reach {words} {target:g}"]
     for one in _others(found):
         name = _place(found, one)
         lead = f"{name}: " if name else ""
@@ -236,7 +266,10 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
             notes.append(f"{lead}*: the best {by.replace('_', ' ')} is at the edge of its range, a better one may lie beyond")
     notes += interval_notes(found["no_interval"].values.ravel().tolist())
     start = found.attrs["reference"]
-    notes.append(f"linear, sqrt: steps by the rule from m = {start} on, over those of the best rate; -: not among the rates")
+    if found.attrs["along"] == "batch_size":
+        start = found["batch_size"].values[found["batch_count"].values == start][0]
+    from_there = f"{SHORT[found.attrs['along']]} = {start}"
+    notes.append(f"linear, sqrt: steps by the rule from {from_there} on, over those of the best rate; -: not among the rates")
     return notes
 
 

@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted, verb
 
 
 def make_console(quiet: bool) -> Console:
@@ -79,20 +79,31 @@ def plain_table(texts: Sequence[str], numbers: Sequence[str], title: str = "") -
     return table
 
 
-def check_output_folder(folder: Path) -> None:
+def missing_cells(count: int) -> str:
+    """What is said of a result in which so many cells have not been run."""
+    return f"{counted(count, 'cell')} {verb(count)} missing: the study is not finished"
+
+
+def check_output_folder(folder: Path, file: Path | None = None, option: str = "--out") -> None:
     """Makes sure, before a long run, that `folder` is there or can be made, and can be written. Leaves nothing behind.
+
+    Args:
+      folder: to write into.
+      file: the file in it that the option names, where it names one.
+      option: how it is named.
 
     Raises:
       InputError: when not.
     """
+    named, wanted = (folder, "a folder") if file is None else (file, "a file in a folder")
     try:
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         if not nearest.is_dir():
-            raise InputError(f"--out {folder}: {nearest} is a file; name a folder, which is made if it is not there")
+            raise InputError(f"{option} {named}: {nearest} is a file; name {wanted}, which is made if it is not there")
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        raise InputError(f"--out {folder}: cannot be written: {error.strerror or error}; name another folder") from None
+        raise InputError(f"{option} {named}: cannot be written: {error.strerror or error}; name another folder") from None
 
 
 def check_result_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, missing_cells, to_json, working
 from jaxsgd.error import InputError, no_such
 
 OPTIONS = {
@@ -87,7 +87,7 @@ def plot(
         console.print(f"no {left_out}: {reason}", markup=False, soft_wrap=True)
     missing = ds.attrs["missing_cells"]
     if missing:
-        console.print(f"{missing:,} cells are missing: the study is not finished", markup=False, soft_wrap=True)
+        console.print(missing_cells(missing), markup=False, soft_wrap=True)
     if as_json:
         report = {
             "command": "plot",

@@ -10,6 +10,7 @@ from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import check_result_folder, duration, make_console, size, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
+from jaxsgd.error import counted
 
 
 def run(
@@ -108,7 +109,7 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
-        ("chunks", f"{report['chunks']:,} of {held['chunk_width']} cells, {held['lanes']} side by side"),
+        ("chunks", f"{report['chunks']:,} of {counted(held['chunk_width'], 'cell')}, {held['lanes']} side by side"),
         ("time", f"about {duration(report['seconds'])}, compiling included ({source})"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),

@@ -8,6 +8,7 @@ import typer
 from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax
+from jaxsgd.error import counted
 
 _SHOWN = 10
 
@@ -52,4 +53,4 @@ def verify(
     if not outcome.passed:
         first = f"; the first: {outcome.differences[0].cell}" if outcome.differences else ""
         raise CommandFailure(f"{result}: " + "; ".join(text for failed, text in failures if failed) + first)
-    console.print(f"verified: {outcome.cells:,} cells came out the same, compared {how}", markup=False, soft_wrap=True)
+    console.print(f"verified: {counted(outcome.cells, 'cell')} came out the same, compared {how}", markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from jaxsgd.cli.output import duration
+from jaxsgd.error import counted, verb
 
 SECONDS_BETWEEN_LINES = 60.0
 """How often progress is written where there is no terminal."""
@@ -58,7 +59,9 @@ def run_sweep(
 
 
 def _kept(last: Any, folder: Path) -> str:
-    return f"{last.done:,} of {last.cells:,} cells are kept in {folder}; " if last and last.done else ""
+    if not (last and last.done):
+        return ""
+    return f"{last.done:,} of {counted(last.cells, 'cell')} {verb(last.done)} kept in {folder}; "
 
 
 def _progress_report(last: Any) -> dict[str, Any]:
@@ -78,19 +81,19 @@ def _progress_report(last: Any) -> dict[str, Any]:
 def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
     folder, narrowed = report["folder"], report["lanes_narrowed"]
     if last.resumed == last.cells:
-        yield f"nothing to do: all {last.cells:,} cells are in {folder}"
+        yield f"nothing to do: {folder} has {'its' if last.cells == 1 else 'all'} {counted(last.cells, 'cell')}"
     else:
         resumed = f", {last.resumed:,} of them before" if last.resumed else ""
-        yield f"ran {last.cells:,} cells{resumed}; the result is in {folder}"
+        yield f"ran {counted(last.cells, 'cell')}{resumed}; the result is in {folder}"
     for broken in last.broken:
         yield f"ran again, for the file was damaged: {broken}"
     if last.chunks_retried:
-        yield f"{last.chunks_retried:,} attempts at a chunk failed and were made again"
+        yield f"{counted(last.chunks_retried, 'failed attempt')} at a chunk {verb(last.chunks_retried, 'was', 'were')} repeated"
     if narrowed:
         fewest = min(step["lanes"] for step in narrowed)
         yield f"for want of memory, runs went down to {fewest} side by side: the same numbers to rounding, not the same bits"
     if report["diverged_cells"]:
-        yield f"{report['diverged_cells']:,} of {last.cells:,} runs diverged; they are marked in `diverged`"
+        yield f"{report['diverged_cells']:,} of {counted(last.cells, 'run')} diverged, as marked in `diverged`"
 
 
 class ProgressLines:
@@ -172,7 +175,7 @@ def describe(progress: Any, elapsed: float) -> str:
     done = progress.done - progress.resumed
     parts = [f"{done / elapsed:,.1f} cells/s" if done and elapsed else "compiling"]
     if progress.workers:
-        parts.append(f"{progress.chunks_done:,} of {progress.chunks:,} chunks, {progress.workers:,} workers")
+        parts.append(f"{progress.chunks_done:,} of {counted(progress.chunks, 'chunk')}, {counted(progress.workers, 'worker')}")
     for count, what in ((progress.chunks_failed, "failed"), (progress.chunks_retried, "retried")):
         if count:
             parts.append(f"{count:,} {what}")

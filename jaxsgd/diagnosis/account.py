@@ -7,6 +7,7 @@ from jaxsgd.diagnosis.feature import FEWEST_RISING
 from jaxsgd.diagnosis.log import log_notes
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.verdict import TOLD, Diagnosis, Verdict, percent
+from jaxsgd.error import counted
 
 
 def diagnosis_lines(found: Diagnosis, name: str) -> list[str]:
@@ -17,7 +18,7 @@ def diagnosis_lines(found: Diagnosis, name: str) -> list[str]:
       name: the log's, as it is called.
     """
     log = found.log
-    lines = [f"{name}: {log.form}, {len(log.loss):,} losses ({log.column!r})", period_line(found.period)]
+    lines = [f"{name}: {log.form}, {counted(len(log.loss), 'loss')} ({log.column!r})", period_line(found.period)]
     lines += [note.text for note in log_notes(log)]
     lines.append("")
     if found.too_short:
@@ -91,9 +92,8 @@ def remedy_lines(found: Diagnosis) -> list[str]:
         return []
     first, last = remedy.averaged[0], remedy.averaged[-1]
     cycle = "epoch" if not period.slides else f"{remedy.prints} prints"
-    lines = [
-        f"Averaged over each whole {cycle}, the loss goes from {first:.4g} to {last:.4g} in {len(remedy.averaged)} values."
-    ]
+    values = counted(len(remedy.averaged), "value")
+    lines = [f"Averaged over each whole {cycle}, the loss goes from {first:.4g} to {last:.4g} in {values}."]
     if not remedy.is_telling:
         whole = "a whole epoch" if not period.slides else cycle
         lines.append(f"The log is too short to say which print interval hides its stripes; the mean of {whole} always does.")

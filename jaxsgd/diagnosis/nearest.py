@@ -13,7 +13,7 @@ from jaxsgd.diagnosis.model import readings
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.diagnosis.verdict import Diagnosis
 from jaxsgd.engine import Study, sweep
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 from jaxsgd.order import ORDERS
 
 SEEDS, MOST_BATCHES, MOST_EPOCHS, SAMPLES = 4, 60, 40, 12
@@ -138,7 +138,7 @@ def _case(order: str, loss: np.ndarray, interval: int, form: str, own: dict[str,
 def nearest_lines(found: Cases) -> list[str]:
     """What the simulation says, for people."""
     first, second = found.cases[:2]
-    size = f"{found.batches} batches an epoch, printed every {found.interval}, {found.epochs} epochs"
+    size = f"{found.batches} batches an epoch, printed every {found.interval}, {counted(found.epochs, 'epoch')}"
     return [
         "",
         f"Simulated (least squares with {found.optimizer}, {size}{', scaled down from the log' * found.is_scaled}):",

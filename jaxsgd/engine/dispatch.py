@@ -14,7 +14,7 @@ from jaxsgd.engine.provenance import different, new_manifest
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays
 from jaxsgd.engine.study import Study
 from jaxsgd.engine.task import Done, UnfitWorker, described, read_done, run_task, survey
-from jaxsgd.error import InputError, RunFailure, shown
+from jaxsgd.error import InputError, RunFailure, counted, shown
 
 RETRIES = 2
 """How often a chunk that failed on a worker is tried again, unless the caller says otherwise."""
@@ -52,7 +52,7 @@ class Failed(NamedTuple):
     def told(self) -> str:
         """It in words, by its first cell."""
         which = f"cell {self.cells[0]}" if len(self.cells) == 1 else f"{len(self.cells)} cells, the first: {self.cells[0]}"
-        return f"chunk {self.chunk} ({which}), tried {self.tries} times: {self.error}"
+        return f"chunk {self.chunk} ({which}), tried {counted(self.tries, 'time')}: {self.error}"
 
 
 class ChunksFailed(RunFailure):
@@ -67,7 +67,7 @@ class ChunksFailed(RunFailure):
         self.failed = failed
         named = "; ".join(each.told() for each in failed[:_NAMED])
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-        super().__init__(f"{len(failed)} of {chunks} chunks failed, all others are finished: {named}{more}")
+        super().__init__(f"{len(failed)} of {counted(chunks, 'chunk')} failed, all others are finished: {named}{more}")
 
 
 def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Plan, dict[str, Any]]:

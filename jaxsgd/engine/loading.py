@@ -17,7 +17,7 @@ from jaxsgd.engine.planner import HELD
 from jaxsgd.engine.provenance import FORMAT
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.engine.study import StudyFields
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError, counted, no_such
 
 
 def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:
@@ -39,7 +39,8 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
     study, manifest = stored_result(place)
     all_cells = cells(study, manifest["num_samples"])
     if manifest["chunks"] > all_cells.num_cells:
-        raise InputError(f"{place.path}: manifest.json has {manifest['chunks']} chunks for {all_cells.num_cells} cells")
+        chunks, num_cells = counted(manifest["chunks"], "chunk"), counted(all_cells.num_cells, "cell")
+        raise InputError(f"{place.path}: manifest.json has {chunks} for {num_cells}")
     kept = kept_arrays(study, all_cells, manifest["observed"])
     names = list(kept) if variables is None else [variables] if isinstance(variables, str) else list(variables)
     for name in names:

@@ -265,7 +265,7 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
     dims, seeds = list(used), seed_dims(ds, used)
     parts = [problem_name(study.get("problem", ""), told.get("problem_name"))]
     if "num_samples" in told:
-        parts.append(f"{told['num_samples']} samples")
+        parts.append(f"{told['num_samples']} sample{'s' * (told['num_samples'] != 1)}")
     for dim in ds["loss_epoch"].dims:
         if dim not in (*dims, *seeds, *WITHIN_CELLS) and ds.sizes[dim] == 1:
             axis = find_axis(ds, speaking_name(ds, str(dim)))

@@ -117,12 +117,12 @@ def heatmap(
 
     norm, extend = _norm(contents, value)
     epochs = ds.sizes["epoch"]
-    interval = "" if value not in STRIPES else f"; windows of {ds.attrs['eval_interval']} batches"
+    interval = "" if value not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = slide(
         _title(contents, value, metric_words(ds, value), across, up, panels_by, epochs),
-        f"{setting(ds, dims)}, {epochs} epochs{interval}",
+        f"{setting(ds, dims)}, {counted(epochs, 'epoch')}{interval}",
         height,
     )
     below = _key(figure, contents, value, across, up) + 0.62

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.metric import metric_named
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 from jaxsgd.measure.confidence import SAME
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
@@ -116,7 +116,7 @@ def differences(
 
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
-    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", height)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", height)
     label = metric_label(ds, value)
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
@@ -135,7 +135,7 @@ def differences(
         for axes in (left, right):
             axes.tick_params(labelbottom=row is rows[-1])
     _write_directions(made[0][1], value)
-    after = f"after {epochs} epochs" if epochs > 1 else "after 1 epoch"
+    after = f"after {counted(epochs, 'epoch')}"
     _label(made, "epoch", f"difference from {axis.phrase(at)} {after}", label)
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from jaxsgd.engine.batch_scaling import batch_axis
 from jaxsgd.engine.metric import readable_index
 from jaxsgd.engine.result_axis import listed
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 from jaxsgd.measure import expected_range, stripe_count
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
@@ -98,7 +98,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
 
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
     printed = "every batch printed" if width == 1 else f"printed every {width} batches"
-    figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {epochs} epochs, {printed}")
+    figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
     anew = any(name in DRAWN_ANEW for name in gaps.names)
     runs = gaps.gap.shape[-1]
     note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."

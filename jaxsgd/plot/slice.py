@@ -124,7 +124,7 @@ def slices(
     epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
 
     title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, epochs)
-    figure = slide(title, f"{setting(ds, dims)}, {epochs} epochs", TOP + 1.6 + 1.75 * rows)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
     made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxsgd.error import counted
 from jaxsgd.measure import Stripes
 from jaxsgd.plot.label import in_powers, write_beside
 from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, panel, slide
@@ -82,13 +83,13 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
     _limit(axes, striped)
     axes.set_xlim(0, striped.time[-1])
     ends = [float(averaged.windows[-1])]
-    texts = [f"averaged over the epoch:\n{_count(averaged.stripe_count, 'curve')}\n{_pace(averaged, 0)}"]
+    texts = [f"averaged over the epoch:\n{counted(averaged.stripe_count, 'curve')}\n{_pace(averaged, 0)}"]
     shades = ["#000000"]
     if striped.stripe_count > 1:
         # The stripes' label stands beside the one that is farthest from the averaged curve.
         last = striped.windows[-striped.stripe_count :]
         ends.append(float(last[np.argmax(np.abs(last - ends[0]))]))
-        texts.append(f"faded: the same run,\nprinted more often:\n{_count(striped.stripe_count, 'stripe')}")
+        texts.append(f"faded: the same run,\nprinted more often:\n{counted(striped.stripe_count, 'stripe')}")
         shades.append("#666666")
     write_beside(axes, ends, texts, shades, line_height=0.16)
     return figure
@@ -97,10 +98,6 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
 def _single(count: int) -> dict[str, Any]:
     """How to draw a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
     return {"marker": "o", "clip_on": False} if count == 1 else {}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _pace(measured: Stripes, number: int) -> str:

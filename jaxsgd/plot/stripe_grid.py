@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, check_count, counted
 from jaxsgd.measure import Stripes, stripes
 from jaxsgd.plot.axis import (
     Axis,
@@ -118,8 +118,8 @@ def grid(
 
     title = _title(contents, row, column, width)
     epochs = ds.sizes["epoch"]
-    windows = "windows of 1 batch" if width == 1 else f"windows of {width} batches"
-    subtitle = f"{setting(ds, dims)}, {epochs} epochs; {windows}"
+    windows = f"windows of {counted(width, 'batch')}"
+    subtitle = f"{setting(ds, dims)}, {counted(epochs, 'epoch')}; {windows}"
     count = len(row), len(column)
     figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
     below = _key(figure, contents, shown, windows)

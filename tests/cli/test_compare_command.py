@@ -38,6 +38,12 @@ def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
         assert [float(row["mean"]) for row in csv.DictReader(file)] == pytest.approx([row["mean"] for row in said["rows"]])
 
 
+def test_a_table_that_cannot_be_written_is_said_of_its_own_option(results, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(jaxsgd.InputError, match=r"^--csv .*t\.csv: .*file is a file; name a file in a folder"):
+        compare([results / "near"], csv=tmp_path / "file" / "t.csv")
+
+
 def test_the_table_says_reference_rates_and_edges(results, capsys):
     compare([results / "near", results / "far"], tuning_seeds=2, reference="adam")
     said = " ".join(capsys.readouterr().out.split())

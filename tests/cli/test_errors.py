@@ -22,6 +22,7 @@ BAD_ARTICLE = [
     (["--out", "file"], "--out file", "is a file; name a folder"),
     (["--out", "file/below"], "--out file/below", "file is a file; name a folder"),
     (["--sed", "3"], "jaxsgd article has no option --sed: did you mean --seed?"),
+    (["--lanes", "3"], "jaxsgd article has no option --lanes; it has --out"),
     (["--xyzzy"], "jaxsgd article has no option --xyzzy; it has --out"),
     (["--no-cache"], "it goes before the command: jaxsgd --no-cache article"),
     (["--out"], "'--out' requires an argument"),
@@ -124,3 +125,17 @@ def _raise_in_article(monkeypatch, raised):
     failed = Future()
     failed.set_exception(raised)
     monkeypatch.setattr(command, "check_output_folder", failed.result)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--epochs", "jaxsgd run has no option --epochs: a field of the study is set by --set epochs=VALUE"),
+        ("--learning-rates", "a field of the study is set by --set learning_rates=VALUE"),
+        ("--lane", "did you mean --lanes?"),
+        ("--frobnicate", "jaxsgd run has no option --frobnicate; it has"),
+    ],
+)
+def test_only_an_option_that_is_near_is_suggested(option, said, capsys):
+    assert run_app(["run", "article", option, "5"]) == 2
+    assert said in capsys.readouterr().err

@@ -207,3 +207,18 @@ def test_a_mistake_is_one_line_and_status_2(words, parts, json_too, measured, ca
 def test_a_folder_without_a_result_is_named(tmp_path, capsys):
     assert run_app(["measure", str(tmp_path / "nothing")]) == 2
     assert str(tmp_path / "nothing") in capsys.readouterr().err
+
+
+def test_sizes_of_batches_are_shown_where_they_are_the_axis_and_the_best_of_all_is_named(tmp_path, capsys):
+    study = jaxsgd.Study(
+        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(2), batch_sizes=[4, 10],
+        learning_rates=[0.01, 0.1], orders=["reshuffle"], epochs=3, record="epoch",
+    )  # fmt: skip
+    ds = jaxsgd.sweep(study, tmp_path / "sizes")
+    assert run_app(["measure", str(tmp_path / "sizes")]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].split()[:2] == ["B", "rate"]
+    final = ds.loss_epoch.isel(epoch=-1).median("seed").squeeze()
+    size, rate = (final.where(final == final.min(), drop=True)[name].item() for name in ("batch_size", "learning_rate"))
+    assert f"best of all: B = {size}, learning rate {rate:g}: median loss epoch {float(final.min()):.4g}" in out
+    assert "no interval: 2 seeds: a 95 % interval for a median takes 6 or more" in out

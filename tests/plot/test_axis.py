@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxsgd
-from jaxsgd.plot.axis import find_axis, open_axes, seed_texts, selected, table, value_text
+from jaxsgd.plot.axis import find_axis, open_axes, problem_name, seed_texts, selected, setting, table, value_text
 from jaxsgd.plot.layout import InnerLocator, check_room, short_number, three_digits
 
 MINUS = "\N{MINUS SIGN}"
@@ -80,3 +80,23 @@ def test_too_many_panels_are_refused_before_they_are_drawn():
     check_room(40, 10)
     with pytest.raises(jaxsgd.InputError, match="64 rows and 1 columns of panels are more than 40 and 10"):
         check_room(64, 1)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "own", "name"),
+    [
+        ("my_module:make", "two moons", "two moons"),
+        ("my_module:make", "problem", "my_module:make"),  # it was given no name
+        ("my_module:make", None, "my_module:make"),  # a result of before names were kept
+        ("digits", "digits", "digits"),
+    ],
+)
+def test_a_problem_is_called_by_its_own_name(pointer, own, name):
+    assert problem_name(pointer, own) == name
+
+
+def test_a_result_keeps_the_name_of_its_problem():
+    ds = jaxsgd.sweep(
+        jaxsgd.Study(problem="tests.study_parts:named", batch_counts=[1], learning_rates=[0.1], epochs=1, orders=["fixed"])
+    )
+    assert setting(ds, ()).startswith("two moons, 4 samples")

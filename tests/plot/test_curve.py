@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.colors import to_hex
 
 import jaxsgd
@@ -155,6 +156,42 @@ def test_seeds_can_be_lines(apart):
     figure = curves(apart, by="init_seed", select={"batch_size": 20, "momentum": 0.9})
     assert [len(heights(axes)) for axes in panels(figure)] == [3]
     check_legible(figure)
+
+
+def test_a_metric_is_drawn_and_named(diverging):
+    figure = curves(diverging, by="order", value="distance", select={"learning_rate": 0.01, "batch_count": 10})
+    expected = diverging.distance.sel(order="fixed", learning_rate=0.01, batch_count=10).median("seed").squeeze()
+    np.testing.assert_allclose(heights(panels(figure)[0])[0], expected)
+    assert "distance from the optimum" in words(figure)
+    accuracy = 1 - diverging.loss_epoch / 100
+    held_out = diverging.assign(validation_loss=2 * diverging.loss_epoch, validation_accuracy=accuracy)
+    said = words(curves(held_out, by="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
+    assert "ends lowest: validation loss" in said
+    assert "Lines: validation loss after each epoch" in said
+    said = words(
+        curves(held_out, by="batch_count", value="validation_accuracy", select={"learning_rate": 0.01, "order": "fixed"})
+    )
+    assert "ends highest: validation accuracy" in said
+
+
+def test_the_title_compares_lines_at_their_best_rates():
+    """Adam is clearly lower at five of six rates, but not at the best ones, where SGD is."""
+    rng = np.random.default_rng(0)
+    ends = np.array([[9.0, 8, 7, 6, 5, 1], [3.0, 3, 3, 3, 3, 2]])  # [optimizer, rate]
+    last = ends + 0.01 * rng.normal(size=(6, *ends.shape))
+    loss = np.stack([np.full(last.shape, 9.5), last], axis=-1)
+    dims = ("seed", "optimizer", "learning_rate")
+    ds = xr.Dataset(
+        {
+            "loss_epoch": ((*dims, "epoch"), loss),
+            "diverged": (dims, np.zeros(last.shape, bool)),
+            "missing": (dims, np.zeros(last.shape, bool)),
+        },
+        {"seed": np.arange(6), "optimizer": ["sgd", "adam"], "learning_rate": [2.0**k for k in range(6)], "epoch": [0, 1]},
+    )
+    title = curves(ds, by="optimizer").texts[0].get_text()
+    assert title.startswith("Sgd ends lowest: loss ")
+    assert title.endswith("after 2 epochs, at learning rate 32, each at its best learning rate")
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])

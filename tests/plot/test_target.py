@@ -103,3 +103,18 @@ def test_more_axes_than_there_is_room_for_are_named():
     ds = bent().expand_dims(momentum=np.linspace(0, 0.9, 8))
     with pytest.raises(InputError, match=r"lines for 7 values of one other axis, but momentum has 8 .* select some"):
         scaling(ds, 1.0)
+
+
+def test_lines_of_several_optimizers_have_a_key_and_ticks_are_the_batch_sizes():
+    ds = bent().expand_dims(optimizer=["sgd", "adam"], axis=1)
+    # 1,600 samples in full batches of 256, 512 and 1,024 are 6.25, 3.1 and 1.6 batches: 7, 4 and 2 steps an epoch.
+    sizes, counts = [256, 512, 1024], [7, 4, 2]
+    ds = ds.isel(batch_count=[3, 2, 1]).rename(batch_count="size").drop_vars("batch_size")
+    ds = ds.rename(size="batch_size").assign_coords(batch_size=sizes).assign_coords(batch_count=("batch_size", counts))
+    ds.attrs["manifest"] = '{"num_samples": 1600}'
+    figure = scaling(ds, 1.0)
+    (key,) = figure.legends
+    assert {"sgd", "adam"} <= {text.get_text() for text in key.get_texts()}
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["256", "512", "1024"]
+    check_legible(figure)
