@@ -195,6 +195,17 @@ def test_a_module_that_was_edited_and_reloaded_runs_its_new_code(module):
     assert first_loss() == 35
 
 
+def test_a_problem_of_the_same_name_and_arguments_is_made_once():
+    problems = [study(**fields).subject() for fields in (NARROW, WIDE)]
+    assert problems[0] is problems[1]
+    assert problems[0].data_fingerprint is None  # its data are drawn
+    sizes = [
+        Study(problem="least_squares", problem_args={"num_samples": n}, batch_counts=[1], learning_rates=[1], epochs=1)
+        for n in (8, 9)
+    ]
+    assert sizes[0].subject() is not sizes[1].subject()
+
+
 def test_a_function_that_was_defined_anew_beside_the_maker_runs_its_new_code(module):
     # As in a notebook where the cell of the loss is run again, and not that of the function that makes the problem.
     loaded = module(1)
