@@ -255,7 +255,7 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
         if one["no_power"].item():
             notes.append(f"{lead}no power by which the best {by.replace('_', ' ')} grows: {one['no_power'].item()}")
         else:
-            known = f"95 % interval {ends}" if ends else "no interval"
+            known = f"95 % interval {ends}" if ends else f"no interval: {one['no_power_interval'].item()}"
             notes.append(f"{lead}{power} ({known}); the linear rule has 1, the square root 0.5")
         if (one["regime"] == "bound").any():
             notes.append(

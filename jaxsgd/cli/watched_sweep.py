@@ -81,7 +81,8 @@ def _progress_report(last: Any) -> dict[str, Any]:
 def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
     folder, narrowed = report["folder"], report["lanes_narrowed"]
     if last.resumed == last.cells:
-        yield f"nothing to do: {folder} has {'its' if last.cells == 1 else 'all'} {counted(last.cells, 'cell')}"
+        cells = "its cell is" if last.cells == 1 else f"all {last.cells:,} cells are"
+        yield f"nothing to do: {cells} in {folder}"
     else:
         resumed = f", {last.resumed:,} of them before" if last.resumed else ""
         yield f"ran {counted(last.cells, 'cell')}{resumed}; the result is in {folder}"

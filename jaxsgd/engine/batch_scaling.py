@@ -21,7 +21,7 @@ RULES = {"linear": 1.0, "sqrt": 0.5}
 
 RULED = ("rule_rate", "rule_steps", "rule_ratio")
 FITTED = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
-FITTED += ("rate_power", "power_low", "power_high", "no_power", "nearest")
+FITTED += ("rate_power", "power_low", "power_high", "no_power", "no_power_interval", "nearest")
 
 DESCRIPTIONS = {
     "steps": ("steps", "median steps to the target at the best {by}"),
@@ -49,6 +49,7 @@ DESCRIPTIONS = {
     "power_low": ("1", "lower end of its interval"),
     "power_high": ("1", "upper end of its interval"),
     "no_power": ("1", "why there is no such p; empty with one"),
+    "no_power_interval": ("1", "why p has no interval; empty with one, and without p"),
     "nearest": ("{value}", "the {value} that came nearest to the target"),
 }
 """Units and meaning by the name of a variable."""
@@ -305,7 +306,8 @@ def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, leve
     bend = fit_bend(found.steps * told, runs.batch_size)
     bends = fit_bend(_stacked([each.steps for each in again], found.steps) * told, runs.batch_size).critical
     # With none of the batch sizes' steps scattering, the fits have no interval either.
-    scatters = (why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), level) == "").any(axis=(1, 2))
+    why = why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), level).reshape(len(runs.steps), -1)
+    scatters = (why == "").any(axis=1)
     critical = []
     for place, steps in enumerate(found.steps * told):
         sizes = runs.batch_size[np.isfinite(steps)]
@@ -319,16 +321,19 @@ def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, leve
     again_power = power_of_size(_stacked([each.inner_rate(runs) for each in again], rates) * told, runs.batch_size)
     # Resamples without a fit say nothing: with many of them, so do the others.
     known = np.isfinite(again_power).sum(axis=0) >= FITTED_SHARE * len(again_power)
-    ends = interval(again_power, level)
-    low, high = (np.where(scatters & np.isfinite(power) & known & (ends[0] < ends[1]), end, np.nan) for end in ends)
+    why_power = np.where(~scatters, why[:, 0], np.where(known, "", NO_FITS))
+    low, high, why_power = supported(*interval(again_power, level), np.where(np.isfinite(power), why_power, NO_FITS), 1e-9)
     tuned_sizes = np.isfinite(found.rate(runs) * told).sum(axis=-1)
     reasons = [_why_no_power(*row) for row in zip(np.isfinite(power).tolist(), tuned_sizes.tolist(), strict=True)]
     parts |= {"rate_power": power, "power_low": low, "power_high": high, "no_power": np.asarray(reasons)}
+    parts |= {"no_power_interval": np.where(np.isfinite(power), why_power, "")}
     return parts | {"nearest": runs.nearest}
 
 
 FITTED_SHARE = 0.9
 """Share of the resamples that must have a fit for it to have an interval."""
+
+NO_FITS = "in many resamples of the seeds too few best rates lie inside their range"
 
 
 def _why_no_power(is_fitted: bool, sizes: int) -> str:
@@ -336,5 +341,5 @@ def _why_no_power(is_fitted: bool, sizes: int) -> str:
     if is_fitted:
         return ""
     if sizes < FEWEST_SIZES:
-        return f"fewer than {FEWEST_SIZES} batch counts have a best rate"
+        return f"fewer than {FEWEST_SIZES} batch counts have steps to the target that are no bound"
     return f"fewer than {FEWEST_SIZES} batch counts have their best rate inside its range, and at an edge it is only a bound"

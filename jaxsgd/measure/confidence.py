@@ -65,16 +65,17 @@ def why_no_difference(value: ArrayLike, reference: ArrayLike) -> np.ndarray:
 
 
 def supported(
-    low: ArrayLike, high: ArrayLike, why: np.ndarray
+    low: ArrayLike, high: ArrayLike, why: np.ndarray, rounding: float = 0.0
 ) -> tuple[Float[np.ndarray, "*cells"], Float[np.ndarray, "*cells"], np.ndarray]:
     """The ends of intervals, NaN where the seeds give none, and why not; an interval without any width is none.
 
     Args:
       low, high: [...].
       why: [...], as `why_no_interval` gives it.
+      rounding: width that rounding alone may give, besides a billionth of the ends.
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    why = np.where((why == "") & (low == high), NO_WIDTH, why)
+    why = np.where((why == "") & np.isclose(low, high, rtol=1e-9, atol=rounding), NO_WIDTH, why)
     return np.where(why == "", low, np.nan), np.where(why == "", high, np.nan), why
 
 

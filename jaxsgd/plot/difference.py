@@ -12,8 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.engine.comparison import compare
 from jaxsgd.engine.metric import metric_named
+from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
-from jaxsgd.error import InputError, counted
+from jaxsgd.error import InputError, counted, verb
 from jaxsgd.measure.confidence import SAME
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
@@ -53,9 +54,10 @@ UNTOLD = ("order", "optimizer")
 """The axes that are compared where none is named, the first that has several values."""
 
 WORDS = {"distance": ("nearer the optimum", "nearest the optimum", "farther", "farthest")}
-"""What less and more of a measure is called: less than another, least, more, most."""
+"""What better and worse by a metric is called: better than another, best, worse, worst."""
 
 LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
+HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
 
 
 class Row(NamedTuple):
@@ -342,11 +344,11 @@ def _key(figure: Figure, rows: list[Row]) -> float:
 
 def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:
     """The finding: what ends lowest and what highest, where that is clear in every row, and what ties with the reference."""
-    less, least, more, most = WORDS.get(value, LOWER_HIGHER)
+    less, least, more, most = WORDS.get(value, LOWER_HIGHER if direction(value) > 0 else HIGHER_LOWER)
     names = [axis.phrase(place) for place in range(len(axis))]
     others = [place for place in range(len(axis)) if place != at]
     ties = [names[v] for v in others if all(bool(row.found.tie[v]) for row in rows)]
-    best, worst = (_extreme(ds, axis, rows, value, lowest) for lowest in (True, False))
+    best, worst = (_extreme(ds, axis, rows, value, is_best) for is_best in (True, False))
     if len(ties) == len(others):
         plural = f"No {axis.words} ends clearly {less} or {more} than {names[at]}"
         return plural if len(others) > 1 else f"{names[others[0]]} and {names[at]} tie"
@@ -357,9 +359,9 @@ def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, row
         clauses.append(f"{names[worst]} {most}" if clauses else f"{names[worst]} ends {most}")
     if not clauses:
         for word, sign in ((less, -1), (more, 1)):
-            found = [names[v] for v in others if all(_sign(row.found, v) == sign for row in rows)]
-            if found:
-                clauses.append(f"{_list(found)} {'end' if len(found) > 1 else 'ends'} {word} than {names[at]}")
+            those = [names[v] for v in others if all(_sign(row.found, v) == direction(value) * sign for row in rows)]
+            if those:
+                clauses.append(f"{_list(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
     said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
     if ties and clauses:
         those = _list(ties) if len(ties) < 3 else f"{len(ties)} others"
@@ -371,22 +373,25 @@ def _sign(found: xr.Dataset, v: int) -> int:
     return -1 if found.high[v] < 0 else 1 if found.low[v] > 0 else 0
 
 
-def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, lowest: bool) -> int | None:
-    """The value of the axis that ends clearly below (or above) every other in every row; None if there is none.
+def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: bool) -> int | None:
+    """The value of the axis that ends clearly better (or worse) than every other in every row; None if there is none.
 
-    Below those whose runs all diverged is every other; above them is none, and nothing is said of what has not been run.
+    Better than those whose runs all diverged is every other; worse than them is none, and nothing is said of what has not
+    been run.
     """
-    means = np.stack([row.found["mean"].values for row in rows])
-    none = np.isnan(means)
-    if none.any() and (not lowest or bool(ds["missing"].any()) or none.all(axis=1).any()):
+    sign = direction(value)
+    costs = sign * np.stack([row.found["mean"].values for row in rows])
+    none = np.isnan(costs)
+    if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
         return None
-    places = np.unique(np.nanargmin(means, axis=1) if lowest else means.argmax(axis=1))
+    places = np.unique(np.nanargmin(costs, axis=1) if is_best else costs.argmax(axis=1))
     if len(places) > 1:
         return None
     place = int(places[0])
     against = compare(ds, axis.name, value, reference=axis.values[place], level=LEVEL).drop_isel({axis.dim: place})
-    clear = (against.low > 0) | (against.pairs == 0) if lowest else against.high < 0
-    return place if bool(clear.all()) else None
+    above, below = against.low > 0, against.high < 0
+    better = above if (sign > 0) == is_best else below
+    return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None
 
 
 def _list(names: list[str]) -> str:

@@ -270,7 +270,11 @@ def _title(ones: list[xr.Dataset], names: list[str]) -> str:
         if len(none):
             return f"From B = {none.min()} on, larger batches hardly save any steps"
         return "Larger batches need fewer steps, but less than in proportion"
-    fewest = [float(np.nanmin(one["steps"].values)) if np.isfinite(one["steps"].values).any() else np.inf for one in ones]
+    # What is only a bound says nothing of how few steps there could be.
+    steps = [np.where(one["regime"].values != "bound", one["steps"].values, np.nan) for one in ones]
+    fewest = [float(np.nanmin(own)) if np.isfinite(own).any() else np.inf for own in steps]
+    if not np.isfinite(fewest).any():
+        return "The steps are only bounds at every batch size: the target is reached at the first record"
     best = int(np.argmin(fewest))
-    size = ones[best]["batch_size"].values[np.nanargmin(ones[best]["steps"].values)]
+    size = ones[best]["batch_size"].values[np.nanargmin(steps[best])]
     return f"Fewest steps: {three_digits(fewest[best])} with {names[best]} at B = {size}"

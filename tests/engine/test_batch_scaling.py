@@ -257,6 +257,7 @@ def test_the_power_with_which_the_best_rate_grows(places, power):
     found = jaxsgd.scaling(best_at(places), 1.0)
     np.testing.assert_allclose(found.rate_power, power)
     assert found.no_power == ""
+    assert found.no_power_interval == SAME
     assert np.isnan([found.power_low, found.power_high]).all()
 
 
@@ -264,6 +265,17 @@ def test_the_interval_of_the_power_is_that_of_seeds_that_differ():
     places = np.array([[3, 2, 1]] * 4 + [[5, 3, 1]] * 3)
     found = jaxsgd.scaling(best_at(places), 1.0)
     np.testing.assert_allclose([found.power_low, found.rate_power, found.power_high], [0.5, 0.5, 1])
+
+
+def test_the_same_best_rates_in_nearly_all_resamples_have_no_interval():
+    """Steps scatter, and the best rates do not: one rate, the same at all batch sizes."""
+    ds = best_at([3, 3, 3])
+    factors = np.linspace(0.9, 1.1, SEEDS)[:, None, None, None]
+    found = jaxsgd.scaling(ds.assign(loss_epoch=ds.loss_epoch.copy(data=2 - (2 - ds.loss_epoch.values) / factors)), 1.0)
+    np.testing.assert_allclose(found.rate_power, 0, atol=1e-9)
+    assert np.isnan([found.power_low, found.power_high]).all()
+    assert "would have no width" in found.no_power_interval.item()
+    assert np.isfinite(found.steps_low).all()
 
 
 @pytest.mark.parametrize(

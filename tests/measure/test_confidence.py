@@ -54,3 +54,5 @@ def test_an_interval_without_width_is_none():
     assert why[0] == ""
     assert "no width" in why[1]
     assert why[2] == SAME
+    # A power of 0 but for rounding.
+    assert np.isnan(supported(np.array(0.0), np.array(4.8e-31), np.array(""), 1e-9)[0])

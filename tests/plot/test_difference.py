@@ -105,6 +105,13 @@ def test_the_title_follows_the_numbers(ends, value, title):
     assert differences(result(ends), value=value).texts[0].get_text().startswith(title)
 
 
+def test_of_an_accuracy_the_title_begins_with_the_highest():
+    ds = result({"fixed": 1.0, "reshuffle": 0.4, "flip_flop": 3.0})
+    figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), value="validation_accuracy")
+    assert figure.texts[0].get_text() == "reshuffle ends highest, flip_flop lowest"
+    assert "\N{LEFTWARDS ARROW} lower" in words(figure)
+
+
 def test_another_reference_is_compared_with():
     figure = differences(result(), reference="replacement", select={"batch_count": 10})
     ((_, right),) = pairs_of(figure)
