@@ -15,6 +15,7 @@ from jaxsgd.engine import dispatch, provenance, task
 from jaxsgd.engine.dispatch import ChunksFailed
 from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.task import UnfitWorker
+from jaxsgd.error import counted
 
 STUDY = Study(
     problem="least_squares", problem_args={"num_samples": 30}, seeds=range(4), batch_counts=[2, 3], orders=["reshuffle"],
@@ -166,8 +167,9 @@ def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_o
     # Cells run through seeds and, fastest, through the two batch counts: chunk 1 holds cells 2 and 3, of seed 1.
     cell = "seed=1, optimizer=sgd, order=reshuffle, learning_rate=0.1, batch_count="
     assert failed == (1, (f"{cell}2", f"{cell}3"), retries + 1, "no such luck")
+    tries = counted(retries + 1, "time")
     assert str(error.value) == (
-        f"1 of 4 chunks failed, all others are finished: chunk 1 (2 cells, the first: {cell}2), tried {retries + 1} times: "
+        f"1 of 4 chunks failed, all others are finished: chunk 1 (2 cells, the first: {cell}2), tried {tries}: "
         "no such luck"
     )
     assert jaxsgd.load(tmp_path / "result").attrs["missing_cells"] == 2
