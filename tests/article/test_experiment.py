@@ -55,4 +55,4 @@ def test_the_largest_seed_differs_from_the_others():
 
 
 def test_the_settings_in_words():
-    assert str(STRIPED) == "1000 samples in 10 batches, printed every 5 batches; learning rate 0.001, order fixed"
+    assert str(STRIPED) == "1,000 samples in 10 batches, printed every 5 batches; learning rate 0.001, order fixed"
