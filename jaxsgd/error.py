@@ -70,7 +70,7 @@ def first_sentence(error: BaseException) -> str:
 
 
 def _is_of_jax(error: BaseException) -> bool:
-    """Whether JAX raised an exception: it takes its own frames out of the traceback, and notes that."""
+    """Return True if JAX raised an exception: it takes its own frames out of the traceback, and notes that."""
     return type(error).__module__.partition(".")[0] == "jax" or any("JAX" in note for note in getattr(error, "__notes__", ()))
 
 

@@ -99,7 +99,7 @@ def _collection(brackets: str, items: Iterator[str], count: int, levels: int) ->
 
 
 def _has_arrays(value: Mapping) -> bool:
-    """Whether a dictionary holds parameters or the like, whose names stand without quotes."""
+    """Return True if a dictionary holds parameters or the like, whose names stand without quotes."""
     return any(hasattr(item, "dtype") or (isinstance(item, Mapping) and _has_arrays(item)) for item in value.values())
 
 

@@ -8,7 +8,7 @@ import typer
 from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
 
 MEASURED = ("mean", "difference", "low", "high", "no_interval", "tie", "rank", "pairs", "left_out")
-"""What a row has besides its place."""
+"""The columns of a row besides its place."""
 
 
 def compare(

@@ -87,7 +87,7 @@ class _Interrupts:
 
 
 def _imports_a_package(frame: FrameType | None) -> bool:
-    """Whether a package is being imported, which may crash when it is interrupted; a module of the user's own may be."""
+    """Return True while a package is imported, which may crash when it is interrupted; a user's own module may be."""
     while frame is not None and not is_users_file(frame.f_code.co_filename):
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -140,7 +140,7 @@ def _run(words: list[str], interrupts: _Interrupts) -> int:
 
 
 def _wants_traceback(words: list[str]) -> bool:
-    """Whether the option stands before the command, as the options of all commands do."""
+    """Return True if the option stands before the command, as the options of all commands do."""
     return "--traceback" in itertools.takewhile(lambda word: word.startswith("-"), words)
 
 

@@ -80,7 +80,7 @@ def plain_table(texts: Sequence[str], numbers: Sequence[str], title: str = "") -
 
 
 def missing_cells(count: int) -> str:
-    """What is said of a result in which so many cells have not been run."""
+    """Return the words for a result in which so many cells have not been run."""
     return f"{counted(count, 'cell')} {verb(count)} missing: the study is not finished"
 
 

@@ -20,7 +20,7 @@ PROBE_SECONDS = 20.0
 
 
 class Estimate(NamedTuple):
-    """What a plan will take.
+    """The time and memory that a plan will take.
 
     Attributes:
       seconds: time until it is finished, compiling included.

@@ -540,7 +540,7 @@ def check_study(study: Any) -> None:
 
 
 class FieldNote(NamedTuple):
-    """What is said of one field of a study.
+    """The words on one field of a study.
 
     Attributes:
       name: of the field, or `optimizer`, which is short for `optimizers`.
@@ -635,7 +635,7 @@ def _all_mistakes(error: ValidationError) -> str:
 
 
 def _named_instead(value: Any) -> str:
-    """What to say of an object that is given where a study has a name."""
+    """Return the message for an object that is given where a study has a name."""
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
     front = module.partition(".")[0]
     if getattr(sys.modules.get(front), name or "-", None) is value:

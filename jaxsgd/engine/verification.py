@@ -59,7 +59,7 @@ class Verification(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the result is whole, and every cell that was run again came out the same."""
+        """True if the result is whole, and every cell that was run again came out the same."""
         return not (self.differences or self.broken or self.missing or self.other_samples)
 
 

@@ -1,4 +1,4 @@
-"""What an epoch did to the loss of each batch, with the batch's own step apart: influence without who did what to whom."""
+"""The effect of an epoch on the loss of each batch, with the batch's own step apart: influence without its full matrix."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, opt
 
 
 class OwnSteps(NamedTuple):
-    """What C measured epochs did to the loss of each batch; loss units throughout.
+    """The effect of C measured epochs on the loss of each batch; loss units throughout.
 
     Batches are numbered by the position at which the epoch visits them. Every change is the mean of its samples' changes, so
     that only their rounding remains.
@@ -121,7 +121,7 @@ def own_steps(
     order: str | Order = "fixed",
     precision: str = "float32",
 ) -> OwnSteps:
-    """What chosen epochs did to the loss of each batch, without inner products of gradients.
+    """Return the effect of chosen epochs on the loss of each batch, without inner products of gradients.
 
     The diagonal and the sums of `influence`, for two more passes over the data in a measured epoch, not m.
 

@@ -280,7 +280,7 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
 
 
 def problem_name(pointer: str, own: str | None) -> str:
-    """What a problem is called: by its own name where it has one, else by that of the study, a pointer in full."""
+    """Return a problem's own name where it has one, else the name that the study gives, a pointer in full."""
     return own if own and own != UNNAMED else pointer
 
 

@@ -399,7 +399,7 @@ def _ranked(lines: list[Curve]) -> list[int]:
 
 
 def _clear(lines: list[Curve], order: list[int]) -> bool:
-    """Whether the best line ends better than the next for nearly every seed that both have."""
+    """Return True if the best line ends better than the next for nearly every seed that both have."""
     if len(order) < 2:
         return True
     one, other = lines[order[0]].cost, lines[order[1]].cost

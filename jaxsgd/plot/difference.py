@@ -54,7 +54,7 @@ UNTOLD = ("order", "optimizer")
 """The axes that are compared where none is named, the first that has several values."""
 
 WORDS = {"distance": ("nearer the optimum", "nearest the optimum", "farther", "farthest")}
-"""What better and worse by a metric is called: better than another, best, worse, worst."""
+"""The words for better and worse by a metric: better than another, best, worse, worst."""
 
 LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
 HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])

@@ -76,7 +76,7 @@ def from_file(
 
 
 class _Samples(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
       x: inputs.
@@ -195,7 +195,7 @@ def _read_csv(path, targets):
 
 
 def _encoding(path: Path, error: UnicodeDecodeError) -> str:
-    """What is wrong with a file that is not in UTF-8, and what to do."""
+    """Return the words on a file that is not in UTF-8, and what to do."""
     with path.open("rb") as file:
         start = file.read(2)
     if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -254,7 +254,7 @@ def _split_columns(path, rows, header, targets):
 
 
 def _numbers_the_rows(name: str, column: np.ndarray) -> bool:
-    """Whether a file's first column is an index and no input: it has pandas's name for one, or none, and counts."""
+    """Return True if a file's first column is an index and no input: it has pandas's name for one, or none, and counts."""
     if re.fullmatch(r"Unnamed: \d+", name):
         return True
     return not name and len(column) > 2 and np.array_equal(column, np.arange(len(column)))

@@ -169,8 +169,7 @@ def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_o
     assert failed == (1, (f"{cell}2", f"{cell}3"), retries + 1, "no such luck")
     tries = counted(retries + 1, "time")
     assert str(error.value) == (
-        f"1 of 4 chunks failed, all others are finished: chunk 1 (2 cells, the first: {cell}2), tried {tries}: "
-        "no such luck"
+        f"1 of 4 chunks failed, all others are finished: chunk 1 (2 cells, the first: {cell}2), tried {tries}: no such luck"
     )
     assert jaxsgd.load(tmp_path / "result").attrs["missing_cells"] == 2
     assert json.loads(jaxsgd.load(tmp_path / "result").attrs["manifest"])["times"]["finished"] is None
