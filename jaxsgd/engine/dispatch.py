@@ -87,16 +87,16 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
     except (CancelledError, BrokenExecutor) as error:
         raise RunFailure(_why_lost(error)) from None
     planned = plan(study, **how)
-    told = new_manifest(planned)
-    if any(told["device"][name] != theirs["device"][name] for name in ("backend", "kind")):
+    manifest = new_manifest(planned)
+    if any(manifest["device"][name] != theirs["device"][name] for name in ("backend", "kind")):
         planned = plan(study, **theirs["held"])
-        told = new_manifest(planned)
+        manifest = new_manifest(planned)
     # Cores, and what else the worker's machine has, may be others: they decide no bits once the plan is made.
-    told["device"] = theirs["device"]
-    wrong = different(told, {**theirs, "held": told["held"], "chunks": told["chunks"]}, "here", "at the worker")
+    manifest["device"] = theirs["device"]
+    wrong = different(manifest, {**theirs, "held": manifest["held"], "chunks": manifest["chunks"]}, "here", "at the worker")
     if wrong:
         raise UnfitWorker(f"the worker {theirs['worker']} would not give the same bits ({'; '.join(wrong)})")
-    return planned, told
+    return planned, manifest
 
 
 def check_retries(retries: object) -> None:

@@ -87,8 +87,10 @@ class ProgramCache:
 
     def drop(self, spec: DrawSpec | TrainSpec) -> None:
         """Forget a program on all devices, so that its memory is free once nobody runs it."""
-        for key in [key for key in list(self._entries) if key[:-1] == _key(spec)]:
-            self._remove(key)
+        key = _key(spec)
+        with self._lock:
+            for entry in [entry for entry in self._entries if entry[:-1] == key]:
+                del self._entries[entry]
 
     def clear(self) -> None:
         """Forget all programs."""
