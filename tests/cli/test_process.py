@@ -33,9 +33,19 @@ def test_no_words_show_the_help_and_status_2(jaxsgd_command, tmp_path):
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 0.7])
 def test_ctrl_c_while_packages_are_imported_is_130_and_one_line(seconds, environment, tmp_path):
-    begun = "from jaxsgd.cli import main; print('begun', flush=True); main()"
+    # Says so at the first import that `main` asks for: before it, Ctrl-C is still Python's own.
+    program = (
+        "import sys\n"
+        "from jaxsgd.cli import main\n"
+        "class FirstImport:\n"
+        "    def find_spec(self, *args):\n"
+        "        sys.meta_path.remove(self)\n"
+        "        print('begun', flush=True)\n"
+        "sys.meta_path.insert(0, FirstImport())\n"
+        "main()\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", begun, "run", "orders", "--dry-run"],
+        [sys.executable, "-c", program, "run", "orders", "--dry-run"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
