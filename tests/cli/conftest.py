@@ -1,11 +1,16 @@
-"""The command line as its users run it: as a process of its own, with a cache folder of its own."""
+"""The command line as its users run it: in this process, or as a process of its own where that is what is shown."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import jax
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -28,9 +33,43 @@ def environment(shared_folder, programs):
     return kept | environment_of_programs() | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
 
 
+@contextlib.contextmanager
+def as_a_user(folder):
+    """In a folder, with the settings of JAX and Python that users have; the folder's modules are forgotten at the end."""
+    modules, path = set(sys.modules), list(sys.path)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    # In the threads that a sweep starts too.
+    jax.config.update("jax_numpy_rank_promotion", "allow")
+    try:
+        with contextlib.chdir(folder), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+        jax.config.update("jax_numpy_rank_promotion", "raise")
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(str(folder)):
+                del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
-def jaxsgd_command(environment):
-    """Runs `jaxsgd` with the given words; returns the finished process with its text."""
+def jaxsgd_command(programs):
+    """Runs `jaxsgd` with the given words in this process; returns its status and its text as those of a process."""
+    from jaxsgd.cli.errors import run_app
+
+    def run(*words, cwd):
+        out, err = io.StringIO(), io.StringIO()
+        with as_a_user(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = run_app([str(word) for word in words])
+        return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def jaxsgd_process(environment):
+    """Runs `jaxsgd` with the given words as a process of its own; returns the finished process with its text."""
 
     def run(*words, cwd, **changes):
         optimization = {name: value for name, value in os.environ.items() if name == "JAX_DISABLE_MOST_OPTIMIZATIONS"}
@@ -64,13 +103,13 @@ def once(folder: Path, make):
 
 
 @pytest.fixture(scope="session")
-def article_run(shared_folder, jaxsgd_command):
+def article_run(shared_folder, jaxsgd_process):
     """A folder in which `jaxsgd article --quick` ran, and then `jaxsgd article --quick --json`; what they said is in files."""
 
     def make(folder):
         for name, words in (("text", ()), ("json", ("--json", "--out", "again"))):
             # As its users run it: it trains too many runs to be cheap with little optimization.
-            done = jaxsgd_command("article", "--quick", *words, cwd=folder, JAX_DISABLE_MOST_OPTIMIZATIONS="0")
+            done = jaxsgd_process("article", "--quick", *words, cwd=folder, JAX_DISABLE_MOST_OPTIMIZATIONS="0")
             (folder / f"{name}.stdout").write_text(done.stdout)
             (folder / f"{name}.stderr").write_text(done.stderr)
             (folder / f"{name}.status").write_text(str(done.returncode))

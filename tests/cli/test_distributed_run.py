@@ -147,11 +147,11 @@ def test_a_worker_that_does_not_answer_is_waited_for_as_long_as_is_said(monkeypa
         os.killpg(stopped.pid, signal.SIGCONT)
 
 
-def test_no_scheduler_at_the_address_is_one_line_and_nothing_is_begun(study, jaxsgd_command, tmp_path):
+def test_no_scheduler_at_the_address_is_one_line_and_nothing_is_begun(study, jaxsgd_process, tmp_path):
     with socket.socket() as free:  # a port that nobody listens at, once it is closed
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    done = jaxsgd_command("run", "study.json", "--scheduler", address, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    done = jaxsgd_process("run", "study.json", "--scheduler", address, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"jaxsgd: no scheduler answers at {address} within {cluster.CONNECT_SECONDS} s (")
     assert done.stderr.endswith("; start one with: dask scheduler\n")

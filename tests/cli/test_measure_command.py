@@ -147,12 +147,12 @@ def test_files_are_named_on_stdout(measured, tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def noisy(measured, target, shared_folder, jaxsgd_command):
+def noisy(measured, target, shared_folder, jaxsgd_process):
     """What `--noise` says of the best settings, as a process of its own, for it changes JAX's settings."""
     folder = once(
         shared_folder / "noisy",
         lambda folder: (folder / "said").write_text(
-            jaxsgd_command("measure", measured, "--noise", "--json", cwd=folder).stdout
+            jaxsgd_process("measure", measured, "--noise", "--json", cwd=folder).stdout
         ),
     )
     return json.loads((folder / "said").read_text())

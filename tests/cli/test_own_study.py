@@ -1,4 +1,4 @@
-"""A study of a user's own, in a folder outside the repository: the example of docs/your_own_problem.md, by the real command."""
+"""A study of a user's own, in a folder outside the repository: the example of docs/your_own_problem.md."""
 
 import importlib
 import json

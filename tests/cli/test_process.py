@@ -24,8 +24,8 @@ def test_help_opens_without_jax(words, environment):
     assert done.stdout
 
 
-def test_no_words_show_the_help_and_status_2(jaxsgd_command, tmp_path):
-    done = jaxsgd_command(cwd=tmp_path)
+def test_no_words_show_the_help_and_status_2(jaxsgd_process, tmp_path):
+    done = jaxsgd_process(cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == ""
     assert "article" in done.stdout
@@ -116,18 +116,18 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
 @pytest.mark.parametrize(
     "words", [pytest.param(["--no-cache"], id="switched off", marks=pytest.mark.slow), pytest.param([], id="unwritable")]
 )
-def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_command, tmp_path):
+def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_process, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()
     changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file"), "JAX_COMPILATION_CACHE_DIR": ""}
-    done = jaxsgd_command(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "kept" / "jaxsgd").exists()
 
 
-def test_jaxs_own_cache_folder_is_respected(samples, jaxsgd_command, tmp_path):
+def test_jaxs_own_cache_folder_is_respected(samples, jaxsgd_process, tmp_path):
     changes = {"XDG_CACHE_HOME": str(tmp_path / "unused"), "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
-    done = jaxsgd_command("train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process("train", samples, "--epochs", 2, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert any((tmp_path / "jax").iterdir())
     assert not (tmp_path / "unused" / "jaxsgd").exists()

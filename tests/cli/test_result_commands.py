@@ -1,4 +1,4 @@
-"""run, verify, export, studies and info, as processes over one small result."""
+"""run, verify, export, studies and info, over one small result."""
 
 import json
 import shutil
@@ -14,11 +14,11 @@ SMALL = ("--set", "seeds=0:2", "--set", "batch_counts=2,10", "--set", "epochs=3"
 
 
 @pytest.fixture(scope="session")
-def small_result(shared_folder, jaxsgd_command):
+def small_result(shared_folder, jaxsgd_process):
     """A folder in which `jaxsgd run article` ran, shrunk; what it said is in `run.json`."""
 
     def make(folder):
-        done = jaxsgd_command("run", "article", *SMALL, "--json", cwd=folder)
+        done = jaxsgd_process("run", "article", *SMALL, "--json", cwd=folder)
         (folder / "run.json").write_text(done.stdout if done.returncode == 0 else done.stderr)
 
     return once(shared_folder / "small_result", make)
@@ -63,7 +63,6 @@ def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
     text = jaxsgd_command("run", "article", "--dry-run", cwd=tmp_path).stdout
     assert [line.split()[0] for line in text.splitlines()] == [
@@ -124,7 +123,6 @@ def test_a_study_file_without_a_study_is_one_line(text, said, jaxsgd_command, tm
     assert said in done.stderr
 
 
-@pytest.mark.slow
 def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax, jax.numpy as jnp\n"
@@ -136,13 +134,13 @@ def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
         "              epochs=2)\n"
     )
     done = jaxsgd_command("run", "mine.py", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ran 1 cells; the result is in results/mine\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran 1 cell; the result is in results/mine\n", "")
     assert jaxsgd.load(tmp_path / "results/mine").loss.shape == (1, 1, 1, 1, 2, 3)
     assert jaxsgd_command("verify", "results/mine", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_command, tmp_path):
+def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process, tmp_path):
     words = ("run", "article", "--chunk-width", "1", "--set", "problem_args.num_hidden=20", "--set", "batch_counts=10")
     process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     chunks = tmp_path / "results/article/chunks"
@@ -153,7 +151,7 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_command
     kept = len(list(chunks.glob("0*.npz")))
     assert process.returncode == 130
     assert said == f"jaxsgd: interrupted: {kept} of 128 cells are kept in results/article; run the command again to finish\n"
-    done = json.loads(jaxsgd_command(*words, "--json", cwd=tmp_path).stdout)
+    done = json.loads(jaxsgd_process(*words, "--json", cwd=tmp_path).stdout)
     assert (done["cells"], done["resumed_cells"]) == (128, kept)
 
 
@@ -224,8 +222,8 @@ def test_studies_lists_each_with_its_question(jaxsgd_command, tmp_path):
     assert all(study["question"].endswith("?") for study in found.values())
 
 
-def test_info_tells_versions_devices_and_the_cache(environment, jaxsgd_command, tmp_path):
-    found = json.loads(jaxsgd_command("info", "--json", cwd=tmp_path).stdout)
+def test_info_tells_versions_devices_and_the_cache(environment, jaxsgd_process, tmp_path):
+    found = json.loads(jaxsgd_process("info", "--json", cwd=tmp_path).stdout)
     assert {"python", "jaxsgd", "jax", "jaxlib", "optax", "numpy"} <= set(found["versions"])
     assert found["device"]["backend"] == "cpu"
     assert found["cache"] | {"programs": 0, "bytes": 0} == {

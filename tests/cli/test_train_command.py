@@ -46,9 +46,8 @@ def test_a_run_that_becomes_non_finite_says_when(samples, jaxsgd_command, tmp_pa
     assert not (tmp_path / "gone").exists()
 
 
-@pytest.mark.slow
 def test_a_single_sample_is_enough(jaxsgd_command, tmp_path):
     (tmp_path / "one.csv").write_text("a,t\n1,2\n")
-    done = jaxsgd_command("--no-cache", "train", "one.csv", "--epochs", 1, cwd=tmp_path)
+    done = jaxsgd_command("train", "one.csv", "--epochs", 1, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "one curve and no stripe" in done.stdout
