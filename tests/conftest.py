@@ -34,6 +34,20 @@ something, or that compute for long. All others compare within a tolerance, or l
 optimization, which takes half the time.
 """
 
+FIRST = (
+    "test_docs.py",
+    "test_article_command.py",
+    "test_simulator_against_reference.py",
+    "test_microstep.py",
+    "test_distributed_run.py",
+    "test_dask.py",
+    "test_compilation.py",
+    "test_interruptions.py",
+    "test_memory.py",
+    "test_effect.py",
+)
+"""The files that take longest. Each is one worker's, so that a long one begun last would leave the other worker idle."""
+
 settings.register_profile("same_examples_every_time", derandomize=True, deadline=None, database=None)
 settings.load_profile("same_examples_every_time")
 
@@ -64,6 +78,11 @@ def pytest_sessionstart(session):
             break
         size -= path.stat().st_size
         path.unlink()
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; the others stay in their order."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)
