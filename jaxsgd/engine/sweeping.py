@@ -84,7 +84,8 @@ def sweep(
       vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.planner`).
       chunk_width, lanes, micro_size: to override what the plan chooses.
       executor: any `concurrent.futures.Executor` whose workers can import this package, and the study's own modules; such as a
-        `ProcessPoolExecutor` that spawns, or that of a Dask client. None runs on the cores or devices of this process.
+        `ProcessPoolExecutor` that spawns (one that forks is refused), or that of a Dask client. None runs on the cores or
+        devices of this process.
       retries: how often a chunk that failed on a worker is tried again.
       on_progress: called after every chunk.
 
@@ -92,8 +93,8 @@ def sweep(
       The result; see `jaxsgd.engine.labels.DESCRIPTIONS` for its variables.
 
     Raises:
-      InputError: when the folder holds another study, chunk width or version, is in use, or cannot be written; when a worker
-        has other versions or cannot make the study's problem.
+      InputError: when the folder holds another study, chunk width or version, is in use, or cannot be written; when the
+        executor forks its processes; when a worker has other versions or cannot make the study's problem.
       RunFailure: when chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
         when the workers are lost. Finished chunks are kept.
       OSError: when the disk fails or is full; finished chunks are kept.
