@@ -71,7 +71,11 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
         raise InputError(f"{path}: ends Python (sys.exit) before it has a study; leave that out") from None
     if not isinstance(study, Study):
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
-    return Study(**_replaced(study.model_dump(), assignments)) if assignments else study
+    try:
+        fields = study.resolved()
+    except InputError as error:  # its problem is an object
+        raise InputError(f"{path}: {error}") from None
+    return Study(**_replaced(fields, assignments)) if assignments else study
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def sweep(
     run without one on a like machine, whatever the number of workers.
 
     Args:
-      study: what to run.
+      study: what to run. Its problem may be a `Problem` object where there is neither a folder nor an executor.
       out: the result folder; None keeps the result in memory only.
       vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.planner`).
       chunk_width, lanes, micro_size: to override what the plan chooses.
@@ -93,8 +93,9 @@ def sweep(
       The result; see `jaxsgd.engine.labels.DESCRIPTIONS` for its variables.
 
     Raises:
-      InputError: when the folder holds another study, chunk width or version, is in use, or cannot be written; when the
-        executor forks its processes; when a worker has other versions or cannot make the study's problem.
+      InputError: when the problem is an object, and there is a folder or an executor; when the folder holds another study,
+        chunk width or version, is in use, or cannot be written; when the executor forks its processes; when a worker has
+        other versions or cannot make the study's problem.
       RunFailure: when chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
         when the workers are lost. Finished chunks are kept.
       OSError: when the disk fails or is full; finished chunks are kept.
@@ -202,6 +203,7 @@ def _num_diverged(arrays: ChunkArrays) -> int:
 def _sweep_to_folder(
     study: Study, folder: Folder, how: dict[str, Any], team: _Team, on_progress: Callable[[Progress], None]
 ) -> dict[str, Any]:
+    study.resolved()  # refuses a study that cannot be stored
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
     # Planned before the folder is made, so that a wrong width leaves nothing behind.
