@@ -83,9 +83,13 @@ MISTAKES = {
         lambda: jaxsgd.Study("digits"),
         "Study takes its fields by name, as Study(problem='digits', ...), got 'digits' without",
     ),
-    "a problem in a study": (
-        lambda: jaxsgd.Study(**FIELDS | {"problem": probe.network()}),
-        "problem: must be a name or a pointer in quotes, such as 'my_module:name', got Problem('problem', data: ",
+    "a function that makes a problem in a study": (
+        lambda: jaxsgd.Study(**FIELDS | {"problem": probe.network}),
+        "problem: must be a name or a pointer in quotes, such as 'tests.probe:network' (or a jaxsgd.Problem), got <function ",
+    ),
+    "arguments of a problem that is an object": (
+        lambda: jaxsgd.Study(**FIELDS | {"problem": probe.network(), "problem_args": {"num_samples": 3}}),
+        "problem_args: problem 'problem' is a Problem already and takes no problem_args, got {'num_samples': 3}",
     ),
     "an order in a study": (
         lambda: jaxsgd.Study(**FIELDS | {"orders": jaxsgd.ORDERS["fixed"]}),

@@ -31,4 +31,4 @@ def test_the_means_come_out_again(problem, optimizer, reference):
         problem=problem, seeds=range(20, 40), optimizers=[optimizer], learning_rates=[float(row["learning_rate"])]
     )
     ended = jaxsgd.sweep(study).validation_loss.isel(epoch=-1)
-    np.testing.assert_allclose(ended.mean(), float(row["mean"]), rtol=TOLERANCE)
+    np.testing.assert_allclose(ended.mean(), float(row["mean_value"]), rtol=TOLERANCE)

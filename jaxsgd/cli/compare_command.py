@@ -7,7 +7,7 @@ import typer
 
 from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
 
-MEASURED = ("mean", "difference", "low", "high", "no_interval", "tie", "rank", "pairs", "left_out")
+MEASURED = ("mean_value", "difference", "low", "high", "no_interval", "tie", "mean_rank", "pairs", "left_out")
 """The columns of a row besides its place."""
 
 
@@ -50,7 +50,7 @@ def compare(
             how: dict[str, Any] = {"tuning_seeds": tuning_seeds, "value": value, "by": by, "reference": reference}
             compared = benchmark(named, axis, **how)
             rows = _rows(compared, axis)
-            ranks = dict(zip(compared[axis].values.tolist(), compared.mean_rank.values.tolist(), strict=True))
+            ranks = dict(zip(compared[axis].values.tolist(), compared.overall_rank.values.tolist(), strict=True))
         else:
             rows, ranks = [], {}
             for name, ds in named.items():
@@ -58,7 +58,7 @@ def compare(
     if csv:
         write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:
-        typer.echo(to_json({"command": "compare", "axis": axis, "value": value, "rows": rows, "mean_rank": ranks}))
+        typer.echo(to_json({"command": "compare", "axis": axis, "value": value, "rows": rows, "overall_rank": ranks}))
     console = make_console(quiet=as_json)
     console.print(_table(rows, axis, str(value), by if tuning_seeds else None))
     if len(named) > 1 and ranks:
@@ -81,7 +81,7 @@ def _name(path: Path, results: list[Path]) -> str:
 
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """One flat row for each place of the comparison."""
-    table = compared.drop_vars("mean_rank", errors="ignore").to_dataframe().reset_index()
+    table = compared.drop_vars("overall_rank", errors="ignore").to_dataframe().reset_index()
     kept = [*(str(dim) for dim in compared.dims), *MEASURED]
     kept += [name for name in ("learning_rate", "at_edge", compared.attrs.get("by")) if name in table and name not in kept]
     rows = table[kept].to_dict("records")
@@ -103,7 +103,7 @@ def _table(rows: list[dict[str, Any]], axis: str, value: str, by: str | None):
             table.add_section()
         before = row
         cells = [_cell(row[name]) for name in (*places, *([by] if by else []))]
-        table.add_row(*cells, f"{row['mean']:.4g}", *_difference(row), f"{row['rank']:.2f}")
+        table.add_row(*cells, f"{row['mean_value']:.4g}", *_difference(row), f"{row['mean_rank']:.2f}")
     return table
 
 

@@ -51,6 +51,7 @@ def measure(
     )
     from jaxsgd.engine import best_settings, load, scaling, seed_variance
     from jaxsgd.engine.result_axis import seed_dims
+    from jaxsgd.engine.study_file import look_beside
     from jaxsgd.error import InputError
 
     if target is None and reference is not None:
@@ -82,6 +83,7 @@ def measure(
         said += about
     if noise:
         start_jax(context)
+        look_beside(result)
         with working("measuring the noise of the best settings' runs"):
             tables["noise"] = noise_rows(ds, best, found)
         console.print(noise_table(tables["noise"], found is not None))

@@ -79,7 +79,7 @@ def _places(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
     """The columns that say where a row stands: of the batch count and the batch size, the study's axis."""
     beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
     names = [str(name) for name in best.coords if name in KEPT and name in table[0]]
-    return [name for name in names if beside.get(name) not in best["median"].dims]
+    return [name for name in names if beside.get(name) not in best["median_value"].dims]
 
 
 def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
@@ -95,8 +95,9 @@ def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
         chosen = [f"{number(row[name])}{'*' if name in edges else ''}" for name in searched]
         gone = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
         made.add_row(
-            *(number(row[name], 6) for name in places), *chosen, number(row["median"], 4), between(row["low"], row["high"], 4),
-            gone, "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", number(row["stripe_gap"], 2),
+            *(number(row[name], 6) for name in places), *chosen, number(row["median_value"], 4),
+            between(row["low"], row["high"], 4), gone,
+            "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", number(row["stripe_gap"], 2),
         )  # fmt: skip
     return made
 
@@ -126,15 +127,15 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
 def _winner(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
     """The best row of all, where there are several."""
     value = best.attrs["value"]
-    known = [row for row in table if math.isfinite(row["median"])]
+    known = [row for row in table if math.isfinite(row["median_value"])]
     if len(table) < 2 or not known:
         return []
-    first = min(known, key=lambda row: direction(value) * row["median"])
+    first = min(known, key=lambda row: direction(value) * row["median_value"])
     places = [name for name in _places(best, table) if len({row[name] for row in table}) > 1]
     named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZES else str(first[name]) for name in places]
     searched = [f"{name.replace('_', ' ')} {number(first[name])}" for name in best["searched"].values.tolist()]
     ends = between(first["low"], first["high"], 4)
-    measured = f"median {value.replace('_', ' ')} {number(first['median'], 4)}{f' ({ends})' if ends else ''}"
+    measured = f"median {value.replace('_', ' ')} {number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
     return [f"best of all: {', '.join([*named, *searched])}: {measured}"]
 
 
@@ -156,11 +157,11 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     value = best.attrs["value"]
     if "epoch" not in ds[value].dims or ds.attrs["missing_cells"] or not best.sizes["searched"]:
         return ""
-    if along not in best["median"].dims or not np.isfinite(best["median"]).all():
+    if along not in best["median_value"].dims or not np.isfinite(best["median_value"]).all():
         return ""
     # The worst of them, to two digits, and a step of the second one to the worse side.
     sign = direction(value)
-    worst = float((sign * best["median"]).max())
+    worst = float((sign * best["median_value"]).max())
     digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
     target = sign * (math.floor(worst / digit) + 1) * digit
     return f"for steps to a target: --target {target:.3g} is reached by all of these"
@@ -305,7 +306,7 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> li
       found: a scaling, whose best rates are taken in their place, and whose runs are measured up to the target alone.
     """
     source = best if found is None else found
-    known = source["median" if found is None else "steps"]
+    known = source["median_value" if found is None else "steps"]
     along = next((name for name in ("batch_count", "batch_size") if name in known.dims), None)
     searched = best["searched"].values.tolist() if found is None else [found.attrs["by"]]
     others = [str(dim) for dim in known.dims if dim != along]

@@ -165,14 +165,6 @@ class Writer:
         return listed
 
 
-def duration(seconds: float) -> str:
-    """Return a time in words, to two digits or so."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
 def size(count: float) -> str:
     """Return a number of bytes in words."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):

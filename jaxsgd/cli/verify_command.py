@@ -22,14 +22,15 @@ def verify(
 ) -> None:
     """Run a result's cells again and compare: bit by bit on a like machine, else within a tolerance.
 
-    A problem of your own is looked up in the current folder, as the study's module:attribute says.
+    A module of your own that the study names is looked for as by `jaxsgd run`: where Python has its packages, beside the result
+    and in the folder above, and in the current folder.
     """
     start_jax(context)
-    from jaxsgd.engine.study_file import look_in
+    from jaxsgd.engine.study_file import look_beside
     from jaxsgd.engine.verification import TOLERANCE
     from jaxsgd.engine.verification import verify as verify_result
 
-    look_in(Path.cwd())
+    look_beside(result)
     with working("running cells again"):
         outcome = verify_result(result, sample, seed)
     if as_json:

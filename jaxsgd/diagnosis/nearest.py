@@ -91,7 +91,7 @@ def simulated_cases(found: Diagnosis) -> Cases:
         learning_rates=[0.05 if memorizes else 0.02],
         epochs=epochs,
     )
-    dataset = sweep(study)
+    dataset = sweep(study, progress=False)
     own = readings(found.features)
     cases = [
         _case(

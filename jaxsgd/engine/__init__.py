@@ -11,6 +11,7 @@ task, dispatch      one chunk as text, run by any worker; chunks handed out, ret
 cluster             the workers of a Dask scheduler, or of this machine
 store, provenance   what is kept on disk, and what made it
 machine, memory     the machine, its software, and the memory that is free
+progress            how far a sweep is, and how that is shown
 estimate, time_left how long a sweep takes, before it runs and while it does
 loading             what is on disk as a Dataset
 labels, formats     the result as an xarray.Dataset, and for other programs

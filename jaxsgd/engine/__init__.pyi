@@ -7,10 +7,10 @@ from .noise_level import run_noise as run_noise
 from .planner import Plan as Plan
 from .planner import plan as plan
 from .program_folder import keep_programs as keep_programs
+from .progress import Progress as Progress
 from .seed_source import seed_variance as seed_variance
 from .study import Distribution as Distribution
 from .study import Study as Study
-from .sweeping import Progress as Progress
 from .sweeping import sweep as sweep
 from .tuning import benchmark as benchmark
 from .tuning import tuned as tuned

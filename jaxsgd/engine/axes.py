@@ -31,7 +31,7 @@ class Dimension(NamedTuple):
 
 def dimensions(study: StudyFields) -> list[Dimension]:
     """The dimensions of a study's result, outermost first; batches and epochs, which lie within a cell, are not among them."""
-    fields = study.model_dump()
+    fields = dict(study)
     lengths = axis_lengths(fields)
     values = {name: np.asarray(_axis_values(fields, name)) for name in lengths}
     drawn = _drawn(study)

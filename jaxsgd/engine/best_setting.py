@@ -32,8 +32,8 @@ def best_settings(
     Returns:
       A Dataset along those of the axes "optimizer", "order", "batch_count", "batch_size" that have a dimension of their own:
 
-      - `median` of the measure with `low` and `high` of its interval; NaN where there is none, infinite where too many of the
-        seeds diverged; the interval is NaN where the seeds give none, and `no_interval` says why;
+      - `median_value` of the measure with `low` and `high` of its interval; NaN where there is none, infinite where too many of
+        the seeds diverged; the interval is NaN where the seeds give none, and `no_interval` says why;
       - each searched axis, at the best setting; NaN, or empty, where nothing was run;
       - `at_edge`: booleans along a first dimension `searched` too, which names the searched axes: true where the axis's best
         value is the least or the greatest of three numbers or more, so that a better one may lie beyond; a 0 is no edge, for
@@ -81,7 +81,7 @@ def best_settings(
     places = np.unravel_index(best, [ds.sizes[dim] for dim in searched]) if searched else ()
     units = str(ds[value].attrs.get("units", "1"))
     told: dict[str, tuple] = {
-        "median": (sign * there(medians), units, f"median {value} over the seeds at the best setting"),
+        "median_value": (sign * there(medians), units, f"median {value} over the seeds at the best setting"),
         "low": (low, units, f"lower end of its {100 * level:g} % interval"),
         "high": (high, units, f"upper end of its {100 * level:g} % interval"),
         "no_interval": (why, "1", "why there is no interval; empty with one"),

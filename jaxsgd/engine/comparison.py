@@ -34,11 +34,11 @@ def compare(
       level: of the confidence intervals, between 0 and 1.
 
     Returns:
-      A Dataset along the result's axes but for the seeds, which are what is averaged over, with, in the units of `value`,
-      `mean` over the seeds with a finite value, `difference`, `low` and `high` of its interval (NaN where the seeds give none,
-      and `no_interval` says why), and `pairs`, `left_out`, `tie` (the interval contains 0), `rank` (mean over the seeds, 1 for
-      the best: the lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See
-      `jaxsgd.measure.paired_difference` and `rank_table`.
+      A Dataset along the result's axes without the seeds. In the units of `value`: `mean_value` over the seeds with a finite
+      one, the paired `difference`, and `low` and `high` of its interval (NaN where the seeds give none, and `no_interval` says
+      why). Besides: `pairs`, `left_out`, `tie` (the interval contains 0), `mean_rank` (over the seeds; 1 for the best, which is
+      the lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and
+      `rank_table`.
 
     Raises:
       InputError: for an axis, a value, a reference, an epoch or a level that is not there, with the nearest that is.
@@ -66,7 +66,7 @@ def compare(
     dims, units = (*others, dim), ds[value].attrs.get("units", "1")
     by = f"less that of {axis} {along[at]}, paired by seed"
     told = {
-        "mean": (mean, units, f"mean {value} over the seeds with a finite one"),
+        "mean_value": (mean, units, f"mean {value} over the seeds with a finite one"),
         "difference": (pairs.difference, units, f"mean {value} {by}"),
         "low": (pairs.low, units, f"lower end of the {100 * level:g} % interval of the difference"),
         "high": (pairs.high, units, f"upper end of the {100 * level:g} % interval of the difference"),
@@ -74,7 +74,7 @@ def compare(
         "pairs": (pairs.pairs, "seeds", "seeds with a finite value on both sides"),
         "left_out": (pairs.left_out, "seeds", "seeds without"),
         "tie": (pairs.tie, "1", "whether the interval contains 0"),
-        "rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the best; diverged runs rank last"),
+        "mean_rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the best; diverged runs rank last"),
         "ranked": (np.broadcast_to(ranks.seeds[..., None], mean.shape), "seeds", "seeds that the rank is a mean over"),
     }
     variables = {name: (dims, array, {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()}

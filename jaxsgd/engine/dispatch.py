@@ -78,9 +78,11 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
     plan for all, written down with the result: the bits depend neither on who runs a chunk nor on how many workers there are.
 
     Raises:
+      InputError: when the executor forks its processes.
       UnfitWorker: when the worker has other versions, other samples, or cannot make the problem.
       RunFailure: when the worker is lost.
     """
+    check_executor(executor)
     text = json.dumps(study.resolved(), allow_nan=False)
     try:
         theirs = json.loads(executor.submit(survey, text, json.dumps(how)).result())
@@ -97,6 +99,19 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
     if wrong:
         raise UnfitWorker(f"the worker {theirs['worker']} would not give the same bits ({'; '.join(wrong)})")
     return planned, manifest
+
+
+def check_executor(executor: Executor) -> None:
+    """Check that an executor's processes are not forks of this one: JAX has threads, whose locks a fork copies for ever.
+
+    Raises:
+      InputError: when they are, with the line that makes a pool which spawns.
+    """
+    context = getattr(executor, "_mp_context", None)  # of a `ProcessPoolExecutor`, which has no public name for it
+    if context is not None and context.get_start_method() == "fork":
+        count = getattr(executor, "_max_workers", 2)
+        line = f'ProcessPoolExecutor({count}, mp_context=multiprocessing.get_context("spawn"))'
+        raise InputError(f"this executor forks its processes, which hang once JAX has started; make one that spawns: {line}")
 
 
 def check_retries(retries: object) -> None:

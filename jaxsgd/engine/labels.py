@@ -128,11 +128,12 @@ def _dataset(
     full_size = np.asarray([split.sizes.max() for split in cells.splits])[cells.split]
     for axis, values in (("batch_count", cells.batch_count), ("batch_size", full_size)):
         coords.setdefault(axis, (size_dim.name, values[first], _attrs(axis)))
+    described = study.described()
     attrs = {
-        "title": f"jaxsgd sweep of {study.problem}",
-        "study": json.dumps(study.resolved()),
+        "title": f"jaxsgd sweep of {described['problem']}",
+        "study": json.dumps(described),
         "manifest": json.dumps(manifest),
-        "identity": study.identity,
+        "identity": manifest["identity"],
         "eval_interval": study.eval_interval,
         "missing_cells": int(missing.sum()),
     }

@@ -8,6 +8,7 @@ from jaxsgd.engine.machine import compiler_options, devices, git_commit, version
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan
 from jaxsgd.error import InputError
+from jaxsgd.problem import Problem
 
 FORMAT = 1
 """Version of the result folder's format."""
@@ -23,7 +24,8 @@ def facts(plan: Plan) -> dict[str, Any]:
     subject = plan.subject
     return {
         "format": FORMAT,
-        "identity": plan.study.identity,
+        # A study whose problem is an object has none; its result is nowhere but in memory.
+        "identity": "" if isinstance(plan.study.problem, Problem) else plan.study.identity,
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint,
         "observed": list(observations(subject.problem)),

@@ -18,6 +18,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WrapValidator,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -27,6 +29,7 @@ from jaxsgd.engine.subject import Subject
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import ORDERS, Order, as_order
+from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
 from jaxsgd.summary import brief, brief_axis
 
@@ -276,13 +279,29 @@ class StudyFields(BaseModel):
                 lengths.pop(name, None)
         return math.prod(lengths.values()) * (self.draws if self.random else 1)
 
+    def __hash__(self) -> int:
+        """Return a hash that is the same for equal studies: of the fields that are no dictionaries."""
+        return hash(tuple(value for _, value in self if not isinstance(value, dict)))
+
     def resolved(self) -> dict[str, Any]:
-        """The study as plain JSON values, every field explicit."""
+        """Return the study as plain JSON values, every field explicit.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
         return self.model_dump(mode="json")
+
+    def described(self) -> dict[str, Any]:
+        """Return the same for people to read: a problem that is an object stands there by its name."""
+        return self.resolved()
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written."""
+        """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
         text = json.dumps(_canonical(self.resolved()), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -303,16 +322,30 @@ def _reports_every_mistake(init: Callable[_Parameters, None]) -> Callable[_Param
     return checked
 
 
+_OBJECT = "Problem object"
+"""How the text begins that stands for a problem given as an object."""
+
+_NEEDS_POINTER = (
+    "a problem given as an object can be swept in memory only; a result folder, an executor and JSON need a pointer: "
+    "problem='my_module:make', or problem='__main__:make' in a notebook"
+)
+
+
+def _text_or_problem(value: Any, text: Callable[[Any], str]) -> Any:
+    return value if isinstance(value, Problem) else text(value)
+
+
 class Study(StudyFields):
     """What to run: the axes, whose product are the cells, and what all cells share.
 
-    Frozen and plain: it dumps to JSON, and its identity is the hash of that. Its names have been looked up: the problem can be
-    trained, by its shapes, and every order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an
-    array, or a single value (seeds take no single value). A pointer is text, "my_module:name".
+    Frozen and plain: it dumps to JSON, and its identity is the hash of that. (One whose problem is an object has neither; it is
+    equal to those with the same object.) Its names have been looked up: the problem can be trained, by its shapes, and every
+    order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an array, or a single value (seeds take
+    no single value). A pointer is text, "my_module:name".
 
     Args:
-      problem: A built-in problem's name, or a pointer to a `Problem` or to a function that makes one. For example
-        `problem="my_module:make"`.
+      problem: A built-in problem's name, or a pointer to a `Problem` or to a function that makes one. For a sweep in memory it
+        may be the `Problem` itself. For example `problem="my_module:make"`.
       problem_args: Arguments of the function that makes the problem, as plain JSON values. For example
         `problem_args={"num_samples": 500}`.
       held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
@@ -367,11 +400,14 @@ class Study(StudyFields):
 
     model_config = ConfigDict(json_schema_extra=lambda schema: _describe(schema))
 
+    # Or a `Problem`, which no file can hold, so that it is no part of the type that files are read by.
+    problem: Annotated[str, WrapValidator(_text_or_problem)] = "square_regression"
+
     @_reports_every_mistake
     def __init__(  # noqa: D107, so that editors show the class's own docstring, with the fields
         self,
         *,
-        problem: str = "square_regression",
+        problem: str | Problem = "square_regression",
         problem_args: Mapping[str, Any] = {},
         held_out: float = 0.0,
         seeds: Iterable[int] | None = None,
@@ -403,7 +439,11 @@ class Study(StudyFields):
 
     @field_validator("problem")
     @classmethod
-    def _check_problem(cls, value: str):
+    def _check_problem(cls, value: str | Problem):
+        if isinstance(value, Problem):
+            return value
+        if value.startswith(_OBJECT):
+            raise InputError(f"{value} is not here, only its name; {_NEEDS_POINTER}")
         _ = attribute_at(value, "problem") if ":" in value else problem_named(value)
         return value
 
@@ -486,7 +526,31 @@ class Study(StudyFields):
 
     def replaced(self, **fields: Any) -> "Study":
         """The study with some fields replaced, validated anew."""
-        return Study(**{**self.model_dump(), **_long_form(fields)})
+        return Study(**{**dict(self), **_long_form(fields)})
+
+    @field_serializer("problem")
+    def _plain_problem(self, value: str | Problem) -> str:
+        if isinstance(value, Problem):
+            raise InputError(_NEEDS_POINTER)
+        return value
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the study as plain JSON values, every field explicit.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
+        if isinstance(self.problem, Problem):  # Pydantic would say so in an exception of its own
+            raise InputError(_NEEDS_POINTER)
+        return super().resolved()
+
+    def described(self) -> dict[str, Any]:
+        """Return the study as plain JSON values to read: a problem that is an object stands there by its name."""
+        if not isinstance(self.problem, Problem):
+            return self.resolved()
+        name = self.problem.name
+        text = _OBJECT if name == UNNAMED else f"{_OBJECT} {name!r}"
+        return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
 
 
 def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
@@ -628,17 +692,22 @@ def _all_mistakes(error: ValidationError) -> str:
             said = str(mistake.get("ctx", {}).get("error"))
             clauses.append(f"{place}: {said}" if place else said)
         elif mistake["type"] == "string_type":
-            clauses.append(f"{place}: {_named_instead(mistake['input'])}")
+            clauses.append(f"{place}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (place == 'problem'))}")
         else:
             clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
     return " ".join("; ".join(clauses).split())
 
 
-def _named_instead(value: Any) -> str:
-    """Return the message for an object that is given where a study has a name."""
+def _named_instead(value: Any, besides: str = "") -> str:
+    """Return the message for an object that is given where a study has a name.
+
+    Args:
+      value: the object.
+      besides: what else would do, in words.
+    """
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
     front = module.partition(".")[0]
     if getattr(sys.modules.get(front), name or "-", None) is value:
         module = front
     own = getattr(value, "name", None) if isinstance(value, Order) else f"{module}:{name}" if name.isidentifier() else None
-    return f"must be a name or a pointer in quotes, such as {own or 'my_module:name'!r}, got {shown(value)}"
+    return f"must be a name or a pointer in quotes, such as {own or 'my_module:name'!r}{besides}, got {shown(value)}"

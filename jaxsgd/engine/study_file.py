@@ -30,17 +30,24 @@ def study_path(name: str) -> Path:
     return known[name]
 
 
-def look_in(*folders: Path) -> None:
-    """Has "module:attribute" pointers looked up in these folders too, after all that is installed."""
-    for folder in map(str, folders):
+def look_beside(path: Path) -> None:
+    """Have "module:attribute" pointers looked up near a study or a result too, and in the current folder.
+
+    The order is: all that is installed; the folder of the study file, or of a result the folder that it is in and the one above
+    that, so that `results/mine` has what lies beside `results`; the current folder.
+
+    Args:
+      path: a study file or a result folder.
+    """
+    place = path.resolve()
+    near = place.parents[:2] if place.is_dir() else place.parents[:1]
+    for folder in map(str, (*near, Path.cwd())):
         if folder not in sys.path:
             sys.path.append(folder)
 
 
 def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
-    """The study in a file, with some fields replaced. A Python file is run.
-
-    Its pointers are looked up in its own folder, and then in the current one, where the study of a result has them.
+    """Return the study in a file, with some fields replaced. A Python file is run. See `look_beside` for its pointers.
 
     Args:
       path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
@@ -50,7 +57,7 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     Raises:
       InputError: when the file cannot be run or read, holds no study, or a field or value is wrong.
     """
-    look_in(path.resolve().parent, Path.cwd())
+    look_beside(path)
     if path.suffix == ".json":
         fields = _read_json(path)
         return Study(**_replaced(fields, assignments))
@@ -64,7 +71,11 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
         raise InputError(f"{path}: ends Python (sys.exit) before it has a study; leave that out") from None
     if not isinstance(study, Study):
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
-    return Study(**_replaced(study.model_dump(), assignments)) if assignments else study
+    try:
+        fields = study.resolved()
+    except InputError as error:  # its problem is an object
+        raise InputError(f"{path}: {error}") from None
+    return Study(**_replaced(fields, assignments)) if assignments else study
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -69,16 +69,19 @@ class Subject:
         return self.own.data
 
     @staticmethod
-    def of(name: str, args: dict[str, Any], dtype: str, held_out: float = 0.0) -> "Subject":
+    def of(name: str | Problem, args: dict[str, Any], dtype: str, held_out: float = 0.0) -> "Subject":
         """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`, and with a share
-        of its samples `held_out`.
+        of its samples `held_out`. A `Problem` stands for itself.
 
         The same object as long as nothing changed: not the code that makes it, and no file that an argument names.
 
         Raises:
           InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
         """
-        maker = attribute_at(name, "problem") if ":" in name else problem_named(name)
+        if isinstance(name, Problem):
+            maker, name = name, f"problem {name.name!r}"
+        else:
+            maker = attribute_at(name, "problem") if ":" in name else problem_named(name)
         args_json = json.dumps(args, sort_keys=True)
         key = (Dependencies(maker), args_json, dtype, _stamps(args), float(held_out))
         with _making:

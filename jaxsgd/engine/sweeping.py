@@ -15,47 +15,12 @@ from jaxsgd.engine.labels import Assembly, kept_arrays
 from jaxsgd.engine.loading import check_same_study, checked, load, stored_manifest
 from jaxsgd.engine.observation import observations
 from jaxsgd.engine.planner import Plan, check_fits, plan
+from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.provenance import check_same, new_manifest, now
 from jaxsgd.engine.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.engine.study import Study, check_study
 from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError
-
-
-class Progress(NamedTuple):
-    """How far a sweep is.
-
-    Attributes:
-      cells: how many there are.
-      done: how many are finished, those of an earlier run included.
-      resumed: how many of these were finished by an earlier run.
-      broken: chunk files of an earlier run that were damaged and are run again, in words.
-      chunks: how many there are; zero where nobody said.
-      chunks_done: how many are finished, those of an earlier run included.
-      chunks_failed: how many failed at every attempt.
-      chunks_retried: how many attempts failed and were made again.
-      workers: how many of an executor's workers have finished a chunk.
-      diverged: how many of the finished cells diverged.
-      seconds_left: estimated time until all chunks are finished; None while no chunk of this run is.
-      finishing: after Ctrl-C, how many chunks in hand are being finished before the sweep ends.
-    """
-
-    cells: int
-    done: int
-    resumed: int
-    broken: tuple[str, ...] = ()
-    chunks: int = 0
-    chunks_done: int = 0
-    chunks_failed: int = 0
-    chunks_retried: int = 0
-    workers: int = 0
-    diverged: int = 0
-    seconds_left: float | None = None
-    finishing: int = 0
-
-
-def _no_progress(progress: Progress) -> None:
-    del progress
 
 
 def sweep(
@@ -68,7 +33,8 @@ def sweep(
     micro_size: int | None = None,
     executor: Executor | None = None,
     retries: int = RETRIES,
-    on_progress: Callable[[Progress], None] = _no_progress,
+    progress: bool | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> xr.Dataset:
     """Runs every cell of a study.
 
@@ -79,21 +45,25 @@ def sweep(
     run without one on a like machine, whatever the number of workers.
 
     Args:
-      study: what to run.
+      study: what to run. Its problem may be a `Problem` object where there is neither a folder nor an executor.
       out: the result folder; None keeps the result in memory only.
       vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.planner`).
       chunk_width, lanes, micro_size: to override what the plan chooses.
       executor: any `concurrent.futures.Executor` whose workers can import this package, and the study's own modules; such as a
-        `ProcessPoolExecutor` that spawns, or that of a Dask client. None runs on the cores or devices of this process.
+        `ProcessPoolExecutor` that spawns (one that forks is refused), or that of a Dask client. None runs on the cores or
+        devices of this process.
       retries: how often a chunk that failed on a worker is tried again.
-      on_progress: called after every chunk.
+      progress: True shows a bar with the cells done and the time left: in a notebook, and at a terminal on stderr; on another
+        stderr it is a line a minute. False shows nothing. None shows it in a notebook, unless there is an `on_progress`.
+      on_progress: called with a `jaxsgd.Progress` after every chunk.
 
     Returns:
       The result; see `jaxsgd.engine.labels.DESCRIPTIONS` for its variables.
 
     Raises:
-      InputError: when the folder holds another study, chunk width or version, is in use, or cannot be written; when a worker
-        has other versions or cannot make the study's problem.
+      InputError: when the problem is an object, and there is a folder or an executor; when the folder holds another study,
+        chunk width or version, is in use, or cannot be written; when the executor forks its processes; when a worker has
+        other versions or cannot make the study's problem.
       RunFailure: when chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
         when the workers are lost. Finished chunks are kept.
       OSError: when the disk fails or is full; finished chunks are kept.
@@ -101,14 +71,15 @@ def sweep(
     check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     team = _Team(executor, retries)
-    if out is not None:
-        _sweep_to_folder(study, Folder(Path(out)), how, team, on_progress)
-        return load(out)
-    planned, manifest = team.planned(study, how)
-    check_fits(planned, in_memory=True)
-    assembly = Assembly(study, planned.cells, manifest["observed"])
-    _run_missing(planned, manifest, team, _NOTHING_STORED, lambda number, arrays: assembly.add(arrays), on_progress)
-    return assembly.dataset(manifest)
+    with watched(progress, on_progress) as report:
+        if out is None:
+            planned, manifest = team.planned(study, how)
+            check_fits(planned, in_memory=True)
+            assembly = Assembly(study, planned.cells, manifest["observed"])
+            _run_missing(planned, manifest, team, _NOTHING_STORED, lambda number, arrays: assembly.add(arrays), report)
+            return assembly.dataset(manifest)
+        _sweep_to_folder(study, Folder(Path(out)), how, team, report)
+    return load(out)
 
 
 def sweep_to_folder(
@@ -121,21 +92,23 @@ def sweep_to_folder(
     micro_size: int | None = None,
     executor: Executor | None = None,
     retries: int = RETRIES,
-    on_progress: Callable[[Progress], None] = _no_progress,
+    progress: bool | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Run every cell of a study into a folder and return the result's manifest, without reading the result.
 
     This needs memory for the chunks in hand only, so the result may be larger than the memory of the machine; `load` reads it.
 
     Args:
-      study, out, vectorize, chunk_width, lanes, micro_size, executor, retries, on_progress: as `sweep`.
+      study, out, vectorize, chunk_width, lanes, micro_size, executor, retries, progress, on_progress: as `sweep`.
 
     Raises:
       InputError, RunFailure, OSError: as `sweep`.
     """
     check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
-    return _sweep_to_folder(study, Folder(Path(out)), how, _Team(executor, retries), on_progress)
+    with watched(progress, on_progress) as report:
+        return _sweep_to_folder(study, Folder(Path(out)), how, _Team(executor, retries), report)
 
 
 Begun = tuple[Plan, dict[str, Any]]
@@ -201,6 +174,7 @@ def _num_diverged(arrays: ChunkArrays) -> int:
 def _sweep_to_folder(
     study: Study, folder: Folder, how: dict[str, Any], team: _Team, on_progress: Callable[[Progress], None]
 ) -> dict[str, Any]:
+    study.resolved()  # refuses a study that cannot be stored
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
     # Planned before the folder is made, so that a wrong width leaves nothing behind.

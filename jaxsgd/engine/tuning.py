@@ -70,7 +70,7 @@ def benchmark(
       reference: as in `compare`.
 
     Returns:
-      What `compare` gives, along a first dimension `problem`, with the tuned values of `by` and `at_edge`, and `mean_rank`
+      What `compare` gives, along a first dimension `problem`, with the tuned values of `by` and `at_edge`, and `overall_rank`
       along `axis`: the mean of the ranks over the problems.
 
     Raises:
@@ -94,6 +94,6 @@ def benchmark(
             raise InputError(f"{name}: has {axis} {axis_values(own, axis).tolist()}, and the others {first}")
     names = xr.DataArray(list(results), dims="problem", name="problem")
     joined: xr.Dataset = xr.concat(compared, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
-    mean = joined["rank"].mean("problem", skipna=False)
+    mean = joined["mean_rank"].mean("problem", skipna=False)
     mean.attrs = {"units": "1", "long_name": "mean over the problems of the mean rank over the seeds, 1 for the lowest"}
-    return joined.assign(mean_rank=mean)
+    return joined.assign(overall_rank=mean)

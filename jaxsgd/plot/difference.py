@@ -380,7 +380,7 @@ def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: b
     been run.
     """
     sign = direction(value)
-    costs = sign * np.stack([row.found["mean"].values for row in rows])
+    costs = sign * np.stack([row.found["mean_value"].values for row in rows])
     none = np.isnan(costs)
     if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
         return None

@@ -31,11 +31,13 @@ def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
     ]
     for row in said["rows"]:
         place = found.sel(problem=row["problem"], optimizer=row["optimizer"])
-        for name in ("mean", "difference", "low", "high", "rank", "learning_rate"):
+        for name in ("mean_value", "difference", "low", "high", "mean_rank", "learning_rate"):
             assert row[name] == pytest.approx(float(place[name]))
-    assert said["mean_rank"] == pytest.approx(dict(zip(["sgd", "adam"], found.mean_rank.values, strict=True)))
+    assert said["overall_rank"] == pytest.approx(dict(zip(["sgd", "adam"], found.overall_rank.values, strict=True)))
     with (tmp_path / "t.csv").open() as file:
-        assert [float(row["mean"]) for row in csv.DictReader(file)] == pytest.approx([row["mean"] for row in said["rows"]])
+        assert [float(row["mean_value"]) for row in csv.DictReader(file)] == pytest.approx(
+            [row["mean_value"] for row in said["rows"]]
+        )
 
 
 def test_a_table_that_cannot_be_written_is_said_of_its_own_option(results, tmp_path):

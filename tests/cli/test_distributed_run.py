@@ -13,7 +13,7 @@ import jaxsgd
 from jaxsgd import InputError, RunFailure, Study
 from jaxsgd.cli.errors import run_app
 from jaxsgd.engine import cluster
-from jaxsgd.engine.study_file import look_in
+from jaxsgd.engine.study_file import look_beside
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import ROOT, process, scheduler, wait_until, worker
 from tests.study_parts import hold, let_go
@@ -217,7 +217,7 @@ def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folde
         "from jaxsgd.problems import least_squares\n\n\ndef make():\n    return least_squares(num_samples=20, num_inputs=3)\n"
     )
     monkeypatch.setattr(sys, "path", [*sys.path])
-    look_in(tmp_path)
+    look_beside(tmp_path / "my_study.py")
     own = Study(problem="my_own:make", **OBEDIENT)
     with cluster.local_workers(2, {}) as executor:
         assert bits(jaxsgd.sweep(own, executor=executor, vectorize="one_program", chunk_width=1)) == alone

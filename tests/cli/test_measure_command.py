@@ -57,7 +57,7 @@ def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
         best = found.sel(batch_count=count)
         edge = "*" if best.at_edge.item() else ""
         row = next(line for line in lines if line[:1] == [str(count)])
-        assert row[1:3] == [f"{best.learning_rate.item():g}{edge}", f"{best['median'].item():.4g}"]
+        assert row[1:3] == [f"{best.learning_rate.item():g}{edge}", f"{best.median_value.item():.4g}"]
     assert "Best settings" in out
     assert ("at the edge of its range" in out) == ("*" in out) == found.at_edge.any().item()
 
@@ -68,7 +68,7 @@ def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
     assert list(report["tables"]) == ["best_settings"]
     found, rows = jaxsgd.best_settings(jaxsgd.load(measured)), report["tables"]["best_settings"]
     assert [row["batch_count"] for row in rows] == COUNTS
-    for name in ("median", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
+    for name in ("median_value", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
         assert [row[name] for row in rows] == as_null(found[name])
     assert [row["learning_rate_at_edge"] for row in rows] == found.at_edge.sel(searched="learning_rate").values.ravel().tolist()
     for name in ("diverged", "seeds"):
@@ -79,7 +79,7 @@ def test_another_value_is_judged_by(measured, capsys):
     report = said(capsys, measured, "--value", "distance")
     found = jaxsgd.best_settings(jaxsgd.load(measured), "distance")
     assert report["value"] == "distance"
-    assert [row["median"] for row in report["tables"]["best_settings"]] == as_null(found["median"])
+    assert [row["median_value"] for row in report["tables"]["best_settings"]] == as_null(found["median_value"])
 
 
 def test_a_target_adds_the_scaling_of_the_library(measured, target, capsys):
@@ -136,7 +136,9 @@ def test_out_has_each_table_as_csv(measured, target, tmp_path, capsys):
     written = {path.stem: list(csv.DictReader(path.read_text().splitlines())) for path in files}
     assert set(written) == {"best_settings", "scaling", "rate_rules", "fits"}
     assert {name: len(rows) for name, rows in written.items()} == {name: len(rows) for name, rows in tables.items()}
-    assert [float(row["median"]) for row in written["best_settings"]] == [row["median"] for row in tables["best_settings"]]
+    assert [float(row["median_value"]) for row in written["best_settings"]] == [
+        row["median_value"] for row in tables["best_settings"]
+    ]
     assert [float(row["steps"]) for row in written["scaling"]] == [row["steps"] for row in tables["scaling"]]
     assert written["best_settings"][0].keys() == tables["best_settings"][0].keys()
 

@@ -5,10 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxsgd.cli.errors import run_app
-from jaxsgd.engine.study_file import read_study
+from jaxsgd.engine.study_file import look_beside, read_study
 from jaxsgd.error import InputError
 from tests.document import blocks
 
@@ -31,13 +32,31 @@ def own_folder(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_study_runs_from_anywhere_and_its_result_from_its_own_folder(own_folder, jaxsgd_command):
-    elsewhere = own_folder.parent
-    ran = jaxsgd_command("run", "mine/my_study.py", *FEWER, "--out", "mine/result", cwd=elsewhere)
-    assert (ran.returncode, ran.stdout) == (0, "ran 2 cells; the result is in mine/result\n"), ran.stderr
+def test_all_commands_have_the_module_beside_the_study_or_in_the_current_folder(own_folder, jaxsgd_command):
+    # The result is far from the study, so that only the current folder has the module for the commands that read the result.
+    far = own_folder.parent / "over" / "there" / "result"
+    ran = jaxsgd_command("run", "mine/my_study.py", *FEWER, "--out", far, cwd=own_folder.parent)
+    assert (ran.returncode, ran.stdout) == (0, f"ran 2 cells; the result is in {far}\n"), ran.stderr
 
-    verified = jaxsgd_command("verify", "result", cwd=own_folder)
+    verified = jaxsgd_command("verify", far, cwd=own_folder)
     assert verified.stdout == "verified: 2 cells came out the same, compared bit by bit\n", verified.stderr
+
+    measured = jaxsgd_command("measure", far, "--noise", "--json", cwd=own_folder)
+    assert measured.returncode == 0, measured.stderr
+    (noise,) = json.loads(measured.stdout)["tables"]["noise"]
+    assert (noise["batch_count"], noise["last_epoch"], noise["seeds"]) == (8, 2, 2)
+    assert np.isfinite(noise["loss_deviation"])
+
+
+def test_the_places_of_modules_come_after_what_is_installed_and_each_once(tmp_path, monkeypatch):
+    (tmp_path / "work" / "results" / "mine").mkdir(parents=True)
+    (tmp_path / "now").mkdir()
+    monkeypatch.chdir(tmp_path / "now")
+    for path, near in (("work/my_study.py", ["work"]), ("work/results/mine", ["work/results", "work"])):
+        monkeypatch.setattr(sys, "path", ["installed"])
+        look_beside(tmp_path / path)
+        look_beside(tmp_path / path)
+        assert sys.path == ["installed", *(str(tmp_path / folder) for folder in (*near, "now"))]
 
 
 def test_an_error_in_the_problem_is_said_as_on_the_page(own_folder, monkeypatch, capsys, unchecked):

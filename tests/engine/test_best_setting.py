@@ -45,13 +45,13 @@ def test_each_optimizer_and_batch_count_has_the_setting_with_the_lowest_median()
     last = np.random.default_rng(0).normal(size=(SEEDS, 2, 3, 4, 2))
     ds = stored(last, optimizer=["sgd", "adam"], learning_rate=RATES, momentum=momenta, batch_count=[10, 2])
     found = jaxsgd.best_settings(ds)
-    assert found["median"].dims == ("optimizer", "batch_count")
+    assert found["median_value"].dims == ("optimizer", "batch_count")
     for i, optimizer in enumerate(["sgd", "adam"]):
         for k, count in enumerate([10, 2]):
             medians = np.median(last[:, i, :, :, k], axis=0)
             rate, momentum = np.unravel_index(medians.argmin(), medians.shape)
             cell = found.sel(optimizer=optimizer, batch_count=count)
-            assert (cell["median"], cell.learning_rate, cell.momentum) == (medians.min(), RATES[rate], momenta[momentum])
+            assert (cell["median_value"], cell.learning_rate, cell.momentum) == (medians.min(), RATES[rate], momenta[momentum])
             own = ds.sel(optimizer=optimizer, batch_count=count, learning_rate=RATES[rate], momentum=momenta[momentum])
             for name in ("stripe_gap", "stripe_index", "stripe_slope"):
                 assert cell[name] == np.median(own[name])
@@ -61,8 +61,8 @@ def test_each_optimizer_and_batch_count_has_the_setting_with_the_lowest_median()
 
 def test_a_validation_loss_is_judged_by_where_there_is_one():
     ds = by_rate(3, 1, 2, name="validation_loss")  # the losses of the epochs are all 0
-    assert jaxsgd.best_settings(ds)["median"] == 1
-    assert jaxsgd.best_settings(ds, "loss_epoch")["median"] == 0
+    assert jaxsgd.best_settings(ds)["median_value"] == 1
+    assert jaxsgd.best_settings(ds, "loss_epoch")["median_value"] == 0
 
 
 def test_of_an_accuracy_the_highest_is_best():
@@ -70,7 +70,7 @@ def test_of_an_accuracy_the_highest_is_best():
     found = jaxsgd.best_settings(stored(accuracy, name="validation_accuracy", learning_rate=RATES), "validation_accuracy")
     # The medians are 0.5, 0.7 and 0.5; of three seeds each the interval goes from the ones to the others.
     assert found.learning_rate == 0.1
-    np.testing.assert_allclose([found.low, found["median"], found.high], [0.6, 0.7, 0.8])
+    np.testing.assert_allclose([found.low, found["median_value"], found.high], [0.6, 0.7, 0.8])
 
 
 @pytest.mark.parametrize(("losses", "edge"), [((1, 2, 3), ["learning_rate"]), ((2, 1, 3), []), ((3, 2, 1), ["learning_rate"])])
@@ -115,7 +115,7 @@ def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
     """Of three seeds at 1, 2 and 3, a resample has these medians with chances 7/27, 13/27 and 7/27."""
     ds = stored([[1.0, 9.0, 9.0], [2.0, 9.0, 9.0], [3.0, 9.0, 9.0]], learning_rate=RATES)
     wide, narrow, usual = (jaxsgd.best_settings(ds, level=level) for level in (0.7, 0.4, 0.95))
-    assert (wide.low, wide["median"], wide.high) == (1, 2, 3)
+    assert (wide.low, wide.median_value, wide.high) == (1, 2, 3)
     assert np.isnan([narrow.low, narrow.high, usual.low, usual.high]).all()
     assert "would have no width" in narrow.no_interval.item()
     assert usual.no_interval == "3 seeds: a 95 % interval for a median takes 6 or more"
@@ -123,7 +123,7 @@ def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
 
 def test_one_seed_has_no_interval():
     found = jaxsgd.best_settings(by_rate(3, 1, 2).isel(seed=[0]))
-    assert found["median"] == 1
+    assert found["median_value"] == 1
     assert np.isnan([found.low, found.high]).all()
     assert found.no_interval == "one seed says nothing of how far seeds scatter"
 
@@ -135,7 +135,7 @@ def test_missing_cells_are_left_out():
     ds = stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2])
     found = jaxsgd.best_settings(ds)
     assert found.learning_rate.values.tolist() == [0.1, 1.0]
-    assert found["median"].values.tolist() == [1.6, 2]
+    assert found["median_value"].values.tolist() == [1.6, 2]
     assert found.seeds.values.tolist() == [3, SEEDS]
 
 
@@ -143,7 +143,7 @@ def test_a_batch_count_that_has_not_been_run_has_no_median_no_setting_and_no_edg
     last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
     last[..., 1] = np.nan
     found = jaxsgd.best_settings(stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2]))
-    np.testing.assert_array_equal(found["median"], [1, np.nan])
+    np.testing.assert_array_equal(found["median_value"], [1, np.nan])
     np.testing.assert_array_equal(found.learning_rate, [0.1, np.nan])
     assert np.isnan([found.low[1], found.high[1], found.diverged_share[1]]).all()
     assert (found.at_edge.values.tolist(), found.seeds.values.tolist()) == ([[False, False]], [SEEDS, 0])
@@ -156,7 +156,7 @@ def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
     ds = ds.assign_coords(learning_rate=("draw", rates), momentum=("draw", momenta))
     found = jaxsgd.best_settings(ds)
     best = np.median(last, axis=0).argmin(axis=1)
-    assert found["median"].dims == ("batch_count",)
+    assert found["median_value"].dims == ("batch_count",)
     np.testing.assert_array_equal(found.learning_rate, rates[best])
     np.testing.assert_array_equal(found.momentum, momenta[best])
     assert found.searched.values.tolist() == ["learning_rate", "momentum"]

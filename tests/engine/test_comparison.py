@@ -37,7 +37,7 @@ def test_each_cell_is_the_paired_t_test_of_its_seeds(epoch, place):
         runs = ds.loss_epoch.sel(batch_count=m).isel(epoch=place)
         for order in ORDERS:
             cell = found.sel(batch_count=m, order=order)
-            np.testing.assert_allclose(cell["mean"], runs.sel(order=order).mean())
+            np.testing.assert_allclose(cell["mean_value"], runs.sel(order=order).mean())
             if order == "reshuffle":
                 assert (cell.difference, cell.low, cell.high, cell.tie) == (0, 0, 0, True)
                 continue
@@ -45,7 +45,7 @@ def test_each_cell_is_the_paired_t_test_of_its_seeds(epoch, place):
             np.testing.assert_allclose([cell.low, cell.high], told.confidence_interval(0.9))
             np.testing.assert_allclose(cell.difference, (runs.sel(order=order) - runs.sel(order="reshuffle")).mean())
             assert (cell.tie, cell.pairs, cell.left_out) == (told.pvalue > 0.1, SEEDS, 0)
-        np.testing.assert_allclose(found["rank"].sel(batch_count=m), stats.rankdata(runs, axis=1).mean(axis=0))
+        np.testing.assert_allclose(found["mean_rank"].sel(batch_count=m), stats.rankdata(runs, axis=1).mean(axis=0))
 
 
 def test_it_says_what_was_compared_with_what():
@@ -80,7 +80,7 @@ def test_runs_missing_and_diverged_are_left_out_of_differences_and_diverged_ones
     assert (last.pairs.values.tolist(), last.left_out.values.tolist()) == ([3, 6, 6], [3, 0, 0])
     assert last.difference.values.tolist() == [-1, 0, 1]
     # Five seeds have a rank: `fixed` is first in three of them, last in the two that diverged.
-    np.testing.assert_allclose(last["rank"], [(3 * 1 + 2 * 3) / 5, (3 * 2 + 2 * 1) / 5, (3 * 3 + 2 * 2) / 5])
+    np.testing.assert_allclose(last["mean_rank"], [(3 * 1 + 2 * 3) / 5, (3 * 2 + 2 * 1) / 5, (3 * 3 + 2 * 2) / 5])
     assert last.ranked.values.tolist() == [5, 5, 5]
     before = jaxsgd.compare(ds, "order", epoch=1).sel(batch_count=10)
     assert before.pairs.values.tolist() == [5, 5, 5]
@@ -131,13 +131,13 @@ def test_rank_1_is_the_highest_accuracy_and_a_run_that_diverged_is_last():
     found = jaxsgd.compare(result(validation_accuracy=((*DIMS, "epoch"), accuracy)), "order", "validation_accuracy")
     for place, m in enumerate(COUNTS):
         expected = stats.rankdata(-values[..., place], axis=1).mean(axis=0)
-        np.testing.assert_allclose(found["rank"].sel(batch_count=m), expected)
+        np.testing.assert_allclose(found["mean_rank"].sel(batch_count=m), expected)
     gone = np.full((SEEDS, 3, 2), np.nan)
     gone[:, 0] = 1
     again = jaxsgd.compare(
         result(validation_accuracy=((*DIMS, "epoch"), accuracy), diverged_epoch=(DIMS, gone)), "order", "validation_accuracy"
     )
-    assert (again["rank"].sel(order="fixed") == 3).all()
+    assert (again["mean_rank"].sel(order="fixed") == 3).all()
 
 
 def test_a_stripe_index_of_too_few_windows_is_not_compared():
@@ -145,8 +145,8 @@ def test_a_stripe_index_of_too_few_windows_is_not_compared():
     ds = result()
     assert (
         np.isfinite(
-            jaxsgd.compare(ds.assign_attrs(eval_interval=10), "order", "stripe_index")["mean"].sel(batch_count=10)
+            jaxsgd.compare(ds.assign_attrs(eval_interval=10), "order", "stripe_index")["mean_value"].sel(batch_count=10)
         ).sum()
         == 0
     )
-    assert np.isnan(jaxsgd.compare(ds.assign_attrs(eval_interval=5), "order", "stripe_index")["mean"]).all()
+    assert np.isnan(jaxsgd.compare(ds.assign_attrs(eval_interval=5), "order", "stripe_index")["mean_value"]).all()

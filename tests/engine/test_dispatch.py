@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -57,6 +58,26 @@ def bits(ds):
 def test_an_executor_gives_the_bits_of_this_process(alone):
     with ThreadPoolExecutor(2) as pool:
         assert bits(jaxsgd.sweep(STUDY, executor=pool, **HELD)) == bits(alone)
+
+
+def test_processes_that_fork_are_refused_before_they_can_hang():
+    # A pool starts its processes with its first call, so none is started here.
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        with pytest.raises(InputError, match="forks its processes") as caught:
+            jaxsgd.sweep(STUDY, executor=pool, **HELD)
+        assert not pool._processes
+    line = 'ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))'
+    assert str(caught.value).endswith(line)
+    with eval(line) as pool:
+        dispatch.check_executor(pool)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        dispatch.check_executor(pool)
+
+
+def test_a_pool_with_no_start_method_given_is_judged_by_the_default():
+    forks = multiprocessing.get_start_method() == "fork"
+    with ProcessPoolExecutor(3) as pool, pytest.raises(InputError, match="3, mp_context") if forks else nullcontext():
+        dispatch.check_executor(pool)
 
 
 def test_processes_give_the_same_bits_and_one_that_is_killed_loses_nothing_that_is_finished(alone, tmp_path, monkeypatch):

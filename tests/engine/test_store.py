@@ -290,7 +290,7 @@ def test_a_study_json_has_no_field_that_leads_out_of_its_folder(copy):
         ("numpy:load", {"file": "trap.pickle", "allow_pickle": True}),
         ("joblib:load", {"filename": "trap.pickle"}),
         ("jaxsgd.cli.output:write_files", {"folder": ".", "contents": {"sprung": ""}}),
-        ("jaxsgd.engine.study_file:look_in", {}),
+        ("jaxsgd.engine.study_file:look_beside", {}),
         ("tests.study_parts:os", {}),
         ("trap_module:system", {"command": "touch sprung"}),
         ("../trap_module:make", {}),

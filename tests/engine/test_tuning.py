@@ -56,7 +56,7 @@ def test_of_an_accuracy_the_highest_is_chosen_and_ranked_first():
     assert best.learning_rate.values.tolist() == found.learning_rate.values.tolist()
     assert best.at_edge.sel(searched="learning_rate").values.tolist() == found.at_edge.values.tolist() == [False, True]
     ranked = jaxsgd.benchmark({"one": ds}, tuning_seeds=2, value="validation_accuracy")
-    assert ranked.mean_rank.values.tolist() == [1, 2]
+    assert ranked.overall_rank.values.tolist() == [1, 2]
 
 
 def stripes(ds):
@@ -151,9 +151,9 @@ def test_a_benchmark_pairs_ranks_and_calls_ties():
     # What the seeds share is gone from the differences: -1, and nothing.
     assert found.difference.sel(optimizer="adam", problem="far") == pytest.approx(-1)
     assert found.tie.sel(optimizer="adam").values.tolist() == [False, True]
-    assert found["rank"].sel(problem="far").values.tolist() == [2, 1]
+    assert found["mean_rank"].sel(problem="far").values.tolist() == [2, 1]
     assert found.learning_rate.values.tolist() == [[0.1, 0.01], [1.0, 0.01]]
-    np.testing.assert_allclose(found.mean_rank, found["rank"].mean("problem"))
+    np.testing.assert_allclose(found.overall_rank, found["mean_rank"].mean("problem"))
 
 
 def test_a_benchmark_has_one_axis_and_the_same_settings_everywhere():

@@ -1,0 +1,218 @@
+"""How far a sweep is, and how that is shown: in a notebook, at a terminal, and in a batch job's log."""
+
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from jaxsgd.error import InputError, counted, shown
+from jaxsgd.summary import duration
+
+SECONDS_BETWEEN_LINES = 60.0
+"""How often progress is written where there is neither a terminal nor a notebook."""
+
+
+class Progress(NamedTuple):
+    """How far a sweep is.
+
+    Attributes:
+      cells: how many there are.
+      done: how many are finished, those of an earlier run included.
+      resumed: how many of these were finished by an earlier run.
+      broken: chunk files of an earlier run that were damaged and are run again, in words.
+      chunks: how many there are; zero where nobody said.
+      chunks_done: how many are finished, those of an earlier run included.
+      chunks_failed: how many failed at every attempt.
+      chunks_retried: how many attempts failed and were made again.
+      workers: how many of an executor's workers have finished a chunk.
+      diverged: how many of the finished cells diverged.
+      seconds_left: estimated time until all chunks are finished; None while no chunk of this run is.
+      finishing: after Ctrl-C, how many chunks in hand are being finished before the sweep ends.
+    """
+
+    cells: int
+    done: int
+    resumed: int
+    broken: tuple[str, ...] = ()
+    chunks: int = 0
+    chunks_done: int = 0
+    chunks_failed: int = 0
+    chunks_retried: int = 0
+    workers: int = 0
+    diverged: int = 0
+    seconds_left: float | None = None
+    finishing: int = 0
+
+
+class ProgressLines:
+    """Shows a sweep's progress without a terminal, as in a batch job's log: one line a minute."""
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        """Begin to count the time.
+
+        Args:
+          write: takes a line.
+          clock: returns the time in seconds.
+        """
+        self.last: Progress | None = None
+        self._write, self._clock = write, clock
+        self._began = self._written = clock()
+
+    def __call__(self, progress: Progress) -> None:
+        """Keep the progress, and write a line if the last one is a minute old."""
+        is_new = progress.finishing and not (self.last and self.last.finishing)
+        self.last = progress
+        now = self._clock()
+        if is_new:
+            self._write(_finishing(progress))
+        elif now - self._written >= SECONDS_BETWEEN_LINES:
+            left = [] if progress.seconds_left is None else [f"about {duration(progress.seconds_left)} left"]
+            words = ", ".join([describe(progress, now - self._began), *left])
+            self._write(f"{progress.done:,} of {progress.cells:,} cells ({_percent(progress)}), {words}")
+            self._written = now
+
+
+class _Bar:
+    """Shows a sweep's progress as a bar."""
+
+    def __init__(self, bar: rich.progress.Progress):
+        self.last: Progress | None = None
+        self.bar = bar
+        self._task = bar.add_task("cells", total=None, percent="", ends=None)
+
+    def __call__(self, progress: Progress) -> None:
+        is_new = progress.finishing and not (self.last and self.last.finishing)
+        self.last = progress
+        if is_new:
+            self.bar.console.print(_finishing(progress), markup=False, soft_wrap=True)
+        ends = None if progress.seconds_left is None else time.monotonic() + progress.seconds_left
+        words = describe(progress, self.bar.tasks[0].elapsed or 0)
+        fields = {"description": words, "percent": _percent(progress), "ends": ends}
+        self.bar.update(self._task, total=progress.cells, completed=progress.done, **fields)
+
+
+class NotebookBar(_Bar):
+    """Shows a sweep's progress as a bar in the output of a notebook's cell. Rich's own needs ipywidgets there."""
+
+    def __init__(self, show: Callable[[Table], object]):
+        """Show nothing yet.
+
+        Args:
+          show: puts a picture of the bar in the place of the last one.
+        """
+        super().__init__(rich.progress.Progress(*_columns(), console=Console(stderr=True, force_jupyter=False)))
+        self._show = show
+
+    def __call__(self, progress: Progress) -> None:
+        """Show the progress."""
+        super().__call__(progress)
+        self._show(self.bar.make_tasks_table(self.bar.tasks))
+
+
+class _Quiet:
+    """Keeps a sweep's last progress and shows nothing."""
+
+    def __init__(self) -> None:
+        self.last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = progress
+
+
+class _TimeLeftColumn(rich.progress.ProgressColumn):
+    """The time left as the sweep estimates it, counted down between two estimates."""
+
+    def render(self, task: Any) -> Text:
+        """Return the words for it; none before the first estimate and at the end."""
+        ends = task.fields["ends"]
+        return Text("" if ends is None or task.finished else f"about {duration(max(0.0, ends - time.monotonic()))} left")
+
+
+def _percent(progress: Progress) -> str:
+    return f"{100 * progress.done // progress.cells} %"
+
+
+def _finishing(progress: Progress) -> str:
+    return f"interrupted: chunks that are being finished: {progress.finishing}; press Ctrl-C again to end at once"
+
+
+def describe(progress: Progress, elapsed: float) -> str:
+    """Return a sweep's progress in words: the rate, and chunks and workers where it has any.
+
+    Args:
+      progress: of the sweep.
+      elapsed: seconds since it began.
+    """
+    done = progress.done - progress.resumed
+    parts = [f"{done / elapsed:,.1f} cells/s" if done and elapsed else "compiling"]
+    if progress.workers:
+        parts.append(f"{progress.chunks_done:,} of {counted(progress.chunks, 'chunk')}, {counted(progress.workers, 'worker')}")
+    for count, what in ((progress.chunks_failed, "failed"), (progress.chunks_retried, "retried")):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return ", ".join(parts)
+
+
+def _columns() -> tuple[rich.progress.ProgressColumn, ...]:
+    percent, words = TextColumn("{task.fields[percent]}"), TextColumn("{task.description}")
+    return BarColumn(), MofNCompleteColumn(), percent, words, _TimeLeftColumn()
+
+
+@contextmanager
+def progress_shown(show: bool = True) -> Iterator[Any]:
+    """Show progress: a bar in a notebook, and at a terminal's stderr; on another stderr one line a minute.
+
+    Args:
+      show: False shows nothing.
+    """
+    console = Console(stderr=True)
+    if not show:
+        yield _Quiet()
+    elif console.is_jupyter:
+        # A notebook's kernel has IPython, which is no dependency of this package.
+        place = importlib.import_module("IPython.display").display(display_id=True)
+        yield NotebookBar(place.update)
+    elif not console.is_terminal:
+        yield ProgressLines(_write_line)
+    else:
+        with rich.progress.Progress(*_columns(), console=console, transient=True) as bar:
+            yield _Bar(bar)
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(f"jaxsgd: {line}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def watched(progress: bool | None, on_progress: Callable[[Progress], None] | None) -> Iterator[Callable[[Progress], None]]:
+    """Yield the function that takes a sweep's progress: it shows it, and hands it to the caller's own function.
+
+    Args:
+      progress: True shows it, False does not, None shows it in a notebook where there is no `on_progress`.
+      on_progress: the caller's function, if there is one.
+
+    Raises:
+      InputError: when `progress` is something else.
+    """
+    if progress not in (True, False, None):
+        raise InputError(f"progress must be True, False or None, got {shown(progress)}; a function goes to on_progress")
+    if progress is None:
+        progress = on_progress is None and Console(stderr=True).is_jupyter
+
+    with progress_shown(progress) as display:
+
+        def both(now: Progress) -> None:
+            display(now)
+            if on_progress:
+                on_progress(now)
+
+        yield both
