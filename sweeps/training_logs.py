@@ -1,7 +1,7 @@
 """Which habits of training and logging leave which pattern in a log?
 
 Command: jaxsgd run training_logs
-         and python -m jaxsgd.diagnosis.lesson --out results/training_logs, which runs it on several problems, with schedules
+         and python -m tools.diagnosis_model --out results/training_logs, which runs it on several problems, with schedules
          and ragged splits, makes logs of the runs, and learns from them what `jaxsgd diagnose` knows
 Cost:    192 runs of 60 epochs, under a minute on 2 cores; the lesson about forty minutes
 Finding: Six causes can be told from printed losses. Of 8,523 logs that were not learned from, 99.0 % of all answers are right:

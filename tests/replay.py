@@ -8,9 +8,10 @@ import os
 from contextlib import contextmanager
 
 import jaxsgd
-from jaxsgd.engine import dispatch, provenance, sweeping
-from jaxsgd.engine.planner import plan
-from jaxsgd.engine.store import Folder
+from jaxsgd.engine import dispatch, manifest
+from jaxsgd.engine import sweep as sweep_module
+from jaxsgd.engine.plan import plan
+from jaxsgd.results.store import Folder
 
 CALLS = ("write", "fsync", "replace")
 """The functions of `os` by which the store changes a disk."""
@@ -38,14 +39,14 @@ def replaying(whole):
             for number in numbers:
                 done(number, dict(chunks[number]))
 
-    commit = provenance.git_commit()
+    commit = manifest.git_commit()
 
     def replaced_plan(study, **how):
         # The sweeps of another study are planned as ever, to be refused.
         return planned if study == STUDY else plan(study, **how)
 
-    changes = [(sweeping, "Execution", Replay), (sweeping, "plan", replaced_plan), (dispatch, "plan", replaced_plan)]
-    return [*changes, (provenance, "git_commit", lambda: commit)]
+    changes = [(sweep_module, "Execution", Replay), (sweep_module, "plan", replaced_plan), (dispatch, "plan", replaced_plan)]
+    return [*changes, (manifest, "git_commit", lambda: commit)]
 
 
 def files(folder):

@@ -9,7 +9,7 @@ import jax
 import pytest
 
 import jaxsgd
-from jaxsgd.engine import subject
+from jaxsgd.study import subject
 from tests.document import Block, blocks, check_command, links, run_page, same
 
 FOLDER = Path(__file__).parents[1] / "docs"

@@ -103,7 +103,7 @@ def outer(module):
         ("import numpy.linalg as la", {"numpy.linalg"}),
         ("from jaxsgd import simulate, measure", {"jaxsgd.simulator", "jaxsgd.measure"}),
         ("import jaxsgd\njaxsgd.split(10)\njaxsgd.__file__", {"jaxsgd.order"}),
-        ("def f():\n    if True:\n        from jaxsgd.engine.store import read_json", {"jaxsgd.engine.store"}),
+        ("def f():\n    if True:\n        from jaxsgd.results.store import read_json", {"jaxsgd.results.store"}),
         ("from .style import INK\nfrom ..order import split", {"jaxsgd.plot.style", "jaxsgd.order"}),
     ],
 )
@@ -157,8 +157,8 @@ def test_the_package_and_its_commands_open_without_jax(statement):
 @pytest.mark.parametrize(
     ("words", "never"),
     [
-        (["studies"], {"jax", "numpy", "jaxsgd.engine.study"}),
-        (["info"], {"optax", "xarray", "pandas", "matplotlib", "jaxsgd.engine.study"}),
+        (["studies"], {"jax", "numpy", "jaxsgd.study.study"}),
+        (["info"], {"optax", "xarray", "pandas", "matplotlib", "jaxsgd.study.study"}),
     ],
 )
 def test_a_small_command_loads_what_it_needs_only(words, never):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.study_file import read_study, study_path
+from jaxsgd.study.study_file import read_study, study_path
 
 TOLERANCE = 0.01
 """Between machines, of a mean over the judging seeds; a change of rounding alone moves one by up to 0.002."""

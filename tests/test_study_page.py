@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxsgd import Study
-from jaxsgd.engine.axes import cells
-from jaxsgd.engine.study import field_notes
+from jaxsgd.study.cells import cells
+from jaxsgd.study.study import field_notes
 from tools.study_page import PAGE, with_table
 
 NOTES = {note.name: note for note in field_notes()}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.shipped_study import question, shipped
-from jaxsgd.engine.study_file import read_study, study_path
+from jaxsgd.study.shipped import question, shipped
+from jaxsgd.study.study_file import read_study, study_path
 
 NAMES = sorted(shipped())
 
@@ -65,7 +65,7 @@ def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytest
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    program = "from jaxsgd.engine.study_file import shipped\nfor path in shipped().values(): print(path)"
+    program = "from jaxsgd.study.study_file import shipped\nfor path in shipped().values(): print(path)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "site", capture_output=True, text=True, check=True)
     found = done.stdout.split()
     assert [path.rpartition("/")[2] for path in found] == [f"{name}.py" for name in NAMES]

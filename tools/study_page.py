@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxsgd.engine.study import field_notes
+from jaxsgd.study.study import field_notes
 
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
 BEGIN = "<!-- The table is made from the docstring of jaxsgd.Study by `python tools/study_page.py`: change it there. -->\n"

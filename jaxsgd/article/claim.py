@@ -7,7 +7,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.article.claim_training import MAP_COUNTS, Territory
-from jaxsgd.measure import Influence, OwnSteps, gap_sources, own_share
+from jaxsgd.measure.influence import Influence, gap_sources, own_share
+from jaxsgd.measure.own_step import OwnSteps
 
 
 class Claim(NamedTuple):

@@ -15,7 +15,8 @@ from jaxtyping import Array
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.training import SEEDS, Recorded
-from jaxsgd.measure import Influence, OwnSteps, influence, own_steps
+from jaxsgd.measure.influence import Influence, influence
+from jaxsgd.measure.own_step import OwnSteps, own_steps
 from jaxsgd.problem import Problem
 from jaxsgd.problems import least_squares, square_regression
 

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.measure import Stripes, diverged_epoch, expected_range, sampling_spread, stripe_count, stripes
+from jaxsgd.measure.divergence import diverged_epoch
+from jaxsgd.measure.stripes import Stripes, expected_range, sampling_spread, stripe_count, stripes
 
 
 class Quantities(NamedTuple):

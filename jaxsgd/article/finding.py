@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.article.comparison import chance_of_wider, rises, spread
 from jaxsgd.article.report import Outcome, SeedOutcome
-from jaxsgd.measure import Stripes
-from jaxsgd.measure.stripe import HIDDEN, STRIPED
+from jaxsgd.measure.stripes import HIDDEN, STRIPED, Stripes
 
 LABELS = {"first_loss": "first loss", "gap": "gap", "slope": "slope"}
 

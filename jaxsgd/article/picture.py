@@ -9,18 +9,12 @@ from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.claim_finding import influence_title, map_title, share_title
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.title import averaged_title, band_title, striped_title
-from jaxsgd.measure import Influence, Stripes
-from jaxsgd.plot import (
-    ShareGroup,
-    ShareMap,
-    averaged_figure,
-    band_figure,
-    figure_file,
-    influence_figure,
-    share_figure,
-    share_map_figure,
-    striped_figure,
-)
+from jaxsgd.measure.influence import Influence
+from jaxsgd.measure.stripes import Stripes
+from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.influence import influence_figure
+from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
+from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
 
 
 def striped_view(measured: Stripes, subtitle: str) -> Figure:

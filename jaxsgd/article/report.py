@@ -12,7 +12,7 @@ from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_place, quantities, sampling_gap, spread
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.training import Recorded
-from jaxsgd.measure import Stripes, stripes
+from jaxsgd.measure.stripes import Stripes, stripes
 
 PLACED = ("first_loss", "gap", "slope")
 """The quantities whose place among the seeds is told."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxsgd.article.finding import is_striped
-from jaxsgd.measure import Stripes
+from jaxsgd.measure.stripes import Stripes
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
-from jaxsgd.measure import OwnSteps, epoch_own_steps, unmeasured
+from jaxsgd.measure.own_step import OwnSteps, epoch_own_steps, unmeasured
 from jaxsgd.order import Visits, split
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import State, make_simulator, sample_losses, streams

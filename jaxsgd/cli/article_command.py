@@ -50,7 +50,7 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
     from jaxsgd import article, problems
     from jaxsgd.cli.table import Section, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged
-    from jaxsgd.measure import stripes
+    from jaxsgd.measure.stripes import stripes
 
     def doing(message: str):
         return working(message, lines=not console.quiet)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.article_command import article
-from jaxsgd.cli.bench_command import bench
 from jaxsgd.cli.compare_command import compare
 from jaxsgd.cli.diagnose_command import diagnose
 from jaxsgd.cli.export_command import export
@@ -53,5 +52,5 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, diagnose, run, plot, measure, compare, verify, export, studies, info, bench):
+for command in (article, train, diagnose, run, plot, measure, compare, verify, export, studies, info):
     app.command()(command)

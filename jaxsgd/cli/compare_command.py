@@ -34,10 +34,11 @@ def compare(
     With --tuning-seeds it is a benchmark: every setting at its own best rate on every problem, under the same budget, judged on
     seeds that had no part in the choice.
     """
+    from jaxsgd.analysis.compare import compare as compare_result
+    from jaxsgd.analysis.tune import benchmark
     from jaxsgd.cli.measure_table import interval_notes
-    from jaxsgd.engine import benchmark, load
-    from jaxsgd.engine import compare as compare_result
-    from jaxsgd.engine.metric import metric_named
+    from jaxsgd.results.load import load
+    from jaxsgd.results.metric import metric_named
 
     if csv:
         check_output_folder(csv.parent, csv, "--csv")

@@ -37,8 +37,8 @@ def diagnose(
     order, a print interval that does not fit the epoch, a running mean reset each epoch, a ragged last batch, re-exposure to
     the samples, or steps of the learning rate. The file is only read.
     """
-    from jaxsgd.diagnosis.account import diagnosis_lines, diagnosis_report
-    from jaxsgd.diagnosis.verdict import diagnose as diagnose_log
+    from jaxsgd.diagnosis.diagnose import diagnose as diagnose_log
+    from jaxsgd.diagnosis.report import diagnosis_lines, diagnosis_report
 
     if out:
         check_output_folder(out)

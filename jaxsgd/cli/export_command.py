@@ -15,10 +15,10 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table."""
-    from jaxsgd.engine.formats import FORMATS, SUFFIXES
-    from jaxsgd.engine.formats import export as export_result
-    from jaxsgd.engine.loading import load
     from jaxsgd.error import no_such
+    from jaxsgd.results.export import FORMATS, SUFFIXES
+    from jaxsgd.results.export import export as export_result
+    from jaxsgd.results.load import load
 
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)

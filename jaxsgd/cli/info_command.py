@@ -17,8 +17,8 @@ def info(
     start_jax(context)
     import jax
 
-    from jaxsgd.engine.machine import compiler_options, devices, git_commit, threads, versions
     from jaxsgd.engine.program_folder import program_folder
+    from jaxsgd.machine import compiler_options, devices, git_commit, threads, versions
 
     folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]

@@ -37,6 +37,9 @@ def measure(
     the critical batch size, and what the linear and the square-root rule would have cost. All intervals are 95 % intervals over
     the seeds.
     """
+    from jaxsgd.analysis.best import best_settings
+    from jaxsgd.analysis.scaling import scaling
+    from jaxsgd.analysis.seed_variance import seed_variance
     from jaxsgd.cli.measure_table import (
         best_notes,
         best_rows,
@@ -49,10 +52,10 @@ def measure(
         scaling_table,
         scatter_table,
     )
-    from jaxsgd.engine import best_settings, load, scaling, seed_variance
-    from jaxsgd.engine.result_axis import seed_dims
-    from jaxsgd.engine.study_file import look_beside
     from jaxsgd.error import InputError
+    from jaxsgd.results.axes import seed_dims
+    from jaxsgd.results.load import load
+    from jaxsgd.study.study_file import look_beside
 
     if target is None and reference is not None:
         raise InputError(f"--reference {reference} goes with --target: the loss to reach")

@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 
+from jaxsgd.analysis.best import KEPT
+from jaxsgd.analysis.noise import run_noise
+from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
 from jaxsgd.cli.output import missing_cells, plain_table
-from jaxsgd.engine import run_noise
-from jaxsgd.engine.batch_scaling import FITTED, RULED, batch_axis
-from jaxsgd.engine.best_setting import KEPT
-from jaxsgd.engine.observation import direction
 from jaxsgd.error import InputError, counted
+from jaxsgd.measure.observable import direction
 
 Row = Mapping[str, Any]
 

@@ -76,7 +76,7 @@ def plot(
     selection = _selection(select or [])
     folder = result / "figures" if out is None else out
 
-    from jaxsgd.engine.loading import load
+    from jaxsgd.results.load import load
 
     with working("reading the result"):
         ds = load(result)
@@ -141,8 +141,15 @@ def _draw(
     ds: Any, kinds: list[str], options: dict[str, Any], selection: dict[str, list[str]], writer: Writer
 ) -> tuple[list[tuple[str, list[str], str]], dict[str, str]]:
     """Draws and writes one figure after another. Returns kind, file names and title of each, and why a kind was not drawn."""
-    from jaxsgd.plot import curves, differences, figure_file, grid, heatmap, scaling, slices, stripe_law
     from jaxsgd.plot.axis import open_axes, selected
+    from jaxsgd.plot.curves import curves
+    from jaxsgd.plot.differences import differences
+    from jaxsgd.plot.file import figure_file
+    from jaxsgd.plot.grid import grid
+    from jaxsgd.plot.heatmap import heatmap
+    from jaxsgd.plot.scaling import scaling
+    from jaxsgd.plot.slices import slices
+    from jaxsgd.plot.stripe_law import stripe_law
 
     draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap, "differences": differences}
     draw |= {"slices": slices, "scaling": scaling, "stripe_law": stripe_law}

@@ -46,10 +46,10 @@ def run(
     """
     start_jax(context, computes=scheduler is None and workers is None)
     from jaxsgd.engine.estimate import estimate, probe
-    from jaxsgd.engine.memory import machine_memory
-    from jaxsgd.engine.planner import plan
-    from jaxsgd.engine.study_file import read_study, study_path
+    from jaxsgd.engine.plan import plan
     from jaxsgd.error import InputError
+    from jaxsgd.memory import machine_memory
+    from jaxsgd.study.study_file import read_study, study_path
 
     path = study_path(study)
     chosen = read_study(path, assignments or [])

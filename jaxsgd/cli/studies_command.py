@@ -11,7 +11,7 @@ def studies(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """List the studies that come with the package; `jaxsgd run NAME` runs one, and its file is there to be copied."""
-    from jaxsgd.engine.shipped_study import question, shipped
+    from jaxsgd.study.shipped import question, shipped
 
     found = {name: {"question": question(path), "file": str(path)} for name, path in shipped().items()}
     if as_json:

@@ -11,7 +11,7 @@ def print_log(console: Console, training, experiment, name: str):
     Raises:
       CommandFailure: when the run became non-finite.
     """
-    from jaxsgd.article import follow
+    from jaxsgd.article.live_log import follow
 
     console.rule(f"{name}: training log")
     logged = follow(training, experiment, lambda line: console.out(line, highlight=False))
@@ -27,7 +27,7 @@ def stop_if_diverged(loss, experiment, name: str) -> None:
     """
     import math
 
-    from jaxsgd.measure import diverged_epoch
+    from jaxsgd.measure.divergence import diverged_epoch
 
     epoch = float(diverged_epoch(loss))
     if not math.isnan(epoch):

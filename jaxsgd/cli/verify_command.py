@@ -26,9 +26,9 @@ def verify(
     and in the folder above, and in the current folder.
     """
     start_jax(context)
-    from jaxsgd.engine.study_file import look_beside
-    from jaxsgd.engine.verification import TOLERANCE
-    from jaxsgd.engine.verification import verify as verify_result
+    from jaxsgd.engine.verify import TOLERANCE
+    from jaxsgd.engine.verify import verify as verify_result
+    from jaxsgd.study.study_file import look_beside
 
     look_beside(result)
     with working("running cells again"):

@@ -29,7 +29,7 @@ def run_sweep(
     """
     from jaxsgd.cli.errors import CommandInterrupt
     from jaxsgd.engine.progress import progress_shown
-    from jaxsgd.engine.sweeping import sweep_to_folder
+    from jaxsgd.engine.sweep import sweep_to_folder
     from jaxsgd.error import RunFailure
 
     manifest, failed, failure = None, [], ""

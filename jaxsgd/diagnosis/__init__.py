@@ -8,11 +8,11 @@
     remedy, nearest          what averaging makes of it; a simulated case like it
     account, picture         for people to read and see
     habit, teaching          how trainers log, and the simulator's runs as logs with known causes
-    lesson, learning         the model learned from them: `python -m jaxsgd.diagnosis.lesson`
+    lesson, learning         the model learned from them: `python -m tools.diagnosis_model`
 
 The names stand in `__init__.pyi`. They are loaded when first used: a log is told without waiting for JAX.
 """
 
-import lazy_loader
+from jaxsgd._facade import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

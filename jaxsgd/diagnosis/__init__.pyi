@@ -1,9 +1,9 @@
 from .cause import CAUSES as CAUSES
 from .cause import Cause as Cause
+from .diagnose import Diagnosis as Diagnosis
+from .diagnose import Verdict as Verdict
+from .diagnose import diagnose as diagnose
 from .log import Log as Log
 from .log import read_log as read_log
 from .period import Period as Period
 from .period import find_period as find_period
-from .verdict import Diagnosis as Diagnosis
-from .verdict import Verdict as Verdict
-from .verdict import diagnose as diagnose

@@ -1,7 +1,7 @@
 """The small model: for each cause one logistic regression on a handful of the measures of a log.
 
-Its coefficients stand in `model.json`, which `python -m jaxsgd.diagnosis.lesson` writes. Each coefficient times its measure is
-a contribution to the log odds, so that every verdict can be taken apart into the measures that carried it.
+Its coefficients stand in `model.json`, which `python -m tools.diagnosis_model` writes. Each coefficient times its measure is a
+contribution to the log odds, so that every verdict can be taken apart into the measures that carried it.
 """
 
 import functools

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.feature import measure_features
+from jaxsgd.diagnosis.diagnose import Diagnosis
+from jaxsgd.diagnosis.features import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.model import readings
 from jaxsgd.diagnosis.period import find_period
-from jaxsgd.diagnosis.verdict import Diagnosis
-from jaxsgd.engine import Study, sweep
+from jaxsgd.engine.sweep import sweep
 from jaxsgd.error import InputError, counted
 from jaxsgd.order import ORDERS
+from jaxsgd.study.study import Study
 
 SEEDS, MOST_BATCHES, MOST_EPOCHS, SAMPLES = 4, 60, 40, 12
 """Runs of each order; batches an epoch, epochs and samples a batch of a simulated case."""

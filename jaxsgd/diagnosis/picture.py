@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxsgd.diagnosis.account import period_size
-from jaxsgd.diagnosis.feature import RATE_JUMP
+from jaxsgd.diagnosis.diagnose import Diagnosis, Verdict, percent
+from jaxsgd.diagnosis.features import RATE_JUMP
 from jaxsgd.diagnosis.folding import fold
+from jaxsgd.diagnosis.report import period_size
 from jaxsgd.diagnosis.settling_mean import changes
 from jaxsgd.diagnosis.stair import recurring, steps_of
-from jaxsgd.diagnosis.verdict import Diagnosis, Verdict, percent
 from jaxsgd.plot.file import figure_file
-from jaxsgd.plot.log_fold import LogView, fold_figure, rate_figure, recurrence_figure, settling_figure, step_figure
+from jaxsgd.plot.log import LogView, fold_figure, rate_figure, recurrence_figure, settling_figure, step_figure
 from jaxsgd.plot.order_case import OrderCase, cases_figure
 
 _TITLES = {

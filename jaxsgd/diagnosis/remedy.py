@@ -9,7 +9,7 @@ from jaxtyping import Float
 from jaxsgd.diagnosis.folding import cycle_width, detrended
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.measure.stripe import hiding_interval, is_telling
+from jaxsgd.measure.stripes import hiding_interval, is_telling
 from jaxsgd.summary import short_repr
 
 MOST_TRIED = 48

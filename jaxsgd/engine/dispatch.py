@@ -9,12 +9,12 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from jaxsgd.engine.execution import Narrowed
-from jaxsgd.engine.planner import Plan, plan
-from jaxsgd.engine.provenance import different, new_manifest
-from jaxsgd.engine.store import BrokenChunk, ChunkArrays
-from jaxsgd.engine.study import Study
+from jaxsgd.engine.manifest import different, new_manifest
+from jaxsgd.engine.plan import Plan, plan
 from jaxsgd.engine.task import Done, UnfitWorker, described, read_done, run_task, survey
 from jaxsgd.error import InputError, RunFailure, counted, shown
+from jaxsgd.results.store import BrokenChunk, ChunkArrays
+from jaxsgd.study.study import Study
 
 RETRIES = 2
 """How often a chunk that failed on a worker is tried again, unless the caller says otherwise."""

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.memory import peak_memory, process_memory
-from jaxsgd.engine.planner import Plan
+from jaxsgd.engine.plan import Plan
 from jaxsgd.engine.program import DrawSpec
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
+from jaxsgd.memory import peak_memory, process_memory
 
 MOST_PROBES = 4
 """Most programs that are tried."""

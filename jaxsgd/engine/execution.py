@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.machine import threads
-from jaxsgd.engine.planner import Chunk, Plan, lanes_within
+from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
-from jaxsgd.engine.store import ChunkArrays
-from jaxsgd.engine.subject import OwnArrays, precision_of
 from jaxsgd.error import InputError
-from jaxsgd.measure import stripes
+from jaxsgd.machine import threads
+from jaxsgd.measure.stripes import stripes
+from jaxsgd.results.store import ChunkArrays
+from jaxsgd.study.subject import OwnArrays, precision_of
 
 Device = Any
 """A `jax.Device`, which type checkers take for a variable."""

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.engine.axes import Cells, hyper_axes
-from jaxsgd.engine.dependencies import Dependencies
-from jaxsgd.engine.machine import compiler_options
-from jaxsgd.engine.observation import Known, known, observer
-from jaxsgd.engine.study import Study, order_named
-from jaxsgd.engine.subject import OwnArrays, Subject, precision_of
+from jaxsgd.machine import compiler_options
+from jaxsgd.measure.observable import Known, known, observer
 from jaxsgd.microstep import Cut, Layout, cut, layout, run_micro
 from jaxsgd.optimizer import OptimizerFactory, Schedule, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params
 from jaxsgd.simulator import Run, draw, run, streams
+from jaxsgd.study.cells import Cells, hyper_axes
+from jaxsgd.study.dependencies import Dependencies
+from jaxsgd.study.study import Study, order_named
+from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 
 
 class Program(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsgd.engine.machine import compiler_options
 from jaxsgd.engine.program import DrawSpec, TrainSpec
+from jaxsgd.machine import compiler_options
 
 MOST_PROGRAMS = 128
 """Programs that are kept at most; the one that was not used for the longest time goes first."""

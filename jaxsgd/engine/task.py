@@ -16,11 +16,11 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.planner import Plan, plan
-from jaxsgd.engine.provenance import different, facts
-from jaxsgd.engine.store import BrokenChunk, ChunkArrays, packed, unpacked
-from jaxsgd.engine.study import Study
+from jaxsgd.engine.manifest import different, facts
+from jaxsgd.engine.plan import Plan, plan
 from jaxsgd.error import InputError, first_sentence
+from jaxsgd.results.store import BrokenChunk, ChunkArrays, packed, unpacked
+from jaxsgd.study.study import Study
 
 
 class UnfitWorker(InputError):

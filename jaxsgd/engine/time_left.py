@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from jaxsgd.engine.planner import Plan
+from jaxsgd.engine.plan import Plan
 
 
 class TimeLeft:

@@ -10,7 +10,12 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from jaxsgd.engine.result_axis import (
+from jaxsgd.error import InputError
+from jaxsgd.order import ORDERS
+from jaxsgd.plot.label import in_powers
+from jaxsgd.plot.style import colours
+from jaxsgd.problem import UNNAMED
+from jaxsgd.results.axes import (
     WITHIN_CELLS,
     axis_dim,
     axis_values,
@@ -21,11 +26,6 @@ from jaxsgd.engine.result_axis import (
     places,
     seed_dims,
 )
-from jaxsgd.error import InputError
-from jaxsgd.order import ORDERS
-from jaxsgd.plot.label import in_powers
-from jaxsgd.plot.style import colours
-from jaxsgd.problem import UNNAMED
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""

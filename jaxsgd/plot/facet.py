@@ -8,10 +8,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxsgd.engine.result_axis import listed
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, open_axes
 from jaxsgd.plot.layout import EDGE, TOP, check_room, fit_heading, head_columns, head_rows, panels, row_heading_width
+from jaxsgd.results.axes import listed
 
 
 class Facets(NamedTuple):

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.measure.stripe import STRIPED
+from jaxsgd.measure.stripes import STRIPED
 from jaxsgd.plot.axis import Axis
 
 FREE_BELOW = 0.2

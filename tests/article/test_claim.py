@@ -8,21 +8,19 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.article import (
-    STRIPED,
-    Claim,
-    ClaimMap,
+from jaxsgd.article.claim import Claim, ClaimMap, claim_map, measure_claim, pooled_share
+from jaxsgd.article.claim_finding import (
     claim_findings,
-    claim_map,
-    joined,
-    map_calls,
-    map_epochs,
-    measure_claim,
-    pooled_share,
-    shown_influence,
-    territories,
+    influence_title,
+    late_found,
+    map_found,
+    map_title,
+    share_found,
+    share_title,
 )
-from jaxsgd.article.claim_finding import influence_title, late_found, map_found, map_title, share_found, share_title
+from jaxsgd.article.claim_training import map_calls, map_epochs, shown_influence, territories
+from jaxsgd.article.experiment import STRIPED
+from jaxsgd.article.training import joined
 from tests import probe
 
 INF, NAN = np.inf, np.nan

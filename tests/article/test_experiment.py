@@ -5,7 +5,7 @@ import math
 import pytest
 
 import jaxsgd
-from jaxsgd.article import AVERAGED, BAND, STRIPED, article_experiments, check_rate, check_seed
+from jaxsgd.article.experiment import AVERAGED, BAND, STRIPED, article_experiments, check_rate, check_seed
 
 
 def test_the_settings_are_the_articles():

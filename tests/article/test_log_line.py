@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.article import LogLine, format_line, parse_log, printed_losses, printed_text, window_line
+from jaxsgd.article.log_line import LogLine, format_line, parse_log, printed_losses, printed_text, window_line
 
 
 def test_the_articles_lines_come_back_byte_for_byte():

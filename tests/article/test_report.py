@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsgd.article import BAND, STRIPED, Experiment, Recorded, outcome_report, places, run_outcome, seed_outcome
+from jaxsgd.article.experiment import BAND, STRIPED, Experiment
+from jaxsgd.article.report import outcome_report, places, run_outcome, seed_outcome
+from jaxsgd.article.training import Recorded
 from jaxsgd.cli.output import to_json
-from jaxsgd.measure import unmeasured
+from jaxsgd.measure.own_step import unmeasured
 
 RNG = np.random.default_rng(0)
 

@@ -9,8 +9,10 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.article import Experiment, follow, joined, run_seeds, run_whole, seed_calls, train_by_window, training
-from jaxsgd.article.training import Training
+from jaxsgd.article import training
+from jaxsgd.article.experiment import Experiment
+from jaxsgd.article.live_log import follow
+from jaxsgd.article.training import Training, joined, run_seeds, run_whole, seed_calls, train_by_window
 from jaxsgd.simulator import sample_losses
 
 PROBLEM = jaxsgd.problems.square_regression(num_samples=23, num_inputs=3, num_hidden=8)

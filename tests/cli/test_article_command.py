@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.article import format_line, parse_log
+from jaxsgd.article.log_line import format_line, parse_log
 
 PICTURES = ("averaged", "band", "claim_map", "influence", "own_share", "striped")
 FIGURES = [f"{name}.png" for name in PICTURES]

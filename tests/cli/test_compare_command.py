@@ -6,8 +6,8 @@ import json
 import pytest
 
 import jaxsgd
+from jaxsgd.analysis.confidence import SAME
 from jaxsgd.cli.compare_command import compare
-from jaxsgd.measure.confidence import SAME
 
 FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
 

@@ -13,7 +13,7 @@ import jaxsgd
 from jaxsgd import InputError, RunFailure, Study
 from jaxsgd.cli.errors import run_app
 from jaxsgd.engine import cluster
-from jaxsgd.engine.study_file import look_beside
+from jaxsgd.study.study_file import look_beside
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import ROOT, process, scheduler, wait_until, worker
 from tests.study_parts import hold, let_go

@@ -9,7 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine.store import Folder
+from jaxsgd.results.store import Folder
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import PATIENCE, ROOT, process, wait_until
 from tests.study_parts import hold, let_go

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jaxsgd.cli.errors import run_app
-from jaxsgd.engine.study_file import look_beside, read_study
 from jaxsgd.error import InputError
+from jaxsgd.study.study_file import look_beside, read_study
 from tests.document import blocks
 
 PAGE = Path(__file__).parents[2] / "docs/your_own_problem.md"

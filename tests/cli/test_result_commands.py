@@ -156,7 +156,7 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process
 
 
 def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_command, tmp_path):
-    from jaxsgd.engine.store import Folder
+    from jaxsgd.results.store import Folder
 
     shutil.copytree(small_result / "results/article", tmp_path / "copy")
     done = jaxsgd_command("verify", "copy", cwd=tmp_path)

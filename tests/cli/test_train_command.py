@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxsgd.article import parse_log
+from jaxsgd.article.log_line import parse_log
 
 
 def test_a_file_is_trained_on_and_explained(samples, jaxsgd_command, tmp_path):

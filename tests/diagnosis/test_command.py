@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 @pytest.fixture
 def article(tmp_path, monkeypatch):
     """The article's twenty lines in a file, in the current folder."""
-    from jaxsgd.article import printed_text
+    from jaxsgd.article.log_line import printed_text
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.log").write_text(printed_text())

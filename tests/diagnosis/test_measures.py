@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from jaxsgd import diagnose, stripes
-from jaxsgd.diagnosis.account import diagnosis_lines
-from jaxsgd.diagnosis.feature import measure_features
+from jaxsgd.diagnosis.features import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
-from jaxsgd.diagnosis.logistic import fit_logistic
 from jaxsgd.diagnosis.period import find_period
+from jaxsgd.diagnosis.report import diagnosis_lines
 from jaxsgd.diagnosis.series import moving_mean, normal_score
+from tools.diagnosis_model.logistic import fit_logistic
 
 
 def logged(loss, interval=1, **habit):

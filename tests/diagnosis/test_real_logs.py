@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxsgd.diagnosis.account import diagnosis_lines
-from jaxsgd.diagnosis.verdict import diagnose
-from jaxsgd.measure import stripes
+from jaxsgd.diagnosis.diagnose import diagnose
+from jaxsgd.diagnosis.report import diagnosis_lines
+from jaxsgd.measure.stripes import stripes
 
 FOLDER = Path(__file__).parent / "logs"
 

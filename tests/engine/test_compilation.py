@@ -13,11 +13,11 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine.planner import plan
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import DrawSpec
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS, ProgramCache
-from jaxsgd.engine.subject import OwnArrays, Subject
 from jaxsgd.problems import least_squares
+from jaxsgd.study.subject import OwnArrays, Subject
 
 TRACES = []
 """One entry each time that the loss of `counted` is traced."""

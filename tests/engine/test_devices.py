@@ -24,7 +24,8 @@ import jax
 
 jax.config.update("jax_num_cpu_devices", 3)
 import jaxsgd
-from jaxsgd.engine import execution, planner
+from jaxsgd.engine import execution
+from jaxsgd.engine import plan as plan_module
 
 # What tells a CPU from other devices; all else is as it is.
 jax.default_backend = lambda: "gpu"
@@ -37,7 +38,7 @@ def noted(self, number, device):
     return run(self, number, device)
 
 execution.Execution.run = noted
-planned = planner.plan(jaxsgd.Study(**json.loads(sys.argv[1])))
+planned = plan_module.plan(jaxsgd.Study(**json.loads(sys.argv[1])))
 ds = jaxsgd.sweep(planned.study)
 told = {"held": planned.held(), "chunks": len(planned.chunks), "used": sorted(used)}
 print(json.dumps({**told, "loss": ds.loss.values.tolist()}))

@@ -12,11 +12,11 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, RunFailure, Study
-from jaxsgd.engine import dispatch, provenance, task
+from jaxsgd.engine import dispatch, manifest, task
 from jaxsgd.engine.dispatch import ChunksFailed
-from jaxsgd.engine.store import BrokenChunk, Folder
 from jaxsgd.engine.task import UnfitWorker
 from jaxsgd.error import counted
+from jaxsgd.results.store import BrokenChunk, Folder
 
 STUDY = Study(
     problem="least_squares", problem_args={"num_samples": 30}, seeds=range(4), batch_counts=[2, 3], orders=["reshuffle"],
@@ -248,8 +248,8 @@ def test_workers_that_are_lost_are_one_line(lost, alone, tmp_path):
 
 @pytest.mark.parametrize("package", ["jax", "jaxsgd"])
 def test_a_worker_with_other_versions_is_refused_naming_both(package, alone, tmp_path, monkeypatch):
-    here = provenance.versions()[package]
-    facts = provenance.facts
+    here = manifest.versions()[package]
+    facts = manifest.facts
 
     def older(planned):
         told = facts(planned)
@@ -262,7 +262,7 @@ def test_a_worker_with_other_versions_is_refused_naming_both(package, alone, tmp
 
 
 def test_a_worker_that_comes_later_with_other_versions_ends_the_sweep_and_keeps_what_is_finished(alone, tmp_path, monkeypatch):
-    facts = provenance.facts
+    facts = manifest.facts
 
     def spoil(function, args):
         if function is task.run_task and args[1] == 2:
@@ -291,7 +291,7 @@ def test_a_problem_that_the_workers_cannot_import_is_refused_and_says_what_to_do
 @pytest.mark.parametrize("cores", [1, 64])
 def test_the_plan_of_a_worker_is_the_one_that_was_made_here_however_many_cores_it_has(cores, monkeypatch):
     planned, told = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
-    monkeypatch.setattr("jaxsgd.engine.planner.cores", lambda: cores)
+    monkeypatch.setattr("jaxsgd.engine.plan.cores", lambda: cores)
     task._execution.cache_clear()
     theirs = task._execution(task.described(planned, told)).plan
     assert theirs.held() == planned.held()
@@ -300,7 +300,7 @@ def test_the_plan_of_a_worker_is_the_one_that_was_made_here_however_many_cores_i
 
 def test_where_the_workers_have_another_kind_of_device_the_plan_is_theirs_and_the_manifest_says_so(alone, monkeypatch):
     """The workers' word is forged: no GPU is needed for the command to take over the plan of one."""
-    facts = provenance.facts
+    facts = manifest.facts
     theirs = {"backend": "gpu", "kind": "NVIDIA H100", "count": 1, "cores": 16, "machine": "x86_64", "system": "Linux"}
 
     def on_a_gpu(planned):

@@ -5,9 +5,9 @@ import numpy as np
 from jaxsgd import Study
 from jaxsgd.engine.estimate import estimate, probe
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.memory import peak_memory, process_memory
-from jaxsgd.engine.planner import plan
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
+from jaxsgd.memory import peak_memory, process_memory
 
 STUDY = Study(
     problem="least_squares", problem_args={"num_samples": 30, "num_inputs": 3}, seeds=range(4), batch_counts=[1, 3, 5],

@@ -12,7 +12,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.cli.errors import run_app
-from jaxsgd.engine.store import Folder
+from jaxsgd.results.store import Folder
 from tests import replay
 
 SWEEP = """

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxsgd import InputError, Study, sweep
-from jaxsgd.engine.memory import machine_memory
-from jaxsgd.engine.planner import MEMORY_SHARE, Plan, lanes_within, plan
+from jaxsgd.engine.plan import MEMORY_SHARE, Plan, lanes_within, plan
+from jaxsgd.memory import machine_memory
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}
 
@@ -92,7 +92,7 @@ def test_overrides_are_held(how, held):
 @pytest.mark.parametrize("runs", [2, 5, 9, 64, 77, 100, 512])
 def test_no_core_waits_for_padded_chunks(runs, monkeypatch):
     """4 seconds are about twenty of these runs: 64 of them are 4 chunks of 16, and not 3 of 20 and one of 4."""
-    monkeypatch.setattr("jaxsgd.engine.planner.threads", lambda: 2)
+    monkeypatch.setattr("jaxsgd.engine.plan.threads", lambda: 2)
     network = {"problem": "square_regression", "problem_args": None, "epochs": 20}
     planned = plan(study(**network, seeds=range(runs), batch_counts=[10], orders=["fixed"]))
     rounds = -(-len(planned.chunks) // 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsgd import Study
-from jaxsgd.engine.planner import plan
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.time_left import TimeLeft
 
 

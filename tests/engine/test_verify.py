@@ -8,7 +8,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.engine.store import Folder
+from jaxsgd.results.store import Folder
 
 STUDY = Study(
     problem_args={"num_samples": 40, "num_hidden": 5}, seeds=range(3), batch_counts=[2, 5], learning_rates=[0.5], epochs=3

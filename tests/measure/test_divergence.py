@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.measure import diverged_epoch
+from jaxsgd.measure.divergence import diverged_epoch
 from tests import probe
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 
 import jaxsgd
-from jaxsgd.measure import epoch_own_steps, own_steps
+from jaxsgd.measure.own_step import epoch_own_steps, own_steps
 from tests import probe
 
 KEYS = jaxsgd.streams(jax.random.key(0))

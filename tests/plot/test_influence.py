@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxsgd.plot import ShareGroup, ShareMap, influence_figure, share_figure, share_map_figure
+from jaxsgd.plot.influence import influence_figure
+from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
 from tests.plot.drawn import check_legible, panels, texts, words
 
 RNG = np.random.default_rng(0)

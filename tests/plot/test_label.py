@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxsgd.plot import spread_apart
-from jaxsgd.plot.label import in_powers
+from jaxsgd.plot.label import in_powers, spread_apart
 
 PLACES = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=8)
 

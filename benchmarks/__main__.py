@@ -1,0 +1,84 @@
+"""`python -m benchmarks`: the simulator's speed on this machine, as ratios within one interleaved run."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import click
+import typer
+from rich.table import Table
+
+from benchmarks import report
+from benchmarks.timing_row import Row
+from jaxsgd.cli.output import make_console, plain_table, to_json, working
+from jaxsgd.engine.program_folder import keep_programs
+from jaxsgd.error import InputError, no_such
+
+PARTS = {
+    "peers": "against loops and scripts that do the same runs, and against a floor",
+    "runs": "against compiled scripts, over the number of runs",
+    "widths": "the plan's widths against others",
+    "counts": "a sweep over batch counts against a sweep for each of them",
+    "start": "the first and the later starts of a command",
+    "scale": "time, memory and storing over the number of short runs",
+}
+"""What is timed, by name."""
+
+
+def bench(
+    part: Annotated[str, typer.Argument(help="; ".join(f"{name}: {words}" for name, words in PARTS.items()))] = "peers",
+    runs: Annotated[int, typer.Option(min=1, help="peers, widths, counts: runs of the article's network.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="peers, widths, counts: epochs of a run.")] = 20,
+    few: Annotated[int, typer.Option(min=1, help="Runs that a peer does which goes through them one by one.")] = 2,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the network's hidden layer.")] = 1000,
+    repeats: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
+) -> None:
+    """Time the simulator side by side with what people use in its place, on this machine; compiling is not counted.
+
+    Everything is timed in turn, round after round, and compared within its round: only the ratios mean anything on a machine
+    that does other work too. Each peer is checked first to give the same losses.
+    """
+    if part not in PARTS:
+        raise no_such("part", part, PARTS)
+    keep_programs()
+    how = report.Settings(runs=runs, epochs=epochs, few=few, hidden=hidden, repeats=repeats)
+    with working(f"timing {PARTS[part]}"):
+        found = report.PARTS[part](how)
+    if as_json:
+        rows = [{**row._asdict(), "ratio": row.ratio._asdict()} for row in found.rows]
+        typer.echo(to_json({"part": part, **how._asdict(), "rows": rows, "notes": found.notes}))
+    console = make_console(quiet=as_json)
+    for table in _tables(found.rows):
+        console.print(table)
+    for note in found.notes:
+        console.print(f"- {note}", markup=False, soft_wrap=True)
+
+
+def _tables(rows: Sequence[Row]) -> Iterator[Table]:
+    """One table for each group."""
+    for group in dict.fromkeys(row.group for row in rows):
+        table = plain_table((group,), ("ms a run and epoch", "times as long"))
+        for row in rows:
+            if row.group == group:
+                spread, ratios = f"{row.low:.3g} to {row.high:.3g}", f"{row.ratio.low:.2f} to {row.ratio.high:.2f}"
+                table.add_row(row.name, f"{row.milliseconds:.3g} ({spread})", f"{row.ratio.median:.2f} ({ratios})")
+        yield table
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 for bad input, which is one line on stderr."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(bench)
+    try:
+        return app(words, standalone_mode=False, prog_name="python -m benchmarks") or 0
+    except InputError as error:
+        text = str(error)
+    except click.UsageError as error:
+        text = error.format_message()
+    typer.echo(f"benchmarks: {text}", err=True)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A floor under the time of a step: its five products, each at the layout that is fastest here, and its sigmoids.
+
+A step of the article's network multiplies x w1, h w2, dz w2', h' dz and x' dh, 10 million operations at B = 100, and takes the
+sigmoid of 101,000 numbers. The floor is the time of these alone, each in a compiled loop of its own, in a process of one thread
+on every core. No program needs to reach it: the layouts that are best one by one do not fit together, and loading a batch,
+the element-wise rest and the update come on top.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.round import interleaved
+from benchmarks.workload import Workload
+from jaxsgd.engine.plan import cores
+from jaxsgd.engine.program import compiler_options
+
+TIMES = 1000
+"""How often each part is computed in a call."""
+
+
+class Part(NamedTuple):
+    """A part of the step.
+
+    Attributes:
+      name: what it computes.
+      sizes: (rows, inner, columns) of a product; the count of numbers of the sigmoids.
+      transposed: whether the left operand, the right one and the result of a product are held transposed.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    transposed: tuple[bool, ...] = ()
+
+
+def _product(part: Part) -> Callable[[], jax.Array]:
+    rows, inner, columns = part.sizes
+    left, right, out = part.transposed
+    a = jnp.ones((inner, rows) if left else (rows, inner)) / inner
+    b = jnp.ones((columns, inner) if right else (inner, columns))
+
+    def body(_: jax.Array, made: jax.Array) -> jax.Array:
+        # Each turn's operand depends on the turn before by next to nothing.
+        small = made.ravel()[0] * 1e-30
+        one, other = (a + small, b) if a.size <= b.size else (a, b + small)
+        if out:
+            return jax.lax.dot_general(other, one, (((1 if right else 0,), (0 if left else 1,)), ((), ())))
+        return jax.lax.dot_general(one, other, (((0 if left else 1,), (1 if right else 0,)), ((), ())))
+
+    begin = jnp.zeros((columns, rows) if out else (rows, columns))
+    return lambda: jax.lax.fori_loop(0, TIMES, body, begin)
+
+
+def _sigmoids(part: Part) -> Callable[[], jax.Array]:
+    (count,) = part.sizes
+    begin = jnp.linspace(-3, 3, count)
+    return lambda: jax.lax.fori_loop(0, TIMES, lambda _, z: jax.nn.sigmoid(z) * 3 - 1, begin)
+
+
+@cache
+def loop(part: Part) -> Callable[[], jax.Array]:
+    """What computes a part `TIMES` times and gives the last, compiled as a sweep's programs are."""
+    made = _product(part) if part.transposed else _sigmoids(part)
+    return jax.jit(made).lower().compile(compiler_options())
+
+
+def _go_through(own: list[Part]) -> None:
+    for part in own:
+        jax.block_until_ready(loop(part)())
+
+
+def parts(workload: Workload) -> list[Part]:
+    """All parts in all layouts."""
+    b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
+    products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
+    layouts = list(itertools.product((False, True), repeat=3))
+    return [Part(name, sizes, layout) for name, sizes in products.items() for layout in layouts] + [
+        Part("sigmoids", (b * (h + o),))
+    ]
+
+
+def on_all_cores(pool: Executor, parts: Iterable[Part]) -> Callable[[], None]:
+    """A call that goes through the loops of some parts on every core at once.
+
+    Args:
+      pool: a process for each core.
+      parts: which.
+    """
+    own = list(parts)
+
+    def call() -> None:
+        for each in [pool.submit(_go_through, own) for _ in range(cores())]:
+            each.result()
+
+    return call
+
+
+def fastest(pool: Executor, found: list[Part], repeats: int) -> dict[str, Part]:
+    """The fastest layout of each part, by the median of a few interleaved calls on all cores, after one to compile."""
+    seconds = interleaved({str(place): on_all_cores(pool, [part]) for place, part in enumerate(found)}, 1 + repeats)
+    typical = [float(np.median(seconds[str(place)][1:])) for place in range(len(found))]
+    best: dict[str, int] = {}
+    for place, part in enumerate(found):
+        if part.name not in best or typical[place] < typical[best[part.name]]:
+            best[part.name] = place
+    return {name: found[place] for name, place in best.items()}
+
+
+def floor_call(pool: Executor, best: dict[str, Part]) -> Callable[[], None]:
+    """A call that does the arithmetic of `steps_of_call` steps, each part at its fastest layout, on all cores."""
+    return on_all_cores(pool, best.values())
+
+
+def steps_of_call() -> int:
+    """How many steps' worth of arithmetic a `floor_call` does."""
+    return TIMES * cores()

@@ -1,0 +1,138 @@
+"""Who runs the workload: the simulator, and what people would use in its place."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks import jax_script, numpy_loop, torch_loop
+from benchmarks.core_pool import one_thread_each
+from benchmarks.workload import Start, Workload
+from jaxsgd.engine.execution import Execution
+from jaxsgd.engine.plan import Plan, cores, plan
+from jaxsgd.error import InputError, no_such
+from jaxsgd.results.store import ChunkArrays
+
+Trained = Callable[[Start, int, int, float], np.ndarray]
+"""`(arrays of R runs, m, E, rate) -> losses [R, E, m]`."""
+
+OURS = "jaxsgd"
+
+LOSS_RTOL = 2e-3
+"""How far losses may lie apart for two programs to have trained the same: float32 sums in another order, over many steps."""
+
+
+class Peer(NamedTuple):
+    """A program to compare with.
+
+    Attributes:
+      words: what it is.
+      train: runs the workload.
+      loops: whether it goes through the runs one by one, so that a few of them tell the time of all.
+      needs: the package it needs, where that is no dependency.
+    """
+
+    words: str
+    train: Trained
+    loops: bool
+    needs: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.needs or torch_loop.torch is not None
+
+
+PEERS = {
+    "numpy": Peer("NumPy loop, one process", numpy_loop.train_each, loops=True),
+    "numpy_processes": Peer("NumPy loop, a process per core", numpy_loop.train_each, loops=True),
+    "torch": Peer("PyTorch loop", torch_loop.train_each, loops=True, needs="torch"),
+    "torch_vmap": Peer("torch.func.vmap over runs", torch_loop.train_side_by_side, loops=False, needs="torch"),
+    "jit_step": Peer("jitted step, called from Python", jax_script.train_by_steps, loops=True),
+    "jit_run": Peer("jitted run, called from Python", jax_script.train_by_runs, loops=True),
+    "jit_vmap": Peer("jit(vmap(scan)) at full width", jax_script.train_side_by_side, loops=False),
+}
+"""The peers by name."""
+
+
+class Contender(NamedTuple):
+    """Something to time.
+
+    Attributes:
+      words: what it is.
+      call: runs it once and gives its losses [r, E, m].
+      runs: r, how many of the workload's runs it does.
+    """
+
+    words: str
+    call: Callable[[], np.ndarray]
+    runs: int
+
+
+def executing(plan: Plan) -> Callable[[], dict[int, ChunkArrays]]:
+    """A call that runs all of a plan's chunks as a sweep does, and gives them by number; compiled at its first use."""
+    execution = Execution(plan)
+
+    def call() -> dict[int, ChunkArrays]:
+        found: dict[int, ChunkArrays] = {}
+        execution.run_all(range(len(plan.chunks)), found.__setitem__)
+        return found
+
+    return call
+
+
+def losses_of(plan: Plan) -> Callable[[], np.ndarray]:
+    """The same, giving the losses of all cells, [R, E, m]; for a study that records every batch."""
+    run = executing(plan)
+
+    def call() -> np.ndarray:
+        found = run()
+        return np.concatenate([found[number]["loss"] for number in sorted(found)])
+
+    return call
+
+
+def contenders(workload: Workload, start: Start, names: list[str], few: int, open_until: ExitStack) -> dict[str, Contender]:
+    """The simulator and the named peers, ready to be timed.
+
+    Args:
+      workload: what to run.
+      start: what its runs begin with.
+      names: of peers; those whose package is missing are left out.
+      few: runs that a peer does which goes through them one by one.
+      open_until: closes what a peer holds open.
+
+    Raises:
+      InputError: for an unknown peer.
+    """
+    for name in names:
+        if name not in PEERS:
+            raise no_such("peer", name, PEERS)
+    found = {OURS: Contender(OURS, losses_of(plan(workload.study())), workload.runs)}
+    how = (workload.batch_count, workload.epochs, workload.rate)
+    for name in names:
+        peer = PEERS[name]
+        if not peer.is_there:
+            continue
+        runs = min(few, workload.runs) if peer.loops else workload.runs
+        train = peer.train
+        if name == "numpy_processes":
+            runs = min(few * cores(), workload.runs)
+            train = numpy_loop.over_processes(open_until.enter_context(one_thread_each(cores())))
+        own = start.first(runs)
+        found[name] = Contender(peer.words, lambda train=train, own=own: train(own, *how), runs)
+    return found
+
+
+def check_same_losses(found: dict[str, np.ndarray]) -> None:
+    """Checks that all have trained the same, by the losses of the runs that they did.
+
+    Raises:
+      InputError: naming a peer that differs, and by how much.
+    """
+    ours = found[OURS]
+    for name, losses in found.items():
+        apart = float(np.max(np.abs(losses / ours[: len(losses)] - 1)))
+        if not apart <= LOSS_RTOL:
+            raise InputError(f"{name} has not trained the same: its losses differ by a share of {apart:.2g}")

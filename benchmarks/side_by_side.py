@@ -1,0 +1,101 @@
+"""The comparisons: with peers and the floor, over numbers of runs, over widths, and of mixed with uniform batch counts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from benchmarks.core_pool import one_thread_each
+from benchmarks.floor import fastest, floor_call, parts, steps_of_call
+from benchmarks.peer import OURS, check_same_losses, contenders, executing
+from benchmarks.round import interleaved
+from benchmarks.timing_row import Row, row
+from benchmarks.workload import Workload, start
+from jaxsgd.engine.plan import cores, plan
+from jaxsgd.study.study import Study
+
+FLOOR = "floor: products and sigmoids"
+
+
+def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats: int, floor: bool = True) -> list[Row]:
+    """Milliseconds of a run's epoch, by the simulator, by peers, and at the floor, in interleaved rounds; compiling apart.
+
+    Args:
+      workload: what all run.
+      names: of peers.
+      few: runs that peers do which go through them one by one, for they take as long for each.
+      repeats: rounds.
+      floor: whether to time the floor too.
+
+    Raises:
+      InputError: for an unknown peer, or one whose losses are others.
+    """
+    with ExitStack() as open_until:
+        found = contenders(workload, start(workload), list(names), few, open_until)
+        check_same_losses({name: each.call() for name, each in found.items()})
+        calls: dict[str, Callable[[], Any]] = {name: each.call for name, each in found.items()}
+        if floor:
+            pool = open_until.enter_context(one_thread_each(cores()))
+            calls[FLOOR] = floor_call(pool, fastest(pool, parts(workload), repeats=3))
+        seconds = interleaved(calls, repeats)
+    units: dict[str, float] = {name: each.runs * workload.epochs for name, each in found.items()}
+    units[FLOOR] = steps_of_call() / workload.batch_count
+    words = {name: each.words for name, each in found.items()} | {FLOOR: FLOOR}
+    ours = seconds[OURS] / units[OURS]
+    return [row(words[name], seconds[name], ours, units[name], f"{workload.runs} runs") for name in calls]
+
+
+def over_runs(counts: Iterable[int], names: Sequence[str], *, steps: int, few: int, repeats: int, **sizes: Any) -> list[Row]:
+    """`beside_peers` for several numbers of runs, each over about as many steps in all."""
+    found: list[Row] = []
+    for runs in counts:
+        epochs = max(4, steps // (runs * Workload(runs, 1, **sizes).batch_count))
+        found += beside_peers(Workload(runs, epochs, **sizes), names, few=few, repeats=repeats, floor=False)
+    return found
+
+
+def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequence[int], repeats: int) -> list[Row]:
+    """Milliseconds of a run's epoch at the lanes and chunk width that the plan chooses, and at others.
+
+    Args:
+      study: what to run, with one batch count.
+      name: of its group of rows.
+      lanes, widths: to try, where the lanes divide the width.
+      repeats: rounds.
+    """
+    chosen = plan(study)
+    tried = {(chosen.lanes, chosen.width): chosen}
+    for width in widths:
+        for each in lanes:
+            if width % each == 0 and width <= chosen.cells.num_cells:
+                tried.setdefault((each, width), plan(study, lanes=each, chunk_width=width))
+    calls = {str(key): executing(planned) for key, planned in tried.items()}
+    for call in calls.values():
+        call()
+    seconds = interleaved(calls, repeats)
+    units = chosen.cells.num_cells * study.epochs
+    base = seconds[str((chosen.lanes, chosen.width))] / units
+    return [
+        row(f"lanes {key[0]}, width {key[1]}{', chosen' if planned is chosen else ''}", seconds[str(key)], base, units, name)
+        for key, planned in tried.items()
+    ]
+
+
+def mixed_counts(study: Study, *, repeats: int) -> list[Row]:
+    """A sweep over several batch counts beside a sweep for each of them, compiling apart: milliseconds of a run's epoch."""
+    calls: dict[str, Callable[[], Any]] = {"mixed": executing(plan(study))}
+    counts = study.batch_counts or ()
+    for m in counts:
+        calls[f"m = {m}"] = executing(plan(study.replaced(batch_counts=[m])))
+    for call in calls.values():
+        call()
+    seconds = interleaved(calls, repeats)
+    uniform = np.sum([seconds[f"m = {m}"] for m in counts], axis=0)
+    units = plan(study).cells.num_cells * study.epochs
+    base = seconds["mixed"] / units
+    group = f"batch counts {', '.join(map(str, counts))}"
+    return [
+        row("one sweep", seconds["mixed"], base, units, group),
+        row("a sweep for each, in sum", uniform, base, units, group),
+    ]

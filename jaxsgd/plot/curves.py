@@ -1,0 +1,407 @@
+"""A metric against the epoch, one line per value of an axis."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from jaxsgd.analysis.best import KEPT
+from jaxsgd.analysis.choice import best_place, seed_median
+from jaxsgd.error import counted
+from jaxsgd.measure.observable import direction
+from jaxsgd.plot.axis import (
+    Axis,
+    Selection,
+    axis_colours,
+    find_axis,
+    metric_label,
+    metric_words,
+    open_axes,
+    selected,
+    setting,
+    table,
+)
+from jaxsgd.plot.facet import Facets, facet_panels, facets
+from jaxsgd.plot.label import spread_apart
+from jaxsgd.plot.layout import (
+    InnerLocator,
+    inches,
+    label_outside,
+    log_ticks,
+    page,
+    plain_numbers,
+    text_width,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import INK, SMALLEST, slide
+from jaxsgd.results.metric import cost, metric_named
+
+LOW, HIGH = 5, 95
+"""Percentiles of the seeds between which the bands lie."""
+
+LINE_HEIGHT = 0.19
+"""Inches for a label at a line's end."""
+
+MOST_NAMED = 12
+"""Lines that the key names."""
+
+LOG_FROM = 20
+"""Largest over smallest loss from which the axis is logarithmic."""
+
+CLEAR = 0.95
+"""Share of the seeds in which the lowest line must end below the next for the title to say so."""
+
+
+class Curve(NamedTuple):
+    """One line; R seeds, of which F are whole and finite.
+
+    Attributes:
+      loss: [F, E], the metric after each epoch; of "loss_epoch" the mean over the epoch.
+      seeds: [F], which of the R they are.
+      cost: [R], by which it is ranked, as `jaxsgd.results.metric.cost` gives it.
+      diverged, missing: how many are left out for that.
+      runs: R.
+    """
+
+    loss: np.ndarray
+    seeds: np.ndarray
+    cost: np.ndarray
+    diverged: int
+    missing: int
+    runs: int
+
+    @property
+    def median(self) -> np.ndarray:
+        """[E], median over the seeds."""
+        return np.median(self.loss, axis=0)
+
+    @property
+    def grown(self) -> bool:
+        """Whether it ends above twice its first epoch's loss."""
+        return bool(self.median[-1] > 2 * self.median[0])
+
+
+def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
+    """A metric against the epoch, one line per value of an axis.
+
+    A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
+    explains (its first-epoch value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
+    Runs that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic when values
+    differ twentyfold.
+
+    The title compares the lines at their best: where panels differ in a searched axis, such as the learning rate, each line at
+    the panel where it ends best, and a run that diverged counts as infinitely bad.
+
+    Args:
+      ds: a result.
+      by: the axis with a line for each value; by default the one with most values, seeds apart.
+      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch", the averaged view.
+      select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
+
+    Raises:
+      InputError: for an axis, a metric or a value that is not there, or more than two other axes with several values.
+    """
+    whole, ds = ds, selected(ds, select)
+    value = metric_named(ds, value, by_epoch=True)
+    axis = find_axis(ds, by or _most_values(ds))
+    panels_by = facets(ds, (axis.dim,), "the figure of curves")
+    dims = (*panels_by.dims, axis.dim)
+    contents = _contents(ds, value, dims, panels_by.num_panels)
+    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
+    shades = [palette[each] for each in axis.values.tolist()]
+    epochs = ds.sizes["epoch"]
+
+    words = metric_words(ds, value)
+    title = _title(contents, axis, panels_by, (words, direction(value)), epochs)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", _height(panels_by))
+    texts = [axis.text(place) for place in range(len(axis))]
+    rows, columns = panels_by.shape
+    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
+    room = (figure.get_figheight() - 2.3) / rows - 0.4
+    beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
+    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} after each epoch"
+    below = _key(figure, contents, None if beside else axis, shades, what) + 0.6
+    space = label_width + 0.3 if beside else 0.3
+    made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
+    _share_range(made, contents)
+    for axes, lines in zip(made, contents, strict=True):
+        axes.set_xlim(0, epochs)
+        _draw(axes, lines, shades)
+        _write_left_out(axes, lines, texts)
+        if beside:
+            _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
+    label_outside(made, columns, "epoch", metric_label(ds, value), room=0.9)
+    return figure
+
+
+def _height(panels_by: Facets) -> float:
+    return 2.6 + 0.75 * panels_by.shape[0]
+
+
+def _most_values(ds: xr.Dataset) -> str:
+    axes = open_axes(ds)
+    return max(axes, key=len).name if axes else "batch_count"
+
+
+def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
+    """The lines of each panel."""
+
+    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
+        values = table(source, name, dims)
+        return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
+
+    loss = by_panel(value).astype(np.float64)
+    ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
+    diverged, missing = by_panel("diverged"), by_panel("missing")
+    fine = ~diverged & ~missing & np.isfinite(loss).all(axis=-1)
+    return [
+        [
+            Curve(
+                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), ranked[p, i], int(diverged[p, i].sum()),
+                int(missing[p, i].sum()), fine.shape[-1],
+            )
+            for i in range(loss.shape[1])
+        ]
+        for p in range(count)
+    ]  # fmt: skip
+
+
+def _is_log(contents: list[list[Curve]]) -> bool:
+    medians = [curve.median for lines in contents for curve in lines if len(curve.loss)]
+    calm = [curve.median for lines in contents for curve in lines if len(curve.loss) and not curve.grown] or medians
+    if not calm:
+        return False
+    low, high = min(m.min() for m in calm), max(m.max() for m in calm)
+    lowest = min(curve.loss.min() for lines in contents for curve in lines if len(curve.loss))
+    return bool(lowest > 0 and high > LOG_FROM * low)
+
+
+def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
+    """Each line's band, [2, E]; None without seeds to spread."""
+    onto, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    # Each seed's level at the start: its first epoch, median over the lines that have the seed.
+    starts = np.full((len(lines), max(curve.runs for curve in lines)), np.nan)
+    for i, curve in enumerate(lines):
+        if len(curve.loss):
+            first = onto(curve.loss[:, 0])
+            starts[i, curve.seeds] = first - np.median(first)
+    found: list[np.ndarray | None] = []
+    for curve in lines:
+        if len(curve.loss) < 2:
+            found.append(None)
+            continue
+        left = _unexplained(onto(curve.loss), np.nanmedian(starts[:, curve.seeds], axis=0))
+        found.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
+    return found
+
+
+def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """What a seed's level at the start does not explain of its losses, as in an analysis of covariance.
+
+    At each epoch the losses are regressed on the starts, with a slope from 0 (runs have forgotten where they began) to 1 (they
+    keep their distance). With fewer than four seeds there is nothing to estimate the slope from, and it is 0.
+
+    Args:
+      loss: [F, E].
+      start: [F].
+    """
+    count, start = len(start), start - start.mean()
+    spread = (start**2).sum()
+    if count < 4 or spread == 0:
+        return loss
+    slope = np.clip((start[:, None] * loss).sum(axis=0) / spread, 0, 1)
+    left = loss - slope * start[:, None]
+    # The slope was fitted to the same seeds, which takes one degree of freedom.
+    return left.mean(axis=0) + (left - left.mean(axis=0)) * np.sqrt((count - 1) / (count - 2))
+
+
+def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
+    """The same y axis for all panels; lines that grow may leave it."""
+    log = _is_log(contents)
+    drawn = [
+        (curve, band)
+        for lines in contents
+        for curve, band in zip(lines, _bands(lines, log), strict=True)
+        if len(curve.loss)
+    ]  # fmt: skip
+    kept = [each for each in drawn if not each[0].grown] or drawn
+    if not kept:
+        for axes in made:
+            axes.set_yticks([])
+        return
+    values = np.concatenate([np.concatenate([curve.median, *(band if band is not None else ())]) for curve, band in kept])
+    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
+    low, high = onto(values.min()), onto(values.max())
+    span = (high - low) or max(abs(high), 1.0) * 1e-3
+    _, height = inches(made[0])
+    left_out = any(curve.diverged or curve.missing for lines in contents for curve in lines)
+    head = min(0.45, 0.27 / height) if left_out else 0.04
+    for axes in made:
+        if log:
+            axes.set_yscale("log")
+        axes.set_ylim(float(back(low - 0.05 * span)), float(back(high + head / (1 - head) * span)))
+        if not log:
+            axes.yaxis.set_major_locator(InnerLocator(height))
+            axes.yaxis.set_major_formatter(plain_numbers())
+        else:
+            log_ticks(axes.yaxis, height)
+            axes.yaxis.set_major_formatter(plain_numbers())
+
+
+def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
+    bands = _bands(lines, axes.get_yscale() == "log")
+    for curve, band, shade in zip(lines, bands, shades, strict=True):
+        if not len(curve.loss):
+            continue
+        when = np.arange(1, curve.loss.shape[1] + 1)
+        if band is not None and not curve.grown:
+            axes.fill_between(when, *band, color=shade, alpha=0.15, linewidth=0, zorder=2)
+        axes.plot(when, curve.median, color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
+
+
+def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
+    """Who diverged and who is missing, in the upper corner, as much of it as there is room for."""
+    runs = max(curve.runs for curve in lines)
+    clauses, short = [], []
+    for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
+        if any(counts):
+            each = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
+            clauses.append(f"{what}: {', '.join(each)}")
+            short.append(f"{sum(counts)} of {runs * len(lines)} {what}")
+    width, _ = inches(axes)
+    fits = text_width(page(axes), "; ".join(clauses), SMALLEST) <= width
+    axes.text(
+        1, 0.99, "; ".join(clauses if fits else short), fontsize=SMALLEST, color=INK, ha="right", va="top",
+        transform=axes.transAxes, zorder=6,
+    )  # fmt: skip
+
+
+def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[str], heading: str) -> None:
+    """Each line's value beside its end, joined to it where it had to move, and above them what the values are."""
+    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
+    if not there:
+        return
+    onto = np.log if axes.get_yscale() == "log" else np.asarray
+    low, high = onto(axes.get_ylim())
+    ends = np.clip((onto([lines[place].median[-1] for place in there]) - low) / (high - low), 0, 1)
+    width, height = inches(axes)
+    step = LINE_HEIGHT / height
+    top = 1 - 1.5 * step if heading else 1 - step / 2
+    places = spread_apart(ends, step, lowest=0.0, highest=top)
+    tip = 0.16 / width
+    for which, place, end in zip(there, places, ends, strict=True):
+        axes.plot(
+            [1, 1 + 0.7 * tip], [end, place], color=shades[which], linewidth=0.8, transform=axes.transAxes, clip_on=False,
+            label="_joint",
+        )  # fmt: skip
+        axes.text(
+            1 + tip, place, texts[which], color=shades[which], fontsize=SMALLEST, va="center", transform=axes.transAxes
+        )  # fmt: skip
+    if heading:
+        axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
+
+
+def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str) -> float:
+    """What lines and bands are. Returns the inches it takes at the bottom."""
+    entries: list[tuple] = []
+    if axis is not None:
+        # Of a long scale, its steps say enough.
+        named = np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))
+        places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
+        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places.tolist()]
+    runs = contents[0][0].runs
+    note = f"Lines: {what}."
+    if runs > 1:
+        entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
+        note = (
+            f"Lines: {what}, median of {runs} seeds. "
+            "Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level in the first epoch explains."
+        )
+    return write_key(figure, entries, note)
+
+
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], epochs: int) -> str:
+    """The finding: which line ends best, each at its best setting, and whether the seeds agree.
+
+    Args:
+      contents: the lines of each panel.
+      axis: what the lines are.
+      panels_by: what the panels are.
+      metric: in words, and which way is better.
+      epochs: E.
+    """
+    name, sign = metric
+    if not any(len(curve.loss) for lines in contents for curve in lines):
+        return "No run in this figure is finished and finite"
+    after = f"after {counted(epochs, 'epoch')}"
+    end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
+    if len(axis) == 1:
+        lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
+        first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
+        start = name[0].upper() + name[1:]
+        return (
+            f"{start} goes from {first} to {last} in {counted(epochs, 'epoch')}"
+            if len(lines) == 1
+            else f"{start} {after}, by panel"
+        )
+    groups = _at_best(contents, panels_by)
+    tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
+    ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]
+    best = [
+        order[0] if order and _clear([contents[panel][place] for place, panel in enumerate(group)], order) else None
+        for order, group in zip(ranked, groups, strict=True)
+    ]
+    winners = [place for place in best if place is not None]
+    each_at = f", each at its best {tuned}" if tuned else ""
+    if not winners:
+        return f"No {axis.words} ends clearly {beside} the others {after}{each_at}"
+    common = max(set(winners), key=winners.count)
+    winner = f"{axis.phrase(common)} order" if axis.name == "order" else axis.phrase(common)
+    winner = winner if axis.name in ("batch_count", "batch_size") else winner[0].upper() + winner[1:]
+    if len(groups) == 1:
+        panel = groups[0][common]
+        number = three_digits(contents[panel][common].median[-1])
+        return f"{winner} ends {end}: {name} {number} {after}{f', at {panels_by.phrase(panel)}' if tuned else ''}{each_at}"
+    where = f"settings{each_at}" if tuned else "panels"
+    if winners.count(common) == len(groups):
+        return f"{winner} ends {end} in {'every panel' if not tuned else f'all {len(groups)} {where}'} {after}"
+    if len(groups) <= 3 and len(winners) == len(groups) and not tuned:
+        each = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
+        return f"{end.capitalize()} {after}: {axis.words} {', '.join(each)}"
+    return f"{winner} ends clearly {end} in {winners.count(common)} of {len(groups)} {where} {after}"
+
+
+def _at_best(contents: list[list[Curve]], panels_by: Facets) -> list[list[int]]:
+    """For each setting of the axes that are not searched, the panel in which each line ends best."""
+    lengths = [len(panel_axis) for panel_axis in panels_by.axes]
+    kept = [place for place, panel_axis in enumerate(panels_by.axes) if panel_axis.name in KEPT]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for panel in range(len(contents)):
+        places = np.unravel_index(panel, lengths) if lengths else ()
+        groups.setdefault(tuple(int(places[place]) for place in kept), []).append(panel)
+    chosen = []
+    for panels in groups.values():
+        medians = seed_median(np.stack([[curve.cost for curve in contents[panel]] for panel in panels], axis=-2))
+        chosen.append([panels[max(0, int(place))] for place in best_place(medians)])
+    return chosen
+
+
+def _ranked(lines: list[Curve]) -> list[int]:
+    """The lines from the best end to the worst; those without a finite median are left out."""
+    medians = seed_median(np.stack([curve.cost for curve in lines]))
+    order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable").tolist()
+    return [place for place in order if np.isfinite(medians[place])]
+
+
+def _clear(lines: list[Curve], order: list[int]) -> bool:
+    """Return True if the best line ends better than the next for nearly every seed that both have."""
+    if len(order) < 2:
+        return True
+    one, other = lines[order[0]].cost, lines[order[1]].cost
+    both = ~np.isnan(one) & ~np.isnan(other)
+    return bool(both.any()) and bool((one < other)[both].mean() >= CLEAR)

@@ -1,0 +1,398 @@
+"""What the values of an axis do on the same seeds: how far each gets, and by how much it differs from a reference."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from jaxsgd.analysis.compare import compare
+from jaxsgd.analysis.confidence import SAME
+from jaxsgd.error import InputError, counted, verb
+from jaxsgd.measure.observable import direction
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_label, selected, setting, table
+from jaxsgd.plot.facet import Facets, facets
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    InnerLocator,
+    fit_heading,
+    inches,
+    log_ticks,
+    page,
+    panels,
+    plain_numbers,
+    short_number,
+    text_width,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
+from jaxsgd.results.axes import axis_names, cell_dims, listed
+from jaxsgd.results.metric import metric_named
+
+LOW, HIGH = 25, 75
+"""Percentiles of the seeds between which the bands lie."""
+
+LOG_FROM = 20
+"""Largest over smallest value from which the axis is logarithmic."""
+
+LINE_HEIGHT = 0.3
+"""Inches for each value of the axis, at least."""
+
+MOST_ROWS = 4
+"""Values of another axis that there is room for."""
+
+LEVEL = 0.95
+"""Of the intervals."""
+
+UNTOLD = ("order", "optimizer")
+"""The axes that are compared where none is named, the first that has several values."""
+
+WORDS = {"distance": ("nearer the optimum", "nearest the optimum", "farther", "farthest")}
+"""The words for better and worse by a metric: better than another, best, worse, worst."""
+
+LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
+HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
+
+
+class Row(NamedTuple):
+    """One pair of panels: V values of the axis, E epochs.
+
+    Attributes:
+      heading: what the row is, empty where there is one.
+      curves: by value, the measure of the runs that are whole and finite, [F, E].
+      diverged: how many runs diverged, [V].
+      found: the comparison with the reference, each variable [V].
+    """
+
+    heading: str
+    curves: list[np.ndarray]
+    diverged: np.ndarray
+    found: xr.Dataset
+
+
+def differences(
+    ds: xr.Dataset,
+    by: str | None = None,
+    value: str | None = None,
+    reference: Any = None,
+    select: Selection | None = None,
+) -> Figure:
+    """A measure against the epoch for each value of an axis, and beside it how far each ends from a reference.
+
+    Left: the median over the seeds, with the middle half of them as a band. Right: the mean difference between runs of the
+    same seed after the last epoch, with its 95 % confidence interval (`jaxsgd.compare`); where that contains 0, the two
+    are a tie, in grey. Runs that diverged or are missing are left out and counted. The y axis is logarithmic where
+    values differ twentyfold.
+
+    Args:
+      ds: a result with at least two seeds.
+      by: the axis; by default the order, else the optimizer, whichever has several values.
+      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      reference: value of the axis; the first by default.
+      select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
+
+    Raises:
+      InputError: for an axis or value that is not there, more than one other axis with several values, or a single seed.
+    """
+    whole, ds = ds, selected(ds, select)
+    axis = find_axis(ds, by or _named(ds))
+    if len(axis) < 2:
+        raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
+    value = metric_named(ds, value, by_epoch=True)
+    rows_by = _rows_by(ds, axis)
+    compared = compare(ds, axis.name, value, reference=reference, level=LEVEL)
+    dims = (*rows_by.dims, axis.dim)
+    if table(ds, value, dims).shape[len(dims)] < 2:
+        raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
+    rows = _rows(ds, axis, rows_by, value, compared)
+    at = axis.values.tolist().index(compared.attrs["reference"])
+    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
+    shades = [palette[each] for each in axis.values.tolist()]
+    epochs = ds.sizes["epoch"]
+
+    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
+    title = _title(ds, axis, rows, at, value, rows_by.words)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", height)
+    label = metric_label(ds, value)
+    below = _key(figure, rows) + 0.62
+    names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
+    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(axis)))
+    made = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
+    _share_range([left for left, _ in made], rows)
+    reach = _reach(rows)
+    for (left, right), row in zip(made, rows, strict=True):
+        if row.heading:
+            fit_heading(left, row.heading)
+        order = _order(row)
+        left.set_xlim(0, epochs)
+        _draw_curves(left, row, shades)
+        _name_lines(left, row, order, axis, shades)
+        _draw_differences(right, row, order, shades, at, reach)
+        for axes in (left, right):
+            axes.tick_params(labelbottom=row is rows[-1])
+    _write_directions(made[0][1], value)
+    after = f"after {counted(epochs, 'epoch')}"
+    _label(made, "epoch", f"difference from {axis.phrase(at)} {after}", label)
+    return figure
+
+
+def _named(ds: xr.Dataset) -> str:
+    there = axis_names(ds)
+    several = [name for name in UNTOLD if name in there and len(find_axis(ds, name)) > 1]
+    if not several:
+        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as by batch_count")
+    return several[0]
+
+
+def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
+    found = facets(ds, (axis.dim,), "the figure of differences")
+    if len(found.axes) > 1 or found.num_panels > MOST_ROWS:
+        clauses = " and ".join(f"{each.name} has {len(each)} ({listed(each.values)})" for each in found.axes)
+        example = ", ".join(f"{each.name}={listed(each.values[:1])}" for each in found.axes)
+        raise InputError(
+            f"the figure of differences has room for {MOST_ROWS} values of one other axis, but {clauses}: "
+            f"select some, as in {example}"
+        )
+    return found
+
+
+def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.Dataset) -> list[Row]:
+    dims = (*rows_by.dims, axis.dim)
+
+    def by_row(name: str) -> np.ndarray:
+        values = table(ds, name, dims)
+        return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
+
+    measured = by_row(value).astype(np.float64)
+    diverged = by_row("diverged")
+    fine = ~diverged & ~by_row("missing") & np.isfinite(measured).all(axis=-1)
+    found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
+    each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
+    return [
+        Row(
+            rows_by.axes[0].heading(place) if rows_by.axes else "",
+            [measured[place, v, fine[place, v]] for v in range(len(axis))],
+            diverged[place].sum(axis=-1),
+            each[place],
+        )
+        for place in range(rows_by.num_panels)
+    ]
+
+
+def _order(row: Row) -> np.ndarray:
+    """The places of the axis from the highest end to the lowest; those without a run last."""
+    ends = [np.median(curve[:, -1]) if len(curve) else -np.inf for curve in row.curves]
+    return np.argsort(-np.asarray(ends), kind="stable")
+
+
+def _bands(row: Row) -> list[np.ndarray | None]:
+    return [np.percentile(curve, (LOW, 50, HIGH), axis=0) if len(curve) else None for curve in row.curves]
+
+
+def _share_range(made: list[Axes], rows: list[Row]) -> None:
+    """The same y axis for all rows."""
+    drawn = [band for row in rows for band in _bands(row) if band is not None]
+    if not drawn:
+        for axes in made:
+            axes.set_yticks([])
+        return
+    values = np.concatenate(drawn, axis=None)
+    log = bool(values.min() > 0 and values.max() > LOG_FROM * values.min())
+    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
+    low, high = onto(values.min()), onto(values.max())
+    margin = 0.05 * ((high - low) or max(abs(high), 1.0) * 1e-3)
+    for axes in made:
+        axes.set_yscale("log" if log else "linear")
+        axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
+        if log:
+            log_ticks(axes.yaxis, inches(axes)[1])
+        else:
+            axes.yaxis.set_major_locator(InnerLocator(inches(axes)[1]))
+        axes.yaxis.set_major_formatter(plain_numbers())
+
+
+def _draw_curves(axes: Axes, row: Row, shades: list[str]) -> None:
+    for band, shade in zip(_bands(row), shades, strict=True):
+        if band is not None:
+            when = np.arange(1, band.shape[1] + 1)
+            axes.fill_between(when, band[0], band[2], color=shade, alpha=0.2, linewidth=0, zorder=2)
+            axes.plot(when, band[1], color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
+
+
+def _name_lines(axes: Axes, row: Row, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
+    """Each value's name beside its row of the right panel, joined to the end of its line in the left one."""
+    width, _ = inches(axes)
+    onto = np.log if axes.get_yscale() == "log" else np.asarray
+    low, high = onto(axes.get_ylim())
+    for line, v in enumerate(order.tolist()):
+        place = 1 - (line + 0.5) / len(order)
+        if len(row.curves[v]):
+            end = float((onto(np.median(row.curves[v][:, -1])) - low) / (high - low))
+            axes.plot(
+                [1, 1 + 0.36 / width], [end, place], color=shades[v], linewidth=1.0, transform=axes.transAxes, clip_on=False
+            )  # fmt: skip
+        axes.text(
+            1 + 0.42 / width, place, axis.phrase(v), color=shades[v], fontsize=SMALL, va="center", transform=axes.transAxes
+        )  # fmt: skip
+
+
+def _reach(rows: list[Row]) -> tuple[float, float]:
+    """The range of all intervals, 0 in it."""
+    ends = np.concatenate([np.concatenate([row.found[name].values for name in ("difference", "low", "high")]) for row in rows])
+    ends = ends[np.isfinite(ends)]
+    low, high = float(ends.min(initial=0)), float(ends.max(initial=0))
+    margin = 0.06 * ((high - low) or 1.0)
+    return low - margin, high + margin
+
+
+def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]) -> None:
+    found = row.found
+    axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    for line, v in enumerate(order.tolist()):
+        axes.axhline(line, color=PALE, linewidth=0.4, alpha=0.4, zorder=0)
+        shade = PALE if bool(found.tie[v]) or v == at else shades[v]
+        if v == at:
+            axes.plot(0, line, "D", color=INK, markersize=5, zorder=4)
+        elif np.isfinite(found.difference[v]):
+            ends = [found.low[v], found.high[v]]
+            axes.plot(ends, [line, line], "|-", color=shade, linewidth=2.0, markersize=9, markeredgewidth=2.0, zorder=3)
+            axes.plot(found.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
+        said = _number(row, v, at)
+        axes.text(
+            1.03, 1 - (line + 0.5) / len(order), said, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
+            va="center", transform=axes.transAxes,
+        )  # fmt: skip
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.set_xlim(*reach)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(plain_numbers())
+
+
+def _number(row: Row, v: int, at: int) -> str:
+    """What a comparison comes to, in a word or a number; how many pairs, where some are left out."""
+    found = row.found
+    if v == at:
+        return "reference"
+    pairs, left_out = int(found.pairs[v]), int(found.left_out[v])
+    if pairs < 2:
+        return "diverged" if row.diverged[v] else "too few runs"
+    difference = float(found.difference[v])
+    said = "tie"
+    if found["no_interval"].values[v]:
+        said = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
+    elif not bool(found.tie[v]):
+        reach = float(found.high[v]) - difference
+        said = _with_reach(difference, reach)
+    return f"{said} ({pairs} of {pairs + left_out})" if left_out else said
+
+
+def _with_reach(difference: float, reach: float) -> str:
+    """A difference and how far its interval reaches to each side, to two digits of the latter: -0.0197 +- 0.0020."""
+    sign = "+" if difference > 0 else ""
+    if not 1e-5 <= reach < 1e4:
+        return f"{sign}{three_digits(difference)} \N{PLUS-MINUS SIGN} {short_number(float(f'{reach:.2g}'))}"
+    decimals = max(0, 1 - int(np.floor(np.log10(reach))))
+    text = f"{sign}{difference:.{decimals}f} \N{PLUS-MINUS SIGN} {reach:.{decimals}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _write_directions(axes: Axes, value: str) -> None:
+    """Which way is which, above the panel."""
+    less, _, more, _ = WORDS.get(value, LOWER_HIGHER)
+    arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
+    for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
+        axes.text(x, 1.03, text, fontsize=SMALLEST, color=INK, ha=align, va="bottom", transform=axes.transAxes)
+
+
+def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
+    """One label for each column and one for the y axes."""
+    figure = page(made[0][0])
+    wide, high = figure.get_size_inches()
+    for axes, text in zip(made[-1], (left, right), strict=True):
+        box = axes.get_position()
+        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, color=INK, ha="center", va="center")
+    top, bottom = made[0][0].get_position(), made[-1][0].get_position()
+    figure.text(
+        top.x0 - 0.75 / wide, (top.y1 + bottom.y0) / 2, y, rotation=90, fontsize=SMALL, color=INK, ha="center", va="center"
+    )
+
+
+def _key(figure: Figure, rows: list[Row]) -> float:
+    """What lines, bands, points and greys are. Returns the inches it takes at the bottom."""
+    dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
+    entries = [
+        (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
+        (Patch(color="#777777", alpha=0.35, linewidth=0), "middle half of the seeds"),
+        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * LEVEL:g} % interval"),
+        (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
+    ]
+    seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
+    note = f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
+    reasons = [str(reason) for row in rows for reason in row.found["no_interval"].values if reason]
+    if SAME in reasons:
+        note += f" No interval: {SAME}."
+    return write_key(figure, entries, note)
+
+
+def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:
+    """The finding: what ends lowest and what highest, where that is clear in every row, and what ties with the reference."""
+    less, least, more, most = WORDS.get(value, LOWER_HIGHER if direction(value) > 0 else HIGHER_LOWER)
+    names = [axis.phrase(place) for place in range(len(axis))]
+    others = [place for place in range(len(axis)) if place != at]
+    ties = [names[v] for v in others if all(bool(row.found.tie[v]) for row in rows)]
+    best, worst = (_extreme(ds, axis, rows, value, is_best) for is_best in (True, False))
+    if len(ties) == len(others):
+        plural = f"No {axis.words} ends clearly {less} or {more} than {names[at]}"
+        return plural if len(others) > 1 else f"{names[others[0]]} and {names[at]} tie"
+    clauses = []
+    if best is not None:
+        clauses.append(f"{names[best]} ends {least}")
+    if worst is not None and len(axis) > 2:
+        clauses.append(f"{names[worst]} {most}" if clauses else f"{names[worst]} ends {most}")
+    if not clauses:
+        for word, sign in ((less, -1), (more, 1)):
+            those = [names[v] for v in others if all(_sign(row.found, v) == direction(value) * sign for row in rows)]
+            if those:
+                clauses.append(f"{_list(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
+    said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
+    if ties and clauses:
+        those = _list(ties) if len(ties) < 3 else f"{len(ties)} others"
+        said += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
+    return said
+
+
+def _sign(found: xr.Dataset, v: int) -> int:
+    return -1 if found.high[v] < 0 else 1 if found.low[v] > 0 else 0
+
+
+def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: bool) -> int | None:
+    """The value of the axis that ends clearly better (or worse) than every other in every row; None if there is none.
+
+    Better than those whose runs all diverged is every other; worse than them is none, and nothing is said of what has not
+    been run.
+    """
+    sign = direction(value)
+    costs = sign * np.stack([row.found["mean_value"].values for row in rows])
+    none = np.isnan(costs)
+    if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
+        return None
+    places = np.unique(np.nanargmin(costs, axis=1) if is_best else costs.argmax(axis=1))
+    if len(places) > 1:
+        return None
+    place = int(places[0])
+    against = compare(ds, axis.name, value, reference=axis.values[place], level=LEVEL).drop_isel({axis.dim: place})
+    above, below = against.low > 0, against.high < 0
+    better = above if (sign > 0) == is_best else below
+    return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

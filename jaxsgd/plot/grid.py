@@ -1,0 +1,287 @@
+"""The striped view under the averaged view, for every pair of values on two axes."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from jaxsgd.error import InputError, check_count, counted
+from jaxsgd.measure.stripes import Stripes, stripes
+from jaxsgd.plot.axis import (
+    Axis,
+    Selection,
+    batch_counts,
+    check_different,
+    check_open,
+    find_axis,
+    loss_label,
+    seed_texts,
+    selected,
+    setting,
+    table,
+)
+from jaxsgd.plot.finding import stripe_finding, two_digits
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    InnerLocator,
+    check_room,
+    head_columns,
+    head_rows,
+    inches,
+    label_outside,
+    page,
+    panels,
+    plain_numbers,
+    row_heading_width,
+    text_width,
+    write_key,
+)
+from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide
+
+MOST_LINES = 20
+"""Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
+
+LOW, HIGH = 5, 95
+"""Percentiles of the seeds between which the band lies."""
+
+
+class Panel(NamedTuple):
+    """What one panel shows; R seeds, of which F are whole and finite.
+
+    Attributes:
+      batch_count: m.
+      averaged: [F, E], loss of each epoch less that of the run's first.
+      shown: which of them is drawn with its stripes.
+      grown: [F], whether the run ended above twice the loss of its first epoch.
+      striped: the windows of the shown run, less its first epoch's loss; None when none is whole and finite, or a window
+        is longer than a run.
+      stripe_index: [F], of each run; NaN for a single stripe, or fewer than five windows in each.
+      diverged, missing: how many runs are left out for that.
+      runs: R.
+    """
+
+    batch_count: int
+    averaged: np.ndarray
+    shown: int
+    grown: np.ndarray
+    striped: Stripes | None
+    stripe_index: np.ndarray
+    diverged: int
+    missing: int
+    runs: int
+
+    @property
+    def median_index(self) -> float:
+        """Median over the seeds; NaN where there are no stripes to measure."""
+        return float(np.nanmedian(self.stripe_index)) if np.isfinite(self.stripe_index).any() else np.nan
+
+
+def grid(
+    ds: xr.Dataset,
+    rows: str = "batch_count",
+    columns: str = "order",
+    eval_interval: int | None = None,
+    select: Selection | None = None,
+) -> Figure:
+    """Small multiples of the striped view (window means, one colour per stripe) under the averaged view (bold).
+
+    Levels differ between seeds far more than they fall in training, so every run is drawn as its change since the mean loss of
+    its first epoch. Stripes and bold line are those of one seed; the band holds the averaged view of the middle 90 % of the
+    seeds. x axes are epochs, shared by all panels; y axes are loss, shared along each row. Runs that diverged or are
+    missing are left out and counted in their panel; a run that grew without becoming non-finite may leave the axes.
+
+    Args:
+      ds: a result with every batch's loss (`record="batch"`).
+      rows, columns: two axes of the result.
+      eval_interval: w, batches per window; by default the study's.
+      select: by axis, the value or values to show; every axis other than rows, columns and seeds must come down to one.
+
+    Raises:
+      InputError: for an axis or value that is not there, an axis that is left open, batch losses that were not recorded, or a
+        window longer than every run.
+    """
+    ds = selected(ds, select)
+    row, column = find_axis(ds, rows), find_axis(ds, columns)
+    check_different(row, column)
+    dims = (row.dim, column.dim)
+    if "loss" not in ds:
+        raise InputError("the grid shows every batch's loss: run the study with record='batch', or draw the curves")
+    width = check_count("eval_interval", ds.attrs["eval_interval"] if eval_interval is None else eval_interval)
+    check_open(ds, dims, "the grid")
+    check_room(len(row), len(column))
+    shown, contents = _contents(ds, dims, width)
+
+    title = _title(contents, row, column, width)
+    epochs = ds.sizes["epoch"]
+    windows = f"windows of {counted(width, 'batch')}"
+    subtitle = f"{setting(ds, dims)}, {counted(epochs, 'epoch')}; {windows}"
+    count = len(row), len(column)
+    figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
+    below = _key(figure, contents, shown, windows)
+    left = EDGE + row_heading_width(figure, row) + 1.2
+    made = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
+    for across, contained in zip(made, contents, strict=True):
+        _share_range(across, contained)
+    for i, j in np.ndindex(count):
+        _draw(made[i][j], contents[i][j], width, epochs)
+    head_columns(made, column)
+    head_rows(made, row)
+    label_outside([axes for across in made for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95)
+    return figure
+
+
+def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[Panel]]]:
+    """The run shown by its stripes, in words, and each panel's content."""
+    loss, averaged = table(ds, "loss", dims), table(ds, "loss_epoch", dims).astype(np.float64)
+    diverged, missing = table(ds, "diverged", dims), table(ds, "missing", dims)
+    counts = batch_counts(ds, dims)[..., 0]
+    if averaged.shape[-1] * counts.max() < width:
+        most = averaged.shape[-1] * counts.max()
+        raise InputError(f"eval_interval must be at most {most}, the batches of a run, got {width}")
+    fine = ~diverged & ~missing & np.isfinite(averaged).all(axis=-1)
+    names = seed_texts(ds, dims)
+    # One run for all panels, where one is whole and finite in all that show any: then the panels are comparable.
+    everywhere = fine[fine.any(axis=-1)].all(axis=0) & fine.any()
+    shown = names[int(everywhere.argmax())] if everywhere.any() else "the first finite seed"
+    first = int(everywhere.argmax()) if everywhere.any() else None
+
+    def content(place: tuple[int, int]) -> Panel:
+        own, m = np.flatnonzero(fine[place]), int(counts[place])
+        number = 0 if first is None else int(np.searchsorted(own, first))
+        levels = averaged[place][own]
+        striped, index = None, np.full(len(own), np.nan)
+        if len(own) and levels.shape[-1] * m >= width:
+            measured = stripes(loss[place][own][..., :m], width)
+            index = np.atleast_1d(measured.readable_index)
+            striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
+        grown = levels[:, -1] > 2 * levels[:, 0]
+        left_out = int(diverged[place].sum()), int(missing[place].sum())
+        return Panel(m, levels - levels[:, :1], number, grown, striped, index, *left_out, fine.shape[-1])
+
+    return shown, [[content((i, j)) for j in range(counts.shape[1])] for i in range(counts.shape[0])]
+
+
+def _draw(axes: Axes, panel: Panel, width: int, epochs: int) -> None:
+    axes.set_xlim(0, epochs)
+    if panel.striped is not None:
+        _draw_windows(axes, panel.striped)
+    if len(panel.averaged):
+        when = np.arange(1, epochs + 1)
+        if len(panel.averaged) > 1:
+            axes.fill_between(when, *_band(panel.averaged), color="#000000", alpha=0.22, linewidth=0, zorder=1.5)
+        axes.plot(when, panel.averaged[panel.shown], color="#000000", linewidth=2.0, zorder=5, **_dot(epochs))
+    _write_notes(axes, panel, width)
+
+
+def _band(averaged: np.ndarray) -> np.ndarray:
+    """Where the middle of the seeds lies, [2, E]."""
+    return np.percentile(averaged, (LOW, HIGH), axis=0)
+
+
+def _write_notes(axes: Axes, panel: Panel, width: int) -> None:
+    """In the upper corner the stripes and their index, as much of it as there is room for, and in the lower who is left out."""
+    notes = [""]
+    if panel.striped is None:
+        notes = [f"no window of {width} batches", "no window"] if len(panel.averaged) else notes
+    elif panel.striped.stripe_count == 1:
+        notes = ["one curve"]
+    elif np.isnan(panel.median_index):
+        notes = [f"{panel.striped.stripe_count} stripes"]
+    else:
+        index = f"index {two_digits(panel.median_index)}"
+        notes = [f"{panel.striped.stripe_count} stripes, {index}", index]
+    figure, (room, _) = page(axes), inches(axes)
+    fitting = (note for note in notes if text_width(figure, note, SMALLEST) <= room)
+    corner: dict[str, Any] = {"fontsize": SMALLEST, "color": INK, "ha": "right", "transform": axes.transAxes, "zorder": 6}
+    axes.text(0.995, 0.985, next(fitting, notes[-1]), va="top", **corner)
+    said = _left_out(panel)
+    if text_width(figure, said, SMALLEST) > room:
+        said = said.replace(" of ", "/")
+    axes.text(0.995, 0.03, said, va="bottom", **corner)
+
+
+def _left_out(panel: Panel) -> str:
+    counts = ((panel.diverged, "diverged"), (panel.missing, "not run"))
+    return ", ".join(f"{count} of {panel.runs} {what}" for count, what in counts if count)
+
+
+def _draw_windows(axes: Axes, striped: Stripes) -> None:
+    if striped.stripe_count > MOST_LINES:
+        # As an image inside the SVG: a shape for each window would make it megabytes.
+        axes.plot(striped.time, striped.windows, "o", color=colours(1)[0], markersize=1.6, alpha=0.35, mew=0, rasterized=True)
+        return
+    for number, colour in enumerate(colours(striped.stripe_count)):
+        own = striped.stripe == number
+        width = 1.1 if striped.stripe_count < 8 else 0.8
+        axes.plot(striped.time[own], striped.windows[own], color=colour, linewidth=width, zorder=2, **_dot(int(own.sum())))
+
+
+def _dot(count: int) -> dict:
+    return {"marker": "o", "markersize": 4, "clip_on": False} if count == 1 else {}
+
+
+def _share_range(across: list[Axes], contained: list[Panel]) -> None:
+    """The same y range for a row of panels, with room for the notes in the corners."""
+    calm = [panel for panel in contained if len(panel.averaged) and not panel.grown[panel.shown]]
+    # A run that grows to 1e19 and stays finite would flatten all others.
+    filled = calm or [panel for panel in contained if len(panel.averaged)]
+    drawn = [_band(p.averaged[~p.grown] if calm else p.averaged).ravel() for p in filled]
+    drawn += [panel.averaged[panel.shown] for panel in filled]
+    drawn += [panel.striped.windows for panel in filled if panel.striped is not None]
+    values = np.concatenate([np.empty(0), *drawn])
+    low, high = (values.min(), values.max()) if len(values) else (-1.0, 1.0)
+    span = (high - low) or max(abs(high), 1.0) * 1e-3
+    _, height = inches(across[0])
+    line = min(0.2 / height, 0.3)
+    foot = line if any(_left_out(panel) for panel in contained) else 0.05
+    inside = span / (1 - line - foot)
+    for axes in across:
+        axes.set_ylim(low - foot * inside, high + line * inside)
+        axes.yaxis.set_major_locator(InnerLocator(height))
+        axes.yaxis.set_major_formatter(plain_numbers())
+        if not len(values):
+            axes.set_yticks([])
+        axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
+
+
+def _key(figure: Figure, contents: list[list[Panel]], shown: str, windows: str) -> float:
+    """What the lines are, for the whole figure. Returns the inches it takes at the bottom."""
+    flat = [panel for contained in contents for panel in contained]
+    striped = [panel.striped for panel in flat if panel.striped is not None]
+    most = max((each.stripe_count for each in striped if each.stripe_count <= MOST_LINES), default=0)
+    many = any(each.stripe_count > MOST_LINES for each in striped)
+    runs = max(panel.runs for panel in flat)
+    entries: list[tuple] = []
+    label = f"{windows} of {shown}" if shown and runs > 1 else windows
+    if most:
+        lines = tuple(Line2D([], [], color=colour, linewidth=1.6) for colour in colours(min(most, 3)))
+        entries.append((lines, f"{label}, one colour per stripe" if most > 1 else label))
+    if many:
+        dots = Line2D([], [], color=colours(1)[0], marker="o", markersize=3, linewidth=0, alpha=0.6)
+        entries.append((dots, "the same, too many stripes for lines" if most else label))
+    bold = Line2D([], [], color="#000000", linewidth=2.6)
+    entries.append((bold, "its epoch means"))
+    if runs > 1:
+        entries.append((Patch(color="#000000", alpha=0.22, linewidth=0), f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
+    note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
+    if any(np.isfinite(panel.median_index) for panel in flat):
+        note += " Index: share of the variance explained by the place in the epoch."
+    return write_key(figure, entries, note)
+
+
+def _title(contents: list[list[Panel]], row: Axis, column: Axis, width: int) -> str:
+    """The finding: where the printed loss is striped, drawn from the median stripe indices."""
+    index = np.asarray([[panel.median_index for panel in across] for across in contents])
+    flat = [panel for contained in contents for panel in contained]
+    if not any(len(panel.averaged) for panel in flat):
+        return "No run in this grid is finished and finite"
+    if np.isnan(index).all():
+        stripes_there = any(panel.striped is not None and panel.striped.stripe_count > 1 for panel in flat)
+        found = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
+        return f"Printed every {width} batches, {found}" if width > 1 else f"Printed every batch, {found}"
+    return stripe_finding(index, row, column)

@@ -1,0 +1,280 @@
+"""Steps to a target against batch size, and the best rate at each: the three regimes of batch-count scaling."""
+
+from collections import Counter
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+
+from jaxsgd.analysis.scaling import scaling as scaled
+from jaxsgd.analysis.scaling_law import WITHIN
+from jaxsgd.error import InputError
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
+from jaxsgd.plot.layout import EDGE, TOP, inches, log_ticks, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
+from jaxsgd.results.axes import axis_dim, listed
+
+MOST_LINES = 7
+"""Values of another axis that colours tell apart."""
+
+SHADES = {"perfect": "#E4EEF5", "diminishing": "#FFFFFF", "none": "#ECECEC", "bound": "#FFFFFF"}
+"""Background by regime."""
+
+WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "none": "no further\ngain"}
+
+
+def scaling(
+    ds: xr.Dataset,
+    target: float,
+    value: str | None = None,
+    *,
+    by: str = "learning_rate",
+    noise_scale: float | None = None,
+    select: Selection | None = None,
+) -> Figure:
+    """Steps to a target against batch size, tuned anew at each, and beside it the best rates with the two common rules.
+
+    What is drawn is what `jaxsgd.scaling` finds: medians over the seeds with 95 % intervals, the curve fitted to them, and its
+    critical batch size. A hollow point is only a bound, for its runs had reached the target at their first record; a batch
+    size that does not reach the target stands at the top.
+
+    Args:
+      ds: a finished result with an axis of batch counts and one of rates.
+      target: of `value`.
+      value: a measure by epoch; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      by: the axis that is tuned.
+      noise_scale: a measured gradient noise scale to draw beside the critical batch size, in samples.
+      select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
+
+    Raises:
+      InputError: for what `jaxsgd.scaling` refuses, a target that nothing reaches, or too many values of other axes.
+    """
+    ds = selected(ds, select)
+    found = scaled(ds, target, value, by=by)
+    if not np.isfinite(found["steps"]).any():
+        words = found.attrs["value"].replace("_", " ")
+        rising = found["nearest"].max() < target
+        nearest = float(found["nearest"].max() if rising else found["nearest"].min())
+        raise InputError(
+            f"no setting reaches {words} {target:g} with half of its seeds; the nearest that any run comes is {nearest:.4g}"
+        )
+    lines_by = _lines_by(ds, found)
+    dims = [axis_dim(ds, by), found.attrs["along"], *([lines_by.dim] if lines_by else [])]
+    ones = [found.isel({lines_by.dim: place}) for place in range(len(lines_by))] if lines_by else [found]
+    ones = [one.squeeze(list(one["nearest"].dims)) for one in ones]
+    names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
+    shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
+
+    words = found.attrs["value"].replace("_", " ")
+    figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
+    entries, note = _key(found, ones, names, shades, noise_scale)
+    below = write_key(figure, entries, note) + 0.62
+    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
+    _widths(left, right, 0.58)
+    _steps(left, ones, names, shades, noise_scale)
+    _rates(right, found, ones, shades, by)
+    left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
+    right.set_ylabel(f"best {by.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
+    sizes = found["samples_per_step"].values
+    for axes in (left, right):
+        size_axis(axes, sizes, found["batch_size"].values)
+    return figure
+
+
+def _lines_by(ds: xr.Dataset, found: xr.Dataset) -> Axis | None:
+    """The other axis with several values, whose values become lines."""
+    others = [dim for dim in found["nearest"].dims if found.sizes[dim] > 1]
+    if not others:
+        return None
+    axes = [axis for axis in open_axes(ds) if axis.dim in others]
+    if len(axes) > 1 or len(axes[0]) > MOST_LINES:
+        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
+        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
+        raise InputError(
+            f"the figure of scaling has lines for {MOST_LINES} values of one other axis, but {clauses}: "
+            f"select some, as in {example}"
+        )
+    return find_axis(ds, axes[0].name)
+
+
+def _widths(left: Axes, right: Axes, share: float) -> None:
+    """Gives the left panel its share of the width of both."""
+    a, b = left.get_position(), right.get_position()
+    gap = b.x0 - a.x1
+    room = b.x1 - a.x0 - gap
+    left.set_position((a.x0, a.y0, room * share, a.height))
+    right.set_position((a.x0 + room * share + gap, b.y0, room * (1 - share), b.height))
+
+
+def _steps(axes: Axes, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
+    axes.set_yscale("log")
+    every = np.concatenate([one["steps"].values for one in ones])
+    every = every[np.isfinite(every)]
+    low, high = every.min() / 1.6, every.max() * 2.6
+    axes.set_ylim(low, high)
+    if len(ones) == 1:
+        _regimes(axes, ones[0], high)
+        _bend(axes, ones[0], noise_scale)
+    for one, name, shade in zip(ones, names, shades, strict=True):
+        size, steps = one["samples_per_step"].values.astype(float), one["steps"].values
+        known = np.isfinite(steps)
+        if known.any():
+            first = int(np.flatnonzero(known)[np.argmin(size[known])])
+            span = np.array([size.min(), size.max()])
+            axes.plot(span, steps[first] * size[first] / span, color=PALE, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
+        fitted, bound = known & (one["regime"].values != "bound"), one["regime"].values == "bound"
+        ends = [one[name].values for name in ("steps_low", "steps_high")]
+        _whiskers(axes, size, ends, fitted, shade, high)
+        axes.plot(size[known], steps[known], color=shade, linewidth=1.2 if len(ones) > 1 else 0, zorder=3)
+        axes.plot(size[fitted], steps[fitted], "o", color=shade, markersize=7, zorder=4, label=name)
+        axes.plot(size[bound], steps[bound], "o", color=shade, markerfacecolor="white", markersize=7, zorder=4)
+        axes.plot(
+            size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, clip_on=False, zorder=4
+        )
+    axes.yaxis.set_major_formatter(plain_numbers())
+    log_ticks(axes.yaxis, inches(axes)[1])
+
+
+def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
+    for at, low, high in zip(size[known], ends[0][known], ends[1][known], strict=True):
+        if not np.isnan(low):
+            axes.plot([at, at], [low, min(high, top)], color=shade, linewidth=1.8, zorder=2)
+
+
+def _regimes(axes: Axes, one: xr.Dataset, high: float) -> None:
+    """The background and the name of each regime, as far as the batch sizes reach."""
+    order = np.argsort(one["samples_per_step"].values, kind="stable")
+    size, kind = one["samples_per_step"].values[order].astype(float), one["regime"].values[order]
+    edges = np.concatenate([[size[0] / 1.35], np.sqrt(size[1:] * size[:-1]), [size[-1] * 1.35]])
+    for name in dict.fromkeys(kind.tolist()):
+        places = np.flatnonzero(kind == name)
+        if name not in WORDS:
+            continue
+        start, stop = edges[places.min()], edges[places.max() + 1]
+        axes.axvspan(float(start), float(stop), color=SHADES[name], linewidth=0, zorder=0)
+        if stop / start > 2.2:
+            middle = float(np.sqrt(start * stop))
+            axes.text(
+                middle, high / 1.08, WORDS[name], ha="center", va="top", fontsize=SMALLEST, color=INK, linespacing=1.1,
+                bbox={"facecolor": SHADES[name], "edgecolor": "none", "pad": 1.5}, zorder=6,
+            )  # fmt: skip
+
+
+def _bend(axes: Axes, one: xr.Dataset, noise_scale: float | None) -> None:
+    """The fitted curve, the critical batch size with its interval, and the noise scale beside it."""
+    size = one["samples_per_step"].values.astype(float)
+    fewest, most = float(one["fewest_steps"]), float(one["fewest_samples"])
+    if np.isfinite(fewest) and np.isfinite(most):
+        at = np.geomspace(size.min(), size.max(), 200)
+        axes.plot(at, fewest + most / at, color=INK, linewidth=1.4, zorder=2)
+    critical, low, high = (float(one[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
+    if np.isfinite(critical):
+        axes.axvline(critical, color=COLOURS[1], linewidth=2, zorder=2)
+        start, stop = max(low, size.min() / 1.35), min(high, size.max() * 1.35)
+        axes.axvspan(float(start), float(stop), color=COLOURS[1], alpha=0.15, linewidth=0, zorder=1)
+    if noise_scale is not None:
+        axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)), zorder=2)
+
+
+def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[str], by: str) -> None:
+    axes.set_yscale("log")
+    for one, shade in zip(ones, shades, strict=True):
+        size, rate = one["samples_per_step"].values.astype(float), one[by].values
+        known = np.isfinite(rate)
+        ends = [one[name].values for name in ("rate_low", "rate_high")]
+        _whiskers(axes, size, ends, known & (one["regime"].values != "bound"), shade, np.inf)
+        edge = one["at_edge"].values & known
+        axes.plot(size[known], rate[known], color=shade, linewidth=1.2, zorder=3)
+        axes.plot(size[known & ~edge], rate[known & ~edge], "o", color=shade, markersize=7, zorder=4)
+        axes.plot(size[edge], rate[edge], "D", color=shade, markerfacecolor="white", markersize=7, zorder=4)
+    span = np.array([found["samples_per_step"].values.min(), found["samples_per_step"].values.max()], float)
+    one = ones[0]
+    start = int(np.flatnonzero(one["batch_count"].values == found.attrs["reference"])[0])
+    rate, size = float(one[by].values[start]), float(one["samples_per_step"].values[start])
+    tried = np.concatenate([each[by].values for each in ones])
+    tried = tried[np.isfinite(tried)]
+    if np.isfinite(rate):
+        for power, style in ((1.0, (0, (4, 3))), (0.5, (0, (1, 1.5)))):
+            axes.plot(span, rate * (span / size) ** power, color=PALE, linestyle=style, linewidth=1.6, zorder=1)
+    axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
+    # The rates that were run, as many as there is room for.
+    shown: list[float] = []
+    for each in np.unique(tried):
+        if not shown or each > shown[-1] * (tried.max() / tried.min()) ** 0.06:
+            shown.append(float(each))
+    axes.set_yticks(shown, [value_text(each) for each in shown])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _key(
+    found: xr.Dataset, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None
+) -> tuple[list[tuple], str]:
+    several = len(ones) > 1
+    entries: list[tuple] = [
+        (Line2D([], [], color=shade, marker="o", markersize=7, linewidth=1.2), name)
+        for name, shade in (zip(names, shades, strict=True) if len(names) > 1 else ())
+    ]
+    dashed = Line2D([], [], color=PALE, linestyle=(0, (4, 3)), linewidth=1.4)
+    dotted = Line2D([], [], color=PALE, linestyle=(0, (1, 1.5)), linewidth=1.6)
+    entries.append((dashed, "left: twice the batch, half the steps; right: linear rule"))
+    entries.append((dotted, "square-root rule"))
+    one = ones[0]
+    if not several and np.isfinite(float(one["critical_batch_size"])):
+        ends = [float(one[name]) for name in ("critical_low", "critical_high")]
+        told = "" if np.isnan(ends[0]) else f" (95 % interval {_size(ends[0])} to {_size(ends[1])})"
+        line = (Line2D([], [], color=COLOURS[1], linewidth=2), Patch(color=COLOURS[1], alpha=0.15, linewidth=0))
+        entries.append((line, f"critical batch size {float(one['critical_batch_size']):.0f}{told}"))
+        entries.append((Line2D([], [], color=INK, linewidth=1.4), "fitted curve"))
+    if noise_scale is not None and not several:
+        line = Line2D([], [], color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)))
+        entries.append((line, f"gradient noise scale {noise_scale:.0f}"))
+    hollow = {"linestyle": "none", "color": INK, "markerfacecolor": "white", "markersize": 7}
+    if any((each["regime"] == "bound").any() for each in ones):
+        entries.append((Line2D([], [], marker="o", **hollow), "only a bound: reached at the first record"))
+    if any(bool(each["at_edge"].any()) for each in ones):
+        entries.append((Line2D([], [], marker="D", **hollow), "at the edge of the range"))
+    if any(not np.isfinite(each["steps"]).all() for each in ones):
+        entries.append(
+            (Line2D([], [], marker="x", linestyle="none", color=INK, markersize=7), "not reached by half of the seeds")
+        )
+    seeds = found.attrs["seeds"]
+    reasons = Counter(np.concatenate([each["no_interval"].values for each in ones]).tolist())
+    without = [reason for reason in reasons if reason]
+    note = f"Medians of {seeds} seeds" if seeds > 1 else "One seed"
+    note += " with 95 % intervals." if len(without) < len(reasons) else "."
+    note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
+    if not several:
+        share = f"{100 * (WITHIN - 1):.0f} %"
+        note += f" Perfect scaling: within {share} of the fewest samples; no further gain: within {share} of the fewest steps."
+    return entries, note
+
+
+def _size(value: float) -> str:
+    return "\N{INFINITY}" if np.isinf(value) else f"{value:.0f}"
+
+
+def _title(ones: list[xr.Dataset], names: list[str]) -> str:
+    """The finding: where the regimes lie, or which line needs the fewest steps."""
+    if len(ones) == 1:
+        one = ones[0]
+        kind, size = one["regime"].values, one["batch_size"].values
+        perfect, none = size[kind == "perfect"], size[kind == "none"]
+        if len(perfect) and len(none):
+            return f"Twice the batch halves the steps up to B = {perfect.max()}, and hardly saves any from B = {none.min()} on"
+        if len(perfect):
+            return f"Twice the batch halves the steps up to B = {perfect.max()}; further gains shrink"
+        if len(none):
+            return f"From B = {none.min()} on, larger batches hardly save any steps"
+        return "Larger batches need fewer steps, but less than in proportion"
+    # What is only a bound says nothing of how few steps there could be.
+    steps = [np.where(one["regime"].values != "bound", one["steps"].values, np.nan) for one in ones]
+    fewest = [float(np.nanmin(own)) if np.isfinite(own).any() else np.inf for own in steps]
+    if not np.isfinite(fewest).any():
+        return "The steps are only bounds at every batch size: the target is reached at the first record"
+    best = int(np.argmin(fewest))
+    size = ones[best]["batch_size"].values[np.nanargmin(steps[best])]
+    return f"Fewest steps: {three_digits(fewest[best])} with {names[best]} at B = {size}"

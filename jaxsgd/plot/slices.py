@@ -1,0 +1,318 @@
+"""A final value along one searched axis, a line for each value of another: where the best setting lies, and how narrowly."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from jaxsgd.analysis.choice import best_place, is_edge, seed_median
+from jaxsgd.error import InputError, counted
+from jaxsgd.measure.observable import direction
+from jaxsgd.plot.axis import (
+    Axis,
+    Selection,
+    axis_colours,
+    check_different,
+    find_axis,
+    measure_label,
+    metric_words,
+    open_axes,
+    selected,
+    setting,
+    table,
+    value_text,
+)
+from jaxsgd.plot.facet import Facets, facet_panels, facets
+from jaxsgd.plot.layout import (
+    TOP,
+    InnerLocator,
+    inches,
+    label_outside,
+    log_ticks,
+    plain_numbers,
+    short_number,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import COLOURS, INK, PALE, slide
+from jaxsgd.results.axes import axis_names, seed_dims
+from jaxsgd.results.metric import cost, metric_named
+
+LOW, HIGH = 25, 75
+"""Percentiles of the seeds between which the bands lie."""
+
+LOG_FROM = 20
+"""Largest over smallest value from which an axis is logarithmic."""
+
+ABOVE_START = 2
+"""Times the value of a run's first epoch above which a line leaves the panel."""
+
+FEWEST = 3
+"""Values of an axis from which it is drawn along where none is named."""
+
+MOST_NAMED = 12
+"""Lines that the key names."""
+
+SIZES = ("batch_count", "batch_size")
+
+
+class Slices(NamedTuple):
+    """What all panels show: P panels, V lines, L places along the axis from the least value to the greatest.
+
+    Attributes:
+      median, low, high: [P, V, L], over the seeds; infinite where too many diverged, NaN where nothing was run.
+      diverged: [P, V, L], runs that did.
+      start: what runs that came down began with, median over them; infinite where nothing is known of it.
+      best: [P, V], the place of each line's best; -1 without any.
+      at_edge: [P, V], whether a better one may lie beyond it.
+      runs: of each setting.
+    """
+
+    median: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    diverged: np.ndarray
+    start: float
+    best: np.ndarray
+    at_edge: np.ndarray
+    runs: int
+
+
+def slices(
+    ds: xr.Dataset,
+    x: str | None = None,
+    by: str | None = None,
+    value: str | None = None,
+    select: Selection | None = None,
+) -> Figure:
+    """The value after the last epoch against a searched axis, one line per value of another axis; draws are points.
+
+    A line is the median over the seeds, its band their middle half. A run that diverged counts as infinitely bad, and a cross
+    at the top is wherever one did. The best of each line is marked: by a diamond where it is the first or last along the axis.
+    Axes whose values differ twentyfold are logarithmic; the y axis is the same for all panels, and lines far above where
+    runs began leave it.
+
+    Args:
+      ds: a result.
+      x: the numeric axis along which to look; by default the learning rate, else the longest searched one.
+      by: the axis with a line for each value; by default the optimizer, else the batch count, else the longest.
+      value: a metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
+
+    Raises:
+      InputError: for an axis or value that is not there, an axis x without numbers, or too many other axes.
+    """
+    whole, ds = ds, selected(ds, select)
+    value = metric_named(ds, value)
+    along = _along(ds, x)
+    lines_by = find_axis(ds, by or _lines(ds, along))
+    check_different(along, lines_by)
+    panels_by = facets(ds, (lines_by.dim, along.dim), "the figure of slices")
+    dims = (*panels_by.dims, lines_by.dim, along.dim)
+    order = np.argsort(along.values, kind="stable")
+    ds = ds.isel({along.dim: order})
+    along = find_axis(ds, along.name)
+    found = _found(ds, value, dims, panels_by.num_panels, along)
+    everything = find_axis(whole, lines_by.name)
+    palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
+    shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
+    epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
+
+    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, epochs)
+    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", TOP + 1.6 + 1.75 * rows)
+    limits = _limits(found)
+    below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
+    made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
+    for panel, axes in enumerate(made):
+        _scales(axes, along, limits)
+        _draw(axes, found, panel, along, shades)
+    label_outside(made, panels_by.shape[1], along.label, measure_label(ds, value), room=0.85)
+    return figure
+
+
+def _along(ds: xr.Dataset, x: str | None) -> Axis:
+    """The axis across."""
+    if x is not None:
+        axis = find_axis(ds, x)
+        if not axis.numeric or x == "draw":
+            raise InputError(f"slices lie along an axis of numbers, and {x} is none")
+        if len(axis) < 2:
+            raise InputError(f"slices lie along an axis with several values, and {x} has one: {axis.text(0)}")
+        return axis
+    seeds = seed_dims(ds)
+    axes = [find_axis(ds, name) for name in axis_names(ds) if name not in (*SIZES, "draw")]
+    searched = [axis for axis in axes if axis.dim not in (*seeds, *SIZES) and axis.numeric]
+    searched = [axis for axis in searched if len(np.unique(axis.values)) >= FEWEST]
+    if not searched:
+        raise InputError(f"slices need a searched axis of numbers with {FEWEST} values or more, such as learning_rate")
+    return max(searched, key=lambda axis: (axis.name == "learning_rate", len(axis)))
+
+
+def _lines(ds: xr.Dataset, along: Axis) -> str:
+    """The axis whose values become lines where none is named."""
+    left = open_axes(ds, (along.dim,))
+    first = [axis for name in ("optimizer", *SIZES) for axis in left if axis.name == name]
+    if left:
+        return (first or sorted(left, key=len, reverse=True))[0].name
+    return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))
+
+
+def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along: Axis) -> Slices:
+    def by_panel(values: np.ndarray) -> np.ndarray:
+        return values.reshape(count, ds.sizes[dims[-2]], ds.sizes[dims[-1]], *values.shape[len(dims) :])
+
+    sign = direction(value)
+    measured = by_panel(table(ds, value, dims)).astype(np.float64)
+    diverged = by_panel(table(ds, "diverged", dims))
+    worth = by_panel(table(ds.assign({value: cost(ds, value)}), value, dims))
+    median = seed_median(worth)
+    low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
+    if sign < 0:
+        low, high = high, low
+
+    best = best_place(median)
+    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if "epoch" in ds[value].dims and sign > 0 else np.zeros(1, bool)
+    start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
+    at_edge = is_edge(along.values, best)
+    return Slices(sign * median, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
+
+
+def _percentile(values: np.ndarray, share: int) -> np.ndarray:
+    """Over the last axis, of what is not NaN; infinities count as the greatest."""
+    # Between two infinities there would be nothing to interpolate.
+    huge = 1e300
+    found = np.full(values.shape[:-1], np.nan)
+    some = ~np.isnan(values).all(axis=-1)
+    if some.any():
+        found[some] = np.nanpercentile(np.where(np.isinf(values), huge, values)[some], share, axis=-1)
+    return np.where(found > huge * 1e-6, np.inf, found)
+
+
+def _limits(found: Slices) -> tuple[float, float, bool]:
+    """The y axis's ends, and whether it is logarithmic."""
+    drawn = np.concatenate([found.median, found.low, found.high], axis=None)
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return 0.0, 1.0, False
+    low, high = float(drawn.min()), float(drawn.max())
+    high = max(low, min(high, ABOVE_START * found.start))
+    log = low > 0 and high >= LOG_FROM * low
+    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
+    span = float(onto(high) - onto(low)) or max(abs(high), 1.0) * 1e-3
+    # Crosses stand above the lines.
+    head = 0.2 if found.diverged.any() else 0.05
+    return float(back(onto(low) - 0.06 * span)), float(back(onto(high) + head * span)), log
+
+
+def _scales(axes: Axes, along: Axis, limits: tuple[float, float, bool]) -> None:
+    width, height = inches(axes)
+    low, high = float(along.values.min()), float(along.values.max())
+    if low > 0 and high >= LOG_FROM * low:
+        margin = (high / low) ** 0.04
+        axes.set_xscale("log")
+        axes.set_xlim(low / margin, high * margin)
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=max(3, int(width / 0.45))))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda each, _: value_text(float(each))))
+    else:
+        margin = 0.04 * ((high - low) or 1.0)
+        axes.set_xlim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(6, int(width / 0.55)))))
+        axes.xaxis.set_major_formatter(plain_numbers())
+    bottom, top, log = limits
+    if log:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom, top)
+        log_ticks(axes.yaxis, height)
+    else:
+        axes.yaxis.set_major_locator(InnerLocator(height))
+    axes.yaxis.set_major_formatter(plain_numbers())
+    axes.set_ylim(bottom, top)
+
+
+def _draw(axes: Axes, found: Slices, panel: int, along: Axis, shades: list[str]) -> None:
+    bottom, top = axes.get_ylim()
+    points = along.dim == "draw"
+    crossed = np.flatnonzero(found.diverged[panel].any(axis=-1)).tolist()
+    # Crosses of several lines below one another, from the top edge downwards.
+    step = min(0.1 / inches(axes)[1], 0.15 / max(len(crossed) - 1, 1))
+    # The first lines are thicker, so as to be seen where later ones lie on them.
+    widths = np.linspace(3.4, 1.6, len(shades)) if len(shades) > 1 else [2.0]
+    for line, (shade, thick) in enumerate(zip(shades, widths, strict=True)):
+        median, low, high = (values[panel, line] for values in (found.median, found.low, found.high))
+        known = np.isfinite(median)
+        drawn = np.where(known, median, np.nan)
+        if points:
+            axes.plot(along.values, drawn, "o", color=shade, markersize=4.5, alpha=0.55, markeredgewidth=0, zorder=3)
+        else:
+            floor, ceiling = (np.clip(np.where(known, end, np.nan), bottom, top) for end in (low, high))
+            if found.runs > 1:
+                axes.fill_between(along.values, floor, ceiling, color=shade, alpha=0.15, linewidth=0, zorder=2)
+            axes.plot(along.values, drawn, color=shade, linewidth=thick, marker=".", markersize=5, zorder=3)
+        bad = found.diverged[panel, line] > 0
+        if bad.any():
+            height = np.full(int(bad.sum()), 1 - step * crossed.index(line))
+            axes.plot(
+                along.values[bad], height, "x", color=shade, markersize=6, markeredgewidth=1.6, clip_on=False, zorder=4,
+                transform=axes.get_xaxis_transform(),
+            )  # fmt: skip
+        best = found.best[panel, line]
+        if best >= 0:
+            mark = _mark(shade, bool(found.at_edge[panel, line]))
+            mark["markersize"] += 2 * (thick - 2.0)
+            axes.plot(along.values[best], median[best], clip_on=False, zorder=5, **mark)
+
+
+def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
+    """The look of a best point."""
+    inside = {"marker": "o", "markersize": 10, "markeredgecolor": "white", "markeredgewidth": 1.2}
+    edge = {"marker": "D", "markersize": 9, "markerfacecolor": "white", "markeredgewidth": 2.0}
+    return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
+
+
+def _key(
+    figure: Figure, found: Slices, lines_by: Axis, shades: list[str], points: bool, limits: tuple[float, float, bool]
+) -> float:
+    """What colours and marks mean. Returns the inches it takes at the bottom."""
+    look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6} if points else {"linewidth": 2.4}
+    order = np.argsort(lines_by.values, kind="stable") if lines_by.numeric else np.arange(len(lines_by))
+    named = order[np.unique(np.linspace(0, len(order) - 1, MOST_NAMED).round().astype(int))] if len(order) > 1 else []
+    entries: list[tuple] = [(Line2D([], [], color=shades[place], **look), lines_by.phrase(place)) for place in map(int, named)]
+    if (~found.at_edge & (found.best >= 0)).any():
+        entries.append((Line2D([], [], **_mark(INK, at_edge=False)), "best of its colour" if points else "best of its line"))
+    if found.at_edge.any():
+        entries.append(
+            (Line2D([], [], **_mark(INK, at_edge=True)), "best at the edge of the range: a better one may lie beyond")
+        )
+    if found.diverged.any():
+        cross = Line2D([], [], marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6)
+        entries.append((cross, "runs diverged"))
+    if found.runs > 1 and not points:
+        entries.append((Patch(color=PALE, alpha=0.4, linewidth=0), "middle half of the seeds"))
+    notes = [f"Median of {found.runs} seeds."] if found.runs > 1 else []
+    if found.diverged.any():
+        notes.append("A run that diverged counts as infinitely bad.")
+    finite = found.median[np.isfinite(found.median)]
+    if len(finite) and finite.max() > limits[1]:
+        notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
+    return write_key(figure, entries, " ".join(notes))
+
+
+def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, epochs: int) -> str:
+    """The finding: the best value and its setting."""
+    ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
+    if np.isinf(ranked).all():
+        return "Every setting diverged" if found.diverged.any() else "No setting has a number"
+    panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
+    after = f"after {counted(epochs, 'epoch')}"
+    own = lines_by.phrase(line) if len(lines_by) > 1 else ""
+    named = lines_by.name in ("optimizer", "order") and own
+    where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
+    end = "Lowest" if direction(value) > 0 else "Highest"
+    number = three_digits(found.median[panel, line, place])
+    return f"{end} {name} {after}: {number}{f' with {own}' if named else ''} at {where}"

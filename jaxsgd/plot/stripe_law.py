@@ -1,0 +1,192 @@
+"""How far stripes lie apart at each batch size, against what sampling alone makes of it."""
+
+import json
+import math
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxsgd.analysis.scaling import batch_axis
+from jaxsgd.error import InputError, counted
+from jaxsgd.measure.stripes import expected_range, stripe_count
+from jaxsgd.order import ORDERS
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
+from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide
+from jaxsgd.results.axes import listed
+from jaxsgd.results.metric import readable_index
+
+MOST_LINES = 7
+"""Values of another axis that colours tell apart."""
+
+LOW, HIGH = 25, 75
+"""Percentiles of the seeds between which the bars lie."""
+
+DASHED, DOTTED = (0, (4, 3)), (0, (1, 1.5))
+
+DRAWN_ANEW = ("reshuffle", "reshuffle_batches", "replacement")
+"""Orders in which a position has other samples, or another batch, in every epoch."""
+
+EXPLAINED = 0.3
+"""Share by which a gap may be off for sampling to explain it: the range of a few draws scatters by as much."""
+
+
+def law(batch_count: int, num_samples: int, eval_interval: int) -> float:
+    """The gap to expect between stripes from sampling alone, in standard deviations of a single sample's loss.
+
+    Each of the S = m / gcd(m, w) stripes averages w batches of N / m samples: levels scatter by sigma / sqrt(w N / m), and the
+    largest less the smallest of S such is d(S) times that (Tippett 1925), with d as `jaxsgd.expected_range`. Exact for
+    normal losses where windows do not overlap (w divides m), but for a term of 1/N.
+
+    Args:
+      batch_count: m.
+      num_samples: N.
+      eval_interval: w.
+    """
+    in_window = num_samples * min(eval_interval, batch_count) / batch_count
+    return expected_range(stripe_count(batch_count, eval_interval)) / math.sqrt(in_window)
+
+
+class Gaps(NamedTuple):
+    """What is drawn: V lines, K batch sizes with stripes, ascending, R seeds.
+
+    Attributes:
+      names: [V], what the lines are; empty for a single one.
+      shades: [V], their colours.
+      size: [K], samples in a full batch.
+      gap, stripe_index: [V, K, R], stripe gap and index; NaN for runs that diverged or are missing.
+      expected: [K], the law's gap for a sigma of 1.
+    """
+
+    names: list[str]
+    shades: list[str]
+    size: np.ndarray
+    gap: np.ndarray
+    stripe_index: np.ndarray
+    expected: np.ndarray
+
+
+def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | None = None) -> Figure:
+    """Stripe gap against batch size with the law of sampling drawn over it, and beside it the stripe index.
+
+    The law is `law` times sigma, the standard deviation of a single sample's loss: a batch's mean loss scatters by sigma /
+    sqrt(B), whatever the order. In a fixed order that scatter stays where it is, and is the gap; where batches are drawn anew,
+    levels average it over the E epochs, and it is sqrt(E) times smaller.
+
+    Args:
+      ds: a result with an axis of batch counts.
+      sigma: measured, in units of the loss, as `jaxsgd measure --noise` and `jaxsgd.run_noise` give it; by default it is fitted
+        to the gaps of the fixed order (or of the first line), and the figure says so.
+      select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
+
+    Raises:
+      InputError: for a result without several batch counts, or without stripes at its print interval.
+    """
+    ds = selected(ds, select)
+    along, lines_by = find_axis(ds, batch_axis(ds)), _lines_by(ds)
+    dims = (*((lines_by.dim,) if lines_by else ()), along.dim)
+    gaps = _gaps(ds, dims, lines_by)
+    base = gaps.names.index("fixed") if "fixed" in gaps.names else 0
+    ratio = np.nanmedian(gaps.gap[base], axis=-1) / gaps.expected
+    fitted = sigma is None
+    if sigma is None:
+        sigma = float(np.exp(np.nanmean(np.log(np.where(ratio > 0, ratio, np.nan)))))
+
+    width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
+    printed = "every batch printed" if width == 1 else f"printed every {width} batches"
+    figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
+    anew = any(name in DRAWN_ANEW for name in gaps.names)
+    runs = gaps.gap.shape[-1]
+    note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
+    below = write_key(figure, _key(gaps, sigma, fitted, epochs if anew else 0), note) + 0.62
+    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
+    left.plot(gaps.size, sigma * gaps.expected, color=INK, linewidth=1.6, linestyle=DASHED, zorder=5)
+    if anew:
+        left.plot(gaps.size, sigma * gaps.expected / math.sqrt(epochs), color=INK, linewidth=1.4, linestyle=DOTTED, zorder=5)
+    for axes, values in ((left, gaps.gap), (right, gaps.stripe_index)):
+        for each, shade in zip(values, gaps.shades, strict=True):
+            _draw_line(axes, gaps.size, each, shade)
+        size_axis(axes, gaps.size, gaps.size)
+    left.set_yscale("log")
+    left.yaxis.set_major_formatter(plain_numbers())
+    left.set_ylabel("stripe gap (loss)", fontsize=MEDIUM, color=INK)
+    right.set_ylim(-0.15, 1.05)
+    right.axhline(0, color=PALE, linewidth=1)
+    right.set_ylabel("stripe index (share of variance)", fontsize=MEDIUM, color=INK)
+    return figure
+
+
+def _lines_by(ds: xr.Dataset) -> Axis | None:
+    """The other axis with several values, whose values become lines."""
+    others = open_axes(ds, (batch_axis(ds),))
+    if not others:
+        return None
+    if len(others) > 1 or len(others[0]) > MOST_LINES:
+        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in others)
+        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in others)
+        raise InputError(
+            f"the figure of the stripe law has lines for {MOST_LINES} values of one other axis, but {clauses}: "
+            f"select some, as in {example}"
+        )
+    return others[0]
+
+
+def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
+    width, samples = int(ds.attrs["eval_interval"]), int(json.loads(ds.attrs["manifest"])["num_samples"])
+    count, size = ds["batch_count"].values, ds["batch_size"].values
+    kept = np.argsort(size, kind="stable")
+    kept = kept[[stripe_count(int(m), width) > 1 for m in count[kept]]]
+    if not len(kept):
+        raise InputError(f"averaging every {width} batches, no batch count here has stripes: eval_interval must be shorter")
+    gone = table(ds, "diverged", dims) | table(ds, "missing", dims)
+
+    told = ds.assign(stripe_index=readable_index(ds))
+
+    def lines(name: str) -> np.ndarray:
+        values = np.where(gone, np.nan, table(told, name, dims).astype(np.float64))
+        return values.reshape(-1, *values.shape[-2:])[:, kept]
+
+    names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
+    shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
+    expected = np.array([law(int(m), samples, width) for m in count[kept]])
+    return Gaps(names, shades, size[kept], lines("stripe_gap"), lines("stripe_index"), expected)
+
+
+def _key(gaps: Gaps, sigma: float, fitted: bool, epochs: int) -> list[tuple]:
+    """The entries; `epochs` is 0 where no line's batches are drawn anew."""
+    lines = zip(gaps.names, gaps.shades, strict=True)
+    entries: list[tuple] = [(Line2D([], [], color=shade, marker="o", markersize=7), name) for name, shade in lines if name]
+    how = f"\N{GREEK SMALL LETTER SIGMA} = {three_digits(sigma)} ({'fitted' if fitted else 'measured'})"
+    law_line = Line2D([], [], color=INK, linewidth=1.6, linestyle=DASHED)
+    root = "\N{GREEK SMALL LETTER SIGMA}/\N{SQUARE ROOT}B"
+    entries.append((law_line, f"sampling alone: {root} times the expected range, {how}"))
+    if epochs:
+        anew = Line2D([], [], color=INK, linewidth=1.4, linestyle=DOTTED)
+        entries.append((anew, f"that over \N{SQUARE ROOT}{epochs}: drawn anew every epoch"))
+    return entries
+
+
+def _draw_line(axes: Axes, size: np.ndarray, values: np.ndarray, shade: str) -> None:
+    """Medians of [K, R] with bars over the middle half of the seeds."""
+    known = np.isfinite(values).any(axis=-1)
+    if not known.any():
+        return
+    low, middle, high = np.nanpercentile(values[known], (LOW, 50, HIGH), axis=-1)
+    axes.plot(size[known], middle, "o-", color=shade, markersize=6, linewidth=1.4, zorder=4)
+    axes.vlines(size[known], low, high, color=shade, linewidth=2, zorder=3)
+
+
+def _title(ratio: np.ndarray, name: str) -> str:
+    """The finding: how well sampling explains the gaps of one line."""
+    known = ratio[np.isfinite(ratio)]
+    if not len(known):
+        return "No gap between stripes could be measured"
+    order = f" of the {name} order" if name in ORDERS else ""
+    worst = float(np.max(np.abs(known - 1)))
+    if worst <= EXPLAINED:
+        return f"Sampling explains the gap between stripes{order}: within {100 * worst:.0f} % at every batch size"
+    return f"The gap between stripes{order} is {known.min():.2g} to {known.max():.2g} times what sampling gives"

@@ -1,0 +1,161 @@
+"""The striped and the averaged view of a printed loss."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxsgd.error import counted
+from jaxsgd.measure.stripes import Stripes
+from jaxsgd.plot.label import in_powers, write_beside
+from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, panel, slide
+
+MOST_LABELS = 7
+
+
+def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int = 10) -> Figure:
+    """The first printouts one by one, and beside them the whole run by stripe, with each stripe's level and slope.
+
+    Args:
+      striped: the measured stripes of one run.
+      title: the finding, in words.
+      subtitle: what was run.
+      zoom_epochs: epochs whose printouts are drawn one by one.
+    """
+    figure = slide(title, subtitle)
+    shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
+    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
+    right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
+    left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    right.tick_params(labelleft=False)
+
+    early = striped.time <= shown + 1e-9
+    left.plot(striped.time[early], striped.windows[early], color=PALE, linewidth=1, zorder=1)
+    for number, colour in enumerate(colours(striped.stripe_count)):
+        own = striped.stripe == number
+        left.plot(striped.time[own & early], striped.windows[own & early], "o", color=colour, markersize=5.5, zorder=2)
+    _draw_stripes(right, striped, linewidth=2.4)
+    _limit(left, striped)
+    left.set_xlim(0, 1.03 * shown)
+    right.set_xlim(0, striped.time[-1])
+    _label_stripes(right, striped)
+    _show_gap(right, striped)
+    return figure
+
+
+def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
+    """The printed loss as one line, as a trainer's plot shows it, and beside it the same printouts by stripe.
+
+    Args:
+      striped: the measured stripes of one run.
+      title: the finding, in words.
+      subtitle: what was run.
+    """
+    figure = slide(title, subtitle)
+    left = panel(figure, 0.09, 0.33, "As printed: one line through all printouts")
+    right = panel(figure, 0.455, 0.31, "The same printouts, one colour per stripe", sharey=left)
+    left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    right.tick_params(labelleft=False)
+    left.plot(striped.time, striped.windows, color=PALE, linewidth=1.1, **_single(len(striped.windows)))
+    _draw_stripes(right, striped, linewidth=2.0)
+    _limit(left, striped)
+    for axes in (left, right):
+        axes.set_xlim(0, striped.time[-1])
+    _label_stripes(right, striped)
+    return figure
+
+
+def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: str) -> Figure:
+    """The averaged curve over the faded stripes of the same run, on the stripes' own axes.
+
+    Args:
+      averaged: the run read with a print interval of whole epochs.
+      striped: the same run read with a shorter one.
+      title: the finding, in words.
+      subtitle: what was run.
+    """
+    figure = slide(title, subtitle)
+    axes = panel(figure, 0.09, 0.67)
+    axes.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    _draw_stripes(axes, striped, linewidth=1.6, alpha=0.35)
+    axes.plot(averaged.time, averaged.windows, color="#000000", linewidth=3.2, **_single(len(averaged.windows)))
+    _limit(axes, striped)
+    axes.set_xlim(0, striped.time[-1])
+    ends = [float(averaged.windows[-1])]
+    texts = [f"averaged over the epoch:\n{counted(averaged.stripe_count, 'curve')}\n{_pace(averaged, 0)}"]
+    shades = ["#000000"]
+    if striped.stripe_count > 1:
+        # The stripes' label stands beside the one that is farthest from the averaged curve.
+        last = striped.windows[-striped.stripe_count :]
+        ends.append(float(last[np.argmax(np.abs(last - ends[0]))]))
+        texts.append(f"faded: the same run,\nprinted more often:\n{counted(striped.stripe_count, 'stripe')}")
+        shades.append("#666666")
+    write_beside(axes, ends, texts, shades, line_height=0.16)
+    return figure
+
+
+def _single(count: int) -> dict[str, Any]:
+    """How to draw a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
+    return {"marker": "o", "clip_on": False} if count == 1 else {}
+
+
+def _pace(measured: Stripes, number: int) -> str:
+    slope, level = measured.slope[number], measured.level[number]
+    # What float32 cannot tell over the whole run is rounding, no slope.
+    if abs(slope * measured.time[-1]) < np.finfo(np.float32).eps * abs(level):
+        slope = 0.0
+    return f"slope {in_powers(float(slope))} per epoch" if np.isfinite(slope) else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else in_powers(float(value))
+
+
+def _draw_stripes(axes: Axes, striped: Stripes, **line) -> None:
+    for number, colour in enumerate(colours(striped.stripe_count)):
+        own = striped.stripe == number
+        axes.plot(striped.time[own], striped.windows[own], color=colour, **line, **_single(int(own.sum())))
+
+
+def _limit(axes: Axes, striped: Stripes) -> None:
+    low, high = striped.windows.min(), striped.windows.max()
+    room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
+    axes.set_ylim(low - room, high + room)
+
+
+def _label_stripes(axes: Axes, striped: Stripes) -> None:
+    count = striped.stripe_count
+    names = {number: f"stripe {number + 1}: " for number in range(count)}
+    if count > MOST_LABELS:
+        # The highest and the lowest stripe say how far apart the others lie.
+        highest, lowest = int(np.argmax(striped.level)), int(np.argmin(striped.level))
+        names = {
+            highest: f"stripe {highest + 1}, highest of {count}:\n",
+            lowest: f"stripe {lowest + 1}, lowest of {count}:\n",
+        }
+    texts = [
+        f"{name}level {_number(striped.level[number])}\n{_pace(striped, number)}".strip() for number, name in names.items()
+    ]
+    heights = [float(striped.windows[striped.stripe == number][-1]) for number in names]
+    shades = [colours(count)[number] for number in names]
+    write_beside(axes, heights, texts, shades, line_height=0.105 if count <= MOST_LABELS else 0.16)
+
+
+def _show_gap(axes: Axes, striped: Stripes) -> None:
+    """An arrow between two stripes, in the middle of the run."""
+    if striped.stripe_count != 2 or len(striped.windows) < 4:
+        return
+    middle = len(striped.windows) // 2
+    when = striped.time[middle]
+    ends = striped.windows[middle : middle + 2]
+    axes.annotate("", (when, ends[0]), (when, ends[1]), arrowprops={"arrowstyle": "<->", "color": INK, "linewidth": 1.2})
+    axes.annotate(
+        f"gap {_number(float(striped.gap))}",
+        (when, ends.mean()),
+        (8, 0),
+        textcoords="offset points",
+        fontsize=SMALL,
+        color=INK,
+        va="center",
+    )

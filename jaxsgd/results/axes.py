@@ -1,0 +1,108 @@
+"""The axes of a result, read off the result itself: by name, by value, and which of them are seeds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.study.study import SEED_AXES
+
+WITHIN_CELLS = ("epoch", "batch")
+"""Dimensions of a single run."""
+
+
+def cell_dims(ds: xr.Dataset) -> list[str]:
+    """The dimensions along which cells lie, outermost first.
+
+    Raises:
+      InputError: for a Dataset that is no result.
+    """
+    if "loss_epoch" not in ds:
+        raise InputError(
+            f"a result has a variable loss_epoch, as sweep and load give it; got {', '.join(map(str, ds.data_vars))}"
+        )
+    return [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS]
+
+
+def coords_along(ds: xr.Dataset, dim: str) -> list[str]:
+    """The axes along a dimension: several where they are zipped or follow from one another."""
+    return [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
+
+
+def axis_names(ds: xr.Dataset) -> list[str]:
+    """The axes that a result has, in the order of its dimensions."""
+    names = []
+    for dim in cell_dims(ds):
+        along = coords_along(ds, dim)
+        names += along if dim in along else [*along, dim]
+    return names
+
+
+def axis_dim(ds: xr.Dataset, name: str) -> str:
+    """The dimension that an axis lies along.
+
+    Raises:
+      InputError: when there is no such axis, with the nearest valid name.
+    """
+    if name not in axis_names(ds):
+        raise no_such("axis", name, axis_names(ds))
+    return str(ds[name].dims[0]) if name in ds.coords else name
+
+
+def axis_values(ds: xr.Dataset, name: str) -> np.ndarray:
+    """The values of an axis, [L]; places for a dimension that has no values of its own."""
+    return ds[name].values if name in ds.coords else np.arange(ds.sizes[name])
+
+
+def seed_dims(ds: xr.Dataset, used: Iterable[str] = ()) -> list[str]:
+    """The dimensions that hold nothing but seeds and are not used otherwise: the spread."""
+    taken = set(used)
+    dims = [dim for dim in cell_dims(ds) if dim not in taken]
+    return [dim for dim in dims if coords_along(ds, dim) and set(coords_along(ds, dim)) <= set(SEED_AXES)]
+
+
+def is_numeric(values: np.ndarray) -> bool:
+    """Whether an axis's values are numbers, and so have an order of their own."""
+    return values.dtype.kind in "iuf"
+
+
+def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
+    """Where on an axis a value is, [L]. Numbers match to a relative 1e-5, and may be text.
+
+    Args:
+      name: of the axis.
+      values: [L].
+      value: to look for.
+
+    Raises:
+      InputError: when it is not there, with the nearest that are.
+    """
+    if not is_numeric(values):
+        found = values == str(value)
+        if not found.any():
+            raise no_such(name, value, (str(v) for v in values))
+        return found
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is a number, got {shown(value)}; there are {listed(values)}") from None
+    found = np.isclose(values, number, rtol=1e-5, atol=0)
+    if not found.any():
+        apart = np.abs(values - number)
+        if number > 0 and (values > 0).all():
+            apart = np.abs(np.log(values / number))
+        near = np.argsort(apart, kind="stable")[:2]
+        raise InputError(
+            f"no {name} {number:g}: the nearest are {listed(np.sort(values[near]))} (there are {len(np.unique(values))})"
+            if len(values) > 2
+            else f"no {name} {number:g}: there is {listed(values)}"
+        )
+    return found
+
+
+def listed(values: np.ndarray, most: int = 8) -> str:
+    """Values as a user would type them, the middle ones left out where there are many."""
+    texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]
+    return ", ".join(texts if len(texts) <= most else [*texts[: most - 1], "...", texts[-1]])

@@ -1,0 +1,197 @@
+"""From chunks to labelled arrays."""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxsgd.error import InputError, check_count
+from jaxsgd.measure.observable import OBSERVABLES
+from jaxsgd.measure.stripes import stripe_count, windows
+from jaxsgd.results.store import ChunkArrays
+from jaxsgd.study.cells import Cells
+from jaxsgd.study.study import StudyFields
+
+DESCRIPTIONS = {
+    "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),
+    "loss_epoch": ("loss", "averaged view: mean loss over each epoch's samples"),
+    **{name: (observable.units, observable.meaning) for name, observable in OBSERVABLES.items()},
+    "stripe_gap": ("loss", "largest minus smallest stripe level at the study's eval_interval"),
+    "stripe_index": ("1", "share of the detrended variance explained by the position in the epoch; 0 expected without stripes"),
+    "stripe_slope": ("loss/epoch", "mean slope of the stripes"),
+    "diverged_epoch": ("epoch", "first epoch, 0-based, in which the run was not finite; NaN for a run that stayed finite"),
+    "diverged": ("1", "whether the run became non-finite"),
+    "missing": ("1", "whether the cell has not been run yet"),
+    "rate": ("1", "learning rate after the rate rule"),
+    "batch_count": ("batches/epoch", "batches per epoch"),
+    "batch_size": ("samples", "samples of a full batch"),
+    "learning_rate": ("1", "learning rate, before the rate rule if there is one"),
+    "epoch": ("epoch", "pass over the data, 0-based"),
+    "batch": ("batch", "position of the batch in its epoch, 0-based"),
+}
+"""Units and meaning of each variable and coordinate, for `attrs`."""
+
+
+def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """What is kept of each cell, by name, and its shape: [E], [E, M] or []. A chunk of fewer batches has a smaller M."""
+    slots = max(split.batch_count for split in cells.splits)
+    kept: dict[str, tuple[int, ...]] = dict.fromkeys(("loss_epoch", *observed), (study.epochs,))
+    if study.record == "batch":
+        kept["loss"] = (study.epochs, slots)
+    return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+
+
+def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int:
+    """Return the bytes of a result's arrays.
+
+    Args:
+      study: of the result.
+      cells: of the study.
+      names: of the arrays, of those that `kept_arrays` lists.
+    """
+    shapes = kept_arrays(study, cells, ())
+    itemsize = np.dtype(study.dtype).itemsize
+    return sum(cells.num_cells * math.prod(shapes.get(name, (study.epochs,))) * itemsize for name in names)
+
+
+class Assembly:
+    """The arrays of a result, filled chunk by chunk, so that no chunk need be kept until the last one is there."""
+
+    def __init__(self, study: StudyFields, cells: Cells, observed: Iterable[str], variables: Iterable[str] | None = None):
+        """Allocate the arrays; every cell is missing at first.
+
+        Args:
+          study: of the result.
+          cells: of the study.
+          observed: names of the observables.
+          variables: names of the arrays to keep, of those that `kept_arrays` lists; None for all. `diverged_epoch` is always
+            kept.
+        """
+        kind = np.dtype(study.dtype)
+        shapes = kept_arrays(study, cells, observed)
+        wanted = set(shapes) if variables is None else {*variables, "diverged_epoch"}
+        self._study, self._cells, self._observed = study, cells, tuple(observed)
+        self._arrays: dict[str, np.ndarray] = {
+            name: np.full((cells.num_cells, *inner), np.nan, kind if inner else float)
+            for name, inner in shapes.items()
+            if name in wanted
+        }
+        self._missing = np.ones(cells.num_cells, bool)
+
+    def add(self, chunk: ChunkArrays) -> None:
+        """Copy a chunk to the places of its cells."""
+        own = chunk["cell"]
+        self._missing[own] = False
+        for name, target in self._arrays.items():
+            if name == "loss":
+                target[own, :, : chunk[name].shape[-1]] = chunk[name]
+            else:
+                target[own] = chunk[name]
+
+    def dataset(self, manifest: dict[str, Any]) -> xr.Dataset:
+        """Return the labelled arrays, one dimension per axis; cells of missing chunks are NaN and marked."""
+        return _dataset(self._study, self._cells, manifest, self._arrays, self._observed, self._missing)
+
+
+def _dataset(
+    study: StudyFields,
+    cells: Cells,
+    manifest: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    observed: Iterable[str],
+    missing: np.ndarray,
+) -> xr.Dataset:
+    slots = max(split.batch_count for split in cells.splits)
+    by_epoch = ["loss_epoch", *observed]
+    flat = dict(arrays)
+    flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
+    flat["rate"] = cells.rate
+
+    dims = [dim.name for dim in cells.dims]
+    inner = {"loss": ["epoch", "batch"], **{name: ["epoch"] for name in by_epoch}}
+    variables = {
+        name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name))
+        for name, values in flat.items()
+    }
+    coords: dict[str, Any] = {
+        axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
+    }
+    coords["epoch"] = ("epoch", np.arange(study.epochs), _attrs("epoch"))
+    if "loss" in flat:
+        coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
+    place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))
+    # The first cell at each place of that dimension: the counts and sizes are the same in all others.
+    first = np.moveaxis(np.arange(cells.num_cells).reshape(cells.shape), place, 0).reshape(size_dim.length, -1)[:, 0]
+    full_size = np.asarray([split.sizes.max() for split in cells.splits])[cells.split]
+    for axis, values in (("batch_count", cells.batch_count), ("batch_size", full_size)):
+        coords.setdefault(axis, (size_dim.name, values[first], _attrs(axis)))
+    described = study.described()
+    attrs = {
+        "title": f"jaxsgd sweep of {described['problem']}",
+        "study": json.dumps(described),
+        "manifest": json.dumps(manifest),
+        "identity": manifest["identity"],
+        "eval_interval": study.eval_interval,
+        "missing_cells": int(missing.sum()),
+    }
+    return xr.Dataset(variables, coords, attrs)
+
+
+def _attrs(name: str) -> dict[str, str]:
+    units, meaning = DESCRIPTIONS.get(name, ("1", name.replace("_", " ")))
+    return {"units": units, "long_name": meaning}
+
+
+def views(ds: xr.Dataset, eval_interval: int | None = None) -> xr.Dataset:
+    """The striped and the averaged view of a result, for any print interval.
+
+    Args:
+      ds: a result with every batch's loss (`record="batch"`).
+      eval_interval: w, batches per window; by default the study's.
+
+    Returns:
+      A Dataset with `striped` (..., window), each window's mean loss; `averaged` (..., epoch); and, along the dimension of the
+      batch count, `window_time` [window], when a window ends in epochs, and `stripe` [window], its stripe. Windows that a batch
+      count does not have are NaN (stripe -1).
+
+    Raises:
+      InputError: when batch losses were not recorded, or the interval is longer than a run.
+    """
+    if "loss" not in ds:
+        raise InputError("the striped view needs every batch's loss: run the study with record='batch'")
+    width = int(ds.attrs["eval_interval"]) if eval_interval is None else check_count("eval_interval", eval_interval)
+    loss = ds.loss.transpose(..., "epoch", "batch")
+    along = ds.batch_count.dims[0] if ds.batch_count.dims else None
+    counts = np.atleast_1d(ds.batch_count.values)
+    epochs = ds.sizes["epoch"]
+    most = epochs * int(counts.max()) // width
+    if most == 0:
+        raise InputError(f"eval_interval must be at most {epochs * int(counts.max())}, the batches of a run, got {width}")
+    outer = loss.dims[:-2]
+    values = loss.values
+    axis = outer.index(along) if along in outer else None
+    striped = np.full((*values.shape[:-2], most), np.nan)
+    time, stripe = np.full((len(counts), most), np.nan), np.full((len(counts), most), -1)
+    for i, m in enumerate(counts):
+        number = np.arange(epochs * int(m) // width)
+        if not len(number):
+            continue
+        place = tuple(i if j == axis else slice(None) for j in range(len(outer)))
+        striped[(*place, slice(len(number)))] = windows(values[place][..., :m], width)
+        time[i, : len(number)] = (number + 1) * width / m
+        stripe[i, : len(number)] = number % stripe_count(int(m), width)
+    lead = (along,) if axis is not None else ()
+    kept = {name: coord for name, coord in ds.coords.items() if name != "batch"}
+    return xr.Dataset(
+        {
+            "striped": ((*outer, "window"), striped, {"units": "loss", "long_name": f"mean loss of every {width} batches"}),
+            "averaged": ds.loss_epoch,
+            "window_time": ((*lead, "window"), time if lead else time[0], {"units": "epoch", "long_name": "end of the window"}),
+            "stripe": ((*lead, "window"), stripe if lead else stripe[0], {"units": "1", "long_name": "stripe of the window"}),
+        },
+        kept,
+        {**ds.attrs, "eval_interval": width},
+    )

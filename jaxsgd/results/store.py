@@ -1,0 +1,216 @@
+"""The result folder: whole chunks or none, whatever happens.
+
+    study.json      the resolved study
+    manifest.json   what made the numbers: versions, device, precision, flags, path and widths, git commit, times
+    chunks/         one .npz per finished chunk, with a checksum
+    lock            held by the one command that writes; let go by the system when that command ends, however it ends
+
+A file is written under a temporary name, flushed to the disk and renamed, so that it is there whole or not at all. Nothing is
+ever unpickled.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import filelock
+import numpy as np
+
+from jaxsgd.error import InputError
+
+FORMAT = 1
+"""Version of the result folder's format."""
+
+PLAN_SETTINGS = ("vectorize", "chunk_width", "lanes", "micro_size")
+"""Plan settings that must match for bit-identical results, by the names of the arguments of `plan`."""
+
+ChunkArrays = dict[str, np.ndarray]
+"""A finished chunk: arrays by name, leading axis its cells; `cell` holds their numbers."""
+
+
+class BrokenChunk(Exception):
+    """A chunk file that is not what was written: its message says what is wrong with it."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all, on the disk when this returns.
+
+    Raises:
+      OSError: when it cannot be written; the temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(temporary, content)
+        os.replace(temporary, path)  # noqa: PTH105, the calls to the system stand here by name: tests make each of them fail
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    # So that the rename itself survives a power cut; Windows has no such call and needs none.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+      InputError: when it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file whole (see `write_whole`)."""
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def checksum(arrays: ChunkArrays, identity: str) -> str:
+    """SHA-256 over a chunk's arrays, names and types and the identity of the study that it belongs to."""
+    digest = hashlib.sha256(identity.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def packed(arrays: ChunkArrays, identity: str) -> bytes:
+    """What the file of a finished chunk holds: an `.npz` archive of its arrays and their checksum."""
+    buffer = io.BytesIO()
+    np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes, name: str, identity: str, cells: np.ndarray | None = None) -> ChunkArrays:
+    """The arrays of a chunk, from what its file holds.
+
+    Args:
+      content: of the file.
+      name: of the file, for the message.
+      identity: of the study.
+      cells: the cells it must hold, if they are known.
+
+    Raises:
+      BrokenChunk: when it is not what was packed for this study.
+    """
+    try:
+        # From memory, for NumPy leaves the file of a damaged archive open.
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # a flipped bit may hit any part of an archive, and each has an exception of its own
+        raise BrokenChunk(f"{name}: cannot be read ({type(error).__name__})") from None
+    stated = str(arrays.pop("checksum", ""))
+    if stated != checksum(arrays, identity):
+        raise BrokenChunk(f"{name}: its checksum does not match")
+    if cells is not None and not np.array_equal(arrays.get("cell", ()), cells):
+        raise BrokenChunk(f"{name}: holds other cells")
+    return arrays
+
+
+class Folder(NamedTuple):
+    """A result folder.
+
+    Attributes:
+      path: where it is.
+    """
+
+    path: Path
+
+    @property
+    def study_file(self) -> Path:
+        """Where the resolved study is."""
+        return self.path / "study.json"
+
+    @property
+    def manifest_file(self) -> Path:
+        """Where the manifest is."""
+        return self.path / "manifest.json"
+
+    def chunk_file(self, number: int) -> Path:
+        """Where a chunk is, or will be."""
+        return self.path / "chunks" / f"{number:06d}.npz"
+
+    def is_there(self) -> bool:
+        """Whether a result has been begun here."""
+        return self.study_file.exists() and self.manifest_file.exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one writer, creating it if need be.
+
+        The system lets the lock go when its holder ends, so one left by a killed run does not block.
+
+        Raises:
+          InputError: when the folder cannot be made or written, is something else, or another command holds it.
+        """
+        try:
+            (self.path / "chunks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot make a result folder here: {error.strerror or error}") from None
+        try:
+            with filelock.FileLock(self.path / "lock", timeout=0):
+                yield
+        except filelock.Timeout:
+            raise InputError(f"{self.path}: another command is writing here; wait for it, or choose another folder") from None
+        except PermissionError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+    def write_chunk(self, number: int, arrays: ChunkArrays, identity: str) -> None:
+        """Writes a finished chunk with its checksum."""
+        write_whole(self.chunk_file(number), packed(arrays, identity))
+
+    def read_chunk(self, number: int, identity: str, cells: np.ndarray | None = None) -> ChunkArrays | None:
+        """A chunk, or None if it is not there.
+
+        Args:
+          number: of the chunk.
+          identity: of the study.
+          cells: the cells it must hold, if they are known.
+
+        Raises:
+          BrokenChunk: when it is there and not what was written for this study.
+        """
+        path = self.chunk_file(number)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BrokenChunk(f"{path.name}: cannot be read ({error.strerror or error})") from None
+        return unpacked(content, path.name, identity, cells)
+
+    def clear_temporary(self) -> None:
+        """Removes what killed writers left under temporary names."""
+        for folder in (self.path, self.path / "chunks"):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)

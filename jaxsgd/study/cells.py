@@ -1,0 +1,140 @@
+"""From a study to its cells: the axes, and one value on every axis for each cell."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsgd.order import Split, split
+from jaxsgd.study.study import SEED_AXES, StudyFields, axis_lengths
+from jaxsgd.summary import short_repr
+
+
+class Dimension(NamedTuple):
+    """One dimension of a study's result.
+
+    Attributes:
+      name: of the dimension; an axis's own, or the joined names of zipped axes, or `draw`.
+      values: the axes that vary along it, [length] each.
+    """
+
+    name: str
+    values: dict[str, np.ndarray]
+
+    __repr__ = short_repr
+
+    @property
+    def length(self) -> int:
+        """How many places it has."""
+        return len(next(iter(self.values.values())))
+
+
+def dimensions(study: StudyFields) -> list[Dimension]:
+    """The dimensions of a study's result, outermost first; batches and epochs, which lie within a cell, are not among them."""
+    fields = dict(study)
+    lengths = axis_lengths(fields)
+    values = {name: np.asarray(_axis_values(fields, name)) for name in lengths}
+    drawn = _drawn(study)
+    found: list[Dimension] = []
+    placed: set[str] = set()
+    for name in lengths:
+        if name in placed:
+            continue
+        group = next((group for group in study.zipped if name in group), (name,))
+        placed |= set(group)
+        found.append(Dimension("_".join(group), {axis: values[axis] for axis in group}))
+    if drawn:
+        # Where the rate would be, before the batch count.
+        at = next((i for i, dim in enumerate(found) if {"batch_count", "batch_size"} & set(dim.values)), len(found))
+        found.insert(at, Dimension("draw", drawn))
+    return found
+
+
+def _axis_values(fields: dict, name: str):
+    return fields["hyper"][name] if name in fields["hyper"] else fields[name + "s"]
+
+
+def _drawn(study: StudyFields) -> dict[str, np.ndarray]:
+    """Random axes by name, [draws] each; an axis's draws do not depend on which others there are."""
+    drawn = {}
+    for name, distribution in study.random.items():
+        rng = np.random.default_rng([study.draw_seed, *name.encode()])
+        if distribution.log_uniform is not None:
+            drawn[name] = np.exp(
+                rng.uniform(math.log(distribution.log_uniform[0]), math.log(distribution.log_uniform[1]), study.draws)
+            )
+        elif distribution.uniform is not None:
+            drawn[name] = rng.uniform(*distribution.uniform, study.draws)
+        else:
+            drawn[name] = rng.choice(np.asarray(distribution.choice), study.draws)
+    if "batch_count" in drawn:
+        drawn["batch_count"] = drawn["batch_count"].astype(int)
+    return drawn
+
+
+class Cells(NamedTuple):
+    """All cells of a study, flat, in the order of its dimensions (the last varies fastest).
+
+    Attributes:
+      dims: the dimensions.
+      values: by axis, the value of each cell, [R].
+      splits: the distinct splits.
+      split: which of them each cell has, [R].
+      rate: the learning rate of each cell after the rate rule, [R].
+    """
+
+    dims: list[Dimension]
+    values: dict[str, np.ndarray]
+    splits: list[Split]
+    split: np.ndarray
+    rate: np.ndarray
+
+    __repr__ = short_repr
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the dimensions."""
+        return tuple(dim.length for dim in self.dims)
+
+    @property
+    def num_cells(self) -> int:
+        """R, how many cells there are."""
+        return math.prod(self.shape)
+
+    @property
+    def batch_count(self) -> np.ndarray:
+        """m of each cell, [R]."""
+        return np.asarray([s.batch_count for s in self.splits])[self.split]
+
+    def seeds(self, stream: str) -> np.ndarray:
+        """The seed of a stream ("data", "init" or "order") in each cell, [R]."""
+        for axis in (f"{stream}_seed", "seed"):
+            if axis in self.values:
+                return self.values[axis]
+        return np.zeros(self.num_cells, np.int64)
+
+    def name(self, cell: int) -> str:
+        """A cell in words: its value on every axis."""
+        return ", ".join(f"{axis}={values[cell]}" for axis, values in self.values.items())
+
+
+def cells(study: StudyFields, num_samples: int) -> Cells:
+    """All cells of a study of a problem with N samples."""
+    dims = dimensions(study)
+    places = np.indices([dim.length for dim in dims]).reshape(len(dims), -1)
+    values = {axis: v[place] for dim, place in zip(dims, places, strict=True) for axis, v in dim.values.items()}
+    size_axis = "batch_count" if "batch_count" in values else "batch_size"
+    sizes, which = np.unique(values[size_axis], return_inverse=True)
+    options = {"drop_last": study.drop_last} if size_axis == "batch_size" else {}
+    splits = [split(num_samples, **{size_axis: int(size)}, **options) for size in sizes]
+    rate = values["learning_rate"].astype(np.float64)
+    if study.rate_rule != "none":
+        factor = study.reference_batch_count / np.asarray([s.batch_count for s in splits])[which]
+        rate = rate * (factor if study.rate_rule == "linear" else np.sqrt(factor))
+    return Cells(dims, values, splits, which.reshape(-1), rate)
+
+
+def hyper_axes(cells: Cells) -> list[str]:
+    """The axes that are hyperparameters of the optimizer other than its rate."""
+    known = {*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size"}
+    return [axis for axis in cells.values if axis not in known]

@@ -1,0 +1,158 @@
+"""Checks of what a study names, by shapes alone: what would fail in the first step is refused before anything is compiled."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxsgd.error import InputError, first_sentence, shown, user_frames
+from jaxsgd.optimizer import OptimizerFactory, scheduled
+from jaxsgd.order import Order, sample_sequence
+from jaxsgd.problem import Problem
+from jaxsgd.simulator import initial_state, optimizer_at, step
+from jaxsgd.study.subject import Subject, precision_of
+
+
+@functools.lru_cache(maxsize=256)
+def check_order(order: Order, num_samples: int) -> None:
+    """Checks that an order gives N sample numbers.
+
+    Raises:
+      InputError: when it does not. What a function of the user's raises comes through.
+    """
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, jax.ShapeDtypeStruct((), jnp.int32))
+
+
+def check_schedule(name: str, schedule: Callable) -> None:
+    """Checks that a schedule is a function of progress that returns one number.
+
+    Raises:
+      InputError: when it is not. What a function of the user's raises comes through.
+    """
+    wanted = (
+        f"schedule {name!r} must be a function of the progress, from 0 to 1, that returns one number, the factor on the rate"
+    )
+    if (getattr(schedule, "__module__", None) or "").partition(".")[0] == "optax":
+        raise InputError(
+            f"{wanted}: optax's schedules count steps, so write a function of your own, as 'my_module:my_schedule'"
+        )
+    try:
+        factor = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.float32))
+    except Exception as error:
+        if user_frames(error):
+            raise
+        raise InputError(f"{wanted}, and it fails with {type(error).__name__}: {first_sentence(error)}") from error
+    if getattr(factor, "shape", None) != () or not jnp.issubdtype(factor.dtype, jnp.number):
+        raise InputError(f"{wanted}, got {shown(factor)}")
+
+
+def check_optimizer(
+    name: str, make: OptimizerFactory, args: Mapping[str, Any], axes: Mapping[str, float], subject: Subject, dtype: str
+) -> None:
+    """Checks that an optimizer can be made and take a step.
+
+    Args:
+      name: of the optimizer, for the message.
+      make: makes it from a rate and hyperparameters.
+      args: its fixed arguments.
+      axes: hyperparameters that are axes, with one of their values each; they are traced.
+      subject: what is trained.
+      dtype: of its parameters.
+
+    Raises:
+      InputError: when it cannot. What a function of the user's raises comes through.
+    """
+    fixed, traced = (json.dumps(dict(values), sort_keys=True) for values in (args, axes))
+    _check_optimizer(name, make, fixed, traced, subject.problem, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _check_optimizer(name: str, make: OptimizerFactory, args_json: str, axes_json: str, problem: Problem, dtype: str) -> None:
+    args, axes = json.loads(args_json), json.loads(axes_json)
+    for axis in axes:
+        if isinstance(_default(make, axis), bool):
+            raise _no_axis(axis, name)
+    with precision_of(dtype):
+        try:
+            _trace_step(make, args, axes, problem)
+        except InputError as error:
+            raise InputError(f"optimizer {name!r} {error}") from None
+        except Exception as error:
+            if user_frames(error):
+                raise
+            for axis in axes if isinstance(error, jax.errors.ConcretizationTypeError) else ():
+                others = {other: value for other, value in axes.items() if other != axis}
+                if _fails(make, args | others, {axis: axes[axis]}, problem):
+                    raise _no_axis(axis, name) from error
+            given = f" with {shown(args | axes)}" if args or axes else ""
+            raise InputError(f"optimizer {name!r}{given} fails with {type(error).__name__}: {first_sentence(error)}") from error
+
+
+def _fails(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float], problem: Problem) -> bool:
+    try:
+        _trace_step(make, args, axes, problem)
+    except Exception:
+        return True
+    return False
+
+
+def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float], problem: Problem) -> None:
+    """One step of `problem` from its first parameters, by shapes alone; the rate and the axes are traced."""
+
+    def one_step(key: Any, data: Any, rate: Any, hyper: dict[str, Any]) -> Any:
+        made = make(rate, **args, **hyper)
+        if not isinstance(made, optax.GradientTransformation):
+            raise InputError(f"must be a function that makes an optax transformation, and it made {shown(made)}")
+        optimizer = scheduled(make, rate, {**args, **hyper})
+        state = initial_state(optimizer, problem.init(key))
+        after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, data)
+        return state, after
+
+    values = {name: np.float32(value) for name, value in axes.items()}
+    key = jax.random.key(0)
+    data = jax.eval_shape(problem.sample_data, key)
+    before, after = jax.eval_shape(one_step, key, data, np.float32(0.1), values)
+    if jax.tree.map(_kind, before) != jax.tree.map(_kind, after):
+        raise InputError(
+            "must keep the types and shapes of the parameters and of its state, got "
+            f"{shown(before)} before a step and {shown(after)} after it"
+        )
+
+
+def _kind(leaf: Any) -> tuple:
+    return leaf.shape, leaf.dtype
+
+
+def check_numbers(make: OptimizerFactory, args: Mapping[str, Any]) -> None:
+    """Checks that no argument is text where the optimizer's own default is a number.
+
+    Raises:
+      InputError: when one is.
+    """
+    for name, value in args.items():
+        default = _default(make, name)
+        if isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool):
+            raise InputError(f"{name} must be a number such as {default}, got the text {value!r}")
+
+
+def _default(make: OptimizerFactory, argument: str) -> Any:
+    """An argument's default; None where it has none, or it cannot be read."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return None
+    return parameters[argument].default if argument in parameters else None
+
+
+def _no_axis(axis: str, optimizer: str) -> InputError:
+    return InputError(
+        f"{axis!r} of optimizer {optimizer!r} is a switch or a size, no number that can vary in one program, so it cannot be "
+        "an axis: give it in optimizer_args"
+    )

@@ -1,0 +1,713 @@
+"""Study: what to run, validated as a whole."""
+
+import difflib
+import functools
+import hashlib
+import inspect
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from jaxsgd.error import InputError, is_raised_here, no_such, shown
+from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
+from jaxsgd.order import ORDERS, Order, as_order
+from jaxsgd.problem import UNNAMED, Problem
+from jaxsgd.problems import problem_named
+from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
+from jaxsgd.study.subject import Subject
+from jaxsgd.summary import brief, brief_axis
+
+# The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
+
+LARGEST_SEED = 2**32 - 1
+SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
+
+
+def _as_tuple(value: Any) -> Any:
+    """Any sequence, range or array of values as a tuple of plain ones; a single value as a tuple of one."""
+    if isinstance(value, str) or hasattr(value, "_fields") or not hasattr(value, "__iter__") or _is_number(value):
+        value = (value,)
+    return tuple(item.item() if hasattr(item, "item") else item for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or getattr(value, "ndim", None) == 0
+
+
+def _several(value: Any) -> Any:
+    """Refuses a number where seeds go: it may be meant as one seed, or as how many."""
+    if _is_number(value):
+        number = f"{float(value):g}"
+        raise ValueError(
+            f"{number} may be one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) for "
+            f"the seeds from 0 (0:{number} after --set)"
+        )
+    return value
+
+
+def _distinct(values: tuple) -> tuple:
+    if not values:
+        raise ValueError("must have at least one value")
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"has {value!r} more than once")
+        seen.add(value)
+    return values
+
+
+def _finite(values: tuple[float, ...]) -> tuple[float, ...]:
+    for value in values:
+        if not math.isfinite(value):
+            raise ValueError(f"must be finite, got {value!r}")
+    return values
+
+
+def _rates(values: tuple[float, ...]) -> tuple[float, ...]:
+    for value in values:
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"must be finite and above 0, got {value!r}")
+    return values
+
+
+Values = [BeforeValidator(_as_tuple), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values, BeforeValidator(_several)]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
+Names = Annotated[tuple[str, ...], *Values]
+Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
+Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
+
+
+class Distribution(BaseModel):
+    """Where a random search draws one setting from: give exactly one of the three.
+
+    Attributes:
+      log_uniform: (low, high), both above 0; the logarithm is uniform (Bergstra and Bengio 2012).
+      uniform: (low, high).
+      choice: values of equal probability.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_uniform: tuple[float, float] | None = None
+    uniform: tuple[float, float] | None = None
+    choice: Numbers | None = Field(default=None, validate_default=True)
+
+    @field_validator("log_uniform", "uniform")
+    @classmethod
+    def _interval(cls, value: tuple[float, float] | None, info: Any):
+        if value is None:
+            return value
+        low, high = value
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"must be a finite interval (low, high) with low < high, got {value}")
+        if info.field_name == "log_uniform" and low <= 0:
+            raise ValueError(f"must begin above 0, got {low!r}")
+        return value
+
+    @field_validator("choice")
+    @classmethod
+    def _one_kind(cls, value: Any, info: Any):
+        if not {"log_uniform", "uniform"} <= set(info.data):  # one of them is wrong, and says so itself
+            return value
+        if sum(v is not None for v in (value, info.data.get("log_uniform"), info.data.get("uniform"))) != 1:
+            raise ValueError("give exactly one of log_uniform, uniform, choice")
+        return value
+
+
+class StudyFields(BaseModel):
+    """A study as it stands in a file: plain values of the right shape. No name in it has been looked up and no module imported,
+    so that reading a stranger's result runs none of their code.
+
+    The fields are described at `Study`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem: str = "square_regression"
+    dtype: Literal["float32", "float64"] = "float32"
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    problem_args: dict[str, Any] = Field(default={}, validate_default=True)
+    seeds: Seeds | None = None
+    data_seeds: Seeds | None = None
+    init_seeds: Seeds | None = None
+    order_seeds: Seeds | None = None
+    orders: Names = ("fixed",)
+    optimizers: Names = ("sgd",)
+    optimizer_args: dict[str, Any] = Field(default={}, validate_default=True)
+    random: dict[str, Distribution] = {}
+    draws: int = Field(default=0, ge=0, validate_default=True)
+    draw_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    drop_last: bool = False
+    batch_counts: Counts | None = None
+    batch_sizes: Counts | None = Field(default=None, validate_default=True)
+    learning_rates: Rates | None = Field(default=None, validate_default=True)
+    hyper: dict[str, Numbers] = {}
+    rate_rule: Literal["none", "linear", "sqrt"] = "none"
+    reference_batch_count: int | None = Field(default=None, ge=1, validate_default=True)
+    schedule: str = "constant"
+    epochs: int = Field(ge=1)
+    eval_interval: int = Field(default=1, ge=1)
+    record: Literal["batch", "epoch"] = "batch"
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
+    zipped: tuple[tuple[str, ...], ...] = ()
+
+    def __init__(self, **fields: Any):
+        """Validates all fields.
+
+        Raises:
+          InputError: with every mistake, by field and value.
+        """
+        fields = _long_form(fields)
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            for mistake in error.errors():
+                cause = mistake.get("ctx", {}).get("error")
+                if isinstance(cause, Exception) and not isinstance(cause, InputError) and not is_raised_here(cause):
+                    raise cause from None  # the user's own code raised it, and its traceback says where
+            raise InputError(_all_mistakes(error)) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuses the change of a field.
+
+        Raises:
+          TypeError: with what to write in its place.
+        """
+        if not name.startswith("_"):
+            raise TypeError(f"a Study cannot be changed; make another one: study.replaced({name}={shown(value)})")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        """The fields that differ from their defaults, and the number of cells."""
+        parts = []
+        for name in inspect.signature(Study).parameters:
+            value: Any = getattr(self, name, None)
+            if name in type(self).model_fields and value != type(self).model_fields[name].default:
+                is_axis = name.endswith("s") and isinstance(value, tuple)
+                parts.append(f"{name}={brief_axis(value) if is_axis else brief(value)}")
+        cells = self.num_cells
+        return f"{type(self).__name__}({', '.join(parts)}): {cells:,} cell{'s' * (cells != 1)}"
+
+    __str__ = __repr__
+
+    # A check may read the fields above its own that are valid themselves, so that one pass finds every mistake.
+
+    @field_validator("draws")
+    @classmethod
+    def _check_draws(cls, value: int, info: Any) -> int:
+        if "random" in info.data and bool(value) != bool(info.data["random"]):
+            raise ValueError(f"random axes and a number of draws go together, got draws={value}")
+        return value
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _check_rates(cls, value: tuple | None, info: Any):
+        if "random" in info.data and (value is None) == ("learning_rate" not in info.data["random"]):
+            raise ValueError("must be given, either here or among the random axes, and not in both")
+        return value
+
+    @field_validator("batch_sizes")
+    @classmethod
+    def _check_one_size(cls, value: tuple | None, info: Any):
+        if not {"random", "batch_counts", "drop_last"} <= set(info.data):
+            return value
+        counts = info.data["batch_counts"]
+        if (counts is not None) + (value is not None) + ("batch_count" in info.data["random"]) != 1:
+            raise ValueError(
+                "give exactly one of batch_counts and batch_sizes (or batch_count among the random axes), "
+                f"got batch_counts={counts}, batch_sizes={value}"
+            )
+        if info.data["drop_last"] and value is None:
+            raise ValueError("drop_last=True needs batch_sizes: batches made by batch_counts hold every sample")
+        return value
+
+    @field_validator("hyper")
+    @classmethod
+    def _by_name(cls, value: dict):
+        # The identity knows no order of names, so the dimensions must not follow one.
+        return dict(sorted(value.items()))
+
+    @field_validator("reference_batch_count")
+    @classmethod
+    def _check_reference(cls, value: int | None, info: Any):
+        if "rate_rule" in info.data and (value is None) != (info.data["rate_rule"] == "none"):
+            raise ValueError("goes together with a rate_rule of 'linear' or 'sqrt'")
+        return value
+
+    @field_validator("zipped")
+    @classmethod
+    def _check_zipped(cls, value: tuple[tuple[str, ...], ...], info: Any):
+        lengths = axis_lengths(info.data)
+        seen: set[str] = set()
+        for group in value:
+            for name in group:
+                if name not in lengths and f"{name}s" in cls.model_fields and f"{name}s" not in info.data:
+                    continue  # that field is wrong, and says so itself
+                if name not in lengths:
+                    raise no_such("axis", name, lengths)
+                if name in seen:
+                    raise ValueError(f"{name!r} is zipped twice")
+                seen.add(name)
+            known = [name for name in group if name in lengths]
+            if len({lengths[name] for name in known}) > 1:
+                raise ValueError("zipped axes must have one length, got " + ", ".join(f"{n}: {lengths[n]}" for n in known))
+        return value
+
+    @property
+    def num_cells(self) -> int:
+        """How many cells the study has: the product of its axes, zipped ones counted once, times its random draws."""
+        lengths = axis_lengths(dict(self))
+        for group in self.zipped:
+            for name in group[1:]:
+                lengths.pop(name, None)
+        return math.prod(lengths.values()) * (self.draws if self.random else 1)
+
+    def __hash__(self) -> int:
+        """Return a hash that is the same for equal studies: of the fields that are no dictionaries."""
+        return hash(tuple(value for _, value in self if not isinstance(value, dict)))
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the study as plain JSON values, every field explicit.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
+        return self.model_dump(mode="json")
+
+    def described(self) -> dict[str, Any]:
+        """Return the same for people to read: a problem that is an object stands there by its name."""
+        return self.resolved()
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
+        text = json.dumps(_canonical(self.resolved()), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def _reports_every_mistake(init: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """The constructor that looks like `init`. It takes any keyword, so that an unknown field or a missing one is said with all
+    other mistakes, and in the same words."""
+
+    @functools.wraps(init)
+    def checked(self: Any, *given: Any, **fields: Any) -> None:
+        if given:
+            raise InputError(f"Study takes its fields by name, as Study(problem='digits', ...), got {shown(given[0])} without")
+        StudyFields.__init__(self, **fields)
+
+    return checked
+
+
+_OBJECT = "Problem object"
+"""How the text begins that stands for a problem given as an object."""
+
+_NEEDS_POINTER = (
+    "a problem given as an object can be swept in memory only; a result folder, an executor and JSON need a pointer: "
+    "problem='my_module:make', or problem='__main__:make' in a notebook"
+)
+
+
+def _text_or_problem(value: Any, text: Callable[[Any], str]) -> Any:
+    return value if isinstance(value, Problem) else text(value)
+
+
+class Study(StudyFields):
+    """What to run: the axes, whose product are the cells, and what all cells share.
+
+    Frozen and plain: it dumps to JSON, and its identity is the hash of that. (One whose problem is an object has neither; it is
+    equal to those with the same object.) Its names have been looked up: the problem can be trained, by its shapes, and every
+    order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an array, or a single value (seeds take
+    no single value). A pointer is text, "my_module:name".
+
+    Args:
+      problem: A built-in problem's name, or a pointer to a `Problem` or to a function that makes one. For a sweep in memory it
+        may be the `Problem` itself. For example `problem="my_module:make"`.
+      problem_args: Arguments of the function that makes the problem, as plain JSON values. For example
+        `problem_args={"num_samples": 500}`.
+      held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
+        `validation_accuracy` where the problem has an accuracy. For example `held_out=0.2`.
+      seeds: Seeds of the data, the initial parameters and the order together (axis `seed`). For example `seeds=range(20)`.
+      data_seeds: Seeds of the data alone (axis `data_seed`), which `seeds` then leaves out: the variance of a result has
+        several sources (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks"). For example
+        `data_seeds=[0]`.
+      init_seeds: Seeds of the initial parameters alone (axis `init_seed`). For example `init_seeds=range(5)`.
+      order_seeds: Seeds of the order alone (axis `order_seed`). For example `order_seeds=range(5)`.
+      batch_counts: Batches per epoch, m (axis `batch_count`); sizes differ by at most one sample. For example
+        `batch_counts=[1, 5, 20]`.
+      batch_sizes: Samples per batch, B (axis `batch_size`), in place of `batch_counts`: full batches and a smaller last one.
+        For example `batch_sizes=[32, 64], batch_counts=None`.
+      drop_last: With `batch_sizes`, leave a smaller last batch out. For example
+        `drop_last=True, batch_sizes=[32], batch_counts=None`.
+      orders: Names of orders, or pointers to an `Order` or to a function `(key, epoch, num_samples) -> [N]` (axis `order`).
+        For example `orders=["fixed", "reshuffle"]`.
+      optimizer: One optimizer; short for `optimizers` of one. For example `optimizer="adam"`.
+      optimizers: Names of optimizers, or pointers to functions `(learning_rate, **hyperparameters) -> optax transformation`
+        (axis `optimizer`). For example `optimizers=["sgd", "adam", "optax:adabelief"]`.
+      optimizer_args: Fixed arguments of all optimizers besides the rate. For example
+        `optimizer="adamw", optimizer_args={"weight_decay": 0.01}`.
+      learning_rates: Learning rates (axis `learning_rate`). For example `learning_rates=[0.001, 0.01]`.
+      hyper: Values of other numeric hyperparameters; each is an axis by its own name. They are traced: a sweep over them
+        compiles once. For example `hyper={"momentum": [0, 0.9]}`.
+      rate_rule: How the rate follows the batch count m: it is the learning rate times f(reference_batch_count / m), with f
+        linear (Goyal et al. 2017) or a square root (Krizhevsky 2014); "none" leaves it. For example
+        `rate_rule="sqrt", reference_batch_count=20`.
+      reference_batch_count: The batch count at which the rule's factor is 1. For example
+        `rate_rule="linear", reference_batch_count=10`.
+      schedule: Factor on the rate as a function of training progress from 0 to 1: constant, linear, cosine, or a pointer to a
+        function of one number. For example `schedule="cosine"`.
+      zipped: Groups of axes of one length that vary together, instead of as a product. For example
+        `learning_rates=[0.1, 0.2], hyper={"momentum": [0.9, 0.8]}, zipped=[["learning_rate", "momentum"]]`.
+      random: Axes whose values are drawn at random together (axis `draw`): "log_uniform" or "uniform" with (low, high), or
+        "choice" with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
+      draws: How many random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
+      draw_seed: Seed of the random settings. For example `draw_seed=1`.
+      epochs: Passes over the data, E. For example `epochs=100`.
+      eval_interval: Batches per printed value, w, for the stripe measures that are kept with the results. For example
+        `eval_interval=5`.
+      record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
+        less space. For example `record="epoch"`.
+      dtype: Type of the data and the parameters. For example `dtype="float64"`.
+      precision: Precision of matrix products on every device; "tensorfloat32" and "bfloat16" trade it for speed. For example
+        `precision="tensorfloat32"`.
+
+    Raises:
+      InputError: with every mistake, by field and value.
+    """
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _describe(schema))
+
+    # Or a `Problem`, which no file can hold, so that it is no part of the type that files are read by.
+    problem: Annotated[str, WrapValidator(_text_or_problem)] = "square_regression"
+
+    @_reports_every_mistake
+    def __init__(  # noqa: D107, so that editors show the class's own docstring, with the fields
+        self,
+        *,
+        problem: str | Problem = "square_regression",
+        problem_args: Mapping[str, Any] = {},
+        held_out: float = 0.0,
+        seeds: Iterable[int] | None = None,
+        data_seeds: Iterable[int] | None = None,
+        init_seeds: Iterable[int] | None = None,
+        order_seeds: Iterable[int] | None = None,
+        batch_counts: Iterable[int] | int | None = None,
+        batch_sizes: Iterable[int] | int | None = None,
+        drop_last: bool = False,
+        orders: Iterable[str] | str = ("fixed",),
+        optimizer: str | None = None,
+        optimizers: Iterable[str] | str = ("sgd",),
+        optimizer_args: Mapping[str, Any] = {},
+        learning_rates: Iterable[float] | float | None = None,
+        hyper: Mapping[str, Iterable[float] | float] = {},
+        rate_rule: Literal["none", "linear", "sqrt"] = "none",
+        reference_batch_count: int | None = None,
+        schedule: str = "constant",
+        zipped: Iterable[Iterable[str]] = (),
+        random: Mapping[str, Distribution | Mapping[str, Any]] = {},
+        draws: int = 0,
+        draw_seed: int = 0,
+        epochs: int,
+        eval_interval: int = 1,
+        record: Literal["batch", "epoch"] = "batch",
+        dtype: Literal["float32", "float64"] = "float32",
+        precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    ) -> None: ...
+
+    @field_validator("problem")
+    @classmethod
+    def _check_problem(cls, value: str | Problem):
+        if isinstance(value, Problem):
+            return value
+        if value.startswith(_OBJECT):
+            raise InputError(f"{value} is not here, only its name; {_NEEDS_POINTER}")
+        _ = attribute_at(value, "problem") if ":" in value else problem_named(value)
+        return value
+
+    @field_validator("problem_args")
+    @classmethod
+    def _check_problem_args(cls, value: dict, info: Any) -> dict:
+        value = _plain(value)
+        if {"problem", "dtype", "held_out"} <= set(info.data):
+            Subject.of(info.data["problem"], value, info.data["dtype"], info.data["held_out"])
+        return value
+
+    @field_validator("batch_counts", "batch_sizes")
+    @classmethod
+    def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
+        if value is not None and {"problem", "problem_args", "dtype", "held_out"} <= set(info.data):
+            largest = _subject_of(info).num_samples
+            over = [size for size in value if size > largest]
+            if over:
+                raise ValueError(f"must be at most {largest}, the number of samples, got {over[0]}")
+        return value
+
+    @field_validator("orders")
+    @classmethod
+    def _check_orders(cls, value: tuple[str, ...], info: Any):
+        for name in value:
+            order = order_named(name)
+            if set(SUBJECT_FIELDS) <= set(info.data):
+                check_order(order, _subject_of(info).num_samples)
+        return value
+
+    @field_validator("optimizers")
+    @classmethod
+    def _check_optimizers(cls, value: tuple[str, ...]):
+        for name in value:
+            optimizer_named(name)
+        return value
+
+    @field_validator("optimizer_args")
+    @classmethod
+    def _check_optimizer_args(cls, value: dict, info: Any):
+        value = _plain(value)
+        _check_hyper(value, info)
+        for name in info.data.get("optimizers", ()):
+            check_numbers(optimizer_named(name), value)
+        return value
+
+    @field_validator("random")
+    @classmethod
+    def _check_random(cls, value: dict, info: Any):
+        _check_hyper(value, info, besides=("learning_rate", "batch_count"))
+        return value
+
+    @field_validator("hyper")
+    @classmethod
+    def _check_hyper_axes(cls, value: dict, info: Any):
+        _check_hyper(value, info)
+        twice = sorted(set(value) & (set(info.data.get("optimizer_args", {})) | set(info.data.get("random", {}))))
+        if twice:
+            raise ValueError(f"{twice[0]!r} is given twice: in hyper, and in optimizer_args or random")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, value: str):
+        check_schedule(value, schedule_named(value))
+        return value
+
+    @model_validator(mode="after")
+    def _check_step(self):
+        axes = {name: _first(distribution) for name, distribution in self.random.items()}
+        axes |= {name: values[0] for name, values in self.hyper.items()}
+        axes = {name: value for name, value in axes.items() if name not in ("learning_rate", "batch_count")}
+        for name in self.optimizers:
+            check_optimizer(name, optimizer_named(name), self.optimizer_args, axes, self.subject(), self.dtype)
+        return self
+
+    def subject(self) -> Subject:
+        """The problem that the study names, with what the engine needs to know of it."""
+        return Subject.of(self.problem, self.problem_args, self.dtype, self.held_out)
+
+    def replaced(self, **fields: Any) -> "Study":
+        """The study with some fields replaced, validated anew."""
+        return Study(**{**dict(self), **_long_form(fields)})
+
+    @field_serializer("problem")
+    def _plain_problem(self, value: str | Problem) -> str:
+        if isinstance(value, Problem):
+            raise InputError(_NEEDS_POINTER)
+        return value
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the study as plain JSON values, every field explicit.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
+        if isinstance(self.problem, Problem):  # Pydantic would say so in an exception of its own
+            raise InputError(_NEEDS_POINTER)
+        return super().resolved()
+
+    def described(self) -> dict[str, Any]:
+        """Return the study as plain JSON values to read: a problem that is an object stands there by its name."""
+        if not isinstance(self.problem, Problem):
+            return self.resolved()
+        name = self.problem.name
+        text = _OBJECT if name == UNNAMED else f"{_OBJECT} {name!r}"
+        return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
+
+
+def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with `optimizer` as the `optimizers` that it is short for."""
+    short = fields.get("optimizer")
+    if short is None or "optimizers" not in fields:
+        fields = {name: value for name, value in fields.items() if name != "optimizer"}
+    return fields if short is None or "optimizers" in fields else {**fields, "optimizers": short}
+
+
+def order_named(name: str) -> Order:
+    """The order called `name`, or what "package.module:attribute" points at.
+
+    Raises:
+      InputError: when there is none, with the nearest valid name.
+    """
+    if ":" not in name and name not in ORDERS:
+        raise no_such("order", name, ORDERS, POINTERS["order"])
+    return as_order(attribute_at(name, "order") if ":" in name else name)
+
+
+def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
+    """The length of each axis that a study's fields set out, by the axis's name, in the order of the dimensions."""
+    plain = ("seeds", "data_seeds", "init_seeds", "order_seeds", "optimizers", "orders")
+    lengths = {field[:-1]: len(fields[field]) for field in plain if fields.get(field) is not None}
+    lengths |= {name: len(values) for name, values in fields.get("hyper", {}).items()}
+    for field in ("learning_rates", "batch_counts", "batch_sizes"):
+        if fields.get(field) is not None:
+            lengths[field[:-1]] = len(fields[field])
+    return lengths
+
+
+def check_study(study: Any) -> None:
+    """Checks that what is given as a study is a `Study`.
+
+    Raises:
+      InputError: when it is not; it shows what to write.
+    """
+    if isinstance(study, StudyFields):
+        return
+    if isinstance(study, Mapping):
+        raise InputError("study must be a jaxsgd.Study, got a dictionary: write jaxsgd.sweep(jaxsgd.Study(**fields))")
+    if isinstance(study, str) or hasattr(study, "__fspath__"):
+        file = re.sub(r"\.py$", "", str(study).replace("\\", "/").rpartition("/")[2])
+        module = file if file.isidentifier() else "my_study"
+        raise InputError(
+            f"study must be a jaxsgd.Study, got the text {shown(str(study))}: write `from {module} import STUDY` and "
+            f"jaxsgd.sweep(STUDY), or in a shell: jaxsgd run {study}"
+        )
+    raise InputError(f"study must be a jaxsgd.Study, got {shown(study)}: write jaxsgd.sweep(jaxsgd.Study(...))")
+
+
+class FieldNote(NamedTuple):
+    """The words on one field of a study.
+
+    Attributes:
+      name: of the field, or `optimizer`, which is short for `optimizers`.
+      default: as Python writes it; "required" where there is none.
+      text: what it is.
+      example: arguments of `Study` that use it.
+    """
+
+    name: str
+    default: str
+    text: str
+    example: str
+
+
+def field_notes() -> list[FieldNote]:
+    """Return what the docstring of `Study` says of each field, in the order of its arguments."""
+    section = inspect.cleandoc(Study.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    texts = dict(re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE))
+    notes = []
+    for parameter in list(inspect.signature(Study.__init__).parameters.values())[1:]:
+        text, _, example = " ".join(texts[parameter.name].split()).partition(" For example `")
+        default = "required" if parameter.default is parameter.empty else repr(parameter.default)
+        notes.append(FieldNote(parameter.name, default, text, example.removesuffix("`.")))
+    return notes
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Puts what the docstring of `Study` says of each field into a JSON schema of it."""
+    for note in field_notes():
+        if note.name in schema["properties"]:
+            schema["properties"][note.name]["description"] = note.text
+
+
+SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
+
+
+def _subject_of(info: Any) -> Subject:
+    return Subject.of(*(info.data[name] for name in SUBJECT_FIELDS))
+
+
+def _first(distribution: Distribution) -> float:
+    """A value that may be drawn."""
+    low, *_ = distribution.choice or distribution.uniform or distribution.log_uniform or (0.0,)
+    return low
+
+
+def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:
+    for optimizer in info.data.get("optimizers", ()):
+        valid = hyperparameters(optimizer)
+        for name in names:
+            if valid and name not in (*valid, *besides):
+                raise no_such(f"hyperparameter of {optimizer!r}", name, (*valid, *besides))
+
+
+def _canonical(value: Any) -> Any:
+    """`value` with whole numbers spelled one way: 1.0 as 1."""
+    if isinstance(value, dict):
+        return {name: _canonical(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _plain(value: dict) -> dict:
+    """`value` as JSON gives it back."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise ValueError(f"must be plain JSON values (finite numbers, text, lists, booleans), got {shown(value)}") from None
+
+
+def _all_mistakes(error: ValidationError) -> str:
+    """One clause a mistake: field, what is wrong, the value."""
+    clauses = []
+    for mistake in error.errors():
+        place = ".".join(str(part) for part in mistake["loc"])
+        if mistake["type"] == "extra_forbidden" and place == "optimizer":
+            clauses.append("optimizer: is short for optimizers of one, so give one of the two")
+        elif mistake["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(place, [*Study.model_fields, "optimizer"], n=1)
+            clauses.append(f"unknown field {place!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+        elif mistake["type"] == "missing":
+            clauses.append(f"{place}: must be given")
+        elif mistake["type"] == "value_error":
+            said = str(mistake.get("ctx", {}).get("error"))
+            clauses.append(f"{place}: {said}" if place else said)
+        elif mistake["type"] == "string_type":
+            clauses.append(f"{place}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (place == 'problem'))}")
+        else:
+            clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
+    return " ".join("; ".join(clauses).split())
+
+
+def _named_instead(value: Any, besides: str = "") -> str:
+    """Return the message for an object that is given where a study has a name.
+
+    Args:
+      value: the object.
+      besides: what else would do, in words.
+    """
+    name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
+    front = module.partition(".")[0]
+    if getattr(sys.modules.get(front), name or "-", None) is value:
+        module = front
+    own = getattr(value, "name", None) if isinstance(value, Order) else f"{module}:{name}" if name.isidentifier() else None
+    return f"must be a name or a pointer in quotes, such as {own or 'my_module:name'!r}{besides}, got {shown(value)}"

@@ -1,0 +1,124 @@
+"""Study files: a Python file with one `STUDY = Study(...)`, or JSON."""
+
+import json
+import re
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxsgd.error import InputError, no_such
+from jaxsgd.study.shipped import shipped
+from jaxsgd.study.study import Study
+
+
+def study_path(name: str) -> Path:
+    """The file of a study given by path or by a shipped study's bare name.
+
+    Raises:
+      InputError: when there is neither, with the nearest shipped name.
+    """
+    path = Path(name)
+    if path.suffix in (".py", ".json"):
+        if not path.is_file():
+            raise InputError(f"{name}: no such study file")
+        return path
+    known = shipped()
+    if name not in known:
+        raise no_such("study (a path to a .py or .json file, or a shipped study)", name, known)
+    return known[name]
+
+
+def look_beside(path: Path) -> None:
+    """Have "module:attribute" pointers looked up near a study or a result too, and in the current folder.
+
+    The order is: all that is installed; the folder of the study file, or of a result the folder that it is in and the one above
+    that, so that `results/mine` has what lies beside `results`; the current folder.
+
+    Args:
+      path: a study file or a result folder.
+    """
+    place = path.resolve()
+    near = place.parents[:2] if place.is_dir() else place.parents[:1]
+    for folder in map(str, (*near, Path.cwd())):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
+    """Return the study in a file, with some fields replaced. A Python file is run. See `look_beside` for its pointers.
+
+    Args:
+      path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
+      assignments: "field=value" each; the value is JSON, a range such as 0:64, or text. A dotted field reaches into a
+        dictionary: "problem_args.num_samples=500".
+
+    Raises:
+      InputError: when the file cannot be run or read, holds no study, or a field or value is wrong.
+    """
+    look_beside(path)
+    if path.suffix == ".json":
+        fields = _read_json(path)
+        return Study(**_replaced(fields, assignments))
+    try:
+        study = runpy.run_path(str(path)).get("STUDY")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except SyntaxError as error:
+        raise InputError(f"{error.filename or path}: line {error.lineno}: {error.msg}") from None
+    except SystemExit:
+        raise InputError(f"{path}: ends Python (sys.exit) before it has a study; leave that out") from None
+    if not isinstance(study, Study):
+        raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
+    try:
+        fields = study.resolved()
+    except InputError as error:  # its problem is an object
+        raise InputError(f"{path}: {error}") from None
+    return Study(**_replaced(fields, assignments)) if assignments else study
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a study in JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: must hold an object with a study's fields, got {type(fields).__name__}")
+    return fields
+
+
+def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    changed = dict(fields)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {assignment}: must be field=value, such as epochs=10")
+        field, *inner = name.strip().split(".")
+        if field == "optimizer":
+            field = "optimizers"
+        value = _value(text.strip())
+        if not inner:
+            changed[field] = value
+            continue
+        holder = changed[field] = dict(changed.get(field) or {})
+        for part in inner[:-1]:
+            holder[part] = dict(holder.get(part) or {})
+            holder = holder[part]
+        holder[inner[-1]] = value
+    return changed
+
+
+def _value(text: str) -> Any:
+    """JSON, a range of whole numbers such as 0:64 or range(64), a list without brackets such as 1,2,5, or the text itself."""
+    start, colon, stop = text.partition(":")
+    if colon and start.strip().isdigit() and stop.strip().isdigit():
+        return list(range(int(start), int(stop)))
+    if re.fullmatch(r"range\(\d+(, *\d+){0,2}\)", text):
+        return list(range(*map(int, re.findall(r"\d+", text))))
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text.split(",") if "," in text else text

@@ -1,0 +1,195 @@
+"""The problem that a study names, and what the engine needs to know of it."""
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.optimizer import attribute_at
+from jaxsgd.problem import Batch, Problem, check_training, hold_out, num_samples
+from jaxsgd.problems import problem_named
+from jaxsgd.study.dependencies import Dependencies
+from jaxsgd.summary import short_repr
+
+
+@contextmanager
+def precision_of(dtype: str) -> Iterator[None]:
+    """64-bit mode while the block runs, if `dtype` needs it."""
+    with jax.enable_x64(dtype == "float64"):
+        yield
+
+
+class OwnArrays(NamedTuple):
+    """The arrays that a problem holds; None for one that draws its data by key.
+
+    Attributes:
+      data: what is trained on.
+      held_out: what is validated on, if there is any.
+    """
+
+    data: Batch | None
+    held_out: Batch | None
+
+    __repr__ = short_repr
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Subject:
+    """A study's problem. Equal only to itself: an edited problem is another one, with compiled programs of its own.
+
+    Attributes:
+      problem: the problem itself.
+      num_samples: N, held-out samples not counted.
+      own: the arrays that it holds.
+    """
+
+    problem: Problem
+    num_samples: int
+    own: OwnArrays
+
+    def __repr__(self) -> str:
+        """Return the problem and N."""
+        return f"Subject({self.problem!r}, num_samples={self.num_samples})"
+
+    @property
+    def data(self) -> Batch | None:
+        """The arrays that it is trained on, or None if it draws its data by key."""
+        return self.own.data
+
+    @staticmethod
+    def of(name: str | Problem, args: dict[str, Any], dtype: str, held_out: float = 0.0) -> "Subject":
+        """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`, and with a share
+        of its samples `held_out`. A `Problem` stands for itself.
+
+        The same object as long as nothing changed: not the code that makes it, and no file that an argument names.
+
+        Raises:
+          InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
+        """
+        if isinstance(name, Problem):
+            maker, name = name, f"problem {name.name!r}"
+        else:
+            maker = attribute_at(name, "problem") if ":" in name else problem_named(name)
+        args_json = json.dumps(args, sort_keys=True)
+        key = (Dependencies(maker), args_json, dtype, _stamps(args), float(held_out))
+        with _making:
+            if key in _subjects:
+                _subjects.move_to_end(key)
+            else:
+                # From JSON, so that the arguments are those of a study that was stored.
+                _subjects[key] = _new_subject(name, maker, json.loads(args_json), dtype, held_out)
+                while len(_subjects) > _MOST_SUBJECTS:
+                    _subjects.popitem(last=False)
+            return _subjects[key]
+
+    @functools.cached_property
+    def data_fingerprint(self) -> str | None:
+        """SHA-256 of the arrays that the problem holds; None if it draws its data."""
+        if self.data is None:
+            return None
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(self.own):
+            array = np.ascontiguousarray(leaf)
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    @functools.cached_property
+    def own_bytes(self) -> int:
+        """Bytes of the arrays that the problem holds."""
+        return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.own))
+
+
+_MOST_SUBJECTS = 32
+"""Problems that are kept to be used again."""
+
+_subjects: collections.OrderedDict[tuple, Subject] = collections.OrderedDict()
+_making = threading.RLock()
+
+
+def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """When the files that arguments name were changed, and their sizes."""
+    stamps = []
+    for value in args.values():
+        with suppress(OSError, TypeError, ValueError):  # no file, or not the name of one
+            status = Path(value).stat()
+            stamps.append((status.st_mtime_ns, status.st_size))
+    return tuple(stamps)
+
+
+def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_out: float) -> Subject:
+    made = maker
+    with precision_of(dtype):
+        if not isinstance(made, Problem):
+            if ":" in name and callable(made):
+                _check_is_for_us(name, made)
+            made = _made(name, made, args, dtype)
+        elif args:
+            raise InputError(f"{name} is a Problem already and takes no problem_args, got {shown(args)}")
+        if held_out:
+            made = hold_out(made, held_out)
+        check_training(made)
+        count = num_samples(jax.eval_shape(made.sample_data, jax.random.key(0)))
+    if callable(made.data):
+        return Subject(made, count, OwnArrays(None, None))
+    return Subject(made, count, OwnArrays(made.data, made.held_out))
+
+
+def _check_is_for_us(name: str, factory: Any) -> None:
+    """Checks, before it is called, that what a study points at is meant to make a problem.
+
+    A study may be a stranger's, its arguments any JSON, and some function of some installed package does harm when it is called
+    with a file's name. One that makes a `jaxsgd.Problem` stands in a module that has something of this package.
+
+    Raises:
+      InputError: when its module has nothing.
+    """
+    function = factory
+    while isinstance(function, functools.partial):
+        function = function.func
+    home = sys.modules.get(getattr(function, "__module__", None) or "")
+    if home is None or not any(_is_ours(value) for value in vars(home).values()):
+        where = getattr(function, "__module__", None) or "nowhere"
+        raise InputError(f"problem {name!r} is from {where}, a module that imports nothing of jaxsgd, so it makes no problem")
+
+
+def _is_ours(value: Any) -> bool:
+    return str(getattr(value, "__module__", None) or getattr(value, "__name__", "")).partition(".")[0] == "jaxsgd"
+
+
+def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        raise InputError(f"problem {name!r} must be a Problem or a function that makes one, got {shown(factory)}") from None
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for argument in args:
+        if argument not in parameters and not open_ended:
+            raise no_such(f"argument of problem {name!r}", argument, parameters)
+    missing = [p.name for p in parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    missing = [parameter for parameter in missing if parameter not in args]
+    if missing:
+        raise InputError(f"problem {name!r} needs {missing[0]!r} among problem_args")
+    if "dtype" in parameters:
+        args = {"dtype": dtype, **args}
+    elif dtype != "float32":
+        raise InputError(f"problem {name!r} takes no dtype, so it cannot be run in {dtype}")
+    try:
+        inspect.signature(factory).bind(**args)
+    except TypeError as error:
+        raise InputError(f"problem {name!r} with {shown(args)}: {error}") from None
+    problem = factory(**args)  # what it raises comes through, with the user's own lines
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem {name!r} must make a jaxsgd.Problem, got {type(problem).__name__}")
+    return problem

@@ -1,0 +1,178 @@
+"""The best settings of results made by hand, in which they are known."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxsgd
+from jaxsgd import InputError
+from jaxsgd.analysis.confidence import SAME
+
+RATES = [0.01, 0.1, 1.0]
+SEEDS = 7
+
+
+def stored(last, diverged=None, missing=None, name="loss_epoch", **dims):
+    """A result whose last epoch's values [seed, *dims] are given; the first epoch's are random."""
+    last = np.asarray(last, np.float64)
+    names = ["seed", *dims]
+    rng = np.random.default_rng(1)
+    by_epoch = np.stack([rng.normal(size=last.shape), last], axis=-1)
+    nowhere = np.zeros(last.shape, bool)
+    variables = {
+        "loss_epoch": ([*names, "epoch"], np.zeros(by_epoch.shape), {"units": "loss"}),
+        "diverged": (names, nowhere if diverged is None else diverged),
+        "missing": (names, nowhere if missing is None else missing),
+        **{name: (names, rng.normal(size=last.shape)) for name in ("stripe_gap", "stripe_index", "stripe_slope")},
+    }
+    variables[name] = ([*names, "epoch"], by_epoch, {"units": "loss"})
+    return xr.Dataset(variables, {"seed": np.arange(len(last)), "epoch": [0, 1], **dims})
+
+
+def by_rate(*losses, **how):
+    """A result whose seeds all have the same losses at the three rates."""
+    return stored(np.broadcast_to(losses, (SEEDS, 3)).copy(), learning_rate=RATES, **how)
+
+
+def edges(best):
+    """The searched axes whose best value is at an edge, of a result with one best setting."""
+    assert best.at_edge.dtype == bool
+    return best.searched.values[best.at_edge.values].tolist()
+
+
+def test_each_optimizer_and_batch_count_has_the_setting_with_the_lowest_median():
+    momenta = [0.1, 0.5, 0.9, 0.99]
+    last = np.random.default_rng(0).normal(size=(SEEDS, 2, 3, 4, 2))
+    ds = stored(last, optimizer=["sgd", "adam"], learning_rate=RATES, momentum=momenta, batch_count=[10, 2])
+    found = jaxsgd.best_settings(ds)
+    assert found["median_value"].dims == ("optimizer", "batch_count")
+    for i, optimizer in enumerate(["sgd", "adam"]):
+        for k, count in enumerate([10, 2]):
+            medians = np.median(last[:, i, :, :, k], axis=0)
+            rate, momentum = np.unravel_index(medians.argmin(), medians.shape)
+            cell = found.sel(optimizer=optimizer, batch_count=count)
+            assert (cell["median_value"], cell.learning_rate, cell.momentum) == (medians.min(), RATES[rate], momenta[momentum])
+            own = ds.sel(optimizer=optimizer, batch_count=count, learning_rate=RATES[rate], momentum=momenta[momentum])
+            for name in ("stripe_gap", "stripe_index", "stripe_slope"):
+                assert cell[name] == np.median(own[name])
+            assert (cell.seeds, cell.diverged, cell.diverged_share) == (SEEDS, 0, 0)
+    assert (found.searched.values.tolist(), found.attrs["tried"]) == (["learning_rate", "momentum"], 12)
+
+
+def test_a_validation_loss_is_judged_by_where_there_is_one():
+    ds = by_rate(3, 1, 2, name="validation_loss")  # the losses of the epochs are all 0
+    assert jaxsgd.best_settings(ds)["median_value"] == 1
+    assert jaxsgd.best_settings(ds, "loss_epoch")["median_value"] == 0
+
+
+def test_of_an_accuracy_the_highest_is_best():
+    accuracy = np.array([[0.5, 0.6, 0.9], [0.5, 0.8, 0.1]] * 3)
+    found = jaxsgd.best_settings(stored(accuracy, name="validation_accuracy", learning_rate=RATES), "validation_accuracy")
+    # The medians are 0.5, 0.7 and 0.5; of three seeds each the interval goes from the ones to the others.
+    assert found.learning_rate == 0.1
+    np.testing.assert_allclose([found.low, found["median_value"], found.high], [0.6, 0.7, 0.8])
+
+
+@pytest.mark.parametrize(("losses", "edge"), [((1, 2, 3), ["learning_rate"]), ((2, 1, 3), []), ((3, 2, 1), ["learning_rate"])])
+def test_the_least_and_the_greatest_rate_are_edges(losses, edge):
+    assert edges(jaxsgd.best_settings(by_rate(*losses))) == edge
+
+
+@pytest.mark.parametrize(("best", "edge"), [(0, []), (1, []), (2, ["momentum"])])
+def test_a_zero_is_no_edge(best, edge):
+    last = np.ones((SEEDS, 3))
+    last[:, best] = 0
+    assert edges(jaxsgd.best_settings(stored(last, momentum=[0.0, 0.5, 0.9]))) == edge
+
+
+def test_several_edges_are_all_named_and_two_values_are_no_range():
+    last = np.ones((SEEDS, 3, 3, 2))
+    last[:, 0, 2, 1] = 0
+    ds = stored(last, learning_rate=RATES, momentum=[0.1, 0.5, 0.9], decay=[0.1, 0.2])
+    assert edges(jaxsgd.best_settings(ds)) == ["learning_rate", "momentum"]
+
+
+@pytest.mark.parametrize(("gone", "rate", "counted"), [(3, 1.0, 3), (4, 0.1, 0)])
+def test_diverged_runs_are_infinitely_bad_and_counted(gone, rate, counted):
+    diverged = np.zeros((SEEDS, 3), bool)
+    diverged[:gone, 2] = True  # the rate with the lowest losses, which are finite
+    found = jaxsgd.best_settings(by_rate(3, 2, 1, diverged=diverged))
+    assert (found.learning_rate, found.diverged, found.seeds) == (rate, counted, SEEDS)
+    assert found.diverged_share == gone / 21
+    # With three of seven gone, four or more are in a third of the resamples. The others' losses are all the same.
+    np.testing.assert_array_equal([found.low, found.high], [1, np.inf] if gone == 3 else [np.nan] * 2)
+    assert found.no_interval == ("" if gone == 3 else SAME)
+
+
+def test_stripes_are_those_of_the_runs_that_did_not_diverge():
+    diverged = np.zeros((SEEDS, 3), bool)
+    diverged[:2, 2] = True
+    ds = by_rate(3, 2, 1, diverged=diverged)
+    assert jaxsgd.best_settings(ds).stripe_gap == np.median(ds.stripe_gap.values[2:, 2])
+
+
+def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
+    """Of three seeds at 1, 2 and 3, a resample has these medians with chances 7/27, 13/27 and 7/27."""
+    ds = stored([[1.0, 9.0, 9.0], [2.0, 9.0, 9.0], [3.0, 9.0, 9.0]], learning_rate=RATES)
+    wide, narrow, usual = (jaxsgd.best_settings(ds, level=level) for level in (0.7, 0.4, 0.95))
+    assert (wide.low, wide.median_value, wide.high) == (1, 2, 3)
+    assert np.isnan([narrow.low, narrow.high, usual.low, usual.high]).all()
+    assert "would have no width" in narrow.no_interval.item()
+    assert usual.no_interval == "3 seeds: a 95 % interval for a median takes 6 or more"
+
+
+def test_one_seed_has_no_interval():
+    found = jaxsgd.best_settings(by_rate(3, 1, 2).isel(seed=[0]))
+    assert found["median_value"] == 1
+    assert np.isnan([found.low, found.high]).all()
+    assert found.no_interval == "one seed says nothing of how far seeds scatter"
+
+
+def test_missing_cells_are_left_out():
+    last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
+    last[:, 1, 0] = [np.nan] * 4 + [1.5, 1.6, 1.7]  # four seeds of the best rate
+    last[:, 1, 1] = np.nan  # the best rate altogether
+    ds = stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2])
+    found = jaxsgd.best_settings(ds)
+    assert found.learning_rate.values.tolist() == [0.1, 1.0]
+    assert found["median_value"].values.tolist() == [1.6, 2]
+    assert found.seeds.values.tolist() == [3, SEEDS]
+
+
+def test_a_batch_count_that_has_not_been_run_has_no_median_no_setting_and_no_edge():
+    last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
+    last[..., 1] = np.nan
+    found = jaxsgd.best_settings(stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2]))
+    np.testing.assert_array_equal(found["median_value"], [1, np.nan])
+    np.testing.assert_array_equal(found.learning_rate, [0.1, np.nan])
+    assert np.isnan([found.low[1], found.high[1], found.diverged_share[1]]).all()
+    assert (found.at_edge.values.tolist(), found.seeds.values.tolist()) == ([[False, False]], [SEEDS, 0])
+
+
+def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
+    last = np.random.default_rng(0).normal(size=(SEEDS, 2, 4))
+    ds = stored(last, batch_count=[10, 2], draw=np.arange(4)).drop_vars("draw")
+    rates, momenta = np.array([0.3, 0.1, 0.2, 0.4]), np.array([0.9, 0.8, 0.6, 0.7])
+    ds = ds.assign_coords(learning_rate=("draw", rates), momentum=("draw", momenta))
+    found = jaxsgd.best_settings(ds)
+    best = np.median(last, axis=0).argmin(axis=1)
+    assert found["median_value"].dims == ("batch_count",)
+    np.testing.assert_array_equal(found.learning_rate, rates[best])
+    np.testing.assert_array_equal(found.momentum, momenta[best])
+    assert found.searched.values.tolist() == ["learning_rate", "momentum"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"value": "los_epoch"}, "unknown value 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_gap"),
+        ({"value": "diverged"}, "unknown value 'diverged'"),
+        ({"level": 0.0}, "level must lie between 0 and 1, such as 0.95, got 0.0"),
+        ({"level": np.nan}, "level must lie between 0 and 1, such as 0.95, got nan"),
+        ({"resamples": 0}, "resamples must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_a_mistake_is_named(arguments, said):
+    with pytest.raises(InputError) as caught:
+        jaxsgd.best_settings(by_rate(3, 1, 2), **arguments)
+    assert said in str(caught.value)

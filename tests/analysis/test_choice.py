@@ -1,0 +1,44 @@
+"""The choice of the best setting against NumPy's median, and its edges by hand."""
+
+import numpy as np
+import pytest
+
+from jaxsgd.analysis.choice import best_place, is_edge, seed_median
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5, 6])
+def test_the_median_is_that_of_the_seeds_that_ran(seeds):
+    rng = np.random.default_rng(seeds)
+    cost = rng.normal(size=(200, seeds))
+    cost[rng.uniform(size=cost.shape) < 0.3] = np.inf
+    cost[rng.uniform(size=cost.shape) < 0.2] = np.nan
+    for median, row in zip(seed_median(cost), cost, strict=True):
+        ran = row[~np.isnan(row)]
+        if len(ran):
+            assert median == np.median(np.minimum(ran, 1e300)) or (
+                median == np.inf and np.median(np.minimum(ran, 1e300)) > 1e299
+            )
+        else:
+            assert np.isnan(median)
+
+
+def test_the_best_is_the_lowest_finite_median_and_the_first_of_several():
+    assert best_place([[3.0, 1, 2], [np.nan, 5, np.inf], [2, 1, 1], [-np.inf, 4, np.nan]]).tolist() == [1, 1, 1, 1]
+    assert best_place([[np.inf, np.nan], [np.nan, np.nan]]).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        ([0.1, 0.2, 0.3], [True, False, True]),
+        ([0.3, 0.1, 0.2], [True, True, False]),  # in any order
+        ([0.0, 0.5, 0.9], [False, False, True]),  # nothing lies beyond 0
+        ([0.1, 0.2], [False, False]),  # two are no range
+        ([0.1, 0.2, 0.1], [False, False, False]),  # nor are three of which two are the same
+        (["sgd", "adam", "lion"], [False, False, False]),
+        ([0.1, np.nan, 0.2, 0.3], [True, False, False, True]),
+    ],
+)
+def test_an_edge_is_the_least_or_the_greatest_of_three_numbers(values, edges):
+    assert is_edge(values, np.arange(len(values))).tolist() == edges
+    assert is_edge(values, [-1]).tolist() == [False]

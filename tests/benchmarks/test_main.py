@@ -1,0 +1,84 @@
+"""`python -m benchmarks` on tiny sizes: every part runs and says what it timed; no number is held to anything."""
+
+import json
+
+import pytest
+
+from benchmarks import report
+from benchmarks.__main__ import main
+from benchmarks.fresh_process import Many, run_many, short_runs
+from benchmarks.side_by_side import FLOOR
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+TINY = ["--runs", "2", "--epochs", "2", "--few", "1", "--hidden", "4", "--repeats", "2"]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Fewer numbers to try."""
+    monkeypatch.setattr(report, "RUNS", (1, 3))
+    monkeypatch.setattr(report, "RUNS_STEPS", 120)
+    monkeypatch.setattr(report, "LANES", (1,))
+    monkeypatch.setattr(report, "COUNTS", (2, 5))
+
+
+def said(capsys, *words):
+    assert main([*words, *TINY, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return json.loads(out)
+
+
+def test_peers_are_timed_beside_the_simulator_and_the_floor(capsys):
+    found = said(capsys)
+    rows = {row["name"]: row for row in found["rows"]}
+    assert {"jaxsgd", "NumPy loop, one process", "jit(vmap(scan)) at full width", FLOOR} <= set(rows)
+    assert rows["jaxsgd"]["ratio"] == {"median": 1, "low": 1, "high": 1}
+    for row in rows.values():
+        assert 0 < row["low"] <= row["milliseconds"] <= row["high"]
+        assert 0 < row["ratio"]["low"] <= row["ratio"]["median"] <= row["ratio"]["high"]
+    assert (found["part"], found["runs"], found["repeats"]) == ("peers", 2, 2)
+    left_out = "PyTorch loop: left out, for torch is not installed"
+    assert (left_out in found["notes"]) == ("PyTorch loop" not in rows)
+
+
+@pytest.mark.slow
+def test_over_the_number_of_runs(small, capsys):
+    found = said(capsys, "runs")
+    assert [row["group"] for row in found["rows"]] == ["1 runs"] * 4 + ["3 runs"] * 4
+    assert [note.split(":")[0] for note in found["notes"]] == ["1 runs", "3 runs"]
+
+
+@pytest.mark.slow
+def test_the_plans_widths_beside_others(small, capsys):
+    rows = said(capsys, "widths")["rows"]
+    assert sum(", chosen" in row["name"] for row in rows) == 3
+    assert len({row["group"] for row in rows}) == 3
+    assert all(row["ratio"]["median"] == 1 for row in rows if ", chosen" in row["name"])
+
+
+@pytest.mark.slow
+def test_mixed_batch_counts_beside_uniform_sweeps(small, capsys):
+    assert main(["counts", *TINY]) == 0
+    out = capsys.readouterr().out
+    assert "batch counts 2, 5" in out
+    assert "a sweep for each, in sum" in out
+
+
+@pytest.mark.slow
+def test_many_runs_are_stored_as_a_sweep_stores_them(tmp_path):
+    found = run_many(200, tmp_path / "result")
+    assert isinstance(found, Many)
+    assert found.runs == 200
+    assert 0 < found.store_seconds < found.seconds
+    assert found.result_bytes > 200 * 10 * 4
+    assert found.peak_bytes > 2**20
+    assert len(short_runs(200).seeds) == 2
+
+
+def test_an_unknown_part_is_one_line(capsys):
+    assert main(["peer"]) == 2
+    assert capsys.readouterr().err == (
+        "benchmarks: unknown part 'peer': did you mean 'peers'? valid: counts, peers, runs, scale, start, widths\n"
+    )

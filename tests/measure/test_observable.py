@@ -1,0 +1,215 @@
+"""The distance from the optimum and the loss above its least: where it is known, after each epoch, in every result and on every
+way to one."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd import InputError, Problem, Study
+from jaxsgd.problems import least_squares
+from jaxsgd.results.export import table
+from jaxsgd.results.store import Folder
+from tests.study_parts import HELD_INPUTS, HELD_TARGETS
+
+RATE, EPOCHS, SAMPLES = 0.1, 4, 40
+FIELDS = {"batch_counts": [4, 7], "learning_rates": [RATE], "epochs": EPOCHS}
+SQUARES = {"problem": "least_squares", "problem_args": {"num_samples": SAMPLES, "num_inputs": 3}, "seeds": [0, 1], **FIELDS}
+
+
+def by_hand(x, target, batch_count):
+    """Distances [E] of a plain NumPy loop in float64: gradient x'(x w - t) / B on the same batches every epoch."""
+    x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
+    weights, optimum, found = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0], []
+    for _ in range(EPOCHS):
+        for own in np.array_split(np.arange(len(x)), batch_count):
+            weights = weights - RATE * x[own].T @ (x[own] @ weights - target[own]) / len(own)
+        found.append(np.sqrt(np.sum((weights - optimum) ** 2)))
+    return np.asarray(found)
+
+
+@pytest.mark.parametrize("path", ["one_program", "grouped"])
+def test_the_distance_is_that_of_a_plain_loop_on_each_runs_own_data(path):
+    ds = jaxsgd.sweep(Study(**SQUARES), vectorize=path)
+    assert ds.distance.dims == ds.loss_epoch.dims
+    assert (ds.distance.dtype, ds.distance.attrs["units"]) == (np.float32, "parameters")
+    for seed in (0, 1):
+        x, target = least_squares(SAMPLES, 3).sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+        for m in (4, 7):
+            # 7 does not divide 40: batches of 6 and of 5.
+            cell = ds.distance.sel(seed=seed, batch_count=m).squeeze()
+            np.testing.assert_allclose(cell, by_hand(x, target, m), rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["one_program", "grouped"])
+def test_a_problem_that_holds_its_data_has_one_optimum_for_all_runs(path):
+    ds = jaxsgd.sweep(Study(problem="tests.study_parts:holding", seeds=[0, 1], **FIELDS), vectorize=path)
+    for m in (4, 7):
+        cells = ds.distance.sel(batch_count=m).squeeze()
+        np.testing.assert_allclose(cells[0], by_hand(HELD_INPUTS, HELD_TARGETS, m), rtol=1e-5)
+        np.testing.assert_array_equal(cells[0], cells[1])
+
+
+@pytest.mark.parametrize("path", ["one_program", "grouped"])
+@pytest.mark.parametrize("problem", ["least_squares", "tests.study_parts:holding"])
+def test_the_excess_loss_is_the_quadratic_form_of_the_way_to_the_optimum(path, problem):
+    study = Study(
+        **{**SQUARES, "problem": problem, "problem_args": SQUARES["problem_args"] if problem == "least_squares" else {}}
+    )
+    ds = jaxsgd.sweep(study, vectorize=path)
+    x, target = HELD_INPUTS, HELD_TARGETS
+    for seed in (0, 1):
+        if problem == "least_squares":
+            x, target = least_squares(SAMPLES, 3).sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+        x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
+        weights, least = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0]
+        for epoch in range(EPOCHS):
+            for own in np.array_split(np.arange(len(x)), 7):
+                weights = weights - RATE * x[own].T @ (x[own] @ weights - target[own]) / len(own)
+            # Half the squared error is a quadratic form around its optimum: (w - w*)' X'X (w - w*) / (2 N).
+            expected = np.sum((x @ (weights - least)) ** 2) / (2 * len(x))
+            found = ds.excess_loss.sel(seed=seed, batch_count=7, epoch=epoch).item()
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-6)
+
+
+def test_it_is_over_all_parameters_together():
+    study = Study(problem="tests.study_parts:two_leaves", batch_counts=[1], learning_rates=[1e-9], epochs=1)
+    # Parameters stay at 0 and the optimum is {a: (2, 2), b: 1}: sqrt(4 + 4 + 1) = 3, and not 2.83 + 1.
+    np.testing.assert_allclose(jaxsgd.sweep(study).distance.squeeze(), 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("maker", "times"), [("counting", 2), ("counting_for_all", 1)])
+def test_the_optimum_is_worked_out_once_a_run_and_once_for_all_runs_of_a_problem_that_holds_its_data(maker, times):
+    study = Study(problem=f"tests.engine.test_observation:{maker}", seeds=[0, 1], **{**FIELDS, "batch_counts": [4]})
+    WORKED_OUT.clear()
+    jaxsgd.sweep(study, vectorize="grouped", chunk_width=2)
+    jax.effects_barrier()
+    assert len(WORKED_OUT) == times
+
+
+WORKED_OUT = []
+"""One entry each time that the optimum of `counting` or of `counting_for_all` is worked out by a running program."""
+
+
+def counting(data=None):
+    problem = least_squares(SAMPLES, 3)
+
+    def optimum(data):
+        jax.debug.callback(lambda: WORKED_OUT.append(1))
+        return problem.optimum(data)
+
+    return Problem(problem.init, problem.loss, problem.data if data is None else data, optimum)
+
+
+def counting_for_all():
+    return counting((HELD_INPUTS, HELD_TARGETS))
+
+
+def test_a_problem_without_a_known_optimum_has_no_distance():
+    ds = jaxsgd.sweep(Study(problem_args={"num_samples": 20, "num_hidden": 2}, **FIELDS))
+    assert "distance" not in ds
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("observation") / "whole"
+    jaxsgd.sweep(Study(**SQUARES), folder, chunk_width=2)
+    return folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "copy")
+
+
+def rewrite(folder, change):
+    """Changes the arrays of the first chunk, with a checksum that is right."""
+    place, identity = Folder(folder), Study(**SQUARES).identity
+    arrays = place.read_chunk(0, identity)
+    change(arrays)
+    place.write_chunk(0, arrays, identity)
+
+
+def retell(folder, change):
+    told = json.loads((folder / "manifest.json").read_text())
+    change(told)
+    (folder / "manifest.json").write_text(json.dumps(told))
+
+
+def test_it_is_stored_and_in_the_tidy_table(whole):
+    ds = jaxsgd.load(whole)
+    assert np.isfinite(ds.distance).all()
+    frame = table(ds)
+    row = frame[(frame.seed == 1) & (frame.batch_count == 7) & (frame.epoch == 2) & (frame.batch == 3)]
+    assert row.distance.item() == ds.distance.sel(seed=1, batch_count=7, epoch=2).item()
+
+
+def test_cells_that_have_not_been_run_have_none(copy):
+    for path in (copy / "chunks").iterdir():
+        path.unlink()
+    assert np.isnan(jaxsgd.load(copy).distance).all()
+
+
+def test_verify_compares_it_bit_by_bit_on_a_like_machine(copy):
+    assert jaxsgd.verify(copy).passed
+
+    def change(arrays):
+        arrays["distance"][0, 1] *= 1 + 3e-7  # a few units in the last place of float32
+
+    rewrite(copy, change)
+    assert [each.what for each in jaxsgd.verify(copy).differences] == ["distance"]
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1 + 1e-4, True), (1.1, False)])
+def test_verify_compares_it_within_a_tolerance_on_another(copy, factor, passes):
+    retell(copy, lambda told: told["device"].update(machine="other"))
+
+    def change(arrays):
+        arrays["distance"][0] *= factor
+
+    rewrite(copy, change)
+    found = jaxsgd.verify(copy)
+    assert (found.bitwise, found.passed) == (False, passes)
+
+
+@pytest.fixture
+def older(copy):
+    """A result as it was before anything was observed."""
+    for number, path in enumerate(sorted((copy / "chunks").iterdir())):
+        place, identity = Folder(copy), Study(**SQUARES).identity
+        arrays = place.read_chunk(number, identity)
+        del arrays["distance"], arrays["excess_loss"]
+        assert path == place.chunk_file(number)
+        place.write_chunk(number, arrays, identity)
+    retell(copy, lambda told: told.pop("observed"))
+    return copy
+
+
+def test_an_older_result_is_read_and_verified_without_it(older):
+    assert "distance" not in jaxsgd.load(older)
+    assert jaxsgd.verify(older).passed
+
+
+def test_an_older_result_is_not_gone_on_with(older):
+    with pytest.raises(InputError, match=r"observed: \[\] there, \['distance', 'excess_loss'\] now"):
+        jaxsgd.sweep(Study(**SQUARES), older)
+
+
+def test_a_manifest_that_names_something_unknown_is_refused(copy):
+    retell(copy, lambda told: told.update(observed=["cell"]))
+    with pytest.raises(InputError, match=r"manifest\.json is not of format"):
+        jaxsgd.load(copy)
+
+
+def test_an_optimum_that_is_no_parameters_is_refused():
+    with pytest.raises(InputError, match=r"the optimum of 'askew' must have the shapes of its parameters, \(3,\), got \(2,\)"):
+        Study(problem="tests.engine.test_observation:askew", **FIELDS)
+
+
+def askew():
+    problem = least_squares(SAMPLES, 3)
+    return Problem(problem.init, problem.loss, problem.data, lambda data: jnp.zeros(2), name="askew")

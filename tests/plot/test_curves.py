@@ -1,0 +1,219 @@
+"""The curves show each value's median over the seeds, and the title names the lowest where the seeds agree."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.colors import to_hex
+
+import jaxsgd
+from jaxsgd.plot.curves import curves
+from jaxsgd.plot.file import figure_file
+from tests.plot.drawn import check_legible, data_lines, panels, words
+
+
+def heights(axes):
+    return [np.asarray(line.get_ydata()) for line in data_lines(axes)]
+
+
+def test_each_line_is_the_median_over_the_seeds(striped):
+    figure = curves(striped, by="batch_count", select={"order": "fixed"})
+    (axes,) = panels(figure)
+    drawn = heights(axes)
+    assert len(drawn) == 6
+    for line, m in zip(drawn, striped.batch_count.values, strict=True):
+        runs = striped.loss_epoch.sel(order="fixed", batch_count=m).squeeze().values.astype(float)
+        np.testing.assert_allclose(line, np.median(runs, axis=0))
+
+
+def test_every_line_has_its_own_colour_and_label(striped):
+    figure = curves(striped, by="batch_count", select={"order": "fixed"})
+    (axes,) = panels(figure)
+    assert len({to_hex(line.get_color()) for line in data_lines(axes)}) == 6
+    labels = {text.get_text(): to_hex(text.get_color()) for text in axes.texts if text.get_text()}
+    for line, m in zip(data_lines(axes), striped.batch_count.values, strict=True):
+        assert labels[str(m)] == to_hex(line.get_color())
+    assert "batch count" in labels
+    check_legible(figure)
+
+
+def test_by_default_the_longest_axis_has_the_lines_and_the_others_panels(striped, diverging):
+    assert len(panels(curves(striped))) == 4
+    figure = curves(diverging)
+    # 2 orders x 3 batch counts; the 4 rates are lines.
+    assert len(panels(figure)) == 6
+    assert "m = 10 (B = 20)" in words(figure)
+    assert "reshuffle" in words(figure)
+    check_legible(figure)
+
+
+def test_a_value_keeps_its_colour_whatever_is_selected(striped):
+    def shades(**select):
+        (axes,) = panels(curves(striped, by="batch_count", select={"order": "fixed"} | select))
+        return [to_hex(line.get_color()) for line in data_lines(axes)]
+
+    assert shades(batch_count=[5, 50]) == [shades()[2], shades()[5]]
+
+
+def test_an_order_has_one_colour_in_every_result(striped, diverging):
+    def shade(ds, **select):
+        axes = panels(curves(ds, by="order", select={"batch_count": 10} | select))[0]
+        return [to_hex(line.get_color()) for line in data_lines(axes)]
+
+    assert shade(striped, order="reshuffle") == shade(diverging, order="reshuffle", learning_rate=0.01)
+
+
+def test_the_axis_is_logarithmic_where_losses_differ_twentyfold(diverging, striped):
+    # Least squares falls from about 6 to 0.5 at most: twelvefold; scaled by itself, that is 144-fold.
+    far = diverging.assign(loss_epoch=diverging.loss_epoch**2)
+    assert {axes.get_yscale() for axes in panels(curves(far, select={"order": "fixed"}))} == {"log"}
+    assert {axes.get_yscale() for axes in panels(curves(striped))} == {"linear"}
+    check_legible(curves(far, select={"order": "fixed"}))
+
+
+def test_panels_share_their_axes(diverging):
+    figure = curves(diverging)
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels(figure)}) == 1
+
+
+def test_diverged_runs_are_left_out_and_named(diverging):
+    figure = curves(diverging, select={"order": "fixed"})
+    axes = panels(figure)[2]
+    assert int(diverging.diverged.sel(order="fixed", learning_rate=3.0, batch_count=20).sum()) == 4
+    assert "diverged: 3 (4/4)" in [text.get_text() for text in axes.texts]
+    assert len(data_lines(axes)) == 3
+    check_legible(figure)
+
+
+def test_a_line_that_grows_does_not_flatten_the_others(diverging):
+    figure = curves(diverging, select={"order": "fixed", "batch_count": 2})
+    (axes,) = panels(figure)
+    last = np.asarray([line[-1] for line in heights(axes)])
+    assert last.max() > 1e6
+    assert axes.get_ylim()[1] < 100
+
+
+def test_missing_runs_are_named(unfinished):
+    said = words(curves(unfinished, by="order"))
+    assert "not run" in said
+
+
+def test_a_result_without_any_run_says_so(unfinished):
+    gone = {"loss_epoch": unfinished.loss_epoch * np.nan}
+    figure = curves(unfinished.assign(**gone, missing=unfinished.missing | True))
+    assert figure.texts[0].get_text() == "No run in this figure is finished and finite"
+
+
+def test_the_title_names_the_value_that_ends_lowest(striped):
+    # More updates an epoch at one learning rate: the loss falls further, in every seed.
+    assert curves(striped, select={"order": "fixed"}).texts[0].get_text().startswith("m = 50 ends lowest: loss ")
+    assert curves(striped).texts[0].get_text() == "m = 50 ends lowest in every panel after 12 epochs"
+
+
+def test_the_title_claims_nothing_that_the_seeds_do_not_agree_on(striped):
+    # One batch an epoch: the orders differ by rounding alone.
+    figure = curves(striped, by="order", select={"batch_count": 1})
+    assert figure.texts[0].get_text() == "No order ends clearly below the others after 12 epochs"
+
+
+def test_bands_take_out_what_the_seeds_begin_with(striped):
+    figure = curves(striped, select={"order": "fixed"}, by="batch_count")
+    (axes,) = panels(figure)
+    raw = striped.loss_epoch.sel(order="fixed").isel(epoch=0).squeeze()
+    # With 3 seeds there is nothing to estimate from: the band is the seeds' own, 5 to 95 %.
+    tall = np.ptp(axes.collections[0].get_paths()[0].vertices[:, 1])
+    assert tall == pytest.approx(float(np.diff(np.percentile(raw.sel(batch_count=1), (5, 95)))[0]), rel=0.1)
+
+
+def test_bands_of_more_seeds_are_narrower_than_the_seeds(diverging):
+    figure = curves(diverging, select={"order": "fixed", "learning_rate": [0.001, 0.01], "batch_count": 2})
+    (axes,) = panels(figure)
+    raw = diverging.loss_epoch.sel(order="fixed", batch_count=2, learning_rate=0.001).squeeze().values
+    last = axes.collections[0].get_paths()[0].vertices
+    last = last[last[:, 0] == raw.shape[1]][:, 1]
+    assert np.ptp(last) < 0.5 * np.ptp(raw[:, -1])
+    assert last.min() <= heights(axes)[0][-1] <= last.max()
+
+
+def test_one_seed_has_no_band(striped):
+    figure = curves(striped, select={"seed": 1, "order": "fixed"})
+    assert not panels(figure)[0].collections
+    assert "seed 1" in figure.texts[1].get_text()
+
+
+def test_axes_that_vary_together_are_one(apart):
+    figure = curves(apart, by="learning_rate")
+    # A panel for each batch size; the two kinds of seeds are the spread.
+    assert len(panels(figure)) == 2
+    assert "6 combinations of seeds" in figure.texts[1].get_text()
+    assert [len(heights(axes)) for axes in panels(figure)] == [2, 2]
+    drawn = heights(panels(figure)[0])[1]
+    runs = apart.loss_epoch.isel(learning_rate_momentum=1, batch_size=0).squeeze().values.reshape(6, 4)
+    np.testing.assert_allclose(drawn, np.median(runs, axis=0), rtol=1e-6)
+    by_momentum = curves(apart, by="momentum")
+    np.testing.assert_array_equal(heights(panels(by_momentum)[0]), heights(panels(figure)[0]))
+
+
+def test_seeds_can_be_lines(apart):
+    figure = curves(apart, by="init_seed", select={"batch_size": 20, "momentum": 0.9})
+    assert [len(heights(axes)) for axes in panels(figure)] == [3]
+    check_legible(figure)
+
+
+def test_a_metric_is_drawn_and_named(diverging):
+    figure = curves(diverging, by="order", value="distance", select={"learning_rate": 0.01, "batch_count": 10})
+    expected = diverging.distance.sel(order="fixed", learning_rate=0.01, batch_count=10).median("seed").squeeze()
+    np.testing.assert_allclose(heights(panels(figure)[0])[0], expected)
+    assert "distance from the optimum" in words(figure)
+    accuracy = 1 - diverging.loss_epoch / 100
+    held_out = diverging.assign(validation_loss=2 * diverging.loss_epoch, validation_accuracy=accuracy)
+    said = words(curves(held_out, by="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
+    assert "ends lowest: validation loss" in said
+    assert "Lines: validation loss after each epoch" in said
+    said = words(
+        curves(held_out, by="batch_count", value="validation_accuracy", select={"learning_rate": 0.01, "order": "fixed"})
+    )
+    assert "ends highest: validation accuracy" in said
+
+
+def test_the_title_compares_lines_at_their_best_rates():
+    """Adam is clearly lower at five of six rates, but not at the best ones, where SGD is."""
+    rng = np.random.default_rng(0)
+    ends = np.array([[9.0, 8, 7, 6, 5, 1], [3.0, 3, 3, 3, 3, 2]])  # [optimizer, rate]
+    last = ends + 0.01 * rng.normal(size=(6, *ends.shape))
+    loss = np.stack([np.full(last.shape, 9.5), last], axis=-1)
+    dims = ("seed", "optimizer", "learning_rate")
+    ds = xr.Dataset(
+        {
+            "loss_epoch": ((*dims, "epoch"), loss),
+            "diverged": (dims, np.zeros(last.shape, bool)),
+            "missing": (dims, np.zeros(last.shape, bool)),
+        },
+        {"seed": np.arange(6), "optimizer": ["sgd", "adam"], "learning_rate": [2.0**k for k in range(6)], "epoch": [0, 1]},
+    )
+    title = curves(ds, by="optimizer").texts[0].get_text()
+    assert title.startswith("Sgd ends lowest: loss ")
+    assert title.endswith("after 2 epochs, at learning rate 32, each at its best learning rate")
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_data_make_the_same_file(apart, kind):
+    one, other = (figure_file(curves(apart), kind) for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"by": "momentm"},
+            ["unknown axis 'momentm'", "valid: batch_count, batch_size, learning_rate, optimizer, order, seed"],
+        ),
+        ({"by": "seed"}, ["at most two other axes, and there are 3", "order (fixed, reshuffle)", "batch_count (2, 10, 20)"]),
+        ({"select": {"learning_rate": 0.02}}, ["no learning_rate 0.02: the nearest are 0.01, 0.1 (there are 4)"]),
+    ],
+)
+def test_bad_inputs_are_named(diverging, options, words):
+    with pytest.raises(jaxsgd.InputError) as caught:
+        curves(diverging, **options)
+    for word in words:
+        assert word in str(caught.value)

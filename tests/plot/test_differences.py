@@ -1,0 +1,176 @@
+"""The figure of differences against SciPy's paired test on the same numbers, and what its title says of them."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from scipy import stats
+
+from jaxsgd import ORDERS, InputError
+from jaxsgd.plot.curves import curves
+from jaxsgd.plot.differences import differences
+from jaxsgd.plot.layout import log_ticks
+from jaxsgd.plot.style import PALE
+from tests.plot.drawn import check_legible, data_lines, words
+
+SEEDS, EPOCHS, COUNTS = 5, 6, [10, 20]
+DIMS = ("seed", "order", "batch_count")
+ENDS = {"fixed": 1.0, "shuffle_once": 1.0, "reshuffle": 0.4, "reshuffle_batches": 0.4, "flip_flop": 0.1, "replacement": 5.0}
+
+
+def result(ends=ENDS, **changed):
+    """A result of 5 seeds in which every order falls from about 30 to its own distance, but for a scatter of 5 %."""
+    rng = np.random.default_rng(0)
+    fall = np.linspace(1, 0, EPOCHS)
+    scatter = 0.05 * rng.normal(size=(SEEDS, len(ends), 2))
+    # Around the same middle for every order, so that equal ends are ties by no chance.
+    end = np.asarray(list(ends.values()))[None, :, None] * np.exp(scatter - scatter.mean(axis=0))
+    distance = 30**fall * end[..., None] ** (1 - fall)
+    shape = end.shape
+    variables = {
+        "loss_epoch": ((*DIMS, "epoch"), 1 + distance**2),
+        "distance": ((*DIMS, "epoch"), distance),
+        "stripe_index": (DIMS, np.zeros(shape)),
+        "diverged": (DIMS, np.zeros(shape, bool)),
+        "diverged_epoch": (DIMS, np.full(shape, np.nan)),
+        "missing": (DIMS, np.zeros(shape, bool)),
+    }
+    coords = {"seed": np.arange(SEEDS), "order": list(ends), "batch_count": COUNTS, "epoch": np.arange(EPOCHS)}
+    return xr.Dataset({**variables, **changed}, coords, {"study": json.dumps({"problem": "least_squares"})})
+
+
+def pairs_of(figure):
+    """The panels row by row: (curves, differences)."""
+    return list(zip(figure.axes[::2], figure.axes[1::2], strict=True))
+
+
+def intervals(axes):
+    """The ends of each interval that is drawn, from the top, and its colour."""
+    found = [line for line in axes.lines if line.get_marker() == "|"]
+    return [(tuple(line.get_xdata()), to_hex(line.get_color())) for line in sorted(found, key=lambda line: line.get_ydata()[0])]
+
+
+def colour_of(ds, order):
+    return to_hex(data_lines(curves(ds, by="order", select={"order": order, "batch_count": 10}).axes[0])[0].get_color())
+
+
+def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colour():
+    ds = result()
+    figure = differences(ds, value="distance")
+    check_legible(figure)
+    for m, (left, right) in zip(COUNTS, pairs_of(figure), strict=True):
+        runs = ds.distance.sel(batch_count=m)
+        assert left.get_yscale() == "log"
+        for line, order in zip(data_lines(left), ENDS, strict=True):
+            np.testing.assert_allclose(line.get_ydata(), runs.sel(order=order).median("seed"))
+        last = runs.isel(epoch=-1)
+        # From the largest median end to the smallest, the reference left out.
+        ranked = last.order.values[np.argsort(-last.median("seed").values)]
+        drawn = intervals(right)
+        assert len(drawn) == 5
+        for order, (ends, shade) in zip([name for name in ranked if name != "fixed"], drawn, strict=True):
+            told = stats.ttest_rel(last.sel(order=order), last.sel(order="fixed"))
+            np.testing.assert_allclose(ends, told.confidence_interval(0.95))
+            tie = bool(told.pvalue > 0.05)
+            assert tie == (order == "shuffle_once")
+            assert shade == (to_hex(PALE) if tie else colour_of(ds, order)), order
+
+
+def test_the_title_names_the_clear_extremes_and_the_ties():
+    figure = differences(result(), value="distance")
+    assert (
+        figure.texts[0].get_text() == "flip_flop ends nearest the optimum, replacement farthest; shuffle_once ties with fixed"
+    )
+    assert "distance from the optimum" in words(figure)
+    assert "difference from fixed after 6 epochs" in words(figure)
+
+
+@pytest.mark.parametrize(
+    ("ends", "value", "title"),
+    [
+        ({"fixed": 1.0, "reshuffle": 0.4}, "loss_epoch", "reshuffle ends lowest"),
+        ({"fixed": 1.0, "reshuffle": 1.0}, "distance", "reshuffle and fixed tie"),
+        (dict.fromkeys(["fixed", "reshuffle", "flip_flop"], 1.0), "distance", "No order ends clearly nearer the optimum"),
+        # Two that tie with each other are neither of them the nearest.
+        (
+            {"fixed": 1.0, "reshuffle": 0.4, "reshuffle_batches": 0.4},
+            "distance",
+            "fixed ends farthest",
+        ),
+    ],
+)
+def test_the_title_follows_the_numbers(ends, value, title):
+    assert differences(result(ends), value=value).texts[0].get_text().startswith(title)
+
+
+def test_of_an_accuracy_the_title_begins_with_the_highest():
+    ds = result({"fixed": 1.0, "reshuffle": 0.4, "flip_flop": 3.0})
+    figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), value="validation_accuracy")
+    assert figure.texts[0].get_text() == "reshuffle ends highest, flip_flop lowest"
+    assert "\N{LEFTWARDS ARROW} lower" in words(figure)
+
+
+def test_another_reference_is_compared_with():
+    figure = differences(result(), reference="replacement", select={"batch_count": 10})
+    ((_, right),) = pairs_of(figure)
+    assert all(high < 0 for (_, high), _ in intervals(right))
+    assert "difference from replacement" in words(figure)
+
+
+def test_runs_left_out_are_counted():
+    ds = result()
+    ds.missing.loc[{"seed": 0, "order": "reshuffle", "batch_count": 10}] = True
+    ds.distance.loc[{"seed": 0, "order": "reshuffle", "batch_count": 10}] = np.nan
+    ds.diverged.loc[{"order": "replacement", "batch_count": 10}] = True
+    ds.diverged_epoch.loc[{"order": "replacement", "batch_count": 10}] = 2
+    figure = differences(ds, value="distance", select={"batch_count": 10})
+    check_legible(figure)
+    said = [text.get_text() for text in figure.axes[1].texts]
+    assert sum("(4 of 5)" in text for text in said) == 1
+    assert said.count("diverged") == 1
+    assert len(data_lines(figure.axes[0])) == 5
+    # With a run missing, nothing is said to be nearest; `replacement`, whose runs all diverged, is not in the way of that.
+    assert figure.texts[0].get_text().startswith("reshuffle, reshuffle_batches and flip_flop end nearer the optimum than fixed")
+    ds.missing[:] = False
+    assert (
+        differences(ds, value="distance", select={"batch_count": 10})
+        .texts[0]
+        .get_text()
+        .startswith("flip_flop ends nearest the optimum; shuf")
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "said"),
+    [
+        ({}, {"by": "ordr"}, "unknown axis 'ordr': did you mean 'order'?"),
+        ({}, {"value": "stripe_index"}, "unknown value 'stripe_index': valid: distance, loss_epoch"),
+        ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
+        ({}, {"by": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
+        ({}, {"select": {"order": "fixed"}}, "nothing here has several orders or optimizers: name the axis"),
+        ({"seed": [0]}, {}, "a comparison needs two seeds or more"),
+        ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),
+    ],
+)
+def test_a_mistake_is_named_with_what_would_be_right(change, arguments, said):
+    with pytest.raises(InputError) as caught:
+        differences(result().isel(change), **arguments)
+    assert said in str(caught.value)
+
+
+def test_every_built_in_order_is_among_those_drawn():
+    assert set(ENDS) == set(ORDERS)
+
+
+@pytest.mark.parametrize("decades", [0.02, 0.1, 0.3, 1, 1.4, 3, 8])
+def test_a_logarithmic_axis_has_more_than_one_label_whatever_its_range(decades):
+    figure = Figure(figsize=(4, 4))
+    axes = figure.add_axes((0.2, 0.1, 0.7, 0.8))
+    axes.set_yscale("log")
+    axes.set_ylim(0.13, 0.13 * 10**decades)
+    log_ticks(axes.yaxis, 3.2)
+    low, high = axes.get_ylim()
+    assert 2 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 3.2 / 0.25 + 1

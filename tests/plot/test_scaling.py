@@ -1,0 +1,120 @@
+"""The figure of batch-count scaling: what it draws is what `jaxsgd.scaling` finds, and it says what was not found."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from tests.engine.test_batch_scaling import RATES, SEEDS, falling, stored
+
+import jaxsgd
+from jaxsgd import InputError
+from jaxsgd.plot.scaling import scaling
+from jaxsgd.plot.style import COLOURS
+from tests.plot.drawn import check_legible, words
+
+COUNTS = [1, 2, 4, 8, 16, 32]
+"""Of 320 samples: batch sizes 320 to 10."""
+
+CRITICAL, FEWEST = 40.0, 30.0
+
+
+def bent(seeds=SEEDS, scatter=0.03):
+    """Steps on the curve S = Smin (1 + Bcrit / B) at the best rate, which is proportional to B up to the end of the rates."""
+    size = 320 / np.array(COUNTS)
+    best = np.clip(np.round(np.log2(size / 10)), 0, len(RATES) - 1)
+    away = np.abs(np.arange(len(RATES))[:, None] - best)
+    steps = FEWEST * (1 + CRITICAL / size) * (1 + 0.3 * away)
+    rng = np.random.default_rng(0)
+    ds = stored(falling(steps * np.exp(scatter * rng.normal(size=(seeds, *steps.shape))), COUNTS, epochs=80), COUNTS)
+    ds["diverged"] = ds.missing.copy()
+    ds.attrs["study"] = '{"problem": "least_squares"}'
+    return ds
+
+
+def points(axes, marker):
+    """The places of a marker, across and up, from the left."""
+    found = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
+    pairs = [(float(x), float(y)) for line in found for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    return sorted(pairs)
+
+
+def test_points_are_the_steps_and_the_best_rates_that_the_library_finds():
+    ds = bent()
+    found = jaxsgd.scaling(ds, 1.0)
+    figure = scaling(ds, 1.0)
+    check_legible(figure)
+    left, right = figure.axes
+    size = found.samples_per_step.values
+    np.testing.assert_allclose(points(left, "o"), np.column_stack([size, found.steps]))
+    edge = found.at_edge.values
+    assert edge.any()
+    assert not edge.all()
+    rate = found.learning_rate.values
+    np.testing.assert_allclose(points(right, "o"), np.column_stack([size[~edge], rate[~edge]]))
+    np.testing.assert_allclose(points(right, "D"), np.column_stack([size[edge], rate[edge]]))
+    assert "at the edge of the range" in words(figure)
+
+
+def test_the_critical_batch_size_is_drawn_with_its_interval_and_the_noise_scale_beside_it():
+    ds = bent()
+    found = jaxsgd.scaling(ds, 1.0)
+    left = scaling(ds, 1.0, noise_scale=77.0).axes[0]
+    upright = {to_hex(line.get_color()): line.get_xdata()[0] for line in left.lines if len(set(line.get_xdata())) == 1}
+    assert upright[COLOURS[1].lower()] == pytest.approx(found.critical_batch_size.item())
+    assert upright[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
+    assert upright[COLOURS[2].lower()] == 77
+    said = words(scaling(ds, 1.0, noise_scale=77.0))
+    assert f"critical batch size {found.critical_batch_size.item():.0f} (95 % interval" in said
+    assert "gradient noise scale 77" in said
+
+
+def test_the_title_names_where_the_regimes_end():
+    ds = bent()
+    found = jaxsgd.scaling(ds, 1.0)
+    perfect = found.batch_size.values[found.regime.values == "perfect"].max()
+    assert f"halves the steps up to B = {perfect}" in words(scaling(ds, 1.0))
+
+
+def test_one_seed_has_no_interval_and_says_so():
+    figure = scaling(bent(seeds=1), 1.0)
+    check_legible(figure)
+    assert "One seed. No interval: one seed says nothing of how far seeds scatter." in words(figure)
+    assert "95 % interval" not in words(figure)
+
+
+def test_what_is_not_reached_is_crossed_at_the_top():
+    ds = bent()
+    ds.loss_epoch[..., 2, :] = 2.0
+    figure = scaling(ds, 1.0)
+    left = figure.axes[0]
+    ((x, y),) = points(left, "x")
+    assert x == 320 / COUNTS[2]
+    assert left.get_ylim()[1] / 1.2 < y <= left.get_ylim()[1]
+    assert "not reached by half of the seeds" in words(figure)
+
+
+def test_a_target_below_anything_is_refused_with_the_nearest_loss():
+    ds = bent()
+    with pytest.raises(InputError) as caught:
+        scaling(ds, ds.loss_epoch.min().item() - 1)
+    assert f"the nearest that any run comes is {ds.loss_epoch.min().item():.4g}" in str(caught.value)
+
+
+def test_more_axes_than_there_is_room_for_are_named():
+    ds = bent().expand_dims(momentum=np.linspace(0, 0.9, 8))
+    with pytest.raises(InputError, match=r"lines for 7 values of one other axis, but momentum has 8 .* select some"):
+        scaling(ds, 1.0)
+
+
+def test_lines_of_several_optimizers_have_a_key_and_ticks_are_the_batch_sizes():
+    ds = bent().expand_dims(optimizer=["sgd", "adam"], axis=1)
+    # 1,600 samples in full batches of 256, 512 and 1,024 are 6.25, 3.1 and 1.6 batches: 7, 4 and 2 steps an epoch.
+    sizes, counts = [256, 512, 1024], [7, 4, 2]
+    ds = ds.isel(batch_count=[3, 2, 1]).rename(batch_count="size").drop_vars("batch_size")
+    ds = ds.rename(size="batch_size").assign_coords(batch_size=sizes).assign_coords(batch_count=("batch_size", counts))
+    ds.attrs["manifest"] = '{"num_samples": 1600}'
+    figure = scaling(ds, 1.0)
+    (key,) = figure.legends
+    assert {"sgd", "adam"} <= {text.get_text() for text in key.get_texts()}
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["256", "512", "1024"]
+    check_legible(figure)

@@ -1,0 +1,157 @@
+"""The figures show each stripe once, in its own colour, with words that can be read."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+import jaxsgd
+from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
+from jaxsgd.plot.style import colours
+
+SUBTITLE = "Experiment: 2000 samples in 20 batches, printed every 5 batches; learning rate 0.001, order fixed"
+
+
+def run(batch_count, epochs, seed=0):
+    """A loss [E, m] of batches that differ by chance and fall slowly."""
+    levels = np.random.default_rng(seed).normal(2.3, 0.2, batch_count)
+    return levels + 0.1 * np.exp(-np.arange(epochs)[:, None] / epochs)
+
+
+def figures(loss, eval_interval, title="What looks like a broad band is four stripes"):
+    striped, averaged = jaxsgd.stripes(loss, eval_interval), jaxsgd.stripes(loss, loss.shape[1])
+    return {
+        "striped": striped_figure(striped, title, SUBTITLE),
+        "band": band_figure(striped, title, SUBTITLE),
+        "averaged": averaged_figure(averaged, striped, title, SUBTITLE),
+    }
+
+
+def words(figure):
+    """Every text that is drawn, tick labels inside the axes included."""
+    figure.draw_without_rendering()
+    texts = list(figure.texts)
+    for axes in figure.axes:
+        texts += [*axes.texts, axes.xaxis.label, axes.yaxis.label, axes._left_title]
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            inside = [low <= tick <= high for tick in axis.get_ticklocs()]
+            texts += list(itertools.compress(axis.get_ticklabels(), inside))
+    return [text for text in texts if text.get_text() and text.get_visible()]
+
+
+@pytest.mark.parametrize("count", [2, 4, 7, 10])
+def test_each_stripe_has_a_colour_of_its_own(count):
+    loss = run(5 * count, 30)
+    right = figures(loss, 5)["striped"].axes[1]
+    drawn = [line for line in right.lines if line.get_alpha() is None]
+    assert len(drawn) == count
+    assert len({to_hex(line.get_color()) for line in drawn}) == count
+    striped = jaxsgd.stripes(loss, 5)
+    for number, line in enumerate(drawn):
+        np.testing.assert_array_equal(line.get_ydata(), striped.windows[striped.stripe == number])
+
+
+def test_the_zoom_shows_the_first_printouts_one_by_one():
+    left = figures(run(10, 30), 5)["striped"].axes[0]
+    in_order, *by_stripe = left.lines
+    # Two printouts an epoch for ten epochs.
+    assert len(in_order.get_ydata()) == 20
+    assert [len(line.get_ydata()) for line in by_stripe] == [10, 10]
+    assert {line.get_marker() for line in by_stripe} == {"o"}
+
+
+def test_levels_and_slopes_are_written():
+    loss = run(20, 30)
+    striped = jaxsgd.stripes(loss, 5)
+    written = "\n".join(text.get_text() for text in figures(loss, 5)["band"].axes[1].texts)
+    for number, level in enumerate(striped.level, start=1):
+        assert f"stripe {number}: level {level:.4f}" in written
+    assert written.count("slope") == 4
+
+
+def test_the_band_is_one_line_through_all_printouts():
+    loss = run(20, 30)
+    (line,) = figures(loss, 5)["band"].axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), jaxsgd.stripes(loss, 5).windows)
+
+
+def test_the_average_lies_over_faded_stripes_on_the_bands_axes():
+    drawn = figures(run(20, 30), 5)
+    (axes,) = drawn["averaged"].axes
+    *faded, average = axes.lines
+    assert len(faded) == 4
+    assert all(line.get_alpha() < 0.5 for line in faded)
+    assert average.get_alpha() is None
+    assert axes.get_ylim() == drawn["band"].axes[0].get_ylim()
+    assert axes.get_xlim() == drawn["band"].axes[0].get_xlim()
+
+
+@pytest.mark.parametrize("name", ["striped", "band", "averaged"])
+def test_axes_are_labelled_with_their_units(name):
+    figure = figures(run(20, 30), 5)[name]
+    assert figure.axes[0].get_ylabel() == "loss (mean squared error per output)"
+    assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
+
+
+@pytest.mark.parametrize(
+    ("batch_count", "eval_interval", "seed"),
+    [(10, 5, 0), (10, 5, 1), (20, 5, 0), (20, 5, 1), (35, 5, 0), (35, 5, 1), (50, 5, 0), (10, 10, 0)],
+)
+def test_no_text_lies_on_another_or_leaves_the_figure(batch_count, eval_interval, seed):
+    for figure in figures(run(batch_count, 100, seed), eval_interval).values():
+        boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
+        for (one, a), (other, b) in itertools.combinations(boxes, 2):
+            assert not a.padded(-1).overlaps(b), f"{one!r} on {other!r}"
+        # Half a percent of the width is left free at every edge.
+        for text, box in boxes:
+            assert box.x0 >= 6, text
+            assert box.y0 >= 6, text
+            assert box.x1 <= figure.bbox.x1 - 6, text
+            assert box.y1 <= figure.bbox.y1 - 6, text
+
+
+def test_no_text_is_smaller_than_11_points():
+    for figure in figures(run(20, 30), 5).values():
+        assert min(text.get_fontsize() for text in words(figure)) >= 11
+
+
+def test_long_titles_are_made_to_fit():
+    figure = figures(run(20, 30), 5, title="A title that goes on and on " * 10)["band"]
+    assert all(box.x1 <= figure.bbox.x1 for box in (text.get_window_extent() for text in figure.texts))
+    assert figure.texts[0].get_text().endswith("...")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (2, 3)])
+def test_runs_of_a_few_printouts_are_drawn(shape):
+    for figure in figures(run(shape[1], shape[0]), 1).values():
+        assert figure_file(figure, "png").startswith(b"\x89PNG")
+
+
+def test_files_are_png_of_slide_size_and_svg():
+    figure = figures(run(20, 30), 5)["band"]
+    png, svg = figure_file(figure, "png"), figure_file(figure, "svg")
+    # The header of a PNG holds its width and height in bytes 16 to 24: 12 x 6.75 inches at 160 dots per inch.
+    assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1080]
+    assert b"<svg" in svg
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_data_make_the_same_file(kind):
+    loss = run(20, 30)
+    assert figure_file(figures(loss, 5)["band"], kind) == figure_file(figures(loss, 5)["band"], kind)
+
+
+def test_matplotlibs_settings_are_left_alone():
+    before = dict(matplotlib.rcParams)
+    for figure in figures(run(20, 30), 5).values():
+        figure_file(figure, "svg")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_many_stripes_have_colours_from_dark_to_light():
+    shades = [sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in colours(12)]
+    assert len(set(colours(12))) == 12
+    assert shades == sorted(shades)

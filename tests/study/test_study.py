@@ -1,0 +1,492 @@
+"""A study: what it accepts, what it refuses and in which words, and what makes two studies the same."""
+
+import hashlib
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+from jaxsgd import InputError, Study
+from jaxsgd.engine.plan import plan
+from jaxsgd.order import ORDERS
+from jaxsgd.study.cells import cells
+from jaxsgd.study.study import Distribution, StudyFields, order_named
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+FIELDS = {
+    "problem": "least_squares",
+    "problem_args": {"num_samples": 60},
+    "seeds": [0],
+    "batch_counts": [2],
+    "learning_rates": [0.1],
+    "epochs": 2,
+}
+LEFT_OUT = object()
+
+
+def fields(**changed):
+    return {name: value for name, value in {**FIELDS, **changed}.items() if value is not LEFT_OUT}
+
+
+def study(**changed):
+    return Study(**fields(**changed))
+
+
+def refusal(**changed):
+    """The message of the InputError, which is one line."""
+    with pytest.raises(InputError) as caught:
+        study(**changed)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+MISTAKES = {
+    "unknown problem": ({"problem": "least_square"}, "problem: unknown problem 'least_square': did you mean 'least_squares'? "),
+    "unknown argument": (
+        {"problem_args": {"num_sample": 3}},
+        "problem_args: unknown argument of problem 'least_squares' 'num_sample': did you mean 'num_samples'? ",
+    ),
+    "argument of a wrong value": ({"problem_args": {"num_samples": 0}}, "problem_args: num_samples must be a whole number"),
+    "argument that is no JSON": ({"problem_args": {"noise": np.ones((2, 2))}}, "problem_args: must be plain JSON values"),
+    "argument that is not finite": ({"problem_args": {"noise": float("nan")}}, "problem_args: must be plain JSON values"),
+    "problem without a needed argument": (
+        {"problem": "from_file", "problem_args": {}},
+        "problem_args: problem 'from_file' needs 'path' among problem_args",
+    ),
+    "problem's module": ({"problem": "no_such:thing"}, "problem: problem 'no_such:thing': cannot import 'no_such': "),
+    "problem that is none": (
+        {"problem": "numpy:pi", "problem_args": {}},
+        "problem_args: problem 'numpy:pi' must be a Problem or a function that makes one, got 3.14",
+    ),
+    "dtype": ({"dtype": "float16"}, "dtype: input should be 'float32' or 'float64', got 'float16'"),
+    "seed below 0": ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0, got -1"),
+    "seed past 32 bits": ({"seeds": [2**32]}, "seeds.0: input should be less than or equal to 4294967295, got 4294967296"),
+    "seed in parts": (
+        {"seeds": [0.5]},
+        "seeds.0: input should be a valid integer, got a number with a fractional part, got 0.5",
+    ),
+    "seed twice": ({"seeds": [3, 1, 3]}, "seeds: has 3 more than once"),
+    "no seeds": ({"seeds": []}, "seeds: must have at least one value"),
+    "table of seeds": ({"seeds": np.ones((2, 2))}, "seeds: "),
+    "unknown order": ({"orders": "reshufle"}, "orders: unknown order 'reshufle': did you mean 'reshuffle'? valid: fixed, "),
+    "order that is none": ({"orders": "numpy:pi"}, "orders: order must be a name, an Order or a function"),
+    "order of two lines": ({"orders": ["a\nb"]}, "orders: unknown order 'a\\nb': valid: "),
+    "unknown optimizer": ({"optimizer": "addam"}, "optimizers: unknown optimizer 'addam': did you mean 'adam'? valid: "),
+    "optimizer and optimizers": ({"optimizer": "sgd", "optimizers": ["adam"]}, "optimizer: is short for optimizers of one"),
+    "optimizer that is no function": (
+        {"optimizer": "numpy:pi"},
+        "optimizers: optimizer 'numpy:pi' must be a function, got 3.14",
+    ),
+    "optimizer argument": (
+        {"optimizer_args": {"momentun": 0.9}},
+        "optimizer_args: unknown hyperparameter of 'sgd' 'momentun': did you mean 'momentum'? valid: ",
+    ),
+    "hyperparameter": (
+        {"optimizers": ["adam"], "hyper": {"momentum": [0.9]}},
+        "hyper: unknown hyperparameter of 'adam' 'momentum': ",
+    ),
+    "hyperparameter of one of two": (
+        {"optimizers": ["sgd", "adam"], "hyper": {"momentum": [0.9]}},
+        "hyper: unknown hyperparameter of 'adam' 'momentum': ",
+    ),
+    "hyperparameter not finite": ({"hyper": {"momentum": [np.inf]}}, "hyper.momentum: must be finite, got inf"),
+    "hyperparameter in words": ({"hyper": {"momentum": ["high"]}}, "hyper.momentum.0: input should be a valid number"),
+    "hyperparameter twice": (
+        {"hyper": {"momentum": [0.9]}, "optimizer_args": {"momentum": 0.9}},
+        "hyper: 'momentum' is given twice: ",
+    ),
+    "random hyperparameter": (
+        {"random": {"momentun": {"uniform": [0, 1]}}, "draws": 2},
+        "random: unknown hyperparameter of 'sgd' 'momentun': did you mean 'momentum'? ",
+    ),
+    "random seed": ({"random": {"seed": {"uniform": [0, 9]}}, "draws": 2}, "random: unknown hyperparameter of 'sgd' 'seed': "),
+    "empty distribution": (
+        {"random": {"momentum": {}}, "draws": 2},
+        "random.momentum.choice: give exactly one of log_uniform, uniform, choice",
+    ),
+    "two distributions": (
+        {"random": {"momentum": {"uniform": [0, 1], "log_uniform": [0.1, 1]}}, "draws": 2},
+        "random.momentum.choice: give exactly one of log_uniform, uniform, choice",
+    ),
+    "interval upside down": (
+        {"random": {"momentum": {"uniform": [1, 0]}}, "draws": 2},
+        "random.momentum.uniform: must be a finite interval (low, high) with low < high, got (1.0, 0.0)",
+    ),
+    "logarithm of 0": (
+        {"random": {"momentum": {"log_uniform": [0, 1]}}, "draws": 2},
+        "random.momentum.log_uniform: must begin above 0, got 0.0",
+    ),
+    "random without draws": (
+        {"random": {"momentum": {"uniform": [0, 1]}}},
+        "draws: random axes and a number of draws go together",
+    ),
+    "draws without random": ({"draws": 5}, "draws: random axes and a number of draws go together, got draws=5"),
+    "no rate": ({"learning_rates": LEFT_OUT}, "learning_rates: must be given, either here or among the random axes"),
+    "rate in both places": (
+        {"random": {"learning_rate": {"uniform": [0, 1]}}, "draws": 2},
+        "learning_rates: must be given, either here or among the random axes, and not in both",
+    ),
+    "rate of 0": ({"learning_rates": [0.1, 0]}, "learning_rates: must be finite and above 0, got 0.0"),
+    "rate not finite": ({"learning_rates": [float("nan")]}, "learning_rates: must be finite and above 0, got nan"),
+    "batch count past N": ({"batch_counts": [2, 61]}, "batch_counts: must be at most 60, the number of samples, got 61"),
+    "batch size past N": (
+        {"batch_counts": LEFT_OUT, "batch_sizes": [61]},
+        "batch_sizes: must be at most 60, the number of samples, got 61",
+    ),
+    "batch count of 0": ({"batch_counts": [0]}, "batch_counts.0: input should be greater than or equal to 1, got 0"),
+    "no sizes": ({"batch_counts": LEFT_OUT}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
+    "both sizes": ({"batch_sizes": [3]}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
+    "drop_last by count": ({"drop_last": True}, "batch_sizes: drop_last=True needs batch_sizes"),
+    "rule without a reference": ({"rate_rule": "linear"}, "reference_batch_count: goes together with a rate_rule"),
+    "reference without a rule": ({"reference_batch_count": 4}, "reference_batch_count: goes together with a rate_rule"),
+    "unknown rule": ({"rate_rule": "square"}, "rate_rule: input should be 'none', 'linear' or 'sqrt', got 'square'"),
+    "schedule": ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
+    "no epochs": ({"epochs": LEFT_OUT}, "epochs: must be given"),
+    "epochs of 0": ({"epochs": 0}, "epochs: input should be greater than or equal to 1, got 0"),
+    "interval of 0": ({"eval_interval": 0}, "eval_interval: input should be greater than or equal to 1, got 0"),
+    "record": ({"record": "all"}, "record: input should be 'batch' or 'epoch', got 'all'"),
+    "precision": ({"precision": "tf32"}, "precision: input should be 'float32', 'tensorfloat32' or 'bfloat16', got 'tf32'"),
+    "unknown field": ({"batch_count": [2]}, "unknown field 'batch_count': did you mean 'batch_counts'?"),
+    "unknown field like none": ({"zzz": 1}, "unknown field 'zzz'"),
+    "zipped axis": ({"zipped": [["learning_rate", "momentum"]]}, "zipped: unknown axis 'momentum': valid: batch_count, "),
+    "zipped lengths": (
+        {"zipped": [["learning_rate", "seed"]], "seeds": [0, 1]},
+        "zipped: zipped axes must have one length, got learning_rate: 1, seed: 2",
+    ),
+    "zipped twice": ({"zipped": [["learning_rate", "seed"], ["seed"]]}, "zipped: 'seed' is zipped twice"),
+    "zipped names that are no group": ({"zipped": ["seed"]}, "zipped.0: input should be a valid tuple, got 'seed'"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_said_in_one_line_by_field_value_and_nearest_name(mistake):
+    changed, said = MISTAKES[mistake]
+    message = refusal(**changed)
+    assert message.startswith(said)
+    assert message.count("; ") == 0  # it is the only mistake
+
+
+def test_all_mistakes_are_said_at_once():
+    message = refusal(
+        problem="least_square", dtype="float16", seeds=[-1], orders="reshufle", optimizer="addam", batch_counts=LEFT_OUT,
+        learning_rates=-1, schedule="cosin", epochs=0, eval_interval=0, record="all", rate_rule="linear", draws=1, colour="red",
+    )  # fmt: skip
+    told = {clause.split(":")[0].split(".")[0] for clause in message.split("; ")}
+    wrong = {"problem", "dtype", "seeds", "orders", "optimizers", "batch_sizes", "learning_rates", "schedule", "epochs"}
+    assert told == wrong | {"eval_interval", "record", "reference_batch_count", "draws", "unknown field 'colour'"}
+
+
+def test_a_field_that_is_wrong_makes_no_other_field_look_wrong():
+    said = refusal(random={"learning_rate": {"uniform": [1, 0]}}, draws=2, learning_rates=LEFT_OUT)
+    assert said == "random.learning_rate.uniform: must be a finite interval (low, high) with low < high, got (1.0, 0.0)"
+    assert refusal(learning_rates=[-1], zipped=[["learning_rate", "seed"]]) == (
+        "learning_rates: must be finite and above 0, got -1.0"
+    )
+    assert refusal(rate_rule="square", reference_batch_count=2).startswith("rate_rule: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (range(3), (0, 1, 2)),
+        (np.arange(3), (0, 1, 2)),
+        (jnp.arange(3), (0, 1, 2)),
+        ((0, 1, 2), (0, 1, 2)),
+        (iter([0, 1, 2]), (0, 1, 2)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_axis_may_be_any_sequence_range_or_array(given, plain):
+    seeds = study(seeds=given).seeds
+    assert seeds == plain
+    assert {type(seed) for seed in seeds} == {int}
+
+
+SINGLE = [3, 3.0, np.int64(3), np.array(3), jnp.asarray(3)]
+
+
+@pytest.mark.parametrize("given", SINGLE, ids=lambda value: type(value).__name__)
+def test_a_single_value_is_an_axis_of_one(given):
+    counts = study(batch_counts=given).batch_counts
+    assert counts == (3,)
+    assert type(counts[0]) is int
+
+
+@pytest.mark.parametrize("field", ["seeds", "data_seeds", "init_seeds", "order_seeds"])
+@pytest.mark.parametrize("given", SINGLE, ids=lambda value: type(value).__name__)
+def test_a_number_of_seeds_is_refused_for_it_may_mean_two_things(field, given):
+    assert refusal(**{field: given}) == (
+        f"{field}: 3 may be one seed or the number of seeds: write [3] for the seed 3, or range(3) for the seeds from 0 "
+        "(0:3 after --set)"
+    )
+
+
+def test_rates_of_any_number_type_become_floats():
+    # 2**-3 is the same in float32 and float64.
+    for given in (0.125, np.float64(0.125), np.float32(0.125), np.asarray([0.125]), jnp.asarray(0.125)):
+        rates = study(learning_rates=given).learning_rates
+        assert rates == (0.125,)
+        assert type(rates[0]) is float
+
+
+def test_optimizer_is_short_for_optimizers_of_one():
+    assert study(optimizer="adam") == study(optimizers=["adam"])
+    assert study(optimizer="adam").optimizers == ("adam",)
+    assert study(optimizers=["sgd", "adam"]).replaced(optimizer="lion").optimizers == ("lion",)
+
+
+RICH = {
+    "orders": ["fixed", "flip_flop"],
+    "optimizers": ["sgd", "momentum"],
+    "optimizer_args": {"nesterov": True},
+    "hyper": {"momentum": [0, 0.9]},
+    "random": {"learning_rate": {"log_uniform": [1e-4, 1]}},
+    "draws": 2,
+    "draw_seed": 7,
+    "learning_rates": LEFT_OUT,
+    "zipped": [["order", "optimizer"]],
+    "rate_rule": "sqrt",
+    "reference_batch_count": 4,
+    "schedule": "linear",
+    "record": "epoch",
+}
+"""A study with something in every field."""
+
+
+@pytest.mark.parametrize("changed", [{}, RICH], ids=["few fields", "many fields"])
+def test_a_study_comes_back_from_its_json(changed):
+    made = study(**changed)
+    text = json.dumps(made.resolved())
+    again = Study(**json.loads(text))
+    assert again == made
+    assert again.identity == made.identity
+    assert set(made.resolved()) == set(Study.model_fields)
+
+
+def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b,c\n1,2,3\n4,5,6\n")
+    args = {"path": str(tmp_path / "rows.csv"), "targets": ("b", "c"), "num_hidden": 3}
+    made = study(problem="from_file", problem_args=args)
+    assert Study(**json.loads(json.dumps(made.resolved()))) == made
+
+
+def test_the_identity_is_the_hash_of_the_resolved_study_in_sorted_json():
+    made = study()
+    plain = json.loads(
+        json.dumps(made.resolved()), parse_float=lambda text: int(float(text)) if float(text) % 1 == 0 else float(text)
+    )
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    assert made.identity == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_identity_knows_no_order_of_fields_and_no_spelling_of_numbers():
+    made = study(**RICH)
+    assert Study(**dict(reversed(fields(**RICH).items()))).identity == made.identity
+    spelled = {
+        "seeds": [1],
+        "learning_rates": [1],
+        "hyper": {"momentum": [0, 1]},
+        "problem_args": {"num_samples": 60, "noise": 2},
+    }
+    respelled = {
+        "seeds": np.asarray([1.0]),
+        "learning_rates": 1.0,
+        "hyper": {"momentum": np.asarray([0.0, 1.0])},
+        "problem_args": {"noise": 2.0, "num_samples": 60},
+    }
+    assert study(**spelled).identity == study(**respelled).identity
+    # But not of a truth for a number.
+    assert study(optimizer_args={"nesterov": True}).identity != study(optimizer_args={"nesterov": 1}).identity
+
+
+def test_the_dimensions_do_not_follow_the_order_in_which_hyperparameters_are_named():
+    # The identity of the two is the same, so one may go on with the other's chunks: their cells must be the same.
+    one = study(optimizer="adam", hyper={"b1": [0.8, 0.9], "b2": [0.9, 0.99, 0.999]})
+    other = study(optimizer="adam", hyper={"b2": [0.9, 0.99, 0.999], "b1": [0.8, 0.9]})
+    assert one.identity == other.identity
+    ours, theirs = cells(one, 60), cells(other, 60)
+    assert [dim.name for dim in ours.dims] == [dim.name for dim in theirs.dims]
+    for axis in ("b1", "b2"):
+        np.testing.assert_array_equal(ours.values[axis], theirs.values[axis])
+
+
+def test_the_identity_changes_with_every_field(tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2\n" * 60)
+    base = {"random": {"momentum": {"uniform": [0, 1]}}, "draws": 2, "rate_rule": "linear", "reference_batch_count": 2}
+    base |= {"batch_counts": LEFT_OUT, "batch_sizes": [20], "optimizer_args": {"nesterov": True}, "seeds": [0, 1]}
+    changes = [
+        {"held_out": 0.25},
+        {"problem": "noisy_quadratic"},
+        {"problem_args": {"num_samples": 61}},
+        {"dtype": "float64"},
+        {"seeds": [0, 2]},
+        {"data_seeds": [0]},
+        {"init_seeds": [0]},
+        {"order_seeds": [0]},
+        {"random": {"momentum": {"uniform": [0, 0.5]}}},
+        {"draws": 3},
+        {"draw_seed": 1},
+        {"drop_last": True},
+        {"batch_sizes": LEFT_OUT, "batch_counts": [20]},
+        {"batch_sizes": [21]},
+        {"orders": ["reshuffle"]},
+        {"optimizers": ["nesterov"]},
+        {"optimizer_args": {"nesterov": False}},
+        {"learning_rates": [0.2]},
+        {"hyper": {"momentum": [0.9]}, "random": {"learning_rate": {"uniform": [0, 1]}}, "learning_rates": LEFT_OUT},
+        {"rate_rule": "sqrt"},
+        {"reference_batch_count": 3},
+        {"schedule": "linear"},
+        {"epochs": 3},
+        {"eval_interval": 2},
+        {"record": "epoch"},
+        {"precision": "bfloat16"},
+        {"zipped": [["seed"]]},
+    ]
+    assert {name for change in changes for name in change} == set(Study.model_fields)
+    identities = [study(**(base | change)).identity for change in [{}, *changes]]
+    assert len(set(identities)) == len(changes) + 1
+
+
+def test_a_study_is_frozen():
+    made = study()
+    with pytest.raises(TypeError, match=r"^a Study cannot be changed; make another one: study.replaced\(epochs=3\)$"):
+        made.epochs = 3
+    assert made.epochs == 2
+
+
+def test_replaced_fields_are_validated_anew():
+    assert study().replaced(epochs=5).epochs == 5
+    with pytest.raises(InputError, match="unknown order 'fixd': did you mean 'fixed'"):
+        study().replaced(orders="fixd")
+
+
+def draws_of(distribution, axis="learning_rate", draws=400, **others):
+    drawn = study(learning_rates=LEFT_OUT, random={axis: distribution, **others}, draws=draws)
+    return cells(drawn, 60).dims[[dim.name for dim in cells(drawn, 60).dims].index("draw")].values[axis]
+
+
+def test_draws_are_the_same_each_time_and_do_not_depend_on_the_other_random_axes():
+    alone = draws_of({"log_uniform": [1e-4, 1]})
+    np.testing.assert_array_equal(alone, draws_of({"log_uniform": [1e-4, 1]}))
+    np.testing.assert_array_equal(alone, draws_of({"log_uniform": [1e-4, 1]}, momentum={"uniform": [0, 1]}))
+    # Nor is one axis's draw another's.
+    both = {"learning_rate": {"uniform": [0.5, 1]}, "momentum": {"uniform": [0.5, 1]}}
+    drawn = cells(study(learning_rates=LEFT_OUT, random=both, draws=50), 60).values
+    assert not np.isin(drawn["learning_rate"], drawn["momentum"]).any()
+
+
+def test_more_draws_begin_with_the_fewer_and_another_seed_draws_others():
+    np.testing.assert_array_equal(draws_of({"uniform": [0.5, 1]}, draws=10), draws_of({"uniform": [0.5, 1]}, draws=90)[:10])
+    drawn = {"learning_rates": LEFT_OUT, "random": {"learning_rate": {"uniform": [0.5, 1]}}, "draws": 9}
+    assert not np.isin(cells(study(**drawn, draw_seed=1), 60).rate, cells(study(**drawn), 60).rate).any()
+
+
+def test_draws_lie_in_their_interval_at_the_quantiles_of_their_distribution():
+    # Of n = 400 draws a share p has standard error sqrt(p (1 - p) / n) <= 0.025; four of them are allowed.
+    log = draws_of({"log_uniform": [1e-4, 1]})
+    assert ((log >= 1e-4) & (log <= 1)).all()
+    for power, share in ((-3, 0.25), (-2, 0.5), (-1, 0.75)):
+        assert abs(np.mean(log < 10.0**power) - share) < 0.1
+    even = draws_of({"uniform": [2, 6]})
+    assert ((even >= 2) & (even <= 6)).all()
+    for value, share in ((3, 0.25), (4, 0.5), (5, 0.75)):
+        assert abs(np.mean(even < value) - share) < 0.1
+    chosen = draws_of({"choice": [0.1, 0.2, 0.4]})
+    for value in (0.1, 0.2, 0.4):
+        assert abs(np.mean(chosen == value) - 1 / 3) < 0.1
+
+
+def test_random_batch_counts_are_whole_numbers():
+    made = study(batch_counts=LEFT_OUT, random={"batch_count": {"log_uniform": [1, 60]}}, draws=50)
+    counts = cells(made, 60).batch_count
+    assert counts.dtype.kind == "i"
+    assert counts.min() >= 1
+    assert counts.max() <= 60
+    assert len(set(counts)) > 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "rates"),
+    # The rate at m is 0.8 f(4 / m): at m = 1, 4 and 16 the ratio is 4, 1 and 1/4, and its root 2, 1 and 1/2.
+    [("linear", [3.2, 0.8, 0.2]), ("sqrt", [1.6, 0.8, 0.4])],
+)
+def test_rate_rules_by_hand(rule, rates):
+    made = study(batch_counts=[1, 4, 16], learning_rates=[0.8], rate_rule=rule, reference_batch_count=4)
+    np.testing.assert_allclose(cells(made, 60).rate, rates, rtol=1e-15)
+    # By size, batches of 60, 15 and 4 samples are the same counts: 60 / 4 = 15 and not 16.
+    made = study(batch_counts=LEFT_OUT, batch_sizes=[60, 15], learning_rates=[0.8], rate_rule=rule, reference_batch_count=4)
+    np.testing.assert_allclose(cells(made, 60).rate, rates[:2], rtol=1e-15)
+
+
+def test_pointers_name_what_they_point_at():
+    made = study(
+        problem="jaxsgd.problems:noisy_quadratic", orders=["jaxsgd.order:reshuffle"], optimizer="optax:sgd",
+        schedule="jaxsgd.optimizer:cosine", hyper={"momentum": [0.9]},
+    )  # fmt: skip
+    assert made.subject().problem.name == "noisy_quadratic"
+    assert made.subject().num_samples == 60
+    assert order_named("jaxsgd.order:reshuffle") is ORDERS["reshuffle"]
+    assert plan(made).programs[0].optimizer == "optax:sgd"
+
+
+def test_a_sweep_of_pointers_is_the_sweep_of_the_names():
+    named = study(orders=["reshuffle"], optimizer="sgd", schedule="cosine")
+    pointed = study(
+        problem="jaxsgd.problems.linear_model:least_squares", orders=["jaxsgd.order:reshuffle"], optimizer="optax:sgd",
+        schedule="jaxsgd.optimizer:cosine",
+    )  # fmt: skip
+    assert jaxsgd.sweep(pointed).loss.values.tobytes() == jaxsgd.sweep(named).loss.values.tobytes()
+
+
+def a_users_order(key, epoch, num_samples):
+    """The samples backwards."""
+    return num_samples - 1 - jnp.arange(num_samples)
+
+
+def a_users_optimizer(learning_rate, strength=1.0):
+    return optax.sgd(learning_rate * strength)
+
+
+def test_a_users_own_order_and_optimizer():
+    made = study(
+        orders=["tests.engine.test_study:a_users_order"], optimizer="tests.engine.test_study:a_users_optimizer",
+        hyper={"strength": [1, 2]}, epochs=1,
+    )  # fmt: skip
+    loss = jaxsgd.sweep(made).loss.squeeze()
+    # Weights start at 0, so the first batch's loss is the mean of t^2 / 2 over its samples: the last half of them, backwards.
+    _, target = made.subject().problem.sample_data(jaxsgd.streams(jax.random.key(0)).data)
+    target = np.asarray(target)
+    np.testing.assert_allclose(loss.sel(batch=0), np.mean(target[30:] ** 2 / 2), rtol=1e-5)
+    # The strength multiplies the rate: from 1 to 2 the second batch's loss goes where twice the rate takes it.
+    optimizer = optax.sgd(0.2)
+    twice = jaxsgd.simulate(
+        made.subject().problem, jax.random.key(0), optimizer=optimizer, epochs=1, batch_count=2, order=a_users_order
+    )
+    np.testing.assert_allclose(loss.sel(strength=2), twice.loss[0], rtol=1e-5)
+    assert not np.isclose(loss.sel(strength=1, batch=1), twice.loss[0, 1], rtol=1e-3)
+
+
+def test_fields_of_a_file_are_read_without_looking_anything_up(tmp_path, monkeypatch):
+    (tmp_path / "trap_of_study_fields.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w').close()\nthing = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pointer = "trap_of_study_fields:thing"
+    given = fields(problem=pointer, orders=[pointer], optimizers=[pointer], schedule=pointer)
+    assert StudyFields(**given).problem == pointer
+    assert not (tmp_path / "sprung").exists()
+    # The trap works: a Study does look them up.
+    with pytest.raises(InputError):
+        Study(**given)
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_distribution_can_be_given_as_one():
+    assert study(hyper={}, random={"momentum": Distribution(uniform=(0, 1))}, draws=2) == study(
+        random={"momentum": {"uniform": [0, 1]}}, draws=2
+    )

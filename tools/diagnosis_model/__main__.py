@@ -1,0 +1,5 @@
+"""Makes the model of `jaxsgd diagnose` anew."""
+
+from tools.diagnosis_model.lesson import main
+
+main()
