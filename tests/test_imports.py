@@ -15,7 +15,7 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"summary", "error", "problem", "order", "optimizer"},
+    {"summary", "error", "evaluation", "problem", "order", "optimizer"},
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},
@@ -27,7 +27,7 @@ STAGES = [
 ]
 """Parts of the package, first to last; a module imports from its own stage or an earlier one."""
 
-CORE = {"summary", "error", "problem", "order", "optimizer", "problems", "simulator", "microstep", "measure"}
+CORE = {"summary", "error", "evaluation", "problem", "order", "optimizer", "problems", "simulator", "microstep", "measure"}
 
 RUNNING = {"simulator", "microstep", "engine"} | {
     f"engine.{name}" for name in ("execution", "program", "task", "dispatch", "cluster", "sweeping", "verification")

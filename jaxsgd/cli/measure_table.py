@@ -13,6 +13,7 @@ from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.engine import run_noise
 from jaxsgd.engine.batch_scaling import FITTED, RULED, batch_axis
 from jaxsgd.engine.best_setting import KEPT
+from jaxsgd.engine.metric import time_dim
 from jaxsgd.engine.observation import direction
 from jaxsgd.error import InputError, counted
 
@@ -154,7 +155,7 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     except InputError:
         return ""
     value = best.attrs["value"]
-    if "epoch" not in ds[value].dims or ds.attrs["missing_cells"] or not best.sizes["searched"]:
+    if not time_dim(ds, value) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
         return ""
     if along not in best["median"].dims or not np.isfinite(best["median"]).all():
         return ""

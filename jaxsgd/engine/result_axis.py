@@ -9,7 +9,7 @@ import xarray as xr
 from jaxsgd.engine.study import SEED_AXES
 from jaxsgd.error import InputError, no_such, shown
 
-WITHIN_CELLS = ("epoch", "batch")
+WITHIN_CELLS = ("epoch", "evaluation", "batch")
 """Dimensions of a single run."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxsgd.engine.shipped_study import shipped
-from jaxsgd.engine.study import Study
+from jaxsgd.engine.study import Study, replaced_fields
 from jaxsgd.error import InputError, no_such
 
 
@@ -78,7 +78,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    changed = dict(fields)
+    changed, new = dict(fields), set()
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
@@ -87,6 +87,7 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
         if field == "optimizer":
             field = "optimizers"
         value = _value(text.strip())
+        new.add(field)
         if not inner:
             changed[field] = value
             continue
@@ -95,7 +96,7 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
             holder[part] = dict(holder.get(part) or {})
             holder = holder[part]
         holder[inner[-1]] = value
-    return changed
+    return replaced_fields(fields, {name: changed[name] for name in new})
 
 
 def _value(text: str) -> Any:

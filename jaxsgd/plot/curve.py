@@ -10,14 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jaxsgd.engine.best_setting import KEPT
-from jaxsgd.engine.metric import cost, metric_named
+from jaxsgd.engine.metric import cost, metric_named, record_epochs, resolution
 from jaxsgd.engine.observation import direction
-from jaxsgd.error import counted
 from jaxsgd.measure.choice import best_place, seed_median
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
     axis_colours,
+    budget,
     find_axis,
     metric_label,
     metric_words,
@@ -61,7 +61,8 @@ class Curve(NamedTuple):
     """One line; R seeds, of which F are whole and finite.
 
     Attributes:
-      loss: [F, E], the metric after each epoch; of "loss_epoch" the mean over the epoch.
+      loss: [F, E], the metric at each record of a run; of "loss_epoch" the mean over the epoch.
+      when: [E], how many epochs were done then.
       seeds: [F], which of the R they are.
       cost: [R], by which it is ranked, as `jaxsgd.engine.metric.cost` gives it.
       diverged, missing: how many are left out for that.
@@ -69,6 +70,7 @@ class Curve(NamedTuple):
     """
 
     loss: np.ndarray
+    when: np.ndarray
     seeds: np.ndarray
     cost: np.ndarray
     diverged: int
@@ -114,23 +116,23 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     contents = _contents(ds, value, dims, panels_by.num_panels)
     palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
     shades = [palette[each] for each in axis.values.tolist()]
-    epochs = ds.sizes["epoch"]
+    length = budget(ds)
 
     words = metric_words(ds, value)
-    title = _title(contents, axis, panels_by, (words, direction(value)), epochs)
-    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", _height(panels_by))
+    title = _title(contents, axis, panels_by, (words, direction(value)), length)
+    figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
     texts = [axis.text(place) for place in range(len(axis))]
     rows, columns = panels_by.shape
     label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
     room = (figure.get_figheight() - 2.3) / rows - 0.4
     beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
-    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} after each epoch"
+    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} {resolution(ds, value)}"
     below = _key(figure, contents, None if beside else axis, shades, what) + 0.6
     space = label_width + 0.3 if beside else 0.3
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
     for axes, lines in zip(made, contents, strict=True):
-        axes.set_xlim(0, epochs)
+        axes.set_xlim(0, float(record_epochs(ds, value).max()))
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
@@ -158,17 +160,24 @@ def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> 
     loss = by_panel(value).astype(np.float64)
     ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
     diverged, missing = by_panel("diverged"), by_panel("missing")
-    fine = ~diverged & ~missing & np.isfinite(loss).all(axis=-1)
+    when = by_panel("when", ds.assign(when=record_epochs(ds, value).broadcast_like(ds[value])))[:, :, 0]
+    recorded = np.isfinite(when)
+    fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
     return [
         [
             Curve(
-                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), ranked[p, i], int(diverged[p, i].sum()),
-                int(missing[p, i].sum()), fine.shape[-1],
+                loss=loss[p, i, fine[p, i]][:, recorded[p, i]],
+                when=when[p, i, recorded[p, i]],
+                seeds=np.flatnonzero(fine[p, i]),
+                cost=ranked[p, i],
+                diverged=int(diverged[p, i].sum()),
+                missing=int(missing[p, i].sum()),
+                runs=fine.shape[-1],
             )
             for i in range(loss.shape[1])
         ]
         for p in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def _is_log(contents: list[list[Curve]]) -> bool:
@@ -258,7 +267,7 @@ def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
     for curve, band, shade in zip(lines, bands, shades, strict=True):
         if not len(curve.loss):
             continue
-        when = np.arange(1, curve.loss.shape[1] + 1)
+        when = curve.when
         if band is not None and not curve.grown:
             axes.fill_between(when, *band, color=shade, alpha=0.15, linewidth=0, zorder=2)
         axes.plot(when, curve.median, color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
@@ -325,7 +334,7 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], epochs: int) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], length: str) -> str:
     """The finding: which line ends best, each at its best setting, and whether the seeds agree.
 
     Args:
@@ -333,22 +342,18 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: t
       axis: what the lines are.
       panels_by: what the panels are.
       metric: in words, and which way is better.
-      epochs: E.
+      length: of the runs, in words.
     """
     name, sign = metric
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
-    after = f"after {counted(epochs, 'epoch')}"
+    after = f"after {length}"
     end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
         start = name[0].upper() + name[1:]
-        return (
-            f"{start} goes from {first} to {last} in {counted(epochs, 'epoch')}"
-            if len(lines) == 1
-            else f"{start} {after}, by panel"
-        )
+        return f"{start} goes from {first} to {last} in {length}" if len(lines) == 1 else f"{start} {after}, by panel"
     groups = _at_best(contents, panels_by)
     tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
     ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]
