@@ -363,7 +363,7 @@ def _filled(last: tuple[Array, Array, Any], count: int, by_step: bool) -> tuple[
     """Return an epoch that was cut short with as many places as the others: losses NaN, sizes 0."""
     loss, size, seen = last
 
-    def pad(leaf: Array, value: float) -> Array:
+    def pad(leaf: Array, value: int | float) -> Array:
         return jnp.concatenate([leaf, jnp.full((count - len(leaf), *leaf.shape[1:]), value, leaf.dtype)])
 
     return pad(loss, jnp.nan), pad(size, 0), jax.tree.map(lambda leaf: pad(leaf, 0), seen) if by_step else seen

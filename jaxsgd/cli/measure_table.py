@@ -242,6 +242,7 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
     value, target, by = (found.attrs[name] for name in ("value", "target", "by"))
     words = value.replace("_", " ")
     notes = [f"{found.attrs['runs_reached']:,} of {counted(found.attrs['runs'], 'run')} reach {words} {target:g}"]
+    notes.append(f"steps: {found.attrs['resolution']}")
     for one in _others(found):
         name = _place(found, one)
         lead = f"{name}: " if name else ""
