@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jaxsgd.engine.best_setting import KEPT
-from jaxsgd.engine.metric import cost, metric_named, record_epochs, resolution
+from jaxsgd.engine.metric import cost, metric_named, record_epochs, resolution, time_dim
 from jaxsgd.engine.observation import direction
 from jaxsgd.measure.choice import best_place, seed_median
 from jaxsgd.plot.axis import (
@@ -92,7 +92,7 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     """A metric against the epoch, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
-    explains (its first-epoch value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
+    explains (its first value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
     Runs that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic when values
     differ twentyfold.
 
@@ -127,7 +127,8 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     room = (figure.get_figheight() - 2.3) / rows - 0.4
     beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
     what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} {resolution(ds, value)}"
-    below = _key(figure, contents, None if beside else axis, shades, what) + 0.6
+    start = "in the first epoch" if time_dim(ds, value) == "epoch" else "at the first evaluation"
+    below = _key(figure, contents, None if beside else axis, shades, what, start) + 0.6
     space = label_width + 0.3 if beside else 0.3
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
@@ -315,7 +316,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
         axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
 
 
-def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str) -> float:
+def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
     """What lines and bands are. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
     if axis is not None:
@@ -329,7 +330,7 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
         entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
         note = (
             f"Lines: {what}, median of {runs} seeds. "
-            "Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level in the first epoch explains."
+            f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
         )
     return write_key(figure, entries, note)
 

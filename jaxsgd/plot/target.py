@@ -250,7 +250,7 @@ def _key(
     note += f" Steps: {found.attrs['resolution']}."
     if not several:
         share = f"{100 * (WITHIN - 1):.0f} %"
-        note += f" Perfect scaling: within {share} of the fewest samples; no further gain: within {share} of the fewest steps."
+        note += f" Perfect scaling: within {share} of the fewest samples; no further gain: of the fewest steps."
     return entries, note
 
 
