@@ -51,6 +51,17 @@ def record_epochs(ds: xr.Dataset, value: str) -> xr.DataArray:
     return ds["epoch_step"] / ds["batch_count"] if "epoch_step" in ds.coords else ds["epoch"] + 1.0
 
 
+def record_axis(ds: xr.Dataset, value: str) -> tuple[xr.DataArray, str]:
+    """Return where each record of a metric lies along the x axis of a figure, and the axis's name.
+
+    They are epochs; of a study with a budget in steps, in which runs end together after so many steps, they are steps.
+    """
+    done = record_epochs(ds, value)
+    if json.loads(ds.attrs.get("study", "{}")).get("steps"):
+        return done * ds["batch_count"], "step"
+    return done, "epoch"
+
+
 def resolution(ds: xr.Dataset, value: str) -> str:
     """Return in words how far apart a metric's records are: "every 0.25 epochs", "every step", "after each epoch"."""
     if time_dim(ds, value) != "evaluation":

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jaxsgd.engine.best_setting import KEPT
-from jaxsgd.engine.metric import cost, metric_named, record_epochs, resolution, time_dim
+from jaxsgd.engine.metric import cost, metric_named, record_axis, resolution, time_dim
 from jaxsgd.engine.observation import direction
 from jaxsgd.measure.choice import best_place, seed_median
 from jaxsgd.plot.axis import (
@@ -62,7 +62,7 @@ class Curve(NamedTuple):
 
     Attributes:
       loss: [F, E], the metric at each record of a run; of "loss_epoch" the mean over the epoch.
-      when: [E], how many epochs were done then.
+      when: [E], how many epochs, or steps of a budget in steps, were done then.
       seeds: [F], which of the R they are.
       cost: [R], by which it is ranked, as `jaxsgd.engine.metric.cost` gives it.
       diverged, missing: how many are left out for that.
@@ -89,7 +89,7 @@ class Curve(NamedTuple):
 
 
 def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
-    """A metric against the epoch, one line per value of an axis.
+    """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
     explains (its first value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
@@ -116,7 +116,7 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     contents = _contents(ds, value, dims, panels_by.num_panels)
     palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
     shades = [palette[each] for each in axis.values.tolist()]
-    length = budget(ds)
+    length, (progress, unit) = budget(ds), record_axis(ds, value)
 
     words = metric_words(ds, value)
     title = _title(contents, axis, panels_by, (words, direction(value)), length)
@@ -133,12 +133,12 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
     for axes, lines in zip(made, contents, strict=True):
-        axes.set_xlim(0, float(record_epochs(ds, value).max()))
+        axes.set_xlim(0, float(progress.max()))
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
             _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
-    label_outside(made, columns, "epoch", metric_label(ds, value), room=0.9)
+    label_outside(made, columns, unit, metric_label(ds, value), room=0.9)
     return figure
 
 
@@ -161,7 +161,7 @@ def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> 
     loss = by_panel(value).astype(np.float64)
     ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
     diverged, missing = by_panel("diverged"), by_panel("missing")
-    when = by_panel("when", ds.assign(when=record_epochs(ds, value).broadcast_like(ds[value])))[:, :, 0]
+    when = by_panel("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
     recorded = np.isfinite(when)
     fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
     return [

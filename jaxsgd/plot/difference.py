@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.engine.comparison import compare
-from jaxsgd.engine.metric import metric_named, record_epochs
+from jaxsgd.engine.metric import metric_named, record_axis
 from jaxsgd.engine.observation import direction
 from jaxsgd.engine.result_axis import axis_names, cell_dims, listed
 from jaxsgd.error import InputError, verb
@@ -66,7 +66,7 @@ class Row(NamedTuple):
     Attributes:
       heading: what the row is, empty where there is one.
       curves: by value, the measure of the runs that are whole and finite, [F, E].
-      when: by value, how many epochs were done at each record, [E].
+      when: by value, how many epochs, or steps of a budget in steps, were done at each record, [E].
       diverged: how many runs diverged, [V].
       found: the comparison with the reference, each variable [V].
     """
@@ -120,6 +120,7 @@ def differences(
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
     figure = slide(title, f"{setting(ds, dims)}, {budget(ds)}", height)
+    progress, unit = record_axis(ds, value)
     label = metric_label(ds, value)
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
@@ -131,7 +132,7 @@ def differences(
         if row.heading:
             fit_heading(left, row.heading)
         order = _order(row)
-        left.set_xlim(0, float(record_epochs(ds, value).max()))
+        left.set_xlim(0, float(progress.max()))
         _draw_curves(left, row, shades)
         _name_lines(left, row, order, axis, shades)
         _draw_differences(right, row, order, shades, at, reach)
@@ -139,7 +140,7 @@ def differences(
             axes.tick_params(labelbottom=row is rows[-1])
     _write_directions(made[0][1], value)
     after = f"after {budget(ds)}"
-    _label(made, "epoch", f"difference from {axis.phrase(at)} {after}", label)
+    _label(made, unit, f"difference from {axis.phrase(at)} {after}", label)
     return figure
 
 
@@ -172,7 +173,7 @@ def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.
 
     measured = by_row(value).astype(np.float64)
     diverged = by_row("diverged")
-    when = by_row("when", ds.assign(when=record_epochs(ds, value).broadcast_like(ds[value])))[:, :, 0]
+    when = by_row("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
     recorded = np.isfinite(when)
     fine = ~diverged & ~by_row("missing") & (np.isfinite(measured) | ~recorded[:, :, None]).all(axis=-1)
     found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)

@@ -303,6 +303,11 @@ def test_the_identity_is_the_hash_of_the_resolved_study_in_sorted_json():
     assert made.identity == hashlib.sha256(text.encode()).hexdigest()
 
 
+def test_a_study_stored_before_some_fields_came_has_the_identity_it_had():
+    made = study()
+    assert StudyFields(**used(made)).identity == made.identity
+
+
 def test_the_identity_knows_no_order_of_fields_and_no_spelling_of_numbers():
     made = study(**RICH)
     assert Study(**dict(reversed(fields(**RICH).items()))).identity == made.identity
