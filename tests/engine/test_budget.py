@@ -90,7 +90,7 @@ def test_figures_of_runs_with_a_budget_in_steps_are_against_the_steps(ds):
     """Their x axis ends with the last step, and lines are drawn to it."""
     figure = jaxsgd.plot.curves(ds, by="batch_count", value="distance")
     assert figure.axes[0].get_xlim() == (0, STEPS)
-    drawn = [line.get_xdata() for line in figure.axes[0].lines if not line.get_label().startswith("_joint")]
+    drawn = [line.get_xdata() for line in figure.axes[0].lines if not str(line.get_label()).startswith("_joint")]
     ends = [[2, 4, 6, 8, 10, 12, 13], [4, 8, 12, 13], [13]]
     assert [np.asarray(x).tolist() for x in drawn] == ends
     assert "step" in {text.get_text() for text in figure.texts} | {axes.get_xlabel() for axes in figure.axes}
