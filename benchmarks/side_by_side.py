@@ -74,7 +74,7 @@ def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequen
     for call in calls.values():
         call()
     seconds = interleaved(calls, repeats)
-    units = chosen.cells.num_cells * study.epochs
+    units = chosen.cells.num_cells * chosen.cells.epochs
     base = seconds[str((chosen.lanes, chosen.width))] / units
     return [
         row(f"lanes {key[0]}, width {key[1]}{', chosen' if planned is chosen else ''}", seconds[str(key)], base, units, name)
@@ -92,7 +92,8 @@ def mixed_counts(study: Study, *, repeats: int) -> list[Row]:
         call()
     seconds = interleaved(calls, repeats)
     uniform = np.sum([seconds[f"m = {m}"] for m in counts], axis=0)
-    units = plan(study).cells.num_cells * study.epochs
+    cells = plan(study).cells
+    units = cells.num_cells * cells.epochs
     base = seconds["mixed"] / units
     group = f"batch counts {', '.join(map(str, counts))}"
     return [

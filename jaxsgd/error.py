@@ -21,6 +21,14 @@ class InputWarning(UserWarning):
     """Something of an input that is left out or taken otherwise than it stands: one line."""
 
 
+class CommandFailure(Exception):
+    """A failure that the input is not to blame for: one line, exit status 1."""
+
+
+class CommandInterrupt(Exception):
+    """Ctrl-C, with one line of its own on what is kept; exit status 130."""
+
+
 class RunFailure(RuntimeError):
     """A failure that the input is not to blame for, such as workers that are lost: one line. What is finished is kept."""
 

@@ -18,9 +18,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxsgd.evaluation import evaluation_steps, parts_of_epoch
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, optimizer_at
+from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, marked, observed_where, optimizer_at
 
 STEP_COST = 8
 """What a micro-step costs besides its samples, in samples: adding P gradients up and going once around the loop."""
@@ -83,6 +84,22 @@ def layout(splits: Sequence[Split], micro_size: int | None = None) -> Layout:
     masked = any(s.is_ragged or s.sizes[0] % q or s.batch_count * _micro_per_batch(s, q) != steps for s in splits)
     slots = max(split.batch_count for split in splits)
     return Layout(splits[0].num_samples, slots, steps, q, masked)
+
+
+def can_evaluate(splits: Sequence[Split], layout: Layout, every: int | float) -> bool:
+    """Return True if runs of all `splits` can be evaluated after the same micro-steps.
+
+    Evaluations must be q to an epoch of K micro-steps or more, and the batches of every split must take all K: then m divides
+    K, and after floor(K r / q) micro-steps a run has done floor(m r / q) steps.
+
+    Args:
+      splits, layout: of the program.
+      every: what `jaxsgd.evaluation.check_every` returns.
+    """
+    parts = parts_of_epoch(every)
+    if parts is None or parts > layout.micro_steps:
+        return False
+    return all(split.batch_count * _micro_per_batch(split, layout.micro_size) == layout.micro_steps for split in splits)
 
 
 def cut(split: Split, layout: Layout) -> Cut:
@@ -188,24 +205,41 @@ def micro_epoch(
     layout: Layout,
     order: Order,
     epochs: int,
-) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"]]]]:
-    """One epoch as a function: `(state, epoch) -> (state, (loss, size))`, each [M]; past the batch count NaN and 0."""
+    evaluate_every: int | float | None = None,
+    observe: Observe | None = None,
+) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"], Any]]]:
+    """One epoch as a function: `(state, epoch) -> (state, (loss, size, observed))`.
+
+    Loss and size are [M], past the batch count NaN and 0; what is observed has the leading axis q for evaluations every 1/q of
+    an epoch, and is None without `observe`.
+    """
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+    looks = None
+    if observe and evaluate_every is not None:
+        looks = evaluation_steps(evaluate_every, layout.micro_steps, layout.micro_steps)
+    marks = None if looks is None else marked(looks, layout.micro_steps)
 
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
         visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
-        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array]):
-            state, sums, loss = micro_step(problem, optimizer, data, *carry, *place)
-            return (state, sums), loss
+        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array, Any]):
+            visit, share, mark = place
+            state, sums, loss = micro_step(problem, optimizer, data, *carry, visit, share)
+            seen = observed_where(mark, observe, state.params, data) if observe and mark is not None else None
+            return (state, sums), (loss, seen)
 
         loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
         sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
-        (state, _), losses = jax.lax.scan(body, (state, sums), (visits, progress))
+        (state, _), (losses, seen) = jax.lax.scan(body, (state, sums), (visits, progress, marks))
         used = slot < cut.batch_count
-        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0))
+        if looks is not None:
+            after = looks - 1
+            seen = jax.tree.map(lambda leaf: leaf[after], seen)
+        elif observe:
+            seen = observe(state.params, data)
+        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0), seen)
 
     return epoch
 
@@ -222,6 +256,7 @@ def run_micro(
     order: Order,
     precision: str,
     epochs: int,
+    evaluate_every: int | float | None = None,
     observe: Observe | None = None,
 ) -> Run:
     """One run whose batch count is data: the same numbers as `simulator.run`, to rounding.
@@ -229,15 +264,15 @@ def run_micro(
     An optimizer that evaluates the batch's loss anew in its update (a line search) is not possible here, for no step
     sees its batch as a whole.
 
+    Evaluations are possible where `can_evaluate` says so.
+
     Returns:
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
     """
-    train = micro_epoch(problem, data, order_key, cut, optimizer=optimizer, layout=layout, order=order, epochs=epochs)
-
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
-        state, (loss, size) = train(state, i)
-        return state, (loss, size, observe(state.params, data) if observe else None)
-
+    how: dict[str, Any] = {"optimizer": optimizer, "layout": layout, "order": order, "epochs": epochs}
+    epoch = micro_epoch(problem, data, order_key, cut, **how, evaluate_every=evaluate_every, observe=observe)
     with jax.default_matmul_precision(precision):
         state, (loss, size, observed) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
+    if observe and evaluate_every is not None:
+        observed = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), observed)
     return Run(loss, size, state.params, state.opt_state, observed)

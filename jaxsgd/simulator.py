@@ -18,6 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.evaluation import check_every, evaluation_steps
 from jaxsgd.order import Order, Split, Visits, as_order, split, visits
 from jaxsgd.problem import Batch, Params, Problem, check_problem, check_training, num_samples
 from jaxsgd.summary import brief_fields, short_repr
@@ -82,7 +83,8 @@ class Run(NamedTuple):
         own count have size 0 and loss NaN.
       params: parameters after the last step.
       opt_state: the optimizer's state after the last step.
-      observed: what `observe` gave after each epoch, arrays with leading axis E; None if nothing was observed.
+      observed: what `observe` gave, arrays with leading axis E, or V where the run was evaluated within epochs; None if
+        nothing was observed.
     """
 
     loss: Float[Array, "E m"]
@@ -208,11 +210,13 @@ class Simulator(NamedTuple):
       epoch_visits: `(order_key, epoch) -> Visits`, with leading axis m.
       advance: `(state, data, visits, progress=None) -> (State, losses)`, one step for each of the visits; `progress`
         has one value for each, and is needed only by an optimizer that is a function of it.
+      visit_step: `(state, data, visit, progress) -> (State, loss)`, the step for one of the visits, without its leading axis.
     """
 
     start: Callable[[Array], State]
     epoch_visits: Callable[[Array, Int[Array, ""] | int], Visits]
     advance: Callable[..., tuple[State, Float[Array, " m"]]]
+    visit_step: Callable[[State, Batch, Visits, Float[Array, ""]], tuple[State, Float[Array, ""]]]
 
 
 def make_simulator(
@@ -245,21 +249,20 @@ def make_simulator(
     def advance(
         state: State, data: Batch, visits: Visits, progress: Float[Array, " m"] | None = None
     ) -> tuple[State, Float[Array, " m"]]:
-        def body(state: State, place: tuple[Visits, Array]) -> tuple[State, Array]:
-            visit, done = place
-            batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
-            return step(problem, optimizer_at(optimizer, done), state, batch, visit.size if split.is_ragged else None)
-
         if progress is None:
             progress = jnp.zeros(visits.size.shape)
         with jax.default_matmul_precision(precision):
-            return jax.lax.scan(body, state, (visits, progress))
+            return jax.lax.scan(lambda state, place: visit_step(state, data, *place), state, (visits, progress))
 
-    return Simulator(start, epoch_visits, advance)
+    def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
+        batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
+        return step(problem, optimizer_at(optimizer, done), state, batch, visit.size if split.is_ragged else None)
+
+    return Simulator(start, epoch_visits, advance, visit_step)
 
 
 Observe = Callable[[Params, Batch], Any]
-"""`(params, data [N]) -> any pytree of arrays`: what is looked at after each epoch, when a run's losses do not tell it."""
+"""`(params, data [N]) -> any pytree of arrays`: what is measured after each epoch, or more often, besides a run's losses."""
 
 
 def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
@@ -279,6 +282,8 @@ def run(
     order: Order,
     precision: str,
     epochs: int,
+    steps: int | None = None,
+    evaluate_every: int | float | None = None,
     observe: Observe | None = None,
 ) -> Run:
     """One run from given parameters and data, with every size settled and nothing checked: what sweeps map over.
@@ -287,25 +292,94 @@ def run(
       params: initial parameters.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
-      problem, optimizer, split, order, precision, epochs, observe: as `simulate`.
+      steps: of the run, where its last epoch is cut short; the losses past them are NaN, and the sizes 0.
+      problem, optimizer, split, order, precision, epochs, evaluate_every, observe: as `simulate`.
     """
     parts = make_simulator(problem, optimizer, split, order, precision)
-    position = jnp.arange(split.batch_count) / split.batch_count
+    count = split.batch_count
+    position = jnp.arange(count) / count
+    whole, rest = (epochs, 0) if steps is None else divmod(steps, count)
+    length = epochs if steps is None else steps / count
+    begun = initial_state(optimizer, params)
+    marks, done = None, None
+    if observe and evaluate_every is not None:
+        done = evaluation_steps(evaluate_every, count, epochs * count if steps is None else steps)
+        marks = marked(done, epochs * count).reshape(epochs, count)
 
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
-        visits = parts.epoch_visits(order_key, i)
-        state, loss = parts.advance(state, data, visits, (i + position) / epochs)
-        return state, (loss, visits.size, observe(state.params, data) if observe else None)
+    def epoch(state: State, i: Array | int, marks: Any, first: int) -> tuple[State, tuple[Array, Array, Any]]:
+        visits = jax.tree.map(lambda leaf: leaf[:first], parts.epoch_visits(order_key, i))
+        progress = (i + position[:first]) / length
+        if marks is None:
+            state, loss = parts.advance(state, data, visits, progress)
+            return state, (loss, visits.size, observe(state.params, data) if observe else None)
+        state, (loss, seen) = jax.lax.scan(evaluated_step, state, (visits, progress, marks))
+        return state, (loss, visits.size, seen)
+
+    def evaluated_step(state: State, place: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
+        assert observe, "there are marks only for what is observed"
+        visit, share, mark = place
+        state, loss = parts.visit_step(state, data, visit, share)
+        return state, (loss, observed_where(mark, observe, state.params, data))
+
+    def whole_epoch(state: State, place: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
+        return epoch(state, *place, count)
 
     with jax.default_matmul_precision(precision):
-        state, (loss, size, observed) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
-    return Run(loss, size, state.params, state.opt_state, observed)
+        state, made = jax.lax.scan(whole_epoch, begun, (jnp.arange(whole), None if marks is None else marks[:whole]))
+        if rest:
+            state, last = epoch(state, whole, None if marks is None else marks[whole, :rest], rest)
+            made = jax.tree.map(
+                lambda whole, part: jnp.concatenate([whole, part[None]]), made, _filled(last, count, marks is not None)
+            )
+        loss, size, seen = made
+        if observe and done is not None:
+            # One row for each step, of which the evaluations are taken; before the first step there is one where it is needed.
+            rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[np.maximum(done - 1, 0)], seen)
+            if done[0] == 0:
+                at_start = observe(begun.params, data)
+                rows = jax.tree.map(lambda leaf, own: jnp.where(_lead(done == 0, leaf), own, leaf), rows, at_start)
+            seen = rows
+    return Run(loss, size, state.params, state.opt_state, seen)
+
+
+def marked(done: np.ndarray, steps: int) -> np.ndarray:
+    """Return which steps are followed by an evaluation, [steps], for the numbers of steps done at each evaluation."""
+    marks = np.zeros(steps, bool)
+    marks[done[done > 0] - 1] = True
+    return marks
+
+
+def observed_where(mark: Array, observe: Observe, params: Params, data: Batch) -> Any:
+    """Return the observables after a step that is followed by an evaluation, and zeros after one that is not.
+
+    A `mark` that is the same for all runs that are mapped over stays a branch, and steps between evaluations cost nothing.
+    """
+    shapes = jax.eval_shape(observe, params, data)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.cond(mark, lambda: jax.tree.map(jnp.asarray, observe(params, data)), lambda: nothing)
+
+
+def _filled(last: tuple[Array, Array, Any], count: int, by_step: bool) -> tuple[Array, Array, Any]:
+    """Return an epoch that was cut short with as many places as the others: losses NaN, sizes 0."""
+    loss, size, seen = last
+
+    def pad(leaf: Array, value: int | float) -> Array:
+        return jnp.concatenate([leaf, jnp.full((count - len(leaf), *leaf.shape[1:]), value, leaf.dtype)])
+
+    return pad(loss, jnp.nan), pad(size, 0), jax.tree.map(lambda leaf: pad(leaf, 0), seen) if by_step else seen
+
+
+def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
+    """Return a mask of the leading axis with as many axes as an array."""
+    return mask.reshape(-1, *[1] * (like.ndim - 1))
 
 
 # Two programs, for most of the compiling is of the random draws: a new optimizer or split compiles only the second.
 _draw = jax.jit(draw, static_argnames="problem")
 _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
-_run = jax.jit(run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "observe"))
+_run = jax.jit(
+    run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "evaluate_every", "observe")
+)
 
 
 def as_keys(key: Array | Keys) -> Keys:
@@ -354,6 +428,7 @@ def simulate(
     order: str | Order | Callable = "fixed",
     precision: str = "float32",
     observe: Observe | None = None,
+    evaluate_every: int | float | None = None,
 ) -> Run:
     """One complete training run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or what `optimizer` makes of it.
 
@@ -374,6 +449,8 @@ def simulate(
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
       observe: `(params, data) -> pytree`, evaluated on the whole data set after each epoch and kept in `Run.observed`:
         the parameters themselves, their distance to somewhere, an accuracy. Like the optimizer, one function is one program.
+      evaluate_every: when to observe instead: a share 1/q of an epoch such as 0.25, or a whole number of steps;
+        `jaxsgd.evaluation.evaluation_steps` gives the steps done at each of the V evaluations.
 
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
@@ -386,6 +463,10 @@ def simulate(
     check_optimizer(optimizer)
     if observe is not None and not callable(observe):
         raise InputError(f"observe must be a function (params, data) -> arrays, got {shown(observe)}")
+    if evaluate_every is not None:
+        if observe is None:
+            raise InputError("evaluate_every needs observe, a function (params, data) -> arrays to evaluate")
+        evaluate_every = check_every(evaluate_every)
     params, data = draw_start(problem, keys)
     return _run(
         problem,
@@ -397,5 +478,6 @@ def simulate(
         order=as_order(order),
         precision=precision,
         epochs=epochs,
+        evaluate_every=evaluate_every,
         observe=observe,
     )

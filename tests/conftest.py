@@ -21,7 +21,7 @@ MOST_BYTES = 2 * 2**30
 
 FULLY_OPTIMIZED = (
     "article",
-    "speed",
+    "benchmarks",
     "validation",
     "test_distributed_page.py",
     "test_docs.py",
@@ -44,7 +44,7 @@ FIRST = (
     "test_compilation.py",
     "test_interruptions.py",
     "test_memory.py",
-    "test_effect.py",
+    "test_influence.py",
 )
 """The files that take longest. Each is one worker's, so that a long one begun last would leave the other worker idle."""
 

@@ -1,4 +1,4 @@
-"""The package defines nothing that nothing uses: read off its source, so that a thing left behind is named."""
+"""The repository defines nothing that nothing but tests uses: read off its source, so that a thing left behind is named."""
 
 import ast
 import re
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import jaxsgd
-
-PACKAGE = Path(jaxsgd.__file__).parent
-SOURCES = {path: path.read_text() for path in sorted(PACKAGE.rglob("*.py*")) if path.suffix in (".py", ".pyi")}
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("jaxsgd", "benchmarks", "tools")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py*") if path.suffix in (".py", ".pyi"))
+SOURCES = {path: path.read_text() for path in FILES}
 WORDS = Counter(word for source in SOURCES.values() for word in re.findall(r"\w+", source))
 MODULES = [path for path in SOURCES if path.suffix == ".py"]
 
@@ -33,13 +33,13 @@ def unused_parameters(tree):
             yield from (f"{node.name}({arg.arg})" for arg in node.args.args + node.args.kwonlyargs if arg.arg not in used)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_name_of_a_module_is_used_somewhere(path):
     names = [name for name in defined(ast.parse(SOURCES[path])) if not name.startswith("__")]
     assert [name for name in names if WORDS[name] < 2] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_parameter_of_a_private_function_is_used(path):
     methods = ("self", "cls", "_")
     assert [text for text in unused_parameters(ast.parse(SOURCES[path])) if text.split("(")[1][:-1] not in methods] == []

@@ -8,7 +8,7 @@ from jaxsgd.analysis.paired import paired_difference, rank_table
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_values, listed, places, seed_dims
-from jaxsgd.results.metric import final, metric_named
+from jaxsgd.results.metric import final, metric_named, record_epochs, resolution, time_dim
 
 
 def compare(
@@ -30,7 +30,7 @@ def compare(
       value: the metric: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the same axes; by
         default "validation_loss" where there is one, and otherwise "loss_epoch".
       reference: the value of the axis that the others are compared with; the first by default.
-      epoch: at whose end, 0-based, for a measure of epochs; the last by default.
+      epoch: at whose end, 0-based, for a measure with several records of a run; by default it is the end of the run.
       level: of the confidence intervals, between 0 and 1.
 
     Returns:
@@ -85,17 +85,21 @@ def compare(
 
 
 def _at_epoch(ds: xr.Dataset, value: str, epoch: int | None) -> tuple[xr.DataArray, int | None]:
-    """The measure at one epoch, and which that is; None for a measure of whole runs."""
-    measured = ds[value]
-    if "epoch" not in measured.dims:
-        if epoch is not None:
-            raise InputError(f"{value} is of whole runs and has no epochs, got epoch={shown(epoch)}")
-        return final(ds, value), None
-    there = measured["epoch"].values.tolist()
-    chosen = there[-1] if epoch is None else epoch
-    if isinstance(chosen, bool) or chosen not in there:
-        raise InputError(f"epoch must be one of {listed(np.asarray(there))} (0-based), got {shown(epoch)}")
-    return measured.isel(epoch=there.index(chosen)), int(chosen)
+    """The measure at the end of an epoch, and which that is; None for the end of runs that have no last epoch in common."""
+    measured, dim = ds[value], time_dim(ds, value)
+    epochs = ds["epoch"].values.tolist()
+    if dim is None and epoch is not None:
+        raise InputError(f"{value} is of whole runs and has no epochs, got epoch={shown(epoch)}")
+    if epoch is None:
+        return final(ds, value), epochs[-1] if dim == "epoch" and "epoch_step" not in ds.coords else None
+    if isinstance(epoch, bool) or epoch not in epochs:
+        raise InputError(f"epoch must be one of {listed(np.asarray(epochs))} (0-based), got {shown(epoch)}")
+    if dim == "epoch":
+        return measured.isel(epoch=epochs.index(epoch)), int(epoch)
+    at_end = abs(record_epochs(ds, value) - (epoch + 1)) < 1e-9
+    if not at_end.any("evaluation").all():
+        raise InputError(f"{value} was evaluated {resolution(ds, value)}, and not at the end of epoch {epoch} of every run")
+    return measured.isel(evaluation=at_end.argmax("evaluation")), int(epoch)
 
 
 def _ended(ds: xr.Dataset, measured: xr.DataArray, when: int | None) -> xr.DataArray:

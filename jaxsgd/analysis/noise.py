@@ -45,6 +45,8 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     if several:
         clauses = "; ".join(f"{name} has {listed(ds[name].values)}" for name in several)
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
+    if study.epochs is None:
+        raise InputError("run_noise measures in whole epochs, and this study has a budget in steps or samples, not in epochs")
     one = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
     given = {name: one[name].item() for name in one.coords if not one[name].dims}
     drawn = _seeds(one, dims, check_count("seeds", seeds))

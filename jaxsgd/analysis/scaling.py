@@ -22,7 +22,7 @@ from jaxsgd.analysis.scaling_law import (
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims
-from jaxsgd.results.metric import metric_named
+from jaxsgd.results.metric import metric_named, record_steps, resolution, time_dim
 
 RULES = {"linear": 1.0, "sqrt": 0.5}
 """By name, the power of the batch size that a rule makes the rate proportional to."""
@@ -36,6 +36,7 @@ DESCRIPTIONS = {
     "steps": ("steps", "median steps to the target at the best {by}"),
     "steps_low": ("steps", "lower end of its interval"),
     "steps_high": ("steps", "upper end of its interval"),
+    "exact": ("1", "true where the steps are exact: there was a record after every step"),
     "epochs": ("epochs", "median epochs to the target"),
     "samples": ("samples", "median samples to the target"),
     "no_interval": ("1", "why the steps have no interval; empty with one"),
@@ -74,8 +75,10 @@ class Runs(NamedTuple):
       batch_count: [K], m.
       batch_size: [K], samples a step on average, N / m.
       steps: [O, K, L, R], to the target; NaN where a run never reached it.
-      first: [O, K, L, R], whether a run had reached it at its first record, so that its steps are only a bound.
-      nearest: [O], what came nearest to the target, over all runs and epochs.
+      exact: [K], whether there is a record after every step, so that the steps are no interpolation.
+      first: [O, K, L, R], whether a run had reached it at its first record, so that its steps are only a bound; where they are
+        exact they are none.
+      nearest: [O], what came nearest to the target, over all runs and records.
     """
 
     others: list[str]
@@ -84,6 +87,7 @@ class Runs(NamedTuple):
     batch_count: np.ndarray
     batch_size: np.ndarray
     steps: np.ndarray
+    exact: np.ndarray
     first: np.ndarray
     nearest: np.ndarray
 
@@ -106,13 +110,16 @@ def scaling(
     that never reaches the target needs infinitely many. Intervals are percentiles of a bootstrap over the seeds, in which the
     rates are tuned again; batch counts keep their pairing, for they share the resampled seeds.
 
-    A record of an epoch counts at the step at which it was taken: after the epoch's last, and for the mean loss over an epoch
-    (`loss_epoch`) at the middle of its steps. Between two records the curve is taken to be straight.
+    A record counts at the step at which it was taken: after the epoch's last or at an evaluation within it
+    (`Study(evaluate_every=...)`), and for the mean loss over an epoch (`loss_epoch`) at the middle of its steps. Between two
+    records the curve is taken to be straight. With a record after every step, as `evaluate_every=1` gives, there is nothing
+    between: the steps are exact, those of the first record at or past the target.
 
     Args:
       ds: a finished result with an axis of batch counts or sizes and one of rates.
       target: of `value`; reached from above, and an accuracy from below.
-      value: a measure by epoch; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      value: a measure with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
       by: the axis to tune.
       reference: the batch count at which the rules start from the tuned rate; by default the largest, of the smallest batches.
       level: of the intervals.
@@ -125,6 +132,8 @@ def scaling(
         target; an end of the interval is infinite where it is open, and both are NaN where the seeds give none, for the
         reason in `no_interval`;
       - `epochs` and `samples` that these are;
+      - `exact`: whether the steps are exact to the step, or interpolated between two records; the attribute `resolution` says
+        it in words;
       - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest of three or more;
       - `reached`: how many seeds reach the target there; `bounds`: how many had at their first record, which only bounds
         their steps;
@@ -168,6 +177,7 @@ def scaling(
     kept["samples_per_step"] = (runs.along, runs.batch_size, {"units": "samples", "long_name": "N / m, the mean batch size"})
     attrs = {"title": f"steps to {value} {target:g}", "value": value, "target": float(target), "by": by, "level": float(level)}
     attrs |= {"seeds": runs.steps.shape[-1], "runs": runs.steps.size, "runs_reached": int(np.isfinite(runs.steps).sum())}
+    attrs["resolution"] = _resolution(ds, value, runs)
     attrs |= {"along": runs.along, "reference": int(runs.batch_count[start]), "units": str(ds[value].attrs.get("units", "1"))}
     return xr.Dataset(made, {**kept, "rule": list(RULES)}, attrs)
 
@@ -198,27 +208,38 @@ def _runs(ds: xr.Dataset, target: float, value: str, by: str) -> Runs:
     if ds["missing"].any():
         raise InputError(f"only a finished result can be scaled, and {int(ds['missing'].sum())} of its cells are missing")
     seeds = seed_dims(ds, (dim, along))
-    others = [str(d) for d in ds[value].dims if d not in (along, dim, "epoch", *seeds)]
+    time = time_dim(ds, value)
+    others = [str(d) for d in ds[value].dims if d not in (along, dim, time, *seeds)]
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
-    ordered = ds[value].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, "epoch")
+    ordered = ds[value].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
     values = ordered.values.astype(np.float64)
     lead = int(np.prod([ds.sizes[d] for d in others], dtype=int))
-    values = values.reshape(lead, len(size), len(rates), -1, ds.sizes["epoch"])
+    values = values.reshape(lead, len(size), len(rates), -1, ds.sizes[time])
     count = ds["batch_count"].values[by_size]
-    epoch = ds["epoch"].values
-    # The mean over an epoch's losses, each before its step, stands for the middle of the epoch.
-    taken = count[:, None] * epoch + (count[:, None] - 1) / 2 if value == "loss_epoch" else count[:, None] * (epoch + 1)
+    taken = record_steps(ds, value).isel({along: by_size}).transpose(along, time).values
+    # Several records at one step are as good as one; past the end of a run there is none.
+    exact = (taken[:, 0] <= 1) & (np.nan_to_num(np.diff(taken, axis=1)) <= 1).all(axis=1) & (value != "loss_epoch")
     taken = taken[:, None, None, :]
     rising = direction(value) < 0
     # An overflow in the wanted direction has not reached anything.
     values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
-    steps = steps_to_target(values, taken, target, rising=rising)
-    first = values[..., 0] >= target if rising else values[..., 0] <= target
+    steps = steps_to_target(values, taken, target, rising=rising, exact=exact[:, None, None])
+    first = (values[..., 0] >= target if rising else values[..., 0] <= target) & ~exact[:, None, None]
     worst = -np.inf if rising else np.inf
     there = np.where(np.isfinite(values), values, worst).reshape(lead, -1)
     nearest = there.max(axis=-1) if rising else there.min(axis=-1)
-    return Runs(others, along, rates[order], count, size[by_size], steps, first, nearest)
+    return Runs(others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
+
+
+def _resolution(ds: xr.Dataset, value: str, runs: Runs) -> str:
+    """Return in words whether the steps are exact or interpolated, and between which records."""
+    if runs.exact.all():
+        return "exact to the step"
+    between = {"epoch": "the ends of epochs", "evaluation": f"evaluations {resolution(ds, value)}"}[str(time_dim(ds, value))]
+    between = "the middles of epochs" if value == "loss_epoch" else between
+    some = ", but exact to the step where every step was evaluated" if runs.exact.any() else ""
+    return f"interpolated between {between}{some}"
 
 
 def _reference(runs: Runs, count: int | None) -> int:
@@ -284,6 +305,7 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         "steps_low": low,
         "steps_high": high,
         "no_interval": np.where(known, why, ""),
+        "exact": np.broadcast_to(runs.exact, steps.shape),
         "epochs": steps / runs.batch_count,
         "samples": steps * runs.batch_size,
         "rate": found.rate(runs),

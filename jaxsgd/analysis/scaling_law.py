@@ -29,7 +29,9 @@ WITHIN = 1.25
 fewest steps: on McCandlish's curve, below a quarter of the critical batch size and above four times it."""
 
 
-def steps_to_target(value: ArrayLike, step: ArrayLike, target: float, *, rising: bool = False) -> Float[np.ndarray, "*runs"]:
+def steps_to_target(
+    value: ArrayLike, step: ArrayLike, target: float, *, rising: bool = False, exact: bool | ArrayLike = False
+) -> Float[np.ndarray, "*runs"]:
     """The number of steps after which a curve first reaches a target, by a straight line between two records.
 
     Args:
@@ -37,10 +39,12 @@ def steps_to_target(value: ArrayLike, step: ArrayLike, target: float, *, rising:
       step: [E] or [..., E], how many steps had been taken at each.
       target: in the units of `value`.
       rising: whether the target is reached from below, as an accuracy is.
+      exact: [] or [...], whether a curve has a record after every step: the first record at or past the target is then the
+        answer, and nothing lies between two records.
 
     Returns:
       [...]; NaN where the target is never reached. A curve that has reached it at its first record has that record's step,
-      which is then only a bound.
+      which is then only a bound, or its answer where that is exact.
 
     Raises:
       InputError: for a target that is not finite, or shapes that do not fit.
@@ -62,7 +66,8 @@ def steps_to_target(value: ArrayLike, step: ArrayLike, target: float, *, rising:
 
     high, low = taken(above, before), taken(above, at)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where((at > 0) & np.isfinite(high) & (high > low), high / (high - low), 1.0)
+        between = (at > 0) & np.isfinite(high) & (high > low) & ~np.asarray(exact, bool)
+        share = np.where(between, high / (high - low), 1.0)
     found = taken(step, before) + share * (taken(step, at) - taken(step, before))
     return np.asarray(np.where(reached.any(axis=-1), found, np.nan))
 

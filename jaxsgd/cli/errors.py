@@ -23,18 +23,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from jaxsgd.error import InputError, InputWarning, RunFailure, first_sentence, is_users_file, user_frames
+from jaxsgd.error import (
+    CommandFailure,
+    CommandInterrupt,
+    InputError,
+    InputWarning,
+    RunFailure,
+    first_sentence,
+    is_users_file,
+    user_frames,
+)
 
 NEAR = 0.65
 """Share of letters in common (`difflib.SequenceMatcher.ratio`) from which an option may have been meant."""
-
-
-class CommandFailure(Exception):
-    """A failure that the input is not to blame for: one line, exit status 1."""
-
-
-class CommandInterrupt(Exception):
-    """Ctrl-C, with one line of its own on what is kept; exit status 130."""
 
 
 def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:

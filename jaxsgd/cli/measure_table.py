@@ -15,6 +15,7 @@ from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
 from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
+from jaxsgd.results.metric import time_dim
 
 Row = Mapping[str, Any]
 
@@ -155,7 +156,7 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     except InputError:
         return ""
     value = best.attrs["value"]
-    if "epoch" not in ds[value].dims or ds.attrs["missing_cells"] or not best.sizes["searched"]:
+    if not time_dim(ds, value) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
         return ""
     if along not in best["median_value"].dims or not np.isfinite(best["median_value"]).all():
         return ""
@@ -242,6 +243,7 @@ def scaling_notes(found: xr.Dataset) -> list[str]:
     value, target, by = (found.attrs[name] for name in ("value", "target", "by"))
     words = value.replace("_", " ")
     notes = [f"{found.attrs['runs_reached']:,} of {counted(found.attrs['runs'], 'run')} reach {words} {target:g}"]
+    notes.append(f"steps: {found.attrs['resolution']}")
     for one in _others(found):
         name = _place(found, one)
         lead = f"{name}: " if name else ""

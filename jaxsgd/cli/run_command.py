@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import check_result_folder, make_console, size, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
-from jaxsgd.error import counted
+from jaxsgd.error import CommandFailure, counted
 from jaxsgd.summary import duration
 
 

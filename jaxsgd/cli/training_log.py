@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from jaxsgd.cli.errors import CommandFailure
+from jaxsgd.error import CommandFailure
 
 
 def print_log(console: Console, training, experiment, name: str):

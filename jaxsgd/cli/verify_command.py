@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from jaxsgd.cli.errors import CommandFailure
 from jaxsgd.cli.output import make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax
-from jaxsgd.error import counted
+from jaxsgd.error import CommandFailure, counted
 
 _SHOWN = 10
 

@@ -27,10 +27,9 @@ def run_sweep(
     Raises:
       CommandInterrupt: at Ctrl-C, with what is kept.
     """
-    from jaxsgd.cli.errors import CommandInterrupt
     from jaxsgd.engine.progress import progress_shown
     from jaxsgd.engine.sweep import sweep_to_folder
-    from jaxsgd.error import RunFailure
+    from jaxsgd.error import CommandInterrupt, RunFailure
 
     manifest, failed, failure = None, [], ""
     with progress_shown(not quiet) as shown:

@@ -162,18 +162,22 @@ def workers() -> list[Device]:
 
 
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
-    """The arrays kept of a chunk: the averaged view, what is observed after each epoch, stripe measures and divergence, and
-    every batch's loss if recorded."""
-    study = plan.study
-    loss = np.asarray(outputs.loss)
-    count = plan.cells.batch_count[chunk.cells]
+    """The arrays kept of a chunk: the averaged view, what is observed, stripe measures, divergence, and every batch's loss if
+    recorded. Past the end of a run they are NaN."""
+    study, cells = plan.study, plan.cells
+    loss = _padded(outputs.loss, cells.epochs)
+    count = cells.batch_count[chunk.cells]
+    steps = cells.steps[cells.split[chunk.cells]]
     measured = {name: np.full(len(chunk.cells), np.nan) for name in ("stripe_gap", "stripe_index", "stripe_slope")}
     finite = np.ones(loss.shape[:2], bool)
-    for m in np.unique(count):
-        own = np.flatnonzero(count == m)
-        finite[own] = np.isfinite(loss[own, :, :m]).all(axis=-1)
-        if study.eval_interval <= study.epochs * m:
-            found = stripes(loss[own, :, :m], study.eval_interval)
+    for m, taken in np.unique(np.stack([count, steps], axis=1), axis=0):
+        own = np.flatnonzero((count == m) & (steps == taken))
+        past = np.arange(cells.epochs * m).reshape(cells.epochs, m) >= taken
+        finite[own] = (np.isfinite(loss[own, :, :m]) | past).all(axis=-1)
+        # Stripes are of whole epochs.
+        whole = taken // m
+        if study.eval_interval <= whole * m:
+            found = stripes(loss[own, :whole, :m], study.eval_interval)
             measured["stripe_gap"][own] = found.gap
             measured["stripe_index"][own] = found.stripe_index
             measured["stripe_slope"][own] = found.slope.mean(axis=-1)
@@ -183,8 +187,16 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     return {
         "cell": chunk.cells.astype(np.int64),
         **kept,
-        "loss_epoch": np.asarray(outputs.loss_epoch),
-        **{name: np.asarray(values) for name, values in outputs.observed.items()},
+        "loss_epoch": _padded(outputs.loss_epoch, cells.epochs),
+        **{name: _padded(values, cells.num_records) for name, values in outputs.observed.items()},
         **measured,
         "diverged_epoch": first,
     }
+
+
+def _padded(array: Any, length: int) -> np.ndarray:
+    """Return an array with a second axis of a given length, NaN past its own."""
+    values = np.asarray(array)
+    missing = length - values.shape[1]
+    pad = [(0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)]
+    return np.pad(values, pad, constant_values=np.nan) if missing else values

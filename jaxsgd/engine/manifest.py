@@ -26,7 +26,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "identity": "" if isinstance(plan.study.problem, Problem) else plan.study.identity,
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint,
-        "observed": list(observations(subject.problem)),
+        "observed": list(observations(subject.problem, plan.study.evaluate_every)),
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
         "held": plan.held(),

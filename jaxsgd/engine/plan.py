@@ -18,6 +18,7 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import cores, threads
 from jaxsgd.measure.observable import observations
 from jaxsgd.memory import gibibytes, machine_memory
+from jaxsgd.microstep import can_evaluate, layout
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
@@ -142,7 +143,8 @@ def plan(
       micro_size: q of the micro-steps, to override the choice.
 
     Raises:
-      InputError: for an unknown `vectorize`, sizes below 1, or lanes that do not divide the width.
+      InputError: for an unknown `vectorize` or one that the study rules out, sizes below 1, lanes that do not divide the width,
+        or evaluations further apart than the steps of every run.
     """
     if vectorize not in ("auto", "one_program", "grouped"):
         raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
@@ -153,12 +155,21 @@ def plan(
     subject = study.subject()
     cells = cells_of(study, subject.num_samples)
     cost = _Cost.of(study, subject)
+    every = study.evaluate_every
+    if isinstance(every, int) and every > cells.steps.max():
+        raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the most steps of a run, got {every}")
+    one_program_is_out = _why_grouped(study, cells, micro_size)
+    if vectorize == "one_program" and one_program_is_out:
+        raise InputError(
+            f"vectorize='one_program' cannot run this study: {one_program_is_out}; leave it out, or write 'grouped'"
+        )
     if vectorize == "auto":
-        vectorize = _cheaper(cells, cost, on_cpu)
+        vectorize = "grouped" if one_program_is_out else _cheaper(cells, cost, on_cpu)
     found = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
-    observed = len(observations(subject.problem))
-    run_bytes = cost.run_bytes + study.epochs * (slots + observed) * 4
+    observed = len(observations(subject.problem, every))
+    # Evaluations within epochs are kept with every step until the run ends.
+    run_bytes = cost.run_bytes + cells.epochs * (slots + observed * (1 if every is None else slots)) * 4
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
@@ -174,7 +185,7 @@ def plan(
         for start in range(0, len(program.cells), width)
     ]
     seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
-    kept = study.epochs * (1 + observed + (slots if study.record == "batch" else 0))
+    kept = cells.epochs * (1 + (slots if study.record == "batch" else 0)) + cells.num_records * observed
     return Plan(
         study=study,
         subject=subject,
@@ -194,7 +205,6 @@ def plan(
 class _Cost(NamedTuple):
     """What one cell costs: operations per epoch, memory, steps."""
 
-    epochs: int
     epoch_flops: float
     params_bytes: int
     run_bytes: int
@@ -213,16 +223,30 @@ class _Cost(NamedTuple):
         # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
         # a network does six operations a parameter and sample, so operations over parameters tell the samples' share.
         activations = 4 * flops / max(_bytes(params) / 4, 1)
-        return _Cost(study.epochs, flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
+        return _Cost(flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
 
     def seconds_per_cell(self, cells: Cells) -> np.ndarray:
-        steps = np.asarray([s.batch_count for s in cells.splits])[cells.split]
+        count = np.asarray([s.batch_count for s in cells.splits])
         update = self.params_bytes * 3 / CPU_FLOPS
-        return self.epochs * (self.epoch_flops / CPU_FLOPS + steps * (STEP_SECONDS + update))
+        seconds = cells.steps / count * (self.epoch_flops / CPU_FLOPS + count * (STEP_SECONDS + update))
+        if cells.evaluations is not None:
+            # Each is a pass forwards over the samples, a third of the operations of one forwards and backwards.
+            seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * self.epoch_flops / 3 / CPU_FLOPS
+        return seconds[cells.split]
 
 
 def _bytes(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
+    """Return why batch counts cannot share a program; empty where they can."""
+    if (cells.steps != cells.epochs * np.asarray([s.batch_count for s in cells.splits])).any():
+        return "its runs do not end with the same epoch"
+    every = study.evaluate_every
+    if every is None or can_evaluate(cells.splits, layout(cells.splits, micro_size), every):
+        return ""
+    return f"its batch counts have no common micro-steps at which to evaluate (evaluate_every={every:g})"
 
 
 def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:

@@ -125,6 +125,8 @@ class TrainSpec:
       layout: micro-steps, if the split is data.
       precision: of matrix products.
       epochs: E.
+      steps: of a run, where its last epoch is cut short; else None.
+      evaluate_every: when the observables are measured; None for after each epoch.
     """
 
     subject: Subject
@@ -140,12 +142,14 @@ class TrainSpec:
     layout: Layout | None
     precision: str
     epochs: int
+    steps: int | None
+    evaluate_every: int | float | None
 
     @property
     def key(self) -> tuple:
         """A key that is equal exactly where the program is the same, the code of the user's functions included."""
         code = Dependencies(self.subject, self.optimizer, self.schedule, self.order.samples, self.order.batches)
-        sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs)
+        sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         return ("train", code, *sizes, self.optimizer_args, self.hyper, self.precision)
 
     def compile(self):
@@ -155,6 +159,10 @@ class TrainSpec:
 
 def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
     """Return the static parts of a study's training program."""
+    epochs, steps = cells.epochs, None
+    if program.split:
+        epochs, steps = cells.epochs_of(program.split), cells.steps_of(program.split)
+        steps = None if steps == epochs * program.split.batch_count else steps
     return TrainSpec(
         subject=subject,
         dtype=study.dtype,
@@ -168,7 +176,9 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         split=program.split,
         layout=program.layout,
         precision=study.precision,
-        epochs=study.epochs,
+        epochs=epochs,
+        steps=steps,
+        evaluate_every=study.evaluate_every,
     )
 
 
@@ -193,7 +203,7 @@ class Outputs(NamedTuple):
       loss: [E, M], the loss of each batch; NaN past the batch count.
       loss_epoch: [E], mean over each epoch's samples.
       finite: [], whether the final parameters are finite.
-      observed: by name, what is observed after each epoch, [E].
+      observed: by name, what is observed after each epoch, [E], or at each evaluation, [V].
     """
 
     loss: Array
@@ -241,12 +251,12 @@ def train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs
         optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
         start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
         how: dict[str, Any] = {"optimizer": optimizer, "order": spec.order, "precision": spec.precision, "epochs": spec.epochs}
-        how["observe"] = observer(problem, drawn.known)
+        how |= {"evaluate_every": spec.evaluate_every, "observe": observer(problem, drawn.known, spec.evaluate_every)}
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
             assert spec.split, "a program has a split or a layout"
-            done = run(*start, split=spec.split, **how)
+            done = run(*start, split=spec.split, steps=spec.steps, **how)
         return Outputs(done.loss, done.epoch_loss, _all_finite(done), done.observed or {})
 
     return trained

@@ -198,7 +198,8 @@ def _sweep_to_folder(
 
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return which are finished."""
-    kept = kept_arrays(planned.study, planned.cells, observations(planned.subject.problem))
+    observed = observations(planned.subject.problem, planned.study.evaluate_every)
+    kept = kept_arrays(planned.study, planned.cells, observed)
     chunks, cells, diverged, broken = set(), 0, 0, []
     for number, chunk in enumerate(planned.chunks):
         try:

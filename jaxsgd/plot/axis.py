@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.label import in_powers
 from jaxsgd.plot.style import colours
@@ -26,6 +26,7 @@ from jaxsgd.results.axes import (
     places,
     seed_dims,
 )
+from jaxsgd.results.metric import time_dim
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
@@ -231,7 +232,16 @@ def metric_words(ds: xr.Dataset, name: str) -> str:
     """A metric in words: the loss of the training says so where there is another one."""
     if name == "loss_epoch":
         return "training loss" if "validation_loss" in ds else "loss"
+    if name == "train_loss":
+        return "training loss"
     return name.replace("_", " ")
+
+
+def budget(ds: xr.Dataset) -> str:
+    """How long the runs are, in words: "30 epochs", "500 steps"."""
+    study = _stored(ds, "study")
+    given = [counted(study[name], name.removesuffix("s")) for name in ("steps", "samples") if study.get(name)]
+    return given[0] if given else counted(ds.sizes["epoch"], "epoch")
 
 
 def metric_label(ds: xr.Dataset, name: str) -> str:
@@ -240,6 +250,7 @@ def metric_label(ds: xr.Dataset, name: str) -> str:
     return {
         "loss_epoch": loss.replace("loss", words, 1),
         "validation_loss": f"validation {loss}",
+        "train_loss": loss.replace("loss", words, 1),
         "validation_accuracy": f"{words} (share)",
         "stripe_index": f"{words} (share of variance)",
         "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", words, 1),
@@ -249,9 +260,9 @@ def metric_label(ds: xr.Dataset, name: str) -> str:
 
 
 def measure_label(ds: xr.Dataset, name: str) -> str:
-    """A metric of whole runs with its unit, as along an axis: of a metric of epochs, that of the last one."""
-    last = "last epoch\N{RIGHT SINGLE QUOTATION MARK}s " if "epoch" in ds[name].dims else ""
-    return last + metric_label(ds, name)
+    """A metric of whole runs with its unit, as along an axis: of a metric with several records, that of the last one."""
+    last = {"epoch": "last epoch\N{RIGHT SINGLE QUOTATION MARK}s ", "evaluation": "final "}
+    return last.get(time_dim(ds, name) or "", "") + metric_label(ds, name)
 
 
 def setting(ds: xr.Dataset, used: Iterable[str]) -> str:

@@ -11,12 +11,12 @@ from matplotlib.patches import Patch
 
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, seed_median
-from jaxsgd.error import counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
     axis_colours,
+    budget,
     find_axis,
     metric_label,
     metric_words,
@@ -39,7 +39,7 @@ from jaxsgd.plot.layout import (
     write_key,
 )
 from jaxsgd.plot.style import INK, SMALLEST, slide
-from jaxsgd.results.metric import cost, metric_named
+from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95
 """Percentiles of the seeds between which the bands lie."""
@@ -61,7 +61,8 @@ class Curve(NamedTuple):
     """One line; R seeds, of which F are whole and finite.
 
     Attributes:
-      loss: [F, E], the metric after each epoch; of "loss_epoch" the mean over the epoch.
+      loss: [F, E], the metric at each record of a run; of "loss_epoch" the mean over the epoch.
+      when: [E], how many epochs, or steps of a budget in steps, were done then.
       seeds: [F], which of the R they are.
       cost: [R], by which it is ranked, as `jaxsgd.results.metric.cost` gives it.
       diverged, missing: how many are left out for that.
@@ -69,6 +70,7 @@ class Curve(NamedTuple):
     """
 
     loss: np.ndarray
+    when: np.ndarray
     seeds: np.ndarray
     cost: np.ndarray
     diverged: int
@@ -87,10 +89,10 @@ class Curve(NamedTuple):
 
 
 def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
-    """A metric against the epoch, one line per value of an axis.
+    """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
-    explains (its first-epoch value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
+    explains (its first value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
     Runs that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic when values
     differ twentyfold.
 
@@ -114,28 +116,29 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
     contents = _contents(ds, value, dims, panels_by.num_panels)
     palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
     shades = [palette[each] for each in axis.values.tolist()]
-    epochs = ds.sizes["epoch"]
+    length, (progress, unit) = budget(ds), record_axis(ds, value)
 
     words = metric_words(ds, value)
-    title = _title(contents, axis, panels_by, (words, direction(value)), epochs)
-    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", _height(panels_by))
+    title = _title(contents, axis, panels_by, (words, direction(value)), length)
+    figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
     texts = [axis.text(place) for place in range(len(axis))]
     rows, columns = panels_by.shape
     label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
     room = (figure.get_figheight() - 2.3) / rows - 0.4
     beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
-    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} after each epoch"
-    below = _key(figure, contents, None if beside else axis, shades, what) + 0.6
+    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} {resolution(ds, value)}"
+    start = "in the first epoch" if time_dim(ds, value) == "epoch" else "at the first evaluation"
+    below = _key(figure, contents, None if beside else axis, shades, what, start) + 0.6
     space = label_width + 0.3 if beside else 0.3
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
     for axes, lines in zip(made, contents, strict=True):
-        axes.set_xlim(0, epochs)
+        axes.set_xlim(0, float(progress.max()))
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
             _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
-    label_outside(made, columns, "epoch", metric_label(ds, value), room=0.9)
+    label_outside(made, columns, unit, metric_label(ds, value), room=0.9)
     return figure
 
 
@@ -158,17 +161,24 @@ def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> 
     loss = by_panel(value).astype(np.float64)
     ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
     diverged, missing = by_panel("diverged"), by_panel("missing")
-    fine = ~diverged & ~missing & np.isfinite(loss).all(axis=-1)
+    when = by_panel("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
+    recorded = np.isfinite(when)
+    fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
     return [
         [
             Curve(
-                loss[p, i, fine[p, i]], np.flatnonzero(fine[p, i]), ranked[p, i], int(diverged[p, i].sum()),
-                int(missing[p, i].sum()), fine.shape[-1],
+                loss=loss[p, i, fine[p, i]][:, recorded[p, i]],
+                when=when[p, i, recorded[p, i]],
+                seeds=np.flatnonzero(fine[p, i]),
+                cost=ranked[p, i],
+                diverged=int(diverged[p, i].sum()),
+                missing=int(missing[p, i].sum()),
+                runs=fine.shape[-1],
             )
             for i in range(loss.shape[1])
         ]
         for p in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def _is_log(contents: list[list[Curve]]) -> bool:
@@ -258,7 +268,7 @@ def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
     for curve, band, shade in zip(lines, bands, shades, strict=True):
         if not len(curve.loss):
             continue
-        when = np.arange(1, curve.loss.shape[1] + 1)
+        when = curve.when
         if band is not None and not curve.grown:
             axes.fill_between(when, *band, color=shade, alpha=0.15, linewidth=0, zorder=2)
         axes.plot(when, curve.median, color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
@@ -306,7 +316,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
         axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
 
 
-def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str) -> float:
+def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
     """What lines and bands are. Returns the inches it takes at the bottom."""
     entries: list[tuple] = []
     if axis is not None:
@@ -320,12 +330,12 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
         entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
         note = (
             f"Lines: {what}, median of {runs} seeds. "
-            "Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level in the first epoch explains."
+            f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
         )
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], epochs: int) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], length: str) -> str:
     """The finding: which line ends best, each at its best setting, and whether the seeds agree.
 
     Args:
@@ -333,22 +343,18 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: t
       axis: what the lines are.
       panels_by: what the panels are.
       metric: in words, and which way is better.
-      epochs: E.
+      length: of the runs, in words.
     """
     name, sign = metric
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
-    after = f"after {counted(epochs, 'epoch')}"
+    after = f"after {length}"
     end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
         start = name[0].upper() + name[1:]
-        return (
-            f"{start} goes from {first} to {last} in {counted(epochs, 'epoch')}"
-            if len(lines) == 1
-            else f"{start} {after}, by panel"
-        )
+        return f"{start} goes from {first} to {last} in {length}" if len(lines) == 1 else f"{start} {after}, by panel"
     groups = _at_best(contents, panels_by)
     tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
     ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]

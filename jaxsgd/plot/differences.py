@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import SAME
-from jaxsgd.error import InputError, counted, verb
+from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_label, selected, setting, table
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, budget, find_axis, metric_label, selected, setting, table
 from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
     EDGE,
@@ -33,7 +33,7 @@ from jaxsgd.plot.layout import (
 )
 from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
 from jaxsgd.results.axes import axis_names, cell_dims, listed
-from jaxsgd.results.metric import metric_named
+from jaxsgd.results.metric import metric_named, record_axis
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -61,17 +61,19 @@ HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
 
 
 class Row(NamedTuple):
-    """One pair of panels: V values of the axis, E epochs.
+    """One pair of panels: V values of the axis, E records of a run.
 
     Attributes:
       heading: what the row is, empty where there is one.
       curves: by value, the measure of the runs that are whole and finite, [F, E].
+      when: by value, how many epochs, or steps of a budget in steps, were done at each record, [E].
       diverged: how many runs diverged, [V].
       found: the comparison with the reference, each variable [V].
     """
 
     heading: str
     curves: list[np.ndarray]
+    when: list[np.ndarray]
     diverged: np.ndarray
     found: xr.Dataset
 
@@ -114,11 +116,11 @@ def differences(
     at = axis.values.tolist().index(compared.attrs["reference"])
     palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
     shades = [palette[each] for each in axis.values.tolist()]
-    epochs = ds.sizes["epoch"]
 
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
     title = _title(ds, axis, rows, at, value, rows_by.words)
-    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", height)
+    figure = slide(title, f"{setting(ds, dims)}, {budget(ds)}", height)
+    progress, unit = record_axis(ds, value)
     label = metric_label(ds, value)
     below = _key(figure, rows) + 0.62
     names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
@@ -130,15 +132,15 @@ def differences(
         if row.heading:
             fit_heading(left, row.heading)
         order = _order(row)
-        left.set_xlim(0, epochs)
+        left.set_xlim(0, float(progress.max()))
         _draw_curves(left, row, shades)
         _name_lines(left, row, order, axis, shades)
         _draw_differences(right, row, order, shades, at, reach)
         for axes in (left, right):
             axes.tick_params(labelbottom=row is rows[-1])
     _write_directions(made[0][1], value)
-    after = f"after {counted(epochs, 'epoch')}"
-    _label(made, "epoch", f"difference from {axis.phrase(at)} {after}", label)
+    after = f"after {budget(ds)}"
+    _label(made, unit, f"difference from {axis.phrase(at)} {after}", label)
     return figure
 
 
@@ -165,19 +167,22 @@ def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
 def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.Dataset) -> list[Row]:
     dims = (*rows_by.dims, axis.dim)
 
-    def by_row(name: str) -> np.ndarray:
-        values = table(ds, name, dims)
+    def by_row(name: str, source: xr.Dataset = ds) -> np.ndarray:
+        values = table(source, name, dims)
         return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
 
     measured = by_row(value).astype(np.float64)
     diverged = by_row("diverged")
-    fine = ~diverged & ~by_row("missing") & np.isfinite(measured).all(axis=-1)
+    when = by_row("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
+    recorded = np.isfinite(when)
+    fine = ~diverged & ~by_row("missing") & (np.isfinite(measured) | ~recorded[:, :, None]).all(axis=-1)
     found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
     each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
     return [
         Row(
             rows_by.axes[0].heading(place) if rows_by.axes else "",
-            [measured[place, v, fine[place, v]] for v in range(len(axis))],
+            [measured[place, v, fine[place, v]][:, recorded[place, v]] for v in range(len(axis))],
+            [when[place, v, recorded[place, v]] for v in range(len(axis))],
             diverged[place].sum(axis=-1),
             each[place],
         )
@@ -218,9 +223,8 @@ def _share_range(made: list[Axes], rows: list[Row]) -> None:
 
 
 def _draw_curves(axes: Axes, row: Row, shades: list[str]) -> None:
-    for band, shade in zip(_bands(row), shades, strict=True):
+    for band, when, shade in zip(_bands(row), row.when, shades, strict=True):
         if band is not None:
-            when = np.arange(1, band.shape[1] + 1)
             axes.fill_between(when, band[0], band[2], color=shade, alpha=0.2, linewidth=0, zorder=2)
             axes.plot(when, band[1], color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
 

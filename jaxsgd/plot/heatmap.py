@@ -19,6 +19,7 @@ from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
+    budget,
     check_different,
     find_axis,
     measure_label,
@@ -42,7 +43,7 @@ from jaxsgd.plot.layout import (
     write_key,
 )
 from jaxsgd.plot.style import INK, PALE, SMALLEST, slide
-from jaxsgd.results.metric import STRIPES, cost, final, metric_named
+from jaxsgd.results.metric import STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
 """Colour maps other than viridis; perceptually uniform, and safe for the colour-blind."""
@@ -116,13 +117,12 @@ def heatmap(
     contents, across, up = _contents(ds, value, dims, panels_by.num_panels, across, up)
 
     norm, extend = _norm(contents, value)
-    epochs = ds.sizes["epoch"]
     interval = "" if value not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = slide(
-        _title(contents, value, metric_words(ds, value), across, up, panels_by, epochs),
-        f"{setting(ds, dims)}, {counted(epochs, 'epoch')}{interval}",
+        _title(contents, value, metric_words(ds, value), across, up, panels_by, budget(ds)),
+        f"{setting(ds, dims)}, {budget(ds)}{interval}",
         height,
     )
     below = _key(figure, contents, value, across, up) + 0.62
@@ -174,7 +174,7 @@ def _contents(
         median = seed_median(kept)
     else:
         median = direction(value) * seed_median(by_panel(value, ds.assign({value: cost(ds, value)})))
-    by_epoch = "epoch" in ds[value].dims
+    by_epoch = time_dim(ds, value) is not None
     first = seed_median(np.where(fine, by_panel(value)[..., 0], np.nan)) if by_epoch else np.full(median.shape, np.nan)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
 
@@ -392,7 +392,7 @@ def _as_good(contents: list[Map], value: str) -> int:
     return int(rivals.sum())
 
 
-def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, panels_by: Facets, epochs: int) -> str:
+def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, panels_by: Facets, length: str) -> str:
     """The finding: where the number is lowest, or highest."""
     values = np.stack([content.median for content in contents])
     if not np.isfinite(values).any():
@@ -405,7 +405,7 @@ def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, p
 
     if value not in STRIPES:
         best = _best_of_all(contents, value)
-        after = f"after {counted(epochs, 'epoch')}"
+        after = f"after {length}"
         end = "Lowest" if direction(value) > 0 else "Highest"
         return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
     if value == "stripe_index" and len(contents) == 1:

@@ -39,13 +39,13 @@ def scaling(
     """Steps to a target against batch size, tuned anew at each, and beside it the best rates with the two common rules.
 
     What is drawn is what `jaxsgd.scaling` finds: medians over the seeds with 95 % intervals, the curve fitted to them, and its
-    critical batch size. A hollow point is only a bound, for its runs had reached the target at their first record; a batch
-    size that does not reach the target stands at the top.
+    critical batch size. The note says whether the steps are exact or interpolated. A hollow point is only a bound, for its runs
+    had reached the target at their first record; a batch size that does not reach the target stands at the top.
 
     Args:
       ds: a finished result with an axis of batch counts and one of rates.
       target: of `value`.
-      value: a measure by epoch; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      value: a measure with several records of a run; by default as for `jaxsgd.scaling`.
       by: the axis that is tuned.
       noise_scale: a measured gradient noise scale to draw beside the critical batch size, in samples.
       select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
@@ -247,9 +247,10 @@ def _key(
     note = f"Medians of {seeds} seeds" if seeds > 1 else "One seed"
     note += " with 95 % intervals." if len(without) < len(reasons) else "."
     note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
+    note += f" Steps: {found.attrs['resolution']}."
     if not several:
         share = f"{100 * (WITHIN - 1):.0f} %"
-        note += f" Perfect scaling: within {share} of the fewest samples; no further gain: within {share} of the fewest steps."
+        note += f" Perfect scaling: within {share} of the fewest samples; no further gain: of the fewest steps."
     return entries, note
 
 

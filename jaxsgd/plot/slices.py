@@ -11,12 +11,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
-from jaxsgd.error import InputError, counted
+from jaxsgd.error import InputError
 from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
     axis_colours,
+    budget,
     check_different,
     find_axis,
     measure_label,
@@ -41,7 +42,7 @@ from jaxsgd.plot.layout import (
 )
 from jaxsgd.plot.style import COLOURS, INK, PALE, slide
 from jaxsgd.results.axes import axis_names, seed_dims
-from jaxsgd.results.metric import cost, metric_named
+from jaxsgd.results.metric import cost, metric_named, time_dim
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
@@ -121,10 +122,10 @@ def slices(
     everything = find_axis(whole, lines_by.name)
     palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
     shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
-    epochs, rows = ds.sizes["epoch"], panels_by.shape[0]
+    length, rows = budget(ds), panels_by.shape[0]
 
-    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, epochs)
-    figure = slide(title, f"{setting(ds, dims)}, {counted(epochs, 'epoch')}", TOP + 1.6 + 1.75 * rows)
+    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, length)
+    figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
     made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
@@ -176,7 +177,7 @@ def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along:
         low, high = high, low
 
     best = best_place(median)
-    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if "epoch" in ds[value].dims and sign > 0 else np.zeros(1, bool)
+    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if time_dim(ds, value) and sign > 0 else np.zeros(1, bool)
     start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
     at_edge = is_edge(along.values, best)
     return Slices(sign * median, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
@@ -303,13 +304,13 @@ def _key(
     return write_key(figure, entries, " ".join(notes))
 
 
-def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, epochs: int) -> str:
+def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
     """The finding: the best value and its setting."""
     ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
     if np.isinf(ranked).all():
         return "Every setting diverged" if found.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
-    after = f"after {counted(epochs, 'epoch')}"
+    after = f"after {length}"
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))

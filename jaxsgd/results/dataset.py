@@ -18,7 +18,7 @@ from jaxsgd.study.study import StudyFields
 DESCRIPTIONS = {
     "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),
     "loss_epoch": ("loss", "averaged view: mean loss over each epoch's samples"),
-    **{name: (observable.units, observable.meaning) for name, observable in OBSERVABLES.items()},
+    **{name: (observable.units, f"{observable.meaning}, after each epoch") for name, observable in OBSERVABLES.items()},
     "stripe_gap": ("loss", "largest minus smallest stripe level at the study's eval_interval"),
     "stripe_index": ("1", "share of the detrended variance explained by the position in the epoch; 0 expected without stripes"),
     "stripe_slope": ("loss/epoch", "mean slope of the stripes"),
@@ -31,16 +31,20 @@ DESCRIPTIONS = {
     "learning_rate": ("1", "learning rate, before the rate rule if there is one"),
     "epoch": ("epoch", "pass over the data, 0-based"),
     "batch": ("batch", "position of the batch in its epoch, 0-based"),
+    "evaluation": ("1", "number of the evaluation, 0-based"),
+    "evaluation_step": ("steps", "steps done at the evaluation; NaN past the last one of a batch count"),
+    "evaluation_epoch": ("epochs", "epochs done at the evaluation; NaN past the last one of a batch count"),
+    "epoch_step": ("steps", "steps done at the end of the epoch; NaN past the last one of a batch count"),
 }
 """Units and meaning of each variable and coordinate, for `attrs`."""
 
 
 def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """What is kept of each cell, by name, and its shape: [E], [E, M] or []. A chunk of fewer batches has a smaller M."""
+    """What is kept of each cell, by name, and its shape: [E], [V], [E, M] or []. A chunk of fewer batches has a smaller M."""
     slots = max(split.batch_count for split in cells.splits)
-    kept: dict[str, tuple[int, ...]] = dict.fromkeys(("loss_epoch", *observed), (study.epochs,))
+    kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,), **dict.fromkeys(observed, (cells.num_records,))}
     if study.record == "batch":
-        kept["loss"] = (study.epochs, slots)
+        kept["loss"] = (cells.epochs, slots)
     return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
 
 
@@ -54,7 +58,7 @@ def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int
     """
     shapes = kept_arrays(study, cells, ())
     itemsize = np.dtype(study.dtype).itemsize
-    return sum(cells.num_cells * math.prod(shapes.get(name, (study.epochs,))) * itemsize for name in names)
+    return sum(cells.num_cells * math.prod(shapes.get(name, (cells.num_records,))) * itemsize for name in names)
 
 
 class Assembly:
@@ -105,21 +109,24 @@ def _dataset(
     missing: np.ndarray,
 ) -> xr.Dataset:
     slots = max(split.batch_count for split in cells.splits)
-    by_epoch = ["loss_epoch", *observed]
     flat = dict(arrays)
     flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
     flat["rate"] = cells.rate
 
     dims = [dim.name for dim in cells.dims]
-    inner = {"loss": ["epoch", "batch"], **{name: ["epoch"] for name in by_epoch}}
+    recorded = "epoch" if cells.evaluations is None else "evaluation"
+    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"], **{name: [recorded] for name in observed}}
     variables = {
         name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name))
         for name, values in flat.items()
     }
+    if recorded == "evaluation":
+        for name in {*observed} & {*variables}:
+            variables[name][2]["long_name"] = OBSERVABLES[name].meaning
     coords: dict[str, Any] = {
         axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
     }
-    coords["epoch"] = ("epoch", np.arange(study.epochs), _attrs("epoch"))
+    coords["epoch"] = ("epoch", np.arange(cells.epochs), _attrs("epoch"))
     if "loss" in flat:
         coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
     place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))
@@ -129,6 +136,7 @@ def _dataset(
     for axis, values in (("batch_count", cells.batch_count), ("batch_size", full_size)):
         coords.setdefault(axis, (size_dim.name, values[first], _attrs(axis)))
     described = study.described()
+    coords |= _times(study, cells, size_dim.name, first)
     attrs = {
         "title": f"jaxsgd sweep of {described['problem']}",
         "study": json.dumps(described),
@@ -138,6 +146,30 @@ def _dataset(
         "missing_cells": int(missing.sum()),
     }
     return xr.Dataset(variables, coords, attrs)
+
+
+def _times(study: StudyFields, cells: Cells, dim: str, first: np.ndarray) -> dict[str, Any]:
+    """Return the coordinates that say how far runs were at their evaluations, and at the ends of epochs of unlike length.
+
+    Args:
+      study: of the result.
+      cells: of the study.
+      dim: the dimension of the batch count.
+      first: a cell at each of its places.
+    """
+    split, count = cells.split[first], cells.batch_count[first][:, None]
+    times: dict[str, Any] = {}
+    if cells.evaluations is not None:
+        done = cells.evaluations[split]
+        times["evaluation"] = ("evaluation", np.arange(cells.num_records), _attrs("evaluation"))
+        times["evaluation_step"] = ((dim, "evaluation"), done, _attrs("evaluation_step"))
+        times["evaluation_epoch"] = ((dim, "evaluation"), done / count, _attrs("evaluation_epoch"))
+    if study.epochs is None:
+        begun = np.arange(cells.epochs) * count
+        steps = cells.steps[split][:, None]
+        done = np.where(begun < steps, np.minimum(begun + count, steps), np.nan)
+        times["epoch_step"] = ((dim, "epoch"), done, _attrs("epoch_step"))
+    return times
 
 
 def _attrs(name: str) -> dict[str, str]:

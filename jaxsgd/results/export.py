@@ -80,7 +80,14 @@ def _parquet(ds: xr.Dataset, path: Path) -> None:
 
 
 def table(ds: xr.Dataset) -> pd.DataFrame:
-    """A result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded)."""
+    """A result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
+
+    Where the observables were measured within epochs, rows for each cell and evaluation follow, without an epoch and a batch.
+    """
+    within_epochs = [dim for dim in ("epoch", "batch") if dim in ds.dims]
+    if "evaluation" in ds.dims and within_epochs:
+        rows = [table(ds.drop_dims("evaluation")), table(ds.drop_dims(within_epochs))]
+        return pd.concat(rows, ignore_index=True)
     frame = ds.to_dataframe().reset_index()
     if "batch" in frame:
         frame = frame[frame["batch"] < frame["batch_count"]]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.order import Split, split
 from jaxsgd.study.study import SEED_AXES, StudyFields, axis_lengths
 from jaxsgd.summary import short_repr
@@ -81,6 +82,9 @@ class Cells(NamedTuple):
       splits: the distinct splits.
       split: which of them each cell has, [R].
       rate: the learning rate of each cell after the rate rule, [R].
+      steps: how many steps runs of each split take, [S].
+      evaluations: the number of steps done at each evaluation, [S, V], NaN past a split's last; None where the observables are
+        measured after each epoch.
     """
 
     dims: list[Dimension]
@@ -88,6 +92,8 @@ class Cells(NamedTuple):
     splits: list[Split]
     split: np.ndarray
     rate: np.ndarray
+    steps: np.ndarray
+    evaluations: np.ndarray | None
 
     __repr__ = short_repr
 
@@ -105,6 +111,24 @@ class Cells(NamedTuple):
     def batch_count(self) -> np.ndarray:
         """m of each cell, [R]."""
         return np.asarray([s.batch_count for s in self.splits])[self.split]
+
+    @property
+    def epochs(self) -> int:
+        """E, the most epochs that any run begins."""
+        return max(map(self.epochs_of, self.splits))
+
+    @property
+    def num_records(self) -> int:
+        """How many records a result has of an observable: V evaluations, or one after each of E epochs."""
+        return self.epochs if self.evaluations is None else self.evaluations.shape[1]
+
+    def steps_of(self, split: Split) -> int:
+        """How many steps runs of a split take."""
+        return int(self.steps[self.splits.index(split)])
+
+    def epochs_of(self, split: Split) -> int:
+        """How many epochs runs of a split begin; the last may be cut short."""
+        return -(-self.steps_of(split) // split.batch_count)
 
     def seeds(self, stream: str) -> np.ndarray:
         """The seed of a stream ("data", "init" or "order") in each cell, [R]."""
@@ -131,7 +155,16 @@ def cells(study: StudyFields, num_samples: int) -> Cells:
     if study.rate_rule != "none":
         factor = study.reference_batch_count / np.asarray([s.batch_count for s in splits])[which]
         rate = rate * (factor if study.rate_rule == "linear" else np.sqrt(factor))
-    return Cells(dims, values, splits, which.reshape(-1), rate)
+    steps = np.asarray([study.total_steps(split) for split in splits])
+    return Cells(dims, values, splits, which.reshape(-1), rate, steps, _evaluations(study, splits, steps))
+
+
+def _evaluations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
+    if study.evaluate_every is None:
+        return None
+    rows = [evaluation_steps(study.evaluate_every, one.batch_count, int(own)) for one, own in zip(splits, steps, strict=True)]
+    longest = max(map(len, rows))
+    return np.stack([np.pad(row.astype(float), (0, longest - len(row)), constant_values=np.nan) for row in rows])
 
 
 def hyper_axes(cells: Cells) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, ParamSpec
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,8 +26,9 @@ from pydantic import (
 )
 
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
+from jaxsgd.evaluation import check_every
 from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
-from jaxsgd.order import ORDERS, Order, as_order
+from jaxsgd.order import ORDERS, Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
 from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
@@ -36,6 +38,9 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
+LATER = ("steps", "samples", "evaluate_every")
+"""Fields that came after results had been stored; None where they are not used."""
+
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
 
@@ -162,7 +167,10 @@ class StudyFields(BaseModel):
     rate_rule: Literal["none", "linear", "sqrt"] = "none"
     reference_batch_count: int | None = Field(default=None, ge=1, validate_default=True)
     schedule: str = "constant"
-    epochs: int = Field(ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    samples: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, validate_default=True)
+    evaluate_every: int | float | None = None
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -251,6 +259,27 @@ class StudyFields(BaseModel):
             raise ValueError("goes together with a rate_rule of 'linear' or 'sqrt'")
         return value
 
+    @field_validator("epochs")
+    @classmethod
+    def _check_budget(cls, value: int | None, info: Any):
+        if not {"steps", "samples"} <= set(info.data):
+            return value
+        budgets = {"epochs": value, "steps": info.data["steps"], "samples": info.data["samples"]}
+        given = [f"{name}={budget}" for name, budget in budgets.items() if budget is not None]
+        if not given:
+            raise ValueError("must be given, or steps or samples in their place")
+        if len(given) > 1:
+            raise ValueError(f"give exactly one of epochs, steps and samples, got {', '.join(given)}")
+        return value
+
+    @field_validator("evaluate_every", mode="before")
+    @classmethod
+    def _check_evaluate_every(cls, value: Any):
+        try:
+            return None if value is None else check_every(value)
+        except InputError as error:  # the field's name comes before every mistake
+            raise ValueError(str(error).removeprefix("evaluate_every ")) from None
+
     @field_validator("zipped")
     @classmethod
     def _check_zipped(cls, value: tuple[tuple[str, ...], ...], info: Any):
@@ -283,6 +312,17 @@ class StudyFields(BaseModel):
         """Return a hash that is the same for equal studies: of the fields that are no dictionaries."""
         return hash(tuple(value for _, value in self if not isinstance(value, dict)))
 
+    def total_steps(self, split: Split) -> int:
+        """How many steps a run of a split takes; of a budget in samples, as many as see that many samples or just more."""
+        if self.steps is not None:
+            return self.steps
+        if self.epochs is not None:
+            return self.epochs * split.batch_count
+        assert self.samples is not None, "a study has one budget"
+        seen = np.cumsum(split.sizes)
+        whole, rest = divmod(self.samples, int(seen[-1]))
+        return whole * split.batch_count + (int(np.searchsorted(seen, rest)) + 1 if rest else 0)
+
     def resolved(self) -> dict[str, Any]:
         """Return the study as plain JSON values, every field explicit.
 
@@ -299,10 +339,13 @@ class StudyFields(BaseModel):
     def identity(self) -> str:
         """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written.
 
+        A field of `LATER` that is not used has no part in it: results of a time before that field stay readable.
+
         Raises:
           InputError: when its problem is an object.
         """
-        text = json.dumps(_canonical(self.resolved()), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        fields = {name: value for name, value in self.resolved().items() if value is not None or name not in LATER}
+        text = json.dumps(_canonical(fields), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -385,7 +428,15 @@ class Study(StudyFields):
         "choice" with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
       draws: How many random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
       draw_seed: Seed of the random settings. For example `draw_seed=1`.
-      epochs: Passes over the data, E. For example `epochs=100`.
+      epochs: Passes over the data, E. Give exactly one of `epochs`, `steps` and `samples`. For example `epochs=100`.
+      steps: Steps of every run, whatever its batch count, in place of `epochs`. The last epoch of a run is cut short, what lies
+        past its end is NaN, and schedules end with the last step. For example `steps=500, epochs=None`.
+      samples: Samples that every run sees, in place of `epochs`: it ends with the step that reaches them. Where they are whole
+        passes over the data, it is the same as `epochs`. For example `samples=5000, epochs=None`.
+      evaluate_every: When to measure `validation_loss`, `distance` and the other observables, and `train_loss`, the loss over
+        all samples: a share of an epoch, 1/q with a whole q, or a whole number of steps. They then lie along `evaluation`, with
+        the steps done at each in `evaluation_step`. By default they are measured once after each epoch. For example
+        `evaluate_every=0.25`.
       eval_interval: Batches per printed value, w, for the stripe measures that are kept with the results. For example
         `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
@@ -430,7 +481,10 @@ class Study(StudyFields):
         random: Mapping[str, Distribution | Mapping[str, Any]] = {},
         draws: int = 0,
         draw_seed: int = 0,
-        epochs: int,
+        epochs: int | None = None,
+        steps: int | None = None,
+        samples: int | None = None,
+        evaluate_every: int | float | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",
@@ -525,8 +579,8 @@ class Study(StudyFields):
         return Subject.of(self.problem, self.problem_args, self.dtype, self.held_out)
 
     def replaced(self, **fields: Any) -> "Study":
-        """The study with some fields replaced, validated anew."""
-        return Study(**{**dict(self), **_long_form(fields)})
+        """Return the study with some fields replaced, validated anew; a new budget takes the place of the old one."""
+        return Study(**replaced_fields(dict(self), _long_form(fields)))
 
     @field_serializer("problem")
     def _plain_problem(self, value: str | Problem) -> str:
@@ -551,6 +605,16 @@ class Study(StudyFields):
         name = self.problem.name
         text = _OBJECT if name == UNNAMED else f"{_OBJECT} {name!r}"
         return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
+
+
+BUDGETS = ("epochs", "steps", "samples")
+"""The fields of which a study has exactly one."""
+
+
+def replaced_fields(fields: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a study with new ones in their place; a new budget takes the place of the old one."""
+    budget = any(new.get(name) is not None for name in BUDGETS)
+    return {name: value for name, value in fields.items() if not (budget and name in BUDGETS)} | new
 
 
 def _long_form(fields: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.study.shipped import shipped
-from jaxsgd.study.study import Study
+from jaxsgd.study.study import Study, replaced_fields
 
 
 def study_path(name: str) -> Path:
@@ -89,7 +89,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    changed = dict(fields)
+    changed, new = dict(fields), set()
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
@@ -98,6 +98,7 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
         if field == "optimizer":
             field = "optimizers"
         value = _value(text.strip())
+        new.add(field)
         if not inner:
             changed[field] = value
             continue
@@ -106,7 +107,7 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
             holder[part] = dict(holder.get(part) or {})
             holder = holder[part]
         holder[inner[-1]] = value
-    return changed
+    return replaced_fields(fields, {name: changed[name] for name in new})
 
 
 def _value(text: str) -> Any:

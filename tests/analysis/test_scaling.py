@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,6 +10,8 @@ import xarray as xr
 import jaxsgd
 from jaxsgd import InputError
 from jaxsgd.analysis.confidence import SAME
+from jaxsgd.problems import square_regression
+from tests import reference
 
 RATES = [0.1, 0.2, 0.4, 0.8, 1.6]
 SEEDS = 7
@@ -366,3 +369,81 @@ def test_results_that_cannot_be_scaled():
     ds.missing[0, 0, 0] = True
     with pytest.raises(InputError, match="only a finished result can be scaled, and 1 of its cells are missing"):
         jaxsgd.scaling(ds, 1.0)
+
+
+NETWORK = {"num_samples": 48, "num_inputs": 3, "num_hidden": 8}
+LOOP = {
+    "problem": "square_regression", "problem_args": NETWORK, "data_seeds": [0], "init_seeds": [0, 1], "batch_counts": [2, 4, 8],
+    "learning_rates": [0.3, 1.0], "epochs": 12, "record": "epoch",
+}  # fmt: skip
+
+
+def loop_losses(seed, batch_count, rate):
+    """Losses over all samples after each step, [E m], of the plain NumPy loop, which looks after every one."""
+    keys, problem = jaxsgd.streams(jax.random.key(0), init=jax.random.key(seed)), square_regression(**NETWORK)
+    x, t = (np.asarray(leaf, np.float64) for leaf in problem.sample_data(keys.data))
+    weights = {name: np.asarray(leaf, np.float64) for name, leaf in problem.init(keys.init).items()}
+    w1, w2, losses = weights["w1"], weights["w2"], []
+    for own in [*np.array_split(np.arange(len(x)), batch_count)] * LOOP["epochs"]:
+        _, grad1, grad2 = reference.loss_and_gradient(w1, w2, x[own], t[own])
+        w1, w2 = w1 - rate * grad1, w2 - rate * grad2
+        losses.append(reference.loss_and_gradient(w1, w2, x, t)[0])
+    return np.asarray(losses)
+
+
+def first_steps(target):
+    """The number of steps to the target, [batch count, rate, seed], of the loop; infinite where it is not reached."""
+    found = np.full((3, 2, 2), np.inf)
+    for place in np.ndindex(found.shape):
+        m, rate, seed = (LOOP[name][i] for name, i in zip(("batch_counts", "learning_rates", "init_seeds"), place, strict=True))
+        losses = loop_losses(seed, m, rate)
+        assert np.abs(losses - target).min() > 1e-5 * target, "the target must not be a matter of rounding"
+        reached = np.flatnonzero(losses <= target)
+        found[place] = reached[0] + 1 if len(reached) else np.inf
+    return found
+
+
+TARGET = 1.96
+
+
+@pytest.fixture(scope="module")
+def loop_steps():
+    steps = first_steps(TARGET)
+    assert np.isfinite(steps.min(axis=1)).all(), "a test of steps needs runs that reach the target"
+    return steps
+
+
+def test_with_an_evaluation_after_every_step_the_steps_are_those_of_a_plain_loop_that_looks_after_every_step(loop_steps):
+    found = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=1)), TARGET, "train_loss").squeeze()
+    medians = np.median(loop_steps, axis=-1).min(axis=-1)
+    assert found.steps.sel(batch_count=[2, 4, 8]).values.tolist() == medians.tolist()
+    assert found.exact.all()
+    assert found.attrs["resolution"] == "exact to the step"
+    assert not found.bounds.any()
+
+
+def test_each_run_reaches_the_target_after_as_many_steps_as_in_the_loop(loop_steps):
+    """One seed and one rate at a time: no median hides a step."""
+    ds = jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=1))
+    for i, rate in enumerate(LOOP["learning_rates"]):
+        for seed in LOOP["init_seeds"]:
+            found = jaxsgd.scaling(ds.sel(learning_rate=[rate], init_seed=[seed]), TARGET, "train_loss").squeeze()
+            steps = np.where(np.isnan(found.steps), np.inf, found.steps)
+            assert steps.tolist() == loop_steps[::-1, i, seed].tolist()  # larger batch counts first
+
+
+def test_with_evaluations_further_apart_the_steps_are_interpolated_and_say_so(loop_steps):
+    """Quarters of an epoch are every step at 2 and 4 batches, and every second one at 8."""
+    found = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=0.25)), TARGET).squeeze()
+    assert found.attrs["value"] == "train_loss"
+    assert found.exact.values.tolist() == [False, True, True]
+    assert found.attrs["resolution"] == (
+        "interpolated between evaluations every 0.25 epochs, but exact to the step where every step was evaluated"
+    )
+    medians = np.median(loop_steps, axis=-1).min(axis=-1)
+    assert found.steps.sel(batch_count=[2, 4]).values.tolist() == medians[:2].tolist()
+    # The loop's steps are rounded up to whole ones.
+    assert medians[2] - 1 <= found.steps.sel(batch_count=8) <= medians[2]
+    by_epoch = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
+    assert by_epoch.attrs["resolution"] == "interpolated between the middles of epochs"
+    assert not by_epoch.exact.any()

@@ -22,6 +22,13 @@ def test_between_two_records_the_curve_is_straight():
     np.testing.assert_allclose(steps_to_target([4.0, 2.0, 1.0], [10, 20, 40], 2.0), 20)
 
 
+def test_with_a_record_after_every_step_it_is_the_first_record_at_or_past_the_target():
+    curve = [[4.0, 2.0, 1.0], [1.0, 0.5, 0.2], [4.0, 3.0, 2.0]]
+    np.testing.assert_array_equal(steps_to_target(curve, [1, 2, 3], 1.5, exact=True), [3, 1, np.nan])
+    mixed = steps_to_target(curve[:1] * 2, [1, 2, 3], 1.5, exact=[True, False])
+    np.testing.assert_allclose(mixed, [3, 2.5])
+
+
 def test_the_first_time_counts_though_the_curve_rises_again():
     np.testing.assert_allclose(steps_to_target([4.0, 1.0, 5.0, 0.5], [1, 2, 3, 4], 2.5), 1.5)
 

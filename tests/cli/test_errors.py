@@ -5,8 +5,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from jaxsgd.cli.errors import CommandFailure, run_app
-from jaxsgd.error import InputError
+from jaxsgd.cli.errors import run_app
+from jaxsgd.error import CommandFailure, InputError
 
 # Typer hands out other types than its annotations say.
 pytestmark = pytest.mark.usefixtures("unchecked")

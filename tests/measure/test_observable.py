@@ -84,7 +84,7 @@ def test_it_is_over_all_parameters_together():
 
 @pytest.mark.parametrize(("maker", "times"), [("counting", 2), ("counting_for_all", 1)])
 def test_the_optimum_is_worked_out_once_a_run_and_once_for_all_runs_of_a_problem_that_holds_its_data(maker, times):
-    study = Study(problem=f"tests.engine.test_observation:{maker}", seeds=[0, 1], **{**FIELDS, "batch_counts": [4]})
+    study = Study(problem=f"tests.measure.test_observable:{maker}", seeds=[0, 1], **{**FIELDS, "batch_counts": [4]})
     WORKED_OUT.clear()
     jaxsgd.sweep(study, vectorize="grouped", chunk_width=2)
     jax.effects_barrier()
@@ -207,7 +207,7 @@ def test_a_manifest_that_names_something_unknown_is_refused(copy):
 
 def test_an_optimum_that_is_no_parameters_is_refused():
     with pytest.raises(InputError, match=r"the optimum of 'askew' must have the shapes of its parameters, \(3,\), got \(2,\)"):
-        Study(problem="tests.engine.test_observation:askew", **FIELDS)
+        Study(problem="tests.measure.test_observable:askew", **FIELDS)
 
 
 def askew():

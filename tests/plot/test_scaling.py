@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from tests.engine.test_batch_scaling import RATES, SEEDS, falling, stored
 
 import jaxsgd
 from jaxsgd import InputError
 from jaxsgd.plot.scaling import scaling
 from jaxsgd.plot.style import COLOURS
+from tests.analysis.test_scaling import RATES, SEEDS, falling, stored
 from tests.plot.drawn import check_legible, words
 
 COUNTS = [1, 2, 4, 8, 16, 32]

@@ -148,6 +148,18 @@ MISTAKES = {
     "unknown rule": ({"rate_rule": "square"}, "rate_rule: input should be 'none', 'linear' or 'sqrt', got 'square'"),
     "schedule": ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
     "no epochs": ({"epochs": LEFT_OUT}, "epochs: must be given"),
+    "two budgets": ({"steps": 9}, "epochs: give exactly one of epochs, steps and samples, got epochs=2, steps=9"),
+    "steps of 0": ({"steps": 0, "epochs": LEFT_OUT}, "steps: input should be greater than or equal to 1, got 0"),
+    "share of an epoch": (
+        {"evaluate_every": 0.3},
+        "evaluate_every: must be 1/q of an epoch with a whole q, such as 0.25, or a whole number of steps, such as 10, got 0.3",
+    ),
+    "share of 1.0": (
+        {"evaluate_every": 1.0},
+        "evaluate_every: must be 1/q of an epoch with a whole q, such as 0.25, or a whole number of steps, such as 10, got "
+        "1.0 (every step is 1, and once after each epoch is None)",
+    ),
+    "steps that are text": ({"evaluate_every": "often"}, "evaluate_every: must be 1/q of an epoch with a whole q"),
     "epochs of 0": ({"epochs": 0}, "epochs: input should be greater than or equal to 1, got 0"),
     "interval of 0": ({"eval_interval": 0}, "eval_interval: input should be greater than or equal to 1, got 0"),
     "record": ({"record": "all"}, "record: input should be 'batch' or 'epoch', got 'all'"),
@@ -276,13 +288,24 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
     assert Study(**json.loads(json.dumps(made.resolved()))) == made
 
 
+def used(made):
+    """The resolved study without the fields that came after results had been stored, where they are not used."""
+    later = ("steps", "samples", "evaluate_every")
+    return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
+
+
 def test_the_identity_is_the_hash_of_the_resolved_study_in_sorted_json():
     made = study()
     plain = json.loads(
-        json.dumps(made.resolved()), parse_float=lambda text: int(float(text)) if float(text) % 1 == 0 else float(text)
+        json.dumps(used(made)), parse_float=lambda text: int(float(text)) if float(text) % 1 == 0 else float(text)
     )
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     assert made.identity == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_study_stored_before_some_fields_came_has_the_identity_it_had():
+    made = study()
+    assert StudyFields(**used(made)).identity == made.identity
 
 
 def test_the_identity_knows_no_order_of_fields_and_no_spelling_of_numbers():
@@ -344,6 +367,10 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"reference_batch_count": 3},
         {"schedule": "linear"},
         {"epochs": 3},
+        {"epochs": LEFT_OUT, "steps": 3},
+        {"epochs": LEFT_OUT, "samples": 60},
+        {"evaluate_every": 2},
+        {"evaluate_every": 0.5},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
@@ -456,7 +483,7 @@ def a_users_optimizer(learning_rate, strength=1.0):
 
 def test_a_users_own_order_and_optimizer():
     made = study(
-        orders=["tests.engine.test_study:a_users_order"], optimizer="tests.engine.test_study:a_users_optimizer",
+        orders=["tests.study.test_study:a_users_order"], optimizer="tests.engine.test_study:a_users_optimizer",
         hyper={"strength": [1, 2]}, epochs=1,
     )  # fmt: skip
     loss = jaxsgd.sweep(made).loss.squeeze()
