@@ -1,16 +1,25 @@
 """A functional simulator of mini-batch SGD, with vectorized sweeps.
 
-The folders are the data flow:
+The folders are the way from a question to a figure:
 
-    problem, order  ->  simulator  ->  measure  ->  engine  ->  plot  ->  cli
-    what to train,      one run by     what to     many runs    figures   commands
-    in what order       lax.scan       read off
-
-Beside the commands stand `article`, which goes through the article, and `diagnosis`, which tells what a real log shows.
+    problem, order, optimizer   what to train, in what order, how
+    simulator, microstep        one run, by lax.scan
+    measure                     functions of losses, or of a problem
+    study                       what to run: axes and cells
+    results                     a folder of chunks, and its dataset
+    engine                      runs the cells, here or on workers
+    analysis                    best settings, comparisons, scaling
+    plot                        a dataset as a figure
+    diagnosis, article          a real training log; the article
+    cli                         the commands
 
 The public names stand in `__init__.pyi`. They are loaded when first used, so that help texts open without waiting for JAX.
 """
 
+from importlib.metadata import version
+
 import lazy_loader
+
+__version__ = version("jaxsgd")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
