@@ -1,6 +1,7 @@
 """Verify: the same bits on a like machine, a tolerance on another, and the cell's name where it differs."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -102,10 +103,11 @@ def test_a_damaged_or_missing_chunk_outside_the_sample_fails(copy):
 
 
 def test_other_flags_of_xla_are_named_and_a_tolerance_decides(copy, monkeypatch):
+    before = os.environ["XLA_FLAGS"]
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
     outcome = jaxsgd.verify(copy)
     assert (outcome.passed, outcome.bitwise) == (True, False)
-    assert outcome.reason == "XLA_FLAGS: nothing there, --xla_cpu_enable_fast_math=false here"
+    assert outcome.reason == f"XLA_FLAGS: {before} there, --xla_cpu_enable_fast_math=false here"
 
 
 def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):
