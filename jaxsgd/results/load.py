@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, counted, no_such
-from jaxsgd.measure.observable import OBSERVABLES
+from jaxsgd.measure.observable import observables
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.dataset import Assembly, dataset_bytes, kept_arrays
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
@@ -120,7 +120,7 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
     wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
     wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list}
     whole = isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in wanted.items())
-    whole = whole and all(name in list(OBSERVABLES) for name in told["observed"])
+    whole = whole and all(name in observables() for name in told["observed"])
     whole = whole and told["num_samples"] > 0 and told["chunks"] > 0
     if not whole or told.get("format") != FORMAT or set(told["held"]) != set(PLAN_SETTINGS):
         raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
