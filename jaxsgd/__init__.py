@@ -2,13 +2,14 @@
 
 The folders are the data flow:
 
-    problem, order  ->  simulator  ->  measure  ->  engine  ->  plot  ->  cli
-    what to train,      one run by     what to     many runs    figures   commands
-    in what order       lax.scan       read off
+    problem, order  ->  simulator  ->  measure    ->  study        ->  engine     ->  results  ->  analysis  ->  plot
+    what to train,      one run by     functions      many runs        runs them      folder,      tables        figures
+    in what order       lax.scan       of a run       described                       dataset
 
-Beside the commands stand `article`, which goes through the article, and `diagnosis`, which tells what a real log shows.
+`cli` has the commands, `article` the article's experiments, and `diagnosis` the causes of patterns in a real log.
 
-The public names stand in `__init__.pyi`. They are loaded when first used, so that help texts open without waiting for JAX.
+The public names are in `__init__.pyi`, and all others are reached by their package or module: `jaxsgd.measure.windows`,
+`jaxsgd.analysis.paired_difference`. They are loaded when first used, so that help texts open without waiting for JAX.
 """
 
 import lazy_loader
