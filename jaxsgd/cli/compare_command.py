@@ -88,9 +88,8 @@ def _name(path: Path, results: list[Path]) -> str:
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """Return one flat row for each setting of the comparison."""
     table = compared.drop_vars("overall_rank", errors="ignore").to_dataframe().reset_index()
-    kept = [*(str(dim) for dim in compared.dims), *MEASURED]
-    kept += [name for name in ("learning_rate", "at_edge", compared.attrs.get("tune")) if name in table and name not in kept]
-    rows = table[kept].to_dict("records")
+    names = [*(str(dim) for dim in compared.dims), *MEASURED, "learning_rate", "at_edge", compared.attrs.get("tune")]
+    rows = table[[name for name in dict.fromkeys(names) if name in table]].to_dict("records")
     reference = compared.attrs["reference"]
     for row in rows:
         row["reference"] = row[axis] == reference

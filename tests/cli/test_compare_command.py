@@ -54,6 +54,16 @@ def test_the_table_says_reference_rates_and_edges(results, capsys):
     assert "best learning rate at the edge of its range" in said
 
 
+def test_another_axis_than_the_rate_can_be_tuned(results, capsys):
+    # The rates are compared, each with its own best optimizer.
+    compare([results / "near"], axis="learning_rate", tune="optimizer", tuning_seeds=2, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    tuned = jaxsgd.tune(jaxsgd.load(results / "near"), 2, tune="optimizer")
+    assert [row["optimizer"] for row in rows] == tuned.optimizer.values.ravel().tolist()
+    compare([results / "near"], axis="learning_rate", tune="optimizer", tuning_seeds=2)
+    assert capsys.readouterr().out.split()[:2] == ["learning", "rate"]
+
+
 def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys):
     compare([results / "near"], metric="distance", as_json=True)
     rows = json.loads(capsys.readouterr().out)["rows"]
