@@ -64,7 +64,7 @@ def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
 
 def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
     report = said(capsys, measured)
-    assert (report["command"], report["value"], report["target"]) == ("measure", "loss_epoch", None)
+    assert (report["command"], report["metric"], report["target"]) == ("measure", "loss_epoch", None)
     assert list(report["tables"]) == ["best"]
     found, rows = jaxsgd.best(jaxsgd.load(measured)), report["tables"]["best"]
     assert [row["batch_count"] for row in rows] == COUNTS
@@ -78,7 +78,7 @@ def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
 def test_another_value_is_judged_by(measured, capsys):
     report = said(capsys, measured, "--metric", "distance")
     found = jaxsgd.best(jaxsgd.load(measured), "distance")
-    assert report["value"] == "distance"
+    assert report["metric"] == "distance"
     assert [row["median_value"] for row in report["tables"]["best"]] == as_null(found["median_value"])
 
 
