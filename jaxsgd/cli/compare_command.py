@@ -18,7 +18,7 @@ def compare(
         str | None,
         typer.Option(
             help="The number by which runs are judged: distance, validation_accuracy, ...",
-            show_default="validation_loss, or loss_epoch without it",
+            show_default="validation_loss, else train_loss, else loss_epoch",
         ),
     ] = None,
     reference: Annotated[

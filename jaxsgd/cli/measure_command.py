@@ -17,7 +17,9 @@ def measure(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
     metric: Annotated[
         str | None,
-        typer.Option(help="The number by which settings are judged.", show_default="validation_loss, or loss_epoch without it"),
+        typer.Option(
+            help="The number by which settings are judged.", show_default="validation_loss, else train_loss, else loss_epoch"
+        ),
     ] = None,
     target: Annotated[
         float | None, typer.Option(help="Value of the metric: count the steps to it at each batch count.")
@@ -34,7 +36,7 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, its stripes, and if it lies at an edge.
+    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes; a star marks an edge.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
     the critical batch size, and the cost of the linear and the square-root rule. All intervals are 95 % intervals over

@@ -231,6 +231,7 @@ def largest_weight(monkeypatch, tmp_path):
     return study, tmp_path / "result"
 
 
+@pytest.mark.usefixtures("unchecked")  # Typer hands out other types than its annotations say
 def test_a_new_metric_is_one_entry(largest_weight, capsys):
     _, folder = largest_weight
     ds = jaxsgd.load(folder)
