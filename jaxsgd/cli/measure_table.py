@@ -17,7 +17,8 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.metric import time_dim
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
+"""A row of a table: values by the name of their column."""
 
 CHECKPOINTS = 6
 """Number of epochs, from the first to that of the target, at which noise is measured."""
@@ -46,7 +47,7 @@ def best_rows(best: xr.Dataset) -> list[dict[str, Any]]:
     return rows(best.drop_dims("searched").assign(edges))
 
 
-def _edges(row: Row, searched: Sequence[str]) -> list[str]:
+def _edges(row: TableRow, searched: Sequence[str]) -> list[str]:
     """Return the searched axes whose best value is at an edge."""
     return [name for name in searched if row[f"{name}_at_edge"]]
 
@@ -71,19 +72,19 @@ def _count(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}" if math.isfinite(value) else "inf"
 
 
-def _varying(table: Sequence[Row], names: Sequence[str]) -> list[str]:
+def _varying(table: Sequence[TableRow], names: Sequence[str]) -> list[str]:
     """Return the columns that differ between rows; the last column if none does."""
     return [name for name in names if len({row[name] for row in table}) > 1] or list(names[-1:])
 
 
-def _places(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
+def _places(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
     """Return the columns that identify a row; of the batch count and the batch size, only the study's axis."""
     beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
     names = [str(name) for name in best.coords if name in KEPT and name in table[0]]
     return [name for name in names if beside.get(name) not in best["median_value"].dims]
 
 
-def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
+def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
     """Return the table of the best setting at each optimizer, order and batch count."""
     places = _places(best, table)
     places = _varying(table, places) if places else []
@@ -125,7 +126,7 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     return notes
 
 
-def _winner(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
+def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
     """Return a note on the best row of all, if there are several."""
     metric = best.attrs["metric"]
     known = [row for row in table if math.isfinite(row["median_value"])]
@@ -168,7 +169,7 @@ def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     return f"for steps to a target: --target {target:.3g} is reached by all of these"
 
 
-def variance_table(table: Sequence[Row], metric: str) -> Table:
+def variance_table(table: Sequence[TableRow], metric: str) -> Table:
     """Return the table of standard deviations by the seeds that are drawn anew."""
     places = _varying(table, [name for name in table[0] if name not in ("source", "deviation", "share", "left_out")])
     texts = [SHORT.get(name, name.replace("_", " ")) for name in places]
@@ -339,7 +340,7 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
     return table
 
 
-def noise_table(table: Sequence[Row], to_target: bool) -> Table:
+def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
     """Return the table of the noise along the runs of some settings."""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
     names = [name for name in table[0] if name not in measured]
