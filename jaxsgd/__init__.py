@@ -13,7 +13,8 @@ The folders are the way from a question to a figure:
     diagnosis, article          a real training log; the article
     cli                         the commands
 
-The public names stand in `__init__.pyi`. They are loaded when first used, so that help texts open without waiting for JAX.
+The public names are in `__init__.pyi`, and all others are reached by their package or module: `jaxsgd.measure.windows`,
+`jaxsgd.analysis.paired_difference`. They are loaded when first used, so that help texts open without waiting for JAX.
 """
 
 from importlib.metadata import version

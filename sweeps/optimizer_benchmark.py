@@ -6,7 +6,7 @@ Command: jaxsgd run optimizer_benchmark --out results/digits
          jaxsgd run optimizer_benchmark --set problem=least_squares --out results/least_squares
          jaxsgd run optimizer_benchmark --set problem=noisy_quadratic --out results/noisy_quadratic
          jaxsgd compare results/digits results/square_regression results/least_squares results/noisy_quadratic
-           --tuning-seeds 20 --value validation_loss --csv optimizer_benchmark.csv
+           --tuning-seeds 20 --metric validation_loss --csv optimizer_benchmark.csv
 Cost:    3,640 runs of 10 epochs a problem, about 20 s each on 2 cores; 2 MiB
 Finding: None is best everywhere, and the tuned ones lie close together. Of 13 rates, 20 seeds chose and 20 others judged, by
          the loss on held-out samples. On `digits` Adam and AdamW end lowest (0.089, SGD 0.118; difference -0.029, 95 %

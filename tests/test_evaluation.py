@@ -11,6 +11,7 @@ from jaxsgd import InputError
 from jaxsgd.evaluation import check_every, evaluation_steps
 from jaxsgd.microstep import can_evaluate, layout
 from jaxsgd.order import split
+from jaxsgd.simulator import make_simulator
 from tests import probe
 
 
@@ -72,7 +73,7 @@ def test_what_is_observed_within_epochs_are_the_parameters_after_that_step():
     by_epoch = jaxsgd.simulate(problem, key, epochs=3, observe=weights, **HOW)
     assert every_step.observed.shape == (12, 4)
     # An own loop over the same batches.
-    parts = jaxsgd.make_simulator(problem, HOW["optimizer"], split(20, batch_count=4), "reshuffle")
+    parts = make_simulator(problem, HOW["optimizer"], split(20, batch_count=4), "reshuffle")
     state, by_hand = parts.start(jaxsgd.streams(key).init), []
     data = jax.tree.map(jnp.asarray, problem.data)
     for epoch in range(3):

@@ -156,6 +156,15 @@ def python(code):
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
 
+def test_the_top_of_the_package_has_few_names_and_the_others_are_in_its_packages():
+    assert 25 <= len(jaxsgd.__all__) <= 36
+    assert {"measure", "analysis", "plot", "problems"} <= set(jaxsgd.__all__)
+    # A name of `measure` or `analysis` that is also at the top is the same thing.
+    for package in (jaxsgd.measure, jaxsgd.analysis):
+        for name in set(package.__all__) & set(jaxsgd.__all__):
+            assert getattr(package, name) is getattr(jaxsgd, name)
+
+
 def test_every_public_name_is_there():
     assert set(jaxsgd.__all__) == set(public_names())
     code = "import jaxsgd; print(*(name for name in jaxsgd.__all__ if getattr(jaxsgd, name) is not None))"
@@ -166,14 +175,14 @@ def test_every_public_name_is_there():
 def test_the_package_and_its_commands_open_without_jax(statement):
     loaded = python(f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))")
     assert "jaxsgd" in loaded
-    assert not set(loaded) & {"jax", "jaxlib", "optax", "matplotlib", "xarray", "sklearn"}
+    assert not set(loaded) & {"jax", "jaxlib", "optax", "matplotlib", "scipy", "xarray", "sklearn"}
 
 
 @pytest.mark.parametrize(
     ("words", "never"),
     [
-        (["studies"], {"jax", "numpy", "jaxsgd.study.study"}),
-        (["info"], {"optax", "xarray", "pandas", "matplotlib", "jaxsgd.study.study"}),
+        (["studies"], {"jax", "numpy", "scipy", "jaxsgd.study.study"}),
+        (["info"], {"optax", "scipy", "xarray", "pandas", "matplotlib", "jaxsgd.study.study"}),
     ],
 )
 def test_a_small_command_loads_what_it_needs_only(words, never):

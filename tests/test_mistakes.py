@@ -7,6 +7,7 @@ import optax
 import pytest
 
 import jaxsgd
+from jaxsgd.simulator import draw
 from tests import probe
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -42,7 +43,7 @@ MISTAKES = {
         "problem must be a jaxsgd.Problem, got {w: float64[200, 3]}: write jaxsgd.Problem(init, loss, data)",
     ),
     "a name held out": (lambda: jaxsgd.hold_out("digits", 0.2), "problem must be a jaxsgd.Problem, got the text 'digits': "),
-    "a name drawn": (lambda: jaxsgd.draw("digits", jaxsgd.streams(KEY)), "problem must be a jaxsgd.Problem, got the text "),
+    "a name drawn": (lambda: draw("digits", jaxsgd.streams(KEY)), "problem must be a jaxsgd.Problem, got the text "),
     "a name measured": (
         lambda: jaxsgd.influence("digits", KEY, at=[0], optimizer=optax.sgd(0.1), batch_count=2),
         "problem must be a jaxsgd.Problem, got the text 'digits': ",

@@ -19,8 +19,8 @@ def test_the_python_code_runs_in_one_session(readme, capsys):
         for block in blocks(readme, "python"):
             exec(compile(block.content, "README.md", "exec"), names)
     # The article's setting: 10 batches printed every 5, in a fixed order.
-    assert names["found"].stripe_count == 2
-    assert names["found"].stripe_index > 0.99
+    assert names["stripes"].stripe_count == 2
+    assert names["stripes"].stripe_index > 0.99
     assert names["ds"].loss.sizes["batch"] == 50
     assert capsys.readouterr().out.startswith("2 ")
 

@@ -8,7 +8,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.order import split
-from jaxsgd.simulator import batch_loss
+from jaxsgd.simulator import batch_loss, make_simulator
 from tests import probe
 
 KEY = jax.random.key(0)
@@ -94,7 +94,7 @@ def test_gradient_of_the_mean_loss_agrees_with_central_differences(x64, size):
 def test_parts_advanced_in_slices_make_the_whole_run(order, batch_count):
     optimizer = optax.adam(0.05)
     whole = run(order=order, batch_count=batch_count, optimizer=optimizer)
-    parts = jaxsgd.make_simulator(NETWORK, optimizer, split(60, batch_count=batch_count), order)
+    parts = make_simulator(NETWORK, optimizer, split(60, batch_count=batch_count), order)
     advance, epoch_visits = jax.jit(parts.advance), jax.jit(parts.epoch_visits)
     keys = jaxsgd.streams(KEY)
     state, losses = parts.start(keys.init), []

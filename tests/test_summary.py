@@ -103,7 +103,7 @@ def test_results_are_shown_by_shapes(run):
     assert "effect: float32[1, 7, 7]" in repr(seen)
     diagnosis = jaxsgd.diagnose(np.tile(np.arange(10.0), (50, 1)))
     assert repr(diagnosis).startswith("Diagnosis('fixed order (")
-    long = jaxsgd.rank_table(np.random.default_rng(0).normal(size=(3, 4, 500)))
+    long = jaxsgd.analysis.rank_table(np.random.default_rng(0).normal(size=(3, 4, 500)))
     for value in (run, stripes, seen, diagnosis, long, problem, jaxsgd.problems.noisy_quadratic()):
         assert len(repr(value)) < 600
         assert "\n" not in repr(value)

@@ -1,11 +1,12 @@
 """Answers from a finished result.
 
-best            the best setting for each optimizer, order and batch count
-tune            each setting at its own best rate, chosen on seeds that are then set aside
-compare         what the values of one axis do, paired over the seeds
+best            the best setting for each optimizer, order and batch count; one axis tuned away; benchmarks
+compare         differences between the values of one axis, paired over the seeds
 scaling         steps to a target at every batch count, tuned anew at each
 noise           the gradient noise of a result's own runs
-seed_variance   which kind of seed makes a result scatter
+seed_variance   the variance of a result by kind of seed
+choice          the rule that chooses the best setting
+confidence      intervals over seeds, and the reasons for none
 
 The names stand in `__init__.pyi`. They are loaded when first used.
 """

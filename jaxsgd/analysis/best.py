@@ -1,123 +1,124 @@
-"""The best setting of a result for each optimizer, order and batch count, with what its stripes look like."""
+"""The best setting of a result for each optimizer, order and batch count; one axis tuned away; tuned settings compared."""
 
 import numpy as np
 import xarray as xr
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
-from jaxsgd.analysis.confidence import supported, why_no_interval
-from jaxsgd.analysis.scaling_law import interval, resampled_seeds
-from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.analysis.compare import compare
+from jaxsgd.analysis.confidence import check_confidence, interval, resampled_seeds, supported, why_no_interval
+from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import direction
-from jaxsgd.results.axes import axis_names, cell_dims, coords_along, is_numeric, seed_dims
+from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, coords_along, is_numeric, seed_dims
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named
 
 KEPT = ("optimizer", "order", "batch_count", "batch_size")
-"""Axes whose values are each given their best setting. All others, but for the seeds, are searched."""
+"""Axes that stay: every value of them gets its own best setting. All other axes, except the seeds, are searched."""
 
 
-def best_settings(
-    ds: xr.Dataset, value: str | None = None, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+def best(
+    ds: xr.Dataset, metric: str | None = None, *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
 ) -> xr.Dataset:
-    """For each optimizer, order and batch count, the best setting of all other axes: rate, momentum, ..., or the best draw.
+    """Return, for each optimizer, order and batch count, the best setting of all other axes: rate, momentum, ..., or best draw.
 
-    The best has the lowest median over the seeds after the last epoch (of an accuracy the highest); a run that diverged
-    counts as infinitely bad. The seeds that chose also judge, so the best is flattered a little: `tuned` judges on others.
+    The best setting has the lowest median over the seeds after the last epoch (of an accuracy the highest); a run that diverged
+    counts as infinitely bad. The same seeds select and evaluate, so this is optimistic; `tune` evaluates on held-out seeds.
 
     Args:
       ds: a result; cells that have not been run are left out.
-      value: the measure; by default "validation_loss" where there is one, and otherwise "loss_epoch".
-      level: of the interval.
-      resamples, seed: of the bootstrap over the seeds that it comes from.
+      metric: by which settings are judged; by default "validation_loss" if the result has it, else "train_loss", else
+        "loss_epoch".
+      confidence: level of the interval, between 0 and 1.
+      resamples, seed: of the bootstrap over the seeds that gives the interval.
 
     Returns:
       A Dataset along those of the axes "optimizer", "order", "batch_count", "batch_size" that have a dimension of their own:
 
-      - `median_value` of the measure with `low` and `high` of its interval; NaN where there is none, infinite where too many of
-        the seeds diverged; the interval is NaN where the seeds give none, and `no_interval` says why;
-      - each searched axis, at the best setting; NaN, or empty, where nothing was run;
-      - `at_edge`: booleans along a first dimension `searched` too, which names the searched axes: true where the axis's best
-        value is the least or the greatest of three numbers or more, so that a better one may lie beyond; a 0 is no edge, for
-        there is nothing beyond;
-      - `diverged` and `seeds`: of the runs at the best setting (where too many runs of every setting diverged, at that with
-        the fewest); `diverged_share`: of all that were tried;
-      - `stripe_gap`, `stripe_index`, `stripe_slope`: medians over the seeds there; the index is NaN where there is too little
-        to tell (`jaxsgd.measure.stripes.is_telling`).
+      - `median_value` of the metric with `low` and `high` of its interval; NaN if nothing was run, infinite if too many of the
+        seeds diverged; the interval is NaN if the seeds do not support one, and `no_interval` gives the reason;
+      - each searched axis, at the best setting; NaN, or empty, if nothing was run;
+      - `at_edge`: booleans, also along a first dimension `searched`, which names the searched axes: true if the axis's best
+        value is the least or the greatest of three numbers or more, so that a better one may lie beyond; a 0 is no edge,
+        because nothing lies beyond it;
+      - `diverged` and `seeds`: numbers of runs at the best setting (if too many runs of every setting diverged, at the setting
+        with the fewest); `diverged_share`: of all runs that were tried;
+      - `stripe_gap`, `stripe_index`, `stripe_slope`: medians over the seeds at that setting; the index is NaN if there are too
+        few windows for it (`jaxsgd.measure.stripes.is_telling`).
 
     Raises:
-      InputError: for a measure that is not there, or a level outside (0, 1).
+      InputError: for a metric that the result does not have, or a confidence level outside (0, 1).
     """
-    value = metric_named(ds, value)
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, such as 0.95, got {shown(level)}")
-    sign = direction(value)
+    metric = metric_named(ds, metric)
+    check_confidence(confidence)
+    sign = direction(metric)
     dims, seeds = cell_dims(ds), seed_dims(ds)
     kept = [dim for dim in dims if dim not in seeds and set(coords_along(ds, dim)) & set(KEPT) and dim != "draw"]
     searched = [dim for dim in dims if dim not in (*kept, *seeds)]
 
     def flat(array: xr.DataArray) -> np.ndarray:
-        """[P, T, R]: places of the kept axes, settings tried, seeds."""
+        """Return [P, T, R]: places of the kept axes, settings tried, seeds."""
         lengths = [int(np.prod([ds.sizes[dim] for dim in group], dtype=int)) for group in (kept, searched, seeds)]
         return array.transpose(*kept, *searched, *seeds).values.astype(np.float64).reshape(lengths)
 
     diverged = flat(ds["diverged"]) > 0
-    values = flat(cost(ds, value))
-    known = ~np.isnan(values)
-    medians = seed_median(values)
-    chosen_at = best_place(medians)
-    # Where no setting is good, the counts are those of the one that comes nearest to it.
-    best = np.where(chosen_at < 0, np.where(known.any(axis=-1), diverged.sum(axis=-1), np.inf).argmin(axis=-1), chosen_at)
+    costs = flat(cost(ds, metric))
+    known = ~np.isnan(costs)
+    medians = seed_median(costs)
+    chosen = best_place(medians)
+    good = chosen >= 0
+    # If no setting is good, the counts are those of the setting with the fewest diverged runs.
+    shown_at = np.where(good, chosen, np.where(known.any(axis=-1), diverged.sum(axis=-1), np.inf).argmin(axis=-1))
 
-    def there(array: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(array, best.reshape(-1, 1, *[1] * (array.ndim - 2)), axis=1)[:, 0]
+    def at_best(array: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(array, shown_at.reshape(-1, 1, *[1] * (array.ndim - 2)), axis=1)[:, 0]
 
-    own = there(values)
+    own = at_best(costs)
     drawn = resampled_seeds(own.shape[-1], check_count("resamples", resamples), seed)
-    again = np.stack([seed_median(own[:, places]) for places in drawn]) if len(drawn) else np.zeros((0, len(own)))
-    ends = [sign * end for end in interval(again, level)]
+    resampled = np.stack([seed_median(own[:, places]) for places in drawn]) if len(drawn) else np.zeros((0, len(own)))
+    ends = [sign * end for end in interval(resampled, confidence)]
     low, high = ends if sign > 0 else ends[::-1]
-    low, high, why = supported(low, high, why_no_interval(own, level))
+    low, high, reason = supported(low, high, why_no_interval(own, confidence))
 
     shape = [ds.sizes[dim] for dim in kept]
-    places = np.unravel_index(best, [ds.sizes[dim] for dim in searched]) if searched else ()
-    units = str(ds[value].attrs.get("units", "1"))
-    told: dict[str, tuple] = {
-        "median_value": (sign * there(medians), units, f"median {value} over the seeds at the best setting"),
-        "low": (low, units, f"lower end of its {100 * level:g} % interval"),
-        "high": (high, units, f"upper end of its {100 * level:g} % interval"),
-        "no_interval": (why, "1", "why there is no interval; empty with one"),
+    positions = np.unravel_index(shown_at, [ds.sizes[dim] for dim in searched]) if searched else ()
+    units = str(ds[metric].attrs.get("units", "1"))
+    columns: dict[str, tuple] = {
+        "median_value": (sign * at_best(medians), units, f"median {metric} over the seeds at the best setting"),
+        "low": (low, units, f"lower end of its {100 * confidence:g} % interval"),
+        "high": (high, units, f"upper end of its {100 * confidence:g} % interval"),
+        "no_interval": (reason, "1", "reason if there is no interval, else empty"),
     }
-    good = chosen_at >= 0
     edges, names = [], []
-    for dim, place in zip(searched, places, strict=True):
+    for dim, position in zip(searched, positions, strict=True):
         for name in coords_along(ds, dim):
             axis = ds[name].values
-            own_units = str(ds[name].attrs.get("units", "1"))
-            told[name] = (axis[place] if good.all() else _only(axis[place], good), own_units, f"{name} of the best setting")
+            values = axis[position] if good.all() else _only(axis[position], good)
+            columns[name] = (values, str(ds[name].attrs.get("units", "1")), f"{name} of the best setting")
             names.append(name)
-            edges.append(np.reshape(good & is_edge(axis, place), shape))
-    told |= {
-        "diverged": (there(diverged).sum(axis=-1), "runs", "diverged runs at the best setting"),
-        "seeds": (there(known).sum(axis=-1), "runs", "runs at the best setting"),
+            edges.append(np.reshape(good & is_edge(axis, position), shape))
+    columns |= {
+        "diverged": (at_best(diverged).sum(axis=-1), "runs", "diverged runs at the best setting"),
+        "seeds": (at_best(known).sum(axis=-1), "runs", "runs at the best setting"),
         "diverged_share": (_share(diverged, known), "1", "share of all runs that diverged"),
     }
     for name in STRIPES:
-        finite = np.where(there(diverged), np.nan, there(flat(final(ds, name))))
-        told[name] = (seed_median(finite), *_described(ds, name))
+        finite = np.where(at_best(diverged), np.nan, at_best(flat(final(ds, name))))
+        columns[name] = (seed_median(finite), *_described(ds, name))
     variables = {
-        name: (kept, np.reshape(array, shape), {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()
+        name: (kept, np.reshape(array, shape), {"units": unit, "long_name": text})
+        for name, (array, unit, text) in columns.items()
     }
-    meaning = {"units": "1", "long_name": "true where the best value is the least or the greatest that was tried"}
+    meaning = {"units": "1", "long_name": "true if the best value is the least or the greatest that was tried"}
     variables["at_edge"] = (["searched", *kept], np.reshape(edges, [len(names), *shape]).astype(bool), meaning)
-    coords = {name: c for name, c in ds.coords.items() if c.dims and set(c.dims) <= set(kept) and name not in told}
+    coords = {name: c for name, c in ds.coords.items() if c.dims and set(c.dims) <= set(kept) and name not in columns}
     coords["searched"] = xr.DataArray(np.asarray(names, dtype=str), dims="searched")
-    attrs = {"title": f"best settings by {value}", "value": value, "level": float(level), "units": units}
+    attrs = {"title": f"best settings by {metric}", "metric": metric, "confidence": float(confidence), "units": units}
     attrs |= {"seeds": own.shape[-1], "tried": medians.shape[-1], "axes": [name for name in axis_names(ds) if name in KEPT]}
     return xr.Dataset(variables, coords, attrs)
 
 
-def _only(chosen: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """The chosen values; none, which is NaN or an empty text, where there is no best setting."""
-    return np.where(good, chosen, np.nan if is_numeric(chosen) else "")
+def _only(values: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Return the values, with NaN or an empty text where there is no best setting."""
+    return np.where(good, values, np.nan if is_numeric(values) else "")
 
 
 def _share(diverged: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -127,3 +128,100 @@ def _share(diverged: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def _described(ds: xr.Dataset, name: str) -> tuple[str, str]:
     return str(ds[name].attrs.get("units", "1")), f"median {name.replace('_', ' ')} over the seeds at the best setting"
+
+
+def tune(ds: xr.Dataset, tuning_seeds: int, metric: str | None = None, *, tune: str = "learning_rate") -> xr.Dataset:
+    """Return each setting at its own best value of one axis, as the runs of the seeds that did not choose that value.
+
+    All settings are tuned on the same values and seeds, so with the same budget. The best value has the lowest median over the
+    tuning seeds after the last epoch (of an accuracy the highest); a run that diverged counts as infinitely bad. `best` chooses
+    by the same rule. Evaluating on other seeds avoids an optimistic result (Bouthillier et al. 2021).
+
+    Args:
+      ds: a result with a dimension of seeds.
+      tuning_seeds: how many seeds, from the first, choose; at least one is left to evaluate.
+      metric: by which settings are judged; by default "validation_loss" if the result has it, else "train_loss", else
+        "loss_epoch".
+      tune: the axis that is tuned away.
+
+    Returns:
+      The Dataset without that dimension and those seeds. The tuned axis is a coordinate along the other axes, and so is
+      `at_edge`, a boolean: true if the best value is the least or the greatest of three numbers or more and not 0, so that a
+      better one may lie beyond. If every value diverges, the first stands for all.
+
+    Raises:
+      InputError: for an axis or a metric that the result does not have, no dimension of seeds or too few seeds, or an
+        unfinished result.
+    """
+    return _tuned(ds, tuning_seeds, metric_named(ds, metric), tune)
+
+
+def _tuned(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Dataset:
+    """Return what `tune` returns, for callers that have an argument of its name."""
+    dim = axis_dim(ds, axis)
+    seeds = seed_dims(ds, (dim,))
+    if len(seeds) != 1:
+        raise InputError(
+            f"to tune and evaluate on different seeds a result needs one dimension of seeds, got {seeds or 'none'}"
+        )
+    count = ds.sizes[seeds[0]]
+    if count < 2:
+        raise InputError("to tune and evaluate on different seeds there must be at least 2 seeds, got 1")
+    choosing = check_count("tuning_seeds", tuning_seeds, count - 1, "at least one seed is left to evaluate")
+    if ds["missing"].any():
+        raise InputError(f"only a finished result can be tuned, and {int(ds['missing'].sum())} of its cells are missing")
+    costs = cost(ds.isel({seeds[0]: slice(choosing)}), metric)
+    others = [str(name) for name in costs.dims if name not in (dim, seeds[0])]
+    chosen = best_place(seed_median(costs.transpose(*others, dim, seeds[0]).values))
+    along = xr.DataArray(np.maximum(chosen, 0), dims=others)
+    evaluated = ds.isel({seeds[0]: slice(choosing, None)}).isel({dim: along})
+    attrs = {"units": "1", "long_name": f"true if the best {axis} is the least or the greatest that was tried"}
+    return evaluated.assign_coords(at_edge=(others, is_edge(axis_values(ds, axis), chosen), attrs))
+
+
+def benchmark(
+    results: dict[str, xr.Dataset],
+    axis: str = "optimizer",
+    *,
+    tuning_seeds: int,
+    metric: str | None = None,
+    tune: str = "learning_rate",
+    reference: object = None,
+) -> xr.Dataset:
+    """Compare settings on several problems: each is tuned there with the same budget and evaluated on other, shared seeds.
+
+    Args:
+      results: by the problem's name; all with the same values of `axis`, and no other axes besides `tune` and the seeds.
+      axis: the axis that is compared.
+      tuning_seeds, metric, tune: as in `jaxsgd.tune`.
+      reference: as in `compare`.
+
+    Returns:
+      The Dataset of `compare`, along a first dimension `problem`, with the best values of the tuned axis and `at_edge`, and
+      `overall_rank` along `axis`: the mean of the ranks over the problems.
+
+    Raises:
+      InputError: as `jaxsgd.tune` and `compare`; for no result; for results that do not have the same values of `axis`.
+    """
+    if not results:
+        raise InputError("benchmark needs at least one result")
+    compared = []
+    for name, ds in results.items():
+        metric = metric_named(ds, metric)
+        tuned = _tuned(ds, tuning_seeds, metric, tune)
+        dim = axis_dim(tuned, axis)
+        extra = [other for other in cell_dims(tuned) if other not in (dim, *seed_dims(tuned)) and tuned.sizes[other] > 1]
+        if extra:
+            raise InputError(f"{name}: a benchmark has one axis, {axis}; select one value of {', '.join(extra)}")
+        tuned = tuned.squeeze([other for other in cell_dims(tuned) if tuned.sizes[other] == 1 and other != dim], drop=True)
+        own = compare(tuned, axis, metric, reference=reference)
+        compared.append(own.assign({part: tuned[part] for part in (tune, "at_edge")}).reset_coords(drop=False))
+    first = axis_values(compared[0], axis).tolist()
+    for name, own in zip(results, compared, strict=True):
+        if axis_values(own, axis).tolist() != first:
+            raise InputError(f"{name}: has {axis} {axis_values(own, axis).tolist()}, and the others {first}")
+    names = xr.DataArray(list(results), dims="problem", name="problem")
+    joined: xr.Dataset = xr.concat(compared, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
+    rank = joined["mean_rank"].mean("problem", skipna=False)
+    rank.attrs = {"units": "1", "long_name": "mean over the problems of the mean rank over the seeds, 1 for the best"}
+    return joined.assign(overall_rank=rank).assign_attrs(tune=tune)

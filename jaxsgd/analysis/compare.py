@@ -1,114 +1,234 @@
-"""The values of one axis of a result compared: paired over the seeds, and ranked."""
+"""The values of one axis of a result compared: paired over the seeds, and ranked.
+
+Runs with the same seed have the same data and the same initial parameters. A difference is therefore taken seed by seed: the
+effect of a seed on both settings cancels (Student 1908, "The probable error of a mean").
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from jaxsgd.analysis.confidence import why_no_difference
-from jaxsgd.analysis.paired import paired_difference, rank_table
+from jaxsgd.analysis.confidence import check_confidence, why_no_difference
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_values, listed, places, seed_dims
 from jaxsgd.results.metric import final, metric_named, record_epochs, resolution, time_dim
+from jaxsgd.summary import short_repr
 
 
 def compare(
     ds: xr.Dataset,
     axis: str,
-    value: str | None = None,
+    metric: str | None = None,
     *,
     reference: object = None,
     epoch: int | None = None,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> xr.Dataset:
-    """What each value of an axis does, less what a reference does on the same seeds, at every place of the other axes.
+    """Return the difference of each value of an axis from a reference on the same seeds, at every value of the other axes.
 
-    A run that diverged by then has no difference; in the ranks it comes last. A cell that has not been run has neither.
+    A run that diverged by then has no difference and ranks last. A cell that has not been run has neither difference nor rank.
 
     Args:
       ds: a result.
-      axis: such as "order".
-      value: the metric: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the same axes; by
-        default "validation_loss" where there is one, and otherwise "loss_epoch".
-      reference: the value of the axis that the others are compared with; the first by default.
-      epoch: at whose end, 0-based, for a measure with several records of a run; by default it is the end of the run.
-      level: of the confidence intervals, between 0 and 1.
+      axis: the axis that is compared, such as "order".
+      metric: by which settings are judged: "loss_epoch", "distance", "stripe_index", ... or a variable of your own along the
+        same axes; by default "validation_loss" if the result has it, else "train_loss", else "loss_epoch".
+      reference: the value of the axis from which the others are subtracted; by default the first.
+      epoch: at whose end to compare, 0-based, for a metric with several records of a run; by default the end of the run.
+      confidence: level of the intervals, between 0 and 1.
 
     Returns:
-      A Dataset along the result's axes without the seeds. In the units of `value`: `mean_value` over the seeds with a finite
-      one, the paired `difference`, and `low` and `high` of its interval (NaN where the seeds give none, and `no_interval` says
-      why). Besides: `pairs`, `left_out`, `tie` (the interval contains 0), `mean_rank` (over the seeds; 1 for the best, which is
-      the lowest, of an accuracy the highest) and `ranked` (how many seeds that is). See `jaxsgd.measure.paired_difference` and
-      `rank_table`.
+      A Dataset along the result's axes without the seeds. In the units of the metric: `mean_value` over the seeds with a finite
+      value, the paired `difference`, and `low` and `high` of its interval (NaN if the seeds do not support one, and
+      `no_interval` gives the reason). Besides: `pairs`, `left_out`, `tie` (the interval contains 0), `mean_rank` (over the
+      seeds; 1 for the best, which is the lowest value, of an accuracy the highest) and `ranked` (the number of those seeds).
+      See `jaxsgd.analysis.paired_difference` and `jaxsgd.analysis.rank_table`.
 
     Raises:
-      InputError: for an axis, a value, a reference, an epoch or a level that is not there, with the nearest that is.
+      InputError: for an axis, a metric, a reference or an epoch that the result does not have, with the nearest that it has, or
+        a confidence level outside (0, 1).
     """
     dim = axis_dim(ds, axis)
-    value = metric_named(ds, value)
+    metric = metric_named(ds, metric)
     along = axis_values(ds, axis)
     at = 0 if reference is None else int(np.flatnonzero(places(axis, along, reference))[0])
-    measured, when = _at_epoch(ds, value, epoch)
+    measured, when = _at_epoch(ds, metric, epoch)
     seeds = [name for name in seed_dims(ds, (dim,)) if name in measured.dims]
     if dim not in measured.dims:
         raise InputError(
-            f"{value} is the same for every {axis}: it has no such dimension, only {', '.join(map(str, measured.dims))}"
+            f"{metric} is the same for every {axis}: it has no such dimension, only {', '.join(map(str, measured.dims))}"
         )
     others = [str(name) for name in measured.dims if name not in (dim, *seeds)]
-    found = measured.transpose(*others, dim, *seeds)
-    values = found.values.astype(np.float64).reshape(*found.shape[: len(others) + 1], -1)
-    ended = _ended(ds, measured, when).transpose(*found.dims).values.reshape(values.shape)
+    ordered = measured.transpose(*others, dim, *seeds)
+    values = ordered.values.astype(np.float64).reshape(*ordered.shape[: len(others) + 1], -1)
+    ended = _ended(ds, measured, when).transpose(*ordered.dims).values.reshape(values.shape)
 
     finite = np.where(ended | ~np.isfinite(values), np.nan, values)
-    pairs = paired_difference(finite, finite[..., at, None, :], level)
-    ranks = rank_table(np.where(ended | np.isinf(values), np.inf, direction(value) * values))
+    pairs = paired_difference(finite, finite[..., at, None, :], confidence)
+    ranks = rank_table(np.where(ended | np.isinf(values), np.inf, direction(metric) * values))
     with np.errstate(invalid="ignore"):
         mean = np.nansum(finite, axis=-1) / np.isfinite(finite).sum(axis=-1)
-    dims, units = (*others, dim), ds[value].attrs.get("units", "1")
-    by = f"less that of {axis} {along[at]}, paired by seed"
-    told = {
-        "mean_value": (mean, units, f"mean {value} over the seeds with a finite one"),
-        "difference": (pairs.difference, units, f"mean {value} {by}"),
-        "low": (pairs.low, units, f"lower end of the {100 * level:g} % interval of the difference"),
-        "high": (pairs.high, units, f"upper end of the {100 * level:g} % interval of the difference"),
-        "no_interval": (why_no_difference(finite, finite[..., at, None, :]), "1", "why there is no interval; empty with one"),
+    dims, units = (*others, dim), ds[metric].attrs.get("units", "1")
+    less = f"less that of {axis} {along[at]}, paired by seed"
+    columns = {
+        "mean_value": (mean, units, f"mean {metric} over the seeds with a finite value"),
+        "difference": (pairs.difference, units, f"mean {metric} {less}"),
+        "low": (pairs.low, units, f"lower end of the {100 * confidence:g} % interval of the difference"),
+        "high": (pairs.high, units, f"upper end of the {100 * confidence:g} % interval of the difference"),
+        "no_interval": (why_no_difference(finite, finite[..., at, None, :]), "1", "reason if there is no interval, else empty"),
         "pairs": (pairs.pairs, "seeds", "seeds with a finite value on both sides"),
-        "left_out": (pairs.left_out, "seeds", "seeds without"),
-        "tie": (pairs.tie, "1", "whether the interval contains 0"),
+        "left_out": (pairs.left_out, "seeds", "seeds without a finite value on one side or both"),
+        "tie": (pairs.tie, "1", "true if the interval contains 0"),
         "mean_rank": (ranks.mean, "1", f"mean rank among the values of {axis}, 1 for the best; diverged runs rank last"),
-        "ranked": (np.broadcast_to(ranks.seeds[..., None], mean.shape), "seeds", "seeds that the rank is a mean over"),
+        "ranked": (np.broadcast_to(ranks.seeds[..., None], mean.shape), "seeds", "seeds over which the rank is averaged"),
     }
-    variables = {name: (dims, array, {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()}
+    variables = {name: (dims, array, {"units": unit, "long_name": text}) for name, (array, unit, text) in columns.items()}
     coords = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)}
-    attrs = {"title": f"{value} by {axis}, {by}", "axis": axis, "value": value, "reference": _plain(along[at])}
-    attrs |= {"level": float(level), "seeds": ", ".join(seeds), **({} if when is None else {"epoch": when})}
+    attrs = {"title": f"{metric} by {axis}, {less}", "axis": axis, "metric": metric, "reference": _plain(along[at])}
+    attrs |= {"confidence": float(confidence), "seeds": ", ".join(seeds), **({} if when is None else {"epoch": when})}
     return xr.Dataset(variables, coords, attrs)
 
 
-def _at_epoch(ds: xr.Dataset, value: str, epoch: int | None) -> tuple[xr.DataArray, int | None]:
-    """The measure at the end of an epoch, and which that is; None for the end of runs that have no last epoch in common."""
-    measured, dim = ds[value], time_dim(ds, value)
+def _at_epoch(ds: xr.Dataset, metric: str, epoch: int | None) -> tuple[xr.DataArray, int | None]:
+    """Return the metric at the end of an epoch, and that epoch; None for the end of runs without a common last epoch."""
+    measured, dim = ds[metric], time_dim(ds, metric)
     epochs = ds["epoch"].values.tolist()
     if dim is None and epoch is not None:
-        raise InputError(f"{value} is of whole runs and has no epochs, got epoch={shown(epoch)}")
+        raise InputError(f"{metric} is of whole runs and has no epochs, got epoch={shown(epoch)}")
     if epoch is None:
-        return final(ds, value), epochs[-1] if dim == "epoch" and "epoch_step" not in ds.coords else None
+        return final(ds, metric), epochs[-1] if dim == "epoch" and "epoch_step" not in ds.coords else None
     if isinstance(epoch, bool) or epoch not in epochs:
         raise InputError(f"epoch must be one of {listed(np.asarray(epochs))} (0-based), got {shown(epoch)}")
     if dim == "epoch":
         return measured.isel(epoch=epochs.index(epoch)), int(epoch)
-    at_end = abs(record_epochs(ds, value) - (epoch + 1)) < 1e-9
+    at_end = abs(record_epochs(ds, metric) - (epoch + 1)) < 1e-9
     if not at_end.any("evaluation").all():
-        raise InputError(f"{value} was evaluated {resolution(ds, value)}, and not at the end of epoch {epoch} of every run")
+        raise InputError(f"{metric} was evaluated {resolution(ds, metric)}, and not at the end of epoch {epoch} of every run")
     return measured.isel(evaluation=at_end.argmax("evaluation")), int(epoch)
 
 
 def _ended(ds: xr.Dataset, measured: xr.DataArray, when: int | None) -> xr.DataArray:
-    """Whether each run had diverged by then."""
+    """Return True for each run that had diverged by then."""
     if "diverged_epoch" not in ds:
         return xr.zeros_like(measured, bool)
-    by = np.inf if when is None else when
-    return (ds["diverged_epoch"] <= by).broadcast_like(measured)
+    last = np.inf if when is None else when
+    return (ds["diverged_epoch"] <= last).broadcast_like(measured)
 
 
 def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
+
+
+class PairedDifference(NamedTuple):
+    """Differences between two settings over the seeds that they share; [...] any other axes.
+
+    Attributes:
+      difference: [...], mean over the pairs of value less reference, in their units; NaN without a pair.
+      low, high: [...], ends of the confidence interval of that mean; NaN if the seeds show no spread
+        (`jaxsgd.analysis.confidence.why_no_difference`): with fewer than two pairs, or if all pairs are the same.
+      pairs: [...], number of seeds with a finite value on both sides.
+      left_out: [...], number of the other seeds.
+    """
+
+    difference: Float[np.ndarray, "*cells"]
+    low: Float[np.ndarray, "*cells"]
+    high: Float[np.ndarray, "*cells"]
+    pairs: Int[np.ndarray, "*cells"]
+    left_out: Int[np.ndarray, "*cells"]
+
+    __repr__ = short_repr
+
+    @property
+    def tie(self) -> Bool[np.ndarray, "*cells"]:
+        """[...], True if the interval contains 0, so that the seeds do not separate the two. False without an interval."""
+        return np.asarray((self.low <= 0) & (self.high >= 0))
+
+    @property
+    def clear(self) -> Bool[np.ndarray, "*cells"]:
+        """[...], True if the interval excludes 0. False without an interval, which is neither clear nor a tie."""
+        return np.asarray((self.low > 0) | (self.high < 0))
+
+
+def paired_difference(value: ArrayLike, reference: ArrayLike, confidence: float = 0.95) -> PairedDifference:
+    """Return the mean paired difference over seeds with its Student t interval, mean +- t s / sqrt(n).
+
+    s is the standard deviation of the n differences (n - 1 in its denominator) and t the quantile of Student's distribution
+    with n - 1 degrees of freedom at (1 + confidence) / 2 (Student 1908; Fisher 1925, "Applications of Student's distribution").
+    The level is exact for normal differences, and approximate for others, better with more seeds. Each interval is for its own
+    difference: of twenty at 95 %, one misses on average.
+
+    Args:
+      value: [..., R], R seeds last.
+      reference: [..., R], on the same seeds; shapes broadcast.
+      confidence: level of the interval, between 0 and 1.
+
+    Raises:
+      InputError: for a confidence level outside (0, 1), or arrays whose seeds or other axes differ.
+    """
+    check_confidence(confidence)
+    sides = [np.asarray(side, np.float64) for side in (value, reference)]
+    shapes = [side.shape for side in sides]
+    try:
+        sides = np.broadcast_arrays(*sides)
+    except ValueError:
+        sides = []
+    if not sides or not all(shapes) or shapes[0][-1] != shapes[1][-1]:
+        raise InputError(f"value and reference must share their last axis, the seeds, got shapes {shapes[0]} and {shapes[1]}")
+    both = np.isfinite(sides[0]) & np.isfinite(sides[1])
+    differences = np.subtract(*sides, out=np.zeros(both.shape), where=both)
+    pairs = both.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = differences.sum(axis=-1) / pairs
+        variance = np.sum(np.where(both, differences - mean[..., None], 0) ** 2, axis=-1) / np.where(
+            pairs > 1, pairs - 1, np.nan
+        )
+        # With no degree of freedom there is no quantile: it is NaN.
+        reach = stats.t.ppf((1 + confidence) / 2, pairs - 1) * np.sqrt(variance / pairs)
+    reach = np.where(why_no_difference(*sides) == "", reach, np.nan)
+    return PairedDifference(*map(np.asarray, (mean, mean - reach, mean + reach, pairs, both.shape[-1] - pairs)))
+
+
+class RankTable(NamedTuple):
+    """Ranks of V settings, 1 for the lowest value.
+
+    Attributes:
+      mean: [..., V], mean rank over the seeds that have a value of every setting; NaN without such a seed.
+      share_first: [..., V], share of those seeds in which the setting is lowest; settings that tie for it share it equally.
+      seeds: [...], number of those seeds.
+    """
+
+    mean: Float[np.ndarray, "*cells V"]
+    share_first: Float[np.ndarray, "*cells V"]
+    seeds: Int[np.ndarray, "*cells"]
+
+    __repr__ = short_repr
+
+
+def rank_table(value: ArrayLike) -> RankTable:
+    """Return the ranks of settings within each seed, averaged over the seeds; equal values share the mean of their ranks.
+
+    See Demsar 2006, "Statistical comparisons of classifiers over multiple data sets".
+
+    Args:
+      value: [..., V, R], settings and seeds; infinity ranks last, and a seed with a NaN is left out.
+
+    Raises:
+      InputError: for an array of fewer than two axes.
+    """
+    value = np.asarray(value, np.float64)
+    if value.ndim < 2:
+        raise InputError(f"value must be an array [..., settings, seeds], got shape {value.shape}")
+    # The ranks of a seed with a NaN are NaN.
+    rank = stats.rankdata(value, axis=-2, nan_policy="propagate")
+    lowest = value == value.min(axis=-2, keepdims=True)
+    whole = ~np.isnan(value).any(axis=-2, keepdims=True)
+    seeds = np.asarray(whole.sum(axis=(-2, -1)))
+    first = lowest / np.maximum(lowest.sum(axis=-2, keepdims=True), 1)
+    with np.errstate(invalid="ignore"):
+        mean, share = (np.where(whole, part, 0).sum(axis=-1) / seeds[..., None] for part in (rank, first))
+    return RankTable(mean, share, seeds)

@@ -18,26 +18,26 @@ from jaxsgd.study.study import SEED_AXES, Study, order_named
 from jaxsgd.study.subject import precision_of
 
 SETTLED = {*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size"}
-"""Axes that are no further hyperparameters of the optimizer."""
+"""Axes that are not further hyperparameters of the optimizer."""
 
 
 def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Dataset:
-    """The gradient noise scale, and how far single samples' losses scatter, along the runs of one setting of a result.
+    """Return the gradient noise scale and the spread of single samples' losses along the runs of one setting of a result.
 
-    The runs are run again, so what the study names is imported: the problem, the optimizer, the order.
+    The runs are run again, so the problem, the optimizer and the order that the study names are imported.
 
     Args:
       ds: a result selected down to one setting, as by `ds.sel(optimizer="sgd", learning_rate=0.1, batch_count=20)`; the seeds
         stay.
       at: epochs before which to measure, 0-based.
-      seeds: how many of the result's seeds, from the first.
+      seeds: number of the result's seeds to use, from the first.
 
     Returns:
-      A Dataset along `epoch`: `trace`, `gradient_square` and `loss_deviation`, means over the seeds, and `noise_scale`, the
-      quotient of the first two, in samples; see `jaxsgd.noise`.
+      A Dataset along `epoch`: `trace`, `gradient_square` and `loss_deviation`, means over the seeds, and `noise_scale`,
+      the quotient of the first two, in samples; see `jaxsgd.noise`.
 
     Raises:
-      InputError: for a result with several settings, or epochs past its end.
+      InputError: for a result with several settings, a budget in steps or samples, or epochs past its end.
     """
     study = Study(**json.loads(ds.attrs["study"]))
     dims = seed_dims(ds)
@@ -47,55 +47,55 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
     if study.epochs is None:
         raise InputError("run_noise measures in whole epochs, and this study has a budget in steps or samples, not in epochs")
-    one = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
-    given = {name: one[name].item() for name in one.coords if not one[name].dims}
-    drawn = _seeds(one, dims, check_count("seeds", seeds))
+    setting = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
+    values = {name: setting[name].item() for name in setting.coords if not setting[name].dims}
+    drawn = _seeds(setting, dims, check_count("seeds", seeds))
 
     subject = study.subject()
-    hyper = {**study.optimizer_args, **{name: value for name, value in given.items() if name not in SETTLED}}
-    make, schedule = optimizer_named(given["optimizer"]), schedule_named(study.schedule)
-    rate = float(one["rate"].values.reshape(-1)[0])
-    sizes: dict[str, Any] = {"batch_count": int(given["batch_count"])}
+    hyper = {**study.optimizer_args, **{name: value for name, value in values.items() if name not in SETTLED}}
+    make, schedule = optimizer_named(values["optimizer"]), schedule_named(study.schedule)
+    rate = float(setting["rate"].values.reshape(-1)[0])
+    sizes: dict[str, Any] = {"batch_count": int(values["batch_count"])}
     if study.batch_sizes is not None:
-        sizes = {"batch_size": int(given["batch_size"]), "drop_last": study.drop_last}
+        sizes = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
 
     def measured(seed: dict) -> Noise:
-        keys = {stream: jax.random.key(each) for stream, each in seed.items()}
+        keys = {stream: jax.random.key(number) for stream, number in seed.items()}
         return noise(
             subject.problem,
             streams(keys["data"], **keys),
             optimizer=scheduled(make, rate, hyper, schedule),
             at=at,
             epochs=study.epochs,
-            order=order_named(given["order"]),
+            order=order_named(values["order"]),
             precision=study.precision,
             **sizes,
         )
 
     with precision_of(study.dtype):
-        found = jax.jit(lambda seeds: jax.lax.map(measured, seeds))(drawn)
-        mean = jax.tree.map(lambda leaf: np.asarray(jnp.mean(leaf, axis=0), np.float64), found)
-    told = {
+        noises = jax.jit(lambda seeds: jax.lax.map(measured, seeds))(drawn)
+        mean = jax.tree.map(lambda leaf: np.asarray(jnp.mean(leaf, axis=0), np.float64), noises)
+    columns = {
         "trace": (mean.trace, "1", "mean summed variance of a single sample's gradient"),
         "gradient_square": (mean.gradient_square, "1", "mean squared length of the expected gradient"),
         "noise_scale": (noise_scale(mean.trace, mean.gradient_square), "samples", "gradient noise scale"),
         "loss_deviation": (mean.loss_deviation, "loss", "standard deviation of a single sample's loss"),
     }
-    variables = {name: ("epoch", array, {"units": unit, "long_name": text}) for name, (array, unit, text) in told.items()}
-    scalars = {name: coord for name, coord in one.coords.items() if not coord.dims}
-    attrs = {"title": "noise along the runs", "seeds": len(drawn["data"]), "setting": str(given)}
-    return xr.Dataset(variables, {"epoch": np.asarray(found.epoch)[0], **scalars}, attrs)
+    variables = {name: ("epoch", array, {"units": unit, "long_name": text}) for name, (array, unit, text) in columns.items()}
+    scalars = {name: coord for name, coord in setting.coords.items() if not coord.dims}
+    attrs = {"title": "noise along the runs", "seeds": len(drawn["data"]), "setting": str(values)}
+    return xr.Dataset(variables, {"epoch": np.asarray(noises.epoch)[0], **scalars}, attrs)
 
 
-def _seeds(one: xr.Dataset, dims: list[str], most: int) -> dict[str, np.ndarray]:
-    """The seeds of each stream, of as many runs as are wanted."""
-    lengths = [one.sizes[dim] for dim in dims]
+def _seeds(setting: xr.Dataset, dims: list[str], most: int) -> dict[str, np.ndarray]:
+    """Return the seeds of each stream, for at most so many runs."""
+    lengths = [setting.sizes[dim] for dim in dims]
     count = min(most, int(np.prod(lengths, dtype=int)))
     place_on = dict(zip(dims, np.unravel_index(np.arange(count), lengths), strict=True)) if dims else {}
     by_axis = {}
     for axis in SEED_AXES:
-        if axis in one.coords:
-            seeds = one[axis]
+        if axis in setting.coords:
+            seeds = setting[axis]
             by_axis[axis] = seeds.values[place_on[str(seeds.dims[0])]] if seeds.dims else np.full(count, seeds.item())
     if not by_axis:
         raise InputError("run_noise needs the seed of the run: select one by sel(seed=[0]) or sel(seed=0), without dropping it")

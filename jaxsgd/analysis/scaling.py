@@ -1,31 +1,40 @@
-"""Batch-count scaling of a result: steps to a target with the rate tuned anew at every batch count."""
+"""Batch-count scaling: the steps to a target with the rate tuned anew at every batch count, and what follows from them.
+
+References:
+  Shallue, Lee, Antognini, Sohl-Dickstein, Frostig and Dahl 2019, "Measuring the effects of data parallelism on neural network
+  training": steps to a target against batch size, tuned anew at each, and its three regimes.
+  McCandlish, Kaplan, Amodei and the OpenAI Dota team 2018, "An empirical model of large-batch training": the curve between
+  them, (S / S_min - 1) (E / E_min - 1) = 1, and the critical batch size E_min / S_min.
+
+The functions below `scaling` take arrays of any leading shape, compute in float64, and return missing values as NaN.
+"""
 
 import json
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
-from jaxsgd.analysis.choice import best_place, is_edge
-from jaxsgd.analysis.confidence import FEWEST_SIZES, supported, why_no_interval
-from jaxsgd.analysis.scaling_law import (
-    Bend,
-    enclosed,
-    fit_bend,
+from jaxsgd.analysis.choice import best_place, is_edge, seed_median
+from jaxsgd.analysis.confidence import (
+    FEWEST_SIZES,
+    check_confidence,
+    enough_sizes,
     interval,
-    median_steps,
-    power_of_size,
-    regimes,
     resampled_seeds,
-    steps_to_target,
+    supported,
+    why_no_interval,
 )
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims
 from jaxsgd.results.metric import metric_named, record_steps, resolution, time_dim
+from jaxsgd.summary import short_repr
 
 RULES = {"linear": 1.0, "sqrt": 0.5}
-"""By name, the power of the batch size that a rule makes the rate proportional to."""
+"""Power of the batch size to which a rule makes the rate proportional, by the rule's name."""
 
 
 RULED = ("rule_rate", "rule_steps", "rule_ratio")
@@ -33,40 +42,40 @@ FITTED = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps"
 FITTED += ("rate_power", "power_low", "power_high", "no_power", "no_power_interval", "nearest")
 
 DESCRIPTIONS = {
-    "steps": ("steps", "median steps to the target at the best {by}"),
+    "steps": ("steps", "median steps to the target at the best {tune}"),
     "steps_low": ("steps", "lower end of its interval"),
     "steps_high": ("steps", "upper end of its interval"),
-    "exact": ("1", "true where the steps are exact: there was a record after every step"),
+    "exact": ("1", "true if the steps are exact: there was a record after every step"),
     "epochs": ("epochs", "median epochs to the target"),
     "samples": ("samples", "median samples to the target"),
-    "no_interval": ("1", "why the steps have no interval; empty with one"),
-    "rate": ("1", "the {by} with the fewest steps"),
+    "no_interval": ("1", "reason if the steps have no interval, else empty"),
+    "rate": ("1", "the {tune} with the fewest steps"),
     "rate_low": ("1", "lower end of its interval"),
     "rate_high": ("1", "upper end of its interval"),
-    "at_edge": ("1", "true where the best {by} is the least or the greatest of three or more"),
-    "reached": ("seeds", "seeds that reach the target at the best {by}"),
-    "bounds": ("seeds", "of these, how many had reached it at their first record"),
-    "regime": ("1", "perfect scaling, diminishing returns or none; bound where the steps are only a bound"),
-    "rule_rate": ("1", "the {by} that a rule gives"),
-    "rule_steps": ("steps", "median steps to the target at the nearest {by} that was run"),
-    "rule_ratio": ("1", "steps by the rule over steps at the best {by}"),
+    "at_edge": ("1", "true if the best {tune} is the least or the greatest of three or more"),
+    "reached": ("seeds", "seeds that reach the target at the best {tune}"),
+    "bounds": ("seeds", "number of these that had reached it at their first record"),
+    "regime": ("1", "perfect scaling, diminishing returns or none; bound if the steps are only an upper bound"),
+    "rule_rate": ("1", "the {tune} by a rule"),
+    "rule_steps": ("steps", "median steps to the target at the nearest {tune} that was run"),
+    "rule_ratio": ("1", "steps by the rule over steps at the best {tune}"),
     "critical_batch_size": ("samples", "critical batch size of the fit"),
     "critical_low": ("samples", "lower end of its interval"),
     "critical_high": ("samples", "upper end of its interval"),
     "fewest_steps": ("steps", "fewest steps, of the fit"),
     "fewest_samples": ("samples", "fewest samples, of the fit"),
-    "rate_power": ("1", "p of best {by} ~ batch size^p"),
+    "rate_power": ("1", "p of best {tune} ~ batch size^p"),
     "power_low": ("1", "lower end of its interval"),
     "power_high": ("1", "upper end of its interval"),
-    "no_power": ("1", "why there is no such p; empty with one"),
-    "no_power_interval": ("1", "why p has no interval; empty with one, and without p"),
-    "nearest": ("{value}", "the {value} that came nearest to the target"),
+    "no_power": ("1", "reason if there is no such p, else empty"),
+    "no_power_interval": ("1", "reason if p has no interval, else empty; empty without p"),
+    "nearest": ("{units}", "the {metric} nearest to the target"),
 }
-"""Units and meaning by the name of a variable."""
+"""Units and meaning of each variable, by name."""
 
 
-class Runs(NamedTuple):
-    """A result as scaling sees it: O other places, K batch sizes ascending, L values of the tuned axis ascending, R seeds.
+class _TargetRuns(NamedTuple):
+    """Steps to the target of all runs: O other settings, K batch sizes and L values of the tuned axis ascending, R seeds.
 
     Attributes:
       others: the other dimensions.
@@ -74,11 +83,11 @@ class Runs(NamedTuple):
       rates: [L].
       batch_count: [K], m.
       batch_size: [K], samples a step on average, N / m.
-      steps: [O, K, L, R], to the target; NaN where a run never reached it.
-      exact: [K], whether there is a record after every step, so that the steps are no interpolation.
-      first: [O, K, L, R], whether a run had reached it at its first record, so that its steps are only a bound; where they are
-        exact they are none.
-      nearest: [O], what came nearest to the target, over all runs and records.
+      steps: [O, K, L, R], to the target; NaN for a run that never reached it.
+      exact: [K], True if there is a record after every step, so that the steps are not interpolated.
+      first: [O, K, L, R], True if a run had reached it at its first record, so that its steps are only an upper bound; False
+        if they are exact.
+      nearest: [O], the value nearest to the target, over all runs and records.
     """
 
     others: list[str]
@@ -95,98 +104,102 @@ class Runs(NamedTuple):
 def scaling(
     ds: xr.Dataset,
     target: float,
-    value: str | None = None,
+    metric: str | None = None,
     *,
-    by: str = "learning_rate",
+    tune: str = "learning_rate",
     reference: int | None = None,
-    level: float = 0.95,
+    confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Steps to a target at every batch count, each at its own best rate, and what follows from them.
+    """Return the steps to a target at every batch count, each at its own best rate, and what follows from them.
 
     The protocol of Shallue et al. 2019, "Measuring the effects of data parallelism on neural network training": at every batch
-    count, all rates of the result are tried, and the best is that with the lowest median of steps over the seeds, where a run
-    that never reaches the target needs infinitely many. Intervals are percentiles of a bootstrap over the seeds, in which the
-    rates are tuned again; batch counts keep their pairing, for they share the resampled seeds.
+    count, all rates of the result are tried, and the best has the lowest median of steps over the seeds, where a run that never
+    reaches the target needs infinitely many. Intervals are percentiles of a bootstrap over the seeds, in which the rates are
+    tuned again; batch counts keep their pairing, because they share the resampled seeds.
 
-    A record counts at the step at which it was taken: after the epoch's last or at an evaluation within it
+    A record counts at the step at which it was taken: after the last step of an epoch or at an evaluation within it
     (`Study(evaluate_every=...)`), and for the mean loss over an epoch (`loss_epoch`) at the middle of its steps. Between two
-    records the curve is taken to be straight. With a record after every step, as `evaluate_every=1` gives, there is nothing
-    between: the steps are exact, those of the first record at or past the target.
+    records the curve is interpolated linearly. With a record after every step, as `evaluate_every=1` gives, nothing is
+    interpolated: the steps are exact, those of the first record at or past the target.
 
     Args:
       ds: a finished result with an axis of batch counts or sizes and one of rates.
-      target: of `value`; reached from above, and an accuracy from below.
-      value: a measure with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
-        otherwise "loss_epoch".
-      by: the axis to tune.
-      reference: the batch count at which the rules start from the tuned rate; by default the largest, of the smallest batches.
-      level: of the intervals.
+      target: of the metric; reached from above, and an accuracy from below.
+      metric: a metric with several records of a run; by default "validation_loss" if the result has it, else "train_loss", else
+        "loss_epoch".
+      tune: the axis that is tuned away.
+      reference: the batch count at which the rules start from the tuned rate; by default the largest.
+      confidence: level of the intervals, between 0 and 1.
       resamples, seed: of the bootstrap.
 
     Returns:
       A Dataset along the axis of the batch count and the result's other axes, with
 
-      - `steps`, `steps_low`, `steps_high`: median over the seeds at the best rate; NaN where half of them never reach the
-        target; an end of the interval is infinite where it is open, and both are NaN where the seeds give none, for the
+      - `steps`, `steps_low`, `steps_high`: median over the seeds at the best rate; NaN if half of them never reach the target;
+        an end of the interval is infinite if it is open, and both are NaN if the seeds do not support an interval, for the
         reason in `no_interval`;
-      - `epochs` and `samples` that these are;
-      - `exact`: whether the steps are exact to the step, or interpolated between two records; the attribute `resolution` says
-        it in words;
-      - the best value of `by`, with `rate_low`, `rate_high`, and `at_edge`: the least or the greatest of three or more;
-      - `reached`: how many seeds reach the target there; `bounds`: how many had at their first record, which only bounds
-        their steps;
-      - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.measure.regimes`; "bound" where most seeds had reached the
-        target at their first record: such a batch count has no part in what is fitted;
-      - along `rule` too, `rule_rate` by the linear and the square-root rule from the reference on, `rule_steps` at the nearest
-        rate that was run, and `rule_ratio` to those of the tuned rate; NaN past the range of rates;
+      - `epochs` and `samples`: the same in epochs and in samples;
+      - `exact`: true if the steps are exact to the step, false if interpolated between two records; the attribute `resolution`
+        says it in words;
+      - the best value of the tuned axis, with `rate_low`, `rate_high`, and `at_edge`: true if it is the least or the greatest
+        of three or more;
+      - `reached`: number of seeds that reach the target at that value; `bounds`: number of these that had reached it at their
+        first record, which is only an upper bound of their steps;
+      - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.analysis.regimes`; "bound" if most seeds had reached the
+        target at their first record: the fits leave out such a batch count;
+      - also along `rule`, `rule_rate` by the linear and the square-root rule from the reference on, `rule_steps` at the nearest
+        rate that was run, and `rule_ratio`, these steps divided by those of the tuned rate; NaN outside the range of rates;
 
       and, without the batch counts, `critical_batch_size` with `critical_low` and `critical_high` (open ends are 0 or
       infinite), `fewest_steps`, `fewest_samples`; `rate_power` with its interval, the p of rate ~ B^p, or in `no_power` the
-      reason why there is none (a best rate at the edge is only a bound, and has no part in it); and `nearest`, the value that
-      came nearest to the target.
+      reason why there is none (a best rate at the edge of its range is only a bound, and the fit leaves it out); and `nearest`,
+      the value nearest to the target.
 
     Raises:
-      InputError: for an axis, a measure or a batch count that is not there, an unfinished result, or a target that is not
-        finite.
+      InputError: for an axis, a metric or a batch count that the result does not have, an unfinished result, a target that is
+        not finite, or a confidence level outside (0, 1).
     """
-    value = metric_named(ds, value, by_epoch=True)
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, such as 0.95, got {shown(level)}")
-    runs = _runs(ds, target, value, by)
+    metric = metric_named(ds, metric, by_epoch=True)
+    check_confidence(confidence)
+    runs = _target_runs(ds, target, metric, tune)
     start = _reference(runs, reference)
-    found = _Tuned.of(runs.steps)
+    tuned = _BestRates.of(runs.steps)
     drawn = resampled_seeds(runs.steps.shape[-1], check_count("resamples", resamples), seed)
-    again = [_Tuned.of(runs.steps[..., own]) for own in drawn]
-    curve = _curve(runs, found, again, level)
-    told = np.where(curve["bounds"] * 2 > curve["reached"], np.nan, 1.0)
-    curve["regime"] = np.where(np.isnan(told), "bound", [regimes(each, runs.batch_size) for each in found.steps * told])
-    variables = curve | _rules(runs, found, start) | _fits(runs, found, again, told, level)
+    resampled = [_BestRates.of(runs.steps[..., own]) for own in drawn]
+    curve = _curve(runs, tuned, resampled, confidence)
+    counted = np.where(curve["bounds"] * 2 > curve["reached"], np.nan, 1.0)
+    curve["regime"] = np.where(np.isnan(counted), "bound", [regimes(row, runs.batch_size) for row in tuned.steps * counted])
+    variables = curve | _rules(runs, tuned, start) | _fits(runs, tuned, resampled, counted, confidence)
     of_curve, of_rules, of_fits = [*runs.others, runs.along], [*runs.others, "rule", runs.along], runs.others
     dims = {**dict.fromkeys(RULED, of_rules), **dict.fromkeys(FITTED, of_fits)}
     lengths = {"rule": len(RULES), **ds.sizes}
-    made = {}
+    columns = {}
     for name, array in variables.items():
         own = dims.get(name, of_curve)
         units, text = DESCRIPTIONS[name]
-        told = {"units": units.format(value=ds[value].attrs.get("units", "1")), "long_name": text.format(by=by, value=value)}
-        made[by if name == "rate" else name] = (own, np.reshape(array, [lengths[dim] for dim in own]), told)
+        described = {
+            "units": units.format(units=ds[metric].attrs.get("units", "1")),
+            "long_name": text.format(tune=tune, metric=metric),
+        }
+        columns[tune if name == "rate" else name] = (own, np.reshape(array, [lengths[dim] for dim in own]), described)
     by_size = ds.isel({runs.along: np.argsort(_mean_size(ds), kind="stable")})
-    kept = {name: c for name, c in by_size.coords.items() if c.dims and set(c.dims) <= set(of_curve) and name != by}
+    kept = {name: c for name, c in by_size.coords.items() if c.dims and set(c.dims) <= set(of_curve) and name != tune}
     kept["samples_per_step"] = (runs.along, runs.batch_size, {"units": "samples", "long_name": "N / m, the mean batch size"})
-    attrs = {"title": f"steps to {value} {target:g}", "value": value, "target": float(target), "by": by, "level": float(level)}
+    attrs = {"title": f"steps to {metric} {target:g}", "metric": metric, "target": float(target), "tune": tune}
+    attrs |= {"confidence": float(confidence)}
     attrs |= {"seeds": runs.steps.shape[-1], "runs": runs.steps.size, "runs_reached": int(np.isfinite(runs.steps).sum())}
-    attrs["resolution"] = _resolution(ds, value, runs)
-    attrs |= {"along": runs.along, "reference": int(runs.batch_count[start]), "units": str(ds[value].attrs.get("units", "1"))}
-    return xr.Dataset(made, {**kept, "rule": list(RULES)}, attrs)
+    attrs["resolution"] = _resolution(ds, metric, runs)
+    attrs |= {"along": runs.along, "reference": int(runs.batch_count[start]), "units": str(ds[metric].attrs.get("units", "1"))}
+    return xr.Dataset(columns, {**kept, "rule": list(RULES)}, attrs)
 
 
 def batch_axis(ds: xr.Dataset) -> str:
-    """The axis of batch counts or sizes.
+    """Return the name of the axis of batch counts or sizes.
 
     Raises:
-      InputError: where the result has none with several values along a dimension of its own.
+      InputError: if the result has none with several values along a dimension of its own.
     """
     for name in ("batch_count", "batch_size"):
         if name in axis_names(ds) and ds[name].dims == (name,) and ds.sizes[name] > 1:
@@ -195,69 +208,70 @@ def batch_axis(ds: xr.Dataset) -> str:
 
 
 def _mean_size(ds: xr.Dataset) -> np.ndarray:
-    """N / m at each place of the batch axis, which orders it by batch size."""
+    """Return N / m at each position of the batch axis, which orders it by batch size."""
     samples = json.loads(ds.attrs["manifest"])["num_samples"]
     return samples / ds["batch_count"].values
 
 
-def _runs(ds: xr.Dataset, target: float, value: str, by: str) -> Runs:
-    dim, along = axis_dim(ds, by), batch_axis(ds)
-    rates = axis_values(ds, by)
+def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _TargetRuns:
+    """Return the steps to the target of all runs of a result."""
+    dim, along = axis_dim(ds, tune), batch_axis(ds)
+    rates = axis_values(ds, tune)
     if dim == along or not is_numeric(rates) or (rates <= 0).any():
-        raise InputError(f"by must be an axis of numbers above 0 besides the batch count, such as learning_rate, got {by!r}")
+        raise InputError(f"tune must be an axis of positive numbers, not the batch count, such as learning_rate, got {tune!r}")
     if ds["missing"].any():
         raise InputError(f"only a finished result can be scaled, and {int(ds['missing'].sum())} of its cells are missing")
     seeds = seed_dims(ds, (dim, along))
-    time = time_dim(ds, value)
-    others = [str(d) for d in ds[value].dims if d not in (along, dim, time, *seeds)]
+    time = time_dim(ds, metric)
+    others = [str(d) for d in ds[metric].dims if d not in (along, dim, time, *seeds)]
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
-    ordered = ds[value].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
+    ordered = ds[metric].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
     values = ordered.values.astype(np.float64)
     lead = int(np.prod([ds.sizes[d] for d in others], dtype=int))
     values = values.reshape(lead, len(size), len(rates), -1, ds.sizes[time])
     count = ds["batch_count"].values[by_size]
-    taken = record_steps(ds, value).isel({along: by_size}).transpose(along, time).values
-    # Several records at one step are as good as one; past the end of a run there is none.
-    exact = (taken[:, 0] <= 1) & (np.nan_to_num(np.diff(taken, axis=1)) <= 1).all(axis=1) & (value != "loss_epoch")
+    taken = record_steps(ds, metric).isel({along: by_size}).transpose(along, time).values
+    # Several records at one step count once; past the end of a run there is none.
+    exact = (taken[:, 0] <= 1) & (np.nan_to_num(np.diff(taken, axis=1)) <= 1).all(axis=1) & (metric != "loss_epoch")
     taken = taken[:, None, None, :]
-    rising = direction(value) < 0
-    # An overflow in the wanted direction has not reached anything.
+    rising = direction(metric) < 0
+    # An overflow in the direction of the target does not reach it.
     values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
     steps = steps_to_target(values, taken, target, rising=rising, exact=exact[:, None, None])
     first = (values[..., 0] >= target if rising else values[..., 0] <= target) & ~exact[:, None, None]
     worst = -np.inf if rising else np.inf
-    there = np.where(np.isfinite(values), values, worst).reshape(lead, -1)
-    nearest = there.max(axis=-1) if rising else there.min(axis=-1)
-    return Runs(others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
+    finite = np.where(np.isfinite(values), values, worst).reshape(lead, -1)
+    nearest = finite.max(axis=-1) if rising else finite.min(axis=-1)
+    return _TargetRuns(others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
 
 
-def _resolution(ds: xr.Dataset, value: str, runs: Runs) -> str:
-    """Return in words whether the steps are exact or interpolated, and between which records."""
+def _resolution(ds: xr.Dataset, metric: str, runs: _TargetRuns) -> str:
+    """Return in words if the steps are exact, or between which records they are interpolated."""
     if runs.exact.all():
         return "exact to the step"
-    between = {"epoch": "the ends of epochs", "evaluation": f"evaluations {resolution(ds, value)}"}[str(time_dim(ds, value))]
-    between = "the middles of epochs" if value == "loss_epoch" else between
-    some = ", but exact to the step where every step was evaluated" if runs.exact.any() else ""
-    return f"interpolated between {between}{some}"
+    between = {"epoch": "the ends of epochs", "evaluation": f"evaluations {resolution(ds, metric)}"}[str(time_dim(ds, metric))]
+    between = "the middles of epochs" if metric == "loss_epoch" else between
+    exception = ", but exact to the step where every step was evaluated" if runs.exact.any() else ""
+    return f"interpolated between {between}{exception}"
 
 
-def _reference(runs: Runs, count: int | None) -> int:
-    """The place of the batch count that the rules start from."""
+def _reference(runs: _TargetRuns, count: int | None) -> int:
+    """Return the position of the batch count that the rules start from."""
     if count is None:
         return 0
-    there = np.flatnonzero(runs.batch_count == count)
-    if not len(there):
+    positions = np.flatnonzero(runs.batch_count == count)
+    if not len(positions):
         raise no_such("reference", count, map(str, runs.batch_count))
-    return int(there[0])
+    return int(positions[0])
 
 
-class _Tuned(NamedTuple):
-    """The best rates of some seeds' runs.
+class _BestRates(NamedTuple):
+    """The best rates over the runs of some seeds.
 
     Attributes:
-      best: [O, K], the place of the rate with the fewest steps; -1 where none reaches the target.
-      steps: [O, K], their median there; infinite where none does.
+      best: [O, K], the position of the rate with the fewest steps; -1 if none reaches the target.
+      steps: [O, K], their median at that rate; infinite if none reaches it.
       medians: [O, K, L], the median at every rate.
     """
 
@@ -266,38 +280,38 @@ class _Tuned(NamedTuple):
     medians: np.ndarray
 
     @staticmethod
-    def of(steps: np.ndarray) -> "_Tuned":
-        """From the steps of every run, [O, K, L, R]."""
+    def of(steps: np.ndarray) -> "_BestRates":
+        """Return the best rates by the steps of every run, [O, K, L, R]."""
         medians = median_steps(steps)
-        return _Tuned(best_place(medians), medians.min(axis=-1), medians)
+        return _BestRates(best_place(medians), medians.min(axis=-1), medians)
 
-    def rate(self, runs: Runs) -> np.ndarray:
-        """The best rates, [O, K]; NaN where the target is not reached."""
+    def rate(self, runs: _TargetRuns) -> np.ndarray:
+        """Return the best rates, [O, K]; NaN where the target is not reached."""
         return np.where(self.best >= 0, runs.rates[self.best], np.nan)
 
-    def inner_rate(self, runs: Runs) -> np.ndarray:
-        """The same, but NaN at an edge of the rates, where a best rate is only a bound."""
+    def inner_rate(self, runs: _TargetRuns) -> np.ndarray:
+        """Return the best rates, [O, K]; also NaN at an edge of the rates, where a best rate is only a bound."""
         return np.where(is_edge(runs.rates, self.best), np.nan, self.rate(runs))
 
 
-def _stacked(again: list[np.ndarray], like: np.ndarray) -> np.ndarray:
-    return np.stack(again) if again else np.zeros((0, *like.shape))
+def _stacked(arrays: list[np.ndarray], like: np.ndarray) -> np.ndarray:
+    return np.stack(arrays) if arrays else np.zeros((0, *like.shape))
 
 
-def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict[str, np.ndarray]:
-    """What there is of every batch count, [O, K] each."""
-    steps = np.where(np.isfinite(found.steps), found.steps, np.nan)
-    ends = interval(_stacked([each.steps for each in again], steps), level)
-    rate_ends = interval(_stacked([each.rate(runs) for each in again], steps), level)
-    known = found.best >= 0
-    at_best = np.take_along_axis(runs.steps, np.maximum(found.best, 0)[..., None, None], axis=2)[:, :, 0]
-    why = why_no_interval(np.where(np.isfinite(at_best), at_best, np.inf), level)
+def _curve(runs: _TargetRuns, tuned: _BestRates, resampled: list[_BestRates], confidence: float) -> dict[str, np.ndarray]:
+    """Return the columns along the batch counts, [O, K] each."""
+    steps = np.where(np.isfinite(tuned.steps), tuned.steps, np.nan)
+    ends = interval(_stacked([draw.steps for draw in resampled], steps), confidence)
+    rate_ends = interval(_stacked([draw.rate(runs) for draw in resampled], steps), confidence)
+    known = tuned.best >= 0
+    at_best = np.take_along_axis(runs.steps, np.maximum(tuned.best, 0)[..., None, None], axis=2)[:, :, 0]
+    why = why_no_interval(np.where(np.isfinite(at_best), at_best, np.inf), confidence)
     low, high, why = supported(*ends, np.where(known, why, ""))
     rate_ends = [np.where(why == "", end, np.nan) for end in rate_ends]
 
     def seeds(array: np.ndarray) -> np.ndarray:
-        """How many seeds of [O, K, L, R] at the best rate."""
-        at_best = np.take_along_axis(array, np.maximum(found.best, 0)[..., None, None], axis=2)
+        """Return the number of seeds of [O, K, L, R] at the best rate."""
+        at_best = np.take_along_axis(array, np.maximum(tuned.best, 0)[..., None, None], axis=2)
         return np.where(known, at_best[:, :, 0].sum(axis=-1), 0)
 
     return {
@@ -308,53 +322,55 @@ def _curve(runs: Runs, found: _Tuned, again: list[_Tuned], level: float) -> dict
         "exact": np.broadcast_to(runs.exact, steps.shape),
         "epochs": steps / runs.batch_count,
         "samples": steps * runs.batch_size,
-        "rate": found.rate(runs),
+        "rate": tuned.rate(runs),
         "rate_low": rate_ends[0],
         "rate_high": rate_ends[1],
-        "at_edge": is_edge(runs.rates, found.best),
+        "at_edge": is_edge(runs.rates, tuned.best),
         "reached": seeds(np.isfinite(runs.steps)),
         "bounds": seeds(runs.first),
     }
 
 
-def _rules(runs: Runs, found: _Tuned, start: int) -> dict[str, np.ndarray]:
-    """What the rules give from the batch count at `start` on, [O, rules, K] each; NaN past the range of rates."""
+def _rules(runs: _TargetRuns, tuned: _BestRates, start: int) -> dict[str, np.ndarray]:
+    """Return the columns of the rules from the batch count at `start` on, [O, rules, K]; NaN outside the range of rates."""
     power = np.asarray(list(RULES.values()))[:, None]
-    rate = found.rate(runs)[:, start, None, None] * (runs.batch_size / runs.batch_size[start]) ** power
+    rate = tuned.rate(runs)[:, start, None, None] * (runs.batch_size / runs.batch_size[start]) ** power
     known = np.isfinite(rate)
     apart = np.abs(np.log(np.where(known, rate, 1.0)[..., None] / runs.rates))
     nearest = apart.argmin(axis=-1)[..., None]
     spacing = np.diff(np.log(runs.rates)).max() if len(runs.rates) > 1 else 0.0
     inside = known & (np.take_along_axis(apart, nearest, axis=-1)[..., 0] <= spacing / 2 + 1e-9)
-    medians = np.broadcast_to(found.medians[:, None], (*rate.shape, len(runs.rates)))
+    medians = np.broadcast_to(tuned.medians[:, None], (*rate.shape, len(runs.rates)))
     steps = np.where(inside, np.take_along_axis(medians, nearest, axis=-1)[..., 0], np.nan)
     with np.errstate(invalid="ignore"):
-        return {"rule_rate": rate, "rule_steps": steps, "rule_ratio": steps / found.steps[:, None]}
+        return {"rule_rate": rate, "rule_steps": steps, "rule_ratio": steps / tuned.steps[:, None]}
 
 
-def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, level: float) -> dict[str, np.ndarray]:
-    """The curve and the power law fitted over the batch counts, [O] each; where `told` [O, K] is NaN they are left out."""
-    bend = fit_bend(found.steps * told, runs.batch_size)
-    bends = fit_bend(_stacked([each.steps for each in again], found.steps) * told, runs.batch_size).critical
-    # With none of the batch sizes' steps scattering, the fits have no interval either.
-    why = why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), level).reshape(len(runs.steps), -1)
-    scatters = (why == "").any(axis=1)
+def _fits(
+    runs: _TargetRuns, tuned: _BestRates, resampled: list[_BestRates], counted: np.ndarray, confidence: float
+) -> dict[str, np.ndarray]:
+    """Return the columns of the fits over the batch counts, [O] each; those with NaN in `counted` [O, K] are left out."""
+    bend = fit_bend(tuned.steps * counted, runs.batch_size)
+    bends = fit_bend(_stacked([draw.steps for draw in resampled], tuned.steps) * counted, runs.batch_size).critical
+    # If the steps show no spread at any batch size, the fits have no interval either.
+    why = why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), confidence).reshape(len(runs.steps), -1)
+    spread = (why == "").any(axis=1)
     critical = []
-    for place, steps in enumerate(found.steps * told):
+    for place, steps in enumerate(tuned.steps * counted):
         sizes = runs.batch_size[np.isfinite(steps)]
-        own = Bend(*(part[place] for part in bend))
-        resampled = bends[:, place] if scatters[place] else None
-        critical.append(enclosed(own, resampled, sizes if len(sizes) else runs.batch_size, level))
+        fit = Bend(*(part[place] for part in bend))
+        critical_sizes = bends[:, place] if spread[place] else None
+        critical.append(enclosed(fit, critical_sizes, sizes if len(sizes) else runs.batch_size, confidence))
     names = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
     parts = dict(zip(names, map(np.asarray, zip(*critical, strict=True)), strict=True))
-    rates = found.inner_rate(runs) * told
+    rates = tuned.inner_rate(runs) * counted
     power = power_of_size(rates, runs.batch_size)
-    again_power = power_of_size(_stacked([each.inner_rate(runs) for each in again], rates) * told, runs.batch_size)
-    # Resamples without a fit say nothing: with many of them, so do the others.
-    known = np.isfinite(again_power).sum(axis=0) >= FITTED_SHARE * len(again_power)
-    why_power = np.where(~scatters, why[:, 0], np.where(known, "", NO_FITS))
-    low, high, why_power = supported(*interval(again_power, level), np.where(np.isfinite(power), why_power, NO_FITS), 1e-9)
-    tuned_sizes = np.isfinite(found.rate(runs) * told).sum(axis=-1)
+    powers = power_of_size(_stacked([draw.inner_rate(runs) for draw in resampled], rates) * counted, runs.batch_size)
+    # If many resamples have no fit, those with one do not represent the seeds.
+    known = np.isfinite(powers).sum(axis=0) >= FITTED_SHARE * len(powers)
+    why_power = np.where(~spread, why[:, 0], np.where(known, "", NO_FITS))
+    low, high, why_power = supported(*interval(powers, confidence), np.where(np.isfinite(power), why_power, NO_FITS), 1e-9)
+    tuned_sizes = np.isfinite(tuned.rate(runs) * counted).sum(axis=-1)
     reasons = [_why_no_power(*row) for row in zip(np.isfinite(power).tolist(), tuned_sizes.tolist(), strict=True)]
     parts |= {"rate_power": power, "power_low": low, "power_high": high, "no_power": np.asarray(reasons)}
     parts |= {"no_power_interval": np.where(np.isfinite(power), why_power, "")}
@@ -362,15 +378,245 @@ def _fits(runs: Runs, found: _Tuned, again: list[_Tuned], told: np.ndarray, leve
 
 
 FITTED_SHARE = 0.9
-"""Share of the resamples that must have a fit for it to have an interval."""
+"""Smallest share of the resamples with a fit for which it has an interval."""
 
 NO_FITS = "in many resamples of the seeds too few best rates lie inside their range"
 
 
 def _why_no_power(is_fitted: bool, sizes: int) -> str:
-    """Why the best rate has no power of the batch size, of the sizes that have a best rate."""
+    """Return the reason why the best rate has no power of the batch size, or ""; `sizes` have a best rate."""
     if is_fitted:
         return ""
     if sizes < FEWEST_SIZES:
-        return f"fewer than {FEWEST_SIZES} batch counts have steps to the target that are no bound"
-    return f"fewer than {FEWEST_SIZES} batch counts have their best rate inside its range, and at an edge it is only a bound"
+        return f"fewer than {FEWEST_SIZES} batch counts have steps to the target that are more than a bound"
+    return f"fewer than {FEWEST_SIZES} batch counts have their best rate inside its range; at an edge it is only a bound"
+
+
+REGIMES = ("perfect", "diminishing", "none")
+"""Perfect scaling: twice the batch size, half the steps. Diminishing returns. None: more samples per step save no steps."""
+
+WITHIN = 1.25
+"""A batch size scales perfectly if it needs at most this many times the fewest samples, and not at all if it needs at most this
+many times the fewest steps: on McCandlish's curve, below a quarter of the critical batch size and above four times it."""
+
+
+def steps_to_target(
+    value: ArrayLike, step: ArrayLike, target: float, *, rising: bool = False, exact: bool | ArrayLike = False
+) -> Float[np.ndarray, "*runs"]:
+    """Return the number of steps after which a curve first reaches a target, with linear interpolation between two records.
+
+    Args:
+      value: [..., E], the curve at E records; not finite after a run has diverged.
+      step: [E] or [..., E], number of steps taken at each record.
+      target: in the units of the curve.
+      rising: True if the target is reached from below, as an accuracy is.
+      exact: [] or [...], True for a curve with a record after every step: the first record at or past the target is then the
+        answer, without interpolation.
+
+    Returns:
+      [...]; NaN if the target is never reached. A curve that has reached it at its first record has that record's step, which
+      is an upper bound, or the answer if `exact`.
+
+    Raises:
+      InputError: for a target that is not finite, or shapes that do not fit.
+    """
+    value, step = np.asarray(value, np.float64), np.asarray(step, np.float64)
+    if not np.isfinite(target):
+        raise InputError(f"target must be finite, got {shown(target)}")
+    if value.ndim < 1 or 0 in value.shape[-1:] or step.ndim < 1 or step.shape[-1] != value.shape[-1]:
+        raise InputError(f"value and step must share their last axis, the records, got {value.shape} and {step.shape}")
+    above = target - value if rising else value - target
+    step = np.broadcast_to(step, np.broadcast_shapes(step.shape, above.shape))
+    above = np.broadcast_to(above, step.shape)
+    reached = above <= 0
+    at = np.asarray(reached.argmax(axis=-1))
+    before = np.asarray(np.maximum(at - 1, 0))
+
+    def pick(array: np.ndarray, position: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(array, position[..., None], axis=-1)[..., 0]
+
+    high, low = pick(above, before), pick(above, at)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = (at > 0) & np.isfinite(high) & (high > low) & ~np.asarray(exact, bool)
+        share = np.where(between, high / (high - low), 1.0)
+    steps = pick(step, before) + share * (pick(step, at) - pick(step, before))
+    return np.asarray(np.where(reached.any(axis=-1), steps, np.nan))
+
+
+class Bend(NamedTuple):
+    """McCandlish's curve S = S_min (1 + B_crit / B) fitted to steps S at batch sizes B.
+
+    Attributes:
+      critical: [...], B_crit, in samples: the batch size that needs twice the fewest steps and twice the fewest samples. 0 or
+        infinite if a straight line fits best.
+      fewest_steps: [...], S_min.
+      fewest_samples: [...], E_min = B_crit S_min.
+    """
+
+    critical: Float[np.ndarray, "*fits"]
+    fewest_steps: Float[np.ndarray, "*fits"]
+    fewest_samples: Float[np.ndarray, "*fits"]
+
+    __repr__ = short_repr
+
+
+FINE = 600
+"""Number of critical batch sizes at which the fit is tried before it is refined."""
+
+
+def fit_bend(steps: ArrayLike, batch_size: ArrayLike) -> Bend:
+    """Return the curve S = S_min (1 + B_crit / B) that fits the steps, by least squares of the logarithm of S.
+
+    The curve is (S / S_min - 1) (E / E_min - 1) = 1 with E = S B.
+
+    Args:
+      steps: [..., K], S; values that are not finite and positive are left out.
+      batch_size: [K], B.
+
+    Returns:
+      Bend: NaN with fewer than three sizes.
+    """
+    steps, batch_size = np.asarray(steps, np.float64), np.asarray(batch_size, np.float64)
+    known = np.isfinite(steps) & (steps > 0)
+    count = known.sum(axis=-1)
+    log_steps = np.log(np.where(known, steps, 1.0))
+    low, high = np.log(batch_size.min() / 1000), np.log(batch_size.max() * 1000)
+    tried = np.linspace(low, high, FINE)
+
+    def residual(log_critical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sum of squares, and log S_min, for B_crit [..., G] of every fit."""
+        bend = np.log1p(np.exp(log_critical)[..., None] / batch_size)
+        rest = np.where(known[..., None, :], log_steps[..., None, :] - bend, 0.0)
+        mean = rest.sum(axis=-1) / np.maximum(count, 1)[..., None]
+        off = np.where(known[..., None, :], rest - mean[..., None], 0.0)
+        return (off**2).sum(axis=-1), mean
+
+    squares, _ = residual(np.broadcast_to(tried, (*steps.shape[:-1], FINE)))
+    best = squares.argmin(axis=-1)
+    inner = np.clip(best, 1, FINE - 2)
+    a, b, c = (np.take_along_axis(squares, (inner + d)[..., None], axis=-1)[..., 0] for d in (-1, 0, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shift = np.clip(np.nan_to_num((a - c) / (2 * (a - 2 * b + c))), -0.5, 0.5)
+    log_critical = tried[inner] + shift * (tried[1] - tried[0])
+    _, log_least = residual(log_critical[..., None])
+    least = np.exp(log_least[..., 0])
+    critical = np.exp(log_critical)
+    most = least * critical
+    # At either end the curve is straight: S falls as 1/B everywhere, or is constant.
+    critical = np.where(best == 0, 0.0, np.where(best == FINE - 1, np.inf, critical))
+    least, most = np.where(best == FINE - 1, 0.0, least), np.where(best == 0, 0.0, most)
+    enough = enough_sizes(np.where(known, steps, np.nan))
+    return Bend(*(np.asarray(np.where(enough, part, np.nan)) for part in (critical, least, most)))
+
+
+class CriticalBatchSize(NamedTuple):
+    """The batch size from which more samples per step save fewer steps.
+
+    Attributes:
+      critical: B_crit, in samples; NaN if the batch sizes do not enclose it, so that only the interval is informative.
+      low, high: ends of the interval; 0 or infinite if the batch sizes do not bound it on that side. NaN if the seeds support
+        none (`jaxsgd.analysis.confidence.why_no_interval`), or if fewer than three sizes reach the target.
+      fewest_steps: S_min, of the fit.
+      fewest_samples: E_min, of the fit.
+    """
+
+    critical: float
+    low: float
+    high: float
+    fewest_steps: float
+    fewest_samples: float
+
+    __repr__ = short_repr
+
+
+def critical_batch_size(
+    steps: ArrayLike, batch_size: ArrayLike, *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> CriticalBatchSize:
+    """Return the critical batch size, fitted to the median steps over seeds, with a bootstrap interval over the seeds.
+
+    Args:
+      steps: [K, R], steps to a target at K batch sizes with the same R seeds; NaN for a run that never reached it, which counts
+        as more than all others.
+      batch_size: [K].
+      confidence: level of the interval, between 0 and 1.
+      resamples: number of draws of R seeds with replacement (Efron 1979, "Bootstrap methods: another look at the jackknife").
+      seed: of those draws.
+
+    Raises:
+      InputError: for arrays whose shapes do not fit, or a confidence level outside (0, 1).
+    """
+    check_confidence(confidence)
+    steps, batch_size = np.asarray(steps, np.float64), np.asarray(batch_size, np.float64)
+    if steps.ndim != 2 or batch_size.shape != steps.shape[:1]:
+        raise InputError(f"steps must be [sizes, seeds] and batch_size [sizes], got {steps.shape} and {batch_size.shape}")
+    drawn = resampled_seeds(steps.shape[-1], resamples, seed)
+    point = fit_bend(median_steps(steps), batch_size)
+    spread = bool((why_no_interval(np.where(np.isfinite(steps), steps, np.inf), confidence) == "").any())
+    fits = fit_bend(np.stack([median_steps(steps[:, own]) for own in drawn]), batch_size) if spread else None
+    return enclosed(point, None if fits is None else fits.critical, batch_size, confidence)
+
+
+def enclosed(point: Bend, resampled: np.ndarray | None, batch_size: np.ndarray, confidence: float) -> CriticalBatchSize:
+    """Return a fit with its interval from the fits of resamples, [n]; neither reaches past the batch sizes of the fit."""
+    least, most = float(batch_size.min()), float(batch_size.max())
+    low, high = interval(np.asarray(resampled), confidence) if resampled is not None else (np.nan, np.nan)
+    low, high = (0.0 if low < least else min(float(low), most)), (np.inf if high > most else max(float(high), least))
+    critical = float(point.critical)
+    if np.isnan(critical):
+        low = high = np.nan
+    located = least <= critical <= most
+    return CriticalBatchSize(critical if located else np.nan, low, high, float(point.fewest_steps), float(point.fewest_samples))
+
+
+def median_steps(steps: np.ndarray) -> np.ndarray:
+    """Return the median over the seeds, [..., R] -> [...]; a run that never reached the target needs infinitely many steps."""
+    return seed_median(np.where(np.isfinite(steps), steps, np.inf))
+
+
+def regimes(steps: ArrayLike, batch_size: ArrayLike) -> np.ndarray:
+    """Return the regime, one of `REGIMES`, of each batch size (Shallue et al. 2019, section 4.1, who judge by eye).
+
+    A regime is located only if it spans a factor of two in batch size: the smallest size needs the fewest samples and the
+    largest the fewest steps in any curve.
+
+    Args:
+      steps: [K], to the target; not finite if it was not reached.
+      batch_size: [K].
+
+    Returns:
+      [K], names; "" if the target was not reached.
+    """
+    steps, batch_size = np.asarray(steps, np.float64), np.asarray(batch_size, np.float64)
+    known = np.isfinite(steps)
+    names = np.where(known, REGIMES[1], "")
+    if not known.any():
+        return names
+    cost = np.where(known, steps, np.inf)
+    for name, needed in ((REGIMES[2], cost), (REGIMES[0], cost * batch_size)):
+        near = needed <= WITHIN * needed.min()
+        if batch_size[near].max() >= 2 * batch_size[near].min():
+            names = np.where(near, name, names)
+    return names
+
+
+def power_of_size(rate: ArrayLike, batch_size: ArrayLike) -> Float[np.ndarray, "*fits"]:
+    """Return the p of rate ~ B^p by least squares of the logarithms.
+
+    p is 1 for the linear rule (Goyal et al. 2017) and 1/2 for the square-root rule (Krizhevsky 2014).
+
+    Args:
+      rate: [..., K]; values that are not finite and positive are left out.
+      batch_size: [K].
+
+    Returns:
+      [...]; NaN with fewer than three sizes.
+    """
+    rate, batch_size = np.asarray(rate, np.float64), np.asarray(batch_size, np.float64)
+    known = np.isfinite(rate) & (rate > 0)
+    x = np.where(known, np.log(batch_size), 0.0)
+    y = np.where(known, np.log(np.where(known, rate, 1.0)), 0.0)
+    count = np.maximum(known.sum(axis=-1), 1)[..., None]
+    x, y = (np.where(known, side - side.sum(axis=-1, keepdims=True) / count, 0.0) for side in (x, y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        power = (x * y).sum(axis=-1) / np.where((x**2).sum(axis=-1) > 0, (x**2).sum(axis=-1), np.nan)
+    return np.asarray(np.where(enough_sizes(np.where(known, rate, np.nan)), power, np.nan))

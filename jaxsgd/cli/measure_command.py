@@ -1,4 +1,4 @@
-"""`jaxsgd measure`: the tables of a result: best settings, stripes, steps to a target, and which seeds make it scatter."""
+"""`jaxsgd measure`: the tables of a result: best settings, stripes, steps to a target, and the variance by source."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,21 +8,26 @@ import typer
 from jaxsgd.cli.output import check_output_folder, make_console, to_csv, to_json, working, write_files
 from jaxsgd.cli.runtime import start_jax
 
-LEVEL = 0.95
-"""Of all intervals."""
+CONFIDENCE = 0.95
+"""Confidence level of all intervals."""
 
 
 def measure(
     context: typer.Context,
     result: Annotated[Path, typer.Argument(help="A result folder.")],
-    value: Annotated[
+    metric: Annotated[
         str | None,
-        typer.Option(help="What settings are judged by.", show_default="validation_loss, or loss_epoch where there is none"),
+        typer.Option(
+            help="The number by which settings are judged.", show_default="validation_loss, else train_loss, else loss_epoch"
+        ),
     ] = None,
-    target: Annotated[float | None, typer.Option(help="Of that value: how many steps to it at each batch count?")] = None,
-    by: Annotated[str, typer.Option(help="With --target: the axis to tune at each batch count.")] = "learning_rate",
+    target: Annotated[
+        float | None, typer.Option(help="Value of the metric: count the steps to it at each batch count.")
+    ] = None,
+    tune: Annotated[str, typer.Option(help="With --target: the axis that is tuned at each batch count.")] = "learning_rate",
     reference: Annotated[
-        int | None, typer.Option(help="With --target: batch count that the rate rules start from.", show_default="the largest")
+        int | None,
+        typer.Option(help="With --target: the batch count from which the rate rules start.", show_default="the largest"),
     ] = None,
     noise: Annotated[
         bool,
@@ -31,13 +36,13 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, its stripes, and which lie at an edge.
+    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes; a star marks an edge.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
-    the critical batch size, and what the linear and the square-root rule would have cost. All intervals are 95 % intervals over
+    the critical batch size, and the cost of the linear and the square-root rule. All intervals are 95 % intervals over
     the seeds.
     """
-    from jaxsgd.analysis.best import best_settings
+    from jaxsgd.analysis.best import best as best_of
     from jaxsgd.analysis.scaling import scaling
     from jaxsgd.analysis.seed_variance import seed_variance
     from jaxsgd.cli.measure_table import (
@@ -50,7 +55,7 @@ def measure(
         scaling_notes,
         scaling_rows,
         scaling_table,
-        scatter_table,
+        variance_table,
     )
     from jaxsgd.error import InputError
     from jaxsgd.results.axes import seed_dims
@@ -58,41 +63,41 @@ def measure(
     from jaxsgd.study.study_file import look_beside
 
     if target is None and reference is not None:
-        raise InputError(f"--reference {reference} goes with --target: the loss to reach")
+        raise InputError(f"--reference {reference} is only for use with --target")
     if out:
         check_output_folder(out)
     with working("reading the result"):
         ds = load(result)
     with working("choosing the best settings"):
-        best = best_settings(ds, value, level=LEVEL)
+        best = best_of(ds, metric, confidence=CONFIDENCE)
     console = make_console(quiet=as_json)
-    tables: dict[str, list[dict[str, Any]]] = {"best_settings": best_rows(best)}
-    said = best_notes(ds, best)
-    console.print(best_table(tables["best_settings"], best))
-    for line in said:
+    tables: dict[str, list[dict[str, Any]]] = {"best": best_rows(best)}
+    notes = best_notes(ds, best)
+    console.print(best_table(tables["best"], best))
+    for line in notes:
         console.print(f"- {line}", markup=False, soft_wrap=True)
     if sum(ds.sizes[dim] > 1 for dim in seed_dims(ds)) > 1:
-        tables["seed_variance"] = rows(seed_variance(ds, best.attrs["value"]))
-        console.print(scatter_table(tables["seed_variance"], best.attrs["value"]))
-    found = None
+        tables["seed_variance"] = rows(seed_variance(ds, best.attrs["metric"]))
+        console.print(variance_table(tables["seed_variance"], best.attrs["metric"]))
+    scaled = None
     if target is not None:
         with working("counting the steps to the target"):
-            found = scaling(ds, target, value, by=by, reference=reference, level=LEVEL)
-        tables |= scaling_rows(found)
-        console.print(scaling_table(found))
-        about = scaling_notes(found)
-        for line in about:
+            scaled = scaling(ds, target, metric, tune=tune, reference=reference, confidence=CONFIDENCE)
+        tables |= scaling_rows(scaled)
+        console.print(scaling_table(scaled))
+        of_scaling = scaling_notes(scaled)
+        for line in of_scaling:
             console.print(f"- {line}", markup=False, soft_wrap=True)
-        said += about
+        notes += of_scaling
     if noise:
         start_jax(context)
         look_beside(result)
         with working("measuring the noise of the best settings' runs"):
-            tables["noise"] = noise_rows(ds, best, found)
-        console.print(noise_table(tables["noise"], found is not None))
+            tables["noise"] = noise_rows(ds, best, scaled)
+        console.print(noise_table(tables["noise"], scaled is not None))
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):
             console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if as_json:
-        report = {"command": "measure", "result": str(result), "value": best.attrs["value"], "target": target, "notes": said}
+        report = {"command": "measure", "result": str(result), "metric": best.attrs["metric"], "target": target, "notes": notes}
         typer.echo(to_json(report | {"tables": tables}))

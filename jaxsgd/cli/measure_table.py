@@ -1,4 +1,4 @@
-"""The tables of `jaxsgd measure`, and what they say in words."""
+"""The tables of `jaxsgd measure`, and notes on them in words."""
 
 import math
 from collections import Counter
@@ -17,19 +17,20 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.metric import time_dim
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
+"""A row of a table: values by the name of their column."""
 
 CHECKPOINTS = 6
-"""Epochs from the first to that of the target at which noise is measured."""
+"""Number of epochs, from the first to that of the target, at which noise is measured."""
 
 SIZES = ("batch_count", "batch_size")
 
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
-"""Headings of columns that have little room."""
+"""Headings of narrow columns."""
 
 
 def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
-    """One flat row for each place of a Dataset; a single one for a Dataset without dimensions."""
+    """Return one flat row for each position of a Dataset; a single row for a Dataset without dimensions."""
     if not ds.dims:
         return [{str(name): ds[name].item() for name in ds.variables}]
     table = ds.to_dataframe().reset_index()
@@ -38,7 +39,7 @@ def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def best_rows(best: xr.Dataset) -> list[dict[str, Any]]:
-    """The rows of the best settings, with a column of booleans for each searched axis: `learning_rate_at_edge`."""
+    """Return the rows of the best settings, with a column of booleans for each searched axis: `learning_rate_at_edge`."""
     edges = {
         f"{name}_at_edge": best["at_edge"].isel(searched=place, drop=True)
         for place, name in enumerate(best["searched"].values.tolist())
@@ -46,24 +47,24 @@ def best_rows(best: xr.Dataset) -> list[dict[str, Any]]:
     return rows(best.drop_dims("searched").assign(edges))
 
 
-def _edges(row: Row, searched: Sequence[str]) -> list[str]:
-    """The searched axes whose best value is at an edge."""
+def _edges(row: TableRow, searched: Sequence[str]) -> list[str]:
+    """Return the searched axes whose best value is at an edge."""
     return [name for name in searched if row[f"{name}_at_edge"]]
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number in few letters; "-" for none."""
+    """Return a number as a short text; "-" for NaN."""
     if isinstance(value, str):
         return value
     return "-" if math.isnan(value) else f"{value:.{digits}g}" if not math.isinf(value) else "inf"
 
 
 def between(low: float, high: float, digits: int = 3) -> str:
-    """An interval, open where an end is 0 or infinite; empty without one."""
+    """Return an interval as text; "" without one."""
     if math.isnan(low) or math.isnan(high):
         return ""
-    # As many digits as tell the ends apart, where a few more do.
-    ends = [(number(low, own), number(high, own)) for own in range(digits, digits + 4)]
+    # More digits if the ends would look the same.
+    ends = [(number(low, more), number(high, more)) for more in range(digits, digits + 4)]
     return " to ".join(next((pair for pair in ends if pair[0] != pair[1]), ends[0]))
 
 
@@ -71,40 +72,40 @@ def _count(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}" if math.isfinite(value) else "inf"
 
 
-def _varying(table: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """The columns that are not the same in all rows; the last if all are."""
+def _varying(table: Sequence[TableRow], names: Sequence[str]) -> list[str]:
+    """Return the columns that differ between rows; the last column if none does."""
     return [name for name in names if len({row[name] for row in table}) > 1] or list(names[-1:])
 
 
-def _places(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
-    """The columns that say where a row stands: of the batch count and the batch size, the study's axis."""
+def _places(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
+    """Return the columns that identify a row; of the batch count and the batch size, only the study's axis."""
     beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
     names = [str(name) for name in best.coords if name in KEPT and name in table[0]]
     return [name for name in names if beside.get(name) not in best["median_value"].dims]
 
 
-def best_table(table: Sequence[Row], best: xr.Dataset) -> Table:
-    """The best setting at each optimizer, order and batch count."""
+def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
+    """Return the table of the best setting at each optimizer, order and batch count."""
     places = _places(best, table)
     places = _varying(table, places) if places else []
     searched = [name for name in best["searched"].values.tolist() if name in table[0]]
-    value = best.attrs["value"].replace("_", " ")
+    metric = best.attrs["metric"].replace("_", " ")
     texts = [SHORT.get(name, name.replace("_", " ")) for name in (*places, *searched)]
-    made = plain_table(texts, (f"median {value}", "95 % interval", "diverged", "stripe index", "gap"), "Best settings")
+    printed = plain_table(texts, (f"median {metric}", "95 % interval", "diverged", "stripe index", "gap"), "Best settings")
     for row in table:
         edges = _edges(row, searched)
         chosen = [f"{number(row[name])}{'*' if name in edges else ''}" for name in searched]
-        gone = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
-        made.add_row(
+        lost = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
+        printed.add_row(
             *(number(row[name], 6) for name in places), *chosen, number(row["median_value"], 4),
-            between(row["low"], row["high"], 4), gone,
+            between(row["low"], row["high"], 4), lost,
             "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", number(row["stripe_gap"], 2),
         )  # fmt: skip
-    return made
+    return printed
 
 
 def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
-    """What a reader of the best settings must know besides."""
+    """Return notes that a reader of the best settings needs, one sentence each."""
     table = best_rows(best)
     notes = _winner(best, table)
     edges = [names for row in table if (names := _edges(row, best["searched"].values.tolist()))]
@@ -125,23 +126,23 @@ def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     return notes
 
 
-def _winner(best: xr.Dataset, table: Sequence[Row]) -> list[str]:
-    """The best row of all, where there are several."""
-    value = best.attrs["value"]
+def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
+    """Return a note on the best row of all, if there are several."""
+    metric = best.attrs["metric"]
     known = [row for row in table if math.isfinite(row["median_value"])]
     if len(table) < 2 or not known:
         return []
-    first = min(known, key=lambda row: direction(value) * row["median_value"])
+    first = min(known, key=lambda row: direction(metric) * row["median_value"])
     places = [name for name in _places(best, table) if len({row[name] for row in table}) > 1]
     named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZES else str(first[name]) for name in places]
     searched = [f"{name.replace('_', ' ')} {number(first[name])}" for name in best["searched"].values.tolist()]
     ends = between(first["low"], first["high"], 4)
-    measured = f"median {value.replace('_', ' ')} {number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
-    return [f"best of all: {', '.join([*named, *searched])}: {measured}"]
+    result = f"median {metric.replace('_', ' ')} {number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
+    return [f"best of all: {', '.join([*named, *searched])}: {result}"]
 
 
 def interval_notes(reasons: Sequence[str]) -> list[str]:
-    """Why rows of a table have no interval, a line for each reason; none where all have one."""
+    """Return a note for each reason why rows of a table have no interval; none if all have one."""
     counts = Counter(reason for reason in reasons if reason)
     return [
         f"no interval{'' if count == len(reasons) else f' in {count} of {len(reasons)} rows'}: {reason}"
@@ -150,81 +151,81 @@ def interval_notes(reasons: Sequence[str]) -> list[str]:
 
 
 def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
-    """A target that every batch count reaches, where it makes sense to ask for steps to one."""
+    """Return a note with a target that every batch count reaches; "" if the result has no steps to a target."""
     try:
         along = batch_axis(ds)
     except InputError:
         return ""
-    value = best.attrs["value"]
-    if not time_dim(ds, value) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
+    metric = best.attrs["metric"]
+    if not time_dim(ds, metric) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
         return ""
     if along not in best["median_value"].dims or not np.isfinite(best["median_value"]).all():
         return ""
-    # The worst of them, to two digits, and a step of the second one to the worse side.
-    sign = direction(value)
+    # The worst of them, to two digits, and one unit of the second digit worse.
+    sign = direction(metric)
     worst = float((sign * best["median_value"]).max())
     digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
     target = sign * (math.floor(worst / digit) + 1) * digit
     return f"for steps to a target: --target {target:.3g} is reached by all of these"
 
 
-def scatter_table(table: Sequence[Row], value: str) -> Table:
-    """Standard deviations by what is drawn anew."""
+def variance_table(table: Sequence[TableRow], metric: str) -> Table:
+    """Return the table of standard deviations by the seeds that are drawn anew."""
     places = _varying(table, [name for name in table[0] if name not in ("source", "deviation", "share", "left_out")])
     texts = [SHORT.get(name, name.replace("_", " ")) for name in places]
-    made = plain_table(
-        (*texts, "drawn anew"), (f"deviation of {value.replace('_', ' ')}", "share"), "Where the scatter comes from"
+    printed = plain_table(
+        (*texts, "drawn anew"), (f"deviation of {metric.replace('_', ' ')}", "share of variance"), "Variance by source"
     )
     for row in table:
         of_all = f"{100 * row['share']:.1f} %" if math.isfinite(row["share"]) else "-"
-        made.add_row(*(str(row[name]) for name in places), row["source"].replace("_", " "), number(row["deviation"]), of_all)
-    return made
+        printed.add_row(*(str(row[name]) for name in places), row["source"].replace("_", " "), number(row["deviation"]), of_all)
+    return printed
 
 
-def scaling_rows(found: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
-    """The tables of a scaling: by batch count, by rule, and what was fitted."""
+def scaling_rows(scaled: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
+    """Return the tables of a scaling: by batch count, by rule, and the fits."""
     return {
-        "scaling": rows(found.drop_vars([*RULED, *FITTED, "rule"])),
-        "rate_rules": rows(found[list(RULED)]),
-        "fits": rows(found[list(FITTED)]),
+        "scaling": rows(scaled.drop_vars([*RULED, *FITTED, "rule"])),
+        "rate_rules": rows(scaled[list(RULED)]),
+        "fits": rows(scaled[list(FITTED)]),
     }
 
 
-def _others(found: xr.Dataset) -> list[xr.Dataset]:
-    """A scaling at each place of the axes besides the batch count."""
-    dims = list(found["nearest"].dims)
-    shape = [found.sizes[dim] for dim in dims]
-    return [found.isel(dict(zip(dims, place, strict=True))) for place in np.ndindex(*shape)]
+def _others(scaled: xr.Dataset) -> list[xr.Dataset]:
+    """Return a scaling for each setting of the axes besides the batch count."""
+    dims = list(scaled["nearest"].dims)
+    shape = [scaled.sizes[dim] for dim in dims]
+    return [scaled.isel(dict(zip(dims, place, strict=True))) for place in np.ndindex(*shape)]
 
 
-def _place(found: xr.Dataset, one: xr.Dataset) -> str:
-    """Which of several places this is, in words; empty for the only one."""
-    several = [dim for dim in found["nearest"].dims if found.sizes[dim] > 1]
-    return ", ".join(str(one[dim].item()) if dim in ("optimizer", "order") else f"{dim} {one[dim].item()}" for dim in several)
+def _place(scaled: xr.Dataset, setting: xr.Dataset) -> str:
+    """Return the setting in words; "" if it is the only one."""
+    several = [dim for dim in scaled["nearest"].dims if scaled.sizes[dim] > 1]
+    return ", ".join(f"{'' if dim in ('optimizer', 'order') else f'{dim} '}{setting[dim].item()}" for dim in several)
 
 
-def scaling_table(found: xr.Dataset) -> Table:
-    """Steps to the target by batch count, with what the rules would have cost."""
-    along, by = (str(found.attrs[name]) for name in ("along", "by"))
-    words = [found.attrs[name].replace("_", " ") for name in ("value", "by")]
-    title = f"Steps to {words[0]} {found.attrs['target']:g}, each batch count at its best {words[1]}"
-    several = len(_others(found)) > 1
-    numbers = ("m", "B", "steps", "95 % interval", "epochs", SHORT.get(by, by), "linear", "sqrt")
-    made = plain_table([*(["setting"] if several else [])], numbers, title)
-    made.add_column("scaling", no_wrap=True)
-    for one in _others(found):
-        for place in range(one.sizes[along]):
-            at = one.isel({along: place})
+def scaling_table(scaled: xr.Dataset) -> Table:
+    """Return the table of the steps to the target by batch count, with the cost of the rules."""
+    along, tune = (str(scaled.attrs[name]) for name in ("along", "tune"))
+    words = [scaled.attrs[name].replace("_", " ") for name in ("metric", "tune")]
+    title = f"Steps to {words[0]} {scaled.attrs['target']:g}, each batch count at its best {words[1]}"
+    several = len(_others(scaled)) > 1
+    numbers = ("m", "B", "steps", "95 % interval", "epochs", SHORT.get(tune, tune), "linear", "sqrt")
+    printed = plain_table([*(["setting"] if several else [])], numbers, title)
+    printed.add_column("scaling", no_wrap=True)
+    for setting in _others(scaled):
+        for position in range(setting.sizes[along]):
+            at = setting.isel({along: position})
             bound = "<=" if at["regime"].item() == "bound" else ""
             ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in ("linear", "sqrt")]
-            rate = f"{number(float(at[by]))}{'*' if bool(at['at_edge']) else ''}"
-            made.add_row(
-                *([_place(found, one)] if several else []), str(int(at["batch_count"])), str(int(at["batch_size"])),
+            rate = f"{number(float(at[tune]))}{'*' if bool(at['at_edge']) else ''}"
+            printed.add_row(
+                *([_place(scaled, setting)] if several else []), str(int(at["batch_count"])), str(int(at["batch_size"])),
                 bound + _count(float(at["steps"])), _steps_between(at), number(float(at["epochs"])), rate, *ratios,
                 str(at["regime"].item()) or "not reached",
             )  # fmt: skip
-        made.add_section()
-    return made
+        printed.add_section()
+    return printed
 
 
 def _steps_between(at: xr.Dataset) -> str:
@@ -238,58 +239,60 @@ def _ratio(value: float) -> str:
     return "-" if math.isnan(value) else "never" if math.isinf(value) else f"{value:.2f}x"
 
 
-def scaling_notes(found: xr.Dataset) -> list[str]:
-    """What the steps say: regimes, critical batch size, how the best rate grows, and what was not reached."""
-    value, target, by = (found.attrs[name] for name in ("value", "target", "by"))
-    words = value.replace("_", " ")
-    notes = [f"{found.attrs['runs_reached']:,} of {counted(found.attrs['runs'], 'run')} reach {words} {target:g}"]
-    notes.append(f"steps: {found.attrs['resolution']}")
-    for one in _others(found):
-        name = _place(found, one)
+def scaling_notes(scaled: xr.Dataset) -> list[str]:
+    """Return notes on a scaling: regimes, critical batch size, growth of the best rate, and targets that were not reached."""
+    metric, target, tune = (scaled.attrs[name] for name in ("metric", "target", "tune"))
+    words, tuned = metric.replace("_", " "), tune.replace("_", " ")
+    notes = [f"{scaled.attrs['runs_reached']:,} of {counted(scaled.attrs['runs'], 'run')} reach {words} {target:g}"]
+    notes.append(f"steps: {scaled.attrs['resolution']}")
+    for setting in _others(scaled):
+        name = _place(scaled, setting)
         lead = f"{name}: " if name else ""
-        steps = one["steps"].values
+        steps = setting["steps"].values
         if not np.isfinite(steps).any():
-            notes.append(f"{lead}no batch count reaches it; the nearest {words} is {float(one['nearest']):.4g}")
+            notes.append(f"{lead}no batch count reaches it; the nearest {words} is {float(setting['nearest']):.4g}")
             continue
-        notes.append(lead + _regimes(one))
-        notes.append(lead + _critical(one))
-        power = f"the best {by.replace('_', ' ')} grows as (batch size)^{float(one['rate_power']):.2f}"
-        ends = between(float(one["power_low"]), float(one["power_high"]), 2)
-        if one["no_power"].item():
-            notes.append(f"{lead}no power by which the best {by.replace('_', ' ')} grows: {one['no_power'].item()}")
+        notes.append(lead + _regimes(setting))
+        notes.append(lead + _critical(setting))
+        power = f"the best {tuned} grows as (batch size)^{float(setting['rate_power']):.2f}"
+        ends = between(float(setting["power_low"]), float(setting["power_high"]), 2)
+        if setting["no_power"].item():
+            notes.append(f"{lead}no power of the batch size for the best {tuned}: {setting['no_power'].item()}")
         else:
-            known = f"95 % interval {ends}" if ends else f"no interval: {one['no_power_interval'].item()}"
-            notes.append(f"{lead}{power} ({known}); the linear rule has 1, the square root 0.5")
-        if (one["regime"] == "bound").any():
+            known = f"95 % interval {ends}" if ends else f"no interval: {setting['no_power_interval'].item()}"
+            notes.append(f"{lead}{power} ({known}); the power is 1 for the linear rule and 0.5 for the square-root rule")
+        if (setting["regime"] == "bound").any():
             notes.append(
-                f"{lead}<=: reached at the first record already, so the steps are only a bound, which no fit takes in; "
-                "take a harder target"
+                f"{lead}<=: reached at the first record, so the steps are only an upper bound, which the fits leave out; "
+                "choose a harder target"
             )
-        if bool(one["at_edge"].any()):
-            notes.append(f"{lead}*: the best {by.replace('_', ' ')} is at the edge of its range, a better one may lie beyond")
-    notes += interval_notes(found["no_interval"].values.ravel().tolist())
-    start = found.attrs["reference"]
-    if found.attrs["along"] == "batch_size":
-        start = found["batch_size"].values[found["batch_count"].values == start][0]
-    from_there = f"{SHORT[found.attrs['along']]} = {start}"
-    notes.append(f"linear, sqrt: steps by the rule from {from_there} on, over those of the best rate; -: not among the rates")
+        if bool(setting["at_edge"].any()):
+            notes.append(f"{lead}*: the best {tuned} is at the edge of its range, a better one may lie beyond")
+    notes += interval_notes(scaled["no_interval"].values.ravel().tolist())
+    start = scaled.attrs["reference"]
+    if scaled.attrs["along"] == "batch_size":
+        start = scaled["batch_size"].values[scaled["batch_count"].values == start][0]
+    start_text = f"{SHORT[scaled.attrs['along']]} = {start}"
+    notes.append(
+        f"linear, sqrt: steps by the rule from {start_text} on, divided by those of the best rate; -: not among the rates"
+    )
     return notes
 
 
-def _regimes(one: xr.Dataset) -> str:
-    kind, size = one["regime"].values, one["batch_size"].values
+def _regimes(setting: xr.Dataset) -> str:
+    kind, size = setting["regime"].values, setting["batch_size"].values
     perfect, none = size[kind == "perfect"], size[kind == "none"]
-    said = [f"perfect scaling up to B = {perfect.max()}" if len(perfect) else "no range of perfect scaling"]
-    said.append(f"no further gain from B = {none.min()} on" if len(none) else "steps fall up to the largest batch")
+    parts = [f"perfect scaling up to B = {perfect.max()}" if len(perfect) else "no range of perfect scaling"]
+    parts.append(f"no further gain from B = {none.min()} on" if len(none) else "steps fall up to the largest batch")
     if not (kind != "bound").any():
-        return "the steps are bounds at every batch count, so they say nothing of scaling"
-    return ", ".join(said)
+        return "the steps are only upper bounds at every batch count, so they show no scaling"
+    return ", ".join(parts)
 
 
-def _critical(one: xr.Dataset) -> str:
-    critical, low, high = (float(one[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
-    fitted = np.isfinite(one["steps"].values) & (one["regime"].values != "bound")
-    sizes = one["batch_size"].values[fitted]
+def _critical(setting: xr.Dataset) -> str:
+    critical, low, high = (float(setting[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
+    fitted = np.isfinite(setting["steps"].values) & (setting["regime"].values != "bound")
+    sizes = setting["batch_size"].values[fitted]
     ends = "no interval" if math.isnan(low) else f"95 % interval {_count(low)} to {_count(high)}"
     if fitted.sum() < 3:
         return "critical batch size: fewer than three batch counts have steps to the target, too few to fit"
@@ -299,26 +302,26 @@ def _critical(one: xr.Dataset) -> str:
     return f"critical batch size {critical:.0f} samples ({ends})"
 
 
-def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> list[dict[str, Any]]:
-    """Noise along the best settings' runs, at the smallest, the middle and the largest batch size of each other setting.
+def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> list[dict[str, Any]]:
+    """Return the noise along the best settings' runs, at the smallest, the middle and the largest batch size of each setting.
 
     Args:
       ds: the result.
       best: its best settings.
-      found: a scaling, whose best rates are taken in their place, and whose runs are measured up to the target alone.
+      scaled: a scaling; if given, its best rates are used instead, and its runs are measured only up to the target.
     """
-    source = best if found is None else found
-    known = source["median_value" if found is None else "steps"]
+    source = best if scaled is None else scaled
+    known = source["median_value" if scaled is None else "steps"]
     along = next((name for name in ("batch_count", "batch_size") if name in known.dims), None)
-    searched = best["searched"].values.tolist() if found is None else [found.attrs["by"]]
+    searched = best["searched"].values.tolist() if scaled is None else [scaled.attrs["tune"]]
     others = [str(dim) for dim in known.dims if dim != along]
     table = []
     for place in np.ndindex(*(source.sizes[dim] for dim in others)):
         chosen = dict(zip(others, place, strict=True))
-        one = source.isel(chosen)
-        finite = np.flatnonzero(np.isfinite(np.atleast_1d(one[known.name].values)))
-        for each in finite[np.unique([0, len(finite) // 2, len(finite) - 1])] if len(finite) else []:
-            at = one.isel({along: each}) if along else one
+        setting = source.isel(chosen)
+        finite = np.flatnonzero(np.isfinite(np.atleast_1d(setting[known.name].values)))
+        for position in finite[np.unique([0, len(finite) // 2, len(finite) - 1])] if len(finite) else []:
+            at = setting.isel({along: position}) if along else setting
             # A scaling has its batch sizes in an order of their own.
             run = ds.isel(chosen).sel({along: at[along].item()} if along else {})
             for dim in dict.fromkeys(str(ds[name].dims[0]) for name in searched):
@@ -326,7 +329,7 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> li
                 same = [np.isclose(ds[name].values, at[name].item(), rtol=1e-9) for name in own]
                 run = run.isel({dim: int(np.flatnonzero(np.all(same, axis=0))[0])})
             last = ds.sizes["epoch"] - 1
-            last = last if found is None else min(last, max(1, math.ceil(float(at["epochs"]))))
+            last = last if scaled is None else min(last, max(1, math.ceil(float(at["epochs"]))))
             noise = run_noise(run, np.unique(np.linspace(0, last, CHECKPOINTS).astype(int)).tolist())
             scale = noise["noise_scale"].values
             mean = float(np.nanmean(scale)) if np.isfinite(scale).any() else math.nan
@@ -337,8 +340,8 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, found: xr.Dataset | None) -> li
     return table
 
 
-def noise_table(table: Sequence[Row], to_target: bool) -> Table:
-    """The noise along some settings' runs."""
+def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
+    """Return the table of the noise along the runs of some settings."""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
     names = [name for name in table[0] if name not in measured]
     names = [name for name in names if name == "batch_count" or len({row[name] for row in table}) > 1]
@@ -346,10 +349,10 @@ def noise_table(table: Sequence[Row], to_target: bool) -> Table:
     seeds = max(row["seeds"] for row in table)
     until = "to the target" if to_target else "of the runs"
     title = f"Noise: gradient noise scale in samples, mean over the epochs {until}, {seeds} seeds"
-    made = plain_table(texts, ("noise scale", "at first", "at last", "epochs", "deviation of a sample's loss"), title)
+    printed = plain_table(texts, ("noise scale", "at first", "at last", "epochs", "deviation of a sample's loss"), title)
     for row in table:
         scales = [_count(row[name]) for name in ("noise_scale", "at_first", "at_last")]
-        made.add_row(
+        printed.add_row(
             *(number(row[name], 6) for name in names), *scales, f"0 to {row['last_epoch']}", number(row["loss_deviation"], 4)
         )
-    return made
+    return printed

@@ -1,4 +1,4 @@
-"""The comparison as a table."""
+"""The table of the article's experiments: the article's numbers beside those of the runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ QUANTITIES = {
 """Rows: label and number format by name."""
 
 OF_STRIPES = ("gap", "expected_gap", "stripe_index")
-"""What a single curve has none of."""
+"""Quantities that a single curve does not have."""
 
 
 class Section(NamedTuple):
@@ -25,8 +25,8 @@ class Section(NamedTuple):
 
     Attributes:
       title: written above its rows.
-      report: as `jaxsgd.article.outcome_report` makes it.
-      article: the article's numbers by the same names, with `percentile` among the seeds; empty where it printed none.
+      report: from `jaxsgd.article.outcome_report`.
+      article: the article's numbers by the same names, with `percentile` among the seeds; empty if it printed none.
     """
 
     title: str
@@ -35,14 +35,14 @@ class Section(NamedTuple):
 
 
 def comparison_table(sections: Sequence[Section], caption: str = "") -> Table:
-    """The numbers of experiments: the article's, the shown run's, and their spread over seeds.
+    """Return the table of experiments: the article's numbers, the shown run's, and their spread over seeds.
 
-    Columns that no section fills are left out, and so are the rows about stripes where there is one curve.
+    Columns that no section fills are left out, and so are the rows about stripes if there is a single curve.
     """
     seeds = next((section.report["seeds"] for section in sections if "seeds" in section.report), None)
     with_article = any(section.article for section in sections)
     early = sections[0].report["first_epochs"]["epochs"]
-    # As narrow as the numbers allow: it is to fit a terminal of 80 columns.
+    # As narrow as the numbers allow, to fit a terminal of 80 columns.
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption or None, caption_justify="left")
     headings = [""]
     if with_article:
@@ -69,11 +69,11 @@ def _row(name: str, section: Section, with_article: bool) -> list[str]:
         cells += [_cell(article.get(name), form), _cell(article.get("percentile", {}).get(name), "{:.1f}")]
     cells += [_cell(report["first_epochs"][name], form), _cell(report["whole_run"][name], form)]
     if "seeds" in report:
-        one = report["seeds"][name]
-        cells += [_cell(one[end], form) for end in ("low", "median", "high")]
+        spread = report["seeds"][name]
+        cells += [_cell(spread[end], form) for end in ("low", "median", "high")]
     return cells
 
 
 def _cell(value: float | int | None, form: str) -> str:
-    # Exponents without their leading zero, -2.6e-4: it is a column the less.
+    # Exponents without their leading zero, -2.6e-4, save a column.
     return "-" if value is None or value != value else form.format(value).replace("e-0", "e-").replace("e+0", "e+")

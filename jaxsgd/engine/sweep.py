@@ -58,7 +58,7 @@ def sweep(
       on_progress: called with a `jaxsgd.Progress` after every chunk.
 
     Returns:
-      The result; see `jaxsgd.results.dataset.DESCRIPTIONS` for its variables.
+      The result; see `jaxsgd.measure.observable.METRICS` and `jaxsgd.results.dataset.DESCRIPTIONS` for its variables.
 
     Raises:
       InputError: when the problem is an object, and there is a folder or an executor; when the folder holds another study,

@@ -9,13 +9,13 @@ from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.manifest import different, facts, other_samples
 from jaxsgd.engine.plan import plan
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.observable import OBSERVABLES, differs
+from jaxsgd.measure.observable import METRICS, differs, observables
 from jaxsgd.results.load import stored_result
 from jaxsgd.results.store import BrokenChunk, Folder
 from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
-TOLERANCE = 1e-5
+TOLERANCE = METRICS["loss_epoch"].tolerance
 """Largest relative difference of a loss between machines and versions, for runs whose rounding does not grow: what the
 one-program, the grouped and the plain path are held to among themselves."""
 
@@ -88,7 +88,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
         drawn[:] = False
         drawn[np.random.default_rng(seed).permutation(len(drawn))[: check_count("sample", sample)]] = True
     # What this version observes and the one that made the result did not is nothing to compare.
-    unseen = set(OBSERVABLES) - set(manifest["observed"])
+    unseen = set(observables()) - set(manifest["observed"])
     execution, device = Execution(planned), workers()[0]
     cells, missing, whole, differences, broken = 0, 0, 0, [], []
     for number, chunk in enumerate(planned.chunks):
@@ -126,7 +126,7 @@ def _worst(stored: dict[str, Any], again: dict[str, Any], bitwise: bool) -> tupl
         if was.tobytes() == now.tobytes():
             continue
         # Gap, index and slope are differences of losses: rounding is a larger share of them, so losses decide.
-        if not bitwise and not (name.startswith("loss") or (name in OBSERVABLES and differs(name, was, now))):
+        if not bitwise and not (name.startswith("loss") or (name in METRICS and differs(name, was, now))):
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = np.where(np.isnan(was) & np.isnan(now), 0, np.abs(now / was - 1))

@@ -10,6 +10,9 @@ from .limit_cycle import limit_cycle as limit_cycle
 from .noise import Noise as Noise
 from .noise import noise as noise
 from .noise import noise_scale as noise_scale
+from .observable import METRICS as METRICS
+from .observable import Metric as Metric
+from .observable import direction as direction
 from .own_step import OwnSteps as OwnSteps
 from .own_step import epoch_own_steps as epoch_own_steps
 from .own_step import own_steps as own_steps

@@ -1,7 +1,11 @@
-"""What is measured of every run besides its batch losses, after each epoch or more often: the entries of `OBSERVABLES`."""
+"""The metrics of a run, each with its units, meaning, direction and tolerance: the entries of `METRICS`.
 
+Those that have a `measure` are observables: they are measured after each epoch, or more often, besides the batch losses.
+"""
+
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,22 +30,25 @@ class Known(NamedTuple):
     held_out: Batch | None
 
 
-class Observable(NamedTuple):
-    """A number that a run has after each epoch or at each evaluation, of problems that tell what it takes.
+class Metric(NamedTuple):
+    """A number by which settings are judged: a number of each run, or of each of its records.
 
     Attributes:
-      units, meaning: for the result's `attrs`.
-      is_of: whether a problem's runs have it.
-      measure: `(problem, params, data, known) -> []`, at an evaluation.
-      tolerance: largest difference between machines, as a share of the run's largest value.
-      within_epochs: whether it is measured only where `evaluate_every` is set.
+      units, meaning: for the `attrs` of a result's variable.
+      better: "lower" or "higher"; "neither" for a number that only describes a run.
+      tolerance: largest difference between machines, as a share of the run's largest value (of a loss, of the value itself);
+        infinite for a number that is not compared between machines.
+      measure: `(problem, params, data, known) -> []`, at an evaluation; None for a number that comes from the batch losses.
+      is_of: `(problem) -> bool`, True if the runs of a problem have it.
+      within_epochs: True if it is measured only where `evaluate_every` is set.
     """
 
     units: str
     meaning: str
-    is_of: Callable[[Problem], bool]
-    measure: Callable[[Problem, Params, Batch, Known], Float[Array, ""]]
-    tolerance: float
+    better: Literal["lower", "higher", "neither"] = "lower"
+    tolerance: float = 1e-4
+    measure: Callable[[Problem, Params, Batch, Known], Float[Array, ""]] | None = None
+    is_of: Callable[[Problem], bool] = lambda problem: True
     within_epochs: bool = False
 
 
@@ -72,62 +79,77 @@ def _validation_accuracy(problem: Problem, params: Params, data: Batch, known: K
     return jnp.mean(problem.accuracy(params, known.held_out).astype(jnp.float32))
 
 
-OBSERVABLES = {
-    "distance": Observable(
+METRICS = {
+    "loss_epoch": Metric("loss", "averaged view: mean loss over each epoch's samples", tolerance=1e-5),
+    "distance": Metric(
         "parameters",
         "Euclidean distance of the parameters from the optimum of the run's own data",
-        lambda problem: problem.optimum is not None,
-        _distance,
-        # Near the optimum it is a small difference of large numbers: their rounding is a larger share of it.
-        1e-2,
+        # Near the optimum it is a small difference of large numbers, of which rounding is a larger share.
+        tolerance=1e-2,
+        measure=_distance,
+        is_of=lambda problem: problem.optimum is not None,
     ),
-    "excess_loss": Observable(
+    "excess_loss": Metric(
         "loss",
         "mean loss over the run's own data, above the least there is",
-        lambda problem: problem.optimum is not None,
-        _excess_loss,
         # Likewise.
-        1e-2,
+        tolerance=1e-2,
+        measure=_excess_loss,
+        is_of=lambda problem: problem.optimum is not None,
     ),
-    "validation_loss": Observable(
+    "validation_loss": Metric(
         "loss",
         "mean loss over the held-out samples",
-        lambda problem: problem.held_out is not None,
-        _validation_loss,
-        1e-4,
+        measure=_validation_loss,
+        is_of=lambda problem: problem.held_out is not None,
     ),
-    "validation_accuracy": Observable(
+    "validation_accuracy": Metric(
         "1",
         "share of the held-out samples that are predicted rightly",
-        lambda problem: problem.held_out is not None and problem.accuracy is not None,
-        _validation_accuracy,
+        better="higher",
         # A sample near the border between two classes may change sides.
-        1e-2,
+        tolerance=1e-2,
+        measure=_validation_accuracy,
+        is_of=lambda problem: problem.held_out is not None and problem.accuracy is not None,
     ),
-    "train_loss": Observable(
+    "train_loss": Metric(
         "loss",
         "mean loss over all samples that are trained on, at the same parameters",
-        lambda problem: True,
-        _train_loss,
-        1e-4,
+        measure=_train_loss,
         within_epochs=True,
     ),
+    # Differences of losses, of which rounding is a larger share: the losses themselves are compared between machines.
+    "stripe_gap": Metric(
+        "loss", "largest minus smallest stripe level at the study's eval_interval", better="neither", tolerance=math.inf
+    ),
+    "stripe_index": Metric(
+        "1",
+        "share of the detrended variance explained by the position in the epoch; 0 expected without stripes",
+        better="neither",
+        tolerance=math.inf,
+    ),
+    "stripe_slope": Metric("loss/epoch", "mean slope of the stripes", better="neither", tolerance=math.inf),
 }
-"""By the name of its variable in a result, whatever can be observed."""
-
-HIGHER_IS_BETTER = ("validation_accuracy",)
-"""The observables of which more is better; of all other measures it is less."""
+"""Every metric of a result, by the name of its variable. A new one is one entry: whatever else needs it reads it from here."""
 
 
-def direction(measure: str) -> float:
-    """What a measure is multiplied by so that less of it is better: -1 where more is, else 1."""
-    return -1.0 if measure in HIGHER_IS_BETTER else 1.0
+def observables() -> tuple[str, ...]:
+    """Return the names of the metrics that are measured besides the batch losses."""
+    return tuple(name for name, metric in METRICS.items() if metric.measure)
+
+
+def direction(metric: str) -> float:
+    """Return the factor that makes lower values of a metric better: -1 if higher is better, else 1.
+
+    For a metric that is not in `METRICS`, lower is better.
+    """
+    return -1.0 if metric in METRICS and METRICS[metric].better == "higher" else 1.0
 
 
 def observations(problem: Problem, evaluate_every: int | float | None) -> tuple[str, ...]:
-    """The names of what is observed of a problem's runs, in a study with that `evaluate_every`."""
+    """Return the names of the observables of a problem's runs, in a study with that `evaluate_every`."""
     within = evaluate_every is not None
-    return tuple(name for name, one in OBSERVABLES.items() if one.is_of(problem) and (within or not one.within_epochs))
+    return tuple(name for name in observables() if METRICS[name].is_of(problem) and (within or not METRICS[name].within_epochs))
 
 
 def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
@@ -148,13 +170,22 @@ def observer(problem: Problem, known: Known | None, evaluate_every: int | float 
       known: what `known` gives for the run.
       evaluate_every: of the study.
     """
-    names = observations(problem, evaluate_every)
-    if known is None or not names:
+    measures = {name: METRICS[name].measure for name in observations(problem, evaluate_every)}
+    if known is None or not measures:
         return None
-    return lambda params, data: {name: OBSERVABLES[name].measure(problem, params, data, known) for name in names}
+    return lambda params, data: {
+        name: measure(problem, params, data, known) for name, measure in measures.items() if measure is not None
+    }
 
 
 def differs(name: str, stored: np.ndarray, again: np.ndarray) -> bool:
-    """Whether an observation, [E] or [V], made on another machine is further from the stored one than rounding explains."""
+    """Return True if a metric of a run, [E] or [V], differs more between two machines than rounding explains.
+
+    Args:
+      name: of the metric.
+      stored: its values in the result.
+      again: its values on this machine.
+    """
+    tolerance = METRICS[name].tolerance
     scale = np.max(np.abs(stored), initial=0, where=np.isfinite(stored))
-    return not np.allclose(again, stored, rtol=0, atol=OBSERVABLES[name].tolerance * scale, equal_nan=True)
+    return np.isfinite(tolerance) and not np.allclose(again, stored, rtol=0, atol=tolerance * scale, equal_nan=True)

@@ -108,7 +108,7 @@ def differences(
         raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
     value = metric_named(ds, value, by_epoch=True)
     rows_by = _rows_by(ds, axis)
-    compared = compare(ds, axis.name, value, reference=reference, level=LEVEL)
+    compared = compare(ds, axis.name, value, reference=reference, confidence=LEVEL)
     dims = (*rows_by.dims, axis.dim)
     if table(ds, value, dims).shape[len(dims)] < 2:
         raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
@@ -392,7 +392,7 @@ def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: b
     if len(places) > 1:
         return None
     place = int(places[0])
-    against = compare(ds, axis.name, value, reference=axis.values[place], level=LEVEL).drop_isel({axis.dim: place})
+    against = compare(ds, axis.name, value, reference=axis.values[place], confidence=LEVEL).drop_isel({axis.dim: place})
     above, below = against.low > 0, against.high < 0
     better = above if (sign > 0) == is_best else below
     return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None

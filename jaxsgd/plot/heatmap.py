@@ -92,7 +92,7 @@ def heatmap(
     """One number of each cell, median over the seeds, as colours over two axes; numeric axes are sorted and evenly spaced.
 
     Cells where runs diverged are hatched, with how many. A run that diverged counts as infinitely bad, and the best cell of
-    each panel is outlined: the one that `best_settings` gives. Losses above every loss that a run began with and came down
+    each panel is outlined: the one that `best` gives. Losses above every loss that a run began with and came down
     from share the last colour. Of the measures of stripes, the number is the median of the runs that did not diverge, and no
     cell is best.
 

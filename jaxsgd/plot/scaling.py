@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
-from jaxsgd.analysis.scaling_law import WITHIN
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
 from jaxsgd.plot.layout import EDGE, TOP, inches, log_ticks, panels, plain_numbers, size_axis, three_digits, write_key
@@ -54,9 +54,9 @@ def scaling(
       InputError: for what `jaxsgd.scaling` refuses, a target that nothing reaches, or too many values of other axes.
     """
     ds = selected(ds, select)
-    found = scaled(ds, target, value, by=by)
+    found = scaled(ds, target, value, tune=by)
     if not np.isfinite(found["steps"]).any():
-        words = found.attrs["value"].replace("_", " ")
+        words = found.attrs["metric"].replace("_", " ")
         rising = found["nearest"].max() < target
         nearest = float(found["nearest"].max() if rising else found["nearest"].min())
         raise InputError(
@@ -69,7 +69,7 @@ def scaling(
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
     shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
 
-    words = found.attrs["value"].replace("_", " ")
+    words = found.attrs["metric"].replace("_", " ")
     figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
     entries, note = _key(found, ones, names, shades, noise_scale)
     below = write_key(figure, entries, note) + 0.62

@@ -39,7 +39,7 @@ def law(batch_count: int, num_samples: int, eval_interval: int) -> float:
     """The gap to expect between stripes from sampling alone, in standard deviations of a single sample's loss.
 
     Each of the S = m / gcd(m, w) stripes averages w batches of N / m samples: levels scatter by sigma / sqrt(w N / m), and the
-    largest less the smallest of S such is d(S) times that (Tippett 1925), with d as `jaxsgd.expected_range`. Exact for
+    largest less the smallest of S such is d(S) times that (Tippett 1925), with d as `jaxsgd.measure.expected_range`. Exact for
     normal losses where windows do not overlap (w divides m), but for a term of 1/N.
 
     Args:

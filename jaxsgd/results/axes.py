@@ -14,7 +14,7 @@ WITHIN_CELLS = ("epoch", "evaluation", "batch")
 
 
 def cell_dims(ds: xr.Dataset) -> list[str]:
-    """The dimensions along which cells lie, outermost first.
+    """Return the dimensions along which cells lie, outermost first.
 
     Raises:
       InputError: for a Dataset that is no result.
@@ -27,12 +27,12 @@ def cell_dims(ds: xr.Dataset) -> list[str]:
 
 
 def coords_along(ds: xr.Dataset, dim: str) -> list[str]:
-    """The axes along a dimension: several where they are zipped or follow from one another."""
+    """Return the axes along a dimension: several if they are zipped or follow from one another."""
     return [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
 
 
 def axis_names(ds: xr.Dataset) -> list[str]:
-    """The axes that a result has, in the order of its dimensions."""
+    """Return the axes of a result, in the order of its dimensions."""
     names = []
     for dim in cell_dims(ds):
         along = coords_along(ds, dim)
@@ -41,10 +41,10 @@ def axis_names(ds: xr.Dataset) -> list[str]:
 
 
 def axis_dim(ds: xr.Dataset, name: str) -> str:
-    """The dimension that an axis lies along.
+    """Return the dimension of an axis.
 
     Raises:
-      InputError: when there is no such axis, with the nearest valid name.
+      InputError: if there is no such axis, with the nearest valid name.
     """
     if name not in axis_names(ds):
         raise no_such("axis", name, axis_names(ds))
@@ -52,24 +52,24 @@ def axis_dim(ds: xr.Dataset, name: str) -> str:
 
 
 def axis_values(ds: xr.Dataset, name: str) -> np.ndarray:
-    """The values of an axis, [L]; places for a dimension that has no values of its own."""
+    """Return the values of an axis, [L]; positions for a dimension that has no values of its own."""
     return ds[name].values if name in ds.coords else np.arange(ds.sizes[name])
 
 
 def seed_dims(ds: xr.Dataset, used: Iterable[str] = ()) -> list[str]:
-    """The dimensions that hold nothing but seeds and are not used otherwise: the spread."""
+    """Return the dimensions that have seeds only and are not in `used`."""
     taken = set(used)
     dims = [dim for dim in cell_dims(ds) if dim not in taken]
     return [dim for dim in dims if coords_along(ds, dim) and set(coords_along(ds, dim)) <= set(SEED_AXES)]
 
 
 def is_numeric(values: np.ndarray) -> bool:
-    """Whether an axis's values are numbers, and so have an order of their own."""
+    """Return True if an axis's values are numbers, and so have an order of their own."""
     return values.dtype.kind in "iuf"
 
 
 def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
-    """Where on an axis a value is, [L]. Numbers match to a relative 1e-5, and may be text.
+    """Return True at the positions of a value on an axis, [L]. Numbers match to a relative 1e-5, and may be text.
 
     Args:
       name: of the axis.
@@ -77,19 +77,19 @@ def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
       value: to look for.
 
     Raises:
-      InputError: when it is not there, with the nearest that are.
+      InputError: if the axis does not have it, with the nearest values that it has.
     """
     if not is_numeric(values):
-        found = values == str(value)
-        if not found.any():
+        matches = values == str(value)
+        if not matches.any():
             raise no_such(name, value, (str(v) for v in values))
-        return found
+        return matches
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise InputError(f"{name} is a number, got {shown(value)}; there are {listed(values)}") from None
-    found = np.isclose(values, number, rtol=1e-5, atol=0)
-    if not found.any():
+    matches = np.isclose(values, number, rtol=1e-5, atol=0)
+    if not matches.any():
         apart = np.abs(values - number)
         if number > 0 and (values > 0).all():
             apart = np.abs(np.log(values / number))
@@ -99,10 +99,10 @@ def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
             if len(values) > 2
             else f"no {name} {number:g}: there is {listed(values)}"
         )
-    return found
+    return matches
 
 
 def listed(values: np.ndarray, most: int = 8) -> str:
-    """Values as a user would type them, the middle ones left out where there are many."""
+    """Return values as a user would type them; if they are many, the middle ones are left out."""
     texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]
     return ", ".join(texts if len(texts) <= most else [*texts[: most - 1], "...", texts[-1]])

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.observable import OBSERVABLES
+from jaxsgd.measure.observable import METRICS
 from jaxsgd.measure.stripes import stripe_count, windows
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.cells import Cells
@@ -17,14 +17,9 @@ from jaxsgd.study.study import StudyFields
 
 DESCRIPTIONS = {
     "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),
-    "loss_epoch": ("loss", "averaged view: mean loss over each epoch's samples"),
-    **{name: (observable.units, f"{observable.meaning}, after each epoch") for name, observable in OBSERVABLES.items()},
-    "stripe_gap": ("loss", "largest minus smallest stripe level at the study's eval_interval"),
-    "stripe_index": ("1", "share of the detrended variance explained by the position in the epoch; 0 expected without stripes"),
-    "stripe_slope": ("loss/epoch", "mean slope of the stripes"),
     "diverged_epoch": ("epoch", "first epoch, 0-based, in which the run was not finite; NaN for a run that stayed finite"),
-    "diverged": ("1", "whether the run became non-finite"),
-    "missing": ("1", "whether the cell has not been run yet"),
+    "diverged": ("1", "true if the run became non-finite"),
+    "missing": ("1", "true if the cell has not been run yet"),
     "rate": ("1", "learning rate after the rate rule"),
     "batch_count": ("batches/epoch", "batches per epoch"),
     "batch_size": ("samples", "samples of a full batch"),
@@ -36,11 +31,11 @@ DESCRIPTIONS = {
     "evaluation_epoch": ("epochs", "epochs done at the evaluation; NaN past the last one of a batch count"),
     "epoch_step": ("steps", "steps done at the end of the epoch; NaN past the last one of a batch count"),
 }
-"""Units and meaning of each variable and coordinate, for `attrs`."""
+"""Units and meaning of the variables and coordinates that are not metrics, for `attrs`; those of metrics are in `METRICS`."""
 
 
 def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """What is kept of each cell, by name, and its shape: [E], [V], [E, M] or []. A chunk of fewer batches has a smaller M."""
+    """Return the shape of each array that is kept of a cell, by name: [E], [V], [E, M] or []; M is smaller in some chunks."""
     slots = max(split.batch_count for split in cells.splits)
     kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,), **dict.fromkeys(observed, (cells.num_records,))}
     if study.record == "batch":
@@ -62,7 +57,7 @@ def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int
 
 
 class Assembly:
-    """The arrays of a result, filled chunk by chunk, so that no chunk need be kept until the last one is there."""
+    """The arrays of a result, filled chunk by chunk, so that no chunk need be kept until the last one is finished."""
 
     def __init__(self, study: StudyFields, cells: Cells, observed: Iterable[str], variables: Iterable[str] | None = None):
         """Allocate the arrays; every cell is missing at first.
@@ -117,12 +112,9 @@ def _dataset(
     recorded = "epoch" if cells.evaluations is None else "evaluation"
     inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"], **{name: [recorded] for name in observed}}
     variables = {
-        name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name))
+        name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name, recorded))
         for name, values in flat.items()
     }
-    if recorded == "evaluation":
-        for name in {*observed} & {*variables}:
-            variables[name][2]["long_name"] = OBSERVABLES[name].meaning
     coords: dict[str, Any] = {
         axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
     }
@@ -149,7 +141,7 @@ def _dataset(
 
 
 def _times(study: StudyFields, cells: Cells, dim: str, first: np.ndarray) -> dict[str, Any]:
-    """Return the coordinates that say how far runs were at their evaluations, and at the ends of epochs of unlike length.
+    """Return the coordinates with the steps and epochs done at evaluations, and at the ends of epochs of unequal length.
 
     Args:
       study: of the result.
@@ -172,13 +164,23 @@ def _times(study: StudyFields, cells: Cells, dim: str, first: np.ndarray) -> dic
     return times
 
 
-def _attrs(name: str) -> dict[str, str]:
-    units, meaning = DESCRIPTIONS.get(name, ("1", name.replace("_", " ")))
+def _attrs(name: str, recorded: str = "epoch") -> dict[str, str]:
+    """Return the units and the meaning of a variable or coordinate, as `attrs`.
+
+    Args:
+      name: of the variable.
+      recorded: the dimension of the observables: "epoch" or "evaluation".
+    """
+    if name in METRICS:
+        units, meaning = METRICS[name].units, METRICS[name].meaning
+        meaning += ", after each epoch" if METRICS[name].measure and recorded == "epoch" else ""
+    else:
+        units, meaning = DESCRIPTIONS.get(name, ("1", name.replace("_", " ")))
     return {"units": units, "long_name": meaning}
 
 
 def views(ds: xr.Dataset, eval_interval: int | None = None) -> xr.Dataset:
-    """The striped and the averaged view of a result, for any print interval.
+    """Return the striped and the averaged view of a result, for any evaluation interval.
 
     Args:
       ds: a result with every batch's loss (`record="batch"`).

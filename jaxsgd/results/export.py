@@ -1,4 +1,4 @@
-"""Results in other people's formats."""
+"""Results in other file formats."""
 
 import importlib
 import shutil
@@ -12,24 +12,24 @@ import xarray as xr
 from jaxsgd.error import InputError, no_such
 
 FORMATS = ("netcdf", "zarr", "csv", "parquet")
-"""What a result can be exported to."""
+"""Formats to which a result can be exported."""
 
 SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr", "csv": ".csv", "parquet": ".parquet"}
 
 
 def export(ds: xr.Dataset, path: str | Path, to: str) -> Path:
-    """Writes a result in another format.
+    """Write a result in another format and return its path.
 
-    NetCDF and Zarr hold all of it. CSV and Parquet hold a tidy table, one row per cell and epoch (and batch, where every
+    NetCDF and Zarr hold the whole result. CSV and Parquet hold a tidy table, one row per cell and epoch (and batch, if every
     batch's loss was recorded): the cell's value on every axis, then the variables.
 
     Args:
       ds: a result.
-      path: where to; it is replaced if it is there.
+      path: of the new file or folder; an existing one is replaced.
       to: one of `FORMATS`.
 
     Raises:
-      InputError: for an unknown format, or when its library is not installed (extra `export`).
+      InputError: for an unknown format, or if its library is not installed (extra `export`).
     """
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
@@ -69,7 +69,7 @@ def _netcdf(ds: xr.Dataset, path: Path) -> None:
 
 def _zarr(ds: xr.Dataset, path: Path) -> None:
     _need("zarr")
-    # Zarr's third format has no fixed-width text; its variable-length text is what readers of other languages know.
+    # Zarr's third format has no fixed-width text; readers in other languages know its variable-length text.
     plain = ds.assign_coords({name: ds[name].astype(object) for name in ds.coords if ds[name].dtype.kind == "U"})
     plain.to_zarr(path, mode="w", consolidated=False)
 
@@ -80,9 +80,9 @@ def _parquet(ds: xr.Dataset, path: Path) -> None:
 
 
 def table(ds: xr.Dataset) -> pd.DataFrame:
-    """A result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
+    """Return a result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
 
-    Where the observables were measured within epochs, rows for each cell and evaluation follow, without an epoch and a batch.
+    If the observables were measured within epochs, rows for each cell and evaluation follow, without an epoch and a batch.
     """
     within_epochs = [dim for dim in ("epoch", "batch") if dim in ds.dims]
     if "evaluation" in ds.dims and within_epochs:

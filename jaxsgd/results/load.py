@@ -1,4 +1,4 @@
-"""A result folder read: its study, its manifest, its chunks as a Dataset. No code is run that a folder names."""
+"""Reading a result folder: its study, its manifest, its chunks as a Dataset. No code that the folder names is run."""
 
 import reprlib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, counted, no_such
-from jaxsgd.measure.observable import OBSERVABLES
+from jaxsgd.measure.observable import observables
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.dataset import Assembly, dataset_bytes, kept_arrays
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
@@ -19,17 +19,17 @@ from jaxsgd.study.study import StudyFields
 
 
 def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:
-    """Return the result in a folder, finished or not; damaged chunks count as missing. No code is run that the folder names.
+    """Return the result in a folder, finished or not; damaged chunks count as missing. No code that it names is run.
 
     Args:
       folder: the result.
       variables: names of the variables to read; None for all. Every batch's loss (`loss`) is most of a large result, and few
-        questions need it: `load(folder, variables=["loss_epoch"])` reads what fits into memory. `diverged`, `diverged_epoch`,
-        `missing` and `rate` are always there.
+        questions need it: `load(folder, variables=["loss_epoch"])` reads much less. `diverged`, `diverged_epoch`, `missing` and
+        `rate` are always read.
 
     Raises:
-      InputError: when there is no result, its study or manifest is not what this version writes, there is no variable of that
-        name, or the result does not fit into the memory that is free.
+      InputError: if there is no result, its study or manifest is not in the format of this version, there is no variable of
+        that name, or the result does not fit into free memory.
     """
     place = Folder(Path(folder))
     if not place.path.is_dir():
@@ -66,20 +66,20 @@ def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
 
 
 def checked(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], cells: int, file: str = "chunk") -> ChunkArrays:
-    """A chunk's arrays, if they are what a chunk holds. Its checksum can be right whoever wrote it: it is no signature.
+    """Return a chunk's arrays after checking their names, types and shapes; a checksum is no signature, so it does not suffice.
 
     Args:
       arrays: of the chunk.
       kept: the inner shape of each array, as `kept_arrays` has them.
-      cells: how many the study has.
+      cells: number of cells of the study.
       file: its name, for the message.
 
     Raises:
-      BrokenChunk: when they are not.
+      BrokenChunk: if they are not those of a chunk of this study.
     """
     own = arrays.get("cell", np.empty(0))
     if own.ndim != 1 or own.dtype != np.int64 or not len(own) or own.min() < 0 or own.max() >= cells:
-        raise BrokenChunk(f"{file}: has cells that the study has not")
+        raise BrokenChunk(f"{file}: has cells that the study does not have")
     if len(np.unique(own)) != len(own):
         raise BrokenChunk(f"{file}: has a cell twice")
     for name, most in kept.items():
@@ -93,45 +93,45 @@ def checked(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], cells: int, f
 
 
 def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
-    """The study and the manifest of a result, without looking up the names in them.
+    """Return the study and the manifest of a result, without looking up the names in them.
 
     Raises:
-      InputError: when there is no result, or they are not what this version wrote together.
+      InputError: if there is no result, or the two do not belong together or are not in the format of this version.
     """
     if not place.is_there():
         raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
-    study, told = stored_study(place), stored_manifest(place)
-    if told.get("identity") != study.identity:
+    study, manifest = stored_study(place), stored_manifest(place)
+    if manifest.get("identity") != study.identity:
         raise InputError(
             f"{place.path}: study.json is not the study of manifest.json: it was changed, or another version wrote it"
         )
-    return study, told
+    return study, manifest
 
 
 def stored_manifest(place: Folder) -> dict[str, Any]:
-    """The manifest of a result.
+    """Return the manifest of a result.
 
     Raises:
-      InputError: when manifest.json is not what this version writes.
+      InputError: if manifest.json is not in the format of this version.
     """
-    told = read_json(place.manifest_file)
-    if isinstance(told, dict):
-        told.setdefault("observed", [])  # a manifest of a time when nothing was
+    manifest = read_json(place.manifest_file)
+    if isinstance(manifest, dict):
+        manifest.setdefault("observed", [])  # manifests of early versions have no observables
     wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
     wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list}
-    whole = isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in wanted.items())
-    whole = whole and all(name in list(OBSERVABLES) for name in told["observed"])
-    whole = whole and told["num_samples"] > 0 and told["chunks"] > 0
-    if not whole or told.get("format") != FORMAT or set(told["held"]) != set(PLAN_SETTINGS):
+    whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
+    whole = whole and all(name in observables() for name in manifest["observed"])
+    whole = whole and manifest["num_samples"] > 0 and manifest["chunks"] > 0
+    if not whole or manifest.get("format") != FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
         raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
-    return told
+    return manifest
 
 
 def stored_study(place: Folder) -> StudyFields:
-    """The study of a result, without looking up the names in it.
+    """Return the study of a result, without looking up the names in it.
 
     Raises:
-      InputError: when study.json is no valid study.
+      InputError: if study.json is no valid study.
     """
     fields = read_json(place.study_file)
     if not isinstance(fields, dict):
@@ -143,10 +143,10 @@ def stored_study(place: Folder) -> StudyFields:
 
 
 def check_same_study(stored: Any, new: dict[str, Any], where: str) -> None:
-    """Checks that a stored study is the new one.
+    """Check that a stored study is the new one.
 
     Raises:
-      InputError: naming each field that differs.
+      InputError: if it is not; the message names each field that differs.
     """
     if not isinstance(stored, dict):
         raise InputError(f"{where}: study.json holds no study")

@@ -1,11 +1,11 @@
-"""The result folder: whole chunks or none, whatever happens.
+"""The result folder: after any interruption it has complete chunks only.
 
     study.json      the resolved study
     manifest.json   what made the numbers: versions, device, precision, flags, path and widths, git commit, times
     chunks/         one .npz per finished chunk, with a checksum
-    lock            held by the one command that writes; let go by the system when that command ends, however it ends
+    lock            held by the only command that writes; the system releases it when that command ends
 
-A file is written under a temporary name, flushed to the disk and renamed, so that it is there whole or not at all. Nothing is
+A file is written under a temporary name, flushed to the disk and renamed, so that it is complete or absent. Nothing is
 ever unpickled.
 """
 
@@ -34,14 +34,14 @@ ChunkArrays = dict[str, np.ndarray]
 
 
 class BrokenChunk(Exception):
-    """A chunk file that is not what was written: its message says what is wrong with it."""
+    """A chunk file that is damaged or belongs to another study; the message names the fault."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all, on the disk when this returns.
+    """Write a file so that it is complete or absent, on the disk when this returns.
 
     Raises:
-      OSError: when it cannot be written; the temporary file is removed.
+      OSError: if it cannot be written; the temporary file is removed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -76,10 +76,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """Return the content of a JSON file.
 
     Raises:
-      InputError: when it cannot be read, or is no JSON.
+      InputError: if it cannot be read, or is no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -90,12 +90,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file whole (see `write_whole`)."""
+    """Write a JSON file so that it is complete or absent (see `write_whole`)."""
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
 def checksum(arrays: ChunkArrays, identity: str) -> str:
-    """SHA-256 over a chunk's arrays, names and types and the identity of the study that it belongs to."""
+    """Return the SHA-256 over a chunk's arrays, names and types and the identity of the study that it belongs to."""
     digest = hashlib.sha256(identity.encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -105,14 +105,14 @@ def checksum(arrays: ChunkArrays, identity: str) -> str:
 
 
 def packed(arrays: ChunkArrays, identity: str) -> bytes:
-    """What the file of a finished chunk holds: an `.npz` archive of its arrays and their checksum."""
+    """Return the content of a finished chunk's file: an `.npz` archive of its arrays and their checksum."""
     buffer = io.BytesIO()
     np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def unpacked(content: bytes, name: str, identity: str, cells: np.ndarray | None = None) -> ChunkArrays:
-    """The arrays of a chunk, from what its file holds.
+    """Return the arrays of a chunk from the content of its file.
 
     Args:
       content: of the file.
@@ -121,10 +121,10 @@ def unpacked(content: bytes, name: str, identity: str, cells: np.ndarray | None 
       cells: the cells it must hold, if they are known.
 
     Raises:
-      BrokenChunk: when it is not what was packed for this study.
+      BrokenChunk: if the content is not a chunk of this study as `packed` made it.
     """
     try:
-        # From memory, for NumPy leaves the file of a damaged archive open.
+        # From memory, because NumPy leaves the file of a damaged archive open.
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # a flipped bit may hit any part of an archive, and each has an exception of its own
@@ -148,30 +148,30 @@ class Folder(NamedTuple):
 
     @property
     def study_file(self) -> Path:
-        """Where the resolved study is."""
+        """Path of the resolved study."""
         return self.path / "study.json"
 
     @property
     def manifest_file(self) -> Path:
-        """Where the manifest is."""
+        """Path of the manifest."""
         return self.path / "manifest.json"
 
     def chunk_file(self, number: int) -> Path:
-        """Where a chunk is, or will be."""
+        """Return the path of a chunk, finished or not."""
         return self.path / "chunks" / f"{number:06d}.npz"
 
     def is_there(self) -> bool:
-        """Whether a result has been begun here."""
+        """Return True if a result has been started here."""
         return self.study_file.exists() and self.manifest_file.exists()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for one writer, creating it if need be.
+        """Lock the folder for one writer; it is created if necessary.
 
-        The system lets the lock go when its holder ends, so one left by a killed run does not block.
+        The system releases the lock when its holder ends, so a lock left by a killed run does not block.
 
         Raises:
-          InputError: when the folder cannot be made or written, is something else, or another command holds it.
+          InputError: if the folder cannot be made or written, is something else, or another command holds it.
         """
         try:
             (self.path / "chunks").mkdir(parents=True, exist_ok=True)
@@ -186,11 +186,11 @@ class Folder(NamedTuple):
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
     def write_chunk(self, number: int, arrays: ChunkArrays, identity: str) -> None:
-        """Writes a finished chunk with its checksum."""
+        """Write a finished chunk with its checksum."""
         write_whole(self.chunk_file(number), packed(arrays, identity))
 
     def read_chunk(self, number: int, identity: str, cells: np.ndarray | None = None) -> ChunkArrays | None:
-        """A chunk, or None if it is not there.
+        """Return a chunk, or None if it is not in the folder.
 
         Args:
           number: of the chunk.
@@ -198,7 +198,7 @@ class Folder(NamedTuple):
           cells: the cells it must hold, if they are known.
 
         Raises:
-          BrokenChunk: when it is there and not what was written for this study.
+          BrokenChunk: if its file is not a complete chunk of this study.
         """
         path = self.chunk_file(number)
         try:
@@ -210,7 +210,7 @@ class Folder(NamedTuple):
         return unpacked(content, path.name, identity, cells)
 
     def clear_temporary(self) -> None:
-        """Removes what killed writers left under temporary names."""
+        """Remove the temporary files that killed writers left."""
         for folder in (self.path, self.path / "chunks"):
             for leftover in folder.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)

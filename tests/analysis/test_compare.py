@@ -1,5 +1,7 @@
 """Comparisons of a result against SciPy's paired test on the same numbers, cell by cell, and by hand where runs are missing."""
 
+import math
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,6 +9,7 @@ from scipy import stats
 
 import jaxsgd
 from jaxsgd import InputError
+from jaxsgd.analysis.compare import paired_difference, rank_table
 
 SEEDS, ORDERS, COUNTS, EPOCHS = 6, ["fixed", "reshuffle", "replacement"], [10, 20], 4
 DIMS = ("seed", "order", "batch_count")
@@ -31,7 +34,7 @@ def result(**changed):
 @pytest.mark.parametrize(("epoch", "place"), [(None, 3), (1, 1)])
 def test_each_cell_is_the_paired_t_test_of_its_seeds(epoch, place):
     ds = result()
-    found = jaxsgd.compare(ds, "order", reference="reshuffle", epoch=epoch, level=0.9)
+    found = jaxsgd.compare(ds, "order", reference="reshuffle", epoch=epoch, confidence=0.9)
     assert found.difference.dims == ("batch_count", "order")
     for m in COUNTS:
         runs = ds.loss_epoch.sel(batch_count=m).isel(epoch=place)
@@ -52,7 +55,7 @@ def test_it_says_what_was_compared_with_what():
     found = jaxsgd.compare(result(), "order")
     assert found.attrs == {
         "title": "loss_epoch by order, less that of order fixed, paired by seed",
-        "axis": "order", "value": "loss_epoch", "reference": "fixed", "level": 0.95, "seeds": "seed", "epoch": 3,
+        "axis": "order", "metric": "loss_epoch", "reference": "fixed", "confidence": 0.95, "seeds": "seed", "epoch": 3,
     }  # fmt: skip
     assert found.low.attrs == {"units": "loss", "long_name": "lower end of the 95 % interval of the difference"}
     assert all(found[name].attrs["units"] and found[name].attrs["long_name"] for name in found.data_vars)
@@ -110,13 +113,13 @@ def test_one_seed_has_no_interval(one):
     ("arguments", "said"),
     [
         ({"axis": "ordr"}, "unknown axis 'ordr': did you mean 'order'? valid: batch_count, batch_size, order, seed"),
-        ({"value": "los_epoch"}, "unknown value 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
-        ({"value": "loss"}, "unknown value 'loss': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
+        ({"metric": "los_epoch"}, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
+        ({"metric": "loss"}, "unknown metric 'loss': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
         ({"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'? valid: fixed, replacement, reshuffle"),
         ({"axis": "batch_count", "reference": 21}, "no batch_count 21: there is 10, 20"),
         ({"epoch": 4}, "epoch must be one of 0, 1, 2, 3 (0-based), got 4"),
-        ({"value": "stripe_index", "epoch": 1}, "stripe_index is of whole runs and has no epochs, got epoch=1"),
-        ({"level": 2.0}, "level must lie between 0 and 1, such as 0.95, got 2.0"),
+        ({"metric": "stripe_index", "epoch": 1}, "stripe_index is of whole runs and has no epochs, got epoch=1"),
+        ({"confidence": 2.0}, "confidence must lie between 0 and 1, such as 0.95, got 2.0"),
     ],
 )
 def test_a_mistake_is_named_with_what_would_be_right(arguments, said):
@@ -150,3 +153,114 @@ def test_a_stripe_index_of_too_few_windows_is_not_compared():
         == 0
     )
     assert np.isnan(jaxsgd.compare(ds.assign_attrs(eval_interval=5), "order", "stripe_index")["mean_value"]).all()
+
+
+NAN = np.nan
+
+
+def test_intervals_of_two_and_three_pairs_in_closed_form():
+    # Cauchy: P(|T| <= t) = 2 atan(t) / pi, so t = 1 at one half. With two degrees of freedom P(|T| <= t) = t / sqrt(2 + t^2).
+    two, three = paired_difference([-1.0, 1.0], [0.0, 0.0], 0.5), paired_difference([-1.0, 0.0, 1.0], [0.0] * 3, 0.5)
+    # s / sqrt(n) is sqrt(2) / sqrt(2) of the two, and 1 / sqrt(3) of the three.
+    np.testing.assert_allclose([two.high, three.high], [1, math.sqrt(2 / 3) / math.sqrt(3)])
+
+
+def test_ranks_by_seed_of_settings_without_a_value_are_missing_for_that_seed_alone():
+    value = np.array([[[1.0, NAN], [2.0, 1.0]], [[3.0, 4.0], [3.0, 5.0]]])
+    ranks = rank_table(value)
+    np.testing.assert_allclose(ranks.mean, [[1, 2], [(1.5 + 1) / 2, (1.5 + 2) / 2]])
+    np.testing.assert_allclose(ranks.share_first, [[1, 0], [0.75, 0.25]])
+    assert ranks.seeds.tolist() == [1, 2]
+
+
+def test_the_interval_is_that_of_the_paired_t_test():
+    rng = np.random.default_rng(0)
+    value, reference = rng.normal(size=(2, 3, 7)) + 10 * rng.normal(size=7)
+    found = paired_difference(value, reference, 0.9)
+    for i in range(3):
+        told = stats.ttest_rel(value[i], reference[i])
+        low, high = told.confidence_interval(0.9)
+        np.testing.assert_allclose([found.low[i], found.high[i]], [low, high])
+        # The interval leaves 0 out exactly where the test rejects at 1 - level.
+        assert found.clear[i] == (told.pvalue < 0.1) == (not found.tie[i])
+    np.testing.assert_allclose(found.difference, (value - reference).mean(axis=1))
+    assert found.pairs.tolist() == [7, 7, 7]
+
+
+def test_what_a_seed_adds_to_both_sides_drops_out():
+    # Differences 1, 2, 3: mean 2, s = 1, and t = 4.303 with two degrees of freedom (any printed table).
+    seeds = np.array([0.0, 1e3, -1e3])
+    found = paired_difference(seeds + np.array([1, 2, 3]), seeds)
+    reach = 4.303 / 3**0.5
+    np.testing.assert_allclose([found.difference, found.low, found.high], [2, 2 - reach, 2 + reach], rtol=1e-3)
+    assert bool(found.tie)
+
+
+def test_pairs_with_a_missing_side_are_left_out_and_counted():
+    value = np.array([[1.0, NAN, 3.0, np.inf, 5.0], [NAN] * 5])
+    reference = np.array([0.0, 0.0, NAN, 0.0, 1.0])
+    found = paired_difference(value, reference)
+    # Seeds 0 and 4 are left in the first row: differences 1 and 4.
+    whole = paired_difference([1.0, 5.0], [0.0, 1.0])
+    assert [found.difference[0], found.low[0], found.high[0]] == [2.5, whole.low, whole.high]
+    assert (found.pairs.tolist(), found.left_out.tolist()) == ([2, 0], [3, 5])
+    assert np.isnan([found.difference[1], found.low[1], found.high[1]]).all()
+
+
+def test_one_pair_has_a_difference_and_no_interval_and_is_neither_clear_nor_a_tie():
+    found = paired_difference([3.0, NAN], [1.0, 1.0])
+    assert (found.difference, found.pairs) == (2, 1)
+    assert np.isnan([found.low, found.high]).all()
+    assert not found.tie
+    assert not found.clear
+
+
+def test_equal_values_are_a_tie_and_a_constant_difference_is_clear():
+    same, shifted = paired_difference([1.0, 2.0], [1.0, 2.0]), paired_difference([2.0, 3.0], [1.0, 2.0])
+    assert (same.low, same.high, bool(same.tie)) == (0, 0, True)
+    assert (shifted.low, shifted.high, bool(shifted.clear)) == (1, 1, True)
+
+
+def test_the_interval_covers_the_true_difference_as_often_as_it_says():
+    # 4,000 intervals of 5 normal differences around 1: the share that covers is 0.8 with a standard error of 0.0063.
+    value = 1 + np.random.default_rng(1).normal(size=(4000, 5))
+    found = paired_difference(value, np.zeros(5), 0.8)
+    assert abs(np.mean((found.low <= 1) & (found.high >= 1)) - 0.8) < 0.02
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, NAN])
+@pytest.mark.usefixtures("unchecked")
+def test_a_level_that_is_none(confidence):
+    with pytest.raises(InputError, match=r"^confidence must lie between 0 and 1, such as 0\.95, got "):
+        paired_difference([1.0, 2.0], [1.0, 2.0], confidence)
+
+
+@pytest.mark.parametrize(("one", "other"), [((3,), (2,)), ((2, 3), (3, 3)), ((3,), (1,)), ((), (3,))])
+def test_sides_with_other_seeds(one, other):
+    with pytest.raises(InputError, match=r"must share their last axis, the seeds, got shapes \("):
+        paired_difference(np.zeros(one), np.zeros(other))
+
+
+def test_ranks_by_hand():
+    # Seed 0: 1, 2, 3. Seed 1: the first two share 1 and 2. Seed 2: 3, 1, 2. Seed 3 lacks one and is left out.
+    value = np.array([[0.1, 5.0, 9.0, 1.0], [0.2, 5.0, 7.0, NAN], [0.3, 6.0, 8.0, 0.0]])
+    found = rank_table(value)
+    np.testing.assert_allclose(found.mean, [(1 + 1.5 + 3) / 3, (2 + 1.5 + 1) / 3, (3 + 3 + 2) / 3])
+    np.testing.assert_allclose(found.share_first, [1.5 / 3, 1.5 / 3, 0])
+    assert found.seeds == 3
+
+
+def test_ranks_of_many_tables_are_one_more_than_the_lower_values_and_half_the_equal_ones():
+    value = np.random.default_rng(2).integers(0, 4, size=(5, 4, 6)).astype(float)
+    value[0, 1, 2] = np.inf  # ranks last
+    own, others = value[:, :, None], value[:, None]
+    ranks = 1 + (others < own).sum(axis=2) + ((others == own).sum(axis=2) - 1) / 2
+    np.testing.assert_allclose(rank_table(value).mean, ranks.mean(axis=-1))
+
+
+def test_ranks_without_a_whole_seed_are_missing():
+    found = rank_table([[NAN, 1.0], [1.0, NAN]])
+    assert np.isnan(found.mean).all()
+    assert found.seeds == 0
+    with pytest.raises(InputError, match=r"must be an array \[\.\.\., settings, seeds\], got shape \(3,\)"):
+        rank_table([1.0, 2.0, 3.0])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from jaxsgd.analysis.compare import paired_difference
 from jaxsgd.analysis.confidence import SAME, fewest_seeds, supported, why_no_difference, why_no_interval
-from jaxsgd.analysis.paired import paired_difference
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99])
@@ -21,11 +21,11 @@ def test_the_range_of_so_many_seeds_holds_the_median_with_the_level(level):
     ("values", "level", "said"),
     [
         ([1.0, 2.0], None, ""),
-        ([1.0, np.nan], None, "one seed says nothing of how far seeds scatter"),
+        ([1.0, np.nan], None, "one seed shows no spread"),
         ([np.nan, np.nan], None, "no seed has a number"),
         ([1.0, 1.0, 1.0], None, SAME),
         ([1.0] * 10, 0.95, SAME),
-        ([1.0, 2.0, 3.0], 0.95, "3 seeds: a 95 % interval for a median takes 6 or more"),
+        ([1.0, 2.0, 3.0], 0.95, "3 seeds: a 95 % interval for a median needs 6 or more"),
         ([1.0, 2.0, 3.0, 4.0, 5.0, np.inf], 0.95, ""),
     ],
 )

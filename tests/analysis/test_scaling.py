@@ -10,6 +10,7 @@ import xarray as xr
 import jaxsgd
 from jaxsgd import InputError
 from jaxsgd.analysis.confidence import SAME
+from jaxsgd.analysis.scaling import critical_batch_size, fit_bend, power_of_size, regimes, steps_to_target
 from jaxsgd.problems import square_regression
 from tests import reference
 
@@ -150,14 +151,14 @@ def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
     """Of three seeds with 100, 110 and 120 steps, a resample has these medians with chances 7/27, 13/27 and 7/27."""
     steps = np.array([[[100, 50]], [[110, 55]], [[120, 60]]])
     ds = stored(falling(steps, [4, 1], 130), [4, 1], [0.1])
-    wide, narrow = jaxsgd.scaling(ds, 1.0, level=0.7), jaxsgd.scaling(ds, 1.0, level=0.4)
+    wide, narrow = jaxsgd.scaling(ds, 1.0, confidence=0.7), jaxsgd.scaling(ds, 1.0, confidence=0.4)
     np.testing.assert_allclose([wide.steps_low, wide.steps, wide.steps_high], [[100, 50], [110, 55], [120, 60]])
     # Both ends of the narrow one are the middle seed, which is no interval; and three seeds are too few for the usual 95 %.
     assert np.isnan([narrow.steps_low, narrow.steps_high]).all()
     assert "would have no width" in narrow.no_interval.values[0]
     usual = jaxsgd.scaling(ds, 1.0)
     assert np.isnan([usual.steps_low, usual.steps_high]).all()
-    assert usual.no_interval.values.tolist() == ["3 seeds: a 95 % interval for a median takes 6 or more"] * 2
+    assert usual.no_interval.values.tolist() == ["3 seeds: a 95 % interval for a median needs 6 or more"] * 2
 
 
 def test_the_interval_is_open_where_some_seeds_never_reach_the_target():
@@ -284,9 +285,9 @@ def test_the_same_best_rates_in_nearly_all_resamples_have_no_interval():
 @pytest.mark.parametrize(
     ("places", "reason"),
     [
-        ([6, 6, 6], "have their best rate inside its range, and at an edge it is only a bound"),
-        ([0, 0, 0], "have their best rate inside its range, and at an edge it is only a bound"),
-        ([3, 2, 0], "have their best rate inside its range, and at an edge it is only a bound"),
+        ([6, 6, 6], "have their best rate inside its range; at an edge it is only a bound"),
+        ([0, 0, 0], "have their best rate inside its range; at an edge it is only a bound"),
+        ([3, 2, 0], "have their best rate inside its range; at an edge it is only a bound"),
     ],
 )
 def test_best_rates_at_an_edge_are_bounds_that_no_power_is_fitted_to(places, reason):
@@ -318,7 +319,7 @@ def test_a_validation_loss_comes_first_and_counts_after_the_epoch():
     taken = np.array([4, 1])[:, None] * (np.arange(40) + 1)
     loss = np.broadcast_to(2 - taken / np.array([100, 30])[:, None], (SEEDS, 1, 2, 40))
     found = jaxsgd.scaling(stored(loss, [4, 1], [0.1], name="validation_loss"), 1.0)
-    assert found.attrs["value"] == "validation_loss"
+    assert found.attrs["metric"] == "validation_loss"
     np.testing.assert_allclose(found.steps, [100, 30])
 
 
@@ -336,7 +337,7 @@ def test_an_axis_of_batch_sizes():
 
 def test_another_axis_than_the_rate_can_be_tuned():
     ds = known(STEPS, COUNTS).rename(learning_rate="momentum").expand_dims(learning_rate=[0.5], axis=1)
-    found = jaxsgd.scaling(ds, 1.0, by="momentum")
+    found = jaxsgd.scaling(ds, 1.0, tune="momentum")
     assert found.momentum.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
 
 
@@ -344,13 +345,13 @@ def test_another_axis_than_the_rate_can_be_tuned():
     ("arguments", "said"),
     [
         ({"reference": 5}, "unknown reference 5: valid: 1, 16, 4"),
-        ({"by": "learning_rat"}, "unknown axis 'learning_rat': did you mean 'learning_rate'?"),
-        ({"by": "batch_count"}, "by must be an axis of numbers above 0 besides the batch count, such as learning_rate"),
-        ({"by": "optimizer"}, "such as learning_rate, got 'optimizer'"),
-        ({"value": "los_epoch"}, "unknown value 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch"),
-        ({"value": "stripe_index"}, "unknown value 'stripe_index': valid: loss_epoch"),
+        ({"tune": "learning_rat"}, "unknown axis 'learning_rat': did you mean 'learning_rate'?"),
+        ({"tune": "batch_count"}, "tune must be an axis of positive numbers, not the batch count, such as learning_rate"),
+        ({"tune": "optimizer"}, "such as learning_rate, got 'optimizer'"),
+        ({"metric": "los_epoch"}, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch"),
+        ({"metric": "stripe_index"}, "unknown metric 'stripe_index': valid: loss_epoch"),
         ({"target": np.nan}, "target must be finite, got nan"),
-        ({"level": 1.0}, "level must lie between 0 and 1, such as 0.95, got 1.0"),
+        ({"confidence": 1.0}, "confidence must lie between 0 and 1, such as 0.95, got 1.0"),
         ({"resamples": 0}, "resamples must be a whole number of at least 1, got 0"),
     ],
 )
@@ -435,7 +436,7 @@ def test_each_run_reaches_the_target_after_as_many_steps_as_in_the_loop(loop_ste
 def test_with_evaluations_further_apart_the_steps_are_interpolated_and_say_so(loop_steps):
     """Quarters of an epoch are every step at 2 and 4 batches, and every second one at 8."""
     found = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=0.25)), TARGET).squeeze()
-    assert found.attrs["value"] == "train_loss"
+    assert found.attrs["metric"] == "train_loss"
     assert found.exact.values.tolist() == [False, True, True]
     assert found.attrs["resolution"] == (
         "interpolated between evaluations every 0.25 epochs, but exact to the step where every step was evaluated"
@@ -447,3 +448,167 @@ def test_with_evaluations_further_apart_the_steps_are_interpolated_and_say_so(lo
     by_epoch = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
     assert by_epoch.attrs["resolution"] == "interpolated between the middles of epochs"
     assert not by_epoch.exact.any()
+
+
+CURVE_SIZES = np.array([1, 2, 4, 8, 16, 32, 64, 128.0])
+
+
+def law(critical, sizes=CURVE_SIZES, fewest=100.0):
+    return fewest * (1 + critical / sizes)
+
+
+def scattered(steps, seeds=20, spread=0.1):
+    return steps[:, None] * np.exp(spread * np.random.default_rng(0).normal(size=(len(steps), seeds)))
+
+
+def test_between_two_records_the_curve_is_straight():
+    np.testing.assert_allclose(steps_to_target([4.0, 2.0, 1.0], [10, 20, 40], 1.5), 30)
+    np.testing.assert_allclose(steps_to_target([4.0, 2.0, 1.0], [10, 20, 40], 2.0), 20)
+
+
+def test_with_a_record_after_every_step_it_is_the_first_record_at_or_past_the_target():
+    curve = [[4.0, 2.0, 1.0], [1.0, 0.5, 0.2], [4.0, 3.0, 2.0]]
+    np.testing.assert_array_equal(steps_to_target(curve, [1, 2, 3], 1.5, exact=True), [3, 1, np.nan])
+    mixed = steps_to_target(curve[:1] * 2, [1, 2, 3], 1.5, exact=[True, False])
+    np.testing.assert_allclose(mixed, [3, 2.5])
+
+
+def test_the_first_time_counts_though_the_curve_rises_again():
+    np.testing.assert_allclose(steps_to_target([4.0, 1.0, 5.0, 0.5], [1, 2, 3, 4], 2.5), 1.5)
+
+
+def test_a_rising_curve_reaches_its_target_from_below():
+    np.testing.assert_allclose(steps_to_target([0.2, 0.6, 0.9], [1, 2, 3], 0.4, rising=True), 1.5)
+    assert np.isnan(steps_to_target([0.2, 0.6], [1, 2], 0.7, rising=True))
+
+
+def test_reached_at_the_first_record_it_has_that_records_step_as_a_bound():
+    assert steps_to_target([0.5, 0.4], [7, 14], 1.0) == 7
+
+
+def test_what_is_never_reached_is_missing_and_so_is_what_a_diverged_run_does_after():
+    found = steps_to_target([[3, 2, 1.5], [3, np.nan, np.nan], [3, np.inf, 0.5]], [1, 2, 3], 1.0)
+    np.testing.assert_array_equal(np.isnan(found), [True, True, False])
+    # From infinity there is no straight line: the record itself.
+    assert found[2] == 3
+
+
+def test_steps_may_differ_from_curve_to_curve():
+    found = steps_to_target([[2.0, 1.0], [2.0, 1.0]], [[1, 2], [10, 20]], 1.5)
+    np.testing.assert_allclose(found, [1.5, 15])
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "target", "said"),
+    [
+        ([1.0, 2.0], [1, 2, 3], 1.0, r"share their last axis.*\(2,\) and \(3,\)"),
+        ([1.0], [1], np.nan, "target must be finite, got nan"),
+    ],
+)
+def test_wrong_arguments_are_named(value, step, target, said):
+    with pytest.raises(InputError, match=said):
+        steps_to_target(value, step, target)
+
+
+@pytest.mark.parametrize("critical", [1.5, 20, 90])
+def test_the_fit_finds_the_curve_that_made_the_steps(critical):
+    found = fit_bend(law(critical), CURVE_SIZES)
+    np.testing.assert_allclose(found, (critical, 100, 100 * critical), rtol=1e-3)
+    # McCandlish et al.'s form of it.
+    steps = law(critical)
+    product = (steps / found.fewest_steps - 1) * (steps * CURVE_SIZES / found.fewest_samples - 1)
+    np.testing.assert_allclose(product, 1, rtol=5e-3)
+
+
+def test_many_fits_at_once_are_the_fits_one_by_one():
+    steps = np.stack([law(3), law(30), law(50)])
+    steps[2, 4] = np.nan
+    together = fit_bend(steps, CURVE_SIZES)
+    for place, own in enumerate(steps):
+        np.testing.assert_allclose([part[place] for part in together], fit_bend(own, CURVE_SIZES), rtol=1e-12)
+    np.testing.assert_allclose(together.critical, [3, 30, 50], rtol=1e-3)
+
+
+def test_a_straight_curve_has_no_bend():
+    assert fit_bend(1000 / CURVE_SIZES, CURVE_SIZES)[:2] == (np.inf, 0)
+    assert fit_bend(np.full(8, 7.0), CURVE_SIZES)[0] == 0
+
+
+def test_two_sizes_are_too_few():
+    assert np.isnan(fit_bend([10, 5, np.inf], CURVE_SIZES[:3])).all()
+
+
+def test_the_interval_holds_what_made_the_steps_and_tells_it_from_half_and_twice():
+    found = critical_batch_size(scattered(law(20)), CURVE_SIZES)
+    assert 10 < found.low < found.critical < found.high < 40
+    assert found.low < 20 < found.high
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(60):
+        steps = law(20)[:, None] * np.exp(0.2 * rng.normal(size=(len(CURVE_SIZES), 15)))
+        found = critical_batch_size(steps, CURVE_SIZES, confidence=0.9, resamples=200)
+        held += found.low <= 20 <= found.high
+    # 54 expected of 60; a bootstrap of 15 seeds is known to be a little short.
+    assert 42 <= held <= 60
+
+
+def test_a_fit_without_a_bend_gives_an_open_interval_and_no_number():
+    perfect = critical_batch_size(scattered(1000 / CURVE_SIZES), CURVE_SIZES)
+    assert np.isnan(perfect.critical)
+    assert (perfect.low, perfect.high) == (128, np.inf)
+    none = critical_batch_size(scattered(np.full(8, 50.0)), CURVE_SIZES)
+    assert np.isnan(none.critical)
+    assert (none.low, none.high) == (0, 1)
+
+
+def test_where_the_sizes_do_not_bound_it_on_one_side_the_interval_is_open_there():
+    found = critical_batch_size(scattered(law(100, CURVE_SIZES), spread=0.6), CURVE_SIZES)
+    assert found.high == np.inf
+    assert 1 < found.low < 128
+
+
+def test_the_critical_batch_size_of_one_seed_has_no_interval():
+    found = critical_batch_size(law(20)[:, None], CURVE_SIZES)
+    np.testing.assert_allclose(found.critical, 20, rtol=1e-3)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_run_that_never_arrives_counts_as_later_than_all_others():
+    steps = np.repeat(law(20)[:, None], 5, axis=1)
+    steps[3, :2] = np.nan
+    np.testing.assert_allclose(critical_batch_size(steps, CURVE_SIZES).critical, 20, rtol=1e-3)
+    steps[3, :3] = np.nan  # the median is one of them: that size is left out
+    np.testing.assert_allclose(critical_batch_size(steps, CURVE_SIZES).critical, 20, rtol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    steps = scattered(law(20))
+    assert critical_batch_size(steps, CURVE_SIZES, seed=3) == critical_batch_size(steps, CURVE_SIZES, seed=3)
+    assert critical_batch_size(steps, CURVE_SIZES, seed=3) != critical_batch_size(steps, CURVE_SIZES, seed=4)
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"steps must be \[sizes, seeds\].*\(8,\)"):
+        critical_batch_size(np.ones(8), CURVE_SIZES)
+
+
+def test_the_three_regimes():
+    # Within 1.25 of the fewest samples, 1100 at B = 1, are B = 1 and 2; of the fewest steps, 107.8 at 128, those from 32 on.
+    found = regimes(law(10), CURVE_SIZES)
+    assert found.tolist() == ["perfect"] * 2 + ["diminishing"] * 3 + ["none"] * 3
+
+
+def test_a_regime_that_does_not_span_a_doubling_is_not_located():
+    assert regimes(1000 / CURVE_SIZES, CURVE_SIZES).tolist() == ["perfect"] * 8
+    assert regimes(np.full(8, 5.0), CURVE_SIZES).tolist() == ["none"] * 8
+    assert regimes(CURVE_SIZES**-0.5, CURVE_SIZES).tolist() == ["diminishing"] * 8
+    assert regimes([np.nan, 3, 2, np.inf], CURVE_SIZES[:4]).tolist() == ["", "diminishing", "diminishing", ""]
+
+
+@pytest.mark.parametrize("power", [0, 0.5, 1])
+def test_the_power_of_the_size(power):
+    rate = np.where(CURVE_SIZES == 4, np.nan, 0.3 * CURVE_SIZES**power)
+    np.testing.assert_allclose(power_of_size(rate, CURVE_SIZES), power, atol=1e-12)
+    assert np.isnan(power_of_size([np.nan, 1.0], CURVE_SIZES[:2]))

@@ -34,7 +34,7 @@ def seen(effect, loss=None, gram=None):
     gram = np.broadcast_to(np.eye(m), effect.shape) if gram is None else gram
     number = np.broadcast_to(np.arange(epochs), (runs, epochs))
     none = np.zeros((runs, epochs))
-    return jaxsgd.Influence(number, loss, effect, gram, loss, none, none)
+    return jaxsgd.measure.Influence(number, loss, effect, gram, loss, none, none)
 
 
 def test_shares_are_the_own_parts_of_the_fall():

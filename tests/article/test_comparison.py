@@ -100,7 +100,7 @@ def test_chance_of_a_wider_gap_between_two(width):
 def test_chance_of_a_wider_gap_among_five():
     draws = np.ptp(np.random.default_rng(2).normal(size=(40_000, 5)), axis=1)
     # 40,000 draws give a probability to within 0.0025 (one standard error).
-    assert chance_of_wider(2.5, jaxsgd.expected_range(5), 5) == pytest.approx((draws > 2.5).mean(), abs=0.01)
+    assert chance_of_wider(2.5, jaxsgd.measure.expected_range(5), 5) == pytest.approx((draws > 2.5).mean(), abs=0.01)
 
 
 def test_chance_is_missing_without_an_expectation():

@@ -144,5 +144,5 @@ def test_the_log_stops_at_the_first_loss_that_is_not_finite():
     shown = []
     logged = follow(made_up([1, 1], [1, np.inf], [1, 1]), experiment(batch_count=2, epochs=3), shown.append)
     assert len(shown) == 1
-    assert jaxsgd.diverged_epoch(logged.loss) == 1
+    assert jaxsgd.measure.diverged_epoch(logged.loss) == 1
     np.testing.assert_array_equal(logged.loss[2], [np.nan, np.nan])

@@ -51,11 +51,21 @@ def test_the_table_says_reference_rates_and_edges(results, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("reference") == 2
     assert "mean rank over 2 problems: " in said
-    assert "best learning_rate at the edge of its range" in said
+    assert "best learning rate at the edge of its range" in said
+
+
+def test_another_axis_than_the_rate_can_be_tuned(results, capsys):
+    # The rates are compared, each with its own best optimizer.
+    compare([results / "near"], axis="learning_rate", tune="optimizer", tuning_seeds=2, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    tuned = jaxsgd.tune(jaxsgd.load(results / "near"), 2, tune="optimizer")
+    assert [row["optimizer"] for row in rows] == tuned.optimizer.values.ravel().tolist()
+    compare([results / "near"], axis="learning_rate", tune="optimizer", tuning_seeds=2)
+    assert capsys.readouterr().out.split()[:2] == ["learning", "rate"]
 
 
 def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys):
-    compare([results / "near"], value="distance", as_json=True)
+    compare([results / "near"], metric="distance", as_json=True)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["learning_rate"], row["optimizer"]) for row in rows] == [
         (rate, optimizer) for rate in (0.01, 0.03, 0.1) for optimizer in ("sgd", "adam")

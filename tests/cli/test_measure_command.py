@@ -51,7 +51,7 @@ def as_null(values):
 def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
     assert run_app(["measure", str(measured)]) == 0
     out = capsys.readouterr().out
-    found = jaxsgd.best_settings(jaxsgd.load(measured))
+    found = jaxsgd.best(jaxsgd.load(measured))
     lines = [line.split() for line in out.splitlines()]
     for count in COUNTS:
         best = found.sel(batch_count=count)
@@ -64,9 +64,9 @@ def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
 
 def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
     report = said(capsys, measured)
-    assert (report["command"], report["value"], report["target"]) == ("measure", "loss_epoch", None)
-    assert list(report["tables"]) == ["best_settings"]
-    found, rows = jaxsgd.best_settings(jaxsgd.load(measured)), report["tables"]["best_settings"]
+    assert (report["command"], report["metric"], report["target"]) == ("measure", "loss_epoch", None)
+    assert list(report["tables"]) == ["best"]
+    found, rows = jaxsgd.best(jaxsgd.load(measured)), report["tables"]["best"]
     assert [row["batch_count"] for row in rows] == COUNTS
     for name in ("median_value", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
         assert [row[name] for row in rows] == as_null(found[name])
@@ -76,15 +76,15 @@ def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
 
 
 def test_another_value_is_judged_by(measured, capsys):
-    report = said(capsys, measured, "--value", "distance")
-    found = jaxsgd.best_settings(jaxsgd.load(measured), "distance")
-    assert report["value"] == "distance"
-    assert [row["median_value"] for row in report["tables"]["best_settings"]] == as_null(found["median_value"])
+    report = said(capsys, measured, "--metric", "distance")
+    found = jaxsgd.best(jaxsgd.load(measured), "distance")
+    assert report["metric"] == "distance"
+    assert [row["median_value"] for row in report["tables"]["best"]] == as_null(found["median_value"])
 
 
 def test_a_target_adds_the_scaling_of_the_library(measured, target, capsys):
     tables = said(capsys, measured, "--target", target, "--reference", 5)["tables"]
-    assert list(tables) == ["best_settings", "scaling", "rate_rules", "fits"]
+    assert list(tables) == ["best", "scaling", "rate_rules", "fits"]
     found = jaxsgd.scaling(jaxsgd.load(measured), target, reference=5)
     assert np.isfinite(found.steps).all()
     assert [row["batch_count"] for row in tables["scaling"]] == [10, 5, 2]
@@ -134,18 +134,16 @@ def test_out_has_each_table_as_csv(measured, target, tmp_path, capsys):
     tables = said(capsys, measured, "--target", target, "--out", tmp_path / "tables")["tables"]
     files = (tmp_path / "tables").iterdir()
     written = {path.stem: list(csv.DictReader(path.read_text().splitlines())) for path in files}
-    assert set(written) == {"best_settings", "scaling", "rate_rules", "fits"}
+    assert set(written) == {"best", "scaling", "rate_rules", "fits"}
     assert {name: len(rows) for name, rows in written.items()} == {name: len(rows) for name, rows in tables.items()}
-    assert [float(row["median_value"]) for row in written["best_settings"]] == [
-        row["median_value"] for row in tables["best_settings"]
-    ]
+    assert [float(row["median_value"]) for row in written["best"]] == [row["median_value"] for row in tables["best"]]
     assert [float(row["steps"]) for row in written["scaling"]] == [row["steps"] for row in tables["scaling"]]
-    assert written["best_settings"][0].keys() == tables["best_settings"][0].keys()
+    assert written["best"][0].keys() == tables["best"][0].keys()
 
 
 def test_files_are_named_on_stdout(measured, tmp_path, capsys):
     assert run_app(["measure", str(measured), "--out", str(tmp_path / "tables")]) == 0
-    assert f"wrote {tmp_path}/tables/best_settings.csv" in capsys.readouterr().out.splitlines()
+    assert f"wrote {tmp_path}/tables/best.csv" in capsys.readouterr().out.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +161,7 @@ def noisy(measured, target, shared_folder, jaxsgd_process):
 def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):
     ds, rows = jaxsgd.load(measured), noisy["tables"]["noise"]
     assert [row["batch_count"] for row in rows] == COUNTS
-    best = jaxsgd.best_settings(ds)
+    best = jaxsgd.best(ds)
     assert [row["learning_rate"] for row in rows] == best.learning_rate.values.ravel().tolist()
     row = rows[0]
     own = ds.sel(batch_count=2, learning_rate=row["learning_rate"])
@@ -177,7 +175,7 @@ def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):
 def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured, target):
     ds = jaxsgd.load(measured)
     found = jaxsgd.scaling(ds, target)
-    table = noise_rows(ds, jaxsgd.best_settings(ds), found)
+    table = noise_rows(ds, jaxsgd.best(ds), found)
     assert [row["batch_count"] for row in table] == [10, 5, 2]
     assert [row["learning_rate"] for row in table] == found.learning_rate.values.ravel().tolist()
     assert [row["last_epoch"] for row in table] == np.clip(np.ceil(found.epochs), 1, 5).values.ravel().tolist()
@@ -186,12 +184,12 @@ def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--reference", "5"], ["--reference 5 goes with --target"]),
-        (["--value", "los_epoch"], ["unknown value 'los_epoch'", "did you mean 'loss_epoch'?"]),
+        (["--reference", "5"], ["--reference 5 is only for use with --target"]),
+        (["--metric", "los_epoch"], ["unknown metric 'los_epoch'", "did you mean 'loss_epoch'?"]),
         (["--target", "0.6", "--reference", "7"], ["unknown reference 7", "valid: 10, 2, 5"]),
-        (["--target", "0.6", "--by", "learning_rat"], ["unknown axis 'learning_rat'", "did you mean 'learning_rate'?"]),
+        (["--target", "0.6", "--tune", "learning_rat"], ["unknown axis 'learning_rat'", "did you mean 'learning_rate'?"]),
         (["--target", "nan"], ["target must be finite, got nan"]),
-        (["--target", "0.1", "--value", "stripe_gap"], ["unknown value 'stripe_gap'", "loss_epoch"]),
+        (["--target", "0.1", "--metric", "stripe_gap"], ["unknown metric 'stripe_gap'", "loss_epoch"]),
     ],
 )
 @pytest.mark.parametrize("json_too", [[], ["--json"]])
@@ -223,4 +221,4 @@ def test_sizes_of_batches_are_shown_where_they_are_the_axis_and_the_best_of_all_
     final = ds.loss_epoch.isel(epoch=-1).median("seed").squeeze()
     size, rate = (final.where(final == final.min(), drop=True)[name].item() for name in ("batch_size", "learning_rate"))
     assert f"best of all: B = {size}, learning rate {rate:g}: median loss epoch {float(final.min()):.4g}" in out
-    assert "no interval: 2 seeds: a 95 % interval for a median takes 6 or more" in out
+    assert "no interval: 2 seeds: a 95 % interval for a median needs 6 or more" in out

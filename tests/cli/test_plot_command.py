@@ -143,7 +143,7 @@ BAD = [
     (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
     (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
     (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
-    (["result", "--value", "los"], "unknown value 'los'", "valid: loss_epoch"),
+    (["result", "--value", "los"], "unknown metric 'los'", "valid: loss_epoch"),
     (["nothing"], "nothing: no such folder"),
     (["result/chunks"], "result/chunks: holds no result"),
     (["result", "--out", "file"], "--out file: file is a file"),

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxsgd import stripe_count
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.error import InputError
+from jaxsgd.measure import stripe_count
 
 SIZES = st.tuples(st.integers(2, 40), st.integers(1, 40), st.integers(4, 30))
 """m, w and E."""

@@ -7,7 +7,6 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.analysis.best import best_settings
 from jaxsgd.engine.plan import plan
 from jaxsgd.problems import least_squares
 from jaxsgd.results.metric import final, record_epochs, record_steps
@@ -83,7 +82,7 @@ def test_where_each_record_was_taken(ds):
     ends = [by_hand(0, m)[0] for m in (2, 4, 16)]
     expected = [ends[0][12], ends[1][12], np.nan]  # epochs of one step
     np.testing.assert_allclose(final(ds, "loss_epoch").sel(seed=0).squeeze()[:2], expected[:2], rtol=1e-5)
-    assert best_settings(ds)["median"].notnull().all()
+    assert jaxsgd.best(ds)["median_value"].notnull().all()
 
 
 def test_figures_of_runs_with_a_budget_in_steps_are_against_the_steps(ds):

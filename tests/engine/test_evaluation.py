@@ -9,7 +9,6 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd import InputError, Problem, Study
-from jaxsgd.analysis.best import best_settings
 from jaxsgd.engine.plan import plan
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
@@ -146,10 +145,10 @@ def test_the_metrics_of_a_result_are_read_at_their_evaluations(quarters):
     np.testing.assert_allclose(record_epochs(ds, "train_loss").sel(batch_count=8), np.arange(1, 13) / 4)
     # The mean over an epoch stands for the middle of its steps.
     assert record_steps(ds, "loss_epoch").sel(batch_count=4).values.tolist() == [1.5, 5.5, 9.5]
-    best = best_settings(ds)
-    assert best.attrs["value"] == "validation_loss"
+    best = jaxsgd.best(ds)
+    assert best.attrs["metric"] == "validation_loss"
     ends = ds.validation_loss.isel(evaluation=-1)
-    np.testing.assert_allclose(best["median"].values.ravel(), ends.median("seed").min("learning_rate").values.ravel())
+    np.testing.assert_allclose(best["median_value"].values.ravel(), ends.median("seed").min("learning_rate").values.ravel())
 
 
 def test_values_are_compared_at_the_end_of_an_epoch_where_they_were_evaluated(quarters):

@@ -135,14 +135,14 @@ def test_views_are_the_windows_of_every_cell(eval_interval, two_counts):
     seen = jaxsgd.views(two_counts, eval_interval)
     width = eval_interval or 2
     for m in (4, 10):
-        own = jaxsgd.windows(two_counts.loss.sel(batch_count=m).values[..., :m], width)
+        own = jaxsgd.measure.windows(two_counts.loss.sel(batch_count=m).values[..., :m], width)
         striped = seen.striped.sel(batch_count=m)
         np.testing.assert_array_equal(striped[..., : own.shape[-1]], own)
         assert np.isnan(striped[..., own.shape[-1] :]).all()
         time = seen.window_time.sel(batch_count=m)[: own.shape[-1]]
         np.testing.assert_allclose(time, np.arange(1, own.shape[-1] + 1) * width / m)
         stripe = seen.stripe.sel(batch_count=m)[: own.shape[-1]]
-        np.testing.assert_array_equal(stripe, np.arange(own.shape[-1]) % jaxsgd.stripe_count(m, width))
+        np.testing.assert_array_equal(stripe, np.arange(own.shape[-1]) % jaxsgd.measure.stripe_count(m, width))
     np.testing.assert_array_equal(seen.averaged, two_counts.loss_epoch)
 
 

@@ -9,6 +9,7 @@ import pytest
 import jaxsgd
 from jaxsgd.measure.checkpoint import prepare
 from jaxsgd.measure.influence import influence_at
+from jaxsgd.order import visits
 from tests import probe, reference
 
 KEYS = jaxsgd.streams(jax.random.key(0))
@@ -27,7 +28,7 @@ def measured(problem, **changed):
 
 def batches_of(order, epoch, m):
     """The samples of each batch, by position."""
-    seen = jaxsgd.visits(jaxsgd.ORDERS[order], KEYS.order, epoch, jaxsgd.split(60, batch_count=m))
+    seen = visits(jaxsgd.ORDERS[order], KEYS.order, epoch, jaxsgd.split(60, batch_count=m))
     return [np.asarray(sample)[:size] for sample, size in zip(seen.sample, seen.size, strict=True)]
 
 
@@ -68,7 +69,7 @@ def test_rows_add_up_to_each_batchs_change_and_visits_to_what_a_trainer_prints(x
     # The next epoch begins where this one ends.
     np.testing.assert_allclose(seen.effect.sum(axis=-1)[:-1], seen.loss[1:] - seen.loss[:-1], rtol=0, atol=1e-15)
     np.testing.assert_allclose(seen.printed_loss, run.loss[:3], rtol=1e-14)
-    between = jaxsgd.visit_to_visit(seen.effect[:-1], seen.effect[1:])
+    between = jaxsgd.measure.visit_to_visit(seen.effect[:-1], seen.effect[1:])
     np.testing.assert_allclose(between.sum(axis=-1), run.loss[1:3] - run.loss[:2], rtol=0, atol=1e-15)
     # Each begins with its own step.
     np.testing.assert_array_equal(between[:, :, 0], np.diagonal(seen.effect[:-1], axis1=1, axis2=2))
@@ -189,28 +190,28 @@ def by_hand(loss, effect):
     """One epoch with given losses at its first parameters and given effects."""
     none = np.zeros((1,))
     loss, effect = np.asarray([loss], np.float64), np.asarray([effect], np.float64)
-    return jaxsgd.Influence(none, loss, effect, effect, loss, none, none)
+    return jaxsgd.measure.Influence(none, loss, effect, effect, loss, none, none)
 
 
 def test_a_gap_is_split_into_composition_and_steps():
     # Batches 3 apart at the same weights. Before its turn batch 1 has fallen by 1 through step 0; all fall by 2 an epoch on
     # average, so the trend takes 1 of it: the printed gap is 3, and the steps have nothing to do with it.
-    fair = jaxsgd.gap_sources(by_hand([1.0, 4.0], [[-1.0, -1.0], [-1.0, -1.0]]), 1)
+    fair = jaxsgd.measure.gap_sources(by_hand([1.0, 4.0], [[-1.0, -1.0], [-1.0, -1.0]]), 1)
     assert [float(value[0]) for value in fair] == [3, 3, 0]
     # Nothing but step 0's fall of batch 1 by 2 beyond the trend of 1 in half an epoch: 4 - 3 + 1 = 2 is printed above 0.
-    steps = jaxsgd.gap_sources(by_hand([0.0, 4.0], [[0.0, 0.0], [-3.0, -1.0]]), 1)
+    steps = jaxsgd.measure.gap_sources(by_hand([0.0, 4.0], [[0.0, 0.0], [-3.0, -1.0]]), 1)
     assert [float(value[0]) for value in steps] == [2, 4, -2]
     # In windows of two: batches (0, 2) against (6, 8), steps aside.
-    wide = jaxsgd.gap_sources(by_hand([0.0, 2.0, 6.0, 8.0], np.zeros((4, 4))), 2)
+    wide = jaxsgd.measure.gap_sources(by_hand([0.0, 2.0, 6.0, 8.0], np.zeros((4, 4))), 2)
     assert [float(value[0]) for value in wide] == [6, 6, 0]
-    alone = jaxsgd.gap_sources(by_hand([0.0, 2.0], np.zeros((2, 2))), 2)
+    alone = jaxsgd.measure.gap_sources(by_hand([0.0, 2.0], np.zeros((2, 2))), 2)
     assert [float(value[0]) for value in alone] == [0, 0, 0]
 
 
 def test_composition_and_steps_add_up_to_the_gap_that_is_printed(x64):
     """In a fixed order the stripes' own measure, over three epochs, has the same gap to second order in the trend."""
     problem = network()
-    found = jaxsgd.gap_sources(measured(problem, batch_count=6, at=[0, 1, 2], optimizer=optax.sgd(1e-3)), 3)
+    found = jaxsgd.measure.gap_sources(measured(problem, batch_count=6, at=[0, 1, 2], optimizer=optax.sgd(1e-3)), 3)
     run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(1e-3), epochs=3, batch_count=6)
     np.testing.assert_allclose(found.gap.mean(), jaxsgd.stripes(run.loss, 3).gap, rtol=1e-3)
     np.testing.assert_allclose(found.composition + found.steps, found.gap, rtol=1e-12)
@@ -218,9 +219,9 @@ def test_composition_and_steps_add_up_to_the_gap_that_is_printed(x64):
 
 def test_an_interval_that_cuts_epochs_has_no_gap_of_one_epoch():
     with pytest.raises(jaxsgd.InputError, match=r"^eval_interval must divide the 2 batches of an epoch, got 3$|from 1 to 2"):
-        jaxsgd.gap_sources(by_hand([0.0, 2.0], np.zeros((2, 2))), 3)
+        jaxsgd.measure.gap_sources(by_hand([0.0, 2.0], np.zeros((2, 2))), 3)
     with pytest.raises(jaxsgd.InputError, match=r"^eval_interval must divide the 4 batches of an epoch, got 3$"):
-        jaxsgd.gap_sources(by_hand(np.zeros(4), np.zeros((4, 4))), 3)
+        jaxsgd.measure.gap_sources(by_hand(np.zeros(4), np.zeros((4, 4))), 3)
 
 
 @pytest.mark.parametrize(

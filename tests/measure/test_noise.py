@@ -44,7 +44,7 @@ def test_single_samples_give_the_sample_variance_itself():
     np.testing.assert_allclose(seen.trace, [gradients.var(axis=0, ddof=1).sum()], rtol=1e-5)
     mean_square = (gradients.mean(axis=0) ** 2).sum()
     np.testing.assert_allclose(seen.gradient_square, [mean_square - gradients.var(axis=0, ddof=1).sum() / 20], rtol=1e-5)
-    np.testing.assert_array_equal(seen.scale, jaxsgd.noise_scale(seen.trace, seen.gradient_square))
+    np.testing.assert_array_equal(seen.scale, jaxsgd.measure.noise_scale(seen.trace, seen.gradient_square))
 
 
 def test_it_is_measured_where_the_training_has_come_to():
@@ -60,7 +60,7 @@ def test_it_is_measured_where_the_training_has_come_to():
 
 
 def test_a_scale_is_missing_where_noise_hides_the_gradient():
-    np.testing.assert_array_equal(jaxsgd.noise_scale([2.0, 2.0, 2.0], [4.0, 0.0, -1.0]), [0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(jaxsgd.measure.noise_scale([2.0, 2.0, 2.0], [4.0, 0.0, -1.0]), [0.5, np.nan, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Problem, Study
+from jaxsgd.cli.errors import run_app
+from jaxsgd.measure.observable import METRICS, Metric
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
 from jaxsgd.results.store import Folder
@@ -213,3 +215,46 @@ def test_an_optimum_that_is_no_parameters_is_refused():
 def askew():
     problem = least_squares(SAMPLES, 3)
     return Problem(problem.init, problem.loss, problem.data, lambda data: jnp.zeros(2), name="askew")
+
+
+@pytest.fixture
+def largest_weight(monkeypatch, tmp_path):
+    """A study, and its result in a folder, with a metric that is one new entry of `METRICS`."""
+    metric = Metric(
+        "parameters", "largest weight", better="higher", tolerance=0.2,
+        measure=lambda problem, params, data, known: jnp.max(jnp.abs(params)),
+    )  # fmt: skip
+    monkeypatch.setitem(METRICS, "largest_weight", metric)
+    args = {"num_samples": 18, "num_inputs": 2}  # sizes of no other test: a compiled program keeps what it measures
+    study = Study(problem="least_squares", problem_args=args, batch_counts=[3], learning_rates=[1e-3, 1e-2], epochs=2)
+    jaxsgd.sweep(study, tmp_path / "result")
+    return study, tmp_path / "result"
+
+
+@pytest.mark.usefixtures("unchecked")  # Typer hands out other types than its annotations say
+def test_a_new_metric_is_one_entry(largest_weight, capsys):
+    _, folder = largest_weight
+    ds = jaxsgd.load(folder)
+    assert ds.largest_weight.dims == ds.distance.dims
+    assert ds.largest_weight.attrs == {"units": "parameters", "long_name": "largest weight, after each epoch"}
+    # From 0 towards the optimum, so far below the rate of stability, weights are larger at the larger rate; larger is better.
+    small, large = ds.largest_weight.isel(epoch=-1).squeeze().values
+    assert 0 < small < large
+    best = jaxsgd.best(ds, "largest_weight")
+    assert (best.learning_rate, best["median_value"], best.attrs["units"]) == (1e-2, large, "parameters")
+    assert run_app(["measure", str(folder), "--metric", "largest_weight"]) == 0
+    out = capsys.readouterr().out
+    assert "median largest weight" in out
+    assert f"{large:.4g}" in out
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1.15, True), (1.3, False)])
+def test_verify_has_the_tolerance_of_a_new_metric(largest_weight, factor, passes):
+    study, folder = largest_weight
+    retell(folder, lambda told: told["device"].update(machine="other"))
+    place = Folder(folder)
+    arrays = place.read_chunk(0, study.identity)
+    arrays["largest_weight"] *= factor
+    place.write_chunk(0, arrays, study.identity)
+    verdict = jaxsgd.verify(folder)
+    assert (verdict.bitwise, verdict.passed) == (False, passes)

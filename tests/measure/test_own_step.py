@@ -6,6 +6,7 @@ import optax
 
 import jaxsgd
 from jaxsgd.measure.own_step import epoch_own_steps, own_steps
+from jaxsgd.simulator import make_simulator
 from tests import probe
 
 KEYS = jaxsgd.streams(jax.random.key(0))
@@ -16,7 +17,7 @@ def test_an_epochs_steps_are_the_diagonal_and_the_sums_of_its_influence(x64):
     # 60 samples in 7 batches, of 9 and of 8.
     problem = probe.network(dtype="float64")
     seen = jaxsgd.influence(problem, KEYS, optimizer=SGD, at=[0, 1], batch_count=7, order="shuffle_once")
-    parts = jaxsgd.make_simulator(problem, SGD, jaxsgd.split(60, batch_count=7), "shuffle_once")
+    parts = make_simulator(problem, SGD, jaxsgd.split(60, batch_count=7), "shuffle_once")
     state, data = parts.start(KEYS.init), problem.sample_data(KEYS.data)
     for epoch in range(2):
         state, losses, steps = epoch_own_steps(problem, SGD, state, data, parts.epoch_visits(KEYS.order, epoch))

@@ -147,7 +147,7 @@ def test_runs_left_out_are_counted():
     ("change", "arguments", "said"),
     [
         ({}, {"by": "ordr"}, "unknown axis 'ordr': did you mean 'order'?"),
-        ({}, {"value": "stripe_index"}, "unknown value 'stripe_index': valid: distance, loss_epoch"),
+        ({}, {"value": "stripe_index"}, "unknown metric 'stripe_index': valid: distance, loss_epoch"),
         ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
         ({}, {"by": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
         ({}, {"select": {"order": "fixed"}}, "nothing here has several orders or optimizers: name the axis"),

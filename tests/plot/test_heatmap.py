@@ -200,7 +200,7 @@ def test_the_same_data_make_the_same_file(apart, kind):
         ({"x": "rate"}, ["unknown axis 'rate'"]),
         (
             {"value": "los"},
-            ["unknown value 'los'", "valid: distance, excess_loss, loss_epoch, stripe_gap, stripe_index, stripe_slope"],
+            ["unknown metric 'los'", "valid: distance, excess_loss, loss_epoch, stripe_gap, stripe_index, stripe_slope"],
         ),
         (
             {"value": "validation_loss"},

@@ -77,7 +77,7 @@ def test_the_title_names_where_the_regimes_end():
 def test_one_seed_has_no_interval_and_says_so():
     figure = scaling(bent(seeds=1), 1.0)
     check_legible(figure)
-    assert "One seed. No interval: one seed says nothing of how far seeds scatter." in words(figure)
+    assert "One seed. No interval: one seed shows no spread." in words(figure)
     assert "95 % interval" not in words(figure)
 
 

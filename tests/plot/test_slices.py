@@ -141,7 +141,7 @@ def test_losses_far_above_the_start_leave_the_panel():
         ({}, {"x": "optimizer"}, "slices lie along an axis of numbers, and optimizer is none"),
         ({"learning_rate": 0.1}, {"x": "learning_rate"}, "learning_rate has one: 0.1"),
         ({}, {"x": "rate"}, "unknown axis 'rate'"),
-        ({}, {"value": "validation_los"}, "unknown value 'validation_los': did you mean 'validation_loss'?"),
+        ({}, {"value": "validation_los"}, "unknown metric 'validation_los': did you mean 'validation_loss'?"),
         ({}, {"x": "learning_rate", "by": "learning_rate"}, "learning_rate is named twice"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from jaxsgd import InputError
-from jaxsgd.results.metric import cost, default_value, final, metric_named
+from jaxsgd.results.metric import cost, default_metric, final, metric_named
 
 
 def result(**changed):
@@ -36,16 +36,16 @@ def test_a_stripe_index_is_there_where_each_stripe_has_five_windows(epochs, inde
 
 
 def test_the_default_is_the_loss_on_held_out_samples_where_there_is_one():
-    assert default_value(result()) == metric_named(result(), None) == "loss_epoch"
-    assert default_value(result(validation_loss=result().loss_epoch)) == "validation_loss"
+    assert default_metric(result()) == metric_named(result(), None) == "loss_epoch"
+    assert default_metric(result(validation_loss=result().loss_epoch)) == "validation_loss"
 
 
 @pytest.mark.parametrize(
     ("value", "by_epoch", "said"),
     [
-        ("los_epoch", False, "unknown value 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
-        ("stripe_index", True, "unknown value 'stripe_index': valid: loss_epoch"),
-        ("validation_loss", False, "the result has no validation_loss, for nothing was held out: there is loss_epoch"),
+        ("los_epoch", False, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
+        ("stripe_index", True, "unknown metric 'stripe_index': valid: loss_epoch"),
+        ("validation_loss", False, "the result has no validation_loss, because no samples were held out; it has loss_epoch"),
     ],
 )
 def test_a_metric_that_is_not_there_is_named(value, by_epoch, said):

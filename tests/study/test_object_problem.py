@@ -97,7 +97,7 @@ def test_a_study_file_with_one_is_refused_with_its_name(tmp_path):
 def test_the_result_has_the_problem_by_its_name_and_can_be_analysed(swept):
     assert json.loads(swept.attrs["study"])["problem"] == "Problem object"
     assert swept.attrs["title"] == "jaxsgd sweep of Problem object"
-    assert jaxsgd.best_settings(swept).sizes["order"] == 2
+    assert jaxsgd.best(swept).sizes["order"] == 2
     assert jaxsgd.compare(swept, "order").mean_value.notnull().all()
     one = swept.sel(batch_count=[2])
     assert jaxsgd.benchmark({"mine": one}, "order", tuning_seeds=2).overall_rank.sum() == 3  # ranks 1 and 2, or 1.5 twice

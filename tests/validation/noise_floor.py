@@ -10,6 +10,7 @@ import optax
 
 import jaxsgd
 from jaxsgd import simulator
+from jaxsgd.order import visits
 from tests.validation import exact
 
 RATES = (0.004, 0.002, 0.001)
@@ -96,7 +97,7 @@ def measure(
     weights = jax.jit(jax.vmap(jax.vmap(run, (None, None, None, 0)), (0, 0, 0, None)))(data, optimum, keys, np.asarray(rates))
     distance = np.sum((np.asarray(weights) - optimum[:, None, None]) ** 2, axis=-1)
     floor = distance[..., epochs // 2 :].mean(axis=-1)
-    sequence = jax.jit(jax.vmap(lambda key: jaxsgd.visits(jaxsgd.ORDERS[order], key, 0, split).sample[:, 0]))
+    sequence = jax.jit(jax.vmap(lambda key: visits(jaxsgd.ORDERS[order], key, 0, split).sample[:, 0]))
     return Floor(floor, _exact(order, x, target, np.asarray(sequence(keys)), rates))
 
 

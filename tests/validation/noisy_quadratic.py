@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 import jaxsgd
+from jaxsgd.simulator import make_simulator
 
 NUM_INPUTS, STEPS, RATE = 20, 20, 0.5
 BATCH_SIZES = (1, 2, 8)
@@ -35,7 +36,7 @@ class Risk(NamedTuple):
 def measure(batch_size: int, *, seeds: int = 4000) -> Risk:
     """Runs of one epoch, in which every sample is new, in float64 (which the caller turns on)."""
     problem = jaxsgd.problems.noisy_quadratic(STEPS * batch_size, NUM_INPUTS, dtype="float64")
-    parts = jaxsgd.make_simulator(problem, optax.sgd(RATE), jaxsgd.split(STEPS * batch_size, batch_size=batch_size))
+    parts = make_simulator(problem, optax.sgd(RATE), jaxsgd.split(STEPS * batch_size, batch_size=batch_size))
     curvature = 1 / np.arange(1, NUM_INPUTS + 1)
 
     @jax.jit

@@ -41,7 +41,7 @@ def shares(seeds: int, num_hidden: int = 1000, num_samples: int = 200, rate: flo
     return Shares(found.own_share[..., 0], predicted(found), np.nanmean(cosine, axis=-1))
 
 
-def predicted(found: jaxsgd.Influence) -> np.ndarray:
+def predicted(found: jaxsgd.measure.Influence) -> np.ndarray:
     """(1 + V / |G|^2) / m, with |G|^2 the mean of all inner products and V the mean of the diagonal's excess over it."""
     gram = np.asarray(found.gram)[..., 0, :, :]
     square = np.nanmean(gram, axis=(-2, -1))

@@ -55,7 +55,7 @@ def measure(batch_counts: tuple[int, ...] = BATCH_COUNTS, *, seeds: int = 40, ep
     curve = ds.excess_loss.mean("order_seed").squeeze().transpose("batch_count", "learning_rate", "epoch").values
     when = np.asarray(batch_counts)[:, None, None] * (np.arange(epochs) + 1)
     exact = np.stack([[expected(m, rate, epochs) for rate in RATES] for m in batch_counts])
-    mean, known = (jaxsgd.steps_to_target(each, when, TARGET) for each in (curve, exact))
+    mean, known = (jaxsgd.analysis.steps_to_target(each, when, TARGET) for each in (curve, exact))
     return Steps(mean, known, found.steps.values)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 
 import jaxsgd
+from jaxsgd.simulator import make_simulator
 from tests.validation import exact
 
 NUM_SAMPLES, BATCH_COUNT, RATE, EPOCHS = 12, 5, 0.05, 800
@@ -38,7 +39,7 @@ def measure(order: str) -> Differences:
     x, target = map(np.asarray, data)
     epoch_key = jax.random.fold_in(keys.order, 0)
 
-    parts = jaxsgd.make_simulator(PROBLEM, optimizer, jaxsgd.split(NUM_SAMPLES, batch_count=BATCH_COUNT), order)
+    parts = make_simulator(PROBLEM, optimizer, jaxsgd.split(NUM_SAMPLES, batch_count=BATCH_COUNT), order)
     sequence = np.arange(NUM_SAMPLES) if order == "fixed" else np.asarray(jax.random.permutation(epoch_key, NUM_SAMPLES))
     batches = np.array_split(sequence, BATCH_COUNT)
     epochs = [batches, batches[::-1]] if order == "flip_flop" else [batches]
