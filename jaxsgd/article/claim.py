@@ -37,7 +37,7 @@ class Claim(NamedTuple):
 
 
 def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late_epoch: int, eval_interval: int) -> Claim:
-    """Measures the claim.
+    """Measure the claim.
 
     Args:
       seeds: of R runs in two epochs in a row.

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from jaxsgd.error import InputError, counted
+from jaxsgd.order import order_title
 
 LARGEST_SEED = 2**32 - 1
 
@@ -40,7 +41,7 @@ class Experiment:
         """The settings in one line."""
         return (
             f"{counted(self.num_samples, 'sample')} in {counted(self.batch_count, 'batch')}, {self.printed}; "
-            f"learning rate {self.learning_rate:g}, order {self.order}"
+            f"learning rate {self.learning_rate:g}, order {order_title(self.order)}"
         )
 
 

@@ -26,7 +26,7 @@ class Logged(NamedTuple):
 
 
 def follow(training: Training, experiment: Experiment, show: Callable[[str], None]) -> Logged:
-    """Runs a training to its end, or to the first loss that is not finite, and shows a line for each whole window."""
+    """Run a training to its end, or to the first loss that is not finite, and shows a line for each whole window."""
     width = experiment.eval_interval
     flat = np.full(experiment.epochs * experiment.batch_count, np.nan)
     lines: list[str] = []

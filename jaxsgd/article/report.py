@@ -13,13 +13,10 @@ from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_plac
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.training import Recorded
 from jaxsgd.measure.stripes import Stripes, stripes
+from jaxsgd.order import ORDERS
 
 PLACED = ("first_loss", "gap", "slope")
 """The quantities whose place among the seeds is told."""
-
-
-CHANCE_ONCE = ("fixed", "shuffle_once")
-"""The orders in which batches keep their samples and their places, so that chance strikes once, not every epoch."""
 
 
 class Outcome(NamedTuple):
@@ -53,7 +50,7 @@ class SeedOutcome(NamedTuple):
 
 
 def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike, early_epochs: int) -> Outcome:
-    """Measures one run.
+    """Measure one run.
 
     Args:
       experiment: its settings.
@@ -62,7 +59,8 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
       early_epochs: epochs of the short comparison.
     """
     loss = np.asarray(loss)
-    mixed = experiment.order not in CHANCE_ONCE
+    # A gap from sampling alone is defined if the samples are drawn into batches once, and not again in later epochs.
+    mixed = experiment.order not in ORDERS or ORDERS[experiment.order].period != 1
     width = experiment.eval_interval
     early = loss[: max(early_epochs, -(-width // experiment.batch_count))]
     expected = np.nan if mixed else float(sampling_gap(sample_loss, experiment.batch_count, width))
@@ -70,7 +68,7 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
 
 
 def seed_outcome(experiment: Experiment, runs: Recorded) -> SeedOutcome:
-    """Measures R runs that differ by their seed.
+    """Measure R runs that differ by their seed.
 
     Args:
       experiment: their settings.

@@ -46,7 +46,7 @@ def article(
 
 
 def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
-    """Runs everything, and prints and writes each part as soon as it is known. Returns the report but for its files."""
+    """Run everything, and prints and writes each part as soon as it is known. Returns the report but for its files."""
     from jaxsgd import article, problems
     from jaxsgd.cli.table import Section, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged

@@ -39,7 +39,7 @@ NEAR = 0.65
 
 
 def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
-    """Runs the command line and returns its exit status.
+    """Run the command line and returns its exit status.
 
     Args:
       args: the words after `jaxsgd`; None for the process's own.
@@ -74,7 +74,7 @@ class _Interrupts:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Listens no longer."""
+        """Listen no longer."""
         if self._listens:
             signal.signal(signal.SIGINT, self._before)
 
@@ -114,7 +114,7 @@ _show_warning = warnings.showwarning
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
-    """Shows a warning of this package as one line, and others as Python does."""
+    """Show a warning of this package as one line, and others as Python does."""
     if issubclass(category, InputWarning):
         _say(f"note: {message}", 0)
     else:

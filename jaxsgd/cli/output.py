@@ -28,7 +28,7 @@ def make_console(quiet: bool) -> Console:
 
 @contextmanager
 def working(message: str, *, lines: bool = False) -> Iterator[None]:
-    """Shows on stderr that something takes its time.
+    """Show on stderr that something takes its time.
 
     Args:
       message: what is being done.
@@ -126,7 +126,7 @@ def check_result_folder(folder: Path) -> None:
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]:
-    """Writes whole files into `folder`: all are written under other names first, and renamed when all are there.
+    """Write whole files into `folder`: all are written under other names first, and renamed when all are there.
 
     Args:
       folder: made if it is not there.
@@ -147,19 +147,19 @@ class Writer:
     """Writes a command's files into its folder as they are ready, with a line on each."""
 
     def __init__(self, console: Console, folder: Path):
-        """Writes nothing yet; the folder is made with the first file."""
+        """Write nothing yet; the folder is made with the first file."""
         self._console, self._folder = console, folder
         self.names: list[str] = []
         """The files written so far."""
 
     def write(self, contents: Mapping[str, bytes | str]) -> None:
-        """Writes whole files, by name."""
+        """Write whole files, by name."""
         for path in write_files(self._folder, contents):
             self._console.print(f"wrote {path}", markup=False, soft_wrap=True)
         self.names += contents
 
     def write_report(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes `report.json`, the last file. Returns the report with the list of all files."""
+        """Write `report.json`, the last file. Returns the report with the list of all files."""
         listed = {**report, "files": [*self.names, "report.json"]}
         self.write({"report.json": to_json(listed) + "\n"})
         return listed

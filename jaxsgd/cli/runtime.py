@@ -24,7 +24,7 @@ class Settings(NamedTuple):
 
 
 def start_jax(context: typer.Context, computes: bool = True) -> None:
-    """Loads JAX and turns its cache of compiled programs on, if the user wants it and its folder can be written.
+    """Load JAX and turns its cache of compiled programs on, if the user wants it and its folder can be written.
 
     Args:
       context: the command's.
@@ -77,7 +77,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        """Starts no thread yet."""
+        """Start no thread yet."""
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
 
     def __enter__(self) -> "Background":
@@ -85,11 +85,11 @@ class Background:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Begins no further call."""
+        """Begin no further call."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def start(self, calls: Any) -> Any:
-        """Starts every call of a pytree of calls, in its order; `wait` takes what it returns."""
+        """Start every call of a pytree of calls, in its order; `wait` takes what it returns."""
         import jax
 
         return jax.tree.map(lambda call: self._pool.submit(lambda: jax.block_until_ready(call())), calls)

@@ -6,7 +6,7 @@ from jaxsgd.error import CommandFailure
 
 
 def print_log(console: Console, training, experiment, name: str):
-    """Runs a training and prints its log as it goes. Returns the `jaxsgd.article.Logged`.
+    """Run a training and prints its log as it goes. Returns the `jaxsgd.article.Logged`.
 
     Raises:
       CommandFailure: when the run became non-finite.
@@ -20,7 +20,7 @@ def print_log(console: Console, training, experiment, name: str):
 
 
 def stop_if_diverged(loss, experiment, name: str) -> None:
-    """Ends the command when a loss [E, m] is not finite.
+    """End the command when a loss [E, m] is not finite.
 
     Raises:
       CommandFailure: naming the epoch, as the log counts them, and the learning rate.

@@ -12,7 +12,7 @@ from jaxsgd.error import counted, verb
 def run_sweep(
     console: Console, study: Any, folder: Path, how: dict[str, Any], quiet: bool = False
 ) -> tuple[dict[str, Any], str]:
-    """Runs a study and says what came of it.
+    """Run a study and says what came of it.
 
     Args:
       console: where to say it.

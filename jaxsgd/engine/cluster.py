@@ -170,7 +170,7 @@ def _distributed() -> Any:
 
 @contextmanager
 def _leaving(closed: Any) -> Iterator[None]:
-    """Closes a client or a cluster at the end, whatever state it is in: what there was to say has been said."""
+    """Close a client or a cluster at the end, whatever state it is in: what there was to say has been said."""
     try:
         yield
     finally:
@@ -196,7 +196,7 @@ def _executor(client: Any, say: Callable[[str], None], hint: str) -> Executor:
 
 
 def check_versions(package: str, here: str, there: Mapping[str, Any]) -> None:
-    """Checks the versions that workers have of a package.
+    """Check the versions that workers have of a package.
 
     Args:
       package: its name.

@@ -115,7 +115,7 @@ def check_executor(executor: Executor) -> None:
 
 
 def check_retries(retries: object) -> None:
-    """Checks a number of retries.
+    """Check a number of retries.
 
     Raises:
       InputError: when it is no whole number of at least 0.
@@ -136,7 +136,7 @@ class Dispatch:
     """
 
     def __init__(self, executor: Executor, plan: Plan, told: dict[str, Any], retries: int):
-        """Hands over nothing yet.
+        """Hand over nothing yet.
 
         Args:
           executor: whose workers run `jaxsgd.engine.task`.
@@ -177,7 +177,7 @@ class Dispatch:
     def run_all(
         self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
     ) -> None:
-        """Runs chunks and hands each over, in this thread, as soon as it is back.
+        """Run chunks and hands each over, in this thread, as soon as it is back.
 
         A chunk that fails is tried again after those that wait. One that was lost with its worker is tried again by itself
         when all others are back: it may be what kills the workers, and would take with it what waits there.

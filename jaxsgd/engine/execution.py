@@ -46,7 +46,7 @@ class Execution:
     """
 
     def __init__(self, plan: Plan):
-        """Prepares to run a plan; compiles nothing yet."""
+        """Prepare to run a plan; compiles nothing yet."""
         self.plan = plan
         self.lanes = dict.fromkeys(range(len(plan.programs)), plan.lanes)
         self.narrowed: list[Narrowed] = []

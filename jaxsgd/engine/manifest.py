@@ -41,6 +41,7 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     return {
         **facts(plan),
         "problem_name": plan.subject.problem.name,
+        "loss_unit": plan.subject.problem.loss_unit,
         "precision": plan.study.precision,
         "git_commit": git_commit(),
         "lanes_narrowed": [],
@@ -89,7 +90,7 @@ def _shown(value: Any) -> str:
 
 
 def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
-    """Checks that a result begun under `stored` can be gone on with under `new`: the same bits are promised.
+    """Check that a result begun under `stored` can be gone on with under `new`: the same bits are promised.
 
     Raises:
       InputError: naming each thing that differs.

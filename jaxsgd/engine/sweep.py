@@ -36,7 +36,7 @@ def sweep(
     progress: bool | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> xr.Dataset:
-    """Runs every cell of a study.
+    """Run every cell of a study.
 
     With a folder, each chunk is stored as soon as it is finished, and chunks that are there already are not run again: after an
     interruption of any kind, calling it again finishes what is missing, with the same bits.

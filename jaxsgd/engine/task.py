@@ -75,7 +75,7 @@ def survey(study: str, how: str) -> str:
 
 
 def run_task(common: str, number: int, attempt: int = 1) -> bytes:
-    """Runs one chunk: the bytes of its file, after one line of JSON on how it was run.
+    """Run one chunk: the bytes of its file, after one line of JSON on how it was run.
 
     Args:
       common: what `described` says.

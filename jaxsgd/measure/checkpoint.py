@@ -153,7 +153,7 @@ def prepare(
     order: str | Order | Callable,
     precision: str,
 ) -> Prepared:
-    """Checks the arguments of a measure along a training, and draws its data and initial parameters.
+    """Check the arguments of a measure along a training, and draws its data and initial parameters.
 
     Raises:
       InputError: for what `simulate` refuses, and epochs that are not there.

@@ -346,7 +346,7 @@ def tree_distance(one: Params, other: Params) -> Float[Array, ""]:
 
 
 def _check_memory(given: Prepared, one_gradient: bool, limit: int) -> None:
-    """Checks that the matrices and gradients of a run fit.
+    """Check that the matrices and gradients of a run fit.
 
     Raises:
       InputError: with an estimate, and what would fit.

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
-from jaxsgd.order import Order, Split, Visits, as_order, split
+from jaxsgd.order import ORDERS, Order, Split, Visits, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import Keys, as_keys, draw_start, initial_state, make_simulator
 from jaxsgd.summary import short_repr
@@ -106,9 +106,8 @@ def _one_period(epoch_visits, key: Array, name: str) -> Visits:
     for period in range(1, LONGEST_PERIOD + 1):
         if np.array_equal(members[period:], members[:-period]):
             return Visits(visits.sample[:period], visits.size[:period])
-    raise InputError(
-        f"order must repeat within {LONGEST_PERIOD} epochs, as 'fixed', 'shuffle_once' and 'flip_flop' do, got {name!r}"
-    )
+    repeating = [name for name, order in ORDERS.items() if order.period and order.period <= LONGEST_PERIOD]
+    raise InputError(f"order must repeat within {LONGEST_PERIOD} epochs, such as {', '.join(repeating)}, got {name!r}")
 
 
 def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: str) -> LimitCycle:

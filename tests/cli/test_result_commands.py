@@ -79,7 +79,11 @@ def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["artcle"], "unknown study (a path to a .py or .json file, or a shipped study) 'artcle': did you mean 'article'?"),
+        (
+            ["artcle"],
+            "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) 'artcle': "
+            "did you mean 'article'?",
+        ),
         (["missing.py"], "missing.py: no such study file"),
         (["article", "--set", "epochs"], "--set epochs: must be field=value, such as epochs=10"),
         (["article", "--set", "sede=1"], "unknown field 'sede': did you mean 'seeds'?"),

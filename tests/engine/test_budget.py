@@ -136,7 +136,7 @@ def test_a_new_budget_takes_the_place_of_the_old_one():
     made = Study(**FIELDS, epochs=3).replaced(steps=STEPS)
     assert (made.epochs, made.steps) == (None, STEPS)
     assert made.replaced(epochs=3) == Study(**FIELDS, epochs=3)
-    with pytest.raises(InputError, match="epochs: must be given, or steps or samples in their place"):
+    with pytest.raises(InputError, match="epochs: give epochs, or instead steps or samples"):
         made.replaced(steps=None)
     with pytest.raises(InputError, match="epochs: give exactly one of epochs, steps and samples, got epochs=3, samples=80"):
         Study(**FIELDS, epochs=3, samples=80)

@@ -69,7 +69,7 @@ DENT = named("dent", lambda w, x: jnp.where(abs(w[0] - 1.5) < 1, 2, 1) * (w[0] -
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ({"order": "reshuffle"}, r"order must repeat within 4 epochs, as 'fixed', .*, got 'reshuffle'"),
+        ({"order": "reshuffle"}, r"order must repeat within 4 epochs, such as fixed, shuffle_once, flip_flop, got 'reshuffle'"),
         ({"rate": 5.0}, r"the updates of a period must contract, with a spectral radius below 1, got \d+"),
         ({"problem": VALLEY, "batch_count": 2}, r"must contract, .* got 1: take"),
         ({"problem": QUARTIC, "batch_count": 2}, "the updates of 'quartic' must be affine in the parameters"),
