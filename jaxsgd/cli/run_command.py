@@ -91,7 +91,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "axes": {dim.name: dim.length for dim in cells.dims},
         "chunks": len(planned.chunks),
         "programs": len(planned.programs) + 1,
-        "held": planned.held(),
+        "held": planned.settings(),
         "seconds": expected.seconds,
         "memory_bytes": expected.memory_bytes,
         "probed_programs": expected.probed,

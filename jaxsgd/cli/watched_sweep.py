@@ -83,6 +83,6 @@ def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
         yield f"{counted(last.chunks_retried, 'failed attempt')} at a chunk {verb(last.chunks_retried, 'was', 'were')} repeated"
     if narrowed:
         fewest = min(step["lanes"] for step in narrowed)
-        yield f"for want of memory, runs went down to {fewest} side by side: the same numbers to rounding, not the same bits"
+        yield f"memory was short, so only {fewest} runs ran side by side: the same numbers to rounding, not the same bits"
     if report["diverged_cells"]:
         yield f"{report['diverged_cells']:,} of {counted(last.cells, 'run')} diverged, as marked in `diverged`"

@@ -145,7 +145,7 @@ def test_a_new_budget_takes_the_place_of_the_old_one():
 def test_runs_that_end_within_an_epoch_have_a_program_for_each_batch_count():
     made = Study(**FIELDS, steps=STEPS)
     assert plan(made).vectorize == "grouped"
-    with pytest.raises(InputError, match="cannot run this study: its runs do not end with the same epoch"):
+    with pytest.raises(InputError, match="cannot run this study, because its runs do not have the same number of epochs"):
         plan(made, vectorize="one_program")
 
 

@@ -105,7 +105,7 @@ def test_other_flags_of_xla_are_named_and_a_tolerance_decides(copy, monkeypatch)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
     outcome = jaxsgd.verify(copy)
     assert (outcome.passed, outcome.bitwise) == (True, False)
-    assert outcome.reason == "XLA_FLAGS: nothing there, --xla_cpu_enable_fast_math=false here"
+    assert outcome.reason == "XLA_FLAGS: nothing in the result, --xla_cpu_enable_fast_math=false here"
 
 
 def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):

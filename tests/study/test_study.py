@@ -127,7 +127,7 @@ MISTAKES = {
     ),
     "random without draws": (
         {"random": {"momentum": {"uniform": [0, 1]}}},
-        "draws: random axes and a number of draws go together",
+        "draws: give random and draws together, or neither of them",
     ),
     "draws without random": ({"draws": 5}, "draws: give random and draws together, or neither of them, got draws=5"),
     "no rate": (
@@ -153,7 +153,7 @@ MISTAKES = {
     "reference without a rule": ({"reference_batch_count": 4}, "reference_batch_count: give it together with rate_rule="),
     "unknown rule": ({"rate_rule": "square"}, "rate_rule: input should be 'none', 'linear' or 'sqrt', got 'square'"),
     "schedule": ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
-    "no epochs": ({"epochs": LEFT_OUT}, "epochs: must be given"),
+    "no epochs": ({"epochs": LEFT_OUT}, "epochs: give epochs, or instead steps or samples"),
     "two budgets": ({"steps": 9}, "epochs: give exactly one of epochs, steps and samples, got epochs=2, steps=9"),
     "steps of 0": ({"steps": 0, "epochs": LEFT_OUT}, "steps: input should be greater than or equal to 1, got 0"),
     "share of an epoch": (
@@ -489,7 +489,7 @@ def a_users_optimizer(learning_rate, strength=1.0):
 
 def test_a_users_own_order_and_optimizer():
     made = study(
-        orders=["tests.study.test_study:a_users_order"], optimizer="tests.engine.test_study:a_users_optimizer",
+        orders=["tests.study.test_study:a_users_order"], optimizer="tests.study.test_study:a_users_optimizer",
         hyper={"strength": [1, 2]}, epochs=1,
     )  # fmt: skip
     loss = jaxsgd.sweep(made).loss.squeeze()
