@@ -21,7 +21,7 @@ from jaxsgd.error import InputError, no_such, shown
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 """`(learning_rate, **hyperparameters) -> optax transformation`."""
 
-Progress = Float[Array, ""] | float
+TrainingShare = Float[Array, ""] | float
 """The share of the training that is done before a step, from 0 to 1: (epoch + position / m) / E."""
 
 OPTIMIZERS: dict[str, OptimizerFactory] = {
@@ -39,17 +39,17 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {
 """The optimizers by name: optax's own, and its `sgd` with a momentum of 0.9, heavy-ball and Nesterov."""
 
 
-def constant(progress: Progress) -> Float[Array, ""]:
+def constant(progress: TrainingShare) -> Float[Array, ""]:
     """Return the factor 1 at every progress."""
     return jnp.ones_like(progress)
 
 
-def linear(progress: Progress) -> Float[Array, ""]:
+def linear(progress: TrainingShare) -> Float[Array, ""]:
     """Return a factor that falls from 1 to 0 in a straight line: 1 - progress."""
     return 1 - jnp.asarray(progress)
 
 
-def cosine(progress: Progress) -> Float[Array, ""]:
+def cosine(progress: TrainingShare) -> Float[Array, ""]:
     """Return a factor that falls from 1 to 0 along half a cosine, (1 + cos(pi progress)) / 2.
 
     Source: Loshchilov and Hutter 2017, "SGDR".
@@ -57,7 +57,7 @@ def cosine(progress: Progress) -> Float[Array, ""]:
     return (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
-Schedule = Callable[[Progress], Array]
+Schedule = Callable[[TrainingShare], Array]
 """`progress -> factor on the learning rate`."""
 
 SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosine": cosine}
@@ -156,7 +156,7 @@ def hyperparameters(name: str) -> list[str]:
 
 def scheduled(
     make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any], schedule: Schedule = constant
-) -> Callable[[Progress], optax.GradientTransformation]:
+) -> Callable[[TrainingShare], optax.GradientTransformation]:
     """Return a function `progress -> optax transformation`, as `simulate` takes it.
 
     Args:
@@ -166,7 +166,7 @@ def scheduled(
       schedule: the factor on the rate, as a function of progress.
     """
 
-    def at(progress: Progress) -> optax.GradientTransformation:
+    def at(progress: TrainingShare) -> optax.GradientTransformation:
         rate = learning_rate if schedule is constant else learning_rate * schedule(progress)
         return make(rate, **hyper)
 

@@ -1,4 +1,4 @@
-"""What is measured of every run besides its batch losses, after each epoch or more often: the entries of `OBSERVABLES`."""
+"""Observables: numbers that are measured during a run besides its batch losses, after each epoch or more often."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from jaxsgd.simulator import Observe, sample_losses
 
 
 class Known(NamedTuple):
-    """What the observations of a run need besides its parameters; None where the problem has it not.
+    """The inputs of a run's observables besides its parameters; None for those that the problem does not have.
 
     Attributes:
-      optimum: of the run's own data, worked out once before the training.
-      least: [], the mean loss there.
+      optimum: of the run's own data, computed once before the training.
+      least: [], the mean loss at the optimum.
       held_out: the samples to validate on.
     """
 
@@ -27,14 +27,14 @@ class Known(NamedTuple):
 
 
 class Observable(NamedTuple):
-    """A number that a run has after each epoch or at each evaluation, of problems that tell what it takes.
+    """A number that is measured after each epoch of a run, or at each evaluation.
 
     Attributes:
       units, meaning: for the result's `attrs`.
-      is_of: whether a problem's runs have it.
+      is_of: returns True for a problem whose runs have it.
       measure: `(problem, params, data, known) -> []`, at an evaluation.
-      tolerance: largest difference between machines, as a share of the run's largest value.
-      within_epochs: whether it is measured only where `evaluate_every` is set.
+      tolerance: the largest difference between machines, as a share of the run's largest value.
+      within_epochs: True if it is measured only with `evaluate_every`.
     """
 
     units: str
@@ -47,12 +47,12 @@ class Observable(NamedTuple):
 
 def _distance(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
     del problem, data
-    squares = jax.tree.map(lambda here, there: jnp.sum((here - there) ** 2), params, known.optimum)
+    squares = jax.tree.map(lambda leaf, best: jnp.sum((leaf - best) ** 2), params, known.optimum)
     return jnp.sqrt(jnp.sum(jnp.stack(jax.tree.leaves(squares))))
 
 
 def _excess_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    assert known.least is not None, "only problems that know their optimum have this observable"
+    assert known.least is not None, "only problems with an optimum have this observable"
     return jnp.mean(sample_losses(problem, params, data)) - known.least
 
 
@@ -83,7 +83,7 @@ OBSERVABLES = {
     ),
     "excess_loss": Observable(
         "loss",
-        "mean loss over the run's own data, above the least there is",
+        "mean loss over the run's own data, minus the smallest possible mean loss",
         lambda problem: problem.optimum is not None,
         _excess_loss,
         # Likewise.
@@ -98,7 +98,7 @@ OBSERVABLES = {
     ),
     "validation_accuracy": Observable(
         "1",
-        "share of the held-out samples that are predicted rightly",
+        "share of the held-out samples that are predicted correctly",
         lambda problem: problem.held_out is not None and problem.accuracy is not None,
         _validation_accuracy,
         # A sample near the border between two classes may change sides.
@@ -106,33 +106,37 @@ OBSERVABLES = {
     ),
     "train_loss": Observable(
         "loss",
-        "mean loss over all samples that are trained on, at the same parameters",
+        "mean loss over all training samples, at the same parameters",
         lambda problem: True,
         _train_loss,
         1e-4,
         within_epochs=True,
     ),
 }
-"""By the name of its variable in a result, whatever can be observed."""
+"""All observables, by the name of their variable in a result."""
 
 HIGHER_IS_BETTER = ("validation_accuracy",)
-"""The observables of which more is better; of all other measures it is less."""
+"""The metrics that are better if they are higher; all other metrics are better if they are lower."""
 
 
-def direction(measure: str) -> float:
-    """What a measure is multiplied by so that less of it is better: -1 where more is, else 1."""
-    return -1.0 if measure in HIGHER_IS_BETTER else 1.0
+def direction(metric: str) -> float:
+    """Return -1 for a metric that is better if it is higher, and 1 for all others: the product is better if it is lower."""
+    return -1.0 if metric in HIGHER_IS_BETTER else 1.0
 
 
 def observations(problem: Problem, evaluate_every: int | float | None) -> tuple[str, ...]:
-    """The names of what is observed of a problem's runs, in a study with that `evaluate_every`."""
+    """Return the names of the observables of a problem's runs, in a study with that `evaluate_every`."""
     within = evaluate_every is not None
-    return tuple(name for name, one in OBSERVABLES.items() if one.is_of(problem) and (within or not one.within_epochs))
+    return tuple(
+        name
+        for name, observable in OBSERVABLES.items()
+        if observable.is_of(problem) and (within or not observable.within_epochs)
+    )
 
 
 def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
-    """What the observations of a run need, of its data and of the samples held out."""
-    # At full precision whatever the training's, as the data are drawn.
+    """Return the inputs of a run's observables from its data and its held-out samples."""
+    # At full precision, whatever the precision of the training, as for the data.
     with jax.default_matmul_precision("float32"):
         if problem.optimum is None:
             return Known(None, None, held_out)
@@ -141,11 +145,11 @@ def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
 
 
 def observer(problem: Problem, known: Known | None, evaluate_every: int | float | None) -> Observe | None:
-    """The observations as the simulator takes them: `(params, data) -> by name, []`; None if there are none.
+    """Return the observables as the simulator takes them: `(params, data) -> by name, []`; None without observables.
 
     Args:
-      problem: whose runs are observed.
-      known: what `known` gives for the run.
+      problem: the problem of the runs.
+      known: the inputs that `known` returns for the run.
       evaluate_every: of the study.
     """
     names = observations(problem, evaluate_every)
@@ -155,6 +159,6 @@ def observer(problem: Problem, known: Known | None, evaluate_every: int | float 
 
 
 def differs(name: str, stored: np.ndarray, again: np.ndarray) -> bool:
-    """Whether an observation, [E] or [V], made on another machine is further from the stored one than rounding explains."""
+    """Return True if an observable from another machine, [E] or [V], differs from the stored one by more than rounding."""
     scale = np.max(np.abs(stored), initial=0, where=np.isfinite(stored))
     return not np.allclose(again, stored, rtol=0, atol=OBSERVABLES[name].tolerance * scale, equal_nan=True)

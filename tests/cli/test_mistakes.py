@@ -267,8 +267,8 @@ def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figure
 # Files of samples
 
 SAMPLES = [
-    ("my samples.csv", "a;b;t\n1,5;2,5;3\n", "columns must be separated by commas, not semicolons: convert the file with pandas.read_csv("),
-    ("my samples.csv", "a\tt\n1\t2\n", "columns must be separated by commas, not tabs: convert the file with pandas.read_csv(file, sep='\\t')"),
+    ("my samples.csv", "a;b;t\n1,5;2,5;3\n", "commas, not semicolons: convert the file with pandas.read_csv("),
+    ("my samples.csv", "a\tt\n1\t2\n", "commas, not tabs: convert the file with pandas.read_csv(file, sep='\\t')"),
     ("my samples.csv", "a,t\n1,2\n".encode("utf-16"), "it is in UTF-16; save it in UTF-8 (Excel: 'CSV UTF-8')"),
     ("my samples.csv", "gr\xf6\xdfe,t\n1,2\n".encode("latin-1"), "byte 0xf6 is not UTF-8; save it in UTF-8"),
     ("my samples.csv", "a,t\n1,red\n", "line 2, column 2: 'red' is not a number"),
