@@ -12,18 +12,18 @@ from jaxsgd.measure.own_step import OwnSteps
 
 
 class Claim(NamedTuple):
-    """What the first two epochs of R runs say of the claim; shares are numbers, 1 for all of it, as `share_of_fall` has them.
+    """The measures of the claim in the first two epochs of R runs; a share of 1 is all, as for `share_of_fall`.
 
     Attributes:
       batch_count: m.
-      own_share: [R], the own steps' part of the summed fall, over both epochs.
+      own_share: [R], the own steps' share of the summed fall, over both epochs.
       visit_share: [R], the same from one visit of a batch to its next, as the article counts.
       first_order_share: [R], the same from the gradients alone.
       cosine: [R], mean cosine between the gradients of two different batches.
-      composition: [R], the part of the gap between stripes that is there when all batches are evaluated at the same
-        parameters; the steps make the rest. NaN for a single stripe.
+      composition: [R], the share of the gap between stripes that remains if all batches are evaluated at the same
+        parameters; the rest comes from the steps. NaN for a single stripe.
       late_share: own share in the shown run's last epoch.
-      late_epoch: which one, 0-based.
+      late_epoch: the number of that epoch, 0-based.
     """
 
     batch_count: int
@@ -37,12 +37,12 @@ class Claim(NamedTuple):
 
 
 def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late_epoch: int, eval_interval: int) -> Claim:
-    """Measure the claim.
+    """Return the measures of the claim.
 
     Args:
       seeds: of R runs in two epochs in a row.
       shown: of the shown run, [1, C, ...]; its last measured epoch is read.
-      late_epoch: which epoch that is, 0-based.
+      late_epoch: the number of that epoch, 0-based.
       eval_interval: w.
     """
     own, change, earlier = (np.asarray(part, np.float64) for part in (seeds.own_change, seeds.change, seeds.earlier_change))
@@ -68,9 +68,10 @@ def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late
 
 
 def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
-    """The part that own steps have in a fall of the loss.
+    """Return the share of the own steps in a fall of the loss.
 
-    Infinite where the own steps lower the loss and all steps together do not. NaN where the own steps do not lower it.
+    It is infinite where the own steps lower the loss and all steps together do not, and NaN where the own steps do not lower
+    it.
 
     Args:
       own: change of the loss by the own steps.
@@ -83,10 +84,10 @@ def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
 
 
 def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray, "R *cells m"]) -> Float[np.ndarray, "*cells"]:
-    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little.
+    """Return the own share of the summed falls of all runs, so that a run with a small fall has a small weight.
 
     Args:
-      own: change of each batch's loss by its own step; NaN in places without a batch.
+      own: change of each batch's loss by its own step; NaN at positions without a batch.
       change: by all steps.
     """
     own, change = np.asarray(own, np.float64), np.asarray(change, np.float64)
@@ -96,10 +97,10 @@ def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray,
 
 
 class ClaimMap(NamedTuple):
-    """One panel of the map, measured.
+    """A panel of the map, measured.
 
     Attributes:
-      name: what is trained.
+      name: the problem, in words.
       batch_counts: [M].
       epochs: [C], 0-based.
       share: [M, C], as `pooled_share` gives it.
@@ -116,10 +117,10 @@ class ClaimMap(NamedTuple):
 
 
 def claim_map(territory: Territory, seen: OwnSteps, epochs: tuple[int, ...]) -> ClaimMap:
-    """The map of one territory.
+    """Return the map of a territory.
 
     Args:
-      territory: what was trained.
+      territory: the problem and its rate.
       seen: [R, counts, C, ...].
       epochs: C of them.
     """

@@ -1,4 +1,4 @@
-"""The command line: thin commands over the packages above it. Opens without JAX."""
+"""The command line: thin commands over the other packages. It opens without JAX."""
 
 import os
 import signal

@@ -245,7 +245,7 @@ def test_a_folder_of_other_files_is_no_place_for_a_result(folder, capsys):
         (folder / "notes" / name).touch()
     assert run_app(["run", "orders", "--out", "notes"]) == 2
     assert capsys.readouterr().err == (
-        "jaxsgd: --out notes: this folder is no result and has other files in it (a.txt, b.txt, c.txt and 1 more); "
+        "jaxsgd: --out notes: this folder is not a result and has other files in it (a.txt, b.txt, c.txt and 1 more); "
         "name a new folder, such as notes/result\n"
     )
     assert sorted(path.name for path in (folder / "notes").iterdir()) == ["a.txt", "b.txt", "c.txt", "d.txt"]
@@ -256,7 +256,7 @@ def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figure
     for _ in range(2):  # the second time, the folder has other files beside its result's
         assert run_app(["run", "my study.py", "--out", "out", "--chunk-width", "1000"]) == 0
         assert capsys.readouterr().err == (
-            "jaxsgd: note: --chunk-width 1,000 for a study of 3 cells computes up to 997 more for nothing; "
+            "jaxsgd: note: --chunk-width 1,000 is more than the 3 cells of the study, and each chunk computes 1,000; "
             "--chunk-width 3 is enough\n"
         )
         (folder / "out" / "figures").mkdir(exist_ok=True)
