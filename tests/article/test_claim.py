@@ -112,7 +112,7 @@ def panel(share):
 def test_the_map_says_from_when_on_the_claim_holds():
     assert "2 batches: always; 5 batches: from epoch 10 on" in map_sentence(panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]]))
     assert "2 batches: from epoch 30 on; 5 batches: never" in map_sentence(panel([[0.6, 0.3, INF], [0.2, 0.6, NAN]]))
-    assert "at none of the batch counts" in map_sentence(panel(np.full((2, 3), 0.1)))
+    assert "at none of the measured batch counts" in map_sentence(panel(np.full((2, 3), 0.1)))
     assert "no run stayed finite" in map_sentence(panel(np.full((2, 3), NAN)))
     turned = panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]])
     assert map_title([turned]) == "Early on a batch falls by the others' steps, near the optimum by its own"

@@ -108,7 +108,8 @@ def test_what_a_command_raises_becomes_a_line_and_a_status(raised, status, line,
 
 def test_a_defect_is_a_line_that_says_how_to_see_more(monkeypatch, capsys):
     _raise_in_article(monkeypatch, ZeroDivisionError("a defect"))
-    line = "jaxsgd: ZeroDivisionError: a defect; this may be a fault of jaxsgd: see the traceback with jaxsgd --traceback article\n"
+    fault = "this may be a fault of jaxsgd: see the traceback with jaxsgd --traceback article"
+    line = f"jaxsgd: ZeroDivisionError: a defect; {fault}\n"
     assert run_app(["article"]) == 1
     assert capsys.readouterr() == ("", line)
     assert run_app(["--traceback", "article"]) == 1
