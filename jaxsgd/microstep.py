@@ -160,7 +160,7 @@ class Sums(NamedTuple):
     grad: Params
 
 
-def micro_step(
+def _micro_step(
     problem: Problem,
     optimizer: Optimizer,
     data: Batch,
@@ -224,9 +224,9 @@ def micro_epoch(
         visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
-        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array, Any]):
-            visit, share, mark = place
-            state, sums, loss = micro_step(problem, optimizer, data, *carry, visit, share)
+        def body(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array, Any]):
+            visit, share, mark = inputs
+            state, sums, loss = _micro_step(problem, optimizer, data, *carry, visit, share)
             seen = observed_where(mark, observe, state.params, data) if observe and mark is not None else None
             return (state, sums), (loss, seen)
 

@@ -99,7 +99,7 @@ def check_problem(problem: Any) -> None:
     raise InputError(f"problem must be a jaxsgd.Problem, got {shown(problem)}: write jaxsgd.Problem(init, loss, data)")
 
 
-def check_params(problem: Problem, params: Params) -> None:
+def _check_params(problem: Problem, params: Params) -> None:
     """Check by types alone that all parameters are floating-point arrays.
 
     Args:
@@ -122,7 +122,7 @@ def check_params(problem: Problem, params: Params) -> None:
             )
 
 
-def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
+def _check_optimum(problem: Problem, params: Params, data: Batch) -> None:
     """Check by shapes alone, running nothing, that the optimum, if any, has the shapes of the initial parameters.
 
     Raises:
@@ -235,9 +235,9 @@ def _check_training(problem: Problem) -> None:
     key = jax.random.key(0)
     params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
     num_samples(data)
-    check_params(problem, params)
-    check_losses(problem, params, data)
-    check_optimum(problem, params, data)
+    _check_params(problem, params)
+    _check_losses(problem, params, data)
+    _check_optimum(problem, params, data)
     check_held_out(problem, data)
 
 
@@ -267,7 +267,7 @@ def _check_values(name: str, field: str, value: Any) -> None:
                 raise InputError(f"{where} must be finite, got {array[index]} in {sample} ({count}): leave such samples out")
 
 
-def check_losses(problem: Problem, params: Params, batch: Batch) -> None:
+def _check_losses(problem: Problem, params: Params, batch: Batch) -> None:
     """Check by shapes alone, running nothing, that the loss is one number per sample.
 
     Raises:

@@ -258,7 +258,7 @@ def make_simulator(
         if progress is None:
             progress = jnp.zeros(visits.size.shape)
         with jax.default_matmul_precision(precision):
-            return jax.lax.scan(lambda state, place: visit_step(state, data, *place), state, (visits, progress))
+            return jax.lax.scan(lambda state, inputs: visit_step(state, data, *inputs), state, (visits, progress))
 
     def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
         batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
@@ -321,14 +321,14 @@ def run(
         state, (loss, seen) = jax.lax.scan(evaluated_step, state, (visits, progress, marks))
         return state, (loss, visits.size, seen)
 
-    def evaluated_step(state: State, place: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
+    def evaluated_step(state: State, inputs: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
         assert observe, "marks are given only with observe"
-        visit, share, mark = place
+        visit, share, mark = inputs
         state, loss = parts.visit_step(state, data, visit, share)
         return state, (loss, observed_where(mark, observe, state.params, data))
 
-    def whole_epoch(state: State, place: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
-        return epoch(state, *place, count)
+    def whole_epoch(state: State, inputs: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
+        return epoch(state, *inputs, count)
 
     with jax.default_matmul_precision(precision):
         state, recorded = jax.lax.scan(whole_epoch, begun, (jnp.arange(whole), None if marks is None else marks[:whole]))

@@ -12,7 +12,7 @@ from jaxsgd.measure.own_step import OwnSteps
 
 
 class Claim(NamedTuple):
-    """The measures of the claim in the first two epochs of R runs; a share of 1 is all, as for `share_of_fall`.
+    """The measures of the claim in the first two epochs of R runs; a share of 1 is the whole fall.
 
     Attributes:
       batch_count: m.
@@ -57,8 +57,8 @@ def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late
         late_share = np.sum(shown.own_change[0, -1], dtype=np.float64) / np.sum(shown.change[0, -1], dtype=np.float64)
     return Claim(
         batch_count=m,
-        own_share=share_of_fall(own.sum(axis=(1, 2)), change.sum(axis=(1, 2))),
-        visit_share=share_of_fall(own[:, 0].sum(axis=-1), visit.sum(axis=-1)),
+        own_share=_share_of_fall(own.sum(axis=(1, 2)), change.sum(axis=(1, 2))),
+        visit_share=_share_of_fall(own[:, 0].sum(axis=-1), visit.sum(axis=-1)),
         first_order_share=own_share(np.asarray(seeds.gram, np.float64).sum(axis=1)),
         cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(own), np.nan),
         composition=composition,
@@ -67,7 +67,7 @@ def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late
     )
 
 
-def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
+def _share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
     """Return the share of the own steps in a fall of the loss.
 
     It is infinite where the own steps lower the loss and all steps together do not, and NaN where the own steps do not lower
@@ -93,7 +93,7 @@ def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray,
     own, change = np.asarray(own, np.float64), np.asarray(change, np.float64)
     finite = np.isfinite(own).any(axis=-1).all(axis=0)
     fall, total = (np.nansum(values, axis=-1).sum(axis=0) for values in (own, change))
-    return np.where(finite, share_of_fall(fall, total), np.nan)
+    return np.where(finite, _share_of_fall(fall, total), np.nan)
 
 
 class ClaimMap(NamedTuple):

@@ -37,7 +37,7 @@ def share_sentence(claim: Claim) -> str:
     )
 
 
-def reason_sentence(claim: Claim) -> str:
+def _reason_sentence(claim: Claim) -> str:
     """Return the sentence on the reason: the agreement between the batches' gradients."""
     cosine, first = spread(claim.cosine), spread(claim.first_order_share)
     if not (cosine.finite and first.finite):
@@ -59,7 +59,7 @@ def late_sentence(claim: Claim) -> str:
     return f"In the shown run's last epoch, number {claim.late_epoch + 1}, the own share is {_percent(claim.late_share)}."
 
 
-def sources_sentence(claim: Claim) -> str:
+def _sources_sentence(claim: Claim) -> str:
     """Return the sentence on the two sources of the gap between stripes: the batches' composition and the steps."""
     known = claim.composition[np.isfinite(claim.composition)]
     if not len(known):
@@ -97,7 +97,7 @@ def map_sentence(panel: ClaimMap) -> str:
 
 def claim_findings(name: str, claim: Claim) -> list[str]:
     """Return an experiment's sentences on the claim, each with the experiment's name."""
-    sentences = (share_sentence(claim), reason_sentence(claim), late_sentence(claim), sources_sentence(claim))
+    sentences = (share_sentence(claim), _reason_sentence(claim), late_sentence(claim), _sources_sentence(claim))
     return [f"{name}: {sentence}" for sentence in sentences if sentence]
 
 

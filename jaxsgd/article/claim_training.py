@@ -90,7 +90,7 @@ def map_calls(quick: bool) -> list[list[Callable[[], OwnSteps]]]:
     def part(land: Territory, start: int, stop: int) -> Callable[[], OwnSteps]:
         return lambda: _steps_of_territory(np.arange(start, stop, dtype=np.uint32), land, map_epochs(quick))
 
-    seeds = map_seeds(quick)
+    seeds = _map_seeds(quick)
     return [[part(land, start, min(start + PART, seeds)) for start in range(0, seeds, PART)] for land in territories()]
 
 
@@ -99,7 +99,7 @@ def map_epochs(quick: bool) -> tuple[int, ...]:
     return MAP_EPOCHS[:5] if quick else MAP_EPOCHS
 
 
-def map_seeds(quick: bool) -> int:
+def _map_seeds(quick: bool) -> int:
     """Return the number of seeds of the map."""
     return 2 if quick else MAP_SEEDS
 

@@ -42,5 +42,5 @@ def info(
     console = make_console(quiet=False)
     for group, values in facts.items():
         inner = values.items() if isinstance(values, dict) else [("", values)]
-        for place, (name, value) in enumerate(inner):
-            console.print(f"{group if not place else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)
+        for row, (name, value) in enumerate(inner):
+            console.print(f"{group if row == 0 else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)

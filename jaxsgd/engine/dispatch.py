@@ -122,7 +122,7 @@ def check_executor(executor: Executor) -> None:
         )
 
 
-def check_retries(retries: object) -> None:
+def _check_retries(retries: object) -> None:
     """Check a number of retries.
 
     Raises:
@@ -155,7 +155,7 @@ class Dispatch:
         Raises:
           InputError: if `retries` is not a whole number of at least 0.
         """
-        check_retries(retries)
+        _check_retries(retries)
         self.plan = plan
         self.narrowed: list[Narrowed] = []
         self.failed: list[Failed] = []

@@ -103,8 +103,8 @@ class DrawSpec:
         return ("draw", Dependencies(self.subject), self.dtype, self.width)
 
     def compile(self):
-        """Compile the program (`compile_draw`)."""
-        return compile_draw(self)
+        """Compile the program and return it."""
+        return _compile_draw(self)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,8 +153,8 @@ class TrainSpec:
         return ("train", code, *sizes, self.optimizer_args, self.hyper, self.precision)
 
     def compile(self):
-        """Compile the program (`compile_train`)."""
-        return compile_train(self)
+        """Compile the program and return it."""
+        return _compile_train(self)
 
 
 def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
@@ -241,7 +241,7 @@ def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
     return drawn
 
 
-def train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
+def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
     """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
     problem = spec.subject.problem
     optimizer_args = json.loads(spec.optimizer_args)
@@ -272,7 +272,7 @@ def _seed_shapes(width: int) -> dict[str, Any]:
     return dict.fromkeys(("data", "init"), jax.ShapeDtypeStruct((width,), np.dtype(np.uint32)))
 
 
-def compile_draw(spec: DrawSpec):
+def _compile_draw(spec: DrawSpec):
     """Return the compiled program that draws initial parameters and data: `seeds [width] -> Drawn [width]`.
 
     A study has a single such program, because random draws take most of the compile time.
@@ -282,9 +282,9 @@ def compile_draw(spec: DrawSpec):
         return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(_seed_shapes(spec.width)).compile(compiler_options())
 
 
-def compile_train(spec: TrainSpec):
+def _compile_train(spec: TrainSpec):
     """Return the compiled training program: `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`."""
-    subject, trained = spec.subject, train_function(spec)
+    subject, trained = spec.subject, _train_function(spec)
 
     def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
         # All cells share the problem's own data, so its part of the observables is computed once.

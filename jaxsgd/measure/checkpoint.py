@@ -100,7 +100,7 @@ def at_epochs(
         return jax.lax.scan(to_next_stop, first, at)[1]
 
 
-def check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarray, int]:
+def _check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarray, int]:
     """Return the epochs to measure in, ascending and without repeats, and the epochs of the whole training.
 
     Raises:
@@ -159,7 +159,7 @@ def prepare(
       InputError: as `simulate`, and for epochs outside the training.
     """
     check_training(problem)
-    stops, epochs = check_epochs(at, epochs)
+    stops, epochs = _check_epochs(at, epochs)
     if precision not in PRECISIONS:
         raise no_such("precision", precision, PRECISIONS)
     keys = as_keys(key)

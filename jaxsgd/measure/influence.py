@@ -240,7 +240,7 @@ def influence_at(
     """Return the `influence` of one run from checked arguments; mapped over by sweeps."""
 
     def measure(epoch: Epoch) -> Influence:
-        return epoch_influence(training, data, epoch, one_gradient)
+        return _epoch_influence(training, data, epoch, one_gradient)
 
     return at_epochs(training, params, data, order_key, cuts, at, measure)
 
@@ -254,10 +254,10 @@ _run = jax.jit(influence_at, static_argnames=("training", "one_gradient"))
 _runs = jax.jit(_influence_of_several, static_argnames=("training", "one_gradient"))
 
 
-def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
+def _epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
     """Return the influence in one epoch, [m, ...]; see `Influence`."""
     problem, visits, state = training.problem, epoch.visits, epoch.state
-    share = batch_shares(visits, training.layout.num_samples)
+    share = _batch_shares(visits, training.layout.num_samples)
 
     def losses(params: Params) -> Array:
         return sample_losses(problem, params, data)
@@ -266,8 +266,8 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
         batch = jax.tree.map(lambda leaf: leaf[sample], data)
         return jax.grad(lambda params: batch_loss(problem, params, batch, size))(state.params)
 
-    def exact(carry: tuple[State, Array], place: tuple) -> tuple[tuple[State, Array], Array]:
-        sample, size, ends, done = place
+    def exact(carry: tuple[State, Array], inputs: tuple) -> tuple[tuple[State, Array], Array]:
+        sample, size, ends, done = inputs
 
         def taken() -> tuple[State, Array]:
             batch = jax.tree.map(lambda leaf: leaf[sample], data)
@@ -278,8 +278,8 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
         # The difference before the mean: the mean of two nearly equal losses would round it away.
         return (state, after), share @ (after - carry[1])
 
-    def frozen(carry: tuple[Params, Any], place: tuple) -> tuple[tuple[Params, Any], None]:
-        sample, size, ends, done = place
+    def frozen(carry: tuple[Params, Any], inputs: tuple) -> tuple[tuple[Params, Any], None]:
+        sample, size, ends, done = inputs
 
         def taken() -> tuple[Params, Any]:
             grad = gradient(sample, size)
@@ -288,10 +288,10 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
 
         return jax.lax.cond(ends, taken, lambda: carry), None
 
-    places = (visits.sample, visits.size, visits.ends, epoch.progress)
+    inputs = (visits.sample, visits.size, visits.ends, epoch.progress)
     before = losses(state.params)
-    (last, _), changes = jax.lax.scan(exact, (state, before), places)
-    (frozen_params, _), _ = jax.lax.scan(frozen, (state.params, state.opt_state), places)
+    (last, _), changes = jax.lax.scan(exact, (state, before), inputs)
+    (frozen_params, _), _ = jax.lax.scan(frozen, (state.params, state.opt_state), inputs)
     gram = _gram_one_by_one if one_gradient else _gram_at_once
     both = visits.ends[:, None] & visits.ends[None, :]
     return Influence(
@@ -300,8 +300,8 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
         effect=jnp.where(both, changes.T, jnp.nan),
         gram=jnp.where(both, gram(gradient, lambda params: share @ losses(params), state.params, visits), jnp.nan),
         frozen_loss=jnp.where(visits.ends, share @ losses(frozen_params), jnp.nan),
-        frozen_distance=tree_distance(frozen_params, last.params),
-        distance=tree_distance(state.params, last.params),
+        frozen_distance=_tree_distance(frozen_params, last.params),
+        distance=_tree_distance(state.params, last.params),
     )
 
 
@@ -336,7 +336,7 @@ def _gram_one_by_one(gradient: Gradient, batch_losses: Callable, params: Params,
     return jax.lax.map(row, (visits.sample, visits.size, visits.ends))
 
 
-def batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
+def _batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
     """Return the weight of each sample in each batch's mean, [M, N]: 1 / B for each time that the batch has the sample."""
     own = jnp.ones(visits.sample.shape, bool) if visits.own is None else visits.own
     row = jnp.arange(visits.sample.shape[0])[:, None]
@@ -344,7 +344,7 @@ def batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
     return count / visits.size[:, None]
 
 
-def tree_distance(params: Params, other: Params) -> Float[Array, ""]:
+def _tree_distance(params: Params, other: Params) -> Float[Array, ""]:
     """Return the Euclidean distance between two sets of parameters."""
     return optax.tree.norm(jax.tree.map(jnp.subtract, params, other))
 

@@ -118,13 +118,13 @@ def noise(
     return run(given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, small_batch=small)
 
 
-def noise_at(
+def _noise_at(
     params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: TrainingSpec, small_batch: int
 ) -> Noise:
     """Return the `noise` of one run from checked arguments; mapped over by sweeps."""
 
     def measure(epoch: Epoch) -> Noise:
-        squares = gradient_squares(training.problem, epoch.state.params, data, small_batch)
+        squares = _gradient_squares(training.problem, epoch.state.params, data, small_batch)
         deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
         return Noise(epoch.number, *noise_parts(*squares, small_batch, num_samples(data)), deviation)
 
@@ -132,14 +132,14 @@ def noise_at(
 
 
 def _noise_of_several(params, data, order_key, cuts, at, **how) -> Noise:
-    return jax.lax.map(lambda cuts: noise_at(params, data, order_key, cuts, at, **how), cuts)
+    return jax.lax.map(lambda cuts: _noise_at(params, data, order_key, cuts, at, **how), cuts)
 
 
-_run = jax.jit(noise_at, static_argnames=("training", "small_batch"))
+_run = jax.jit(_noise_at, static_argnames=("training", "small_batch"))
 _runs = jax.jit(_noise_of_several, static_argnames=("training", "small_batch"))
 
 
-def gradient_squares(
+def _gradient_squares(
     problem: Problem, params: Params, data: Batch, small_batch: int
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return the mean squared length of the gradients of disjoint groups of b samples, and that of the gradient of all N."""
@@ -151,13 +151,13 @@ def gradient_squares(
 
     def group(start: Array) -> Array:
         sample = start + jnp.arange(small_batch)
-        return squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
+        return _squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
 
     small = jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16))
-    return jnp.mean(small), squared_length(gradient(data))
+    return jnp.mean(small), _squared_length(gradient(data))
 
 
-def squared_length(tree: Params) -> Float[Array, ""]:
+def _squared_length(tree: Params) -> Float[Array, ""]:
     """Return the sum of the squares of all entries."""
     return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))  # type: ignore[return-value]
 

@@ -527,7 +527,7 @@ class Study(StudyFields):
     def _check_orders(cls, value: tuple[str, ...], info: Any):
         for name in value:
             order = order_named(name)
-            if set(SUBJECT_FIELDS) <= set(info.data):
+            if set(_SUBJECT_FIELDS) <= set(info.data):
                 check_order(order, _subject_of(info).num_samples)
         return value
 
@@ -614,14 +614,14 @@ class Study(StudyFields):
         return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
 
 
-BUDGETS = ("epochs", "steps", "samples")
+_BUDGETS = ("epochs", "steps", "samples")
 """The fields for the length of a run; a study gives exactly one of them."""
 
 
 def replaced_fields(fields: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a study with some replaced; a new budget replaces the old budget."""
-    budget = any(new.get(name) is not None for name in BUDGETS)
-    return {name: value for name, value in fields.items() if not (budget and name in BUDGETS)} | new
+    budget = any(new.get(name) is not None for name in _BUDGETS)
+    return {name: value for name, value in fields.items() if not (budget and name in _BUDGETS)} | new
 
 
 def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
@@ -709,11 +709,11 @@ def _describe(schema: dict[str, Any]) -> None:
             schema["properties"][note.name]["description"] = note.text
 
 
-SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
+_SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
 
 
 def _subject_of(info: Any) -> Subject:
-    return Subject.of(*(info.data[name] for name in SUBJECT_FIELDS))
+    return Subject.of(*(info.data[name] for name in _SUBJECT_FIELDS))
 
 
 def _first(distribution: Distribution) -> float:
