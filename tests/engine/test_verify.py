@@ -60,7 +60,7 @@ def test_on_another_machine_a_tolerance_decides(copy):
     scale(copy, 0, 1 + 3e-7)
     found = jaxsgd.verify(copy)
     assert (found.bitwise, found.passed) == (False, True)
-    assert found.reason.startswith("device machine: other there, ")
+    assert found.reason.startswith("device machine: other in the result, ")
     scale(copy, 0, 1 + 1e-4)
     assert not jaxsgd.verify(copy).passed
 

@@ -146,7 +146,7 @@ def test_another_study_or_width_is_refused_naming_the_difference(fields, how, sa
 
 
 @pytest.mark.parametrize(
-    ("group", "name", "said"), [("versions", "jax", "jax: 0.0.1 there"), ("device", "kind", "device kind: 0.0.1 there")]
+    ("group", "name", "said"), [("versions", "jax", "jax: 0.0.1 in the result"), ("device", "kind", "device kind: 0.0.1 in the result")]
 )
 def test_another_version_or_device_is_refused_naming_the_difference(group, name, said, copy):
     told = json.loads((copy / "manifest.json").read_text())
