@@ -1,4 +1,4 @@
-"""What a user is told when an input is wrong."""
+"""Errors, and the one-line messages that a user reads."""
 
 import difflib
 import functools
@@ -18,29 +18,29 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """Something of an input that is left out or taken otherwise than it stands: one line."""
+    """A part of an input that is left out or read differently: one line."""
 
 
 class CommandFailure(Exception):
-    """A failure that the input is not to blame for: one line, exit status 1."""
+    """A failure that is not the input's fault: one line, exit status 1."""
 
 
 class CommandInterrupt(Exception):
-    """Ctrl-C, with one line of its own on what is kept; exit status 130."""
+    """Ctrl-C, with one line on what is kept; exit status 130."""
 
 
 class RunFailure(RuntimeError):
-    """A failure that the input is not to blame for, such as workers that are lost: one line. What is finished is kept."""
+    """A failure that is not the input's fault, such as lost workers: one line. Finished chunks are kept."""
 
 
 def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> InputError:
     """Return the error for an unknown `name` of some `kind`, with the nearest valid name.
 
     Args:
-      kind: what the name should be of.
+      kind: the kind of thing that is named, such as "order".
       name: the unknown name.
       valid: the known names.
-      own: how something of the user's own is given in place of a known one, in words.
+      own: how to give a thing of the user's own, in words; empty if that is not possible.
     """
     names = sorted(valid)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
@@ -54,7 +54,7 @@ def shown(value: object) -> str:
 
 
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the places in the user's own files that an exception passed, the deepest last.
+    """Return the frames in the user's own files that an exception passed through, the deepest last.
 
     Frames of this package, of installed packages and of Python's library are left out.
     """
@@ -62,13 +62,13 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def is_raised_here(error: BaseException) -> bool:
-    """Return whether the code of this package raised an exception itself, and no code that it called."""
+    """Return True if the code of this package raised an exception itself, and not code that it called."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and _is_in(frames[-1].filename, (_PACKAGE,))
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return an exception's message on one line, short; of a message of JAX or another package its first sentence."""
+    """Return an exception's message, short and on one line; for JAX and other packages only its first sentence."""
     text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
     if (frames and not is_users_file(frames[-1].filename)) or _is_of_jax(error):
@@ -87,7 +87,7 @@ _PACKAGE = str(Path(__file__).resolve().parent)
 
 @functools.cache
 def _installed() -> tuple[str, ...]:
-    """The folders of this package, of Python's library and of all that is installed."""
+    """Return the folders of this package, of Python's library and of all installed packages."""
     paths = sysconfig.get_paths()
     folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders += [*site.getsitepackages(), site.getusersitepackages()]
@@ -95,7 +95,7 @@ def _installed() -> tuple[str, ...]:
 
 
 def is_users_file(file: str) -> bool:
-    """Return whether a source file is the user's own: none of this package, of installed packages or of Python's library."""
+    """Return True if a source file is the user's own, not of this package, an installed package or Python's library."""
     return not file.startswith("<") and not _is_in(file, _installed())
 
 
@@ -104,20 +104,26 @@ def _is_in(file: str, folders: tuple[str, ...]) -> bool:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 chunk", "1,200 chunks", "2 batches", "3 epochs"."""
+    """Return a number with its noun: "1 chunk", "1,200 chunks", "2 batches", "3 epochs"."""
     return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith(('tch', 's', 'x')) else 's'}"
 
 
-def verb(number: int, one: str = "is", several: str = "are") -> str:
-    """The verb that goes with so many things."""
-    return one if number == 1 else several
+def verb(number: int, singular: str = "is", plural: str = "are") -> str:
+    """Return the form of a verb that goes with a number of things."""
+    return singular if number == 1 else plural
 
 
 def check_count(name: str, value: object, largest: int | None = None, why: str = "") -> int:
-    """`value` as an int, if it is a whole number of at least 1 (and at most `largest`).
+    """Return `value` as an int, if it is a whole number of at least 1 (and at most `largest`).
+
+    Args:
+      name: of the argument, for the message.
+      value: any value.
+      largest: the largest valid number; None for no limit.
+      why: the reason for that limit, in words.
 
     Raises:
-      InputError: otherwise; the message names `name`, the value and the valid range.
+      InputError: otherwise; the message gives `name`, the value and the valid range.
     """
     wanted = "a whole number of at least 1" if largest is None else f"a whole number from 1 to {largest}"
     wanted += f" ({why})" if why else ""

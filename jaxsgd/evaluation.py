@@ -1,4 +1,4 @@
-"""When a run is evaluated: the steps after which its observables are measured, where that is not after each epoch."""
+"""Evaluation times: the steps after which a run's observables are measured, if that is not after each epoch."""
 
 from numbers import Real
 
@@ -7,12 +7,12 @@ from jaxtyping import Int
 
 from jaxsgd.error import InputError, shown
 
-NEAR = 1e-3
-"""How far 1 / share may be from a whole number: 0.3333 means a third."""
+_ROUNDING = 1e-3
+"""The most by which 1 / share may differ from a whole number: 0.3333 means a third."""
 
 
 def check_every(value: object) -> int | float:
-    """Return `evaluate_every` as it is meant: a share of an epoch as exactly 1/q, a number of steps as a whole number.
+    """Return `evaluate_every` in its exact form: a share of an epoch as exactly 1/q, a number of steps as an int.
 
     Args:
       value: a share of an epoch, 1/q with a whole q of 2 or more; or a whole number of steps, 1 or more.
@@ -29,27 +29,27 @@ def check_every(value: object) -> int | float:
         return int(value)
     share = float(value)
     if share == 1:
-        raise InputError(f"{wanted}, got 1.0 (every step is 1, and once after each epoch is None)")
+        raise InputError(f"{wanted}, got 1.0 (write 1 for every step, or None for once after each epoch)")
     parts = round(1 / share) if 0 < share < 1 else 0
-    if parts < 2 or abs(1 / share - parts) > NEAR:
+    if parts < 2 or abs(1 / share - parts) > _ROUNDING:
         raise InputError(f"{wanted}, got {shown(share)}")
     return 1 / parts
 
 
 def parts_of_epoch(every: int | float) -> int | None:
-    """Return q, the evaluations of an epoch; None where they are a number of steps apart."""
+    """Return q, the number of evaluations in an epoch; None if they are a number of steps apart."""
     return None if isinstance(every, int) else round(1 / every)
 
 
 def evaluation_steps(every: int | float, batch_count: int, steps: int) -> Int[np.ndarray, " V"]:
-    """Return the number of steps done at each evaluation of a run, ascending; the last is after its last step.
+    """Return the number of steps done before each evaluation of a run, ascending; the last is after its last step.
 
     Args:
       every: what `check_every` returns. A share 1/q evaluates after floor(m r / q) steps of each epoch, for r = 1 ... q; with
         fewer than q steps an epoch, some evaluations have the same number of steps, and the first may have 0. A number of
         steps k evaluates after steps k, 2k, ... and after the last one.
       batch_count: m, steps of an epoch.
-      steps: of the run.
+      steps: steps of the run.
     """
     parts = parts_of_epoch(every)
     if parts is None:

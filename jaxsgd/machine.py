@@ -1,4 +1,4 @@
-"""The machine and its software: what of them a result depends on. Loads nothing but JAX."""
+"""The parts of the machine and its software that a result depends on. Loads nothing but JAX."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("jaxsgd", "jax", "jaxlib", "optax", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result's bits."""
+    """Return the versions of Python and of the packages that can change a result's bits, by name."""
     numbers = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 
 def devices() -> dict[str, Any]:
-    """The devices of this process and the host they are on."""
+    """Return the devices of this process and the host that they are on."""
     local = jax.local_devices()
     return {
         "backend": jax.default_backend(),
@@ -37,7 +37,7 @@ def devices() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit checked out in the current folder, with "-dirty" where files differ from it; None outside a repository."""
+    """Return the commit of the current folder, with "-dirty" if files differ from it; None outside a repository."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
@@ -49,16 +49,16 @@ def git_commit() -> str | None:
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads() -> int:
-    """Threads that run chunks: one for each GPU, or one for each core of a CPU."""
+    """Return the number of threads that run chunks: one for each GPU, or one for each core of a CPU."""
     return cores() if jax.default_backend() == "cpu" else jax.local_device_count()
 
 
-CPU_OPTIONS: dict[str, str | int] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": 1}
+CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": "1"}
 """Options of XLA with which a sweep's programs are compiled for a CPU. A network's sigmoids and sums are faster with the whole
 vectors of AVX-512, of which XLA uses half by default; a processor without them is not affected. LLVM's first level of
 optimization compiles in half the time of the third, XLA's default, and the programs run as fast: their time goes to products
@@ -66,7 +66,7 @@ and to loops that XLA has fused before.
 """
 
 
-def compiler_options() -> dict[str, str | int]:
+def compiler_options() -> dict[str, str | bool]:
     """Return XLA's options for the programs of a sweep on the default device; no other program of the process has them."""
     if jax.default_backend() != "cpu":
         return {}

@@ -9,7 +9,7 @@ if sys.platform != "win32":
 
 
 def machine_memory() -> int:
-    """Return the machine's memory in bytes; where it cannot be asked, a small machine's 4 GiB."""
+    """Return the machine's memory in bytes; 4 GiB if it is not known."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -17,7 +17,7 @@ def machine_memory() -> int:
 
 
 def free_memory() -> int:
-    """Return the bytes that this process can still allocate: of the machine's memory, and under its own limit (`ulimit -v`)."""
+    """Return the bytes that this process can still allocate, within the machine's memory and its own limit (`ulimit -v`)."""
     free = machine_memory()
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemAvailable:"):
@@ -30,12 +30,12 @@ def free_memory() -> int:
 
 
 def process_memory() -> int:
-    """Return the bytes of memory that this process has now; 0 where it cannot be asked."""
+    """Return the bytes of memory that this process has now; 0 if that is not known."""
     return _status("VmRSS")
 
 
 def peak_memory() -> int:
-    """Return the most bytes of memory that this process has had; 0 where it cannot be asked."""
+    """Return the most bytes of memory that this process has had; 0 if that is not known."""
     if sys.platform == "win32":
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -43,7 +43,7 @@ def peak_memory() -> int:
 
 
 def _status(name: str) -> int:
-    """Return a size in bytes that Linux states of this process; 0 elsewhere."""
+    """Return a size in bytes that Linux reports for this process; 0 on other systems."""
     return next((int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith(f"{name}:")), 0)
 
 

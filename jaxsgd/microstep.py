@@ -1,11 +1,11 @@
-"""One program for all batch counts: the batch count as data, never as shape.
+"""Training in micro-steps: one program for all batch counts, because the batch count is data and not shape.
 
 An epoch is K micro-steps of at most q samples each. A micro-step adds its samples' loss and gradient to a sum; the micro-step
-that completes a batch divides by the batch's size and takes the update. Where batches begin and end is data, so runs
+that completes a batch divides by the batch's size and takes the update. The beginning and end of each batch are data, so runs
 of different batch counts share one compiled program and can be mapped over side by side.
 
-When K q = N and every batch count divides K, an epoch costs N samples whatever the batch count is. For other counts q is
-chosen so that little is wasted, and samples that fill up a batch's last micro-step are masked.
+If K q = N and every batch count divides K, an epoch costs N samples for every batch count. For other counts q is
+chosen to waste little, and samples that fill up a batch's last micro-step are masked.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, marked, observed_where, optimizer_at
 
 STEP_COST = 8
-"""What a micro-step costs besides its samples, in samples: adding P gradients up and going once around the loop."""
+"""The cost of a micro-step besides its samples, in samples: one sum of P gradients and one pass of the loop."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Layout:
       slots: M, the largest batch count.
       micro_steps: K, micro-steps per epoch.
       micro_size: q, samples per micro-step.
-      masked: whether some micro-steps have fewer samples of their own than q.
+      masked: True if some micro-steps have fewer samples of their own than q.
     """
 
     num_samples: int
@@ -51,8 +51,8 @@ class Cut(NamedTuple):
 
     Attributes:
       batch_count: [], m.
-      micro_per_batch: [], micro-steps to a batch.
-      start: [M], where each batch begins in the epoch's sequence of samples.
+      micro_per_batch: [], micro-steps in a batch.
+      start: [M], the index in the epoch's sequence of samples at which each batch begins.
       size: [M], samples in each batch, 0 past the last.
     """
 
@@ -67,11 +67,11 @@ def _micro_per_batch(split: Split, micro_size: int) -> int:
 
 
 def layout(splits: Sequence[Split], micro_size: int | None = None) -> Layout:
-    """The layout in which runs of all `splits` cost least, counting `STEP_COST` for each micro-step.
+    """Return the layout in which runs of all `splits` cost least, counting `STEP_COST` for each micro-step.
 
     Args:
-      splits: at least one, all of the same N.
-      micro_size: q, to hold it at a given value.
+      splits: one or more, all of the same N.
+      micro_size: q, if it is to have a given value.
     """
 
     def micro_steps(size: int) -> int:
@@ -93,8 +93,8 @@ def can_evaluate(splits: Sequence[Split], layout: Layout, every: int | float) ->
     K, and after floor(K r / q) micro-steps a run has done floor(m r / q) steps.
 
     Args:
-      splits, layout: of the program.
-      every: what `jaxsgd.evaluation.check_every` returns.
+      splits, layout: the program's.
+      every: a value that `jaxsgd.evaluation.check_every` returned.
     """
     parts = parts_of_epoch(every)
     if parts is None or parts > layout.micro_steps:
@@ -103,7 +103,7 @@ def can_evaluate(splits: Sequence[Split], layout: Layout, every: int | float) ->
 
 
 def cut(split: Split, layout: Layout) -> Cut:
-    """`split` as data for `layout`, in NumPy arrays."""
+    """Return `split` as data for `layout`, in NumPy arrays."""
     pad = layout.slots - split.batch_count
     return Cut(
         batch_count=np.int32(split.batch_count),  # type: ignore[arg-type]
@@ -117,10 +117,10 @@ class MicroVisits(NamedTuple):
     """The micro-steps of one epoch.
 
     Attributes:
-      sample: [K, q], the samples of each micro-step; places it does not need repeat a sample of its batch.
-      own: [K, q], which of them are its own; None if all are.
+      sample: [K, q], the samples of each micro-step; entries that it does not need repeat a sample of its batch.
+      own: [K, q], True for its own samples; None if all are its own.
       size: [K], samples in the micro-step's whole batch.
-      ends: [K], whether the micro-step completes its batch.
+      ends: [K], True if the micro-step completes its batch.
       position: [K], the position of its batch in the epoch.
     """
 
@@ -132,7 +132,7 @@ class MicroVisits(NamedTuple):
 
 
 def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout) -> MicroVisits:
-    """The samples that each micro-step of an epoch sees."""
+    """Return the samples of each micro-step of an epoch."""
     sequence = sample_sequence(order, key, epoch, layout.num_samples)
     visited = order.batches(key, epoch, layout.slots, cut.batch_count)
     number = jnp.arange(layout.micro_steps)
@@ -149,10 +149,10 @@ def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut
 
 
 class Sums(NamedTuple):
-    """What has been added up of the batch in hand.
+    """The sums so far over the samples of the current batch.
 
     Attributes:
-      loss: [], sum of its samples' losses so far.
+      loss: [], sum of its samples' losses.
       grad: sum of their gradients, shaped like the parameters.
     """
 
@@ -160,7 +160,7 @@ class Sums(NamedTuple):
     grad: Params
 
 
-def micro_step(
+def _micro_step(
     problem: Problem,
     optimizer: Optimizer,
     data: Batch,
@@ -169,7 +169,7 @@ def micro_step(
     visit: MicroVisits,
     progress: Float[Array, ""],
 ) -> tuple[State, Sums, Float[Array, ""]]:
-    """Adds one micro-step's samples to the sums and, if they complete a batch, takes the update.
+    """Add one micro-step's samples to the sums and, if they complete a batch, takes the update.
 
     Returns:
       The new state, the new sums, and the batch's mean loss so far: its loss, if the micro-step completes it.
@@ -186,8 +186,8 @@ def micro_step(
 
     def complete() -> tuple[State, Sums]:
         mean_grad = jax.tree.map(lambda leaf: leaf / visit.size.astype(leaf.dtype), sums.grad)
-        made = optimizer_at(optimizer, progress)
-        updates, opt_state = made.update(mean_grad, state.opt_state, state.params, value=mean_loss, grad=mean_grad)
+        transform = optimizer_at(optimizer, progress)
+        updates, opt_state = transform.update(mean_grad, state.opt_state, state.params, value=mean_loss, grad=mean_grad)
         return State(optax.apply_updates(state.params, updates), opt_state), jax.tree.map(jnp.zeros_like, sums)
 
     # Mapped over runs this becomes a `where` on every array: nothing is multiplied by 0, no run touches another.
@@ -208,10 +208,10 @@ def micro_epoch(
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
 ) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"], Any]]]:
-    """One epoch as a function: `(state, epoch) -> (state, (loss, size, observed))`.
+    """Return one epoch as a function: `(state, epoch) -> (state, (loss, size, observed))`.
 
-    Loss and size are [M], past the batch count NaN and 0; what is observed has the leading axis q for evaluations every 1/q of
-    an epoch, and is None without `observe`.
+    Loss and size are [M]; past the batch count they are NaN and 0. The observed arrays have the leading axis q for evaluations
+    every 1/q of an epoch, and are None without `observe`.
     """
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
@@ -224,9 +224,9 @@ def micro_epoch(
         visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
-        def body(carry: tuple[State, Sums], place: tuple[MicroVisits, Array, Any]):
-            visit, share, mark = place
-            state, sums, loss = micro_step(problem, optimizer, data, *carry, visit, share)
+        def body(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array, Any]):
+            visit, share, mark = inputs
+            state, sums, loss = _micro_step(problem, optimizer, data, *carry, visit, share)
             seen = observed_where(mark, observe, state.params, data) if observe and mark is not None else None
             return (state, sums), (loss, seen)
 
@@ -259,12 +259,10 @@ def run_micro(
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
 ) -> Run:
-    """One run whose batch count is data: the same numbers as `simulator.run`, to rounding.
+    """Train one run whose batch count is data: the same numbers as `simulator.run`, to rounding.
 
-    An optimizer that evaluates the batch's loss anew in its update (a line search) is not possible here, for no step
-    sees its batch as a whole.
-
-    Evaluations are possible where `can_evaluate` says so.
+    An optimizer that evaluates the batch's loss again in its update (a line search) is not possible here, because no
+    micro-step sees its batch as a whole. Evaluations within an epoch are possible if `can_evaluate` returns True.
 
     Returns:
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.

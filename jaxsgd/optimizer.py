@@ -1,8 +1,8 @@
 """Optimizers by name, with hyperparameters that may be traced, and schedules of progress.
 
-An optimizer is built anew inside every step from the values it has there. Optax's transformations are pure functions that
+An optimizer is built inside every step from the values at that step. Optax's transformations are pure functions that
 close over their hyperparameters, so a traced rate, momentum or decay enters the program as data: a sweep over rates
-compiles once, and no wrapper stands between the values and optax's own arithmetic.
+compiles once, and the arithmetic is optax's own.
 """
 
 import functools
@@ -21,8 +21,8 @@ from jaxsgd.error import InputError, no_such, shown
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 """`(learning_rate, **hyperparameters) -> optax transformation`."""
 
-Progress = Float[Array, ""] | float
-"""How much of the training is done, from 0 to 1, before a step: (epoch + position / m) / E."""
+TrainingShare = Float[Array, ""] | float
+"""The share of the training that is done before a step, from 0 to 1: (epoch + position / m) / E."""
 
 OPTIMIZERS: dict[str, OptimizerFactory] = {
     "sgd": optax.sgd,
@@ -39,22 +39,25 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {
 """The optimizers by name: optax's own, and its `sgd` with a momentum of 0.9, heavy-ball and Nesterov."""
 
 
-def constant(progress: Progress) -> Float[Array, ""]:
-    """The factor 1 throughout."""
+def constant(progress: TrainingShare) -> Float[Array, ""]:
+    """Return the factor 1 at every progress."""
     return jnp.ones_like(progress)
 
 
-def linear(progress: Progress) -> Float[Array, ""]:
-    """From 1 down to 0 in a straight line: 1 - progress."""
+def linear(progress: TrainingShare) -> Float[Array, ""]:
+    """Return a factor that falls from 1 to 0 in a straight line: 1 - progress."""
     return 1 - jnp.asarray(progress)
 
 
-def cosine(progress: Progress) -> Float[Array, ""]:
-    """From 1 down to 0 along half a cosine, (1 + cos(pi progress)) / 2 (Loshchilov and Hutter 2017, "SGDR")."""
+def cosine(progress: TrainingShare) -> Float[Array, ""]:
+    """Return a factor that falls from 1 to 0 along half a cosine, (1 + cos(pi progress)) / 2.
+
+    Source: Loshchilov and Hutter 2017, "SGDR".
+    """
     return (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
-Schedule = Callable[[Progress], Array]
+Schedule = Callable[[TrainingShare], Array]
 """`progress -> factor on the learning rate`."""
 
 SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosine": cosine}
@@ -62,16 +65,16 @@ SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosin
 
 
 _OWN = ("problems", "order", "optimizer", "diagnosis.rate_course")
-"""What of this package a pointer may lead to: the rest runs commands and writes files."""
+"""The modules of this package that a pointer may lead to: the others run commands and write files."""
 
 
 POINTERS = {
     "problem": "point at your own, as 'my_module:make', or '__main__:make' in a notebook",
     "order": "point at your own, as 'my_module:my_order', or '__main__:my_order' in a notebook",
-    "optimizer": "point at another of optax's, as 'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'",
+    "optimizer": "point at another one of optax, as 'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'",
     "schedule": "point at your own function of progress, as 'my_module:my_schedule'",
 }
-"""How a study names what is none of this package's, by kind: the end of the message for an unknown name."""
+"""By kind, how a study names a thing from outside this package: the end of the message for an unknown name."""
 
 
 def _may_be_pointed_at(module: str) -> bool:
@@ -82,20 +85,24 @@ def _may_be_pointed_at(module: str) -> bool:
 
 
 def attribute_at(pointer: str, kind: str) -> Any:
-    """What "package.module:attribute" points at.
+    """Return the object that "package.module:attribute" points at.
 
-    A study may come from someone else, and what it points at is imported. What can be no part of one is refused before that:
-    Python's own library, and the parts of this package that are none.
+    A study may come from someone else, and the modules that it points at are imported. So Python's own library and the parts
+    of this package that run commands are refused before the import.
+
+    Args:
+      pointer: the text "package.module:attribute".
+      kind: the kind of object, such as "order", for the message.
 
     Raises:
-      InputError: when the module cannot be found, has no such attribute, or can be no part of a study. What the module itself
-        raises while it is imported comes through.
+      InputError: if the module cannot be imported, has no such attribute, or cannot be a part of a study. An exception that the
+        module itself raises while it is imported is not caught.
     """
     module_name, _, attribute = pointer.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise InputError(f"{kind} {pointer!r}: {module_name!r} is no module's name; a pointer is 'my_module:name'")
+        raise InputError(f"{kind} {pointer!r}: {module_name!r} is not a module name; write a pointer as 'my_module:name'")
     if not _may_be_pointed_at(module_name):
-        raise InputError(f"{kind} {pointer!r}: {module_name!r} holds no {kind} for a study; point at a module of your own")
+        raise InputError(f"{kind} {pointer!r}: {module_name!r} has no {kind} for a study; point at a module of your own")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -110,35 +117,35 @@ def attribute_at(pointer: str, kind: str) -> Any:
 
 def _named(name: str, known: Mapping[str, Callable], kind: str) -> Callable:
     if ":" in name:
-        found = attribute_at(name, kind)
-        if not callable(found):
-            raise InputError(f"{kind} {name!r} must be a function, got {shown(found)}")
-        return found
+        function = attribute_at(name, kind)
+        if not callable(function):
+            raise InputError(f"{kind} {name!r} must be a function, got {shown(function)}")
+        return function
     if name not in known:
         raise no_such(kind, name, known, POINTERS[kind])
     return known[name]
 
 
 def optimizer_named(name: str) -> OptimizerFactory:
-    """The function that makes the optimizer called `name`, or the one that "package.module:attribute" points at.
+    """Return the function that makes the optimizer called `name`, or the one that "package.module:attribute" points at.
 
     Raises:
-      InputError: when there is none, with the nearest valid name.
+      InputError: for an unknown name, with the nearest valid one.
     """
     return _named(name, OPTIMIZERS, "optimizer")
 
 
 def schedule_named(name: str) -> Schedule:
-    """The schedule called `name`, or the one that "package.module:attribute" points at.
+    """Return the schedule called `name`, or the one that "package.module:attribute" points at.
 
     Raises:
-      InputError: when there is none, with the nearest valid name.
+      InputError: for an unknown name, with the nearest valid one.
     """
     return _named(name, SCHEDULES, "schedule")
 
 
 def hyperparameters(name: str) -> list[str]:
-    """The names of an optimizer's hyperparameters besides the learning rate; empty where they cannot be read."""
+    """Return the names of an optimizer's hyperparameters besides the learning rate; empty if they cannot be read."""
     try:
         parameters = inspect.signature(optimizer_named(name)).parameters.values()
     except (TypeError, ValueError):
@@ -149,10 +156,17 @@ def hyperparameters(name: str) -> list[str]:
 
 def scheduled(
     make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any], schedule: Schedule = constant
-) -> Callable[[Progress], optax.GradientTransformation]:
-    """`progress -> optax transformation`, as `simulate` takes it: `make` at the rate that the schedule gives there."""
+) -> Callable[[TrainingShare], optax.GradientTransformation]:
+    """Return a function `progress -> optax transformation`, as `simulate` takes it.
 
-    def at(progress: Progress) -> optax.GradientTransformation:
+    Args:
+      make: makes the optimizer from a rate and hyperparameters.
+      learning_rate: the rate at factor 1; may be traced.
+      hyper: other hyperparameters by name; may be traced.
+      schedule: the factor on the rate, as a function of progress.
+    """
+
+    def at(progress: TrainingShare) -> optax.GradientTransformation:
         rate = learning_rate if schedule is constant else learning_rate * schedule(progress)
         return make(rate, **hyper)
 

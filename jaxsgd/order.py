@@ -1,8 +1,8 @@
-"""Which samples each step sees.
+"""Orders: how the samples are assigned to batches in each epoch.
 
-A data set of N samples becomes batches in two moves, and an order is a choice of both:
+A data set of N samples becomes batches in three steps. An order chooses the first and the last, a split the one between:
 
-    the samples are put into a sequence  ->  a split cuts it into batches  ->  the batches are visited in some sequence
+    put the samples into a sequence  ->  cut it into batches  ->  visit the batches in some sequence
 
 References:
   Recht and Re 2012, "Beneath the valley of the noncommutative arithmetic-geometric mean inequality" (with and without
@@ -26,13 +26,13 @@ from jaxsgd.summary import short_repr
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """How a sequence of N samples is cut into m batches; hashable, so that it can be a static argument.
+    """A cut of a sequence of N samples into m batches; hashable, so that it can be a static argument.
 
     Attributes:
       num_samples: N.
       batch_count: m.
-      batch_size: None to cut like `numpy.array_split` (sizes differ by at most one, larger batches first); otherwise
-        every batch has this size, but for the last, which has what is left.
+      batch_size: None to cut like `numpy.array_split` (sizes differ by at most one, larger batches first). Otherwise
+        the size of every batch except the last, which has the samples that remain.
     """
 
     num_samples: int
@@ -41,7 +41,7 @@ class Split:
 
     @property
     def sizes(self) -> np.ndarray:
-        """Samples in each batch, [m]."""
+        """Number of samples in each batch, [m]."""
         if self.batch_size is not None:
             left = self.num_samples - self.batch_size * np.arange(self.batch_count)
             return np.minimum(left, self.batch_size)
@@ -50,23 +50,23 @@ class Split:
 
     @property
     def starts(self) -> np.ndarray:
-        """Where each batch begins in the sequence of samples, [m]."""
+        """Index in the sequence of samples at which each batch begins, [m]."""
         return np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
 
     @property
     def is_ragged(self) -> bool:
-        """Whether batch sizes differ."""
+        """True if batch sizes differ."""
         return bool(np.ptp(self.sizes))
 
 
 def split(num_samples: int, *, batch_count: int | None = None, batch_size: int | None = None, drop_last: bool = False) -> Split:
-    """The split of N samples by batch count or by batch size.
+    """Return the split of N samples by batch count or by batch size.
 
     Args:
       num_samples: N.
       batch_count: m; batches of N/m samples, sizes differing by at most one.
       batch_size: B; full batches and a smaller last one.
-      drop_last: leave a smaller last batch out. The samples it would have held are the last of the epoch's sequence.
+      drop_last: leave out a smaller last batch. Its samples are the last ones of the epoch's sequence.
 
     Raises:
       InputError: unless exactly one of `batch_count` and `batch_size` is given, from 1 to N.
@@ -77,7 +77,7 @@ def split(num_samples: int, *, batch_count: int | None = None, batch_size: int |
         )
     if batch_count is not None:
         if drop_last:
-            raise InputError("drop_last=True needs batch_size: batches made by batch_count hold every sample")
+            raise InputError("drop_last=True needs batch_size: with batch_count, the batches hold every sample")
         return Split(num_samples, check_count("batch_count", batch_count, num_samples, "one sample a batch or more"))
     size = check_count("batch_size", batch_size, num_samples, "the number of samples")
     count = num_samples // size if drop_last else -(-num_samples // size)
@@ -90,20 +90,29 @@ def _in_sequence(key, epoch, slots, batch_count):
 
 
 class Order(NamedTuple):
-    """An order: two pure functions of a key and the epoch.
+    """An order: two pure functions of a key and the epoch, and the facts that others need to know of it.
 
     Attributes:
-      samples: `(key, epoch, num_samples) -> [N]`, the sample at each place of the epoch's sequence.
+      samples: `(key, epoch, num_samples) -> [N]`, the epoch's sequence of sample indices.
       batches: `(key, epoch, slots, batch_count) -> [slots]`, the batch visited at each position. `slots` is a static
         length; `batch_count` is m, which may be traced and is at most `slots`. Positions from m on are never read.
-      each_sample_once: whether every sample is promised to be visited exactly once an epoch.
-      name: what studies and figures call it.
+      visits_once: True if every sample is visited exactly once in each epoch.
+      name: its name in studies and messages.
+      period: the number of epochs after which each position has the same batch again; None if that is not promised.
+      title: its name in a figure or a table; empty to use `name`.
     """
 
     samples: Callable[[Array, Int[Array, ""] | int, int], Int[Array, "N"]]
     batches: Callable[[Array, Int[Array, ""] | int, int, Int[Array, ""] | int], Int[Array, "slots"]] = _in_sequence
-    each_sample_once: bool = False
+    visits_once: bool = False
     name: str = "custom"
+    period: int | None = None
+    title: str = ""
+
+    @property
+    def repeats(self) -> bool:
+        """True if the same batches come again at the same positions, every `period` epochs."""
+        return self.period is not None
 
 
 def _as_given(key, epoch, num_samples):
@@ -138,19 +147,19 @@ def _batches_reversed_in_odd_epochs(key, epoch, slots, batch_count):
     return jnp.where(epoch % 2 == 1, batch_count - 1 - position, position)
 
 
-fixed = Order(_as_given, each_sample_once=True, name="fixed")
+fixed = Order(_as_given, visits_once=True, name="fixed", period=1)
 """The same batches in the same order every epoch (incremental gradient)."""
 
-shuffle_once = Order(_shuffled_once, each_sample_once=True, name="shuffle_once")
+shuffle_once = Order(_shuffled_once, visits_once=True, name="shuffle_once", period=1)
 """One permutation of the samples, then fixed."""
 
-reshuffle = Order(_reshuffled, each_sample_once=True, name="reshuffle")
+reshuffle = Order(_reshuffled, visits_once=True, name="reshuffle")
 """A new permutation of the samples every epoch (random reshuffling)."""
 
-reshuffle_batches = Order(_as_given, _batches_reshuffled, each_sample_once=True, name="reshuffle_batches")
-"""Batches keep their members; the order they are visited in is permuted every epoch."""
+reshuffle_batches = Order(_as_given, _batches_reshuffled, visits_once=True, name="reshuffle_batches")
+"""Batches keep their samples; the sequence of batches is permuted every epoch."""
 
-flip_flop = Order(_shuffled_once, _batches_reversed_in_odd_epochs, each_sample_once=True, name="flip_flop")
+flip_flop = Order(_shuffled_once, _batches_reversed_in_odd_epochs, visits_once=True, name="flip_flop", period=2)
 """One permutation of the samples; its batches are visited forwards in one epoch and backwards in the next."""
 
 replacement = Order(_drawn, name="replacement")
@@ -160,13 +169,22 @@ ORDERS = {order.name: order for order in (fixed, shuffle_once, reshuffle, reshuf
 """The built-in orders by name."""
 
 
+def order_title(name: str) -> str:
+    """Return the text for an order in a figure or a table.
+
+    Args:
+      name: the order's name in a result. An order that is not built in is called by its name.
+    """
+    return ORDERS[name].title or name if name in ORDERS else name
+
+
 def as_order(order: str | Order | Callable) -> Order:
-    """The order that a name, an `Order` or a user's function stands for.
+    """Return the order that a name, an `Order` or a user's function stands for.
 
     A function `(key, epoch, num_samples) -> [N]` gives the samples' sequence; `epoch` is traced.
 
     Raises:
-      InputError: for an unknown name (with the nearest valid one), or something that is no function.
+      InputError: for an unknown name (with the nearest valid one), or a value that is not a function.
     """
     if isinstance(order, Order):
         return order
@@ -180,10 +198,10 @@ def as_order(order: str | Order | Callable) -> Order:
 
 
 def sample_sequence(order: Order, key: Array, epoch: Int[Array, ""] | int, num_samples: int) -> Int[Array, "N"]:
-    """The sample at each place of an epoch's sequence, [N].
+    """Return an epoch's sequence of sample indices, [N].
 
     Raises:
-      InputError: when the order's function returns other than N sample indices.
+      InputError: if the order's function does not return N sample indices.
     """
     sequence = jnp.asarray(order.samples(key, epoch, num_samples))
     if sequence.shape != (num_samples,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
@@ -198,7 +216,7 @@ class Visits(NamedTuple):
 
     Attributes:
       sample: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
-      size: [m], how many of the B are the batch's own.
+      size: [m], the number of samples in each batch: the first `size` of its B.
     """
 
     sample: Int[Array, "m B"]
@@ -208,10 +226,10 @@ class Visits(NamedTuple):
 
 
 def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) -> Visits:
-    """The samples that each position of an epoch sees.
+    """Return the batch that is visited at each position of an epoch.
 
     Raises:
-      InputError: when the order's function returns other than N sample indices.
+      InputError: if the order's function does not return N sample indices.
     """
     sequence = sample_sequence(order, key, epoch, split.num_samples)
     visited = order.batches(key, epoch, split.batch_count, split.batch_count)

@@ -1,4 +1,4 @@
-"""Problem: what a user brings."""
+"""Problem: initial parameters, a loss for each sample and data, and the checks that they fit together."""
 
 import dataclasses
 import weakref
@@ -21,7 +21,7 @@ Batch = Any
 
 
 UNNAMED = "problem"
-"""The name of a problem that was given none."""
+"""The default name of a problem."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -33,17 +33,18 @@ class Problem:
 
     Attributes:
       init: `key -> params`; the parameters are any pytree of floating-point arrays.
-      loss: `(params, batch) -> losses [B]`, one loss per sample. The simulator takes the mean, and with single losses
-        at hand it can also mask ragged batches, accumulate micro-steps and measure noise exactly. This rules out losses
-        in which the samples of a batch meet, such as batch normalization or contrastive losses: they have a loss per
-        batch, not per sample, and the simulator cannot tell that from the outside.
+      loss: `(params, batch) -> losses [B]`, one loss per sample. The simulator takes the mean. With the loss of every
+        sample it can also mask ragged batches, accumulate micro-steps and measure noise exactly. This rules out losses
+        that couple the samples of a batch, such as batch normalization or contrastive losses: they have a loss per
+        batch, not per sample, and the simulator cannot detect that.
       data: `key -> batch` with leading axis N, or the arrays themselves.
-      optimum: `data -> params`, the minimizer of the mean loss over all samples, where it is known in closed form.
-      held_out: samples to validate on, which no step sees: `key -> batch`, given the key of the data, or arrays where the
-        data are arrays. `hold_out` sets some of the data's samples aside.
-      accuracy: `(params, batch) -> correct [B]`, 1 for each sample that is predicted rightly and 0 for the others.
-      name: what figures and messages call it.
-      origin: where its data are from, in words: `from_file` says which columns are inputs and which are targets.
+      optimum: `data -> params`, the minimizer of the mean loss over all samples, if it is known in closed form.
+      held_out: samples to validate on, which no step sees: `key -> batch`, called with the key of the data, or arrays if
+        the data are arrays. `hold_out` sets some of the data's samples aside.
+      accuracy: `(params, batch) -> correct [B]`, 1 for each sample that is predicted correctly and 0 for the others.
+      name: its name in figures and messages.
+      origin: the source of its data, in words: for `from_file`, the columns that are inputs and targets.
+      loss_unit: the unit of the loss, in words, such as "cross-entropy, nats"; empty if it is not stated.
     """
 
     init: Callable[[jax.Array], Params]
@@ -54,9 +55,10 @@ class Problem:
     accuracy: Callable[[Params, Batch], jax.Array] | None = None
     name: str = UNNAMED
     origin: str = ""
+    loss_unit: str = ""
 
     def __repr__(self) -> str:
-        """Its name, and the types and shapes of its data."""
+        """Return its name, and the types and shapes of its data."""
         parts = [repr(self.name), f"data: {_kind_of_data(self.data)}"]
         parts += [f"held_out: {_kind_of_data(self.held_out)}"] if self.held_out is not None else []
         has = [name for name in ("optimum", "accuracy") if getattr(self, name) is not None]
@@ -64,13 +66,13 @@ class Problem:
         return f"Problem({', '.join(parts)}{f'; {self.origin}' if self.origin else ''})"
 
     def sample_data(self, key: jax.Array) -> Batch:
-        """The data set, leading axis N: drawn with `key`, or the arrays that the problem holds."""
-        # At full precision whatever the training's, so that a key's data are the same on every device.
+        """Return the data set, leading axis N: drawn with `key`, or the problem's own arrays."""
+        # At full precision, whatever the precision of the training, so that a key gives the same data on every device.
         with jax.default_matmul_precision("float32"):
             return self.data(key) if callable(self.data) else self.data
 
     def sample_held_out(self, key: jax.Array) -> Batch | None:
-        """The held-out samples, drawn with the data's `key`, or the arrays that the problem holds; None if there are none."""
+        """Return the held-out samples, drawn with the data's `key`, or the problem's own arrays; None without any."""
         with jax.default_matmul_precision("float32"):
             return self.held_out(key) if callable(self.held_out) else self.held_out
 
@@ -80,10 +82,10 @@ def _kind_of_data(data: Any) -> str:
 
 
 def check_problem(problem: Any) -> None:
-    """Checks that what is given as a problem is a `Problem`.
+    """Check that a value is a `Problem`.
 
     Raises:
-      InputError: when it is not; it shows what to write.
+      InputError: if it is not; the message shows how to write it.
     """
     if isinstance(problem, Problem):
         return
@@ -97,15 +99,15 @@ def check_problem(problem: Any) -> None:
     raise InputError(f"problem must be a jaxsgd.Problem, got {shown(problem)}: write jaxsgd.Problem(init, loss, data)")
 
 
-def check_params(problem: Problem, params: Params) -> None:
-    """Checks by types alone that all parameters are floating-point arrays.
+def _check_params(problem: Problem, params: Params) -> None:
+    """Check by types alone that all parameters are floating-point arrays.
 
     Args:
-      problem: for its name.
+      problem: its name is for the message.
       params: the initial parameters, or their shapes.
 
     Raises:
-      InputError: when one is not, or when there are none.
+      InputError: if a parameter is not, or if there are no parameters.
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
@@ -113,18 +115,18 @@ def check_params(problem: Problem, params: Params) -> None:
     for path, leaf in leaves:
         dtype = getattr(leaf, "dtype", None)
         if dtype is None or not jax.numpy.issubdtype(dtype, np.floating):
-            place = f" at {jax.tree_util.keystr(path)}" if path else ""
+            at = f" at {jax.tree_util.keystr(path)}" if path else ""
             raise InputError(
-                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{place}: make them float32, "
+                f"parameters of {problem.name!r} must be floating-point arrays, got {shown(leaf)}{at}: make them float32, "
                 "as in jax.numpy.zeros(3)"
             )
 
 
-def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
-    """Checks by shapes alone, running nothing, that the optimum, if there is one, is parameters like the initial ones.
+def _check_optimum(problem: Problem, params: Params, data: Batch) -> None:
+    """Check by shapes alone, running nothing, that the optimum, if any, has the shapes of the initial parameters.
 
     Raises:
-      InputError: when it is not.
+      InputError: if it does not.
     """
     if problem.optimum is None:
         return
@@ -135,10 +137,10 @@ def check_optimum(problem: Problem, params: Params, data: Batch) -> None:
 
 
 def num_samples(data: Batch) -> int:
-    """N, the length of the leading axis that all arrays of `data` share.
+    """Return N, the length of the leading axis that all arrays of `data` share.
 
     Raises:
-      InputError: when there is no array, an array has no axis, or their leading axes differ.
+      InputError: if there is no array, an array has no axis, or the leading axes differ.
     """
     shapes = [tuple(getattr(leaf, "shape", ())) for leaf in jax.tree.leaves(data)]
     leading = {shape[0] if shape else 0 for shape in shapes}
@@ -148,30 +150,30 @@ def num_samples(data: Batch) -> int:
 
 
 def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
-    """The problem with some of its samples set aside to validate on.
+    """Return the problem with some of its samples set aside to validate on.
 
-    Of data that are drawn with a key the last samples are held out: which they are is chance already. Of arrays that the
-    problem holds they are drawn by `seed`, once, and the others keep their order.
+    If the data are drawn with a key, the last samples are held out: the draw is random already. If the problem has arrays,
+    the held-out samples are drawn once with `seed`, and the others keep their order.
 
     Args:
-      problem: that holds nothing out yet.
-      share: of its N samples, above 0 and below 1; rounded to a whole number of them, at least 1 and at most N - 1.
-      seed: of the draw.
+      problem: a problem without held-out samples.
+      share: of its N samples, above 0 and below 1; rounded to a whole number of samples, from 1 to N - 1.
+      seed: seed of the draw.
 
     Raises:
-      InputError: for another share, fewer than two samples, or a problem that holds samples out already.
+      InputError: for another share, fewer than two samples, or a problem that has held-out samples already.
     """
     check_problem(problem)
     if not (isinstance(share, int | float) and 0 < share < 1):
         raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {shown(share)}")
     if problem.held_out is not None:
-        raise InputError(f"problem {problem.name!r} holds samples out already")
+        raise InputError(f"problem {problem.name!r} has held-out samples already")
     samples = num_samples(jax.eval_shape(problem.sample_data, jax.random.key(0)))
     if samples < 2:
-        raise InputError("to hold samples out there must be at least 2, got 1")
-    held = min(max(round(share * samples), 1), samples - 1)
+        raise InputError("to hold out samples, a problem must have at least 2, got 1")
+    held_count = min(max(round(share * samples), 1), samples - 1)
     if callable(problem.data):
-        draw, kept = problem.data, samples - held
+        draw, kept = problem.data, samples - held_count
 
         def rest(key: jax.Array) -> Batch:
             return jax.tree.map(lambda leaf: leaf[:kept], draw(key))
@@ -181,20 +183,20 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
 
         return dataclasses.replace(problem, data=rest, held_out=last)
     drawn = np.zeros(samples, bool)
-    drawn[np.random.default_rng(seed).permutation(samples)[:held]] = True
+    drawn[np.random.default_rng(seed).permutation(samples)[:held_count]] = True
     rest_data, held_data = (jax.tree.map(lambda leaf, own=own: leaf[own], problem.data) for own in (~drawn, drawn))
     return dataclasses.replace(problem, data=rest_data, held_out=held_data)
 
 
 def check_held_out(problem: Problem, data: Batch) -> None:
-    """Checks by shapes alone that the held-out samples, if there are any, are like the data.
+    """Check by shapes alone that the held-out samples, if any, are like the data.
 
     Args:
-      problem: which may hold samples out.
+      problem: a problem, with or without held-out samples.
       data: the data, or their shapes.
 
     Raises:
-      InputError: when they differ in more than their number, or one is drawn and the other is not.
+      InputError: if they differ in more than their number, or if only one of the two is drawn.
     """
     if problem.held_out is None:
         return
@@ -202,18 +204,18 @@ def check_held_out(problem: Problem, data: Batch) -> None:
         raise InputError(f"data and held_out of {problem.name!r} must both be arrays, or both be functions of a key")
     held_out = jax.eval_shape(problem.sample_held_out, jax.random.key(0))
     num_samples(held_out)
-    kinds = [jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape[1:])}", each) for each in (data, held_out)]
+    kinds = [jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape[1:])}", batch) for batch in (data, held_out)]
     if kinds[0] != kinds[1]:
-        raise InputError(f"a held-out sample of {problem.name!r} must be like one of its data, {kinds[0]}, got {kinds[1]}")
+        raise InputError(f"a held-out sample of {problem.name!r} must be like a sample of its data, {kinds[0]}, got {kinds[1]}")
 
 
 def check_training(problem: Problem) -> None:
-    """Check that a problem can be trained: by shapes alone, and by the values of the arrays that it holds.
+    """Check that a problem can be trained, by shapes and by the values of its arrays; no step is run.
 
     Raises:
-      InputError: when it is no `Problem`; when the data are no numbers, not finite, or of unequal lengths; when the parameters
-        are not floating-point arrays; when the loss is not one number per sample; or when the optimum or the held-out samples
-        do not fit. What the problem's own functions raise comes through.
+      InputError: if it is not a `Problem`; if the data are not numbers, not finite, or of unequal lengths; if the parameters
+        are not floating-point arrays; if the loss is not one number per sample; or if the optimum or the held-out samples
+        do not fit. Exceptions of the problem's own functions are not caught.
     """
     check_problem(problem)
     if problem not in _checked:
@@ -222,7 +224,7 @@ def check_training(problem: Problem) -> None:
 
 
 _checked: weakref.WeakSet[Problem] = weakref.WeakSet()
-"""Problems that passed: each is checked once, for its arrays may be large."""
+"""Problems that passed: a problem is checked once, because its arrays may be large."""
 
 
 def _check_training(problem: Problem) -> None:
@@ -233,9 +235,9 @@ def _check_training(problem: Problem) -> None:
     key = jax.random.key(0)
     params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
     num_samples(data)
-    check_params(problem, params)
-    check_losses(problem, params, data)
-    check_optimum(problem, params, data)
+    _check_params(problem, params)
+    _check_losses(problem, params, data)
+    _check_optimum(problem, params, data)
     check_held_out(problem, data)
 
 
@@ -249,7 +251,9 @@ def _check_values(name: str, field: str, value: Any) -> None:
             raise InputError(f"{where} is a {type(leaf).__name__}: give an array, such as {field}.to_numpy()")
         if isinstance(leaf, int | float | str):
             kind = type(leaf).__name__
-            raise InputError(f"{where} is one {kind}, {shown(leaf)}: give an array, such as numpy.asarray(...), not a list")
+            raise InputError(
+                f"{where} is a single {kind}, {shown(leaf)}: give an array, such as numpy.asarray(...), not a list"
+            )
         array = np.asarray(leaf)
         if array.dtype.kind not in "biufcV" and not jnp.issubdtype(array.dtype, jnp.number):
             example = f" such as {array.flat[0].item()!r}" if array.size else ""
@@ -257,19 +261,19 @@ def _check_values(name: str, field: str, value: Any) -> None:
         if jnp.issubdtype(array.dtype, jnp.inexact):
             wrong = np.argwhere(~np.isfinite(array))
             if len(wrong):
-                place = tuple(wrong[0])
-                sample = f"sample {place[0]}" if place else "it"
-                count = f"{len(wrong):,} such values" if len(wrong) > 1 else "the only one"
-                raise InputError(f"{where} must be finite, got {array[place]} in {sample} ({count}): leave such samples out")
+                index = tuple(wrong[0])
+                sample = f"sample {index[0]}" if index else "it"
+                count = f"{len(wrong):,} such values" if len(wrong) > 1 else "the only such value"
+                raise InputError(f"{where} must be finite, got {array[index]} in {sample} ({count}): leave such samples out")
 
 
-def check_losses(problem: Problem, params: Params, batch: Batch) -> None:
-    """Checks by shapes alone, running nothing, that the loss is one number per sample.
+def _check_losses(problem: Problem, params: Params, batch: Batch) -> None:
+    """Check by shapes alone, running nothing, that the loss is one number per sample.
 
     Raises:
-      InputError: when it is not.
+      InputError: if it is not.
     """
-    # Of two sizes, for a loss per output has the right shape where the outputs are as many as the samples.
+    # With two sizes, because a loss per output has the right shape if there are as many outputs as samples.
     for size in (num_samples(batch), num_samples(batch) + 1):
         sized = jax.tree.map(lambda leaf, size=size: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), batch)
         losses = jax.eval_shape(problem.loss, params, sized)

@@ -4,7 +4,7 @@
     epoch:  `lax.scan` of the step over the m batches that the order visits
     run:    `lax.scan` of the epoch over E epochs
 
-`simulate` does all of it. `Simulator` hands out the parts, for those who want to stop between two steps.
+`simulate` does all of it. `Simulator` gives the parts, for those who want to stop between two steps.
 """
 
 import zlib
@@ -28,12 +28,12 @@ PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 
 class Keys(NamedTuple):
-    """One random key for each stream: what is random in a run, apart.
+    """One random key for each stream, so that each random part of a run has a key of its own.
 
     Attributes:
-      data: draws the samples.
-      init: draws the initial parameters.
-      order: draws the order of the samples.
+      data: key for the samples.
+      init: key for the initial parameters.
+      order: key for the order of the samples.
     """
 
     data: Array
@@ -44,14 +44,14 @@ class Keys(NamedTuple):
 
 
 def streams(key: Array, *, data: Array | None = None, init: Array | None = None, order: Array | None = None) -> Keys:
-    """Three independent streams derived by name from `key`, or each from a key of its own.
+    """Return three independent streams, derived from `key` by name.
 
-    Nothing but the key enters, so the same key gives the same data and the same initial parameters whatever the order,
-    the batch count or the learning rate: comparisons are paired. `streams(a)` equals `streams(a, data=a, order=a)`.
+    They depend on the key alone. So the same key gives the same data and the same initial parameters for every order,
+    batch count and learning rate: comparisons are paired. `streams(a)` equals `streams(a, data=a, order=a)`.
 
     Args:
       key: a JAX random key.
-      data, init, order: keys to use in its place for one stream each.
+      data, init, order: the key to derive that stream from, in place of `key`.
     """
 
     def derive(own: Array | None, stream: str) -> Array:
@@ -61,10 +61,10 @@ def streams(key: Array, *, data: Array | None = None, init: Array | None = None,
 
 
 class State(NamedTuple):
-    """What a step passes on to the next.
+    """The state that a step passes to the next step.
 
     Attributes:
-      params: the parameters, as the problem made them.
+      params: the parameters, in the problem's own pytree.
       opt_state: the optimizer's state.
     """
 
@@ -79,12 +79,12 @@ class Run(NamedTuple):
 
     Attributes:
       loss: [E, m], the mean loss of each batch, taken before that batch's update; loss units.
-      size: [E, m], samples in each batch. Where runs of several batch counts share an array, the places past a run's
+      size: [E, m], samples in each batch. If runs of several batch counts share an array, the positions past a run's
         own count have size 0 and loss NaN.
       params: parameters after the last step.
       opt_state: the optimizer's state after the last step.
-      observed: what `observe` gave, arrays with leading axis E, or V where the run was evaluated within epochs; None if
-        nothing was observed.
+      observed: the values of `observe`, arrays with leading axis E, or V if the run was evaluated within epochs; None
+        without `observe`.
     """
 
     loss: Float[Array, "E m"]
@@ -100,7 +100,7 @@ class Run(NamedTuple):
         return jnp.sum(weighted, axis=-1) / jnp.sum(self.size, axis=-1)
 
     def __repr__(self) -> str:
-        """Its sizes, its last epoch's loss, and the shapes of its parameters."""
+        """Return its sizes, its last epoch's loss, and the shapes of its parameters."""
         shape = getattr(self.loss, "shape", ())
         if len(shape) < 2:
             return brief_fields(self)
@@ -111,7 +111,7 @@ class Run(NamedTuple):
 
 
 def _final_loss(run: Run) -> list[str]:
-    """The loss of the last epoch in words; nothing while it is traced."""
+    """Return the loss of the last epoch in words; nothing while it is traced."""
     try:
         loss, size = np.asarray(run.loss[..., -1, :], np.float64), np.asarray(run.size[..., -1, :])
     except Exception:  # a repr shows what it can
@@ -122,24 +122,24 @@ def _final_loss(run: Run) -> list[str]:
 
 
 def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None = None) -> Float[Array, ""]:
-    """Mean loss of a batch.
+    """Return the mean loss of a batch.
 
     Args:
       problem: gives the losses of the samples.
       params: parameters.
       batch: arrays with leading axis B.
-      size: how many of the B samples are the batch's own, from the first; None for all. The others are repeats of
-        one of them, so that their losses are finite whenever the batch's are.
+      size: the first `size` of the B samples are the batch's own; None for all. The others repeat one of them, so that
+        their losses are finite whenever the batch's are.
     """
     return batch_mean(problem.loss(params, batch), size)
 
 
 def batch_mean(values: Float[Array, " B"], size: Int[Array, ""] | None = None) -> Float[Array, ""]:
-    """Mean over the samples of a batch.
+    """Return the mean over the samples of a batch.
 
     Args:
       values: [B], a number for each sample.
-      size: how many of them are the batch's own, from the first; None for all.
+      size: the first `size` samples are the batch's own; None for all.
     """
     if size is None:
         return jnp.mean(values)
@@ -148,37 +148,43 @@ def batch_mean(values: Float[Array, " B"], size: Int[Array, ""] | None = None) -
 
 
 BLOCK = 1024
-"""Samples whose losses are computed at a time where every sample's is wanted."""
+"""The number of samples whose losses are computed at a time by `sample_losses`."""
 
 
 def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array, " N"]:
-    """Every sample's loss at the same parameters, [N], in blocks, so that what a large data set needs in between fits."""
+    """Return every sample's loss at the same parameters, [N], computed in blocks to save memory."""
     samples = num_samples(data)
     if samples <= BLOCK:
         return problem.loss(params, data)
-    place = jnp.arange(-(-samples // BLOCK) * BLOCK).reshape(-1, BLOCK)
+    blocks = jnp.arange(-(-samples // BLOCK) * BLOCK).reshape(-1, BLOCK)
 
-    def block(places: Array) -> Array:
-        own = jnp.minimum(places, samples - 1)
+    def block_losses(indices: Array) -> Array:
+        own = jnp.minimum(indices, samples - 1)
         return problem.loss(params, jax.tree.map(lambda leaf: leaf[own], data))
 
-    return jax.lax.map(block, place).reshape(-1)[:samples]
+    return jax.lax.map(block_losses, blocks).reshape(-1)[:samples]
 
 
 Optimizer = optax.GradientTransformation | Callable[[Float[Array, ""]], optax.GradientTransformation]
-"""An optax transformation, or a function of progress that makes one, always with the same structure of state."""
+"""An optax transformation, or a function of progress that returns one, always with the same structure of state."""
 
 
 def optimizer_at(optimizer: Optimizer, progress: Float[Array, ""]) -> optax.GradientTransformationExtraArgs:
-    """The transformation that `optimizer` stands for at `progress`, the done share of the training before a step."""
-    made = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(progress)
-    if not isinstance(made, optax.GradientTransformation):
-        raise InputError(f"an optimizer that is a function of progress must make an optax transformation, got {shown(made)}")
-    return optax.with_extra_args_support(made)
+    """Return the transformation of `optimizer` at `progress`, the share of the training that is done before a step.
+
+    Raises:
+      InputError: if a function of progress returns something other than a transformation.
+    """
+    transform = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(progress)
+    if not isinstance(transform, optax.GradientTransformation):
+        raise InputError(
+            f"an optimizer that is a function of progress must return an optax transformation, got {shown(transform)}"
+        )
+    return optax.with_extra_args_support(transform)
 
 
 def initial_state(optimizer: Optimizer, params: Params) -> State:
-    """The state before the first step."""
+    """Return the state before the first step."""
     return State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
 
 
@@ -189,7 +195,7 @@ def step(
     batch: Batch,
     size: Int[Array, ""] | None = None,
 ) -> tuple[State, Float[Array, ""]]:
-    """One update of mini-batch SGD: (the new state, the batch's mean loss before it)."""
+    """Take one update of mini-batch SGD and return the new state and the batch's mean loss before it."""
 
     def value(params: Params) -> Array:
         return batch_loss(problem, params, batch, size)
@@ -200,7 +206,7 @@ def step(
 
 
 class Simulator(NamedTuple):
-    """The pure parts of a run; `make_simulator` makes one.
+    """The pure parts of a run, as `make_simulator` returns them.
 
     A run is `state = start(keys.init)` and then, for each epoch, `state, loss = advance(state, data, visits)` with
     `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own.
@@ -209,7 +215,7 @@ class Simulator(NamedTuple):
       start: `init_key -> State`.
       epoch_visits: `(order_key, epoch) -> Visits`, with leading axis m.
       advance: `(state, data, visits, progress=None) -> (State, losses)`, one step for each of the visits; `progress`
-        has one value for each, and is needed only by an optimizer that is a function of it.
+        has one value for each of them, and is needed only by an optimizer that is a function of it.
       visit_step: `(state, data, visit, progress) -> (State, loss)`, the step for one of the visits, without its leading axis.
     """
 
@@ -226,12 +232,12 @@ def make_simulator(
     order: str | Order | Callable = "fixed",
     precision: str = "float32",
 ) -> Simulator:
-    """The pure parts of a run of `problem`, for a given split of the samples into batches.
+    """Return the pure parts of a run of `problem`, for a given split of the samples into batches.
 
     Args:
-      problem: what to train.
-      optimizer: any optax transformation, or a function of progress that makes one.
-      split: how the samples are cut into batches; `jaxsgd.split` makes one.
+      problem: the problem to train.
+      optimizer: any optax transformation, or a function of progress that returns one.
+      split: the cut of the samples into batches, as `jaxsgd.split` returns it.
       order: a name, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
     """
@@ -252,7 +258,7 @@ def make_simulator(
         if progress is None:
             progress = jnp.zeros(visits.size.shape)
         with jax.default_matmul_precision(precision):
-            return jax.lax.scan(lambda state, place: visit_step(state, data, *place), state, (visits, progress))
+            return jax.lax.scan(lambda state, inputs: visit_step(state, data, *inputs), state, (visits, progress))
 
     def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
         batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
@@ -262,11 +268,11 @@ def make_simulator(
 
 
 Observe = Callable[[Params, Batch], Any]
-"""`(params, data [N]) -> any pytree of arrays`: what is measured after each epoch, or more often, besides a run's losses."""
+"""`(params, data [N]) -> any pytree of arrays`, measured after each epoch, or more often, besides a run's losses."""
 
 
 def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
-    """What is random before the first step: (initial parameters, data)."""
+    """Draw the initial parameters and the data, and return the two."""
     check_problem(problem)
     return problem.init(keys.init), problem.sample_data(keys.data)
 
@@ -286,13 +292,13 @@ def run(
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
 ) -> Run:
-    """One run from given parameters and data, with every size settled and nothing checked: what sweeps map over.
+    """Train one run from given parameters and data. Nothing is checked; sweeps map over this function.
 
     Args:
       params: initial parameters.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
-      steps: of the run, where its last epoch is cut short; the losses past them are NaN, and the sizes 0.
+      steps: steps of the run, if its last epoch is incomplete; the losses past them are NaN, and the sizes 0.
       problem, optimizer, split, order, precision, epochs, evaluate_every, observe: as `simulate`.
     """
     parts = make_simulator(problem, optimizer, split, order, precision)
@@ -315,25 +321,25 @@ def run(
         state, (loss, seen) = jax.lax.scan(evaluated_step, state, (visits, progress, marks))
         return state, (loss, visits.size, seen)
 
-    def evaluated_step(state: State, place: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
-        assert observe, "there are marks only for what is observed"
-        visit, share, mark = place
+    def evaluated_step(state: State, inputs: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
+        assert observe, "marks are given only with observe"
+        visit, share, mark = inputs
         state, loss = parts.visit_step(state, data, visit, share)
         return state, (loss, observed_where(mark, observe, state.params, data))
 
-    def whole_epoch(state: State, place: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
-        return epoch(state, *place, count)
+    def whole_epoch(state: State, inputs: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
+        return epoch(state, *inputs, count)
 
     with jax.default_matmul_precision(precision):
-        state, made = jax.lax.scan(whole_epoch, begun, (jnp.arange(whole), None if marks is None else marks[:whole]))
+        state, recorded = jax.lax.scan(whole_epoch, begun, (jnp.arange(whole), None if marks is None else marks[:whole]))
         if rest:
             state, last = epoch(state, whole, None if marks is None else marks[whole, :rest], rest)
-            made = jax.tree.map(
-                lambda whole, part: jnp.concatenate([whole, part[None]]), made, _filled(last, count, marks is not None)
+            recorded = jax.tree.map(
+                lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, _filled(last, count, marks is not None)
             )
-        loss, size, seen = made
+        loss, size, seen = recorded
         if observe and done is not None:
-            # One row for each step, of which the evaluations are taken; before the first step there is one where it is needed.
+            # Rows are steps, and the evaluations are taken from them. An evaluation before the first step is added if needed.
             rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[np.maximum(done - 1, 0)], seen)
             if done[0] == 0:
                 at_start = observe(begun.params, data)
@@ -343,16 +349,21 @@ def run(
 
 
 def marked(done: np.ndarray, steps: int) -> np.ndarray:
-    """Return which steps are followed by an evaluation, [steps], for the numbers of steps done at each evaluation."""
+    """Return a mask of the steps that are followed by an evaluation, [steps].
+
+    Args:
+      done: [V], the number of steps done before each evaluation.
+      steps: of the run.
+    """
     marks = np.zeros(steps, bool)
     marks[done[done > 0] - 1] = True
     return marks
 
 
 def observed_where(mark: Array, observe: Observe, params: Params, data: Batch) -> Any:
-    """Return the observables after a step that is followed by an evaluation, and zeros after one that is not.
+    """Return the observables after a step if `mark` is True, and zeros otherwise.
 
-    A `mark` that is the same for all runs that are mapped over stays a branch, and steps between evaluations cost nothing.
+    A `mark` that is the same for all mapped runs stays a branch, so steps between evaluations cost nothing.
     """
     shapes = jax.eval_shape(observe, params, data)
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -360,7 +371,7 @@ def observed_where(mark: Array, observe: Observe, params: Params, data: Batch) -
 
 
 def _filled(last: tuple[Array, Array, Any], count: int, by_step: bool) -> tuple[Array, Array, Any]:
-    """Return an epoch that was cut short with as many places as the others: losses NaN, sizes 0."""
+    """Return an incomplete epoch, padded to the length of the others: losses with NaN, sizes with 0."""
     loss, size, seen = last
 
     def pad(leaf: Array, value: int | float) -> Array:
@@ -374,7 +385,7 @@ def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
     return mask.reshape(-1, *[1] * (like.ndim - 1))
 
 
-# Two programs, for most of the compiling is of the random draws: a new optimizer or split compiles only the second.
+# Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.
 _draw = jax.jit(draw, static_argnames="problem")
 _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
 _run = jax.jit(
@@ -383,10 +394,10 @@ _run = jax.jit(
 
 
 def as_keys(key: Array | Keys) -> Keys:
-    """The streams of a key, or the `Keys` that are given.
+    """Return the streams of a key; `Keys` are returned as they are.
 
     Raises:
-      InputError: for something that is no random key.
+      InputError: for a value that is not a random key.
     """
     if isinstance(key, Keys):
         return key
@@ -396,15 +407,15 @@ def as_keys(key: Array | Keys) -> Keys:
 
 
 def draw_start(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
-    """(initial parameters, data), drawn by a compiled program."""
+    """Return the initial parameters and the data, drawn by a compiled program."""
     return _draw(problem, keys) if callable(problem.data) else (_init(problem, keys.init), problem.data)
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Check that an optimizer is a transformation, or a function of progress that is none of optax's own.
+    """Check that an optimizer is a transformation, or a function of progress that is not one of optax's own.
 
     Raises:
-      InputError: when it is not; the message shows how to write it.
+      InputError: if it is not; the message shows how to write it.
     """
     if isinstance(optimizer, optax.GradientTransformation):
         return
@@ -430,27 +441,27 @@ def simulate(
     observe: Observe | None = None,
     evaluate_every: int | float | None = None,
 ) -> Run:
-    """One complete training run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or what `optimizer` makes of it.
+    """Train one complete run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or the update of `optimizer`.
 
     Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
     program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`. In a
-    Python loop, make the optimizer once before it: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
+    Python loop, make the optimizer once before the loop: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
 
     Args:
-      problem: what to train.
+      problem: the problem to train.
       key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
-      optimizer: any optax transformation, or a function of progress (the done share of the training, from 0 to 1) that
-        makes one, so that a schedule means the same at every batch count.
+      optimizer: any optax transformation, or a function of progress (the share of the training that is done, from 0 to 1)
+        that returns one, so that a schedule means the same at every batch count.
       epochs: E, passes over the data.
       batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
       batch_size: B, in place of `batch_count`: full batches and a smaller last one.
-      drop_last: with `batch_size`, leave a smaller last batch out.
+      drop_last: with `batch_size`, leave out a smaller last batch.
       order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
       observe: `(params, data) -> pytree`, evaluated on the whole data set after each epoch and kept in `Run.observed`:
-        the parameters themselves, their distance to somewhere, an accuracy. Like the optimizer, one function is one program.
-      evaluate_every: when to observe instead: a share 1/q of an epoch such as 0.25, or a whole number of steps;
-        `jaxsgd.evaluation.evaluation_steps` gives the steps done at each of the V evaluations.
+        for example the parameters, a distance, or an accuracy. As with the optimizer, another function compiles again.
+      evaluate_every: observe more often or less often than each epoch: a share 1/q of an epoch such as 0.25, or a whole number
+        of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
 
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.

@@ -1,17 +1,17 @@
-"""Short texts of values, for messages and for what a notebook shows: an array by its type and shape, never by its numbers."""
+"""Short texts of values, for messages and notebooks: an array by its type and shape, never by its numbers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 MOST_ITEMS = 6
-"""Items of a collection that are shown; of the others only the number is."""
+"""The most items of a collection that are shown; for the others, only their number."""
 
 MOST_LETTERS = 200
-"""Letters of a text that are shown."""
+"""The most letters of a text that are shown."""
 
 MOST_LEVELS = 3
-"""Collections within collections that are shown."""
+"""The most levels of collections within collections that are shown."""
 
 
 def brief(value: Any, levels: int = MOST_LEVELS) -> str:
@@ -23,7 +23,7 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
 
     Args:
       value: any value.
-      levels: how many collections within each other are shown.
+      levels: the most levels of collections within each other that are shown.
     """
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return _array(value)
@@ -49,9 +49,9 @@ def brief_fields(
 
     Args:
       value: the named tuple.
-      headline: what comes first, in words.
-      fields: those to show; None for all that are not None.
-      levels: how many collections within each other are shown.
+      headline: texts that come first.
+      fields: the fields to show; None for all that are not None.
+      levels: the most levels of collections within each other that are shown.
     """
     names = [name for name in value._fields if getattr(value, name) is not None] if fields is None else fields
     parts = [*headline, *(f"{name}: {brief(getattr(value, name), levels - 1)}" for name in names)]
@@ -59,7 +59,7 @@ def brief_fields(
 
 
 def short_repr(self: Any) -> str:
-    """Return the short repr of a tuple with named fields, all of which it shows: what its class takes as `__repr__`."""
+    """Return the short repr of a tuple with named fields, with all fields that are not None; for use as `__repr__`."""
     return brief_fields(self)
 
 
@@ -75,12 +75,12 @@ def brief_axis(values: Sequence) -> str:
 
 
 def shortened(text: str, most: int = MOST_LETTERS) -> str:
-    """Return a text of at most `most` letters; of a longer one its beginning and end."""
+    """Return a text of at most `most` letters; a longer text is cut to its beginning and end."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words, to two digits or so."""
+    """Return a time in words, to about two digits: "42 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
@@ -107,7 +107,7 @@ def _collection(brackets: str, items: Iterator[str], count: int, levels: int) ->
 
 
 def _has_arrays(value: Mapping) -> bool:
-    """Return True if a dictionary holds parameters or the like, whose names stand without quotes."""
+    """Return True if a dictionary has arrays as values, so that its keys are shown without quotes."""
     return any(hasattr(item, "dtype") or (isinstance(item, Mapping) and _has_arrays(item)) for item in value.values())
 
 

@@ -99,9 +99,9 @@ def test_a_share_that_is_none(share):
 
 def test_what_cannot_be_held_out():
     apart = jaxsgd.hold_out(probe.numbered(20), 0.2)
-    with pytest.raises(jaxsgd.InputError, match=r"^problem 'problem' holds samples out already$"):
+    with pytest.raises(jaxsgd.InputError, match=r"^problem 'problem' has held-out samples already$"):
         jaxsgd.hold_out(apart, 0.2)
-    with pytest.raises(jaxsgd.InputError, match=r"^to hold samples out there must be at least 2, got 1$"):
+    with pytest.raises(jaxsgd.InputError, match=r"^to hold out samples, a problem must have at least 2, got 1$"):
         jaxsgd.hold_out(probe.numbered(1), 0.2)
     with pytest.raises(jaxsgd.InputError, match="batch_counts: must be at most 14, the number of samples, got 15"):
         jaxsgd.Study(
@@ -114,7 +114,7 @@ def test_what_cannot_be_held_out():
 @pytest.mark.parametrize(
     ("held_out", "message"),
     [
-        (jnp.ones((4, 2)), r"a held-out sample of 'problem' must be like one of its data, float32\[\], got float32\[2\]"),
+        (jnp.ones((4, 2)), r"a held-out sample of 'problem' must be like a sample of its data, float32\[\], got float32\[2\]"),
         (lambda key: jnp.ones(4), "data and held_out of 'problem' must both be arrays, or both be functions of a key"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_sam
     narrowed = [step["lanes"] for step in told["lanes_narrowed"]]
     assert narrowed in ([4], [4, 2], [4, 2, 1])
     assert {step["program"] for step in told["lanes_narrowed"]} == {0}
-    assert f"for want of memory, runs went down to {narrowed[-1]} side by side: the same numbers to rounding" in said
+    assert f"memory was short, so only {narrowed[-1]} runs ran side by side: the same numbers to rounding" in said
     one_by_one = jaxsgd.sweep(Study(problem_args=args, **FIELDS), chunk_width=1)
     np.testing.assert_allclose(ds.loss, one_by_one.loss, rtol=1e-5)
     assert ds.attrs["missing_cells"] == 0
@@ -76,7 +76,7 @@ def test_where_even_one_run_finds_no_memory_that_is_said_in_one_line():
     """
     status, said, wrong = in_little_room(60, program)
     assert status == 0, wrong
-    assert said.startswith("one run needs more memory than there is (about ")
+    assert said.startswith("a single run needs more memory than is available (about ")
     assert said.count("\n") == 1
 
 

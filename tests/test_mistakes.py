@@ -82,7 +82,7 @@ MISTAKES = {
     "no study": (lambda: jaxsgd.sweep(3), "study must be a jaxsgd.Study, got 3: write jaxsgd.sweep(jaxsgd.Study(...))"),
     "a field by position": (
         lambda: jaxsgd.Study("digits"),
-        "Study takes its fields by name, as Study(problem='digits', ...), got 'digits' without",
+        "Study takes its fields by name, as Study(problem='digits', ...), got 'digits' without a name",
     ),
     "a function that makes a problem in a study": (
         lambda: jaxsgd.Study(**FIELDS | {"problem": probe.network}),
@@ -90,7 +90,7 @@ MISTAKES = {
     ),
     "arguments of a problem that is an object": (
         lambda: jaxsgd.Study(**FIELDS | {"problem": probe.network(), "problem_args": {"num_samples": 3}}),
-        "problem_args: problem 'problem' is a Problem already and takes no problem_args, got {'num_samples': 3}",
+        "problem_args: problem 'problem' is a Problem and takes no problem_args, got {'num_samples': 3}",
     ),
     "an order in a study": (
         lambda: jaxsgd.Study(**FIELDS | {"orders": jaxsgd.ORDERS["fixed"]}),
@@ -102,7 +102,7 @@ MISTAKES = {
     ),
     "an optimizer whose state changes its type": (
         lambda: jaxsgd.Study(**FIELDS | {"optimizer": "tests.test_mistakes:counting"}),
-        "optimizer 'tests.test_mistakes:counting' must keep the types and shapes of the parameters and of its state, got "
+        "optimizer 'tests.test_mistakes:counting' must not change the types and shapes of the parameters and of its state, got "
         "State(params: float32[10], opt_state: int32[]) before a step and State(params: float32[10], opt_state: float32[]) "
         "after it",
     ),
@@ -130,7 +130,7 @@ def test_a_mistake_is_one_line_that_shows_what_to_write(mistake):
 def test_a_field_of_a_study_cannot_be_assigned_to_and_the_error_says_what_to_write():
     study = jaxsgd.Study(**FIELDS)
     with pytest.raises(
-        TypeError, match=r"^a Study cannot be changed; make another one: study.replaced\(batch_counts=\[2, 4\]\)$"
+        TypeError, match=r"^a Study cannot be changed; make a changed copy: study.replaced\(batch_counts=\[2, 4\]\)$"
     ):
         study.batch_counts = [2, 4]
 

@@ -5,12 +5,17 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxsgd
+from jaxsgd.article.experiment import Experiment
+from jaxsgd.article.report import run_outcome
 from jaxsgd.order import Order, Split, as_order, sample_sequence, split, visits
+from jaxsgd.plot.axis import find_axis
+from jaxsgd.simulator import streams
 
 KEY = jax.random.key(0)
 EPOCHS = 6
@@ -21,7 +26,7 @@ def rotated(key, epoch, num_samples):
     return (jnp.arange(num_samples) + epoch) % num_samples
 
 
-EVERY_ORDER = {**jaxsgd.ORDERS, "rotated": Order(rotated, each_sample_once=True, name="rotated")}
+EVERY_ORDER = {**jaxsgd.ORDERS, "rotated": Order(rotated, visits_once=True, name="rotated")}
 RANDOM = ["shuffle_once", "reshuffle", "reshuffle_batches", "flip_flop", "replacement"]
 SPLITS = {
     "one batch": split(23, batch_count=1),
@@ -96,7 +101,7 @@ def test_each_epoch_cuts_the_samples_into_batches_of_the_splits_sizes(order, cut
         assert sorted(len(batch) for batch in epoch) == sorted(cut.sizes)
         samples = [sample for batch in epoch for sample in batch]
         assert set(samples) <= set(range(cut.num_samples))
-        if order.each_sample_once:
+        if order.visits_once:
             assert len(set(samples)) == len(samples) == cut.sizes.sum()
 
 
@@ -130,8 +135,8 @@ def test_the_batches_visited_are_the_same_however_many_slots_there_are_and_trace
             np.testing.assert_array_equal(wide[:, :batch_count], expected)
 
 
-def test_every_built_in_order_but_replacement_promises_each_sample_once():
-    assert {name for name, order in jaxsgd.ORDERS.items() if not order.each_sample_once} == {"replacement"}
+def test_every_built_in_order_but_replacement_promises_visits_once():
+    assert {name for name, order in jaxsgd.ORDERS.items() if not order.visits_once} == {"replacement"}
     assert all(order.name == name for name, order in jaxsgd.ORDERS.items())
 
 
@@ -203,7 +208,7 @@ def test_a_users_function_gives_the_samples_and_is_visited_in_sequence():
     cut = split(5, batch_count=2)
     assert seen(rotated, cut, epochs=3) == [[(0, 1, 2), (3, 4)], [(1, 2, 3), (4, 0)], [(2, 3, 4), (0, 1)]]
     assert as_order(rotated).name == "rotated"
-    assert not as_order(rotated).each_sample_once
+    assert not as_order(rotated).visits_once
 
 
 def test_a_users_function_may_answer_in_numpy():
@@ -227,3 +232,38 @@ def test_orders_of_the_users_making_may_permute_their_batches():
     order = Order(jaxsgd.ORDERS["fixed"].samples, last_first)
     assert seen(order, split(5, batch_count=3), epochs=1) == [[(4,), (0, 1), (2, 3)]]
     assert as_order(order) is order
+
+
+# The facts that an order states of itself
+
+
+@pytest.mark.parametrize("name", jaxsgd.ORDERS)
+def test_an_order_states_after_how_many_epochs_its_positions_have_the_same_batches_again(name):
+    epochs = [[sorted(batch) for batch in epoch] for epoch in seen(name, SPLITS["array_split"])]
+    periods = [p for p in range(1, EPOCHS // 2 + 1) if epochs[p:] == epochs[:-p]]
+    order = jaxsgd.ORDERS[name]
+    assert order.period == (periods[0] if periods else None)
+    assert order.repeats == bool(periods)
+
+
+def test_an_order_is_added_by_one_entry(monkeypatch):
+    """The entry is all that a study, a figure, the article's report and the limit cycle know of the order."""
+    evens = Order(lambda key, epoch, n: jnp.argsort(jnp.arange(n) % 2), None, True, "evens", period=1, title="even ones first")
+    monkeypatch.setitem(jaxsgd.ORDERS, "evens", evens._replace(batches=jaxsgd.ORDERS["fixed"].batches))
+    sizes = {"problem": "least_squares", "problem_args": {"num_samples": 6, "num_inputs": 1}, "batch_counts": [2]}
+    study = jaxsgd.Study(**sizes, seeds=[0], orders=["fixed", "evens"], learning_rates=[0.1], epochs=1)
+    result = jaxsgd.sweep(study)
+    # Samples 0 to 5 by twos: 0, 2, 4 are the first batch and 1, 3, 5 the second.
+    _, t = jaxsgd.problems.least_squares(6, 1).sample_data(streams(jax.random.key(0)).data)
+    first = np.mean(np.asarray(t)[[0, 2, 4]] ** 2) / 2
+    loss = jaxsgd.simulate(
+        jaxsgd.problems.least_squares(6, 1), jax.random.key(0), optimizer=optax.sgd(0.1), batch_count=2, epochs=1, order="evens"
+    ).loss
+    assert loss[0, 0] == pytest.approx(first, rel=1e-6)
+    assert result.loss_epoch.sel(order="evens").item() == pytest.approx(float(loss.mean()), rel=1e-6)
+    assert find_axis(result, "order").phrase(1) == "even ones first"
+    settings = Experiment("own", 6, batch_count=2, eval_interval=1, epochs=2, order="evens")
+    assert str(settings).endswith("order even ones first")
+    assert np.isfinite(run_outcome(settings, np.ones((2, 2)), np.arange(6.0), 1).expected_gap)
+    with pytest.raises(jaxsgd.InputError, match="such as fixed, shuffle_once, flip_flop, evens, got 'reshuffle'"):
+        jaxsgd.limit_cycle(jaxsgd.problems.least_squares(6, 1), KEY, optimizer=optax.sgd(0.1), batch_count=2, order="reshuffle")

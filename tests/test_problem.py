@@ -94,15 +94,18 @@ MISTAKES = {
     "gap": ({"data": (GAP, LABELS[:, 0])}, "data[0] of 'mine' must be finite, got nan in sample 2 (3 such values): leave"),
     "infinite": (
         {"data": (X, np.array([0, 1, np.inf, 2]))},
-        "data[1] of 'mine' must be finite, got inf in sample 2 (the only one): leave such samples out",
+        "data[1] of 'mine' must be finite, got inf in sample 2 (the only such value): leave such samples out",
     ),
     "text": ({"data": (X, np.array(["a", "b", "c", "d"]))}, "data[1] of 'mine' must be numbers, got <U1 such as 'a'"),
     "table": ({"data": (X, Table())}, "data[1] of 'mine' is a Table: give an array, such as data.to_numpy()"),
-    "list": ({"data": (X, [0.0, 1.0])}, "data[1][0] of 'mine' is one float, 0.0: give an array, such as numpy.asarray(...)"),
+    "list": (
+        {"data": (X, [0.0, 1.0])},
+        "data[1][0] of 'mine' is a single float, 0.0: give an array, such as numpy.asarray(...)",
+    ),
     "lengths": ({"data": (X, X[:3, 0])}, "data must be arrays that share one leading axis of at least 1 sample, got shapes "),
     "held out": (
         {"held_out": (X, LABELS)},
-        "a held-out sample of 'mine' must be like one of its data, ('float32[2]', 'float32[]'), got ('float32[2]', ",
+        "a held-out sample of 'mine' must be like a sample of its data, ('float32[2]', 'float32[]'), got ('float32[2]', ",
     ),
 }
 

@@ -77,7 +77,7 @@ def test_both_sizes():
 
 
 def test_drop_last_without_a_batch_size():
-    assert refusal(drop_last=True) == "drop_last=True needs batch_size: batches made by batch_count hold every sample"
+    assert refusal(drop_last=True) == "drop_last=True needs batch_size: with batch_count, the batches hold every sample"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_an_optimizer_that_is_no_transformation(optimizer):
 
 def test_a_function_of_progress_that_makes_no_transformation():
     message = refusal(optimizer=lambda progress: 0.1)
-    assert message == "an optimizer that is a function of progress must make an optax transformation, got 0.1"
+    assert message == "an optimizer that is a function of progress must return an optax transformation, got 0.1"
 
 
 def test_an_unknown_precision():

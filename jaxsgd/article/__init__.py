@@ -1,6 +1,6 @@
-"""The article end to end: its experiments, its printed log, and what a run shows when held against them.
+"""The article end to end: its experiments, its printed log, and the comparison of a run with them.
 
-The names stand in `__init__.pyi`. They are loaded when first used: a wrong option is told without waiting for figures.
+The public names are in `__init__.pyi`. They are loaded when first used: a wrong option is reported before figures are loaded.
 """
 
 from jaxsgd._facade import attach

@@ -13,7 +13,7 @@ from .claim_training import shown_influence as shown_influence
 from .claim_training import territories as territories
 from .comparison import Quantities as Quantities
 from .comparison import Spread as Spread
-from .comparison import percentile_place as percentile_place
+from .comparison import percentile_rank as percentile_rank
 from .comparison import quantities as quantities
 from .comparison import sampling_gap as sampling_gap
 from .comparison import spread as spread
@@ -47,7 +47,7 @@ from .report import Outcome as Outcome
 from .report import SeedOutcome as SeedOutcome
 from .report import claim_report as claim_report
 from .report import outcome_report as outcome_report
-from .report import places as places
+from .report import percentiles as percentiles
 from .report import run_outcome as run_outcome
 from .report import seed_outcome as seed_outcome
 from .report import stripes_report as stripes_report

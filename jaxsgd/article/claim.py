@@ -12,18 +12,18 @@ from jaxsgd.measure.own_step import OwnSteps
 
 
 class Claim(NamedTuple):
-    """What the first two epochs of R runs say of the claim; shares are numbers, 1 for all of it, as `share_of_fall` has them.
+    """The measures of the claim in the first two epochs of R runs; a share of 1 is the whole fall.
 
     Attributes:
       batch_count: m.
-      own_share: [R], the own steps' part of the summed fall, over both epochs.
+      own_share: [R], the own steps' share of the summed fall, over both epochs.
       visit_share: [R], the same from one visit of a batch to its next, as the article counts.
       first_order_share: [R], the same from the gradients alone.
       cosine: [R], mean cosine between the gradients of two different batches.
-      composition: [R], the part of the gap between stripes that is there when all batches are evaluated at the same
-        parameters; the steps make the rest. NaN for a single stripe.
+      composition: [R], the share of the gap between stripes that remains if all batches are evaluated at the same
+        parameters; the rest comes from the steps. NaN for a single stripe.
       late_share: own share in the shown run's last epoch.
-      late_epoch: which one, 0-based.
+      late_epoch: the number of that epoch, 0-based.
     """
 
     batch_count: int
@@ -37,12 +37,12 @@ class Claim(NamedTuple):
 
 
 def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late_epoch: int, eval_interval: int) -> Claim:
-    """Measures the claim.
+    """Return the measures of the claim.
 
     Args:
       seeds: of R runs in two epochs in a row.
       shown: of the shown run, [1, C, ...]; its last measured epoch is read.
-      late_epoch: which epoch that is, 0-based.
+      late_epoch: the number of that epoch, 0-based.
       eval_interval: w.
     """
     own, change, earlier = (np.asarray(part, np.float64) for part in (seeds.own_change, seeds.change, seeds.earlier_change))
@@ -57,8 +57,8 @@ def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late
         late_share = np.sum(shown.own_change[0, -1], dtype=np.float64) / np.sum(shown.change[0, -1], dtype=np.float64)
     return Claim(
         batch_count=m,
-        own_share=share_of_fall(own.sum(axis=(1, 2)), change.sum(axis=(1, 2))),
-        visit_share=share_of_fall(own[:, 0].sum(axis=-1), visit.sum(axis=-1)),
+        own_share=_share_of_fall(own.sum(axis=(1, 2)), change.sum(axis=(1, 2))),
+        visit_share=_share_of_fall(own[:, 0].sum(axis=-1), visit.sum(axis=-1)),
         first_order_share=own_share(np.asarray(seeds.gram, np.float64).sum(axis=1)),
         cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(own), np.nan),
         composition=composition,
@@ -67,10 +67,11 @@ def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late
     )
 
 
-def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
-    """The part that own steps have in a fall of the loss.
+def _share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
+    """Return the share of the own steps in a fall of the loss.
 
-    Infinite where the own steps lower the loss and all steps together do not. NaN where the own steps do not lower it.
+    It is infinite where the own steps lower the loss and all steps together do not, and NaN where the own steps do not lower
+    it.
 
     Args:
       own: change of the loss by the own steps.
@@ -83,23 +84,23 @@ def share_of_fall(own: ArrayLike, total: ArrayLike) -> Float[np.ndarray, "..."]:
 
 
 def pooled_share(own: Float[np.ndarray, "R *cells m"], change: Float[np.ndarray, "R *cells m"]) -> Float[np.ndarray, "*cells"]:
-    """Own share with the falls of all runs added up first, so that a run in which little falls weighs little.
+    """Return the own share of the summed falls of all runs, so that a run with a small fall has a small weight.
 
     Args:
-      own: change of each batch's loss by its own step; NaN in places without a batch.
+      own: change of each batch's loss by its own step; NaN at positions without a batch.
       change: by all steps.
     """
     own, change = np.asarray(own, np.float64), np.asarray(change, np.float64)
     finite = np.isfinite(own).any(axis=-1).all(axis=0)
     fall, total = (np.nansum(values, axis=-1).sum(axis=0) for values in (own, change))
-    return np.where(finite, share_of_fall(fall, total), np.nan)
+    return np.where(finite, _share_of_fall(fall, total), np.nan)
 
 
 class ClaimMap(NamedTuple):
-    """One panel of the map, measured.
+    """A panel of the map, measured.
 
     Attributes:
-      name: what is trained.
+      name: the problem, in words.
       batch_counts: [M].
       epochs: [C], 0-based.
       share: [M, C], as `pooled_share` gives it.
@@ -116,10 +117,10 @@ class ClaimMap(NamedTuple):
 
 
 def claim_map(territory: Territory, seen: OwnSteps, epochs: tuple[int, ...]) -> ClaimMap:
-    """The map of one territory.
+    """Return the map of a territory.
 
     Args:
-      territory: what was trained.
+      territory: the problem and its rate.
       seen: [R, counts, C, ...].
       epochs: C of them.
     """

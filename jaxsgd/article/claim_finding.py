@@ -1,4 +1,4 @@
-"""What the measured claim says, in sentences and titles drawn from the numbers."""
+"""Sentences and titles on the measured claim, derived from the numbers."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.comparison import spread
 
 MAJORITY = 0.5
-"""Own share above which a batch's fall is mainly its own step's."""
+"""The own share above which a batch's loss falls mainly through its own step."""
 
 
-def share_found(claim: Claim) -> str:
-    """Whether a batch's loss falls mainly through its own step."""
+def share_sentence(claim: Claim) -> str:
+    """Return the sentence on the share of a batch's own step in the fall of its loss."""
     shares = claim.visit_share[~np.isnan(claim.visit_share)]
     if not len(shares):
         return "In no seed does a batch's own step lower its loss, so the claim cannot be tested here."
@@ -24,25 +24,27 @@ def share_found(claim: Claim) -> str:
     )
     finite = shares[np.isfinite(shares)]
     if not len(finite):
-        return f"A batch's own step lowers its loss and the others' undo that, in all {len(shares)} seeds: {verdict}."
+        return f"A batch's own step lowers its loss and the other steps undo that, in all {len(shares)} seeds: {verdict}."
     over = spread(finite)
     many = len(finite) > 1
     error = f", standard error {_percent(over.error)}" if many else ""
     between = f"; the seeds lie between {_percent(finite.min())} and {_percent(finite.max())}" if many else ""
     undone = len(shares) - len(finite)
-    rest = f", in {undone} more the others undo what it lowers" if undone else ""
+    rest = f"; in {undone} more seeds the other steps undo the fall" if undone else ""
     return (
         f"From one visit of a batch to the next, its own step makes {_percent(over.mean)} of its fall "
         f"(mean of {len(finite)} {'seeds' if many else 'seed'}{error}{between}{rest}): {verdict}."
     )
 
 
-def reason_found(claim: Claim) -> str:
-    """Why: how much the batches' gradients agree."""
+def _reason_sentence(claim: Claim) -> str:
+    """Return the sentence on the reason: the agreement between the batches' gradients."""
     cosine, first = spread(claim.cosine), spread(claim.first_order_share)
     if not (cosine.finite and first.finite):
         return ""
-    agree = "point much the same way" if cosine.mean > 0.2 else "hardly agree" if cosine.mean > -0.2 else "oppose each other"
+    agree = (
+        "point in similar directions" if cosine.mean > 0.2 else "hardly agree" if cosine.mean > -0.2 else "oppose each other"
+    )
     return (
         f"Gradients of different batches {agree} (mean cosine {cosine.mean:.2f}), so each step moves all batches; "
         f"the gradients alone give an own share of {_percent(first.mean)}, where equal steps would give "
@@ -50,23 +52,23 @@ def reason_found(claim: Claim) -> str:
     )
 
 
-def late_found(claim: Claim) -> str:
-    """Whether it is otherwise at the end of the shown run."""
+def late_sentence(claim: Claim) -> str:
+    """Return the sentence on the own share at the end of the shown run."""
     if not math.isfinite(claim.late_share):
         return ""
     return f"In the shown run's last epoch, number {claim.late_epoch + 1}, the own share is {_percent(claim.late_share)}."
 
 
-def sources_found(claim: Claim) -> str:
-    """How much of the gap between stripes the batches' composition makes, and how much the steps."""
+def _sources_sentence(claim: Claim) -> str:
+    """Return the sentence on the two sources of the gap between stripes: the batches' composition and the steps."""
     known = claim.composition[np.isfinite(claim.composition)]
     if not len(known):
         return ""
     rest = np.abs(1 - known).max()
     if rest < 0.05:
         return (
-            "Evaluated at the same weights the batches are as far apart as they are printed: the composition of the batches "
-            f"makes all of the gap, and the steps between them change it by at most {_percent(rest)} in any seed."
+            "Evaluated at the same weights, the batches differ as much as in the printed loss: the composition of the batches "
+            f"makes the whole gap, and the steps between them change it by at most {_percent(rest)} in any seed."
         )
     return (
         f"The composition of the batches makes {_percent(float(np.median(known)))} of the gap between stripes "
@@ -74,17 +76,17 @@ def sources_found(claim: Claim) -> str:
     )
 
 
-def map_found(panel: ClaimMap) -> str:
-    """Where on the map the claim would hold."""
+def map_sentence(panel: ClaimMap) -> str:
+    """Return the sentence on the part of a map where the claim holds."""
     holds = panel.share > MAJORITY
     known = np.isfinite(panel.share) | np.isposinf(panel.share)
     if not known.any():
-        return f"On {panel.name} nothing stayed finite."
+        return f"On {panel.name} no run stayed finite."
     if not holds.any():
-        return f"On {panel.name} the claim holds at none of the batch counts and epochs looked at."
+        return f"On {panel.name} the claim holds at none of the measured batch counts and epochs."
     turns = []
     for m, row, seen in zip(panel.batch_counts, holds, known, strict=True):
-        since = next((epoch for place, epoch in enumerate(panel.epochs) if row[place:].all() and seen[place:].all()), None)
+        since = next((epoch for i, epoch in enumerate(panel.epochs) if row[i:].all() and seen[i:].all()), None)
         turns.append((m, since))
     listed = "; ".join(
         f"{m} batches: {'never' if since is None else 'always' if since == panel.epochs[0] else f'from epoch {since} on'}"
@@ -94,18 +96,18 @@ def map_found(panel: ClaimMap) -> str:
 
 
 def claim_findings(name: str, claim: Claim) -> list[str]:
-    """Return what an experiment, by its name, says of the claim."""
-    sentences = (share_found(claim), reason_found(claim), late_found(claim), sources_found(claim))
+    """Return an experiment's sentences on the claim, each with the experiment's name."""
+    sentences = (share_sentence(claim), _reason_sentence(claim), late_sentence(claim), _sources_sentence(claim))
     return [f"{name}: {sentence}" for sentence in sentences if sentence]
 
 
 def map_findings(maps: Sequence[ClaimMap]) -> list[str]:
-    """Return what the map says of the claim, a sentence for each panel."""
-    return [map_found(panel) for panel in maps]
+    """Return the map's sentences on the claim, one for each panel."""
+    return [map_sentence(panel) for panel in maps]
 
 
 def influence_title(effect: Float[np.ndarray, "m m"]) -> str:
-    """What the two matrices show."""
+    """Return the title for the two matrices."""
     m = len(effect)
     share = np.trace(effect) / effect.sum() if np.isfinite(effect).all() and effect.sum() else math.nan
     if not math.isfinite(share):
@@ -118,7 +120,7 @@ def influence_title(effect: Float[np.ndarray, "m m"]) -> str:
 
 
 def share_title(claims: Sequence[Claim]) -> str:
-    """What the own shares over the seeds show."""
+    """Return the title for the own shares over the seeds."""
     shares = np.concatenate([claim.visit_share for claim in claims])
     shares = shares[~np.isnan(shares)]
     if not len(shares):
@@ -131,7 +133,7 @@ def share_title(claims: Sequence[Claim]) -> str:
 
 
 def map_title(panels: Sequence[ClaimMap]) -> str:
-    """What the map shows."""
+    """Return the title of the map."""
     rows = [panel.share[np.asarray(panel.batch_counts) > 2] for panel in panels]
     early = all((row[:, 0] < MAJORITY).all() for row in rows)
     late = all((row[:, -1] > MAJORITY).all() for row in rows)
@@ -143,7 +145,7 @@ def map_title(panels: Sequence[ClaimMap]) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share in percent, with two digits."""
+    """Return a share in percent, with two digits."""
     value = 100 * share
     if not math.isfinite(value):
         return "an unbounded share"

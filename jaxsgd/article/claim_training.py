@@ -1,4 +1,4 @@
-"""The runs that put the article's claim to the test.
+"""The runs that test the article's claim.
 
 `jaxsgd.influence` is measured in the first epoch of the shown run. Own steps are measured over batch counts and training
 progress, from the first epoch to the optimum; in the article's own settings `training.run_seeds` measures them as it trains.
@@ -29,11 +29,11 @@ PART = 4
 
 
 class Territory(NamedTuple):
-    """One panel of the map.
+    """The problem of a panel of the map.
 
     Attributes:
-      name: what is trained, in words.
-      problem: itself, small enough to be trained to its optimum many times.
+      name: the problem, in words.
+      problem: a problem that is small enough to be trained to its optimum many times.
       learning_rate: of plain SGD, at every batch count.
     """
 
@@ -44,7 +44,10 @@ class Territory(NamedTuple):
 
 @functools.cache
 def territories() -> tuple[Territory, Territory]:
-    """The article's network made small, and least squares, both of 200 samples; rates at which 300 epochs reach the optimum."""
+    """Return the problems of the map: a small version of the article's network, and least squares.
+
+    Both have 200 samples, and rates at which 300 epochs reach the optimum.
+    """
     return (
         Territory("the network, with 100 hidden units", square_regression(200, num_hidden=100), 1.0),
         Territory("linear least squares", least_squares(200), 0.02),
@@ -53,16 +56,17 @@ def territories() -> tuple[Territory, Territory]:
 
 @functools.partial(jax.jit, static_argnames=("land", "epochs"))
 def _steps_of_territory(seeds: Array, land: Territory, epochs: tuple[int, ...]) -> OwnSteps:
-    def one(seed: Array) -> OwnSteps:
+    def steps_of_seed(seed: Array) -> OwnSteps:
         optimizer = optax.sgd(land.learning_rate)
         return own_steps(land.problem, jax.random.key(seed), optimizer=optimizer, at=epochs, batch_count=MAP_COUNTS)
 
-    # Side by side, for a step of so small a problem is over sooner than it is begun. Two seeds are not worth the tracing.
-    return jax.vmap(one)(seeds) if len(seeds) > 2 else jax.lax.map(one, seeds)
+    # Side by side, because starting a step of so small a problem takes longer than the step. Two seeds are not worth the
+    # tracing.
+    return jax.vmap(steps_of_seed)(seeds) if len(seeds) > 2 else jax.lax.map(steps_of_seed, seeds)
 
 
 def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Influence:
-    """The influence in the first epoch of the shown run, [1, 1, ...] for one run and one epoch."""
+    """Return the influence in the first epoch of the shown run, [1, 1, ...] for one run and one epoch."""
     seen = influence(
         problem,
         jax.random.key(seed),
@@ -75,34 +79,36 @@ def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Infl
 
 
 def map_calls(quick: bool) -> list[list[Callable[[], OwnSteps]]]:
-    """The runs of the map: for each territory calls that may each be made in a thread of its own; `joined` joins the results.
+    """Return the runs of the map: a list of calls for each territory, which may run in separate threads.
+
+    `joined` joins their results.
 
     Args:
-      quick: fewer seeds and epochs.
+      quick: True for fewer seeds and epochs.
     """
 
     def part(land: Territory, start: int, stop: int) -> Callable[[], OwnSteps]:
         return lambda: _steps_of_territory(np.arange(start, stop, dtype=np.uint32), land, map_epochs(quick))
 
-    seeds = map_seeds(quick)
+    seeds = _map_seeds(quick)
     return [[part(land, start, min(start + PART, seeds)) for start in range(0, seeds, PART)] for land in territories()]
 
 
 def map_epochs(quick: bool) -> tuple[int, ...]:
-    """The epochs of the map."""
+    """Return the epochs of the map."""
     return MAP_EPOCHS[:5] if quick else MAP_EPOCHS
 
 
-def map_seeds(quick: bool) -> int:
-    """How many seeds the map has."""
+def _map_seeds(quick: bool) -> int:
+    """Return the number of seeds of the map."""
     return 2 if quick else MAP_SEEDS
 
 
 def measured_seeds(quick: bool) -> int:
-    """How many of the seeds of an experiment have their steps measured, from the first."""
+    """Return the number of seeds of an experiment, from the first, whose steps are measured."""
     return SEEDS // 4 if quick else SEEDS
 
 
 def measured_steps(runs: Recorded, quick: bool) -> OwnSteps:
-    """The own steps of those of R runs that have them measured."""
+    """Return the own steps of those runs whose steps are measured."""
     return jax.tree.map(lambda leaf: leaf[: measured_seeds(quick)], runs.steps)

@@ -1,4 +1,4 @@
-"""What is read off the printed loss, and where one run stands among many."""
+"""The measures of the printed loss that are compared, and the rank of a run among many runs."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from jaxsgd.measure.stripes import Stripes, expected_range, sampling_spread, str
 
 
 class Quantities(NamedTuple):
-    """What is compared; each a number, or an array over runs.
+    """The compared quantities of a run: numbers, or arrays over runs.
 
     Attributes:
       first_loss: the first printed value; loss units.
@@ -30,7 +30,15 @@ class Quantities(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A quantity over seeds: median, the ends of the central 90 %, mean, its standard error, and how many are finite."""
+    """The spread of a quantity over seeds.
+
+    Attributes:
+      median: of the finite values.
+      low, high: the ends of the central 90 %.
+      mean: of the finite values.
+      error: the standard error of the mean.
+      finite: the number of finite values.
+    """
 
     median: float
     low: float
@@ -41,14 +49,14 @@ class Spread(NamedTuple):
 
 
 def quantities(measured: Stripes) -> Quantities:
-    """The compared quantities of a run, or of each of many."""
+    """Return the compared quantities of a run, or of each of many runs."""
     first = measured.windows[..., 0]
     count = np.full(first.shape, float(measured.stripe_count))
     return Quantities(first, measured.gap, measured.slope.mean(axis=-1), count, measured.readable_index)
 
 
 def measure_seeds(loss: ArrayLike, eval_interval: int) -> Quantities:
-    """The quantities of each of R runs, [R]; NaN for a run that became non-finite.
+    """Return the quantities of each of R runs, [R]; NaN for a run that became non-finite.
 
     Args:
       loss: [R, E, m].
@@ -61,7 +69,7 @@ def measure_seeds(loss: ArrayLike, eval_interval: int) -> Quantities:
 
 
 def spread(values: ArrayLike) -> Spread:
-    """Median, central 90 % and mean of the finite values; NaN where there are too few of them."""
+    """Return the spread of the finite values; NaN for statistics that need more values."""
     values = np.asarray(values, np.float64)
     values = values[np.isfinite(values)]
     finite = len(values)
@@ -72,12 +80,12 @@ def spread(values: ArrayLike) -> Spread:
     return Spread(float(median), float(low), float(high), float(values.mean()), float(error), finite)
 
 
-def percentile_place(value: float, values: ArrayLike) -> float:
-    """The share of the finite values below `value`, in percent; equal ones count half. NaN if there are none.
+def percentile_rank(value: float, values: ArrayLike) -> float:
+    """Return the share of the finite values that are below a value, in percent; NaN if there are none.
 
     Args:
-      value: what is placed.
-      values: among which.
+      value: the value to rank.
+      values: the values to compare with; equal values count half.
     """
     values = np.asarray(values, np.float64)
     values = values[np.isfinite(values)]
@@ -87,10 +95,10 @@ def percentile_place(value: float, values: ArrayLike) -> float:
 
 
 def sampling_gap(sample_loss: ArrayLike, batch_count: int, eval_interval: int) -> Float[np.ndarray, "*R"]:
-    """The gap to expect if the samples fell into the batches by chance: sigma / sqrt(n) times the range of S draws.
+    """Return the expected gap if the samples are assigned to the batches by chance: sigma / sqrt(n) times the range of S draws.
 
-    It holds when windows of different stripes share no sample: NaN when the print interval does not divide the batch count,
-    or there is one stripe.
+    It needs windows of different stripes without common samples: NaN if the evaluation interval does not divide the batch
+    count, or if there is a single stripe.
 
     Args:
       sample_loss: [..., N], every sample's loss at the same parameters.
@@ -106,15 +114,15 @@ def sampling_gap(sample_loss: ArrayLike, batch_count: int, eval_interval: int) -
 
 
 def chance_of_wider(gap: float, expected_gap: float, count: int) -> float:
-    """The probability that sampling alone makes a gap wider than `gap`, from normal levels of `count` stripes.
+    """Return the probability of a wider gap than `gap` from sampling alone, for normal levels of `count` stripes.
 
     The distribution function of the range of S standard normal draws is (Tippett 1925)
 
         P(range < r) = S * integral of phi(x) (Phi(x + r) - Phi(x))^(S - 1) dx.
 
     Args:
-      gap: the measured one.
-      expected_gap: what sampling is expected to give, in the same units.
+      gap: the measured gap.
+      expected_gap: the expected gap from sampling alone, in the same units.
       count: S.
     """
     if not (math.isfinite(gap) and math.isfinite(expected_gap) and expected_gap > 0 and count > 1):
@@ -127,6 +135,6 @@ def chance_of_wider(gap: float, expected_gap: float, count: int) -> float:
 
 
 def rises(printed: ArrayLike) -> tuple[int, int]:
-    """(how many printed values are higher than the one before, of how many)."""
+    """Return the number of printed values that are higher than the value before, and the number of comparisons."""
     steps = np.diff(np.asarray(printed, np.float64))
     return int((steps > 0).sum()), len(steps)

@@ -1,4 +1,4 @@
-"""A training log, shown while the run is on."""
+"""A training log that is shown during the run."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from jaxsgd.article.training import Training
 
 
 class Logged(NamedTuple):
-    """A finished or broken-off run and its log.
+    """A run, finished or stopped early, and its log.
 
     Attributes:
-      loss: [E, m], the loss of each batch; NaN where the run was broken off.
-      lines: the lines shown.
-      seconds: that training took.
+      loss: [E, m], the loss of each batch; NaN after an early stop.
+      lines: the lines of the log.
+      seconds: the time of the training.
     """
 
     loss: Float[np.ndarray, "E m"]
@@ -26,7 +26,13 @@ class Logged(NamedTuple):
 
 
 def follow(training: Training, experiment: Experiment, show: Callable[[str], None]) -> Logged:
-    """Runs a training to its end, or to the first loss that is not finite, and shows a line for each whole window."""
+    """Run a training to its end, or to the first loss that is not finite, and show a line for each whole window.
+
+    Args:
+      training: the run.
+      experiment: its settings.
+      show: called with each line.
+    """
     width = experiment.eval_interval
     flat = np.full(experiment.epochs * experiment.batch_count, np.nan)
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""The article's training log: writing its lines, reading them, and the twenty lines it printed."""
+"""The article's training log: its format, and the twenty lines that the article prints."""
 
 import importlib.resources
 import re
@@ -15,7 +15,7 @@ _LINE = re.compile(
 
 
 class LogLine(NamedTuple):
-    """One printed line.
+    """A printed line.
 
     Attributes:
       epoch: the epoch in which the window ends, from 1.
@@ -37,15 +37,15 @@ class LogLine(NamedTuple):
 def window_line(
     window: int, eval_interval: int, batch_count: int, seconds: float, loss: float, learning_rate: float
 ) -> LogLine:
-    """The line of a window (0-based) that a trainer prints every `eval_interval` batches."""
+    """Return the line of a window (0-based) that a trainer prints every `eval_interval` batches."""
     epoch, before = divmod((window + 1) * eval_interval - 1, batch_count)
     return LogLine(epoch + 1, before + 1, batch_count, seconds, loss, learning_rate)
 
 
 def format_line(line: LogLine) -> str:
-    """The line in the article's format: seconds cut to whole ones, the loss with four digits.
+    """Return the line in the article's format: whole seconds, rounded down, and the loss with four digits.
 
-    So is the rate, unless four digits would show little of it (below 1e-4) or say it at length (from 1e4).
+    The rate has four digits too, except below 1e-4 and from 1e4.
     """
     rate = f"{line.learning_rate:.4f}" if 1e-4 <= line.learning_rate < 1e4 else f"{line.learning_rate:g}"
     return (
@@ -55,10 +55,10 @@ def format_line(line: LogLine) -> str:
 
 
 def parse_log(text: str) -> list[LogLine]:
-    """The lines of a log in the article's format; empty lines are passed over.
+    """Return the lines of a log in the article's format; empty lines are skipped.
 
     Raises:
-      InputError: for a line of another form; it names the line.
+      InputError: for a line of another form, with its number.
     """
     lines = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -77,12 +77,12 @@ def parse_log(text: str) -> list[LogLine]:
 
 
 def printed_text() -> str:
-    """The article's first twenty printed lines, as they stand there: experiment 1, epochs 1 to 10."""
+    """Return the article's first twenty printed lines, unchanged: experiment 1, epochs 1 to 10."""
     return importlib.resources.files("jaxsgd.article").joinpath("printed_log.txt").read_text(encoding="utf-8")
 
 
 def printed_losses(epochs: int = 10) -> Float[np.ndarray, "E S"]:
-    """The article's printed losses [E, 2] of experiment 1: two windows of five batches in each of the first epochs."""
+    """Return the article's printed losses [E, 2] of experiment 1: two windows of five batches in each of the first epochs."""
     lines = parse_log(printed_text())
     per_epoch = sum(line.epoch == 1 for line in lines)
     return np.array([line.loss for line in lines]).reshape(-1, per_epoch)[:epochs]

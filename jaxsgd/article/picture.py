@@ -1,4 +1,4 @@
-"""The three views of an experiment, and the claim put to the test, as figures with their titles."""
+"""Figures with titles: the three views of an experiment, and the test of the claim."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,22 +18,22 @@ from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
 
 
 def striped_view(measured: Stripes, subtitle: str) -> Figure:
-    """The printouts one by one."""
+    """Return the figure of the printed values."""
     return striped_figure(measured, striped_title(measured), subtitle)
 
 
 def band_view(measured: Stripes, subtitle: str) -> Figure:
-    """The whole run's plot."""
+    """Return the figure of the whole run."""
     return band_figure(measured, band_title(measured), subtitle)
 
 
 def averaged_view(averaged: Stripes, striped: Stripes, subtitle: str) -> Figure:
-    """The averaged curve over the stripes of the same run."""
+    """Return the figure of the averaged curve over the stripes of the same run."""
     return averaged_figure(averaged, striped, averaged_title(averaged, striped), subtitle)
 
 
 def influence_view(shown: Influence, experiment: Experiment) -> Figure:
-    """The first run's effects in its first measured epoch, beside the cosines between its batches' gradients.
+    """Return the figure of the effects in the first measured epoch, beside the cosines between the batches' gradients.
 
     Args:
       shown: of the shown run, [1, C, ...].
@@ -45,7 +45,7 @@ def influence_view(shown: Influence, experiment: Experiment) -> Figure:
 
 
 def share_view(claims: Mapping[str, Claim]) -> Figure:
-    """Every seed's own share from visit to visit, by the settings' names."""
+    """Return the figure of every seed's own share from visit to visit, by the settings' names."""
     groups = [
         ShareGroup(f"{name}:\n{claim.batch_count} batches", claim.visit_share, 1 / claim.batch_count)
         for name, claim in claims.items()
@@ -56,7 +56,7 @@ def share_view(claims: Mapping[str, Claim]) -> Figure:
 
 
 def map_view(maps: Sequence[ClaimMap]) -> Figure:
-    """Where the claim would hold."""
+    """Return the figure of the map on which the claim holds or not."""
     panels = [ShareMap(panel.name, panel.batch_counts, panel.epochs, panel.share, panel.loss) for panel in maps]
     subtitle = (
         f"200 samples, plain SGD, {maps[0].seeds} seeds. Above 100 %: the other steps raise the loss that the own step lowers"
@@ -65,5 +65,5 @@ def map_view(maps: Sequence[ClaimMap]) -> Figure:
 
 
 def picture_files(name: str, figure: Figure, svg: bool = False) -> dict[str, bytes]:
-    """The figure as PNG, and as SVG if that is asked for: file contents by file name."""
+    """Return the figure as PNG, and also as SVG if `svg` is True: file contents by file name."""
     return {f"{name}.{kind}": figure_file(figure, kind) for kind in (("png", "svg") if svg else ("png",))}

@@ -1,4 +1,4 @@
-"""The numbers of an experiment, as one object that JSON can hold once NaN is written as null."""
+"""The numbers of an experiment, as an object for JSON, in which NaN is written as null."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,27 +9,24 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.article.claim import Claim, ClaimMap
-from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_place, quantities, sampling_gap, spread
+from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_rank, quantities, sampling_gap, spread
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.training import Recorded
 from jaxsgd.measure.stripes import Stripes, stripes
+from jaxsgd.order import ORDERS
 
-PLACED = ("first_loss", "gap", "slope")
-"""The quantities whose place among the seeds is told."""
-
-
-CHANCE_ONCE = ("fixed", "shuffle_once")
-"""The orders in which batches keep their samples and their places, so that chance strikes once, not every epoch."""
+RANKED = ("first_loss", "gap", "slope")
+"""The quantities that are ranked among the seeds."""
 
 
 class Outcome(NamedTuple):
-    """One shown run of an experiment, measured.
+    """The measures of an experiment's shown run.
 
     Attributes:
       experiment: its settings.
       whole: stripes of the whole run.
       early: stripes of its first epochs.
-      expected_gap: that sampling alone gives with the run's data and initial parameters; NaN where that is not defined.
+      expected_gap: the gap expected from sampling alone, with the run's data and initial parameters; NaN if not defined.
     """
 
     experiment: Experiment
@@ -39,12 +36,12 @@ class Outcome(NamedTuple):
 
 
 class SeedOutcome(NamedTuple):
-    """Many seeds of an experiment, measured over their first epochs.
+    """The measures of the first epochs of many seeds of an experiment.
 
     Attributes:
-      epochs: how many.
+      epochs: the number of these epochs.
       measured: the quantities, [R]; NaN for a run that became non-finite.
-      expected_gap: [R], that sampling alone gives.
+      expected_gap: [R], the gap expected from sampling alone.
     """
 
     epochs: int
@@ -53,7 +50,7 @@ class SeedOutcome(NamedTuple):
 
 
 def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike, early_epochs: int) -> Outcome:
-    """Measures one run.
+    """Return the measures of a run.
 
     Args:
       experiment: its settings.
@@ -62,7 +59,8 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
       early_epochs: epochs of the short comparison.
     """
     loss = np.asarray(loss)
-    mixed = experiment.order not in CHANCE_ONCE
+    # A gap from sampling alone is defined if the samples are drawn into batches once, and not again in later epochs.
+    mixed = experiment.order not in ORDERS or ORDERS[experiment.order].period != 1
     width = experiment.eval_interval
     early = loss[: max(early_epochs, -(-width // experiment.batch_count))]
     expected = np.nan if mixed else float(sampling_gap(sample_loss, experiment.batch_count, width))
@@ -70,7 +68,7 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
 
 
 def seed_outcome(experiment: Experiment, runs: Recorded) -> SeedOutcome:
-    """Measures R runs that differ by their seed.
+    """Return the measures of R runs that differ by their seed.
 
     Args:
       experiment: their settings.
@@ -80,14 +78,14 @@ def seed_outcome(experiment: Experiment, runs: Recorded) -> SeedOutcome:
     return SeedOutcome(runs.loss.shape[1], measure_seeds(np.asarray(runs.loss), experiment.eval_interval), expected)
 
 
-def places(measured: Stripes, seeds: SeedOutcome) -> dict[str, float]:
-    """The percentile of a run's quantities among the seeds."""
+def percentiles(measured: Stripes, seeds: SeedOutcome) -> dict[str, float]:
+    """Return the percentile of a run's quantities among the seeds, by quantity."""
     own = quantities(measured)
-    return {name: percentile_place(float(getattr(own, name)), getattr(seeds.measured, name)) for name in PLACED}
+    return {name: percentile_rank(float(getattr(own, name)), getattr(seeds.measured, name)) for name in RANKED}
 
 
 def stripes_report(measured: Stripes) -> dict[str, Any]:
-    """A run's quantities, with level and slope of each stripe."""
+    """Return a run's quantities, with level and slope of each stripe."""
     numbers: dict[str, Any] = {name: float(value) for name, value in quantities(measured)._asdict().items()}
     numbers["stripe_count"] = measured.stripe_count
     numbers["epochs"] = float(measured.time[-1])
@@ -95,7 +93,7 @@ def stripes_report(measured: Stripes) -> dict[str, Any]:
 
 
 def outcome_report(outcome: Outcome, seeds: SeedOutcome | None = None) -> dict[str, Any]:
-    """Settings, measures of the whole run and of its first epochs, and the spread over seeds."""
+    """Return the settings, the measures of the whole run and of its first epochs, and the spread over seeds."""
     report: dict[str, Any] = {
         "settings": dataclasses.asdict(outcome.experiment),
         "whole_run": {"expected_gap": outcome.expected_gap} | stripes_report(outcome.whole),
@@ -114,16 +112,19 @@ def outcome_report(outcome: Outcome, seeds: SeedOutcome | None = None) -> dict[s
 
 
 def claim_report(claims: dict[str, Claim], maps: Sequence[ClaimMap]) -> dict[str, Any]:
-    """The claim's measures by setting, each with its spread over seeds, and the map."""
+    """Return the claim's measures by setting, with their spread over seeds, and the map."""
 
-    def one(claim: Claim) -> dict[str, Any]:
+    def setting(claim: Claim) -> dict[str, Any]:
         arrays = {name: value for name, value in claim._asdict().items() if isinstance(value, np.ndarray)}
         single = {name: value for name, value in claim._asdict().items() if name not in arrays}
         return single | {name: spread(value)._asdict() for name, value in arrays.items()}
 
-    def panel(each: ClaimMap) -> dict[str, Any]:
-        above = np.isposinf(each.share)
-        share = np.where(above, np.nan, each.share).tolist()
-        return each._asdict() | {"share": share, "others_undo_all": above.tolist(), "loss": each.loss.tolist()}
+    def panel(measured: ClaimMap) -> dict[str, Any]:
+        above = np.isposinf(measured.share)
+        share = np.where(above, np.nan, measured.share).tolist()
+        return measured._asdict() | {"share": share, "others_undo_all": above.tolist(), "loss": measured.loss.tolist()}
 
-    return {"settings": {name: one(claim) for name, claim in claims.items()}, "map": [panel(each) for each in maps]}
+    return {
+        "settings": {name: setting(claim) for name, claim in claims.items()},
+        "map": [panel(measured) for measured in maps],
+    }

@@ -1,4 +1,4 @@
-"""The titles of the figures: the finding in a few words, drawn from the numbers."""
+"""The titles of the figures: the finding in a few words, derived from the numbers."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 
 def striped_title(measured: Stripes) -> str:
-    """What the printouts one by one show."""
+    """Return the title for the printed values."""
     if measured.stripe_count == 1:
         return "The printed loss is one curve"
     if is_striped(measured):
@@ -21,7 +21,7 @@ def striped_title(measured: Stripes) -> str:
 
 
 def band_title(measured: Stripes) -> str:
-    """What the whole run's plot shows."""
+    """Return the title for the whole run."""
     if measured.stripe_count == 1:
         return "The plotted loss is one curve"
     if is_striped(measured):
@@ -30,7 +30,7 @@ def band_title(measured: Stripes) -> str:
 
 
 def averaged_title(averaged: Stripes, striped: Stripes) -> str:
-    """What averaging over the epoch does."""
+    """Return the title for the averaged curve."""
     steps = np.diff(averaged.windows)
     curve = "one curve that only falls" if len(steps) and (steps < 0).all() else "one curve"
     if is_striped(striped):

@@ -1,4 +1,4 @@
-"""Runs of an experiment: window by window with a clock, or whole and over many seeds by one program."""
+"""Runs of an experiment: window by window with a clock, or complete and over many seeds by one program."""
 
 import functools
 import time
@@ -18,28 +18,28 @@ from jaxsgd.problem import Problem
 from jaxsgd.simulator import State, make_simulator, sample_losses, streams
 
 SEEDS = 64
-"""How many seeds say what is ordinary."""
+"""The number of seeds for the spread of ordinary runs."""
 
 PART = 16
 """Seeds in one call."""
 
 FIRST_EPOCHS = (0, 1)
-"""Two in a row, so that a batch's first visit and its next one can be compared, as the article does."""
+"""The two measured epochs: a batch's first and second visit can be compared, as in the article."""
 
-NOWHERE = (-1, -1)
-"""Measured epochs of a run in which none is measured."""
+NO_EPOCHS = (-1, -1)
+"""The measured epochs of a run without measured epochs."""
 
 
-Runs = TypeVar("Runs")
+_Tree = TypeVar("_Tree")
 
 
 class Recorded(NamedTuple):
-    """What is kept of a run; of many runs, with a leading axis R.
+    """The record of a run; for many runs, with a leading axis R.
 
     Attributes:
       loss: [E, m], the loss of each batch.
       sample_loss: [N], each sample's loss at the initial parameters.
-      steps: [2, m], what the own steps did in two epochs; NaN where none was measured.
+      steps: [2, m], the effects of the own steps in two epochs; NaN if not measured.
     """
 
     loss: Float[Array, "*R E m"]
@@ -48,11 +48,11 @@ class Recorded(NamedTuple):
 
 
 class Training(NamedTuple):
-    """A run that has not begun.
+    """A run that is trained while its windows are read.
 
     Attributes:
       sample_loss: [N], each sample's loss at the initial parameters.
-      windows: runs it; see `train_by_window`.
+      windows: the windows; reading them runs the training, see `train_by_window`.
     """
 
     sample_loss: Float[np.ndarray, " N"]
@@ -62,20 +62,20 @@ class Training(NamedTuple):
 def train_by_window(
     problem: Problem, seed: int, experiment: Experiment, clock: Callable[[], float] = time.perf_counter
 ) -> Training:
-    """A run that stops after every `eval_interval` batches, for a log that is printed while it trains.
+    """Return a run that stops after every `eval_interval` batches, for a log that is printed during the training.
 
-    It makes the same losses as `jaxsgd.simulate` with the same seed, up to rounding. Everything is compiled before the
-    first window is asked for, so that the clock times training alone.
+    It has the same losses as `jaxsgd.simulate` with the same seed, to rounding. Everything is compiled before the first window,
+    so that the clock times only the training.
 
     Args:
-      problem: what to train, with `experiment.num_samples` samples.
+      problem: the problem to train, with `experiment.num_samples` samples.
       seed: of data, initial parameters and order.
       experiment: the settings.
-      clock: gives seconds.
+      clock: returns the time in seconds.
 
     Returns:
-      The run to come. Its `windows` yields, for each window, (the losses of its batches [w], the seconds since training
-      began); when w does not divide E m, a shorter one comes last.
+      The run. Its `windows` yields, for each window, the losses of its batches [w] and the seconds since the start of the
+      training; if w does not divide E m, the last window is shorter.
     """
     cut = split(experiment.num_samples, batch_count=experiment.batch_count)
     parts = make_simulator(problem, optax.sgd(experiment.learning_rate), cut, experiment.order)
@@ -92,7 +92,7 @@ def train_by_window(
     advance = jax.jit(parts.advance)
 
     def visits_of(epoch: int) -> Visits:
-        # As NumPy arrays, for cutting them up one by one on the device would compile a program for each cut.
+        # As NumPy arrays, because cutting them on the device would compile a program for each cut.
         return jax.tree.map(np.asarray, epoch_visits(keys.order, epoch))
 
     first = next(_cut_into_windows(visits_of, experiment.epochs, experiment.eval_interval))
@@ -103,14 +103,14 @@ def train_by_window(
         began = clock()
         for visits in _cut_into_windows(visits_of, experiment.epochs, experiment.eval_interval):
             current, losses = advance(current, data, visits)
-            # As a NumPy array the losses are there, and the clock is read when the work is done.
+            # A NumPy array has its values, so the clock is read after the work is done.
             yield np.asarray(losses), clock() - began
 
     return Training(np.asarray(sample_loss), windows())
 
 
 def _cut_into_windows(visits_of: Callable[[int], Visits], epochs: int, width: int) -> Iterator[Visits]:
-    """The visits of all epochs in order, `width` at a time; the last ones may be fewer."""
+    """Yield the visits of all epochs in order, `width` at a time; the last group may be smaller."""
     waiting = visits_of(0)
     for epoch in range(1, epochs + 1):
         while len(waiting.size) >= width:
@@ -123,22 +123,22 @@ def _cut_into_windows(visits_of: Callable[[int], Visits], epochs: int, width: in
 
 
 def run_whole(problem: Problem, seed: int, experiment: Experiment) -> Recorded:
-    """One run to its end, with the steps of its first and of its last epoch; arrays have a leading axis of length 1."""
+    """Train a whole run, with the steps of its first and last epoch measured; arrays have a leading axis of length 1."""
     return run_seeds(problem, range(seed, seed + 1), experiment, experiment.epochs, (0, experiment.epochs - 1))
 
 
 def run_seeds(
-    problem: Problem, seeds: range, experiment: Experiment, epochs: int, measured: tuple[int, int] = NOWHERE
+    problem: Problem, seeds: range, experiment: Experiment, epochs: int, measured: tuple[int, int] = NO_EPOCHS
 ) -> Recorded:
-    """The first epochs of an experiment with R seeds.
+    """Train the first epochs of an experiment with R seeds.
 
-    One program serves every seed, every number of epochs and all measured epochs of an experiment.
+    An experiment needs a single program for all seeds, numbers of epochs and measured epochs.
 
     Args:
-      problem: what to train.
-      seeds: R of them.
+      problem: the problem to train.
+      seeds: R seeds.
       experiment: the settings.
-      epochs: how many to train, up to the experiment's own.
+      epochs: the number of epochs to train, up to the experiment's own.
       measured: two epochs whose steps are measured, 0-based.
 
     Returns:
@@ -147,7 +147,7 @@ def run_seeds(
     settings = np.int32(epochs), np.asarray(measured, np.int32), problem, experiment
     numbers = np.asarray(seeds, np.uint32)
     if jax.default_backend() == "cpu":
-        # Side by side they run no faster, for their weights no longer fit a core's cache.
+        # Side by side they run no faster, because their weights no longer fit into a core's cache.
         runs = [jax.tree.map(np.asarray, _record(number, *settings)) for number in numbers]
         recorded = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
     else:
@@ -158,29 +158,29 @@ def run_seeds(
 def seed_calls(
     problem: Problem, experiment: Experiment, epochs: int, measured_seeds: int = SEEDS
 ) -> list[Callable[[], Recorded]]:
-    """`SEEDS` seeds of an experiment, `PART` in a call; each call may be made in a thread of its own.
+    """Return calls that train `SEEDS` seeds of an experiment, `PART` seeds in a call; they may run in separate threads.
 
     Args:
-      problem: what to train.
+      problem: the problem to train.
       experiment: the settings.
-      epochs: first epochs to train.
-      measured_seeds: how many of the seeds, from the first, have the steps of their first two epochs measured.
+      epochs: the number of first epochs to train.
+      measured_seeds: the number of seeds, from the first, whose steps in the first two epochs are measured.
     """
 
     def part(start: int) -> Callable[[], Recorded]:
-        measured = FIRST_EPOCHS if start < measured_seeds else NOWHERE
+        measured = FIRST_EPOCHS if start < measured_seeds else NO_EPOCHS
         return lambda: run_seeds(problem, range(start, min(start + PART, SEEDS)), experiment, epochs, measured)
 
     return [part(start) for start in range(0, SEEDS, PART)]
 
 
-def joined(parts: Sequence[Runs]) -> Runs:
-    """The runs of several calls, one after another along their leading axis, as NumPy arrays."""
+def joined(parts: Sequence[_Tree]) -> _Tree:
+    """Return the runs of several calls, joined along their leading axis, as NumPy arrays."""
     return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *parts)
 
 
 def _record_one(seed: Array, epochs: Array, measured: Array, problem: Problem, experiment: Experiment) -> Recorded:
-    """A run of the first `epochs` epochs in arrays that have room for all; NaN in the rest."""
+    """Train the first `epochs` epochs of a run, in arrays for all epochs; the rest is NaN."""
     cut = split(experiment.num_samples, batch_count=experiment.batch_count)
     optimizer = optax.sgd(experiment.learning_rate)
     parts = make_simulator(problem, optimizer, cut, experiment.order)
@@ -196,10 +196,10 @@ def _record_one(seed: Array, epochs: Array, measured: Array, problem: Problem, e
 
         def watched() -> tuple[State, Array, OwnSteps]:
             after, losses, seen = epoch_own_steps(problem, optimizer, state, data, visits)
-            here = number == measured
+            is_measured = number == measured
 
             def kept(every: Array, new: Array) -> Array:
-                return jnp.where(here.reshape(-1, *[1] * new.ndim), new, every)
+                return jnp.where(is_measured.reshape(-1, *[1] * new.ndim), new, every)
 
             return after, losses, jax.tree.map(kept, steps, seen)
 

@@ -1,4 +1,4 @@
-"""The command line: thin commands over the packages above it. Opens without JAX."""
+"""The command line: thin commands over the other packages. It opens without JAX."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def _leave(number: int, frame: object) -> None:
-    """Ends the process at once."""
+    """End the process at once."""
     del number, frame
     os.write(2, b"jaxsgd: interrupted\n")
     os._exit(130)

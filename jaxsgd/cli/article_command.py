@@ -10,9 +10,9 @@ from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json
 from jaxsgd.cli.runtime import Background, start_jax
 
 _NOTE = (
-    "run, 1-{0}: the shown run's first {0} epochs; seeds: the same epochs of {1} seeds; its place: the percentile of the "
+    "run, 1-{0}: the shown run's first {0} epochs; seeds: the same epochs of {1} seeds; percentile: the rank of the "
     "article's number among them; expected gap: what sampling alone gives. "
-    "Experiment 3 reads the training of experiment 2 once an epoch; it is not trained again."
+    "Experiment 3 averages the training of experiment 2 over each epoch; it is not trained again."
 )
 
 
@@ -27,9 +27,9 @@ def article(
 ) -> None:
     """Reproduce the article: train, print its log, draw its three figures, compare the result with it, and test its claim.
 
-    Experiment 1 prints twice an epoch and shows two stripes, experiment 2 four times and shows a band, experiment 3 reads the
-    training of experiment 2 once an epoch. 64 seeds say how ordinary the article's numbers are, and how much of a batch's
-    fall its own step makes.
+    Experiment 1 prints twice an epoch and shows two stripes. Experiment 2 prints four times and shows a band. Experiment 3
+    prints the training of experiment 2 once an epoch. 64 seeds give the rank of the article's numbers, and the share of a
+    batch's own step in the fall of its loss.
     """
     from jaxsgd.article.experiment import article_experiments, check_seed
 
@@ -46,7 +46,7 @@ def article(
 
 
 def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
-    """Runs everything, and prints and writes each part as soon as it is known. Returns the report but for its files."""
+    """Run everything, print and write each part as soon as it is ready, and return the report without the list of files."""
     from jaxsgd import article, problems
     from jaxsgd.cli.table import Section, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged
@@ -57,7 +57,7 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
 
     findings: list[str] = []
 
-    def say(sentences: list[str]) -> None:
+    def print_findings(sentences: list[str]) -> None:
         findings.extend(sentences)
         for sentence in sentences:
             console.print(f"- {sentence}", markup=False)
@@ -66,72 +66,72 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
         for name, figure in figures.items():
             writer.write(article.picture_files(name, figure, svg))
 
-    one, two, three = experiments
+    first, second, third = experiments
     first_epochs = 5 if quick else 10
-    # Experiment 3 trains as experiment 2 does.
-    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in (one, two))
+    # Experiment 3 has the same training as experiment 2.
+    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in (first, second))
 
     with doing("compiling experiment 1"):
-        training = article.train_by_window(first_network, seed, one)
-    logged = print_log(console, training, one, "Experiment 1 (striped)")
+        training = article.train_by_window(first_network, seed, first)
+    logged = print_log(console, training, first, "Experiment 1 (striped)")
     console.rule("End of the log: what the runs show")
     writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
 
     with Background() as background:
         # In the order in which they are waited for; the first ones compile the programs that the later ones use too.
-        second_run = background.start(lambda: article.run_whole(second_network, seed, two))
-        shown_influence = background.start(lambda: article.shown_influence(first_network, seed, one))
-        first_run = background.start(lambda: article.run_whole(first_network, seed, one))
+        second_run = background.start(lambda: article.run_whole(second_network, seed, second))
+        shown_influence = background.start(lambda: article.shown_influence(first_network, seed, first))
+        first_run = background.start(lambda: article.run_whole(first_network, seed, first))
         map_runs = background.start(article.map_calls(quick))
         first_seeds, second_seeds = (
             background.start(article.seed_calls(network, experiment, first_epochs, article.measured_seeds(quick)))
-            for network, experiment in ((first_network, one), (second_network, two))
+            for network, experiment in ((first_network, first), (second_network, second))
         )
 
-        striped = article.run_outcome(one, logged.loss, training.sample_loss, first_epochs)
-        say(article.striped_findings(striped))
+        striped = article.run_outcome(first, logged.loss, training.sample_loss, first_epochs)
+        print_findings(article.striped_findings(striped))
         with doing("drawing experiment 1"):
-            draw(striped=article.striped_view(striped.whole, f"Experiment 1: {one}"))
+            draw(striped=article.striped_view(striped.whole, f"Experiment 1: {first}"))
 
         with doing("training experiment 2"):
-            second = background.wait(second_run)
-        loss, sample_loss = second.loss[0], second.sample_loss[0]
-        stop_if_diverged(loss, two, "Experiment 2 (band)")
-        band, averaged = (article.run_outcome(experiment, loss, sample_loss, first_epochs) for experiment in (two, three))
-        say(article.band_findings(band, averaged))
+            band_run = background.wait(second_run)
+        loss, sample_loss = band_run.loss[0], band_run.sample_loss[0]
+        stop_if_diverged(loss, second, "Experiment 2 (band)")
+        band, averaged = (article.run_outcome(experiment, loss, sample_loss, first_epochs) for experiment in (second, third))
+        print_findings(article.band_findings(band, averaged))
         with doing("drawing experiments 2 and 3"):
-            draw(band=article.band_view(band.whole, f"Experiment 2: {two}"))
-            draw(averaged=article.averaged_view(averaged.whole, band.whole, f"Experiment 3: {three}"))
+            draw(band=article.band_view(band.whole, f"Experiment 2: {second}"))
+            draw(averaged=article.averaged_view(averaged.whole, band.whole, f"Experiment 3: {third}"))
 
         console.rule("The article's claim: a batch's loss falls mainly through its own step")
         with doing("measuring which step makes which loss fall"):
-            draw(influence=article.influence_view(background.wait(shown_influence), one))
+            draw(influence=article.influence_view(background.wait(shown_influence), first))
         with doing("training small problems at six batch counts, to map where the claim holds"):
             lands = zip(article.territories(), background.wait(map_runs), strict=True)
             maps = [article.claim_map(land, article.joined(parts), article.map_epochs(quick)) for land, parts in lands]
-        say(article.map_findings(maps))
+        print_findings(article.map_findings(maps))
         draw(claim_map=article.map_view(maps))
 
         def claim_of(name: str, experiment, runs, shown):
             claim = article.measure_claim(
                 article.measured_steps(runs, quick), shown.steps, experiment.epochs - 1, experiment.eval_interval
             )
-            say(article.claim_findings(name, claim))
+            print_findings(article.claim_findings(name, claim))
             return claim
 
         printed = stripes(article.printed_losses(first_epochs), 1)
         claims = {}
         with doing(f"training {article.SEEDS} seeds of experiment 1"):
             runs, shown = article.joined(background.wait(first_seeds)), background.wait(first_run)
-        striped_seeds = article.seed_outcome(one, runs)
-        percentile = article.places(printed, striped_seeds)
-        say(article.seed_findings("Experiment 1", striped_seeds, percentile))
-        claims["Experiment 1"] = claim_of("Experiment 1", one, runs, shown)
+        striped_seeds = article.seed_outcome(first, runs)
+        percentile = article.percentiles(printed, striped_seeds)
+        print_findings(article.seed_findings("Experiment 1", striped_seeds, percentile))
+        claims["Experiment 1"] = claim_of("Experiment 1", first, runs, shown)
         with doing(f"training {article.SEEDS} seeds of experiments 2 and 3"):
             runs = article.joined(background.wait(second_seeds))
-        band_seeds, averaged_seeds = (article.seed_outcome(experiment, runs) for experiment in (two, three))
-        say(article.seed_findings("Experiment 2", band_seeds))
-        claims["Experiments 2 and 3"] = claim_of("Experiments 2 and 3", two, runs, second)
+        band_seeds, averaged_seeds = (article.seed_outcome(experiment, runs) for experiment in (second, third))
+        print_findings(article.seed_findings("Experiment 2", band_seeds))
+        claims["Experiments 2 and 3"] = claim_of("Experiments 2 and 3", second, runs, band_run)
         draw(own_share=article.share_view(claims))
 
     seeds = (striped_seeds, band_seeds, averaged_seeds)

@@ -1,11 +1,11 @@
-"""How a command ends: its exit status, and what stderr says of why.
+"""The end of a command: its exit status, and its message on stderr.
 
     0    done
     1    failure: a run that diverged, a file that could not be written, no memory, a fault of the program
-    2    bad input: the line names what is wrong and what would be right
+    2    bad input: the line names the wrong value and the valid ones
     130  Ctrl-C
 
-It is one line. Where the user's own code failed, the places in the user's own files stand below it. `--traceback` shows all.
+The message is one line. If the user's own code failed, the lines of the user's own files follow. `--traceback` shows all.
 """
 
 import _thread
@@ -34,17 +34,17 @@ from jaxsgd.error import (
     user_frames,
 )
 
-NEAR = 0.65
-"""Share of letters in common (`difflib.SequenceMatcher.ratio`) from which an option may have been meant."""
+_LIKENESS = 0.65
+"""The share of common letters (`difflib.SequenceMatcher.ratio`) from which an option is suggested."""
 
 
 def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
-    """Runs the command line and returns its exit status.
+    """Run the command line and return its exit status.
 
     Args:
       args: the words after `jaxsgd`; None for the process's own.
-      ends: whether the process ends with it; once it has been interrupted, it then hears no further Ctrl-C, which would find it
-        on its way out and have Python print a traceback.
+      ends: True if the process ends afterwards. Then, after an interruption, further Ctrl-C is ignored: during the end of the
+        process it would make Python print a traceback.
     """
     unraisable, warning = sys.unraisablehook, warnings.showwarning
     sys.unraisablehook, warnings.showwarning = _interrupt_again, _one_line
@@ -59,14 +59,14 @@ def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
 
 
 class _Interrupts:
-    """Hears Ctrl-C as Python does, and remembers it: what is being imported may turn the exception into another one."""
+    """A handler of Ctrl-C that also remembers it, because a module that is being imported may replace the exception."""
 
     def __init__(self) -> None:
-        """Has heard nothing yet."""
+        """Begin without a Ctrl-C."""
         self.heard = False
 
     def __enter__(self) -> "_Interrupts":
-        """Listens, in the main thread, the only one that may, unless Ctrl-C is ignored, as in a shell's background."""
+        """Begin to handle Ctrl-C, in the main thread, unless Ctrl-C is ignored, as in a shell's background."""
         self._listens = threading.current_thread() is threading.main_thread()
         self._listens = self._listens and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         if self._listens:
@@ -74,7 +74,7 @@ class _Interrupts:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Listens no longer."""
+        """End the handling of Ctrl-C."""
         if self._listens:
             signal.signal(signal.SIGINT, self._before)
 
@@ -88,7 +88,7 @@ class _Interrupts:
 
 
 def _imports_a_package(frame: FrameType | None) -> bool:
-    """Return True while a package is imported, which may crash when it is interrupted; a user's own module may be."""
+    """Return True while a package is imported, which may crash if it is interrupted; a user's own module may be interrupted."""
     while frame is not None and not is_users_file(frame.f_code.co_filename):
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -103,7 +103,7 @@ def _interrupt_soon() -> None:
 
 
 def _interrupt_again(unraisable) -> None:
-    """Python drops exceptions in callbacks, such as those that JAX hangs on the garbage collector: not this one."""
+    """Raise Ctrl-C again if Python dropped it in a callback, such as JAX's callbacks of the garbage collector."""
     if unraisable.exc_type is KeyboardInterrupt:
         _interrupt_soon()
     else:
@@ -114,9 +114,9 @@ _show_warning = warnings.showwarning
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
-    """Shows a warning of this package as one line, and others as Python does."""
+    """Show a warning of this package as one line, and others as Python does."""
     if issubclass(category, InputWarning):
-        _say(f"note: {message}", 0)
+        _write(f"note: {message}", 0)
     else:
         _show_warning(message, category, filename, lineno, file, line)
 
@@ -127,60 +127,59 @@ def _run(words: list[str], interrupts: _Interrupts) -> int:
 
         status = app(args=words, prog_name="jaxsgd", standalone_mode=False)
     except BrokenPipeError:
-        # The reader has left (as `head` does). Python would complain when it flushes at exit.
+        # The reader has closed its end (like `head`). Python would report that when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (Exception, KeyboardInterrupt) as error:
         if _wants_traceback(words):
             traceback.print_exception(error)
         if interrupts.heard and not isinstance(error, CommandInterrupt):
-            return _say("interrupted", 130)
+            return _write("interrupted", 130)
         return _report(error, words)
     status = status if isinstance(status, int) else 0
-    return _say("interrupted", 130) if status == 130 else status
+    return _write("interrupted", 130) if status == 130 else status
 
 
 def _wants_traceback(words: list[str]) -> bool:
-    """Return True if the option stands before the command, as the options of all commands do."""
+    """Return True if the option comes before the command, where the common options are."""
     return "--traceback" in itertools.takewhile(lambda word: word.startswith("-"), words)
 
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
-"""Failures of a disk or of the system, which no code is to blame for."""
+"""Failures of a disk or of the system, which are not the fault of any code."""
 
 _NO_MEMORY = "not enough memory: try fewer samples or a smaller network"
 
 
 def _report(error: BaseException, words: list[str]) -> int:
-    """Says what an exception means and returns the exit status: the one place that knows."""
+    """Write the message for an exception, and return the exit status: all of both are decided here."""
     name = type(error).__name__
     if isinstance(error, InputError):
-        return _say(str(error), 2)
+        return _write(str(error), 2)
     if isinstance(error, CommandFailure | RunFailure):
-        return _say(str(error), 1)
+        return _write(str(error), 1)
     if isinstance(error, CommandInterrupt):
-        return _say(str(error), 130)
-    # Typer has its exceptions from Click or carries a copy of it, by version: known by what they do.
+        return _write(str(error), 130)
+    # By version, Typer takes its exceptions from Click or from a copy of it: they are recognized by their methods.
     if name == "NoArgsIsHelpError":
         return 2  # the help text is on the terminal already
     if hasattr(error, "format_message"):
-        return _say(_usage(error), 2)
+        return _write(_usage(error), 2)
     if isinstance(error, KeyboardInterrupt) or name == "Abort":
-        return _say("interrupted", 130)
+        return _write("interrupted", 130)
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return _say(_NO_MEMORY, 1)
+        return _write(_NO_MEMORY, 1)
     frames = user_frames(error)
     if frames and getattr(error, "errno", None) not in _OF_THE_MACHINE:
-        return _say_of_users_code(error, frames, words)
+        return _write_users_error(error, frames, words)
     if isinstance(error, OSError):
-        return _say(_os_error(error), 1)
-    return _say(f"{_fault(error)}; this may be a fault of jaxsgd: {_retry(words)} shows where", 1)
+        return _write(_os_error(error), 1)
+    return _write(f"{_fault(error)}; this may be a fault of jaxsgd: see the traceback with {_retry(words)}", 1)
 
 
-def _say_of_users_code(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:
-    """The error in one line, and below it the user's own places that it came through."""
-    said = f"{_fault(error)}{_JAX_HINTS.get(type(error).__name__, '')}"
-    status = _say(said, 2)
+def _write_users_error(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:
+    """Write an error of the user's own code in one line, and below it the lines of the user's files that it passed through."""
+    status = _write(f"{_fault(error)}{_JAX_HINTS.get(type(error).__name__, '')}", 2)
     left_out = len(frames) - MOST_FRAMES
     shown = frames if left_out <= 0 else [frames[0], *frames[-MOST_FRAMES + 1 :]]
     for number, frame in enumerate(shown):
@@ -192,7 +191,7 @@ def _say_of_users_code(error: BaseException, frames: list[traceback.FrameSummary
 
 
 MOST_FRAMES = 8
-"""Places in the user's files that are shown."""
+"""The most lines of the user's files that are shown."""
 
 _JAX_HINTS = {
     "TracerBoolConversionError": ": JAX traces this value, so `if`, `and`, `while` cannot look at it; use jax.numpy.where",
@@ -203,13 +202,13 @@ _JAX_HINTS = {
 
 
 def _fault(error: BaseException) -> str:
-    """The type and message of an exception; a KeyError's message alone would be a mere name."""
+    """Return the type and message of an exception; the message of a KeyError alone would be only a name."""
     message = first_sentence(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _near(file: str) -> str:
-    """A file's path, from the current folder if it lies within it."""
+    """Return a file's path, relative to the current folder if it is in it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
@@ -218,7 +217,7 @@ def _retry(words: list[str]) -> str:
     return shlex.join(["jaxsgd", "--traceback", *(word for word in words if word != "--traceback")])
 
 
-def _say(message: str, status: int) -> int:
+def _write(message: str, status: int) -> int:
     sys.stderr.write(f"jaxsgd: {' '.join(message.split())}\n")
     return status
 
@@ -229,7 +228,7 @@ def _os_error(error: OSError) -> str:
 
 
 def _usage(error) -> str:
-    """The usage error with the value or the nearest name, and where to look."""
+    """Return the usage error with the value or the nearest name, and the command for help."""
     context = getattr(error, "ctx", None)
     message = error.format_message().rstrip(".")
     path = context.command_path if context else "jaxsgd"
@@ -248,11 +247,11 @@ def _nearest_option(option: str, context) -> str:
     own = [name for parameter in context.command.params for name in parameter.opts] + ["--help"]
     outer = [name for parameter in context.parent.command.params for name in parameter.opts] if context.parent else []
     if option in outer:
-        return f": it goes before the command: {context.parent.command_path} {option} {context.info_name}"
+        return f": write it before the command: {context.parent.command_path} {option} {context.info_name}"
     if "--set" in own and option[2:].replace("-", "_") in _study_fields():
-        return f": a field of the study is set by --set {option[2:].replace('-', '_')}=VALUE"
-    # Without the dashes, which make any two options alike.
-    close = difflib.get_close_matches(option.strip("-"), [name.strip("-") for name in own], n=1, cutoff=NEAR)
+        return f": to set a field of the study, write --set {option[2:].replace('-', '_')}=VALUE"
+    # Without the dashes, which all options have.
+    close = difflib.get_close_matches(option.strip("-"), [name.strip("-") for name in own], n=1, cutoff=_LIKENESS)
     near = next((name for name in own if close and name.strip("-") == close[0]), None)
     return f": did you mean {near}?" if near else f"; it has {', '.join(own)}"
 

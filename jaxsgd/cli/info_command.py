@@ -22,7 +22,7 @@ def info(
 
     folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]
-    found = {
+    facts = {
         "versions": versions(),
         "device": devices(),
         "threads": threads(),
@@ -37,10 +37,10 @@ def info(
         "git_commit": git_commit(),
     }
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(to_json(facts))
         return
     console = make_console(quiet=False)
-    for group, values in found.items():
+    for group, values in facts.items():
         inner = values.items() if isinstance(values, dict) else [("", values)]
-        for place, (name, value) in enumerate(inner):
-            console.print(f"{group if not place else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)
+        for row, (name, value) in enumerate(inner):
+            console.print(f"{group if row == 0 else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a command says and what it leaves behind."""
+"""The output of a command: lines, tables and files."""
 
 import json
 import math
@@ -18,9 +18,9 @@ from jaxsgd.error import InputError, counted, verb
 
 
 def make_console(quiet: bool) -> Console:
-    """The console for what people read, on stdout; quiet when stdout belongs to JSON.
+    """Return the console for text on stdout; quiet if stdout is for JSON.
 
-    Where there is no terminal, and so no width, lines may be as long as the tables like.
+    Without a terminal, and so without a width, lines have up to 120 letters.
     """
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
     return Console(quiet=quiet, width=width, highlight=False)
@@ -28,11 +28,11 @@ def make_console(quiet: bool) -> Console:
 
 @contextmanager
 def working(message: str, *, lines: bool = False) -> Iterator[None]:
-    """Shows on stderr that something takes its time.
+    """Show on stderr what a command is doing while the block runs.
 
     Args:
-      message: what is being done.
-      lines: where there is no terminal, say it in a line of its own; without it, nothing is said there.
+      message: the work, in words.
+      lines: without a terminal, True writes a line with the message and False writes nothing.
     """
     console = Console(stderr=True)
     if console.is_terminal:
@@ -46,7 +46,7 @@ def working(message: str, *, lines: bool = False) -> Iterator[None]:
 
 
 def to_json(value: Any) -> str:
-    """JSON text of nested dicts, lists and numbers; numbers that are not finite become null."""
+    """Return the JSON text of nested dicts, lists and numbers; numbers that are not finite become null."""
     return json.dumps(_plain(value), allow_nan=False, indent=2)
 
 
@@ -63,14 +63,14 @@ def _plain(value: Any) -> Any:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV text of a table, one line a row."""
+    """Return the CSV text of a table, a line for each row."""
     import pandas as pd
 
     return pd.DataFrame(list(rows)).to_csv(index=False)
 
 
 def plain_table(texts: Sequence[str], numbers: Sequence[str], title: str = "") -> Table:
-    """An empty table that fits a narrow terminal: columns of texts at the left, then columns of numbers."""
+    """Return an empty table that fits a narrow terminal: columns of texts at the left, then columns of numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title or None, title_justify="left")
     for name in texts:
         table.add_column(name, no_wrap=True)
@@ -80,26 +80,26 @@ def plain_table(texts: Sequence[str], numbers: Sequence[str], title: str = "") -
 
 
 def missing_cells(count: int) -> str:
-    """Return the words for a result in which so many cells have not been run."""
+    """Return the message for a result in which some cells have not been run."""
     return f"{counted(count, 'cell')} {verb(count)} missing: the study is not finished"
 
 
 def check_output_folder(folder: Path, file: Path | None = None, option: str = "--out") -> None:
-    """Makes sure, before a long run, that `folder` is there or can be made, and can be written. Leaves nothing behind.
+    """Check, before a long run, that `folder` exists or can be made, and can be written. No file remains.
 
     Args:
       folder: to write into.
-      file: the file in it that the option names, where it names one.
-      option: how it is named.
+      file: the file in it, if the option names a file.
+      option: the name of the option, for the message.
 
     Raises:
-      InputError: when not.
+      InputError: if the folder cannot be made or written.
     """
     named, wanted = (folder, "a folder") if file is None else (file, "a file in a folder")
     try:
-        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         if not nearest.is_dir():
-            raise InputError(f"{option} {named}: {nearest} is a file; name {wanted}, which is made if it is not there")
+            raise InputError(f"{option} {named}: {nearest} is a file; name {wanted} (a new folder is created)")
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
@@ -107,10 +107,10 @@ def check_output_folder(folder: Path, file: Path | None = None, option: str = "-
 
 
 def check_result_folder(folder: Path) -> None:
-    """Makes sure, before a study runs, that `folder` can be its result: it is new or empty, or a result already.
+    """Check, before a study runs, that `folder` can be its result: it is new, empty, or a result already.
 
     Raises:
-      InputError: when not.
+      InputError: if it cannot.
     """
     check_output_folder(folder)
     if not folder.is_dir():
@@ -120,16 +120,16 @@ def check_result_folder(folder: Path) -> None:
     if strange and not {"study.json", "manifest.json"} <= set(names):
         some = ", ".join(strange[:3]) + (f" and {len(strange) - 3:,} more" if len(strange) > 3 else "")
         raise InputError(
-            f"--out {folder}: this folder is no result and has other files in it ({some}); name a new folder, such "
+            f"--out {folder}: this folder is not a result and has other files in it ({some}); name a new folder, such "
             f"as {folder / 'result'}"
         )
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]:
-    """Writes whole files into `folder`: all are written under other names first, and renamed when all are there.
+    """Write whole files into `folder`: all are written under temporary names first, and then renamed.
 
     Args:
-      folder: made if it is not there.
+      folder: created if it does not exist.
       contents: by file name.
 
     Returns:
@@ -144,22 +144,22 @@ def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> list[Path]
 
 
 class Writer:
-    """Writes a command's files into its folder as they are ready, with a line on each."""
+    """The writer of a command's files: it writes them into a folder, and prints a line for each file."""
 
     def __init__(self, console: Console, folder: Path):
-        """Writes nothing yet; the folder is made with the first file."""
+        """Write nothing yet; the folder is created with the first file."""
         self._console, self._folder = console, folder
         self.names: list[str] = []
         """The files written so far."""
 
     def write(self, contents: Mapping[str, bytes | str]) -> None:
-        """Writes whole files, by name."""
+        """Write whole files, by file name."""
         for path in write_files(self._folder, contents):
             self._console.print(f"wrote {path}", markup=False, soft_wrap=True)
         self.names += contents
 
     def write_report(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes `report.json`, the last file. Returns the report with the list of all files."""
+        """Write `report.json`, the last file, and return the report with the list of all files."""
         listed = {**report, "files": [*self.names, "report.json"]}
         self.write({"report.json": to_json(listed) + "\n"})
         return listed
@@ -171,4 +171,4 @@ def size(count: float) -> str:
         if count < 1024 or unit == "GiB":
             return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
         count /= 1024
-    raise AssertionError("the last unit takes any size")
+    raise AssertionError("the last unit has no upper limit")

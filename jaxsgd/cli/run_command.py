@@ -21,7 +21,7 @@ def run(
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Replace a field; JSON, or a range like 0:64.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run, how long it would take and what it needs; write nothing.")
+        bool, typer.Option("--dry-run", help="Show the cells, programs, time and memory of the run; write nothing.")
     ] = False,
     with_probe: Annotated[
         bool, typer.Option("--probe", help="With --dry-run: estimate time and memory by running a few of the chunks.")
@@ -35,13 +35,14 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Run in this many processes of this machine, a core or GPU each.")
     ] = None,
-    retries: Annotated[int, typer.Option(min=0, help="How often a chunk that failed on a worker is tried again.")] = 2,
+    retries: Annotated[int, typer.Option(min=0, help="Times that a failed chunk is tried again on a worker.")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a study, or finish what is missing of it.
+    """Run a study, or finish an incomplete result.
 
-    Finished chunks are kept whatever happens: after Ctrl-C, a full disk, lost workers or a power cut, the same command goes on.
+    After any interruption only complete chunks remain: after Ctrl-C, a full disk, lost workers or a power cut, the same command
+    finishes the rest with identical bits.
     """
     start_jax(context, computes=scheduler is None and workers is None)
     from jaxsgd.engine.estimate import estimate, probe
@@ -57,11 +58,11 @@ def run(
     if chunk_width is not None and chunk_width > chosen.num_cells:
         typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, chosen.num_cells)}", err=True)
     if with_probe and not dry_run:
-        raise InputError("--probe goes with --dry-run: it estimates what a run would take")
+        raise InputError("--probe needs --dry-run: it estimates the time and memory of a run")
     if dry_run:
         planned = plan(chosen, **how)
         expected = estimate(planned)
-        if with_probe and planned.memory_bytes <= machine_memory():  # what does not fit cannot be tried
+        if with_probe and planned.memory_bytes <= machine_memory():  # a plan that does not fit cannot be tried
             with working("running a few chunks"):
                 expected = probe(planned)
         report, failure = _dry_report(planned, expected), ""
@@ -78,8 +79,10 @@ def run(
 
 
 def _too_wide(width: int, cells: int) -> str:
-    padding = f"computes up to {width - cells:,} more for nothing"
-    return f"--chunk-width {width:,} for a study of {cells:,} cells {padding}; --chunk-width {cells} is enough"
+    return (
+        f"--chunk-width {width:,} is more than the {cells:,} cells of the study, and each chunk computes {width:,}; "
+        f"--chunk-width {cells} is enough"
+    )
 
 
 def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "axes": {dim.name: dim.length for dim in cells.dims},
         "chunks": len(planned.chunks),
         "programs": len(planned.programs) + 1,
-        "held": planned.held(),
+        "held": planned.settings(),
         "seconds": expected.seconds,
         "memory_bytes": expected.memory_bytes,
         "probed_programs": expected.probed,
@@ -101,15 +104,15 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
 
 def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
     axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
-    held = report["held"]
-    path = "one program for all batch counts" if held["vectorize"] == "one_program" else "a program for each batch count"
+    settings = report["held"]
+    path = "one program for all batch counts" if settings["vectorize"] == "one_program" else "a program for each batch count"
     probed = report["probed_programs"]
     source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
-        ("chunks", f"{report['chunks']:,} of {counted(held['chunk_width'], 'cell')}, {held['lanes']} side by side"),
+        ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
         ("time", f"about {duration(report['seconds'])}, compiling included ({source})"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),

@@ -1,4 +1,4 @@
-"""What a command sets up before it computes. Nothing of it is forced on those who import the library."""
+"""The setup of a command before it computes. Importing the library does none of it."""
 
 import logging
 import os
@@ -14,24 +14,24 @@ from jaxsgd.error import InputError
 
 
 class Settings(NamedTuple):
-    """What holds for every command.
+    """The settings of all commands.
 
     Attributes:
-      cache: keep compiled programs on disk.
+      cache: True to keep compiled programs on disk.
     """
 
     cache: bool = True
 
 
 def start_jax(context: typer.Context, computes: bool = True) -> None:
-    """Loads JAX and turns its cache of compiled programs on, if the user wants it and its folder can be written.
+    """Load JAX and turn its cache of compiled programs on, if the user wants it and its folder can be written.
 
     Args:
       context: the command's.
-      computes: whether this process computes; otherwise it leaves the GPUs alone, for the workers to have them.
+      computes: True if this process computes; False leaves the GPUs to the workers.
     """
     settings: Settings = context.obj or Settings()
-    # Where no cache can be written, Matplotlib would say at length that its list of fonts is not kept either.
+    # If no cache can be written, Matplotlib would report at length that it cannot store its list of fonts.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import jax
 
@@ -45,57 +45,57 @@ def start_jax(context: typer.Context, computes: bool = True) -> None:
 
 @contextmanager
 def started_workers(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    """The executor that a command's options ask for; None where this process is to run everything itself.
+    """Yield the executor of a command's options; None if this process runs everything itself.
 
     Args:
-      scheduler: address of a Dask scheduler.
-      workers: how many processes to start on this machine.
+      scheduler: address of a Dask scheduler, or None.
+      workers: the number of processes to start on this machine, or None.
 
     Raises:
-      InputError: when both are given, or the workers cannot be had.
+      InputError: if both are given, or the workers cannot be started or reached.
     """
     if scheduler is None and workers is None:
         yield None
         return
     if scheduler is not None and workers is not None:
-        raise InputError("give --scheduler or --workers, not both: the workers of a scheduler are started with it")
+        raise InputError("give either --scheduler or --workers, not both: a scheduler has its own workers")
     from jaxsgd.engine.cluster import local_workers, scheduler_at
     from jaxsgd.engine.program_folder import environment_of_programs
 
     if scheduler is not None:
-        found = scheduler_at(scheduler, lambda text: typer.echo(f"jaxsgd: {scheduler}: {text}", err=True))
+        team = scheduler_at(scheduler, lambda text: typer.echo(f"jaxsgd: {scheduler}: {text}", err=True))
     else:
-        found = local_workers(workers or 0, environment_of_programs())
-    with found as executor:
+        team = local_workers(workers or 0, environment_of_programs())
+    with team as executor:
         yield executor
 
 
 class Background:
-    """Computations that go on while a command prints and draws, on as many cores as there are.
+    """Computations that run while a command prints and draws, on all cores.
 
-    JAX runs the programs that one thread hands it one after another; those of two threads run side by side.
+    JAX runs the programs of one thread in sequence; those of several threads run side by side.
     """
 
     def __init__(self) -> None:
-        """Starts no thread yet."""
+        """Start no thread yet."""
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
 
     def __enter__(self) -> "Background":
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Begins no further call."""
+        """Cancel the calls that have not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def start(self, calls: Any) -> Any:
-        """Starts every call of a pytree of calls, in its order; `wait` takes what it returns."""
+        """Start all calls of a pytree of functions, in its order, and return the futures for `wait`."""
         import jax
 
         return jax.tree.map(lambda call: self._pool.submit(lambda: jax.block_until_ready(call())), calls)
 
     def wait(self, started: Any) -> Any:
-        """The results, once all are there; unlike a future's own wait, Ctrl-C ends it at once."""
+        """Wait for all futures of a pytree, and return the results; unlike a future's own wait, Ctrl-C ends it at once."""
         import jax
 
         futures = jax.tree.leaves(started)

@@ -10,14 +10,14 @@ from jaxsgd.cli.output import make_console, to_json
 def studies(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """List the studies that come with the package; `jaxsgd run NAME` runs one, and its file is there to be copied."""
+    """List the studies that come with the package. Run a study with `jaxsgd run NAME`, or copy its file and change it."""
     from jaxsgd.study.shipped import question, shipped
 
-    found = {name: {"question": question(path), "file": str(path)} for name, path in shipped().items()}
+    listed = {name: {"question": question(path), "file": str(path)} for name, path in shipped().items()}
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(to_json(listed))
         return
     console = make_console(quiet=False)
-    for name, study in found.items():
+    for name, study in listed.items():
         console.print(f"{name:<22} {study['question']}", markup=False, soft_wrap=True)
         console.print(f"{'':<22} {study['file']}", markup=False, soft_wrap=True, style="dim")

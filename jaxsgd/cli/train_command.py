@@ -17,7 +17,7 @@ def train(
     ],
     targets: Annotated[
         list[str] | None,
-        typer.Option(help="Target array (.npz), file (.npy) or column (.csv; may be given again for each).", metavar="NAME"),
+        typer.Option(help="Target array (.npz), file (.npy) or column (.csv; repeat for several columns).", metavar="NAME"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures, the log and report.json.", show_default="results/NAME")
@@ -71,7 +71,7 @@ def _experiment(problem, name, batch_count, eval_interval, epochs, learning_rate
 
 
 def _train(console, writer: Writer, problem, experiment, seed: int, svg: bool) -> dict[str, Any]:
-    """Trains, and prints and writes each part as soon as it is known. Returns the report but for its files."""
+    """Train, print and write each part as soon as it is ready, and return the report without the list of files."""
     import dataclasses
 
     from jaxsgd import article

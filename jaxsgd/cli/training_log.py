@@ -6,10 +6,10 @@ from jaxsgd.error import CommandFailure
 
 
 def print_log(console: Console, training, experiment, name: str):
-    """Runs a training and prints its log as it goes. Returns the `jaxsgd.article.Logged`.
+    """Run a training, print its log during the run and return the `jaxsgd.article.Logged`.
 
     Raises:
-      CommandFailure: when the run became non-finite.
+      CommandFailure: if the run became non-finite.
     """
     from jaxsgd.article.live_log import follow
 
@@ -20,10 +20,10 @@ def print_log(console: Console, training, experiment, name: str):
 
 
 def stop_if_diverged(loss, experiment, name: str) -> None:
-    """Ends the command when a loss [E, m] is not finite.
+    """End the command if a loss [E, m] is not finite.
 
     Raises:
-      CommandFailure: naming the epoch, as the log counts them, and the learning rate.
+      CommandFailure: with the epoch, counted from 1, and the learning rate.
     """
     import math
 
@@ -34,5 +34,5 @@ def stop_if_diverged(loss, experiment, name: str) -> None:
         rate = experiment.learning_rate
         raise CommandFailure(
             f"{name} became non-finite in epoch {int(epoch) + 1} at learning rate {rate:g}; "
-            f"try a smaller one, such as --learning-rate {rate / 10:.1g}"
+            f"try a smaller rate, such as --learning-rate {rate / 10:.1g}"
         )

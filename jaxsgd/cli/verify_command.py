@@ -19,10 +19,10 @@ def verify(
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a result's cells again and compare: bit by bit on a like machine, else within a tolerance.
+    """Run a result's cells again and compare the numbers: bit by bit on the same kind of machine, else within a tolerance.
 
-    A module of your own that the study names is looked for as by `jaxsgd run`: where Python has its packages, beside the result
-    and in the folder above, and in the current folder.
+    Modules of your own that the study names are looked up as by `jaxsgd run`: among installed packages, beside the result and
+    in the folder above, and in the current folder.
     """
     start_jax(context)
     from jaxsgd.engine.verify import TOLERANCE
@@ -40,17 +40,23 @@ def verify(
     how = "bit by bit" if outcome.bitwise else f"within {TOLERANCE:g} (not bit by bit: {outcome.reason})"
     for difference in outcome.differences[:_SHOWN]:
         console.print(
-            f"differs: {difference.cell}: {difference.what} by {difference.relative:.1e}", markup=False, soft_wrap=True
+            f"differs: {difference.cell}: {difference.what}, relative difference {difference.relative:.1e}",
+            markup=False,
+            soft_wrap=True,
         )
     for broken in outcome.broken:
         console.print(f"damaged: {broken}", markup=False, soft_wrap=True)
     failures = [
-        (outcome.other_samples, f"its samples are not those that it was made with ({outcome.other_samples})"),
+        (outcome.other_samples, f"the samples are not those of the result ({outcome.other_samples})"),
         (outcome.differences, f"cells that differ: {len(outcome.differences)} of {outcome.cells}, compared {how}"),
         (outcome.broken, f"chunks that cannot be read: {len(outcome.broken)}"),
-        (outcome.missing, f"cells that are missing: {outcome.missing:,} (run the study again to finish it)"),
+        (outcome.missing, f"cells that are missing: {outcome.missing:,} (run the study again to finish the result)"),
     ]
     if not outcome.passed:
         first = f"; the first: {outcome.differences[0].cell}" if outcome.differences else ""
         raise CommandFailure(f"{result}: " + "; ".join(text for failed, text in failures if failed) + first)
-    console.print(f"verified: {counted(outcome.cells, 'cell')} came out the same, compared {how}", markup=False, soft_wrap=True)
+    console.print(
+        f"verified: {counted(outcome.cells, 'cell')} run again with the same numbers, compared {how}",
+        markup=False,
+        soft_wrap=True,
+    )

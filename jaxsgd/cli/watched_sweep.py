@@ -1,4 +1,4 @@
-"""A sweep as a command runs it: progress on stderr, what came of it in words and for JSON."""
+"""A sweep of a command: its progress on stderr, and its report in words and for JSON."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +12,20 @@ from jaxsgd.error import counted, verb
 def run_sweep(
     console: Console, study: Any, folder: Path, how: dict[str, Any], quiet: bool = False
 ) -> tuple[dict[str, Any], str]:
-    """Runs a study and says what came of it.
+    """Run a study, print the outcome and return the report.
 
     Args:
-      console: where to say it.
-      study: what to run.
-      folder: the result's.
+      console: for the lines on the outcome.
+      study: the study to run.
+      folder: the result's folder.
       how: `jaxsgd.sweep`'s other arguments.
-      quiet: show no progress.
+      quiet: True to show no progress.
 
     Returns:
-      The report, and what kept the sweep from finishing, if anything did: one line.
+      The report, and one line on a failure; empty without a failure.
 
     Raises:
-      CommandInterrupt: at Ctrl-C, with what is kept.
+      CommandInterrupt: at Ctrl-C, with the number of cells that are kept.
     """
     from jaxsgd.engine.progress import progress_shown
     from jaxsgd.engine.sweep import sweep_to_folder
@@ -38,7 +38,7 @@ def run_sweep(
         except KeyboardInterrupt:
             raise CommandInterrupt(f"interrupted: {_kept(shown.last, folder)}run the command again to finish") from None
         except RunFailure as error:
-            failed = [each._asdict() for each in getattr(error, "failed", [])]
+            failed = [failure._asdict() for failure in getattr(error, "failed", [])]
             failure = f"{error}; {_kept(shown.last, folder)}run the command again for the rest"
     report = {"folder": str(folder), "identity": study.identity} | _progress_report(shown.last) | {"failed": failed}
     if manifest is None:
@@ -75,14 +75,14 @@ def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
         cells = "its cell is" if last.cells == 1 else f"all {last.cells:,} cells are"
         yield f"nothing to do: {cells} in {folder}"
     else:
-        resumed = f", {last.resumed:,} of them before" if last.resumed else ""
+        resumed = f", {last.resumed:,} of them in an earlier run" if last.resumed else ""
         yield f"ran {counted(last.cells, 'cell')}{resumed}; the result is in {folder}"
     for broken in last.broken:
-        yield f"ran again, for the file was damaged: {broken}"
+        yield f"run again because the file was damaged: {broken}"
     if last.chunks_retried:
         yield f"{counted(last.chunks_retried, 'failed attempt')} at a chunk {verb(last.chunks_retried, 'was', 'were')} repeated"
     if narrowed:
         fewest = min(step["lanes"] for step in narrowed)
-        yield f"for want of memory, runs went down to {fewest} side by side: the same numbers to rounding, not the same bits"
+        yield f"memory was short, so only {fewest} runs ran side by side: the same numbers to rounding, not the same bits"
     if report["diverged_cells"]:
-        yield f"{report['diverged_cells']:,} of {counted(last.cells, 'run')} diverged, as marked in `diverged`"
+        yield f"{report['diverged_cells']:,} of {counted(last.cells, 'run')} diverged; the variable `diverged` marks them"

@@ -1,7 +1,7 @@
-"""Workers by Dask: those of a scheduler that is there, or one for each core or GPU of this machine.
+"""Workers by Dask: those of a running scheduler, or new processes on this machine.
 
-Dask starts the processes, carries the chunks, and gives a lost worker's chunks to others. What a chunk is, when it is tried
-again and what is kept of it is decided in `jaxsgd.engine.dispatch`, so that any other executor does as well.
+Dask starts the processes, carries the chunks, and gives a lost worker's chunks to others. Chunks, retries and results are
+handled by `jaxsgd.engine.dispatch`, so that any other executor can take Dask's place.
 """
 
 import importlib.util
@@ -18,13 +18,13 @@ from typing import Any
 from jaxsgd.error import InputError, RunFailure, check_count
 
 CONNECT_SECONDS = 6
-"""How long a scheduler has to answer."""
+"""The time in which a scheduler must answer."""
 
-ASKED_SECONDS = 60
-"""How long workers have to say which versions they have: one may be busy loading JAX."""
+VERSION_SECONDS = 60
+"""The time in which workers must report their versions: a worker may be busy loading JAX."""
 
-CHECKED = ("jaxsgd", "jax")
-"""Packages of which a worker must have the version that is here, or it is not given anything."""
+CHECKED_PACKAGES = ("jaxsgd", "jax")
+"""The packages of which a worker must have the same version as this process."""
 
 _INSTALL = "pip install 'jaxsgd[distributed]'"
 
@@ -32,19 +32,20 @@ _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 
 
 @contextmanager
-def scheduler_at(address: str, say: Callable[[str], None] = lambda text: None) -> Iterator[Executor]:
-    """The workers of a scheduler, as an executor. TLS is set up by Dask's own configuration (`distributed.comm.tls`).
+def scheduler_at(address: str, report: Callable[[str], None] = lambda text: None) -> Iterator[Executor]:
+    """Yield the workers of a scheduler, as an executor. Dask's own configuration sets up TLS (`distributed.comm.tls`).
 
     Args:
       address: "tcp://HOST:PORT", or "tls://HOST:PORT".
-      say: told when there is no worker yet, which is waited for.
+      report: called with a line of text if the scheduler has no worker yet; then a worker is waited for.
 
     Raises:
-      InputError: when it is no address, nothing answers there, Dask is missing, or workers have other versions.
+      InputError: for a text that is not an address, if no scheduler answers, if Dask is missing, or if workers have other
+        versions.
     """
     distributed = _distributed()
-    scheme, there, place = address.partition("://")
-    if not there or scheme not in _SCHEMES or ":" not in place:
+    scheme, separator, host = address.partition("://")
+    if not separator or scheme not in _SCHEMES or ":" not in host:
         raise InputError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {address!r}")
     if scheme == "tls" and not distributed.Security().get_connection_args("client").get("ssl_context"):
         raise InputError(
@@ -54,28 +55,28 @@ def scheduler_at(address: str, say: Callable[[str], None] = lambda text: None) -
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"no scheduler answers at {address} within {CONNECT_SECONDS} s ({said}); start one with: dask scheduler"
+            f"no scheduler answers at {address} within {CONNECT_SECONDS} s ({reason}); start a scheduler with: dask scheduler"
         ) from None
-    with _leaving(client):
-        yield _executor(client, say, f"start one with: dask worker {address} --nthreads 1 --nanny")
+    with _closing(client):
+        yield _executor(client, report, f"start a worker with: dask worker {address} --nthreads 1 --nanny")
 
 
 @contextmanager
 def local_workers(count: int, environment: Mapping[str, str] | None = None) -> Iterator[Executor]:
-    """Processes of this machine's own, one chunk at a time each, as an executor.
+    """Yield new worker processes on this machine, as an executor; a worker runs one chunk at a time.
 
-    On a machine with GPUs that JAX can use, each has one of them. The connections are encrypted, with certificates that live
-    as long as the cluster: without, any user of this machine could have the workers run anything.
+    If JAX can use GPUs on this machine, each worker has its own GPU. The connections are encrypted, with certificates that
+    last as long as the cluster; otherwise any user of this machine could make the workers run any code.
 
     Args:
-      count: how many.
-      environment: set in each.
+      count: number of workers.
+      environment: environment variables of every worker.
 
     Raises:
-      InputError: when there are fewer GPUs than that, or Dask is missing.
-      RunFailure: when they cannot be started.
+      InputError: if there are fewer GPUs than workers, or Dask is missing.
+      RunFailure: if the workers cannot be started.
     """
     distributed = _distributed()
     count = check_count("--workers", count)
@@ -85,8 +86,8 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
     try:
         host: dict[str, Any] = {"host": "127.0.0.1", "security": distributed.Security.temporary(), "protocol": "tls://"}
     except ImportError:
-        raise InputError(f"certificates for the workers need cryptography: {_INSTALL}") from None
-    # Memory is bounded by the plan; Dask's own limit would kill a worker that is within it.
+        raise InputError(f"the workers' certificates need the package cryptography: {_INSTALL}") from None
+    # The plan limits the memory; Dask's own limit would kill a worker within the plan's limit.
     worker = host | {"nthreads": 1, "memory_limit": None, "dashboard": False, "silence_logs": logging.CRITICAL}
     specs = {
         number: {
@@ -95,26 +96,26 @@ def local_workers(count: int, environment: Mapping[str, str] | None = None) -> I
         }
         for number in range(count)
     }
-    # Ports are the system's choice, that of the scheduler's own pages too, which it opens with or without a dashboard.
+    # The system chooses the ports, also for the scheduler's own pages, which it opens with or without a dashboard.
     ports = {"port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     scheduler = {"cls": distributed.Scheduler, "options": host | ports}
-    loop = _loop_deaf_to_ctrl_c(distributed)
+    loop = _loop_without_ctrl_c(distributed)
     how = {"security": host["security"], "silence_logs": logging.CRITICAL, "name": "jaxsgd"}
     try:
         cluster = distributed.SpecCluster(workers=specs, scheduler=scheduler, loop=loop, **how)
     except RuntimeError as error:
         raise RunFailure(f"the workers could not be started: {' '.join(str(error).split())}") from None
-    with _leaving(cluster):
+    with _closing(cluster):
         client = distributed.Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False)
-        with _leaving(client):
+        with _closing(client):
             yield _executor(client, lambda text: None, "")
 
 
-def _loop_deaf_to_ctrl_c(distributed: Any) -> Any:
-    """A running event loop for a cluster.
+def _loop_without_ctrl_c(distributed: Any) -> Any:
+    """Return a running event loop for a cluster whose processes ignore Ctrl-C.
 
-    A terminal sends Ctrl-C to all processes of a command. What becomes of the chunks in hand is for the command to decide, so
-    the workers must not hear it; they have their signal mask from the thread that starts them, and that from this one.
+    A terminal sends Ctrl-C to all processes of a command. The command decides about the running chunks, so the workers must not
+    receive it. They inherit their signal mask from the thread that starts them, and that thread inherits it from this one.
     """
     runner = distributed.utils.LoopRunner()
     if not hasattr(signal, "pthread_sigmask"):
@@ -129,10 +130,10 @@ def _loop_deaf_to_ctrl_c(distributed: Any) -> Any:
 
 
 def gpus(environment: Mapping[str, str], driver: Path) -> list[str]:
-    """The GPUs that JAX would use, as CUDA_VISIBLE_DEVICES names them. JAX is not asked: it would take hold of them.
+    """Return the GPUs that JAX would use, as CUDA_VISIBLE_DEVICES names them, without starting JAX on them.
 
     Args:
-      environment: the process's.
+      environment: the process's environment variables.
       driver: the folder in which NVIDIA's driver lists its devices.
     """
     platforms = environment.get("JAX_PLATFORMS", "")
@@ -153,24 +154,24 @@ def _device(devices: list[str], number: int) -> dict[str, str]:
 
 
 def _distributed() -> Any:
-    """Dask's package.
+    """Return Dask's package.
 
     Raises:
-      InputError: when it is missing, with the command that installs it.
+      InputError: if it is missing, with the command that installs it.
     """
     try:
         import distributed  # noqa: PLC0415
     except ImportError:
         raise InputError(f"Dask is not installed: {_INSTALL}") from None
-    # What goes wrong is told once, by us; Dask would tell of every connection, with tracebacks.
+    # This module reports an error once; Dask would report every connection, with tracebacks.
     for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed
 
 
 @contextmanager
-def _leaving(closed: Any) -> Iterator[None]:
-    """Closes a client or a cluster at the end, whatever state it is in: what there was to say has been said."""
+def _closing(closed: Any) -> Iterator[None]:
+    """Close a client or a cluster at the end of the block, in any state, without an exception."""
     try:
         yield
     finally:
@@ -178,39 +179,40 @@ def _leaving(closed: Any) -> Iterator[None]:
             closed.close()
 
 
-def _executor(client: Any, say: Callable[[str], None], hint: str) -> Executor:
-    """The client's executor, once there are workers and their versions are the ones here."""
+def _executor(client: Any, report: Callable[[str], None], hint: str) -> Executor:
+    """Wait for a worker, check the workers' versions and return the client's executor."""
     if not client.scheduler_info(n_workers=-1)["workers"]:
-        say(f"waiting for a worker; {hint}")
+        report(f"waiting for a worker; {hint}")
         client.wait_for_workers(1)
-    for package in CHECKED:
-        # A function of Python's own, so that it answers whatever the worker has installed.
+    for package in CHECKED_PACKAGES:
+        # A function of Python's library, which every worker has.
         asked = (metadata.version, package)
         try:
-            answers = client.sync(client.run, *asked, on_error="return", callback_timeout=ASKED_SECONDS)
+            answers = client.sync(client.run, *asked, on_error="return", callback_timeout=VERSION_SECONDS)
         except TimeoutError:
-            raise RunFailure(f"a worker has not said within {ASKED_SECONDS} s which version of {package} it has") from None
+            raise RunFailure(f"a worker did not report its version of {package} within {VERSION_SECONDS} s") from None
         check_versions(package, metadata.version(package), answers)
-    # Failed chunks are tried again in `dispatch`, where it is counted; Dask alone repeats those of a worker that died.
+    # `dispatch` retries failed chunks and counts the attempts; Dask retries only the chunks of a worker that died.
     return client.get_executor(pure=False)
 
 
-def check_versions(package: str, here: str, there: Mapping[str, Any]) -> None:
-    """Checks the versions that workers have of a package.
+def check_versions(package: str, own: str, versions: Mapping[str, Any]) -> None:
+    """Check that all workers have the same version of a package as this process.
 
     Args:
       package: its name.
-      here: the version of this process.
-      there: by worker, its version, or the exception that asking for it raised.
+      own: the version of this process.
+      versions: by worker, its version, or the exception that the question raised.
 
     Raises:
-      InputError: naming both, and a worker.
-      RunFailure: when no worker answered.
+      InputError: with both versions and a worker that differs.
+      RunFailure: if no worker answered.
     """
-    if not there:
-        raise RunFailure("no worker answered which versions it has")
-    for worker, version in there.items():
-        if isinstance(version, metadata.PackageNotFoundError):
-            raise InputError(f"the worker {worker} has no {package}, and here it is {here}: install the same there")
-        if version != here:
-            raise InputError(f"the worker {worker} has {package} {version}, and here it is {here}: install the same there")
+    if not versions:
+        raise RunFailure("no worker reported its versions")
+    for worker, version in versions.items():
+        has = f"no {package}" if isinstance(version, metadata.PackageNotFoundError) else f"{package} {version}"
+        if version != own:
+            raise InputError(
+                f"the worker {worker} has {has}, and this process has {package} {own}: install the same version there"
+            )

@@ -1,4 +1,4 @@
-"""Chunks handed to an executor, and taken back: retries, failures, and what is lost when workers are."""
+"""Chunks sent to an executor's workers and received from them: retries, failures, and lost workers."""
 
 import json
 from collections import Counter, deque
@@ -17,19 +17,19 @@ from jaxsgd.results.store import BrokenChunk, ChunkArrays
 from jaxsgd.study.study import Study
 
 RETRIES = 2
-"""How often a chunk that failed on a worker is tried again, unless the caller says otherwise."""
+"""The default number of times that a chunk is tried again after it failed on a worker."""
 
 MOST_WAITING = 1024
-"""Chunks that are handed over and not back yet, at most: what the scheduler has to keep, and what Ctrl-C has to call back."""
+"""The most chunks that are sent and not yet received: the scheduler keeps them, and Ctrl-C has to cancel them."""
 
 FEWEST_WAITING = 64
-"""As many are handed over however large they are."""
+"""The number of chunks that are sent at the same time even if they are large."""
 
 WAITING_BYTES = 2**30
-"""What may wait in memory, of the scheduler and of the command: the text of chunks to run, and finished ones to be written."""
+"""The memory for waiting chunks, of the scheduler and of the command: texts of chunks to run, and results to be written."""
 
-_NAMED = 3
-"""Chunks that the message of a failure names; the exception has them all."""
+_MOST_NAMED = 3
+"""The most failed chunks that a message names; the exception has all of them."""
 
 _LOST = "the connection to the workers is lost"
 
@@ -40,8 +40,8 @@ class Failed(NamedTuple):
     Attributes:
       chunk: its number.
       cells: its cells' values on every axis, in words.
-      tries: how many attempts there were.
-      error: what the last one said.
+      tries: the number of attempts.
+      error: the message of the last attempt.
     """
 
     chunk: int
@@ -49,8 +49,8 @@ class Failed(NamedTuple):
     tries: int
     error: str
 
-    def told(self) -> str:
-        """It in words, by its first cell."""
+    def text(self) -> str:
+        """Return the failure in words, with the first cell."""
         which = f"cell {self.cells[0]}" if len(self.cells) == 1 else f"{len(self.cells)} cells, the first: {self.cells[0]}"
         return f"chunk {self.chunk} ({which}), tried {counted(self.tries, 'time')}: {self.error}"
 
@@ -59,28 +59,34 @@ class ChunksFailed(RunFailure):
     """Some chunks failed at every attempt; all others are finished.
 
     Attributes:
-      failed: the chunks that did.
+      failed: these chunks.
     """
 
     def __init__(self, failed: list[Failed], chunks: int):
-        """Words it."""
+        """Write the message.
+
+        Args:
+          failed: the chunks that failed.
+          chunks: the number of all chunks.
+        """
         self.failed = failed
-        named = "; ".join(each.told() for each in failed[:_NAMED])
-        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        named = "; ".join(failure.text() for failure in failed[:_MOST_NAMED])
+        more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
         super().__init__(f"{len(failed)} of {counted(chunks, 'chunk')} failed, all others are finished: {named}{more}")
 
 
 def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Plan, dict[str, Any]]:
-    """The plan for a study on an executor's workers, and the manifest of a result that they make.
+    """Return the plan for a study on an executor's workers, and the manifest of its result.
 
-    One worker is asked what it is and what it makes of the study. Where its device is of the same kind as the one here, the
-    plan is made here, and is the one that this process alone would follow. Otherwise it is the worker's. Either way it is one
-    plan for all, written down with the result: the bits depend neither on who runs a chunk nor on how many workers there are.
+    A worker reports its device and its own plan of the study. If its device is of the same kind as the device of this process,
+    the plan is the one that this process would follow alone. Otherwise it is the worker's plan. All workers follow this one
+    plan, and it is stored with the result: the bits depend neither on the worker that runs a chunk nor on the number of
+    workers.
 
     Raises:
-      InputError: when the executor forks its processes.
-      UnfitWorker: when the worker has other versions, other samples, or cannot make the problem.
-      RunFailure: when the worker is lost.
+      InputError: if the executor forks its processes.
+      UnfitWorker: if the worker has other versions, other samples, or cannot make the problem.
+      RunFailure: if the worker is lost.
     """
     check_executor(executor)
     text = json.dumps(study.resolved(), allow_nan=False)
@@ -93,9 +99,9 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
     if any(manifest["device"][name] != theirs["device"][name] for name in ("backend", "kind")):
         planned = plan(study, **theirs["held"])
         manifest = new_manifest(planned)
-    # Cores, and what else the worker's machine has, may be others: they decide no bits once the plan is made.
+    # The worker's machine may have other cores, for example: with a given plan they do not change the bits.
     manifest["device"] = theirs["device"]
-    wrong = different(manifest, {**theirs, "held": manifest["held"], "chunks": manifest["chunks"]}, "here", "at the worker")
+    wrong = different(manifest, {**theirs, "held": manifest["held"], "chunks": manifest["chunks"]}, "here", "on the worker")
     if wrong:
         raise UnfitWorker(f"the worker {theirs['worker']} would not give the same bits ({'; '.join(wrong)})")
     return planned, manifest
@@ -111,43 +117,45 @@ def check_executor(executor: Executor) -> None:
     if context is not None and context.get_start_method() == "fork":
         count = getattr(executor, "_max_workers", 2)
         line = f'ProcessPoolExecutor({count}, mp_context=multiprocessing.get_context("spawn"))'
-        raise InputError(f"this executor forks its processes, which hang once JAX has started; make one that spawns: {line}")
+        raise InputError(
+            f"this executor forks its processes, and they hang after JAX has started; make one that spawns: {line}"
+        )
 
 
-def check_retries(retries: object) -> None:
-    """Checks a number of retries.
+def _check_retries(retries: object) -> None:
+    """Check a number of retries.
 
     Raises:
-      InputError: when it is no whole number of at least 0.
+      InputError: if it is not a whole number of at least 0.
     """
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         raise InputError(f"retries must be a whole number of at least 0, got {shown(retries)}")
 
 
 class Dispatch:
-    """Hands chunks to an executor's workers, and takes them back.
+    """The runner of a plan's chunks on an executor's workers.
 
     Attributes:
-      narrowed: programs that were run with fewer lanes for want of memory, as a manifest has them.
+      narrowed: programs that were run with fewer lanes because memory was short, as a manifest has them.
       failed: the chunks that failed at every attempt.
-      retried: how many attempts were made again.
-      chunk_seconds: by the chunk's number, how long it took without compiling.
-      finishing: after Ctrl-C, how many chunks in hand are being finished.
+      retried: the number of repeated attempts.
+      chunk_seconds: by the chunk's number, its time without compiling.
+      finishing: after Ctrl-C, the number of running chunks that are being finished.
     """
 
-    def __init__(self, executor: Executor, plan: Plan, told: dict[str, Any], retries: int):
-        """Hands over nothing yet.
+    def __init__(self, executor: Executor, plan: Plan, manifest: dict[str, Any], retries: int):
+        """Prepare to run a plan; nothing is sent yet.
 
         Args:
-          executor: whose workers run `jaxsgd.engine.task`.
-          plan: whose chunks are run.
-          told: the manifest of the result.
-          retries: how often a chunk that failed is tried again.
+          executor: its workers run `jaxsgd.engine.task`.
+          plan: the plan to run.
+          manifest: of the result.
+          retries: the number of times that a failed chunk is tried again.
 
         Raises:
-          InputError: when `retries` is no whole number of at least 0.
+          InputError: if `retries` is not a whole number of at least 0.
         """
-        check_retries(retries)
+        _check_retries(retries)
         self.plan = plan
         self.narrowed: list[Narrowed] = []
         self.failed: list[Failed] = []
@@ -155,35 +163,35 @@ class Dispatch:
         self.chunk_seconds: dict[int, float] = {}
         self.finishing = 0
         self._executor = executor
-        self._common = described(plan, told)
+        self._common = described(plan, manifest)
         self._attempts = retries + 1
         self._compile_seconds: dict[str, float] = {}
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """Who finished a chunk."""
+        """The workers that have finished a chunk."""
         return tuple(self._compile_seconds)
 
     @property
     def num_workers(self) -> int:
-        """How many workers have finished a chunk."""
+        """The number of workers that have finished a chunk."""
         return len(self._compile_seconds)
 
     @property
     def compile_seconds(self) -> float:
-        """What all workers spent on compiling."""
+        """The time that all workers together spent on compiling."""
         return sum(self._compile_seconds.values(), 0.0)
 
     def run_all(
         self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
     ) -> None:
-        """Runs chunks and hands each over, in this thread, as soon as it is back.
+        """Run chunks and pass each chunk to `done`, in this thread, as soon as it is received.
 
-        A chunk that fails is tried again after those that wait. One that was lost with its worker is tried again by itself
-        when all others are back: it may be what kills the workers, and would take with it what waits there.
+        A failed chunk is tried again after the waiting chunks. A chunk that was lost with its worker is tried again alone,
+        after all others: it may be the one that kills the workers, and would lose the chunks that wait with it.
 
-        When something else fails, or at Ctrl-C, the chunks that no worker has begun are called back, and those that are back
-        are handed over. A Dask executor calls all of them back.
+        After any other failure, or at Ctrl-C, the chunks that no worker has begun are cancelled, and the finished chunks are
+        passed to `done`. A Dask executor cancels all of them.
 
         Args:
           numbers: of the chunks.
@@ -191,9 +199,9 @@ class Dispatch:
           changed: called after a failed attempt, and when `finishing` has changed.
 
         Raises:
-          ChunksFailed: when all others are finished.
+          ChunksFailed: after all other chunks are finished.
           UnfitWorker: from a worker that would not give the same bits.
-          RunFailure: when the workers are lost.
+          RunFailure: if the workers are lost.
         """
         waiting, attempts, running, back = deque(numbers), Counter[int](), {}, SimpleQueue()
         suspects: deque[int] = deque()
@@ -221,8 +229,8 @@ class Dispatch:
                 if not isinstance(finished, Done):
                     changed()
         except BaseException as error:
-            # All are called back before any is waited for, and what cannot be is finished and handed over; also what Ctrl-C has
-            # caught while it was handed over: it may be written and not counted.
+            # All are cancelled first. Those that cannot be cancelled are finished and passed on. So are those that Ctrl-C
+            # caught while they were passed on: they may be written and not counted.
             in_hand = [(future, number) for future, number in running.items() if not future.cancel()]
             if isinstance(error, KeyboardInterrupt):
                 self.finishing = len(in_hand)
@@ -236,17 +244,17 @@ class Dispatch:
             raise ChunksFailed(self.failed, len(self.plan.chunks))
 
     def _most_waiting(self) -> int:
-        each = len(self._common) + self.plan.result_bytes // len(self.plan.chunks)
-        return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // each))
+        chunk_bytes = len(self._common) + self.plan.result_bytes // len(self.plan.chunks)
+        return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // chunk_bytes))
 
     def _submit(self, number: int, attempt: int) -> Future:
         try:
             return self._executor.submit(run_task, self._common, number, attempt)
-        except Exception as error:  # each engine has an exception of its own for a pool that is closed or broken
+        except Exception as error:  # every kind of executor has its own exception for a closed or broken pool
             raise RunFailure(_why_lost(error)) from None
 
     def _finished(self, future: Future, number: int) -> Done | Exception:
-        """The chunk that came back, or what its attempt failed of."""
+        """Return the chunk, or the exception of its failed attempt."""
         try:
             return self._read(future, number)
         except (CancelledError, BrokenExecutor) as error:
@@ -268,16 +276,16 @@ class Dispatch:
 
     def _failure(self, number: int, tries: int, error: Exception) -> Failed:
         cells = tuple(self.plan.cells.name(int(cell)) for cell in self.plan.chunks[number].cells)
-        # Dask's own words for a chunk whose workers died, one after another, are long and tell of other addresses.
-        said = "every worker that ran it died" if _is_lost_with_worker(error) else " ".join(str(error).split())
-        return Failed(number, cells, tries, said)
+        # Dask's own message for a chunk whose workers died is long and names other addresses.
+        reason = "every worker that ran it died" if _is_lost_with_worker(error) else " ".join(str(error).split())
+        return Failed(number, cells, tries, reason)
 
 
 def _is_lost_with_worker(error: Exception) -> bool:
-    """Whether a chunk's worker died; Dask, which says so, is no dependency."""
+    """Return True if a chunk's worker died, by the name of Dask's exception: Dask is not a dependency."""
     return type(error).__name__ == "KilledWorker"
 
 
 def _why_lost(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return f"{_LOST} ({said})" if isinstance(error, BrokenExecutor) and said else _LOST
+    reason = " ".join(str(error).split())
+    return f"{_LOST} ({reason})" if isinstance(error, BrokenExecutor) and reason else _LOST

@@ -13,10 +13,10 @@ from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
 from jaxsgd.memory import peak_memory, process_memory
 
 MOST_PROBES = 4
-"""Most programs that are tried."""
+"""The most programs that are tried."""
 
 PROBE_SECONDS = 20.0
-"""Once probing has taken as long, no further program is tried."""
+"""The time after which no further program is tried."""
 
 
 class Estimate(NamedTuple):
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
     Attributes:
       seconds: time until it is finished, compiling included.
       memory_bytes: memory of the process, with the compiled programs and the chunks in hand.
-      probed: how many of its programs were tried; 0 for an estimate from constants.
+      probed: the number of programs that were tried; 0 for an estimate from constants.
     """
 
     seconds: float
@@ -34,18 +34,18 @@ class Estimate(NamedTuple):
 
 
 def estimate(planned: Plan) -> Estimate:
-    """Return what a plan will take, from the plan's constants; it compiles and runs nothing, and is rough."""
+    """Return a rough estimate of a plan's time and memory, from constants; nothing is compiled or run."""
     programs = min(len(planned.programs) + 1, PROGRAMS.most_programs)
     return Estimate(planned.seconds, process_memory() + programs * PROGRAM_BYTES + planned.memory_bytes, 0)
 
 
 def probe(planned: Plan) -> Estimate:
-    """Return what a plan will take, from running one chunk on each core or device, for up to `MOST_PROBES` of its programs.
+    """Return an estimate of a plan's time and memory, from running some of its chunks.
 
-    The programs tried are spread from the cheapest to the most expensive. What is compiled for it is kept, as for a run, so
-    that the run itself need not compile it again. Time per cell of the other programs is that of the plan's constants, times a
-    factor that is interpolated between those tried. The memory is the largest that this process had, and that of the programs
-    that were not compiled.
+    A chunk runs on each core or device, for up to `MOST_PROBES` programs from the cheapest to the most expensive. The compiled
+    programs are kept, so the run itself need not compile them again. For the other programs, the time per cell from the plan's
+    constants is multiplied by a factor that is interpolated between the programs that were tried. The memory is this process's
+    largest, plus that of the programs that were not compiled.
     """
     execution, devices = Execution(planned), workers()
     in_hand = min(len(devices), len(planned.chunks))

@@ -20,33 +20,38 @@ from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.subject import OwnArrays, precision_of
 
 Device = Any
-"""A `jax.Device`, which type checkers take for a variable."""
+"""A `jax.Device`: type checkers do not accept it as a type."""
 
 
 class Narrowed(NamedTuple):
-    """A failed allocation, and what was done about it."""
+    """A program that runs with fewer lanes after a failed allocation.
+
+    Attributes:
+      program: its number in the plan.
+      lanes: the cells that run side by side from then on.
+    """
 
     program: int
     lanes: int
 
 
 class Execution:
-    """Runs chunks from as many threads as there are cores or devices; takes its compiled programs from `PROGRAMS`.
+    """The runner of a plan's chunks in this process, with a thread for each core or device.
 
-    XLA releases Python's lock while it runs, and one core's worth of small products does not fill a second core, so on a CPU
-    chunks run side by side on one device, without any flag that would have to be set before JAX starts.
+    Compiled programs come from `PROGRAMS`. XLA releases Python's lock while it runs, and a small product does not use a second
+    core. So on a CPU, chunks run side by side on one device, without any flag that would have to be set before JAX starts.
 
     Attributes:
-      plan: whose chunks are run.
-      lanes: by program, how many cells run side by side.
-      narrowed: programs that were run with fewer lanes, for want of memory.
-      compile_seconds: spent on compiling, by all threads together.
-      chunk_seconds: by the chunk's number, how long it took without compiling.
-      finishing: after Ctrl-C, how many chunks in hand are being finished.
+      plan: the plan to run.
+      lanes: by program, the number of cells that run side by side.
+      narrowed: programs that were run with fewer lanes because memory was short.
+      compile_seconds: the time that all threads together spent on compiling.
+      chunk_seconds: by the chunk's number, its time without compiling.
+      finishing: after Ctrl-C, the number of running chunks that are being finished.
     """
 
     def __init__(self, plan: Plan):
-        """Prepares to run a plan; compiles nothing yet."""
+        """Prepare to run a plan; nothing is compiled yet."""
         self.plan = plan
         self.lanes = dict.fromkeys(range(len(plan.programs)), plan.lanes)
         self.narrowed: list[Narrowed] = []
@@ -57,7 +62,11 @@ class Execution:
         self._arrays: dict[Device, OwnArrays] = {}
 
     def run(self, number: int, device: Device) -> ChunkArrays:
-        """One chunk, run and summarized."""
+        """Run a chunk and return its arrays.
+
+        Raises:
+          InputError: if a single run needs more memory than the device has.
+        """
         chunk = self.plan.chunks[number]
         program = self.plan.programs[chunk.program]
         study, cells, padded = self.plan.study, self.plan.cells, np.resize(chunk.cells, self.plan.width)
@@ -90,7 +99,7 @@ class Execution:
         return compiled
 
     def _own(self, device: Device) -> OwnArrays:
-        """The problem's own arrays on a device, copied there once."""
+        """Return the problem's own arrays on a device; they are copied there once."""
         with self._lock:
             if device not in self._arrays:
                 self._arrays[device] = jax.device_put(self.plan.subject.own, device)
@@ -102,7 +111,7 @@ class Execution:
                 return
             if lanes == 1:
                 raise InputError(
-                    f"one run needs more memory than there is (about {self.plan.run_bytes / 2**20:,.0f} MiB); "
+                    f"a single run needs more memory than is available (about {self.plan.run_bytes / 2**20:,.0f} MiB); "
                     "make the problem smaller"
                 )
             self.lanes[program] = lanes_within(self.plan.width, lanes // 2)
@@ -112,15 +121,16 @@ class Execution:
 
     @property
     def num_workers(self) -> int:
-        """How many chunks run at the same time."""
+        """The number of chunks that run at the same time."""
         return len(workers())
 
     def run_all(
         self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
     ) -> None:
-        """Run chunks and hand each over, in this thread, as soon as it is finished; after Ctrl-C perhaps once more.
+        """Run chunks and pass each chunk to `done`, in this thread, as soon as it is finished.
 
-        A failure or Ctrl-C starts no further chunk; those already running are finished and handed over first.
+        After a failure or Ctrl-C no further chunk starts; running chunks are finished and passed to `done` first. After Ctrl-C
+        a chunk may be passed twice.
 
         Args:
           numbers: of the chunks.
@@ -145,25 +155,28 @@ class Execution:
             if isinstance(error, KeyboardInterrupt):
                 self.finishing = len(running)
                 changed()
-            # Also what Ctrl-C has caught while it was handed over: it may be written and not counted.
+            # Also chunks that Ctrl-C caught while they were passed on: they may be written and not counted.
             for future, (number, _) in running.items():
                 if future.exception() is None:
                     done(number, future.result())
             raise
         finally:
-            # Not waited for: a second Ctrl-C, while the chunks in hand are being finished above, is to end at once.
+            # Not waited for: a second Ctrl-C, while the running chunks are being finished above, must end at once.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def workers() -> list[Device]:
-    """The device of each thread that runs chunks: every GPU once, or the CPU once for each core."""
+    """Return the device of each thread that runs chunks: every GPU once, or the CPU once for each core."""
     devices = jax.local_devices()
     return devices[:1] * threads() if devices[0].platform == "cpu" else devices
 
 
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
-    """The arrays kept of a chunk: the averaged view, what is observed, stripe measures, divergence, and every batch's loss if
-    recorded. Past the end of a run they are NaN."""
+    """Return the arrays of a chunk that the result keeps, NaN past the end of a run.
+
+    They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, and, with record="batch",
+    the loss of each batch.
+    """
     study, cells = plan.study, plan.cells
     loss = _padded(outputs.loss, cells.epochs)
     count = cells.batch_count[chunk.cells]
@@ -177,10 +190,10 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         # Stripes are of whole epochs.
         whole = taken // m
         if study.eval_interval <= whole * m:
-            found = stripes(loss[own, :whole, :m], study.eval_interval)
-            measured["stripe_gap"][own] = found.gap
-            measured["stripe_index"][own] = found.stripe_index
-            measured["stripe_slope"][own] = found.slope.mean(axis=-1)
+            striped = stripes(loss[own, :whole, :m], study.eval_interval)
+            measured["stripe_gap"][own] = striped.gap
+            measured["stripe_index"][own] = striped.stripe_index
+            measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
     finite[:, -1] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
     kept = {"loss": loss} if study.record == "batch" else {}

@@ -1,4 +1,4 @@
-"""The manifest: what made the numbers, so that they can be made again."""
+"""The manifest: the machine, the versions and the plan behind a result, so that it can be made again."""
 
 import datetime
 import os
@@ -13,23 +13,23 @@ from jaxsgd.results.store import FORMAT
 
 
 def now() -> str:
-    """The time in UTC, to the second (ISO 8601)."""
+    """Return the time in UTC, to the second (ISO 8601)."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def facts(plan: Plan) -> dict[str, Any]:
-    """What must be the same wherever a part of a result is made, as plain values."""
+    """Return the facts that must be the same for all parts of a result, as plain values."""
     subject = plan.subject
     return {
         "format": FORMAT,
-        # A study whose problem is an object has none; its result is nowhere but in memory.
+        # A study whose problem is an object has no identity; its result is only in memory.
         "identity": "" if isinstance(plan.study.problem, Problem) else plan.study.identity,
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint,
         "observed": list(observations(subject.problem, plan.study.evaluate_every)),
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
-        "held": plan.held(),
+        "held": plan.settings(),
         "versions": versions(),
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "device": devices(),
@@ -37,10 +37,11 @@ def facts(plan: Plan) -> dict[str, Any]:
 
 
 def new_manifest(plan: Plan) -> dict[str, Any]:
-    """A new result's manifest, as plain values."""
+    """Return a new result's manifest, as plain values."""
     return {
         **facts(plan),
         "problem_name": plan.subject.problem.name,
+        "loss_unit": plan.subject.problem.loss_unit,
         "precision": plan.study.precision,
         "git_commit": git_commit(),
         "lanes_narrowed": [],
@@ -50,38 +51,43 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
 
 
 SAME_RUNS = ("format", "identity", "num_samples", "data_sha256", "observed", "chunks")
-"""Facts that say what was run: where one differs, other numbers are right."""
+"""Facts about the runs themselves: if one of them differs, the numbers differ."""
 
 _GROUPS = ("held", "versions", "flags", "device")
-"""Facts that say how it was run: where one differs, the numbers agree to rounding."""
+"""Groups of facts about the execution: if one of them differs, the numbers agree to rounding."""
 
 _ANY_VALUE = ("python", "count", "cores", "machine", "system")
-"""Facts of these groups that do not keep a result from being continued; a promise of equal bits needs them too."""
+"""Facts of these groups that may differ when a result is continued; equal bits are promised only if they are the same."""
 
 
 def different(
-    stored: dict[str, Any], new: dict[str, Any], there: str = "there", here: str = "now", *, every: bool = False
+    stored: dict[str, Any],
+    new: dict[str, Any],
+    stored_label: str = "in the result",
+    new_label: str = "now",
+    *,
+    every: bool = False,
 ) -> list[str]:
-    """Return the facts that keep `new` from giving the same bits as `stored`, in words: each by name with both values.
+    """Return the facts that keep `new` from giving the same bits as `stored`: texts with the name and both values.
 
     Args:
       stored, new: `facts`, or manifests that have them.
-      there, here: the words for where they are from.
-      every: also those that do not keep a result from being continued.
+      stored_label, new_label: the words for their origins.
+      every: True to include the facts that may differ when a result is continued.
     """
     pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
         pairs += [(f"device {name}" if group == "device" else name, was.get(name), now.get(name)) for name in names]
-    return [f"{name}: {_shown(was)} {there}, {_shown(now)} {here}" for name, was, now in pairs if was != now]
+    return [f"{name}: {_shown(was)} {stored_label}, {_shown(now)} {new_label}" for name, was, now in pairs if was != now]
 
 
 def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
-    """Return in words how the samples of `new` are not those of `stored`; empty where they are the same."""
+    """Return the differences between the samples of `new` and of `stored`, in words; empty if they are the same."""
     names = ("num_samples", "data_sha256")
     pairs = [(name, stored.get(name), new[name]) for name in names if stored.get(name) != new[name]]
-    return "; ".join(f"{name}: {_shown(was)} there, {_shown(now)} now" for name, was, now in pairs)
+    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs)
 
 
 def _shown(value: Any) -> str:
@@ -89,11 +95,13 @@ def _shown(value: Any) -> str:
 
 
 def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:
-    """Checks that a result begun under `stored` can be gone on with under `new`: the same bits are promised.
+    """Check that a result that was begun with `stored` can be continued with `new` with the same bits.
 
     Raises:
-      InputError: naming each thing that differs.
+      InputError: with all facts that differ.
     """
     differences = different(stored, new)
     if differences:
-        raise InputError(f"{where}: this result was begun otherwise ({'; '.join(differences)}); choose another folder")
+        raise InputError(
+            f"{where}: this result was begun with other settings ({'; '.join(differences)}); choose another folder"
+        )

@@ -1,10 +1,10 @@
-"""How a study will be run: which path, how wide, how long, how much memory.
+"""Plan: the programs, chunks, widths, memory and time of a study's runs.
 
-Everything here follows from the study, the device's kind and a few constants, so that the same study on the same machine
-gets the same plan, and a run that was cut short goes on with the plan it began with.
+A plan follows from the study, the device's kind and a few constants, so the same study on the same machine gets the same plan,
+and an interrupted run continues with its first plan.
 
-The constants were measured on two cores of an AMD EPYC (`jaxsgd bench` measures anew on any machine); they steer speed, never
-numbers beyond rounding.
+The constants were measured on two cores of an AMD EPYC (`python -m benchmarks` measures again on any machine). They change the
+speed, and the numbers only to rounding.
 """
 
 import math
@@ -27,10 +27,10 @@ from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
-"""To compile the drawing of random numbers, once a study."""
+"""The time to compile the drawing of random numbers, once for a study."""
 
 COMPILE_SECONDS = 0.5
-"""To compile the training of a small network."""
+"""The time to compile the training of a small network."""
 
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
@@ -39,25 +39,25 @@ CPU_FLOPS = 10e9
 """Floating-point operations per second and core that these small products reach."""
 
 STEP_SECONDS = 5e-6
-"""What a step costs besides its arithmetic, on a CPU."""
+"""The time of a step besides its arithmetic, on a CPU."""
 
 CACHE_BYTES = 2**20
-"""Cache that the lanes of one core should fit into."""
+"""The size of the cache that the lanes of one core should fit into."""
 
 CHUNK_SECONDS = 4.0
-"""How long a chunk should take: what an interruption can lose at most."""
+"""The time that a chunk should take: an interruption can lose that much work."""
 
 FEWER_LANES_SLOWDOWN = 1.25
 """Run time at a width that the usual lanes do not divide, on a CPU."""
 
 CHUNK_OVERHEAD_SECONDS = 0.05
-"""What a chunk costs besides its runs: summing up and storing."""
+"""The time of a chunk besides its runs: summary and storage."""
 
 MEMORY_SHARE = 0.25
-"""Share of the machine's memory that the chunks in hand may take together; the result and the system need room too."""
+"""The share of the machine's memory for all running chunks; the result and the system need memory too."""
 
 GPU_LANES = 4096
-"""Most lanes on a GPU, where width is what keeps it busy."""
+"""The most lanes on a GPU, which needs many lanes to be busy."""
 
 
 class Chunk(NamedTuple):
@@ -65,7 +65,7 @@ class Chunk(NamedTuple):
 
     Attributes:
       program: number of its program in the plan.
-      cells: their numbers, at most the plan's width; the call is padded to that.
+      cells: their numbers, no more than the plan's width; the call is padded to that width.
     """
 
     program: int
@@ -75,19 +75,19 @@ class Chunk(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a study is run.
+    """The plan of a study's runs.
 
     Attributes:
-      study: what is run.
+      study: the study.
       subject: its problem, as it was when the plan was made.
       cells: its cells.
-      programs: what is compiled.
-      chunks: what is called.
+      programs: the programs to compile.
+      chunks: the calls of these programs.
       width: cells in a chunk.
-      lanes: cells side by side.
-      micro_size: q of the micro-steps, None where each batch count has a program of its own.
+      lanes: cells that run side by side.
+      micro_size: q of the micro-steps; None if each batch count has its own program.
       cell_seconds: [R], estimated time of each cell on one core or device.
-      seconds: estimated time, compiling included; rough, for it comes from constants (`estimate.probe` asks the machine).
+      seconds: estimated time with compiling, rough because it comes from constants (`estimate.probe` measures).
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
     """
@@ -106,7 +106,7 @@ class Plan(NamedTuple):
     result_bytes: int
 
     def __repr__(self) -> str:
-        """How many cells run in how many programs and chunks."""
+        """Return the numbers of cells, programs and chunks, and the widths."""
         sizes = f"{self.cells.num_cells:,} cells, {len(self.programs):,} programs, {len(self.chunks):,} chunks"
         return brief_fields(self, (sizes, self.vectorize), ("width", "lanes", "micro_size", "study"))
 
@@ -117,11 +117,11 @@ class Plan(NamedTuple):
 
     @property
     def memory_bytes(self) -> int:
-        """Estimated memory while it runs, without the result: the cells in hand on every core or device."""
+        """Estimated memory while it runs, without the result: the running cells on every core or device."""
         return min(threads(), len(self.chunks)) * self.width * self.run_bytes
 
-    def held(self) -> dict[str, Any]:
-        """What must be the same for the same bits, as plain values."""
+    def settings(self) -> dict[str, Any]:
+        """Return the plan settings that must match for bit-identical results, as plain values."""
         return dict(zip(PLAN_SETTINGS, (self.vectorize, self.width, self.lanes, self.micro_size), strict=True))
 
 
@@ -133,14 +133,14 @@ def plan(
     lanes: int | None = None,
     micro_size: int | None = None,
 ) -> Plan:
-    """The plan for a study on this machine.
+    """Return the plan for a study on this machine.
 
     Args:
-      study: what to run.
-      vectorize: "one_program" (batch counts are data), "grouped" (a program for each), or "auto".
-      chunk_width: cells in a chunk, to override the choice.
-      lanes: cells side by side, to override the choice; they divide the chunk's width.
-      micro_size: q of the micro-steps, to override the choice.
+      study: the study to run.
+      vectorize: "one_program" (batch counts are data), "grouped" (a program for each batch count), or "auto".
+      chunk_width: cells in a chunk; None to choose.
+      lanes: cells that run side by side, a divisor of the chunk's width; None to choose.
+      micro_size: q of the micro-steps; None to choose.
 
     Raises:
       InputError: for an unknown `vectorize` or one that the study rules out, sizes below 1, lanes that do not divide the width,
@@ -157,15 +157,15 @@ def plan(
     cost = _Cost.of(study, subject)
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
-        raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the most steps of a run, got {every}")
+        raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
     one_program_is_out = _why_grouped(study, cells, micro_size)
     if vectorize == "one_program" and one_program_is_out:
         raise InputError(
-            f"vectorize='one_program' cannot run this study: {one_program_is_out}; leave it out, or write 'grouped'"
+            f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
         )
     if vectorize == "auto":
         vectorize = "grouped" if one_program_is_out else _cheaper(cells, cost, on_cpu)
-    found = programs(cells, vectorize == "one_program", micro_size)
+    own_programs = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
     observed = len(observations(subject.problem, every))
     # Evaluations within epochs are kept with every step until the run ends.
@@ -174,27 +174,27 @@ def plan(
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
         run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
-    width = chunk_width or _width(found, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
-    # A group of fewer lanes would be another computation, and a cell's bits would depend on its place in the chunk.
+    width = chunk_width or _width(own_programs, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
+    # A group of fewer lanes would be another computation, and a cell's bits would depend on its position in the chunk.
     if lanes and lanes < width and width % lanes:
         raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
     lanes = lanes_within(width, most_lanes)
     chunks = [
         Chunk(number, program.cells[start : start + width])
-        for number, program in enumerate(found)
+        for number, program in enumerate(own_programs)
         for start in range(0, len(program.cells), width)
     ]
-    seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(found)
+    seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(own_programs)
     kept = cells.epochs * (1 + (slots if study.record == "batch" else 0)) + cells.num_records * observed
     return Plan(
         study=study,
         subject=subject,
         cells=cells,
-        programs=found,
+        programs=own_programs,
         chunks=chunks,
         width=width,
         lanes=lanes,
-        micro_size=found[0].layout.micro_size if found[0].layout else None,
+        micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
         seconds=float(seconds),
         run_bytes=run_bytes,
@@ -203,7 +203,13 @@ def plan(
 
 
 class _Cost(NamedTuple):
-    """What one cell costs: operations per epoch, memory, steps."""
+    """The cost of a cell.
+
+    Attributes:
+      epoch_flops: floating-point operations in an epoch.
+      params_bytes: size of the parameters.
+      run_bytes: memory of a running cell, without its record.
+    """
 
     epoch_flops: float
     params_bytes: int
@@ -221,7 +227,7 @@ class _Cost(NamedTuple):
             params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
             flops = float((jax.jit(one_pass).lower(params, data).cost_analysis() or {}).get("flops", 0))
         # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
-        # a network does six operations a parameter and sample, so operations over parameters tell the samples' share.
+        # a network does six operations per parameter and sample, so operations over parameters give the samples' share.
         activations = 4 * flops / max(_bytes(params) / 4, 1)
         return _Cost(flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
 
@@ -230,7 +236,7 @@ class _Cost(NamedTuple):
         update = self.params_bytes * 3 / CPU_FLOPS
         seconds = cells.steps / count * (self.epoch_flops / CPU_FLOPS + count * (STEP_SECONDS + update))
         if cells.evaluations is not None:
-            # Each is a pass forwards over the samples, a third of the operations of one forwards and backwards.
+            # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
             seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * self.epoch_flops / 3 / CPU_FLOPS
         return seconds[cells.split]
 
@@ -240,17 +246,17 @@ def _bytes(tree: Any) -> int:
 
 
 def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
-    """Return why batch counts cannot share a program; empty where they can."""
+    """Return the reason why batch counts cannot share a program; empty if they can."""
     if (cells.steps != cells.epochs * np.asarray([s.batch_count for s in cells.splits])).any():
-        return "its runs do not end with the same epoch"
+        return "its runs do not have the same number of epochs"
     every = study.evaluate_every
     if every is None or can_evaluate(cells.splits, layout(cells.splits, micro_size), every):
         return ""
-    return f"its batch counts have no common micro-steps at which to evaluate (evaluate_every={every:g})"
+    return f"its batch counts cannot be evaluated after common micro-steps (evaluate_every={every:g})"
 
 
 def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:
-    """One program where compiling the others would take longer than it runs slower; always on a GPU."""
+    """Return "one_program" if the time saved on compiling is larger than the time lost in running; always on a GPU."""
     if len(cells.splits) == 1:
         return "grouped"
     if not on_cpu:
@@ -269,7 +275,7 @@ def _lanes(cost: _Cost, on_cpu: bool) -> int:
 
 
 def lanes_within(width: int, most: int) -> int:
-    """The most lanes, up to `most`, that divide a chunk's width."""
+    """Return the largest number of lanes, up to `most`, that divides a chunk's width."""
     return next(lanes for lanes in range(min(most, width), 0, -1) if width % lanes == 0)
 
 
@@ -277,11 +283,11 @@ def check_fits(plan: Plan, in_memory: bool) -> None:
     """Check, before anything runs, that a plan fits into the machine's memory.
 
     Args:
-      plan: what is to be run.
-      in_memory: whether the result is kept in memory; a folder takes each chunk as soon as it is finished.
+      plan: the plan to run.
+      in_memory: True if the result is kept in memory; a folder takes each chunk as soon as it is finished.
 
     Raises:
-      InputError: with the estimate, the memory that the machine has, and what would fit.
+      InputError: with the estimate, the machine's memory, and the remedy.
     """
     needed, has = plan.memory_bytes + (plan.result_bytes if in_memory else 0), machine_memory()
     if needed > has:
@@ -293,14 +299,14 @@ def check_fits(plan: Plan, in_memory: bool) -> None:
         )
 
 
-def _width(found: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:
-    largest = max(len(program.cells) for program in found)
+def _width(all_programs: list[Program], run_seconds: float, run_bytes: int, lanes: int, on_cpu: bool) -> int:
+    largest = max(len(program.cells) for program in all_programs)
     workers = threads()
     wanted = max(lanes, int(CHUNK_SECONDS / max(run_seconds, 1e-9))) if on_cpu else lanes
     fitting = int(MEMORY_SHARE * machine_memory() / (workers * run_bytes))
     most = max(1, min(largest, wanted, 4096, fitting))
-    # Few programs are shared out among the workers; many keep them all busy.
-    sharing = workers if len(found) < workers else 1
+    # A few programs are divided among the workers; many programs keep all workers busy.
+    sharing = workers if len(all_programs) < workers else 1
     share = math.ceil(largest / sharing)
     if not on_cpu or share <= lanes:
         width = min(most, share)

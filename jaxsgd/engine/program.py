@@ -1,4 +1,4 @@
-"""From cells to compiled programs: which cells share one, and what it computes."""
+"""Programs: the groups of cells that share a compiled program, with its inputs and outputs."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 
 
 class Program(NamedTuple):
-    """One program to compile, and the cells it runs.
+    """A program to compile, and the cells that it runs.
 
     Attributes:
       optimizer: the optimizer's name.
@@ -42,36 +42,36 @@ class Program(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """M, the places for batch losses in an epoch."""
+        """The number of batch losses that an epoch has room for, M."""
         return self.split.batch_count if self.split else self.layout.slots  # type: ignore[union-attr]
 
 
 def programs(cells: Cells, one_program: bool, micro_size: int | None = None) -> list[Program]:
-    """The programs for all cells.
+    """Return the programs for all cells.
 
     Args:
       cells: the cells of a study.
-      one_program: batch counts are data and share a program; otherwise each split has its own.
-      micro_size: q, to hold the micro-steps' size in place of the cheapest.
+      one_program: True if batch counts are data and share a program; False if each split has its own program.
+      micro_size: q, the size of the micro-steps; None for the cheapest.
     """
     shared = layout(cells.splits, micro_size) if one_program else None
     key = [cells.values["optimizer"], cells.values["order"]]
     keys = list(zip(*key, *([] if one_program else [cells.split]), strict=True))
-    found = []
+    groups = []
     for distinct in dict.fromkeys(keys):
         members = np.asarray([i for i, other in enumerate(keys) if other == distinct])
         own = None if one_program else cells.splits[distinct[2]]
-        found.append(Program(str(distinct[0]), str(distinct[1]), own, shared, members))
-    return found
+        groups.append(Program(str(distinct[0]), str(distinct[1]), own, shared, members))
+    return groups
 
 
 def seeds(cells: Cells, members: np.ndarray) -> dict[str, np.ndarray]:
-    """The seeds that some cells' data and initial parameters are drawn with, [len(members)] each."""
+    """Return the seeds of some cells' data and initial parameters, by stream, [len(members)] each."""
     return {stream: cells.seeds(stream)[members].astype(np.uint32) for stream in ("data", "init")}
 
 
 def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) -> dict[str, Any]:
-    """What the training program is given for some of its cells, besides what is drawn: arrays [len(members), ...]."""
+    """Return the training program's inputs for some of its cells, without the drawn arrays; arrays [len(members), ...]."""
     given: dict[str, Any] = {
         "order_seed": cells.seeds("order")[members].astype(np.uint32),
         "learning_rate": cells.rate[members].astype(study.dtype),
@@ -99,12 +99,12 @@ class DrawSpec:
 
     @property
     def key(self) -> tuple:
-        """A key that is equal exactly where the program is the same."""
+        """A key that is equal exactly if the program is the same."""
         return ("draw", Dependencies(self.subject), self.dtype, self.width)
 
     def compile(self):
-        """Compile the program (`compile_draw`)."""
-        return compile_draw(self)
+        """Compile the program and return it."""
+        return _compile_draw(self)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class TrainSpec:
       subject: the study's problem.
       dtype: of data and parameters.
       width: cells in one call.
-      lanes: how many of them run side by side; the groups of lanes run one after another.
+      lanes: the number of cells that run side by side; the groups of lanes run one after another.
       optimizer: the function that makes the optimizer.
       optimizer_args: its fixed arguments, as JSON.
       hyper: its traced arguments besides the rate, in order.
@@ -125,8 +125,8 @@ class TrainSpec:
       layout: micro-steps, if the split is data.
       precision: of matrix products.
       epochs: E.
-      steps: of a run, where its last epoch is cut short; else None.
-      evaluate_every: when the observables are measured; None for after each epoch.
+      steps: of a run, if its last epoch is incomplete; else None.
+      evaluate_every: interval of the measurements of observables; None for after each epoch.
     """
 
     subject: Subject
@@ -147,14 +147,14 @@ class TrainSpec:
 
     @property
     def key(self) -> tuple:
-        """A key that is equal exactly where the program is the same, the code of the user's functions included."""
+        """A key that is equal exactly if the program is the same, with the code of the user's functions."""
         code = Dependencies(self.subject, self.optimizer, self.schedule, self.order.samples, self.order.batches)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         return ("train", code, *sizes, self.optimizer_args, self.hyper, self.precision)
 
     def compile(self):
-        """Compile the program (`compile_train`)."""
-        return compile_train(self)
+        """Compile the program and return it."""
+        return _compile_train(self)
 
 
 def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
@@ -197,13 +197,13 @@ def _input_shapes(spec: TrainSpec) -> dict[str, Any]:
 
 
 class Outputs(NamedTuple):
-    """What a program returns for each cell.
+    """A program's outputs for each cell.
 
     Attributes:
       loss: [E, M], the loss of each batch; NaN past the batch count.
       loss_epoch: [E], mean over each epoch's samples.
-      finite: [], whether the final parameters are finite.
-      observed: by name, what is observed after each epoch, [E], or at each evaluation, [V].
+      finite: [], True if the final parameters are finite.
+      observed: by name, an observable after each epoch, [E], or at each evaluation, [V].
     """
 
     loss: Array
@@ -213,12 +213,12 @@ class Outputs(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """What a run begins with.
+    """The start of a run.
 
     Attributes:
       params: initial parameters.
-      data: arrays with leading axis N; None for a problem that holds its own.
-      known: what the observations need, worked out here so that no epoch does it again; None with the data.
+      data: arrays with leading axis N; None for a problem with its own arrays.
+      known: the inputs of the observables, computed once for all epochs; None if `data` is None.
     """
 
     params: Params
@@ -227,7 +227,7 @@ class Drawn(NamedTuple):
 
 
 def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
-    """`one cell's seeds -> Drawn`."""
+    """Return the function `one cell's seeds -> Drawn`."""
     problem = subject.problem
 
     def drawn(seeds: dict[str, Any]) -> Drawn:
@@ -241,8 +241,8 @@ def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
     return drawn
 
 
-def train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
-    """`(one cell's inputs, its initial parameters and data) -> Outputs`: the training of one run."""
+def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
+    """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
     problem = spec.subject.problem
     optimizer_args = json.loads(spec.optimizer_args)
 
@@ -272,29 +272,29 @@ def _seed_shapes(width: int) -> dict[str, Any]:
     return dict.fromkeys(("data", "init"), jax.ShapeDtypeStruct((width,), np.dtype(np.uint32)))
 
 
-def compile_draw(spec: DrawSpec):
-    """Return the program that draws what is random before the first step, compiled: `seeds [width] -> Drawn [width]`.
+def _compile_draw(spec: DrawSpec):
+    """Return the compiled program that draws initial parameters and data: `seeds [width] -> Drawn [width]`.
 
-    It is one program for a whole study, for most of compiling is in drawing random numbers.
+    A study has a single such program, because random draws take most of the compile time.
     """
     drawn = draw_function(spec.subject)
     with precision_of(spec.dtype):
         return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(_seed_shapes(spec.width)).compile(compiler_options())
 
 
-def compile_train(spec: TrainSpec):
-    """Return the training program, compiled: `(inputs [width], drawn [width], the problem's own arrays) -> Outputs [width]`."""
-    subject, trained = spec.subject, train_function(spec)
+def _compile_train(spec: TrainSpec):
+    """Return the compiled training program: `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`."""
+    subject, trained = spec.subject, _train_function(spec)
 
     def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
-        # All cells share the problem's own data, so it is worked through once for all of them.
+        # All cells share the problem's own data, so its part of the observables is computed once.
         own_known = None if own.data is None else known(subject.problem, own.data, own.held_out)
 
-        def one(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
+        def run_cell(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
             given, begun = cell
             return trained(given, begun if begun.data is not None else begun._replace(data=own.data, known=own_known))
 
-        return jax.lax.map(one, (given, drawn), batch_size=spec.lanes if spec.lanes > 1 else None)
+        return jax.lax.map(run_cell, (given, drawn), batch_size=spec.lanes if spec.lanes > 1 else None)
 
     with precision_of(spec.dtype):
         drawn = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width))

@@ -1,4 +1,4 @@
-"""The compiled programs of this process: each is compiled once, however many sweeps, verifications and chunks use it."""
+"""The compiled programs of this process: a program is compiled once for all sweeps, verifications and chunks."""
 
 import collections
 import threading
@@ -13,13 +13,13 @@ from jaxsgd.engine.program import DrawSpec, TrainSpec
 from jaxsgd.machine import compiler_options
 
 MOST_PROGRAMS = 128
-"""Programs that are kept at most; the one that was not used for the longest time goes first."""
+"""The most programs that are kept; the program that was not used for the longest time is dropped first."""
 
 MOST_BYTES = 2**30
-"""Memory that the programs and the arrays of their problems may take together, before the oldest go."""
+"""The most memory of the programs and of the arrays of their problems; beyond it the oldest programs are dropped."""
 
 PROGRAM_BYTES = 4 * 2**20
-"""Memory of a program itself on a CPU, which does not say: 20 training programs of a small network took 3 MiB each."""
+"""The memory of a program itself on a CPU, an estimate: 20 training programs of a small network took 3 MiB each."""
 
 _SETTINGS = (
     "jax_enable_x64",
@@ -47,19 +47,19 @@ class ProgramCache:
         """Begin empty.
 
         Args:
-          most_programs: to keep at once.
-          most_bytes: of memory that they may take, with the arrays of their problems.
+          most_programs: the most programs to keep.
+          most_bytes: the most memory for them, with the arrays of their problems.
         """
         self.most_programs, self.most_bytes = most_programs, most_bytes
         self._entries: collections.OrderedDict[tuple, _Entry] = collections.OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Return how many programs are kept."""
+        """Return the number of programs that are kept."""
         return len(self._entries)
 
     def compiled(self, spec: DrawSpec | TrainSpec, device: Any) -> tuple[Callable, float]:
-        """Return a program for a device, and the seconds that it took to compile: 0 if it was there, or another thread made it.
+        """Return a program for a device, and the seconds that it took to compile: 0 if another call has compiled it.
 
         Args:
           spec: the program's static parts.
@@ -86,14 +86,14 @@ class ProgramCache:
         return future.result(), time.perf_counter() - began
 
     def drop(self, spec: DrawSpec | TrainSpec) -> None:
-        """Forget a program on all devices, so that its memory is free once nobody runs it."""
+        """Drop a program for all devices, so that its memory is free when nobody runs it."""
         key = _key(spec)
         with self._lock:
             for entry in [entry for entry in self._entries if entry[:-1] == key]:
                 del self._entries[entry]
 
     def clear(self) -> None:
-        """Forget all programs."""
+        """Drop all programs."""
         with self._lock:
             self._entries.clear()
 
@@ -112,7 +112,7 @@ class ProgramCache:
 
 
 def _key(spec: DrawSpec | TrainSpec) -> tuple:
-    # As this thread has them; not every one of them is an attribute.
+    # The values of this thread; some settings are not attributes.
     settings = tuple(getattr(jax.config, name, jax.config.values.get(name)) for name in _SETTINGS)
     return (*spec.key, settings, tuple(sorted(compiler_options().items())))
 

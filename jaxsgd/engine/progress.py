@@ -1,4 +1,4 @@
-"""How far a sweep is, and how that is shown: in a notebook, at a terminal, and in a batch job's log."""
+"""The progress of a sweep, and its display in a notebook, at a terminal and in a batch job's log."""
 
 import importlib
 import sys
@@ -17,25 +17,25 @@ from jaxsgd.error import InputError, counted, shown
 from jaxsgd.summary import duration
 
 SECONDS_BETWEEN_LINES = 60.0
-"""How often progress is written where there is neither a terminal nor a notebook."""
+"""The time between two lines of progress, if there is neither a terminal nor a notebook."""
 
 
 class Progress(NamedTuple):
-    """How far a sweep is.
+    """The progress of a sweep.
 
     Attributes:
-      cells: how many there are.
-      done: how many are finished, those of an earlier run included.
-      resumed: how many of these were finished by an earlier run.
-      broken: chunk files of an earlier run that were damaged and are run again, in words.
-      chunks: how many there are; zero where nobody said.
-      chunks_done: how many are finished, those of an earlier run included.
-      chunks_failed: how many failed at every attempt.
-      chunks_retried: how many attempts failed and were made again.
-      workers: how many of an executor's workers have finished a chunk.
-      diverged: how many of the finished cells diverged.
-      seconds_left: estimated time until all chunks are finished; None while no chunk of this run is.
-      finishing: after Ctrl-C, how many chunks in hand are being finished before the sweep ends.
+      cells: number of cells.
+      done: number of finished cells, with those of an earlier run.
+      resumed: number of cells that an earlier run finished.
+      broken: damaged chunk files of an earlier run, which are run again, in words.
+      chunks: number of chunks; 0 if it is not known.
+      chunks_done: number of finished chunks, with those of an earlier run.
+      chunks_failed: number of chunks that failed at every attempt.
+      chunks_retried: number of attempts that failed and were repeated.
+      workers: number of an executor's workers that have finished a chunk.
+      diverged: number of finished cells that diverged.
+      seconds_left: estimated time until all chunks are finished; None before the first finished chunk of this run.
+      finishing: after Ctrl-C, the number of running chunks that are being finished before the sweep ends.
     """
 
     cells: int
@@ -53,13 +53,13 @@ class Progress(NamedTuple):
 
 
 class ProgressLines:
-    """Shows a sweep's progress without a terminal, as in a batch job's log: one line a minute."""
+    """The display of a sweep's progress without a terminal, as in a batch job's log: a line every minute."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
         """Begin to count the time.
 
         Args:
-          write: takes a line.
+          write: called with each line.
           clock: returns the time in seconds.
         """
         self.last: Progress | None = None
@@ -81,7 +81,7 @@ class ProgressLines:
 
 
 class _Bar:
-    """Shows a sweep's progress as a bar."""
+    """The display of a sweep's progress as a bar."""
 
     def __init__(self, bar: rich.progress.Progress):
         self.last: Progress | None = None
@@ -100,13 +100,13 @@ class _Bar:
 
 
 class NotebookBar(_Bar):
-    """Shows a sweep's progress as a bar in the output of a notebook's cell. Rich's own needs ipywidgets there."""
+    """The display of a sweep's progress as a bar in a notebook. Rich's own bar would need ipywidgets."""
 
     def __init__(self, show: Callable[[Table], object]):
         """Show nothing yet.
 
         Args:
-          show: puts a picture of the bar in the place of the last one.
+          show: replaces the last picture of the bar with a new one.
         """
         super().__init__(rich.progress.Progress(*_columns(), console=Console(stderr=True, force_jupyter=False)))
         self._show = show
@@ -118,7 +118,7 @@ class NotebookBar(_Bar):
 
 
 class _Quiet:
-    """Keeps a sweep's last progress and shows nothing."""
+    """A silent display: it keeps a sweep's last progress and shows nothing."""
 
     def __init__(self) -> None:
         self.last: Progress | None = None
@@ -128,10 +128,10 @@ class _Quiet:
 
 
 class _TimeLeftColumn(rich.progress.ProgressColumn):
-    """The time left as the sweep estimates it, counted down between two estimates."""
+    """A column with the sweep's estimate of the time left, counted down between two estimates."""
 
     def render(self, task: Any) -> Text:
-        """Return the words for it; none before the first estimate and at the end."""
+        """Return the time left in words; empty before the first estimate and at the end."""
         ends = task.fields["ends"]
         return Text("" if ends is None or task.finished else f"about {duration(max(0.0, ends - time.monotonic()))} left")
 
@@ -141,11 +141,11 @@ def _percent(progress: Progress) -> str:
 
 
 def _finishing(progress: Progress) -> str:
-    return f"interrupted: chunks that are being finished: {progress.finishing}; press Ctrl-C again to end at once"
+    return f"interrupted: finishing {counted(progress.finishing, 'chunk')}; press Ctrl-C again to end at once"
 
 
 def describe(progress: Progress, elapsed: float) -> str:
-    """Return a sweep's progress in words: the rate, and chunks and workers where it has any.
+    """Return a sweep's progress in words: the rate, and chunks and workers if it has any.
 
     Args:
       progress: of the sweep.
@@ -168,7 +168,7 @@ def _columns() -> tuple[rich.progress.ProgressColumn, ...]:
 
 @contextmanager
 def progress_shown(show: bool = True) -> Iterator[Any]:
-    """Show progress: a bar in a notebook, and at a terminal's stderr; on another stderr one line a minute.
+    """Show progress: a bar in a notebook and at a terminal's stderr; otherwise a line every minute on stderr.
 
     Args:
       show: False shows nothing.
@@ -177,9 +177,9 @@ def progress_shown(show: bool = True) -> Iterator[Any]:
     if not show:
         yield _Quiet()
     elif console.is_jupyter:
-        # A notebook's kernel has IPython, which is no dependency of this package.
-        place = importlib.import_module("IPython.display").display(display_id=True)
-        yield NotebookBar(place.update)
+        # A notebook's kernel has IPython, which is not a dependency of this package.
+        handle = importlib.import_module("IPython.display").display(display_id=True)
+        yield NotebookBar(handle.update)
     elif not console.is_terminal:
         yield ProgressLines(_write_line)
     else:
@@ -194,17 +194,17 @@ def _write_line(line: str) -> None:
 
 @contextmanager
 def watched(progress: bool | None, on_progress: Callable[[Progress], None] | None) -> Iterator[Callable[[Progress], None]]:
-    """Yield the function that takes a sweep's progress: it shows it, and hands it to the caller's own function.
+    """Yield the function that takes a sweep's progress: it shows the progress and passes it to the caller's own function.
 
     Args:
-      progress: True shows it, False does not, None shows it in a notebook where there is no `on_progress`.
-      on_progress: the caller's function, if there is one.
+      progress: True shows it; False does not; None shows it in a notebook if there is no `on_progress`.
+      on_progress: the caller's function, or None.
 
     Raises:
-      InputError: when `progress` is something else.
+      InputError: if `progress` has another value.
     """
     if progress not in (True, False, None):
-        raise InputError(f"progress must be True, False or None, got {shown(progress)}; a function goes to on_progress")
+        raise InputError(f"progress must be True, False or None, got {shown(progress)}; give a function as on_progress")
     if progress is None:
         progress = on_progress is None and Console(stderr=True).is_jupyter
 

@@ -1,4 +1,4 @@
-"""Sweep: a study in, a Dataset out."""
+"""Sweep: run all cells of a study, and return or store the result."""
 
 import time
 from collections.abc import Callable
@@ -36,37 +36,37 @@ def sweep(
     progress: bool | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> xr.Dataset:
-    """Runs every cell of a study.
+    """Run every cell of a study.
 
-    With a folder, each chunk is stored as soon as it is finished, and chunks that are there already are not run again: after an
-    interruption of any kind, calling it again finishes what is missing, with the same bits.
+    With a folder, each chunk is stored as soon as it is finished, and stored chunks are not run again: after any interruption,
+    the same call finishes the rest, with the same bits.
 
-    With an executor, its workers run the chunks, and this process plans, writes and reads the result. The bits are those of a
-    run without one on a like machine, whatever the number of workers.
+    With an executor, its workers run the chunks, and this process plans, writes and reads the result. The bits are the same as
+    without an executor on the same kind of machine, for any number of workers.
 
     Args:
-      study: what to run. Its problem may be a `Problem` object where there is neither a folder nor an executor.
+      study: the study to run. Its problem may be a `Problem` object if there is neither a folder nor an executor.
       out: the result folder; None keeps the result in memory only.
       vectorize: "one_program", "grouped" or "auto" (see `jaxsgd.engine.plan`).
-      chunk_width, lanes, micro_size: to override what the plan chooses.
+      chunk_width, lanes, micro_size: settings of the plan; None to choose them.
       executor: any `concurrent.futures.Executor` whose workers can import this package, and the study's own modules; such as a
-        `ProcessPoolExecutor` that spawns (one that forks is refused), or that of a Dask client. None runs on the cores or
-        devices of this process.
-      retries: how often a chunk that failed on a worker is tried again.
-      progress: True shows a bar with the cells done and the time left: in a notebook, and at a terminal on stderr; on another
-        stderr it is a line a minute. False shows nothing. None shows it in a notebook, unless there is an `on_progress`.
+        `ProcessPoolExecutor` that spawns (one that forks is refused), or the executor of a Dask client. None runs on the cores
+        or devices of this process.
+      retries: the number of times that a failed chunk is tried again on a worker.
+      progress: True shows a bar with the finished cells and the time left, in a notebook or at a terminal on stderr; on another
+        stderr it shows a line every minute. False shows nothing. None shows it in a notebook, unless `on_progress` is given.
       on_progress: called with a `jaxsgd.Progress` after every chunk.
 
     Returns:
       The result; see `jaxsgd.measure.observable.METRICS` and `jaxsgd.results.dataset.DESCRIPTIONS` for its variables.
 
     Raises:
-      InputError: when the problem is an object, and there is a folder or an executor; when the folder holds another study,
-        chunk width or version, is in use, or cannot be written; when the executor forks its processes; when a worker has
-        other versions or cannot make the study's problem.
-      RunFailure: when chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
-        when the workers are lost. Finished chunks are kept.
-      OSError: when the disk fails or is full; finished chunks are kept.
+      InputError: if the problem is an object, and a folder or an executor is given; if the folder has another study, chunk
+        width or version, is in use, or cannot be written; if the executor forks its processes; if a worker has other versions
+        or cannot make the study's problem.
+      RunFailure: if chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
+        if the workers are lost. Finished chunks are kept.
+      OSError: if the disk fails or is full; finished chunks are kept.
     """
     check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
@@ -97,7 +97,7 @@ def sweep_to_folder(
 ) -> dict[str, Any]:
     """Run every cell of a study into a folder and return the result's manifest, without reading the result.
 
-    This needs memory for the chunks in hand only, so the result may be larger than the memory of the machine; `load` reads it.
+    This needs memory for the running chunks only, so the result may be larger than the machine's memory; `load` reads it.
 
     Args:
       study, out, vectorize, chunk_width, lanes, micro_size, executor, retries, progress, on_progress: as `sweep`.
@@ -112,11 +112,11 @@ def sweep_to_folder(
 
 
 Begun = tuple[Plan, dict[str, Any]]
-"""A plan, and the manifest of the result that is made by it."""
+"""A plan, and the manifest of its result."""
 
 
 class _Team(NamedTuple):
-    """Who runs the chunks: an executor's workers, or this process."""
+    """The runner of the chunks: an executor's workers, or this process."""
 
     executor: Executor | None
     retries: int
@@ -129,23 +129,23 @@ class _Team(NamedTuple):
 
 
 def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: Begun | None) -> Begun:
-    """The plan and manifest of the result in a folder, begun now or gone on with."""
+    """Return the plan and manifest of the result in a folder, which is begun now or continued."""
     folder.clear_temporary()
     if not folder.is_there():
         if next((folder.path / "chunks").glob("*.npz"), None):
             raise InputError(
-                f"{folder.path}: holds chunks, but not the manifest that says how they were made; choose another folder"
+                f"{folder.path}: has chunks of a result, but no manifest.json with their settings; choose another folder"
             )
-        planned, told = new or team.planned(study, how)
+        planned, manifest = new or team.planned(study, how)
         write_json(folder.study_file, study.resolved())
-        write_json(folder.manifest_file, told)
-        return planned, told
+        write_json(folder.manifest_file, manifest)
+        return planned, manifest
     check_same_study(read_json(folder.study_file), study.resolved(), str(folder.path))
-    told = stored_manifest(folder)
+    manifest = stored_manifest(folder)
     chosen = {name: value for name, value in how.items() if value not in (None, "auto")}
-    planned, now_told = team.planned(study, {**told["held"], **chosen})
-    check_same(told, now_told, str(folder.path))
-    return planned, told
+    planned, current = team.planned(study, {**manifest["held"], **chosen})
+    check_same(manifest, current, str(folder.path))
+    return planned, manifest
 
 
 class _Stored(NamedTuple):
@@ -153,9 +153,9 @@ class _Stored(NamedTuple):
 
     Attributes:
       chunks: their numbers.
-      cells: how many cells they have.
-      diverged: how many of these diverged.
-      broken: the chunks that are there and damaged, in words.
+      cells: the number of their cells.
+      diverged: the number of their cells that diverged.
+      broken: the damaged chunk files, in words.
     """
 
     chunks: frozenset[int]
@@ -176,8 +176,8 @@ def _sweep_to_folder(
 ) -> dict[str, Any]:
     study.resolved()  # refuses a study that cannot be stored
     if folder.path.exists() and not folder.path.is_dir():
-        raise InputError(f"{folder.path}: there is a file of this name; a result needs a folder")
-    # Planned before the folder is made, so that a wrong width leaves nothing behind.
+        raise InputError(f"{folder.path}: this is a file; a result needs a folder")
+    # Planned before the folder is made, so that a wrong width does not leave a folder.
     new = None if folder.is_there() else team.planned(study, how)
     if new:
         check_fits(new[0], in_memory=False)
@@ -197,7 +197,7 @@ def _sweep_to_folder(
 
 
 def _stored(folder: Folder, planned: Plan) -> _Stored:
-    """Read the chunks of a folder, one at a time, and return which are finished."""
+    """Read the chunks of a folder, one at a time, and return the finished ones."""
     observed = observations(planned.subject.problem, planned.study.evaluate_every)
     kept = kept_arrays(planned.study, planned.cells, observed)
     chunks, cells, diverged, broken = set(), 0, 0, []
@@ -221,7 +221,7 @@ def _run_missing(
     keep: Callable[[int, ChunkArrays], None],
     on_progress: Callable[[Progress], None],
 ) -> None:
-    """Run the chunks that are not stored, and write into the manifest how that went."""
+    """Run the chunks that are not stored, and write times and narrowed programs into the manifest."""
     chunks, cells, diverged, dispatch, runner = set(stored.chunks), stored.cells, stored.diverged, None, None
     time_left, compiled = TimeLeft(planned, stored.chunks), set()
 
@@ -234,7 +234,7 @@ def _run_missing(
     def finished(number: int, arrays: ChunkArrays) -> None:
         nonlocal cells, diverged
         keep(number, arrays)
-        if number not in chunks:  # after Ctrl-C it may be handed over once more
+        if number not in chunks:  # after Ctrl-C it may be passed a second time
             chunks.add(number)
             cells, diverged = cells + len(arrays["cell"]), diverged + _num_diverged(arrays)
             if runner:

@@ -1,8 +1,8 @@
-"""The unit of work: one chunk of a study, described by JSON and a number, and run wherever the two arrive.
+"""The unit of work: a chunk of a study, described by JSON and a number, that any worker can run.
 
-What is sent are names and numbers: the resolved study, what its plan must hold to, and what must be the same there as here.
-What comes back are the bytes of the chunk's file. So no code of this package travels, a worker needs no folder in common with
-the command, and the command alone writes into the result. A chunk's bits are the same whoever runs it and however often.
+A task has only names and numbers: the resolved study, the settings of its plan, and the facts that must match on the worker.
+Its answer is the bytes of the chunk's file. So no code of this package is sent, a worker needs no shared folder, and only the
+command writes into the result. A chunk has the same bits for every worker and every repetition.
 """
 
 import functools
@@ -24,22 +24,22 @@ from jaxsgd.study.study import Study
 
 
 class UnfitWorker(InputError):
-    """A worker that would not give the same bits, or cannot make the study's problem at all: one line that says why."""
+    """A worker that would not give the same bits, or cannot make the study's problem: one line with the reason."""
 
 
 class ChunkError(RuntimeError):
-    """What went wrong with a chunk, in words: the exception itself may be of a type that only the worker knows."""
+    """The failure of a chunk, in words: the exception itself may be of a type that only the worker has."""
 
 
 class Done(NamedTuple):
-    """A chunk that came back.
+    """A finished chunk from a worker.
 
     Attributes:
       arrays: the chunk.
-      worker: who ran it: its host and process.
-      lanes: cells that ran side by side; fewer than planned where memory was short.
-      seconds: how long it took without compiling.
-      compile_seconds: what this worker has spent on compiling so far.
+      worker: the worker that ran it: its host and process.
+      lanes: cells that ran side by side; fewer than planned if memory was short.
+      seconds: its time without compiling.
+      compile_seconds: the time that this worker has spent on compiling so far.
     """
 
     arrays: ChunkArrays
@@ -49,50 +49,50 @@ class Done(NamedTuple):
     compile_seconds: float
 
 
-def described(planned: Plan, told: dict[str, Any]) -> str:
-    """What all chunks of a plan have in common, as JSON.
+def described(planned: Plan, manifest: dict[str, Any]) -> str:
+    """Return the common part of the tasks of a plan, as JSON.
 
     Args:
-      planned: what is run.
-      told: the manifest of its result.
+      planned: the plan.
+      manifest: of its result.
     """
-    same = {name: told[name] for name in facts(planned)}
+    same = {name: manifest[name] for name in facts(planned)}
     return json.dumps({"study": planned.study.resolved(), "facts": same}, allow_nan=False)
 
 
 def survey(study: str, how: str) -> str:
-    """What a worker would make of a study: the facts of its own plan, as JSON.
+    """Return the facts of a worker's own plan of a study, as JSON.
 
     Args:
       study: the resolved study, as JSON.
       how: `plan`'s keyword arguments, as JSON.
 
     Raises:
-      UnfitWorker: when it cannot make the study's problem.
+      UnfitWorker: if it cannot make the study's problem.
     """
     planned = plan(_study(json.loads(study)), **json.loads(how))
     return json.dumps({**facts(planned), "worker": here()})
 
 
 def run_task(common: str, number: int, attempt: int = 1) -> bytes:
-    """Runs one chunk: the bytes of its file, after one line of JSON on how it was run.
+    """Run a chunk, and return a line of JSON on the run, followed by the bytes of the chunk's file.
 
     Args:
-      common: what `described` says.
+      common: the text that `described` returns.
       number: of the chunk.
-      attempt: makes a repeated call another one, for engines that keep the outcome of equal calls.
+      attempt: makes a repeated call different, for executors that store the results of equal calls.
 
     Raises:
-      UnfitWorker: when this process would not give the same bits.
-      ChunkError: when the chunk cannot be run.
+      UnfitWorker: if this process would not give the same bits.
+      ChunkError: if the chunk cannot be run.
     """
     del attempt
     execution = _prepared(common)
     try:
         arrays = execution.run(number, jax.local_devices()[0])
     except Exception as error:
-        said = str(error).strip().splitlines() or [""]
-        raise ChunkError(f"{type(error).__name__}: {said[-1] if 'Traceback' in said[0] else said[0]}") from error
+        lines = str(error).strip().splitlines() or [""]
+        raise ChunkError(f"{type(error).__name__}: {lines[-1] if 'Traceback' in lines[0] else lines[0]}") from error
     lanes = execution.lanes[execution.plan.chunks[number].program]
     seconds = execution.chunk_seconds[number]
     how = {"worker": here(), "lanes": lanes, "seconds": seconds, "compile_seconds": execution.compile_seconds}
@@ -100,10 +100,10 @@ def run_task(common: str, number: int, attempt: int = 1) -> bytes:
 
 
 def read_done(answer: bytes, number: int, identity: str, cells: np.ndarray) -> Done:
-    """What `run_task` returned, checked.
+    """Check the bytes that `run_task` returned, and return the chunk in them.
 
     Raises:
-      BrokenChunk: when it is not that chunk of that study.
+      BrokenChunk: if they are not that chunk of that study.
     """
     head, _, content = answer.partition(b"\n")
     arrays = unpacked(content, f"chunk {number}", identity, cells)
@@ -111,11 +111,11 @@ def read_done(answer: bytes, number: int, identity: str, cells: np.ndarray) -> D
         how = json.loads(head)
         return Done(arrays, str(how["worker"]), int(how["lanes"]), float(how["seconds"]), float(how["compile_seconds"]))
     except (ValueError, TypeError, KeyError) as error:
-        raise BrokenChunk(f"chunk {number}: came back without a word on how it was run ({error})") from None
+        raise BrokenChunk(f"chunk {number}: the worker's answer has no valid line on the run ({error})") from None
 
 
 def here() -> str:
-    """This process, as messages name it."""
+    """Return the name of this process for messages: its host and number."""
     return f"{platform.node()}, process {os.getpid()}"
 
 
@@ -123,7 +123,7 @@ _preparing = threading.Lock()
 
 
 def _prepared(common: str) -> Execution:
-    """Return what runs the chunks of a study; kept, so that the study is not planned again for each chunk."""
+    """Return the runner of a study's chunks; it is kept, so that the study is not planned again for each chunk."""
     with _preparing:
         execution = _execution(common)
         if execution.plan.study.subject() is not execution.plan.subject:  # the user's code was edited meanwhile
@@ -134,9 +134,9 @@ def _prepared(common: str) -> Execution:
 
 @functools.lru_cache(maxsize=2)
 def _execution(common: str) -> Execution:
-    told = json.loads(common)
-    planned = plan(_study(told["study"]), **told["facts"]["held"])
-    wrong = different(told["facts"], facts(planned), "at the command", "at the worker")
+    task = json.loads(common)
+    planned = plan(_study(task["study"]), **task["facts"]["held"])
+    wrong = different(task["facts"], facts(planned), "at the command", "on the worker")
     if wrong:
         raise UnfitWorker(f"the worker {here()} would not give the same bits ({'; '.join(wrong)})")
     return Execution(planned)
@@ -146,8 +146,8 @@ def _study(fields: dict[str, Any]) -> Study:
     try:
         return Study(**fields)
     except Exception as error:  # the user's modules are imported here, and may raise anything
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_sentence(error)}"
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_sentence(error)}"
         raise UnfitWorker(
-            f"the worker {here()} cannot make the study: {said}; a module of yours must be importable there: "
-            "install it, or start the worker with its folder in PYTHONPATH"
+            f"the worker {here()} cannot make the study: {reason}; the worker must be able to import your modules: "
+            "install them there, or start the worker with their folder in PYTHONPATH"
         ) from None

@@ -1,4 +1,4 @@
-"""The time that a sweep still takes, from the chunks that are finished."""
+"""The time left of a sweep, estimated from its finished chunks."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ from jaxsgd.engine.plan import Plan
 
 
 class TimeLeft:
-    """Estimates the time left: what the remaining chunks cost by the plan, corrected by what the finished ones took.
+    """An estimate of the time left: the plan's cost of the remaining chunks, corrected by the times of the finished chunks.
 
-    The plan knows how the costs of chunks compare (batch counts differ), and the finished chunks tell how fast this machine is.
+    The plan has the relative costs of the chunks (batch counts differ), and the finished chunks give the speed of this machine.
     So the estimate is steady from the first chunk on.
     """
 
@@ -18,7 +18,7 @@ class TimeLeft:
         """Begin with the chunks of an earlier run, whose times are not known.
 
         Args:
-          planned: what is run.
+          planned: the plan.
           stored: numbers of the chunks that are finished already.
         """
         self._program = np.asarray([chunk.program for chunk in planned.chunks])
@@ -29,7 +29,12 @@ class TimeLeft:
         self._seconds = self._estimated = 0.0
 
     def finished(self, number: int, seconds: float) -> None:
-        """Take in that a chunk is finished, and took some seconds without compiling."""
+        """Count a chunk as finished.
+
+        Args:
+          number: of the chunk.
+          seconds: its time without compiling.
+        """
         self._is_left[number] = False
         self._seconds += seconds
         self._estimated += self._cost[number]
@@ -38,9 +43,9 @@ class TimeLeft:
         """Return the seconds until all chunks are finished; None while no chunk is.
 
         Args:
-          workers: how many chunks run at the same time.
-          compile_seconds: spent on compiling so far, by all workers together.
-          compiled: numbers of the programs of which chunks were finished.
+          workers: the number of chunks that run at the same time.
+          compile_seconds: the time that all workers together have spent on compiling so far.
+          compiled: numbers of the programs with finished chunks.
         """
         left = self._cost[self._is_left]
         if not len(left):
@@ -48,7 +53,7 @@ class TimeLeft:
         if not self._estimated:
             return None
         workers = max(1, min(workers, len(left)))
-        # The chunks in hand are half done on average.
+        # The running chunks are half done on average.
         cost = left.sum() - workers * left.mean() / 2
         seconds = cost * self._seconds / self._estimated / workers
         known = set(compiled)

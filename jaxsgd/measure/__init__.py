@@ -1,6 +1,6 @@
-"""What to read off a run.
+"""Measures of a run: stripes, influence, gradient noise, limit cycles and observables.
 
-The names stand in `__init__.pyi`. They are loaded when first used: the stripes of a log need no JAX.
+The public names are in `__init__.pyi`. They are loaded when first used: the stripes of a log need no JAX.
 """
 
 from jaxsgd._facade import attach

@@ -1,4 +1,4 @@
-"""Stopping a training at chosen epochs to measure something there."""
+"""Training that stops at chosen epochs for a measurement."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,13 +15,13 @@ from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_optimizer, draw_start, initial_state
 
 
-class Training(NamedTuple):
-    """Everything static of a training that is stopped on its way; hashable, so that it can be a static argument.
+class TrainingSpec(NamedTuple):
+    """The static parts of a training that stops for measurements; hashable, so that it can be a static argument.
 
     Attributes:
       problem, optimizer, order, precision, epochs: as in `simulate`.
-      layout: micro-steps in which it trains.
-      whole: the same batches with one micro-step each; M of them.
+      layout: the micro-steps in which it trains.
+      whole: the layout of the same M batches with a single micro-step for each batch.
     """
 
     problem: Problem
@@ -34,14 +34,14 @@ class Training(NamedTuple):
 
 
 class Cuts(NamedTuple):
-    """One split as data, for the training's two layouts."""
+    """A split as data, for the training's two layouts."""
 
     micro: Cut
     whole: Cut
 
 
 def layouts(splits: Sequence[Split]) -> tuple[Layout, Layout, list[Cuts]]:
-    """Micro-steps for training, whole batches for measuring, and each split as data for both."""
+    """Return the micro-steps for training, the whole batches for measuring, and each split as data for both."""
     micro, whole = layout(splits), layout(splits, max(int(split.sizes.max()) for split in splits))
     return micro, whole, [Cuts(cut(split, micro), cut(split, whole)) for split in splits]
 
@@ -53,7 +53,7 @@ class Epoch(NamedTuple):
       number: [], 0-based.
       state: before its first step.
       visits: its batches, [M]; those past the batch count never `end`.
-      progress: [M], done share of the training before each step.
+      progress: [M], the share of the training that is done before each step.
     """
 
     number: Int[Array, ""]
@@ -63,7 +63,7 @@ class Epoch(NamedTuple):
 
 
 def at_epochs(
-    training: Training,
+    training: TrainingSpec,
     params: Params,
     data: Batch,
     order_key: Array,
@@ -71,24 +71,24 @@ def at_epochs(
     at: Int[Array, " C"],
     measure: Callable[[Epoch], Any],
 ) -> Any:
-    """Trains, and measures at the beginning of C epochs; measuring changes nothing of the training.
+    """Train, and measure at the beginning of C epochs; the measurement does not change the training.
 
     Args:
-      training: what is trained, and how.
+      training: its static parts.
       params: initial parameters.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
-      cuts: how the samples are cut into batches.
+      cuts: the cut of the samples into batches.
       at: the epochs, ascending.
       measure: `Epoch -> any pytree of arrays`.
 
     Returns:
-      What `measure` gives, with leading axis C.
+      The values of `measure`, with leading axis C.
     """
     how = {"optimizer": training.optimizer, "order": training.order, "epochs": training.epochs}
     train = micro_epoch(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
 
-    def on(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
+    def to_next_stop(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
         state, begun = carry
         state = jax.lax.fori_loop(begun, stop, lambda i, state: train(state, i)[0], state)
         visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole)
@@ -97,14 +97,14 @@ def at_epochs(
 
     with jax.default_matmul_precision(training.precision):
         first = (initial_state(training.optimizer, params), jnp.zeros((), at.dtype))
-        return jax.lax.scan(on, first, at)[1]
+        return jax.lax.scan(to_next_stop, first, at)[1]
 
 
-def check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarray, int]:
-    """The epochs to measure in, ascending and without repeats, and the epochs of the whole training.
+def _check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarray, int]:
+    """Return the epochs to measure in, ascending and without repeats, and the epochs of the whole training.
 
     Raises:
-      InputError: for epochs that are no whole numbers from 0 to E - 1.
+      InputError: for epochs that are not whole numbers from 0 to E - 1.
     """
     listed = [at] if isinstance(at, int | np.integer) else list(at)
     if not listed:
@@ -116,22 +116,22 @@ def check_epochs(at: Sequence[int] | int, epochs: int | None) -> tuple[np.ndarra
         if not whole or value < 0 or (epochs is not None and value >= epochs):
             wanted = "from 0" if epochs is None else f"from 0 to {epochs - 1}"
             raise InputError(f"at must list epochs {wanted} (0-based whole numbers), got {shown(value)}")
-    found = np.unique(np.asarray(listed, np.int32))
-    return found, int(found[-1]) + 1 if epochs is None else epochs
+    stops = np.unique(np.asarray(listed, np.int32))
+    return stops, int(stops[-1]) + 1 if epochs is None else epochs
 
 
 class Prepared(NamedTuple):
-    """A checked training and what is drawn for it.
+    """A checked training with its initial parameters and data.
 
     Attributes:
-      training: its static part.
+      training: its static parts.
       params, data, order_key: as `at_epochs` takes them.
-      cuts: of the one split, or stacked [S] of several.
-      runs: S, or None if one batch count was asked for.
+      cuts: of a single split, or stacked [S] of several splits.
+      runs: S, or None for a single batch count.
       at: [C], epochs to measure in.
     """
 
-    training: Training
+    training: TrainingSpec
     params: Params
     data: Batch
     order_key: Array
@@ -153,13 +153,13 @@ def prepare(
     order: str | Order | Callable,
     precision: str,
 ) -> Prepared:
-    """Checks the arguments of a measure along a training, and draws its data and initial parameters.
+    """Check the arguments of a measurement during a training, and draw its data and initial parameters.
 
     Raises:
-      InputError: for what `simulate` refuses, and epochs that are not there.
+      InputError: as `simulate`, and for epochs outside the training.
     """
     check_training(problem)
-    stops, epochs = check_epochs(at, epochs)
+    stops, epochs = _check_epochs(at, epochs)
     if precision not in PRECISIONS:
         raise no_such("precision", precision, PRECISIONS)
     keys = as_keys(key)
@@ -172,6 +172,6 @@ def prepare(
     splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
     micro, whole, cuts = layouts(splits)
     params, data = draw_start(problem, keys)
-    training = Training(problem, optimizer, as_order(order), precision, epochs, micro, whole)
+    training = TrainingSpec(problem, optimizer, as_order(order), precision, epochs, micro, whole)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cuts) if several else cuts[0]
     return Prepared(training, params, data, keys.order, stacked, len(cuts) if several else None, stops)

@@ -1,4 +1,4 @@
-"""When a run stopped being finite."""
+"""Divergence: the epoch in which a run stopped being finite."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 
 def diverged_epoch(loss: ArrayLike) -> Float[np.ndarray, "*runs"]:
-    """The first epoch with a loss that is not finite.
+    """Return the first epoch with a loss that is not finite.
 
     Args:
       loss: [..., E, m], the loss of each batch.

@@ -1,7 +1,7 @@
-"""Influence: which step made which batch's loss fall.
+"""Influence: the effect of each step on the loss of each batch.
 
-In an epoch of m steps every batch's loss is looked at before and after every step, and not only its own. The m x m changes
-add up to what the epoch did to each loss, so the share of each batch's own step in its fall can be read off exactly.
+In an epoch of m steps, the loss of every batch is measured before and after every step. The m x m changes add up to the change
+of each loss over the epoch, so the share of a batch's own step in its fall is exact.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.checkpoint import Cuts, Epoch, Prepared, Training, at_epochs, prepare
+from jaxsgd.measure.checkpoint import Cuts, Epoch, Prepared, TrainingSpec, at_epochs, prepare
 from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
@@ -25,24 +25,24 @@ from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, s
 from jaxsgd.summary import short_repr
 
 MEMORY_LIMIT = 4 * 2**30
-"""Bytes that the matrices and gradients of one run may take, unless more is allowed."""
+"""The default limit on the memory for the matrices and gradients of a run, in bytes."""
 
 
 class Influence(NamedTuple):
-    """What each step of C measured epochs did to the loss of each batch; loss units throughout.
+    """The effect of each step of C measured epochs on the loss of each batch, in loss units.
 
-    Batches are numbered by the position at which the epoch visits them. Where runs of several batch counts share an array,
-    the places past a run's own count are NaN.
+    Batches are numbered by the position at which the epoch visits them. If runs of several batch counts share an array,
+    the positions past a run's own count are NaN.
 
     Attributes:
       epoch: [C], the epochs, 0-based.
-      loss: [C, m], every batch's loss at the parameters before the epoch's first step: the same for all batches.
+      loss: [C, m], every batch's loss at the same parameters, those before the epoch's first step.
       effect: [C, m, m], `effect[j, t] = L_j(after step t) - L_j(before step t)`. A row adds up to its batch's whole change.
       gram: [C, m, m], `<g_j, g_t>`, inner products of the batches' gradients before the epoch's first step; per unit of
         squared parameters. `-lr * gram` is `effect` to first order in the rate of plain SGD.
       frozen_loss: [C, m], every batch's loss after an epoch whose steps all use the gradients at its first parameters.
       frozen_distance: [C], Euclidean distance of that epoch's last parameters from the exact ones; parameter units.
-      distance: [C], how far the exact epoch moves the parameters.
+      distance: [C], Euclidean distance by which the exact epoch moves the parameters; parameter units.
     """
 
     epoch: Int[Array, "*runs C"]
@@ -57,19 +57,21 @@ class Influence(NamedTuple):
 
     @property
     def own_share(self) -> Float[np.ndarray, "*runs C"]:
-        """The own steps' part of the summed fall, trace / sum of `effect`; above 1 when the others' steps undo part of it."""
+        """[C], the own steps' share of the summed fall, trace / sum of `effect`; above 1 if the other steps undo a part."""
         return own_share(self.effect)
 
     @property
     def first_order_own_share(self) -> Float[np.ndarray, "*runs C"]:
-        """The same of `gram`: for m batches of one size it is (1 + V / |G|^2) / m exactly, with G the mean of the
-        gradients g_t and V the mean of |g_t - G|^2.
+        """[C], the own share by the gradients alone, trace / sum of `gram`.
+
+        For m batches of equal size it is exactly (1 + V / |G|^2) / m, with G the mean of the gradients g_t and V the mean of
+        |g_t - G|^2.
         """
         return own_share(self.gram)
 
     @property
     def cosine(self) -> Float[np.ndarray, "*runs C m m"]:
-        """Cosines between the batches' gradients; NaN for a gradient of 0."""
+        """[C, m, m], cosines between the batches' gradients; NaN for a gradient of 0."""
         return cosines(self.gram)
 
     @property
@@ -90,14 +92,15 @@ class Influence(NamedTuple):
 
     @property
     def printed_loss(self) -> Float[np.ndarray, "*runs C m"]:
-        """[C, m], each batch's loss just before its own step, as a trainer sees it: `loss` and what the steps before did."""
+        """[C, m], each batch's loss just before its own step, as a trainer sees it: `loss` plus `earlier_change`."""
         return np.asarray(self.loss, np.float64) + self.earlier_change
 
 
 def own_share(effect: ArrayLike) -> Float[np.ndarray, "*runs"]:
-    """The diagonal's part of a matrix's sum, trace / sum, of [..., m, m]; NaN entries, of places without a batch, are left out.
+    """Return the diagonal's share of a matrix's sum, trace / sum, [...]; NaN if nothing changed.
 
-    NaN when nothing changed at all. With m = 1 it is 1.
+    Args:
+      effect: [..., m, m]; NaN entries, for positions without a batch, are left out. With m = 1 the share is 1.
     """
     effect = np.asarray(effect, np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -107,14 +110,14 @@ def own_share(effect: ArrayLike) -> Float[np.ndarray, "*runs"]:
 
 
 def visit_to_visit(effect: ArrayLike, following: ArrayLike) -> Float[np.ndarray, "*runs m m"]:
-    """The article's accounting: the changes of each batch's loss from one visit to the next, its own step first.
+    """Return the changes of each batch's loss from one visit to the next, its own step first, [..., m, m]: the article's count.
 
-    Row j holds the step that batch j itself took, then the m - 1 steps of the others until it comes up again: the last
-    of this epoch and the first of the next. It adds up to the change between the two values that a trainer prints.
+    Row j has the own step of batch j, then the m - 1 steps of the others until its next visit: the rest of this epoch and the
+    beginning of the next epoch. A row adds up to the change between the two values that a trainer prints.
 
     Args:
       effect: [..., m, m], of an epoch.
-      following: [..., m, m], of the next one. Both visit the same batches in the same order, as `fixed` and `shuffle_once` do.
+      following: [..., m, m], of the next epoch. Both visit the same batches in the same order, as `fixed` and `shuffle_once`.
     """
     both = np.concatenate([np.asarray(effect, np.float64), np.asarray(following, np.float64)], axis=-1)
     m = both.shape[-2]
@@ -122,12 +125,12 @@ def visit_to_visit(effect: ArrayLike, following: ArrayLike) -> Float[np.ndarray,
 
 
 class GapSources(NamedTuple):
-    """Where the gap between stripes comes from in one epoch; loss units.
+    """The two sources of the gap between stripes in an epoch, in loss units.
 
     Attributes:
-      gap: [...], largest minus smallest stripe level of the epoch's printed losses, free of its trend.
-      composition: [...], what those two levels differ by when every batch is evaluated at the same parameters.
-      steps: [...], the rest: what the steps before a batch's turn did to it, beyond the trend. The two add up to the gap.
+      gap: [...], largest minus smallest stripe level of the epoch's printed losses, without its trend.
+      composition: [...], the difference between these two levels if every batch is evaluated at the same parameters.
+      steps: [...], the rest: the effect of the epoch's earlier steps, beyond the trend. The two add up to the gap.
     """
 
     gap: Float[np.ndarray, "*runs"]
@@ -138,17 +141,17 @@ class GapSources(NamedTuple):
 
 
 def gap_sources(seen: Influence | OwnSteps, eval_interval: int) -> GapSources:
-    """How much of the gap between stripes is in the batches themselves, and how much the steps make.
+    """Return the parts of the gap between stripes that come from the batches themselves and from the steps.
 
     Args:
-      seen: of one batch count m.
-      eval_interval: w, batches per printed value; it divides m.
+      seen: of a single batch count m.
+      eval_interval: w, batches per printed value, a divisor of m.
 
     Returns:
-      Arrays [..., C]. With w = m there is one stripe and nothing to tell apart: 0.
+      Arrays [..., C]. They are 0 for w = m, which gives a single stripe.
 
     Raises:
-      InputError: when w does not divide m.
+      InputError: if w does not divide m.
     """
     loss = np.asarray(seen.loss, np.float64)
     m = loss.shape[-1]
@@ -183,26 +186,27 @@ def influence(
     one_gradient: bool = False,
     memory_limit: int = MEMORY_LIMIT,
 ) -> Influence:
-    """Which step made which batch's loss fall, in chosen epochs of the run that `simulate` makes of the same arguments.
+    """Return the effect of each step on each batch's loss, in chosen epochs of the run of `simulate` with the same arguments.
 
-    Works under `vmap`, over keys and over rates as `simulate` does, and over batch counts by itself: several of them share
-    one program, and the result has them as a leading axis. A measured epoch costs m passes over the data. Losses that mix
-    the samples of a batch (batch normalization) would be measured wrongly, and cannot be told from the outside.
+    Works under `vmap`, over keys and rates like `simulate`. Several batch counts share a program and become a leading axis of
+    the result. A measured epoch costs m passes over the data. Losses that couple the samples of a batch (batch normalization)
+    would be measured wrongly, and cannot be detected.
 
-    Accuracy: a change is the mean of its samples' changes, so that only their rounding remains, about 1e-7 of a
-    sample's loss in float32. Where steps change the loss by less, measure in float64.
+    Accuracy: a change is the mean of its samples' changes, so only their rounding remains, about 1e-7 of a sample's loss in
+    float32. If the steps change the loss by less, measure in float64.
 
     Args:
       problem, key, optimizer, batch_size, drop_last, order, precision: as `simulate`.
       at: the epochs to measure, 0-based.
-      epochs: E of the whole training, of which an optimizer's schedule is a function; by default up to the last measured.
-      batch_count: m, or several.
-      one_gradient: keep one batch's gradient in memory at a time, not m of them; slower by two more passes a step.
-      memory_limit: bytes that one run may take; see the error.
+      epochs: E of the whole training, for an optimizer with a schedule; by default the training ends with the last measured
+        epoch.
+      batch_count: m, or a sequence of batch counts.
+      one_gradient: keep only the gradient of one batch in memory, not of all m; each step then needs two more passes.
+      memory_limit: the most bytes that a run may use.
 
     Raises:
-      InputError: for what `simulate` refuses, epochs that are not there, and matrices that need more than `memory_limit`,
-        with the estimate and what would fit.
+      InputError: as `simulate`, for epochs outside the training, and for matrices that need more than `memory_limit`, with the
+        estimate and the sizes that would fit.
     """
     given = prepare(
         problem,
@@ -230,19 +234,19 @@ def influence_at(
     cuts: Cuts,
     at: Int[Array, " C"],
     *,
-    training: Training,
+    training: TrainingSpec,
     one_gradient: bool,
 ) -> Influence:
-    """`influence` of one run with everything settled and checked: what is mapped over."""
+    """Return the `influence` of one run from checked arguments; mapped over by sweeps."""
 
     def measure(epoch: Epoch) -> Influence:
-        return epoch_influence(training, data, epoch, one_gradient)
+        return _epoch_influence(training, data, epoch, one_gradient)
 
     return at_epochs(training, params, data, order_key, cuts, at, measure)
 
 
 def _influence_of_several(params, data, order_key, cuts, at, **how) -> Influence:
-    # One after another, so that a small batch count takes no more steps than it has.
+    # In sequence, so that a small batch count takes only its own steps.
     return jax.lax.map(lambda cuts: influence_at(params, data, order_key, cuts, at, **how), cuts)
 
 
@@ -250,10 +254,10 @@ _run = jax.jit(influence_at, static_argnames=("training", "one_gradient"))
 _runs = jax.jit(_influence_of_several, static_argnames=("training", "one_gradient"))
 
 
-def epoch_influence(training: Training, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
-    """The influence in one epoch, [m, ...]; see `Influence`."""
+def _epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
+    """Return the influence in one epoch, [m, ...]; see `Influence`."""
     problem, visits, state = training.problem, epoch.visits, epoch.state
-    share = batch_shares(visits, training.layout.num_samples)
+    share = _batch_shares(visits, training.layout.num_samples)
 
     def losses(params: Params) -> Array:
         return sample_losses(problem, params, data)
@@ -262,8 +266,8 @@ def epoch_influence(training: Training, data: Batch, epoch: Epoch, one_gradient:
         batch = jax.tree.map(lambda leaf: leaf[sample], data)
         return jax.grad(lambda params: batch_loss(problem, params, batch, size))(state.params)
 
-    def exact(carry: tuple[State, Array], place: tuple) -> tuple[tuple[State, Array], Array]:
-        sample, size, ends, done = place
+    def exact(carry: tuple[State, Array], inputs: tuple) -> tuple[tuple[State, Array], Array]:
+        sample, size, ends, done = inputs
 
         def taken() -> tuple[State, Array]:
             batch = jax.tree.map(lambda leaf: leaf[sample], data)
@@ -274,8 +278,8 @@ def epoch_influence(training: Training, data: Batch, epoch: Epoch, one_gradient:
         # The difference before the mean: the mean of two nearly equal losses would round it away.
         return (state, after), share @ (after - carry[1])
 
-    def frozen(carry: tuple[Params, Any], place: tuple) -> tuple[tuple[Params, Any], None]:
-        sample, size, ends, done = place
+    def frozen(carry: tuple[Params, Any], inputs: tuple) -> tuple[tuple[Params, Any], None]:
+        sample, size, ends, done = inputs
 
         def taken() -> tuple[Params, Any]:
             grad = gradient(sample, size)
@@ -284,10 +288,10 @@ def epoch_influence(training: Training, data: Batch, epoch: Epoch, one_gradient:
 
         return jax.lax.cond(ends, taken, lambda: carry), None
 
-    places = (visits.sample, visits.size, visits.ends, epoch.progress)
+    inputs = (visits.sample, visits.size, visits.ends, epoch.progress)
     before = losses(state.params)
-    (last, _), changes = jax.lax.scan(exact, (state, before), places)
-    (frozen_params, _), _ = jax.lax.scan(frozen, (state.params, state.opt_state), places)
+    (last, _), changes = jax.lax.scan(exact, (state, before), inputs)
+    (frozen_params, _), _ = jax.lax.scan(frozen, (state.params, state.opt_state), inputs)
     gram = _gram_one_by_one if one_gradient else _gram_at_once
     both = visits.ends[:, None] & visits.ends[None, :]
     return Influence(
@@ -296,8 +300,8 @@ def epoch_influence(training: Training, data: Batch, epoch: Epoch, one_gradient:
         effect=jnp.where(both, changes.T, jnp.nan),
         gram=jnp.where(both, gram(gradient, lambda params: share @ losses(params), state.params, visits), jnp.nan),
         frozen_loss=jnp.where(visits.ends, share @ losses(frozen_params), jnp.nan),
-        frozen_distance=tree_distance(frozen_params, last.params),
-        distance=tree_distance(state.params, last.params),
+        frozen_distance=_tree_distance(frozen_params, last.params),
+        distance=_tree_distance(state.params, last.params),
     )
 
 
@@ -306,57 +310,57 @@ Gradient = Callable[[Array, Array], Params]
 
 
 def _gram_at_once(gradient: Gradient, batch_losses: Callable, params: Params, visits: MicroVisits) -> Float[Array, "M M"]:
-    """Inner products of all batches' gradients, M of them in memory."""
+    """Return the inner products of all batches' gradients, with all M gradients in memory."""
     del batch_losses
     empty = jax.tree.map(jnp.zeros_like, params)
 
-    def one(place: tuple[Array, Array, Array]) -> Array:
-        sample, size, ends = place
+    def flat_gradient(visit: tuple[Array, Array, Array]) -> Array:
+        sample, size, ends = visit
         return ravel_pytree(jax.lax.cond(ends, lambda: gradient(sample, size), lambda: empty))[0]
 
-    gradients = jax.lax.map(one, (visits.sample, visits.size, visits.ends))
+    gradients = jax.lax.map(flat_gradient, (visits.sample, visits.size, visits.ends))
     return gradients @ gradients.T
 
 
 def _gram_one_by_one(gradient: Gradient, batch_losses: Callable, params: Params, visits: MicroVisits) -> Float[Array, "M M"]:
-    """The same with one gradient in memory: the derivatives of all batches' losses in its direction, by forward mode."""
+    """Return the same with one gradient in memory: the derivatives of all batches' losses in its direction, by forward mode."""
 
-    def one(place: tuple[Array, Array, Array]) -> Array:
-        sample, size, ends = place
+    def row(visit: tuple[Array, Array, Array]) -> Array:
+        sample, size, ends = visit
 
         def products() -> Array:
             return jax.jvp(batch_losses, (params,), (gradient(sample, size),))[1]
 
         return jax.lax.cond(ends, products, lambda: jnp.zeros_like(batch_losses(params)))
 
-    return jax.lax.map(one, (visits.sample, visits.size, visits.ends))
+    return jax.lax.map(row, (visits.sample, visits.size, visits.ends))
 
 
-def batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
-    """How much each sample counts in each batch's mean, [M, N]: 1 / B for its own samples, as often as it holds them."""
+def _batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
+    """Return the weight of each sample in each batch's mean, [M, N]: 1 / B for each time that the batch has the sample."""
     own = jnp.ones(visits.sample.shape, bool) if visits.own is None else visits.own
     row = jnp.arange(visits.sample.shape[0])[:, None]
     count = jnp.zeros((visits.sample.shape[0], num_samples)).at[row, visits.sample].add(own)
     return count / visits.size[:, None]
 
 
-def tree_distance(one: Params, other: Params) -> Float[Array, ""]:
-    """Euclidean distance between two sets of parameters."""
-    return optax.tree.norm(jax.tree.map(jnp.subtract, one, other))
+def _tree_distance(params: Params, other: Params) -> Float[Array, ""]:
+    """Return the Euclidean distance between two sets of parameters."""
+    return optax.tree.norm(jax.tree.map(jnp.subtract, params, other))
 
 
 def _check_memory(given: Prepared, one_gradient: bool, limit: int) -> None:
-    """Checks that the matrices and gradients of a run fit.
+    """Check that the matrices and gradients of a run fit into memory.
 
     Raises:
-      InputError: with an estimate, and what would fit.
+      InputError: with an estimate, and the sizes that would fit.
     """
     whole, leaves = given.training.whole, jax.tree.leaves(given.params)
     item = max(jnp.result_type(leaf).itemsize for leaf in leaves)
     size = sum(leaf.size for leaf in leaves)
 
     def needed(m: int, epochs: int, one_gradient: bool) -> int:
-        # Effects and inner products, kept and in hand; each sample's share in each batch; gradients.
+        # Effects and inner products, stored and in use; each sample's share in each batch; gradients.
         matrices = 2 * m * m * (epochs * (given.runs or 1) + 2) + m * whole.num_samples
         return item * (matrices + (2 if one_gradient else 2 * m) * size)
 
@@ -371,7 +375,7 @@ def _check_memory(given: Prepared, one_gradient: bool, limit: int) -> None:
         choices.insert(0, "one_gradient=True")
     raise InputError(
         f"influence with {m} batches and {epochs} epochs needs about {_gib(needed(m, epochs, one_gradient))}, more than "
-        f"memory_limit={_gib(limit)}: {', '.join(choices) or 'a smaller problem'} or a higher limit would do"
+        f"memory_limit={_gib(limit)}: use {', '.join(choices) or 'a smaller problem'} or a higher limit"
     )
 
 

@@ -1,9 +1,9 @@
-"""The limit cycle: where a run with a constant rate and a repeating order ends up, solved for instead of waited for.
+"""The limit cycle: the end state of runs with a constant rate and a repeating order, computed directly.
 
-On a quadratic loss a step of SGD is an affine map of what it continues from, and so is a whole epoch. An order that repeats
-is one map applied again and again; if it contracts, every run comes to its fixed point, which is not the optimum: the
-weights go round a small loop, once a period, at a distance from the optimum that is proportional to the rate. The losses along
-that loop are the stripes that stay for ever.
+On a quadratic loss, a step of SGD is an affine map of the state, and so is a whole epoch. A repeating order applies the same
+map again and again. If the map contracts, every run approaches its fixed point, and that is not the optimum: the weights follow
+a small loop, once per period, at a distance from the optimum that is proportional to the rate. The losses along this loop are
+the stripes that never disappear.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
-from jaxsgd.order import Order, Split, Visits, as_order, split
+from jaxsgd.order import ORDERS, Order, Split, Visits, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import Keys, as_keys, draw_start, initial_state, make_simulator
 from jaxsgd.summary import short_repr
 
 LONGEST_PERIOD = 4
-"""Epochs within which an order must repeat to be found periodic."""
+"""The longest period of an order, in epochs, that is detected."""
 
 _EPOCHS_COMPARED = 16
 
 
 class LimitCycle(NamedTuple):
-    """One round of a limit cycle of C epochs: C is 1 for `fixed` and `shuffle_once`, 2 for `flip_flop`.
+    """A period of a limit cycle, of C epochs: C is the order's period, such as 1 for `fixed` and 2 for `flip_flop`.
 
-    A run tends to row c of these in its epochs c, c + C, c + 2C, ...
+    A run approaches row c in its epochs c, c + C, c + 2C, ...
 
     Attributes:
       loss: [C, m], mean loss of each batch before its update, as in `Run.loss`; loss units.
-      params: parameters before each update, arrays with leading axes [C, m]. Those after an epoch, as `observe` sees them,
-        are the next epoch's at position 0.
+      params: parameters before each update, arrays with leading axes [C, m]. The parameters after an epoch, as `observe` gets
+        them, are those of the next epoch at position 0.
       spectral_radius: the factor by which the slowest part of the distance to the cycle shrinks, per C epochs.
     """
 
@@ -58,27 +58,27 @@ def limit_cycle(
     drop_last: bool = False,
     order: str | Order | Callable = "fixed",
 ) -> LimitCycle:
-    """The limit cycle that `simulate` with the same arguments approaches, for a quadratic loss and an order that repeats.
+    """Return the limit cycle that `simulate` with the same arguments approaches, for a quadratic loss and a repeating order.
 
-    The updates of C epochs are one affine map s -> M s + c of the state s: the parameters, and a momentum if there is one. M is
-    its derivative, exact to rounding, which takes as much work as one period for each number in the state; the cycle starts
-    at s = (I - M)^-1 c. Computed in the parameters' precision (float64 needs JAX's x64 mode). Not for use under `jit`.
+    The updates of C epochs are an affine map s -> M s + c of the state s: the parameters, and the momentum if there is one. M
+    is its derivative, exact to rounding; it needs the work of a period for each number in the state. The cycle starts at
+    s = (I - M)^-1 c. Computed in the parameters' precision (float64 needs JAX's x64 mode). It does not work under `jit`.
 
     Luo 1991, "On the convergence of the LMS algorithm with adaptive learning rate for linear feedforward networks"; Wang, Manry
     and Schiano 2000, "LMS learning algorithms: misconceptions and new results on convergence" (a limit cycle, not the optimum).
 
     Args:
-      problem: what to train; its loss must be quadratic in the parameters.
-      key: a JAX random key, or `Keys`: the data set and the order are those that `simulate` has with it.
+      problem: the problem to train; its loss must be quadratic in the parameters.
+      key: a JAX random key, or `Keys`, with the same meaning as for `simulate`.
       optimizer: an optax transformation that is linear in the gradient, such as `optax.sgd`, with or without momentum.
       batch_count: m, batches per epoch.
       batch_size: B, in place of `batch_count`.
-      drop_last: with `batch_size`, leave a smaller last batch out.
-      order: one that repeats after at most `LONGEST_PERIOD` epochs, such as "fixed", "shuffle_once" or "flip_flop".
+      drop_last: with `batch_size`, leave out a smaller last batch.
+      order: an order that repeats after at most `LONGEST_PERIOD` epochs, such as "fixed", "shuffle_once" or "flip_flop".
 
     Raises:
-      InputError: for an order that does not repeat, a loss or an optimizer that makes no affine map (checked at two
-        points, and by going round the cycle that was found), or a map that does not contract; and as `simulate`.
+      InputError: for an order that does not repeat, a loss or an optimizer without an affine map (checked at two points and
+        along the computed cycle), or a map that does not contract; and as `simulate`.
     """
     check_training(problem)
     if not isinstance(optimizer, optax.GradientTransformation):
@@ -92,23 +92,22 @@ def limit_cycle(
     state = initial_state(optimizer, params)
     if not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(state)):
         raise InputError(
-            "optimizer must be the same at every step, such as optax.sgd(1e-3, momentum=0.9), got one whose state counts: "
+            "optimizer must be the same at every step, such as optax.sgd(1e-3, momentum=0.9), got a state with: "
             + ", ".join(sorted({str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(state)}))
         )
     return _solve(simulator.advance, state, data, visits, cut, problem.name)
 
 
 def _one_period(epoch_visits, key: Array, name: str) -> Visits:
-    """The visits of the C epochs after which the order repeats, leading axes [C, m]."""
+    """Return the visits of the C epochs after which the order repeats, leading axes [C, m]."""
     visits = jax.jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
-    # Samples trade places within a batch without a change of its gradient.
+    # The order of samples within a batch does not change its gradient.
     members = np.sort(np.asarray(visits.sample), axis=-1)
     for period in range(1, LONGEST_PERIOD + 1):
         if np.array_equal(members[period:], members[:-period]):
             return Visits(visits.sample[:period], visits.size[:period])
-    raise InputError(
-        f"order must repeat within {LONGEST_PERIOD} epochs, as 'fixed', 'shuffle_once' and 'flip_flop' do, got {name!r}"
-    )
+    repeating = [name for name, order in ORDERS.items() if order.period and order.period <= LONGEST_PERIOD]
+    raise InputError(f"order must repeat within {LONGEST_PERIOD} epochs, such as {', '.join(repeating)}, got {name!r}")
 
 
 def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: str) -> LimitCycle:
@@ -117,11 +116,11 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
     flat, unravel = ravel_pytree(state)
 
     def moved(flat: Array) -> Array:
-        """How far one period takes a state: a difference, so that it is told from rounding however small the rate."""
+        """Return the change of a state over a period: a difference, so that it stays above rounding at any rate."""
         return ravel_pytree(advance(unravel(flat), data, steps)[0])[0] - flat
 
     def trace(flat: Array) -> tuple[Array, Params, Array]:
-        """The losses and parameters before each step, and where the last one leads."""
+        """Return the losses and parameters before each step, and the state after the last step."""
 
         def body(state: Any, step: Visits) -> tuple[Any, tuple[Array, Params]]:
             after, loss = advance(state, data, jax.tree.map(lambda leaf: leaf[None], step))
@@ -133,7 +132,7 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
     eps = float(jnp.finfo(flat.dtype).eps)
 
     def differ(got: ArrayLike, expected: ArrayLike, size: ArrayLike, scale: ArrayLike) -> bool:
-        """Whether they differ by more than rounding: of numbers of this size, or of states of this scale added up."""
+        """Return True if two arrays differ by more than rounding, for numbers of a size and sums of states of a scale."""
         rounding = np.sqrt(eps) * np.abs(size).max() + 16 * eps * steps.size.shape[0] * np.abs(scale).max()
         return not np.abs(np.asarray(got) - np.asarray(expected)).max() <= rounding
 
@@ -151,7 +150,7 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
     if not 1 - radius > 8 * flat.size * eps:
         raise InputError(
             f"the updates of a period must contract, with a spectral radius below 1, got {radius:.6g}: "
-            "take a smaller learning rate, or a loss with a single optimum"
+            "use a smaller learning rate, or a loss with a single optimum"
         )
     start = jnp.asarray(np.linalg.solve(slope, -offset), flat.dtype)
     loss, params, end = jax.jit(trace)(start)
@@ -164,6 +163,6 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
 
 def _not_affine(name: str) -> InputError:
     return InputError(
-        f"the updates of {name!r} must be affine in the parameters, got some that are not: take a loss that is quadratic, as "
-        "least_squares is, and an optimizer linear in the gradient, as optax.sgd is"
+        f"the updates of {name!r} must be affine in the parameters, and they are not: use a quadratic loss, such as "
+        "least_squares, and an optimizer that is linear in the gradient, such as optax.sgd"
     )

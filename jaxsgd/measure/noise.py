@@ -1,4 +1,4 @@
-"""Gradient noise: how far single samples' gradients scatter around their mean, and the batch size at which that matters.
+"""Gradient noise: the scatter of single samples' gradients around their mean, and the batch size at which it matters.
 
 Reference:
   McCandlish, Kaplan, Amodei and the OpenAI Dota team 2018, "An empirical model of large-batch training": the noise scale
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.checkpoint import Cuts, Epoch, Training, at_epochs, prepare
+from jaxsgd.measure.checkpoint import Cuts, Epoch, TrainingSpec, at_epochs, prepare
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples
 from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
@@ -28,8 +28,8 @@ class Noise(NamedTuple):
     Attributes:
       epoch: [C], the epochs, 0-based.
       trace: [C], unbiased estimate of tr(Sigma), the summed variance of a single sample's gradient.
-      gradient_square: [C], unbiased estimate of |G|^2, the squared length of the expected gradient. Negative, or mostly chance,
-        where the noise of N samples hides it.
+      gradient_square: [C], unbiased estimate of |G|^2, the squared length of the expected gradient. It can be negative, or
+        mostly chance, if the noise of N samples hides it.
       loss_deviation: [C], standard deviation sigma of a single sample's loss: a batch's loss scatters by sigma / sqrt(B).
     """
 
@@ -42,16 +42,16 @@ class Noise(NamedTuple):
 
     @property
     def scale(self) -> Float[np.ndarray, "*runs C"]:
-        """The gradient noise scale tr(Sigma) / |G|^2, in samples: batches far larger gain little from more samples.
+        """[C], the gradient noise scale tr(Sigma) / |G|^2, in samples: much larger batches gain little from more samples.
 
-        NaN where the estimate of |G|^2 is not above 0. A quotient of unbiased estimates is not unbiased itself: average the two
-        parts over seeds before dividing, with `noise_scale`.
+        NaN if the estimate of |G|^2 is not above 0. A quotient of unbiased estimates is not unbiased: average the two parts
+        over seeds before the division, with `noise_scale`.
         """
         return noise_scale(self.trace, self.gradient_square)
 
 
 def noise_scale(trace: ArrayLike, gradient_square: ArrayLike) -> Float[np.ndarray, "..."]:
-    """tr(Sigma) / |G|^2, in samples; NaN where |G|^2 is not above 0.
+    """Return the gradient noise scale tr(Sigma) / |G|^2, in samples; NaN where |G|^2 is not above 0.
 
     Args:
       trace: tr(Sigma), or its mean over runs.
@@ -76,27 +76,27 @@ def noise(
     precision: str = "float32",
     small_batch: int = 1,
 ) -> Noise:
-    """The gradient noise of the run that `simulate` makes of the same arguments, before chosen epochs.
+    """Return the gradient noise before chosen epochs of the run of `simulate` with the same arguments.
 
-    With g_b the gradient over b samples, E |g_b|^2 = |G|^2 + tr(Sigma) / b. From b samples and from all N of them,
+    With g_b the gradient over b samples, E |g_b|^2 = |G|^2 + tr(Sigma) / b. The gradients of b and of all N samples give
 
         tr(Sigma) = (|g_b|^2 - |g_N|^2) / (1/b - 1/N),    |G|^2 = (N |g_N|^2 - b |g_b|^2) / (N - b),
 
-    with |g_b|^2 averaged over the N // b disjoint groups of b samples (McCandlish et al. 2018, appendix A.1). The gradients are
-    all taken at the same parameters, so that b = 1 gives the sample variance itself.
+    with |g_b|^2 averaged over the N // b disjoint groups of b samples (McCandlish et al. 2018, appendix A.1). All gradients are
+    taken at the same parameters, so that b = 1 gives the sample variance itself.
 
-    Works under `vmap`, over keys and over rates as `simulate` does; several batch counts are a leading axis of the result.
+    Works under `vmap`, over keys and rates like `simulate`; several batch counts become a leading axis of the result.
 
     Args:
       problem, key, optimizer, batch_size, drop_last, order, precision: as `simulate`.
-      at: the epochs to measure before, 0-based.
-      epochs: E of the whole training, of which an optimizer's schedule is a function; by default up to the last measured.
-      batch_count: m of the training, or several.
-      small_batch: b, samples in a small group. 1 gives the least scatter; more is faster.
+      at: the epochs to measure, at their beginning, 0-based.
+      epochs: E of the whole training, for an optimizer with a schedule; by default the training ends with the last measured
+        epoch.
+      batch_count: m of the training, or a sequence of batch counts.
+      small_batch: b, samples in a small group. 1 gives the least scatter; larger groups are faster.
 
     Raises:
-      InputError: for what `simulate` refuses, epochs that are not there, or groups that do not divide at least two times into
-        the samples.
+      InputError: as `simulate`, for epochs outside the training, or for a small batch of more than half the samples.
     """
     given = prepare(
         problem,
@@ -118,13 +118,13 @@ def noise(
     return run(given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, small_batch=small)
 
 
-def noise_at(
-    params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: Training, small_batch: int
+def _noise_at(
+    params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: TrainingSpec, small_batch: int
 ) -> Noise:
-    """`noise` of one run with everything settled and checked: what is mapped over."""
+    """Return the `noise` of one run from checked arguments; mapped over by sweeps."""
 
     def measure(epoch: Epoch) -> Noise:
-        squares = gradient_squares(training.problem, epoch.state.params, data, small_batch)
+        squares = _gradient_squares(training.problem, epoch.state.params, data, small_batch)
         deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
         return Noise(epoch.number, *noise_parts(*squares, small_batch, num_samples(data)), deviation)
 
@@ -132,17 +132,17 @@ def noise_at(
 
 
 def _noise_of_several(params, data, order_key, cuts, at, **how) -> Noise:
-    return jax.lax.map(lambda cuts: noise_at(params, data, order_key, cuts, at, **how), cuts)
+    return jax.lax.map(lambda cuts: _noise_at(params, data, order_key, cuts, at, **how), cuts)
 
 
-_run = jax.jit(noise_at, static_argnames=("training", "small_batch"))
+_run = jax.jit(_noise_at, static_argnames=("training", "small_batch"))
 _runs = jax.jit(_noise_of_several, static_argnames=("training", "small_batch"))
 
 
-def gradient_squares(
+def _gradient_squares(
     problem: Problem, params: Params, data: Batch, small_batch: int
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """(mean squared length of the gradients over disjoint groups of b samples, squared length of that over all N samples)."""
+    """Return the mean squared length of the gradients of disjoint groups of b samples, and that of the gradient of all N."""
 
     def gradient(batch: Batch) -> Params:
         return jax.grad(lambda params: batch_loss(problem, params, batch))(params)
@@ -151,18 +151,18 @@ def gradient_squares(
 
     def group(start: Array) -> Array:
         sample = start + jnp.arange(small_batch)
-        return squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
+        return _squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
 
     small = jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16))
-    return jnp.mean(small), squared_length(gradient(data))
+    return jnp.mean(small), _squared_length(gradient(data))
 
 
-def squared_length(tree: Params) -> Float[Array, ""]:
-    """Sum of the squares of all entries."""
+def _squared_length(tree: Params) -> Float[Array, ""]:
+    """Return the sum of the squares of all entries."""
     return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))  # type: ignore[return-value]
 
 
 def noise_parts(small_square: Array, large_square: Array, small: int, large: int) -> tuple[Array, Array]:
-    """Unbiased estimates (tr(Sigma), |G|^2) from the squared lengths of gradients over `small` and over `large` samples."""
+    """Return unbiased estimates of tr(Sigma) and |G|^2 from the squared lengths of gradients of `small` and `large` samples."""
     trace = (small_square - large_square) / (1 / small - 1 / large)
     return trace, (large * large_square - small * small_square) / (large - small)

@@ -17,11 +17,11 @@ from jaxsgd.simulator import Observe, sample_losses
 
 
 class Known(NamedTuple):
-    """What the observations of a run need besides its parameters; None where the problem has it not.
+    """The inputs of a run's observables besides its parameters; None for those that the problem does not have.
 
     Attributes:
-      optimum: of the run's own data, worked out once before the training.
-      least: [], the mean loss there.
+      optimum: of the run's own data, computed once before the training.
+      least: [], the mean loss at the optimum.
       held_out: the samples to validate on.
     """
 
@@ -54,12 +54,12 @@ class Metric(NamedTuple):
 
 def _distance(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
     del problem, data
-    squares = jax.tree.map(lambda here, there: jnp.sum((here - there) ** 2), params, known.optimum)
+    squares = jax.tree.map(lambda leaf, best: jnp.sum((leaf - best) ** 2), params, known.optimum)
     return jnp.sqrt(jnp.sum(jnp.stack(jax.tree.leaves(squares))))
 
 
 def _excess_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    assert known.least is not None, "only problems that know their optimum have this observable"
+    assert known.least is not None, "only problems with an optimum have this observable"
     return jnp.mean(sample_losses(problem, params, data)) - known.least
 
 
@@ -91,7 +91,7 @@ METRICS = {
     ),
     "excess_loss": Metric(
         "loss",
-        "mean loss over the run's own data, above the least there is",
+        "mean loss over the run's own data, minus the smallest possible mean loss",
         # Likewise.
         tolerance=1e-2,
         measure=_excess_loss,
@@ -105,7 +105,7 @@ METRICS = {
     ),
     "validation_accuracy": Metric(
         "1",
-        "share of the held-out samples that are predicted rightly",
+        "share of the held-out samples that are predicted correctly",
         better="higher",
         # A sample near the border between two classes may change sides.
         tolerance=1e-2,
@@ -114,7 +114,7 @@ METRICS = {
     ),
     "train_loss": Metric(
         "loss",
-        "mean loss over all samples that are trained on, at the same parameters",
+        "mean loss over all training samples, at the same parameters",
         measure=_train_loss,
         within_epochs=True,
     ),
@@ -153,8 +153,8 @@ def observations(problem: Problem, evaluate_every: int | float | None) -> tuple[
 
 
 def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
-    """What the observations of a run need, of its data and of the samples held out."""
-    # At full precision whatever the training's, as the data are drawn.
+    """Return the inputs of a run's observables from its data and its held-out samples."""
+    # At full precision, whatever the precision of the training, as for the data.
     with jax.default_matmul_precision("float32"):
         if problem.optimum is None:
             return Known(None, None, held_out)
@@ -163,11 +163,11 @@ def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
 
 
 def observer(problem: Problem, known: Known | None, evaluate_every: int | float | None) -> Observe | None:
-    """The observations as the simulator takes them: `(params, data) -> by name, []`; None if there are none.
+    """Return the observables as the simulator takes them: `(params, data) -> by name, []`; None without observables.
 
     Args:
-      problem: whose runs are observed.
-      known: what `known` gives for the run.
+      problem: the problem of the runs.
+      known: the inputs that `known` returns for the run.
       evaluate_every: of the study.
     """
     measures = {name: METRICS[name].measure for name in observations(problem, evaluate_every)}

@@ -1,4 +1,4 @@
-"""The effect of an epoch on the loss of each batch, with the batch's own step apart: influence without its full matrix."""
+"""The effects of a batch's own step and of the other steps on its loss: influence without the full matrix."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,17 +17,17 @@ from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, opt
 
 
 class OwnSteps(NamedTuple):
-    """The effect of C measured epochs on the loss of each batch; loss units throughout.
+    """The effect of C measured epochs on the loss of each batch, in loss units.
 
     Batches are numbered by the position at which the epoch visits them. Every change is the mean of its samples' changes, so
-    that only their rounding remains.
+    only their rounding remains.
 
     Attributes:
       loss: [C, m], every batch's loss at the parameters before the epoch's first step.
       earlier_change: [C, m], the change of each batch's loss by the epoch's steps before its own.
       own_change: [C, m], by its own step.
       change: [C, m], by all steps of the epoch.
-      gram: [C, m, m], inner products of the batches' gradients before the epoch's first step; None where not asked for.
+      gram: [C, m, m], inner products of the batches' gradients before the epoch's first step; None if not measured.
     """
 
     loss: Float[Array, "*runs m"]
@@ -49,9 +49,9 @@ class OwnSteps(NamedTuple):
 
 
 def unmeasured(like: Float[Array, "*C m"]) -> OwnSteps:
-    """Return the steps of C epochs that are yet to be measured: NaN of the type of `like`, with m batches."""
-    each = jnp.full_like(like, jnp.nan)
-    return OwnSteps(each, each, each, each, jnp.full((*like.shape, like.shape[-1]), jnp.nan, like.dtype))
+    """Return unmeasured steps of C epochs: NaN of the type of `like`, with m batches."""
+    missing = jnp.full_like(like, jnp.nan)
+    return OwnSteps(missing, missing, missing, missing, jnp.full((*like.shape, like.shape[-1]), jnp.nan, like.dtype))
 
 
 def epoch_own_steps(
@@ -68,26 +68,26 @@ def epoch_own_steps(
     """Train for an epoch, and measure its steps. It costs the epoch's training and four more passes over the data.
 
     Args:
-      problem: what is trained.
-      optimizer: any optax transformation, or a function of progress that makes one.
+      problem: the problem to train.
+      optimizer: any optax transformation, or a function of progress that returns one.
       state: before the epoch's first step.
       data: arrays with leading axis N.
       visits: the epoch's batches, [m].
-      progress: done share of the training before each step, for an optimizer that is a function of it.
-      ends: which of the m places have a batch; None if all have. The others are NaN.
-      gram: also measure the inner products of the batches' gradients.
+      progress: the share of the training that is done before each step, for an optimizer that is a function of it.
+      ends: [m], True for positions that have a batch; None if all have a batch. The other positions are NaN.
+      gram: True to measure the inner products of the batches' gradients too.
 
     Returns:
       The state after the epoch, the loss of each batch before its step [m], and the epoch's `OwnSteps` without the axis C.
     """
     first, data = state.params, jax.tree.map(jnp.asarray, data)
-    places = jnp.zeros(visits.size.shape) if progress is None else progress
+    done_shares = jnp.zeros(visits.size.shape) if progress is None else progress
 
     def taken(visit: Visits) -> Batch:
         return jax.tree.map(lambda leaf: leaf[visit.sample], data)
 
-    def one(state: State, place: tuple[Visits, Array, Array | None]) -> tuple[State, tuple]:
-        visit, done, here = place
+    def measured_step(state: State, at: tuple[Visits, Array, Array | None]) -> tuple[State, tuple]:
+        visit, done, has_batch = at
         batch = taken(visit)
         after, loss = step(problem, optimizer_at(optimizer, done), state, batch, visit.size)
         start, before = problem.loss(first, batch), problem.loss(state.params, batch)
@@ -95,17 +95,17 @@ def epoch_own_steps(
         gradient = ()
         if gram:
             gradient = ravel_pytree(jax.grad(lambda params: batch_loss(problem, params, batch, visit.size))(first))[0]
-        if here is not None:
-            after = jax.tree.map(lambda new, old: jnp.where(here, new, old), after, state)
+        if has_batch is not None:
+            after = jax.tree.map(lambda new, old: jnp.where(has_batch, new, old), after, state)
         return after, (loss, start, [batch_mean(values, visit.size) for values in changes], gradient)
 
-    last, (losses, start, changes, gradients) = jax.lax.scan(one, state, (visits, places, ends))
+    last, (losses, start, changes, gradients) = jax.lax.scan(measured_step, state, (visits, done_shares, ends))
 
-    def whole(place: tuple[Visits, Array]) -> Array:
-        visit, start = place
+    def whole_change(at: tuple[Visits, Array]) -> Array:
+        visit, start = at
         return batch_mean(problem.loss(last.params, taken(visit)) - start, visit.size)
 
-    measured = [*changes, jax.lax.map(whole, (visits, start))]
+    measured = [*changes, jax.lax.map(whole_change, (visits, start))]
     if ends is not None:
         measured = [jnp.where(ends, values, jnp.nan) for values in measured]
     return last, losses, OwnSteps(*measured, gram=gradients @ gradients.T if gram else None)
@@ -123,7 +123,7 @@ def own_steps(
 ) -> OwnSteps:
     """Return the effect of chosen epochs on the loss of each batch, without inner products of gradients.
 
-    The diagonal and the sums of `influence`, for two more passes over the data in a measured epoch, not m.
+    It gives the diagonal and the sums of `influence`, with two more passes over the data in a measured epoch instead of m.
 
     Args:
       problem, key, optimizer, at, order, precision: as `influence`.
@@ -133,7 +133,7 @@ def own_steps(
       Arrays [S, C, M] with M the largest batch count; NaN past a run's own count.
 
     Raises:
-      InputError: for what `simulate` refuses, and epochs that are not there.
+      InputError: as `simulate`, and for epochs outside the training.
     """
     given = prepare(
         problem,
@@ -161,7 +161,7 @@ def own_steps(
 
 
 def cosines(gram: ArrayLike) -> Float[np.ndarray, "*runs m m"]:
-    """Cosines from inner products [..., m, m]; NaN for a vector of 0."""
+    """Return the cosines from inner products [..., m, m]; NaN for a vector of 0."""
     gram = np.asarray(gram, np.float64)
     length = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1))
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,8 +1,8 @@
-"""Stripes: what a trainer's printed loss shows when the print interval does not average over whole epochs.
+"""Stripes: the pattern of a printed loss if the evaluation interval does not average over whole epochs.
 
-A trainer that prints the mean of every w losses goes through its m batches in steps of w. A window begins at one of
-m / gcd(m, w) positions of the epoch, in turn. If batches differ and keep their places, each position has a level of its
-own, and the printed values fall apart into that many interleaved sequences: stripes.
+A trainer that prints the mean of every w losses goes through its m batches in steps of w. The windows begin at
+m / gcd(m, w) positions of the epoch, in turn. If batches differ and keep their positions, each of these positions has its own
+level, and the printed values split into that many interleaved sequences: stripes.
 
 All functions here take arrays of any leading shape, compute in float64 with NumPy, and return missing values as NaN.
 """
@@ -19,36 +19,40 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.summary import short_repr
 
 FEWEST_WINDOWS = 5
-"""Windows in each stripe from which a stripe index says something of its run."""
+"""The fewest windows in each stripe for a meaningful stripe index of a run."""
 
 STRIPED, HIDDEN = 0.5, 0.05
-"""Stripe indices from which the position in the epoch explains most of what the trend leaves, so that a loss is called
-striped, and below which its stripes count as hidden."""
+"""The stripe index from which a loss is called striped, and the index below which its stripes count as hidden."""
 
 
 def is_telling(batch_count: int, epochs: int, eval_interval: int) -> bool:
-    """Tell whether each stripe of a run has windows enough for its stripe index to say something of that run.
+    """Return True if each stripe of a run has enough windows for a meaningful stripe index of that run.
 
-    This is the one rule for "too little data to say": tables and figures show no index where it is not met. `stripes` and a
-    stored result keep the number all the same. It has no bias, so its mean over many seeds is still good; and a stored
-    result must come out again to the last bit, whatever is said of it.
+    This is the only rule for too little data: tables and figures show no index if it is not met. `stripes` and a stored result
+    still have the number. It has no bias, so its mean over many seeds is meaningful; and the bits of a stored result must not
+    depend on this rule.
+
+    Args:
+      batch_count: m.
+      epochs: E.
+      eval_interval: w, batches per window.
     """
     return epochs * batch_count // eval_interval >= FEWEST_WINDOWS * stripe_count(batch_count, eval_interval)
 
 
 class Stripes(NamedTuple):
-    """The striped view of a loss and what it measures; S stripes, W windows.
+    """The striped view of a loss and its measures; S stripes, W windows.
 
     Attributes:
       stripe_count: S = m / gcd(m, w).
       windows: [..., W], mean loss of each window; loss units.
-      time: [W], when each window ends, in epochs since the start.
-      stripe: [W], the stripe each window belongs to, 0 ... S-1 by first appearance.
-      level: [..., S], each stripe's mean over whole cycles of stripes, free of the trend; loss units.
+      time: [W], the end of each window, in epochs since the start.
+      stripe: [W], the stripe of each window, 0 ... S-1 by first appearance.
+      level: [..., S], each stripe's mean over whole cycles of stripes, without the trend; loss units.
       slope: [..., S], least-squares slope of each stripe; loss per epoch. NaN with fewer than two cycles.
       gap: [...], largest minus smallest level; 0 for a single stripe.
-      stripe_index: [...], share of the detrended variance that the position in the epoch explains. Its
-        expectation is 0 without stripes (so a value may be negative, far so with few windows), and 1 is the most.
+      stripe_index: [...], share of the detrended variance that the position in the epoch explains, at most 1. Its
+        expectation is 0 without stripes (so a value may be negative, and far below 0 with few windows).
         NaN for a single stripe, fewer than two cycles, or a loss without any variance.
     """
 
@@ -65,13 +69,13 @@ class Stripes(NamedTuple):
 
     @property
     def readable_index(self) -> Float[np.ndarray, "*runs"]:
-        """[...], the stripe index; NaN where there are too few windows for it to say something of a run (`is_telling`)."""
+        """[...], the stripe index; NaN if there are too few windows for a meaningful index of a run (`is_telling`)."""
         enough = self.windows.shape[-1] >= FEWEST_WINDOWS * self.stripe_count
         return np.asarray(np.where(enough, self.stripe_index, np.nan))
 
 
 def stripe_count(batch_count: int, eval_interval: int) -> int:
-    """How many stripes a print interval makes: m / gcd(m, w), which is 1 when w is a multiple of m.
+    """Return the number of stripes at an evaluation interval: m / gcd(m, w), which is 1 if w is a multiple of m.
 
     Raises:
       InputError: for a batch count m or an interval w below 1.
@@ -81,11 +85,11 @@ def stripe_count(batch_count: int, eval_interval: int) -> int:
 
 
 def windows(loss: ArrayLike, eval_interval: int) -> Float[np.ndarray, "*runs W"]:
-    """Means of every `eval_interval` consecutive batch losses, as a trainer prints them.
+    """Return the means of every `eval_interval` consecutive batch losses, as a trainer prints them.
 
     Args:
       loss: [..., E, m], the loss of each batch.
-      eval_interval: w, batches per window. Windows run on across epochs; a last, incomplete one is left out.
+      eval_interval: w, batches per window. Windows continue across epochs; an incomplete last window is left out.
 
     Returns:
       [..., W] with W = E m // w, in loss units.
@@ -97,17 +101,17 @@ def windows(loss: ArrayLike, eval_interval: int) -> Float[np.ndarray, "*runs W"]
     if loss.ndim < 2 or 0 in loss.shape[-2:]:
         raise InputError(f"loss must have shape [..., epochs, batches], got {list(loss.shape)}")
     iterations = loss.shape[-2] * loss.shape[-1]
-    width = check_count("eval_interval", eval_interval, iterations, "the batch losses there are")
+    width = check_count("eval_interval", eval_interval, iterations, "the number of batch losses")
     count = iterations // width
     flat = loss.reshape(*loss.shape[:-2], iterations)[..., : count * width]
     return flat.reshape(*loss.shape[:-2], count, width).mean(axis=-1)
 
 
 def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
-    """The striped view of a loss, with the level and slope of each stripe, their gap and the stripe index.
+    """Return the striped view of a loss, with the level and slope of each stripe, their gap and the stripe index.
 
-    The trend is a line drawn through the means of consecutive cycles (a cycle is one window of each stripe). What is left
-    after subtracting it is split by stripe, and the index is the adjusted coefficient of determination of that split,
+    The trend is a line through the means of consecutive cycles (a cycle is one window of each stripe). The detrended values
+    are grouped by stripe, and the index is the adjusted coefficient of determination of these groups,
 
         index = 1 - (SS_within / v_within) / (SS_total / v_total),
 
@@ -128,7 +132,7 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
     count = stripe_count(batch_count, eval_interval)
     number = np.arange(values.shape[-1])
     time = (number + 1) * eval_interval / batch_count
-    # A run that is not finite has no levels, and nothing to warn of.
+    # A run that is not finite has no levels, and needs no warning.
     with np.errstate(invalid="ignore", over="ignore"):
         level, slope, index = _levels(values, time, count)
         gap = level.max(axis=-1) - level.min(axis=-1)
@@ -136,7 +140,7 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
 
 
 def _levels(values, time, count):
-    """Level, slope and index of `count` interleaved stripes, from their whole cycles."""
+    """Return level, slope and index of `count` interleaved stripes, from their whole cycles."""
     shape = values.shape[:-1]
     cycles = values.shape[-1] // count
     if cycles == 0:
@@ -159,11 +163,12 @@ def _levels(values, time, count):
 
 
 def _trend_weights(cycles, count):
-    """The trend at each window is (1 - share) * mean of cycle `before` + share * mean of cycle `after`; each [cycles, S]."""
-    place = np.arange(cycles * count).reshape(cycles, count)
-    place = (place - (count - 1) / 2) / count
-    before = np.clip(np.floor(place).astype(int), 0, cycles - 2)
-    return before, before + 1, place - before
+    """Return `before`, `after` and `share`, [cycles, S]: the trend at a window is the mean of the cycles `before` and `after`,
+    with weights 1 - share and share."""
+    middle = np.arange(cycles * count).reshape(cycles, count)
+    middle = (middle - (count - 1) / 2) / count
+    before = np.clip(np.floor(middle).astype(int), 0, cycles - 2)
+    return before, before + 1, middle - before
 
 
 def _index(left, scale, before, after, share):
@@ -184,7 +189,7 @@ def _index(left, scale, before, after, share):
 
     total = ((left - left.mean(axis=(-2, -1), keepdims=True)) ** 2).sum(axis=(-2, -1))
     within = ((left - left.mean(axis=-2, keepdims=True)) ** 2).sum(axis=(-2, -1))
-    # A loss on the trend to the last bit leaves rounding, in which there is nothing to explain.
+    # A loss that is exactly on the trend leaves only rounding, which has nothing to explain.
     rounding = cycles * count * (8 * np.finfo(np.float64).eps * scale) ** 2
     return 1 - (within / freedom_within) / np.where(total > rounding, total / freedom_total, np.nan)
 
@@ -192,25 +197,25 @@ def _index(left, scale, before, after, share):
 def hiding_interval(
     loss: ArrayLike, threshold: float = HIDDEN, intervals: Sequence[int] | None = None
 ) -> Int[np.ndarray, "*runs"]:
-    """The smallest print interval that hides the stripes, up to m.
+    """Return the smallest evaluation interval that hides the stripes, up to m.
 
-    The trend that is taken away is that of `stripes`. Where the first epochs fall as no other, leave them out.
+    The trend is that of `stripes`. If the first epochs fall much faster than the others, leave them out.
 
     Args:
       loss: [..., E, m].
-      threshold: stripes count as hidden when the stripe index is below it, or no higher than chance alone may make it
-        (`chance_deviation`, twice). An interval with too few windows to say so (`is_telling`) does not count.
-      intervals: the ones to try, from 1 to m - 1; all of them by default.
+      threshold: stripes count as hidden if the stripe index is below it, or within two standard deviations of chance
+        (`chance_deviation`). An interval with too few windows (`is_telling`) does not count.
+      intervals: the intervals to try, from 1 to m - 1; all of them by default.
 
     Returns:
-      [...], in batches. m when no smaller interval hides them: a whole epoch always does.
+      [...], in batches; m if no smaller interval hides them, because a whole epoch always does.
     """
     loss = np.asarray(loss, np.float64)
     batch_count = loss.shape[-1]
     smallest = np.full(loss.shape[:-2], batch_count)
     for width in sorted(range(1, batch_count) if intervals is None else intervals, reverse=True):
         seen = stripes(loss, width)
-        # Without any variance there is no index, and no stripe either.
+        # Without any variance there is no index and no stripe.
         flat = np.isnan(seen.stripe_index) & np.isfinite(seen.slope).all(axis=-1)
         chance = 2 * chance_deviation(seen.stripe_count, seen.windows.shape[-1] // seen.stripe_count)
         smallest = np.where((seen.readable_index < max(threshold, chance)) | flat, width, smallest)
@@ -218,7 +223,7 @@ def hiding_interval(
 
 
 def chance_deviation(stripe_count: int, cycles: int) -> float:
-    """Standard deviation that the stripe index has in white noise, for S stripes of c windows each.
+    """Return the standard deviation of the stripe index in white noise, for S stripes of c windows each.
 
     The share of the variance that S groups explain by chance follows Beta((S - 1) / 2, v / 2) with v degrees of freedom
     within them (Fisher 1925, "Statistical methods for research workers"), and the index is a linear function of it. The trend
@@ -229,19 +234,19 @@ def chance_deviation(stripe_count: int, cycles: int) -> float:
 
 
 def sampling_spread(sample_loss: ArrayLike, window_size: int) -> Float[np.ndarray, "*runs"]:
-    """Standard deviation of a level that sampling alone gives: sigma / sqrt(n).
+    """Return the standard deviation of a level from sampling alone: sigma / sqrt(n), in loss units.
 
     Args:
       sample_loss: [..., N], every sample's loss at the same parameters; sigma is their standard deviation.
-      window_size: n, samples in a window: batch size times print interval.
+      window_size: n, samples in a window: batch size times evaluation interval.
     """
     return np.asarray(np.std(np.asarray(sample_loss, np.float64), axis=-1, ddof=1) / math.sqrt(window_size))
 
 
 def expected_range(count: int) -> float:
-    """Expected largest minus smallest of `count` independent standard normal draws (Tippett 1925).
+    """Return the expected range, largest minus smallest, of `count` independent standard normal draws (Tippett 1925).
 
-    Times `sampling_spread`, it is the gap to expect between stripes from sampling alone.
+    Its product with `sampling_spread` is the expected gap between stripes from sampling alone.
     """
     x = np.linspace(-9, 9, 3601)
     below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])

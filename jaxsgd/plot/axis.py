@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from jaxsgd.error import InputError, counted
-from jaxsgd.order import ORDERS
+from jaxsgd.order import ORDERS, order_title
 from jaxsgd.plot.label import in_powers
 from jaxsgd.plot.style import colours
 from jaxsgd.problem import UNNAMED
@@ -109,7 +109,9 @@ def value_text(value: Any) -> str:
 
 def _phrase(name: str, value: Any) -> str:
     text = value_text(value)
-    if name in ("order", "optimizer"):
+    if name == "order":
+        return order_title(text)
+    if name == "optimizer":
         return text
     return f"{SYMBOLS[name][0]} = {text}" if name in SYMBOLS else f"{name.replace('_', ' ')} {text}"
 

@@ -28,8 +28,6 @@ LOW, HIGH = 25, 75
 
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 1.5))
 
-DRAWN_ANEW = ("reshuffle", "reshuffle_batches", "replacement")
-"""Orders in which a position has other samples, or another batch, in every epoch."""
 
 EXPLAINED = 0.3
 """Share by which a gap may be off for sampling to explain it: the range of a few draws scatters by as much."""
@@ -99,7 +97,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
     printed = "every batch printed" if width == 1 else f"printed every {width} batches"
     figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
-    anew = any(name in DRAWN_ANEW for name in gaps.names)
+    anew = any(name in ORDERS and not ORDERS[name].repeats for name in gaps.names)
     runs = gaps.gap.shape[-1]
     note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
     below = write_key(figure, _key(gaps, sigma, fitted, epochs if anew else 0), note) + 0.62

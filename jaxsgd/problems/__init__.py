@@ -22,10 +22,10 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 
 
 def problem_named(name: str) -> Callable[..., Problem]:
-    """The function that makes the built-in problem called `name`.
+    """Return the function that makes the built-in problem called `name`.
 
     Raises:
-      InputError: when there is none, with the nearest valid name.
+      InputError: for an unknown name, with the nearest valid one.
     """
     if name not in PROBLEMS:
         raise no_such("problem", name, PROBLEMS, POINTERS["problem"])

@@ -15,10 +15,10 @@ from jax.typing import DTypeLike
 
 from jaxsgd.error import InputError, InputWarning, check_count, shown
 from jaxsgd.problem import Problem
-from jaxsgd.problems.article_network import init_network, squared_error
+from jaxsgd.problems.article_network import SQUARED_ERROR, init_network, squared_error
 
 TARGET_NAMES = ("t", "target", "targets", "y", "label", "labels")
-"""Names under which a file's targets are looked for, in this order."""
+"""The names that a file's targets may have, in the order of preference."""
 
 
 def from_file(
@@ -28,7 +28,7 @@ def from_file(
     standardize: bool = True,
     dtype: DTypeLike = jnp.float32,
 ) -> Problem:
-    """The article's network and loss (see `square_regression`) on the samples of a file; nothing is ever unpickled.
+    """The article's network and loss (see `square_regression`) on the samples of a file. No pickle is read.
 
     Args:
       path: one of
@@ -37,18 +37,18 @@ def from_file(
         `.csv`: rows of numbers, with or without a header line. A first column that only numbers the rows, as pandas writes
           its index, is left out with an `InputWarning`.
       targets: for a `.npy`, the other file; for a `.npz`, the targets' array name; for a `.csv`, their column names. By
-        default a column named like a target, and failing that the last.
+        default a column named like a target, or else the last column.
       num_hidden: H.
-      standardize: shift and scale each input column to mean 0 and standard deviation 1, as the article's inputs are;
-        the weights' scale is made for those. Targets are left alone.
+      standardize: shift and scale each input column to mean 0 and standard deviation 1, as the article's inputs have them;
+        the scale of the initial weights fits such inputs. Targets are not changed.
       dtype: of data and parameters.
 
     Returns:
-      The problem; its `origin` says which columns are the inputs and which the targets.
+      The problem; its `origin` gives the columns of the inputs and of the targets.
 
     Raises:
-      InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite in `dtype`; it names the
-        place.
+      InputError: for a file that cannot be read, text, ragged rows, or a value that is not finite in `dtype`; the message
+        gives the row and column.
     """
     path = Path(path)
     readers = {".npz": _read_npz, ".npy": _read_npy_pair, ".csv": _read_csv}
@@ -63,7 +63,7 @@ def from_file(
         raise InputError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from None
     x, t = _as_columns(x, f"{path}: inputs", dtype), _as_columns(t, f"{path}: targets", dtype)
     if len(x) != len(t):
-        raise InputError(f"{path}: {len(x)} rows of inputs but {len(t)} of targets; there must be one target row per input row")
+        raise InputError(f"{path}: {len(x)} rows of inputs but {len(t)} rows of targets; each input row needs a target row")
     if standardize:
         spread = x.std(axis=0)
         x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
@@ -72,7 +72,7 @@ def from_file(
     def init(key: jax.Array) -> dict[str, jax.Array]:
         return init_network(key, x.shape[1], num_hidden, t.shape[1], dtype)
 
-    return Problem(init, squared_error, data, name=path.name, origin=origin)
+    return Problem(init, squared_error, data, name=path.name, origin=origin, loss_unit=SQUARED_ERROR)
 
 
 class _Samples(NamedTuple):
@@ -98,7 +98,7 @@ def _origin(inputs: Sequence[str], targets: Sequence[str]) -> str:
 
 
 def _as_columns(values: np.ndarray, what: str, dtype: DTypeLike) -> np.ndarray:
-    """`values` as float64 [N, columns], all finite in `dtype`."""
+    """Return `values` as float64 [N, columns], all finite in `dtype`."""
     if values.dtype.kind not in "fiub":
         raise InputError(f"{what} must be real numbers, got an array of {values.dtype}")
     if values.ndim not in (1, 2) or values.size == 0:
@@ -107,14 +107,14 @@ def _as_columns(values: np.ndarray, what: str, dtype: DTypeLike) -> np.ndarray:
     bad = np.argwhere(~(np.abs(columns) <= float(jnp.finfo(dtype).max)))
     if len(bad):
         row, column = bad[0]
-        place = f"{columns[row, column]} in row {row + 1}, column {column + 1}"
-        raise InputError(f"{what}: {place}; every value must be finite in {jnp.dtype(dtype)}")
+        cell = f"{columns[row, column]} in row {row + 1}, column {column + 1}"
+        raise InputError(f"{what}: {cell}; every value must be finite in {jnp.dtype(dtype)}")
     return columns
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file for NumPy to read; whatever it raises becomes one line."""
+    """Open a file for NumPy to read; any exception of NumPy becomes a one-line error."""
     try:
         with path.open("rb") as file:
             yield file
@@ -122,20 +122,20 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise
     except Exception as error:  # a damaged file can fail in the archive, the compression, the header or the memory it asks for
         if "Object arrays" in str(error):
-            raise InputError(f"{path}: holds pickled objects, which are never loaded; save plain arrays of numbers") from None
+            raise InputError(f"{path}: has pickled objects, which are never loaded; save plain arrays of numbers") from None
         reason = (
             "no array of numbers in it"
             if "allow_pickle" in str(error)
             else " ".join(str(error).split()) or type(error).__name__
         )
-        raise InputError(f"{path}: not a NumPy file, or a damaged one: {reason}") from None
+        raise InputError(f"{path}: not a NumPy file, or a damaged NumPy file: {reason}") from None
 
 
 def _read_npz(path, targets):
     with _opened(path) as file:
         archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
-            raise InputError(f"{path}: an .npy file by its content, not an .npz archive")
+            raise InputError(f"{path}: its content is an .npy file, not an .npz archive; rename it to end in .npy")
         with archive:
             names = archive.files
             target = targets or next((name for name in TARGET_NAMES if name in names), None)
@@ -144,13 +144,13 @@ def _read_npz(path, targets):
                     wanted = name or " or ".join(TARGET_NAMES)
                     raise InputError(f"{path}: no array {wanted!r} for the {role}; it has {', '.join(names) or 'no arrays'}")
                 if not isinstance(archive[name], np.ndarray):
-                    raise InputError(f"{path}: {name!r} is no array")
+                    raise InputError(f"{path}: {name!r} is not an array")
             return _Samples(archive["x"], archive[target], _origin(["x"], [str(target)]))
 
 
 def _read_npy_pair(path, targets):
     if not isinstance(targets, (str, Path)):
-        raise InputError(f"{path}: an .npy file holds one array; name the .npy file of the targets as well, got {targets!r}")
+        raise InputError(f"{path}: an .npy file has only one array; also give the .npy file of the targets, got {targets!r}")
     return _Samples(_read_npy(path), _read_npy(Path(targets)), _origin([path.name], [Path(targets).name]))
 
 
@@ -159,7 +159,7 @@ def _read_npy(path):
         array = np.load(file, allow_pickle=False)
         if isinstance(array, np.ndarray):
             return array
-        raise InputError(f"{path}: an .npz archive by its content, not an .npy file")
+        raise InputError(f"{path}: its content is an .npz archive, not an .npy file; rename it to end in .npz")
 
 
 def _read_csv(path, targets):
@@ -172,16 +172,16 @@ def _read_csv(path, targets):
         except csv.Error as error:
             raise InputError(f"{path}: not a text file of comma-separated numbers: {error}") from None
     if not lines:
-        raise InputError(f"{path}: empty; there must be a row of numbers per sample")
+        raise InputError(f"{path}: the file is empty; it must have a row of numbers for each sample")
     header = None if _are_numbers(lines[0][1]) else [" ".join(name.split()) for name in lines.pop(0)[1]]
     if not lines:
-        raise InputError(f"{path}: a header and no rows; there must be a row of numbers per sample")
+        raise InputError(f"{path}: a header and no rows; the file must have a row of numbers for each sample")
     width = len(header or lines[0][1])
     rows = np.empty((len(lines), width))
     for i, (number, row) in enumerate(lines):
         if len(row) != width:
             hint = _separator(";".join(row) if any(";" in text for text in row) else "")
-            raise InputError(f"{path}: line {number} has {len(row)} values where there must be {width}{hint}")
+            raise InputError(f"{path}: line {number} has {len(row)} values, but it must have {width}{hint}")
         for j, text in enumerate(row):
             try:
                 rows[i, j] = float(text)
@@ -195,7 +195,7 @@ def _read_csv(path, targets):
 
 
 def _encoding(path: Path, error: UnicodeDecodeError) -> str:
-    """Return the words on a file that is not in UTF-8, and what to do."""
+    """Return a text on a file that is not in UTF-8, with the remedy."""
     with path.open("rb") as file:
         start = file.read(2)
     if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -204,14 +204,14 @@ def _encoding(path: Path, error: UnicodeDecodeError) -> str:
 
 
 def _separator(text: str) -> str:
-    """How to write a file whose columns are not separated by commas."""
+    """Return a text on separating a file's columns by commas; empty if its text shows no other separator."""
     name, mark = next(((name, mark) for name, mark in (("semicolons", ";"), ("tabs", "\t")) if mark in text), ("", ""))
     if not name:
         return ""
     decimal = ", decimal=','" if mark == ";" else ""
     return (
         f"; columns must be separated by commas, not {name}: "
-        f"pandas.read_csv(file, sep={mark!r}{decimal}).to_csv(new_file, index=False) writes it so"
+        f"convert the file with pandas.read_csv(file, sep={mark!r}{decimal}).to_csv(new_file, index=False)"
     )
 
 
@@ -226,7 +226,7 @@ def _are_numbers(row):
 def _split_columns(path, rows, header, targets):
     width = rows.shape[1]
     if width < 2:
-        raise InputError(f"{path}: 1 column; there must be at least one of inputs and one of targets")
+        raise InputError(f"{path}: the file has 1 column; it needs at least 1 column of inputs and 1 of targets")
     if targets is None:
         named = [header.index(name) for name in TARGET_NAMES if name in header] if header else []
         chosen = named[:1] or [width - 1]
@@ -239,13 +239,13 @@ def _split_columns(path, rows, header, targets):
         chosen = [header.index(name) for name in wanted]
     inputs = [j for j in range(width) if j not in chosen]
     if not inputs:
-        raise InputError(f"{path}: every column is a target; there must be at least one of inputs")
+        raise InputError(f"{path}: every column is a target; the file needs at least 1 column of inputs")
     names = [text or f"column {j + 1}" for j, text in enumerate(header or [""] * width)]
     name = header[0] if header else ""
     if inputs[0] == 0 and len(inputs) > 1 and _numbers_the_rows(name, rows[:, 0]):
         warnings.warn(
-            f"{path}: left out the first column{f' ({name})' if name else ''}: it only numbers the rows, as the index of "
-            "pandas; to train on it, give it a name",
+            f"{path}: the first column{f' ({name})' if name else ''} is left out: it only numbers the rows, like a pandas "
+            "index; to train on it, give it another name",
             InputWarning,
             stacklevel=4,
         )
@@ -254,7 +254,7 @@ def _split_columns(path, rows, header, targets):
 
 
 def _numbers_the_rows(name: str, column: np.ndarray) -> bool:
-    """Return True if a file's first column is an index and no input: it has pandas's name for one, or none, and counts."""
+    """Return True if a file's first column is an index and not an input: it counts, with no name or pandas's own."""
     if re.fullmatch(r"Unnamed: \d+", name):
         return True
     return not name and len(column) > 2 and np.array_equal(column, np.arange(len(column)))

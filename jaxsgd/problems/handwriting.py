@@ -24,11 +24,11 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
 
 
 def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp.float32) -> Problem:
-    """Scikit-learn's digits (1,797 images of 8 x 8 pixels, ten classes; the test set of "Optical recognition of
-    handwritten digits", Alpaydin and Kaynak 1998, UCI) with a two-layer network and cross-entropy.
+    """A two-layer network with cross-entropy on scikit-learn's digits.
 
-    Pixels are scaled to [0, 1]. Weights start at N(0, 2/inputs) (He et al. 2015), biases at 0; the hidden layer is a
-    ReLU. The images come in the file's order, so `fixed` shows what a file's order does.
+    The data are 1,797 images of 8 x 8 pixels in ten classes, the test set of "Optical recognition of handwritten digits"
+    (Alpaydin and Kaynak 1998, UCI). Pixels are scaled to [0, 1]. Weights start at N(0, 2/inputs) (He et al. 2015), biases at
+    0; the hidden layer is a ReLU. The images are in the file's order, so `fixed` shows the effect of a file's order.
 
     Args:
       num_samples: N, the first N images.
@@ -36,12 +36,12 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
       dtype: of data and parameters; float64 needs JAX's x64 mode.
 
     Raises:
-      InputError: when scikit-learn is not installed (extra `digits`), or there are fewer images.
+      InputError: if scikit-learn is not installed (extra `digits`), or for more samples than images.
     """
     images, labels = _images()
-    num_samples = check_count("num_samples", num_samples, len(images), "the images there are")
+    num_samples = check_count("num_samples", num_samples, len(images), "the number of images")
     num_hidden = check_count("num_hidden", num_hidden)
-    # NumPy's arrays, for jnp.asarray would start a backend while a problem is only being named.
+    # NumPy's arrays, because jnp.asarray would start a backend even if the problem is only named.
     data = images[:num_samples].astype(dtype), labels[:num_samples].astype(np.int32)
     sizes = (images.shape[1], num_hidden, 10)
 
@@ -64,4 +64,4 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
         x, label = batch
         return jnp.argmax(logits(params, x), axis=1) == label
 
-    return Problem(init, loss, data, accuracy=accuracy, name="digits")
+    return Problem(init, loss, data, accuracy=accuracy, name="digits", loss_unit="cross-entropy, nats")

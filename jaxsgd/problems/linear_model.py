@@ -1,4 +1,4 @@
-"""Linear regression by least squares: the problem on which most is known exactly."""
+"""Linear regression by least squares: a problem with many exact results."""
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,10 @@ def least_squares(
     condition: float = 1.0,
     dtype: DTypeLike = jnp.float32,
 ) -> Problem:
-    """Linear regression, loss (x.w - t)^2 / 2 per sample, the setting of Ying et al. 2018 ("Stochastic learning under
-    random reshuffling with constant step-sizes") and Safran and Shamir 2020 ("How good is SGD with random shuffling?").
+    """Linear regression, with the loss (x.w - t)^2 / 2 per sample.
+
+    The setting of Ying et al. 2018 ("Stochastic learning under random reshuffling with constant step-sizes") and Safran and
+    Shamir 2020 ("How good is SGD with random shuffling?").
 
     Inputs x ~ N(0, diag(h)) [N, D], with variances h spaced evenly in the logarithm from 1 down to 1/condition; targets
     t = x.w* + noise * N(0, 1) with w* ~ N(0, I). Weights start at 0. The optimum is the least-squares solution on
@@ -29,6 +31,9 @@ def least_squares(
       noise: standard deviation of the targets' noise. With 0 all samples agree on the optimum and no order leaves a floor.
       condition: condition number of the inputs' covariance, at least 1.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+
+    Raises:
+      InputError: for a size below 1, a noise below 0, or a condition number below 1.
     """
     num_samples = check_count("num_samples", num_samples)
     num_inputs = check_count("num_inputs", num_inputs)
@@ -56,4 +61,4 @@ def least_squares(
         x, target = data
         return jnp.linalg.lstsq(x, target)[0]
 
-    return Problem(init, loss, data, optimum, name="least_squares")
+    return Problem(init, loss, data, optimum, name="least_squares", loss_unit="half the squared error")

@@ -13,18 +13,21 @@ def noisy_quadratic(num_samples: int = 1000, num_inputs: int = 100, dtype: DType
     """The noisy quadratic model of Zhang et al. 2019, "Which algorithmic choices matter at which batch sizes?".
 
     Curvatures h_i = 1/i for i = 1 ... D (the paper has D = 10^4); a batch's gradient is h w plus noise of covariance
-    diag(h) / B; weights start at N(0, 1). Per sample, with z ~ N(0, I) as its data,
+    diag(h) / B; weights start at N(0, 1). The loss of a sample with the data z ~ N(0, I) is
 
         loss = sum_i h_i w_i^2 / 2 - sqrt(h_i) z_i w_i,
 
-    whose mean over z is the risk sum_i h_i w_i^2 / 2, without an added constant. While every sample is new (one epoch),
-    E[w_i^2] follows s <- (1 - lr h)^2 s + lr^2 h / B exactly. Over several epochs of N samples the optimum is where
-    those samples put it: w_i = mean(z_i) / sqrt(h_i).
+    and its mean over z is the risk sum_i h_i w_i^2 / 2, without an added constant. While every sample is new (one epoch),
+    E[w_i^2] follows s <- (1 - lr h)^2 s + lr^2 h / B exactly. Over several epochs of the same N samples, the optimum is
+    w_i = mean(z_i) / sqrt(h_i).
 
     Args:
       num_samples: N.
       num_inputs: D, the dimensions of the bowl.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+
+    Raises:
+      InputError: for a size below 1.
     """
     num_samples = check_count("num_samples", num_samples)
     num_inputs = check_count("num_inputs", num_inputs)
@@ -45,4 +48,4 @@ def noisy_quadratic(num_samples: int = 1000, num_inputs: int = 100, dtype: DType
     def optimum(z: Float[Array, "N D"]) -> Float[Array, " D"]:
         return jnp.mean(z, axis=0) / jnp.sqrt(curvature())
 
-    return Problem(init, loss, data, optimum, name="noisy_quadratic")
+    return Problem(init, loss, data, optimum, name="noisy_quadratic", loss_unit="quadratic form")

@@ -1,10 +1,10 @@
-"""What to run: a study, its axes and its cells.
+"""Studies: the settings to run, their axes and their cells.
 
-study         Study: every field checked, with every mistake said at once
+study         Study: every field checked, with all mistakes in one message
 cells         the axes, and the cells that are their product
 study_file    a study from a Python or JSON file
 shipped       the studies that come with the package
-subject       the problem that a study names, and what the engine needs to know of it
-shape_check   orders, schedules and optimizers tried by shapes alone
+subject       the problem that a study names, with its size and its arrays
+shape_check   checks of orders, schedules and optimizers by shapes alone
 dependencies  the objects that a user's code depends on
 """

@@ -26,29 +26,29 @@ class Dimension(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many places it has."""
+        """The number of its values."""
         return len(next(iter(self.values.values())))
 
 
 def dimensions(study: StudyFields) -> list[Dimension]:
-    """The dimensions of a study's result, outermost first; batches and epochs, which lie within a cell, are not among them."""
+    """Return the dimensions of a study's result, outermost first; without epochs and batches, which lie within a cell."""
     fields = dict(study)
     lengths = axis_lengths(fields)
     values = {name: np.asarray(_axis_values(fields, name)) for name in lengths}
     drawn = _drawn(study)
-    found: list[Dimension] = []
-    placed: set[str] = set()
+    dims: list[Dimension] = []
+    done: set[str] = set()
     for name in lengths:
-        if name in placed:
+        if name in done:
             continue
         group = next((group for group in study.zipped if name in group), (name,))
-        placed |= set(group)
-        found.append(Dimension("_".join(group), {axis: values[axis] for axis in group}))
+        done |= set(group)
+        dims.append(Dimension("_".join(group), {axis: values[axis] for axis in group}))
     if drawn:
-        # Where the rate would be, before the batch count.
-        at = next((i for i, dim in enumerate(found) if {"batch_count", "batch_size"} & set(dim.values)), len(found))
-        found.insert(at, Dimension("draw", drawn))
-    return found
+        # In the position of the rate, before the batch count.
+        at = next((i for i, dim in enumerate(dims) if {"batch_count", "batch_size"} & set(dim.values)), len(dims))
+        dims.insert(at, Dimension("draw", drawn))
+    return dims
 
 
 def _axis_values(fields: dict, name: str):
@@ -56,7 +56,7 @@ def _axis_values(fields: dict, name: str):
 
 
 def _drawn(study: StudyFields) -> dict[str, np.ndarray]:
-    """Random axes by name, [draws] each; an axis's draws do not depend on which others there are."""
+    """Return the random axes by name, [draws] each; the draws of an axis do not depend on the other axes."""
     drawn = {}
     for name, distribution in study.random.items():
         rng = np.random.default_rng([study.draw_seed, *name.encode()])
@@ -80,11 +80,11 @@ class Cells(NamedTuple):
       dims: the dimensions.
       values: by axis, the value of each cell, [R].
       splits: the distinct splits.
-      split: which of them each cell has, [R].
+      split: the index in `splits` of each cell, [R].
       rate: the learning rate of each cell after the rate rule, [R].
-      steps: how many steps runs of each split take, [S].
-      evaluations: the number of steps done at each evaluation, [S, V], NaN past a split's last; None where the observables are
-        measured after each epoch.
+      steps: the number of steps of a run of each split, [S].
+      evaluations: the number of steps done before each evaluation, [S, V], NaN past a split's last; None if the observables
+        are measured after each epoch.
     """
 
     dims: list[Dimension]
@@ -104,49 +104,49 @@ class Cells(NamedTuple):
 
     @property
     def num_cells(self) -> int:
-        """R, how many cells there are."""
+        """The number of cells, R."""
         return math.prod(self.shape)
 
     @property
     def batch_count(self) -> np.ndarray:
-        """m of each cell, [R]."""
+        """The batch count m of each cell, [R]."""
         return np.asarray([s.batch_count for s in self.splits])[self.split]
 
     @property
     def epochs(self) -> int:
-        """E, the most epochs that any run begins."""
+        """The largest number of epochs that a run begins, E."""
         return max(map(self.epochs_of, self.splits))
 
     @property
     def num_records(self) -> int:
-        """How many records a result has of an observable: V evaluations, or one after each of E epochs."""
+        """The number of records of an observable: V evaluations, or E if there is a record after each epoch."""
         return self.epochs if self.evaluations is None else self.evaluations.shape[1]
 
     def steps_of(self, split: Split) -> int:
-        """How many steps runs of a split take."""
+        """Return the number of steps of a run of a split."""
         return int(self.steps[self.splits.index(split)])
 
     def epochs_of(self, split: Split) -> int:
-        """How many epochs runs of a split begin; the last may be cut short."""
+        """Return the number of epochs that a run of a split begins; the last may be incomplete."""
         return -(-self.steps_of(split) // split.batch_count)
 
     def seeds(self, stream: str) -> np.ndarray:
-        """The seed of a stream ("data", "init" or "order") in each cell, [R]."""
+        """Return the seed of a stream ("data", "init" or "order") in each cell, [R]."""
         for axis in (f"{stream}_seed", "seed"):
             if axis in self.values:
                 return self.values[axis]
         return np.zeros(self.num_cells, np.int64)
 
     def name(self, cell: int) -> str:
-        """A cell in words: its value on every axis."""
+        """Return a cell in words: its value on every axis."""
         return ", ".join(f"{axis}={values[cell]}" for axis, values in self.values.items())
 
 
 def cells(study: StudyFields, num_samples: int) -> Cells:
-    """All cells of a study of a problem with N samples."""
+    """Return all cells of a study of a problem with N samples."""
     dims = dimensions(study)
-    places = np.indices([dim.length for dim in dims]).reshape(len(dims), -1)
-    values = {axis: v[place] for dim, place in zip(dims, places, strict=True) for axis, v in dim.values.items()}
+    indices = np.indices([dim.length for dim in dims]).reshape(len(dims), -1)
+    values = {axis: v[index] for dim, index in zip(dims, indices, strict=True) for axis, v in dim.values.items()}
     size_axis = "batch_count" if "batch_count" in values else "batch_size"
     sizes, which = np.unique(values[size_axis], return_inverse=True)
     options = {"drop_last": study.drop_last} if size_axis == "batch_size" else {}
@@ -162,12 +162,12 @@ def cells(study: StudyFields, num_samples: int) -> Cells:
 def _evaluations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
     if study.evaluate_every is None:
         return None
-    rows = [evaluation_steps(study.evaluate_every, one.batch_count, int(own)) for one, own in zip(splits, steps, strict=True)]
+    rows = [evaluation_steps(study.evaluate_every, s.batch_count, int(own)) for s, own in zip(splits, steps, strict=True)]
     longest = max(map(len, rows))
     return np.stack([np.pad(row.astype(float), (0, longest - len(row)), constant_values=np.nan) for row in rows])
 
 
 def hyper_axes(cells: Cells) -> list[str]:
-    """The axes that are hyperparameters of the optimizer other than its rate."""
+    """Return the axes that are hyperparameters of the optimizer other than its rate."""
     known = {*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size"}
     return [axis for axis in cells.values if axis not in known]

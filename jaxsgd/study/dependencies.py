@@ -1,4 +1,4 @@
-"""The objects that a user's function depends on, so that what is cached is dropped when their code changes."""
+"""The objects that a user's function depends on, so that cached values are dropped when their code changes."""
 
 import functools
 import sys
@@ -13,11 +13,11 @@ from jaxsgd.problem import Problem
 class Dependencies:
     """A value and all objects that its code depends on, as a key of a cache.
 
-    Two are equal if they hold the same objects, in the same order. An edited and reloaded function is another object, so that a
-    cache with this key never returns what the old code made. A list or an array that was changed in place is the same object.
+    Two keys are equal if they have the same objects, in the same order. An edited and reloaded function is another object, so a
+    cache with this key never returns a value of the old code. A list or an array that was changed in place is the same object.
 
-    The functions of installed packages, of Python's library and of this package count as one object each: nobody edits them
-    while they run.
+    A function of an installed package, of Python's library or of this package counts as a single object, because nobody edits
+    it while it runs.
     """
 
     __slots__ = ("objects",)

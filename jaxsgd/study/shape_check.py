@@ -1,4 +1,4 @@
-"""Checks of what a study names, by shapes alone: what would fail in the first step is refused before anything is compiled."""
+"""Checks of a study's orders, schedules and optimizers by shapes alone, before anything is compiled."""
 
 import functools
 import inspect
@@ -21,34 +21,32 @@ from jaxsgd.study.subject import Subject, precision_of
 
 @functools.lru_cache(maxsize=256)
 def check_order(order: Order, num_samples: int) -> None:
-    """Checks that an order gives N sample numbers.
+    """Check that an order gives N sample numbers.
 
     Raises:
-      InputError: when it does not. What a function of the user's raises comes through.
+      InputError: if it does not. Exceptions of the user's own function are not caught.
     """
     key = jax.eval_shape(lambda: jax.random.key(0))
     jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, jax.ShapeDtypeStruct((), jnp.int32))
 
 
 def check_schedule(name: str, schedule: Callable) -> None:
-    """Checks that a schedule is a function of progress that returns one number.
+    """Check that a schedule is a function of progress that returns one number.
 
     Raises:
-      InputError: when it is not. What a function of the user's raises comes through.
+      InputError: if it is not. Exceptions of the user's own function are not caught.
     """
-    wanted = (
-        f"schedule {name!r} must be a function of the progress, from 0 to 1, that returns one number, the factor on the rate"
-    )
+    wanted = f"schedule {name!r} must be a function of progress, from 0 to 1, that returns one number, the factor on the rate"
     if (getattr(schedule, "__module__", None) or "").partition(".")[0] == "optax":
         raise InputError(
-            f"{wanted}: optax's schedules count steps, so write a function of your own, as 'my_module:my_schedule'"
+            f"{wanted}; optax's schedules are functions of steps, so write your own function, as 'my_module:my_schedule'"
         )
     try:
         factor = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.float32))
     except Exception as error:
         if user_frames(error):
             raise
-        raise InputError(f"{wanted}, and it fails with {type(error).__name__}: {first_sentence(error)}") from error
+        raise InputError(f"{wanted}; it fails with {type(error).__name__}: {first_sentence(error)}") from error
     if getattr(factor, "shape", None) != () or not jnp.issubdtype(factor.dtype, jnp.number):
         raise InputError(f"{wanted}, got {shown(factor)}")
 
@@ -56,18 +54,18 @@ def check_schedule(name: str, schedule: Callable) -> None:
 def check_optimizer(
     name: str, make: OptimizerFactory, args: Mapping[str, Any], axes: Mapping[str, float], subject: Subject, dtype: str
 ) -> None:
-    """Checks that an optimizer can be made and take a step.
+    """Check that an optimizer can be made and take a step.
 
     Args:
       name: of the optimizer, for the message.
       make: makes it from a rate and hyperparameters.
       args: its fixed arguments.
-      axes: hyperparameters that are axes, with one of their values each; they are traced.
-      subject: what is trained.
+      axes: hyperparameters that are axes, each with any of its values; they are traced.
+      subject: the problem to train.
       dtype: of its parameters.
 
     Raises:
-      InputError: when it cannot. What a function of the user's raises comes through.
+      InputError: if it cannot. Exceptions of the user's own function are not caught.
     """
     fixed, traced = (json.dumps(dict(values), sort_keys=True) for values in (args, axes))
     _check_optimizer(name, make, fixed, traced, subject.problem, dtype)
@@ -104,12 +102,12 @@ def _fails(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float],
 
 
 def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, float], problem: Problem) -> None:
-    """One step of `problem` from its first parameters, by shapes alone; the rate and the axes are traced."""
+    """Trace a step of `problem` from its first parameters, by shapes alone; the rate and the axes are traced."""
 
-    def one_step(key: Any, data: Any, rate: Any, hyper: dict[str, Any]) -> Any:
-        made = make(rate, **args, **hyper)
-        if not isinstance(made, optax.GradientTransformation):
-            raise InputError(f"must be a function that makes an optax transformation, and it made {shown(made)}")
+    def first_step(key: Any, data: Any, rate: Any, hyper: dict[str, Any]) -> Any:
+        transform = make(rate, **args, **hyper)
+        if not isinstance(transform, optax.GradientTransformation):
+            raise InputError(f"must be a function that returns an optax transformation, got {shown(transform)}")
         optimizer = scheduled(make, rate, {**args, **hyper})
         state = initial_state(optimizer, problem.init(key))
         after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, data)
@@ -118,10 +116,10 @@ def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, fl
     values = {name: np.float32(value) for name, value in axes.items()}
     key = jax.random.key(0)
     data = jax.eval_shape(problem.sample_data, key)
-    before, after = jax.eval_shape(one_step, key, data, np.float32(0.1), values)
+    before, after = jax.eval_shape(first_step, key, data, np.float32(0.1), values)
     if jax.tree.map(_kind, before) != jax.tree.map(_kind, after):
         raise InputError(
-            "must keep the types and shapes of the parameters and of its state, got "
+            "must not change the types and shapes of the parameters and of its state, got "
             f"{shown(before)} before a step and {shown(after)} after it"
         )
 
@@ -131,10 +129,10 @@ def _kind(leaf: Any) -> tuple:
 
 
 def check_numbers(make: OptimizerFactory, args: Mapping[str, Any]) -> None:
-    """Checks that no argument is text where the optimizer's own default is a number.
+    """Check that no argument is text if the optimizer's own default is a number.
 
     Raises:
-      InputError: when one is.
+      InputError: for such an argument.
     """
     for name, value in args.items():
         default = _default(make, name)
@@ -143,7 +141,7 @@ def check_numbers(make: OptimizerFactory, args: Mapping[str, Any]) -> None:
 
 
 def _default(make: OptimizerFactory, argument: str) -> Any:
-    """An argument's default; None where it has none, or it cannot be read."""
+    """Return an argument's default; None if it has no default, or it cannot be read."""
     try:
         parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
@@ -153,6 +151,6 @@ def _default(make: OptimizerFactory, argument: str) -> Any:
 
 def _no_axis(axis: str, optimizer: str) -> InputError:
     return InputError(
-        f"{axis!r} of optimizer {optimizer!r} is a switch or a size, no number that can vary in one program, so it cannot be "
-        "an axis: give it in optimizer_args"
+        f"{axis!r} of optimizer {optimizer!r} cannot be an axis: it is a switch or a size, not a number that can vary within a "
+        "program; give it in optimizer_args"
     )

@@ -1,4 +1,4 @@
-"""Study: what to run, validated as a whole."""
+"""Study: the settings of a sweep, validated as a whole."""
 
 import difflib
 import functools
@@ -38,14 +38,14 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-LATER = ("steps", "samples", "evaluate_every")
-"""Fields that came after results had been stored; None where they are not used."""
+ADDED_FIELDS = ("steps", "samples", "evaluate_every")
+"""Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
 
 def _as_tuple(value: Any) -> Any:
-    """Any sequence, range or array of values as a tuple of plain ones; a single value as a tuple of one."""
+    """Return any sequence, range or array of values as a tuple of plain values; a single value as a tuple of length 1."""
     if isinstance(value, str) or hasattr(value, "_fields") or not hasattr(value, "__iter__") or _is_number(value):
         value = (value,)
     return tuple(item.item() if hasattr(item, "item") else item for item in value)
@@ -56,12 +56,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _several(value: Any) -> Any:
-    """Refuses a number where seeds go: it may be meant as one seed, or as how many."""
+    """Refuse a single number for seeds: it may be meant as a seed, or as the number of seeds."""
     if _is_number(value):
         number = f"{float(value):g}"
         raise ValueError(
-            f"{number} may be one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) for "
-            f"the seeds from 0 (0:{number} after --set)"
+            f"{number} can mean one seed or the number of seeds: write [{number}] for the seed {number}, or range({number}) "
+            f"for {number} seeds from 0 (0:{number} after --set)"
         )
     return value
 
@@ -100,7 +100,7 @@ Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
 
 
 class Distribution(BaseModel):
-    """Where a random search draws one setting from: give exactly one of the three.
+    """The distribution of a random axis: give exactly one of the three fields.
 
     Attributes:
       log_uniform: (low, high), both above 0; the logarithm is uniform (Bergstra and Bengio 2012).
@@ -123,7 +123,7 @@ class Distribution(BaseModel):
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"must be a finite interval (low, high) with low < high, got {value}")
         if info.field_name == "log_uniform" and low <= 0:
-            raise ValueError(f"must begin above 0, got {low!r}")
+            raise ValueError(f"must have a low above 0, got {low!r}")
         return value
 
     @field_validator("choice")
@@ -137,10 +137,10 @@ class Distribution(BaseModel):
 
 
 class StudyFields(BaseModel):
-    """A study as it stands in a file: plain values of the right shape. No name in it has been looked up and no module imported,
-    so that reading a stranger's result runs none of their code.
+    """The fields of a study as a file has them: plain values of the right shape.
 
-    The fields are described at `Study`.
+    No name is looked up and no module is imported, so that reading a stranger's result runs none of their code. The fields are
+    described at `Study`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -177,10 +177,10 @@ class StudyFields(BaseModel):
     zipped: tuple[tuple[str, ...], ...] = ()
 
     def __init__(self, **fields: Any):
-        """Validates all fields.
+        """Validate all fields.
 
         Raises:
-          InputError: with every mistake, by field and value.
+          InputError: with all mistakes, by field and value.
         """
         fields = _long_form(fields)
         try:
@@ -189,21 +189,21 @@ class StudyFields(BaseModel):
             for mistake in error.errors():
                 cause = mistake.get("ctx", {}).get("error")
                 if isinstance(cause, Exception) and not isinstance(cause, InputError) and not is_raised_here(cause):
-                    raise cause from None  # the user's own code raised it, and its traceback says where
+                    raise cause from None  # from the user's own code, with its traceback
             raise InputError(_all_mistakes(error)) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuses the change of a field.
+        """Refuse the change of a field.
 
         Raises:
-          TypeError: with what to write in its place.
+          TypeError: with the code to write instead.
         """
         if not name.startswith("_"):
-            raise TypeError(f"a Study cannot be changed; make another one: study.replaced({name}={shown(value)})")
+            raise TypeError(f"a Study cannot be changed; make a changed copy: study.replaced({name}={shown(value)})")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        """The fields that differ from their defaults, and the number of cells."""
+        """Return the fields that differ from their defaults, and the number of cells."""
         parts = []
         for name in inspect.signature(Study).parameters:
             value: Any = getattr(self, name, None)
@@ -221,14 +221,14 @@ class StudyFields(BaseModel):
     @classmethod
     def _check_draws(cls, value: int, info: Any) -> int:
         if "random" in info.data and bool(value) != bool(info.data["random"]):
-            raise ValueError(f"random axes and a number of draws go together, got draws={value}")
+            raise ValueError(f"give random and draws together, or neither of them, got draws={value}")
         return value
 
     @field_validator("learning_rates")
     @classmethod
     def _check_rates(cls, value: tuple | None, info: Any):
         if "random" in info.data and (value is None) == ("learning_rate" not in info.data["random"]):
-            raise ValueError("must be given, either here or among the random axes, and not in both")
+            raise ValueError("give learning rates either here or as the random axis learning_rate, and not as both")
         return value
 
     @field_validator("batch_sizes")
@@ -239,11 +239,11 @@ class StudyFields(BaseModel):
         counts = info.data["batch_counts"]
         if (counts is not None) + (value is not None) + ("batch_count" in info.data["random"]) != 1:
             raise ValueError(
-                "give exactly one of batch_counts and batch_sizes (or batch_count among the random axes), "
+                "give exactly one of batch_counts and batch_sizes (or the random axis batch_count), "
                 f"got batch_counts={counts}, batch_sizes={value}"
             )
         if info.data["drop_last"] and value is None:
-            raise ValueError("drop_last=True needs batch_sizes: batches made by batch_counts hold every sample")
+            raise ValueError("drop_last=True needs batch_sizes: with batch_counts, the batches hold every sample")
         return value
 
     @field_validator("hyper")
@@ -256,7 +256,7 @@ class StudyFields(BaseModel):
     @classmethod
     def _check_reference(cls, value: int | None, info: Any):
         if "rate_rule" in info.data and (value is None) != (info.data["rate_rule"] == "none"):
-            raise ValueError("goes together with a rate_rule of 'linear' or 'sqrt'")
+            raise ValueError("give it together with rate_rule='linear' or rate_rule='sqrt', and only then")
         return value
 
     @field_validator("epochs")
@@ -267,7 +267,7 @@ class StudyFields(BaseModel):
         budgets = {"epochs": value, "steps": info.data["steps"], "samples": info.data["samples"]}
         given = [f"{name}={budget}" for name, budget in budgets.items() if budget is not None]
         if not given:
-            raise ValueError("must be given, or steps or samples in their place")
+            raise ValueError("give epochs, or instead steps or samples")
         if len(given) > 1:
             raise ValueError(f"give exactly one of epochs, steps and samples, got {', '.join(given)}")
         return value
@@ -301,7 +301,7 @@ class StudyFields(BaseModel):
 
     @property
     def num_cells(self) -> int:
-        """How many cells the study has: the product of its axes, zipped ones counted once, times its random draws."""
+        """The number of cells: the product of the axes, with zipped axes counted once, times the random draws."""
         lengths = axis_lengths(dict(self))
         for group in self.zipped:
             for name in group[1:]:
@@ -309,11 +309,11 @@ class StudyFields(BaseModel):
         return math.prod(lengths.values()) * (self.draws if self.random else 1)
 
     def __hash__(self) -> int:
-        """Return a hash that is the same for equal studies: of the fields that are no dictionaries."""
+        """Return a hash that is the same for equal studies: of the fields that are not dictionaries."""
         return hash(tuple(value for _, value in self if not isinstance(value, dict)))
 
     def total_steps(self, split: Split) -> int:
-        """How many steps a run of a split takes; of a budget in samples, as many as see that many samples or just more."""
+        """Return the number of steps of a run of a split; for a budget in samples, the fewest steps that reach it."""
         if self.steps is not None:
             return self.steps
         if self.epochs is not None:
@@ -332,19 +332,19 @@ class StudyFields(BaseModel):
         return self.model_dump(mode="json")
 
     def described(self) -> dict[str, Any]:
-        """Return the same for people to read: a problem that is an object stands there by its name."""
+        """Return the same for people to read: a problem that is an object is shown by its name."""
         return self.resolved()
 
     @property
     def identity(self) -> str:
         """SHA-256 of the resolved study, in hexadecimal, whatever the order of its fields and whether 1 or 1.0 is written.
 
-        A field of `LATER` that is not used has no part in it: results of a time before that field stay readable.
+        An unused field of `ADDED_FIELDS` is left out, so that results from before that field stay readable.
 
         Raises:
           InputError: when its problem is an object.
         """
-        fields = {name: value for name, value in self.resolved().items() if value is not None or name not in LATER}
+        fields = {name: value for name, value in self.resolved().items() if value is not None or name not in ADDED_FIELDS}
         text = json.dumps(_canonical(fields), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -353,20 +353,24 @@ _Parameters = ParamSpec("_Parameters")
 
 
 def _reports_every_mistake(init: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """The constructor that looks like `init`. It takes any keyword, so that an unknown field or a missing one is said with all
-    other mistakes, and in the same words."""
+    """Return a constructor with the signature of `init` that takes any keyword.
+
+    So an unknown or a missing field is reported together with all other mistakes, and in the same words.
+    """
 
     @functools.wraps(init)
     def checked(self: Any, *given: Any, **fields: Any) -> None:
         if given:
-            raise InputError(f"Study takes its fields by name, as Study(problem='digits', ...), got {shown(given[0])} without")
+            raise InputError(
+                f"Study takes its fields by name, as Study(problem='digits', ...), got {shown(given[0])} without a name"
+            )
         StudyFields.__init__(self, **fields)
 
     return checked
 
 
 _OBJECT = "Problem object"
-"""How the text begins that stands for a problem given as an object."""
+"""The beginning of the text that stands for a problem given as an object."""
 
 _NEEDS_POINTER = (
     "a problem given as an object can be swept in memory only; a result folder, an executor and JSON need a pointer: "
@@ -379,12 +383,12 @@ def _text_or_problem(value: Any, text: Callable[[Any], str]) -> Any:
 
 
 class Study(StudyFields):
-    """What to run: the axes, whose product are the cells, and what all cells share.
+    """The settings of a sweep: the axes, whose product are the cells, and the settings that all cells share.
 
-    Frozen and plain: it dumps to JSON, and its identity is the hash of that. (One whose problem is an object has neither; it is
-    equal to those with the same object.) Its names have been looked up: the problem can be trained, by its shapes, and every
-    order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an array, or a single value (seeds take
-    no single value). A pointer is text, "my_module:name".
+    A study cannot be changed. It can be written as JSON, and its identity is the hash of that JSON. (A study whose problem is
+    an object has neither JSON nor identity; it equals the studies with the same object.) All names are checked: the problem can
+    be trained, by its shapes, and every order, optimizer, hyperparameter and schedule exists. An axis takes a list, a range, an
+    array, or a single value (but not for seeds). A pointer is a text, "my_module:name".
 
     Args:
       problem: A built-in problem's name, or a pointer to a `Problem` or to a function that makes one. For a sweep in memory it
@@ -392,9 +396,9 @@ class Study(StudyFields):
       problem_args: Arguments of the function that makes the problem, as plain JSON values. For example
         `problem_args={"num_samples": 500}`.
       held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
-        `validation_accuracy` where the problem has an accuracy. For example `held_out=0.2`.
+        `validation_accuracy` if the problem has an accuracy. For example `held_out=0.2`.
       seeds: Seeds of the data, the initial parameters and the order together (axis `seed`). For example `seeds=range(20)`.
-      data_seeds: Seeds of the data alone (axis `data_seed`), which `seeds` then leaves out: the variance of a result has
+      data_seeds: Seeds of the data alone (axis `data_seed`); `seeds` then does not set the data. The variance of a result has
         several sources (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks"). For example
         `data_seeds=[0]`.
       init_seeds: Seeds of the initial parameters alone (axis `init_seed`). For example `init_seeds=range(5)`.
@@ -403,55 +407,54 @@ class Study(StudyFields):
         `batch_counts=[1, 5, 20]`.
       batch_sizes: Samples per batch, B (axis `batch_size`), in place of `batch_counts`: full batches and a smaller last one.
         For example `batch_sizes=[32, 64], batch_counts=None`.
-      drop_last: With `batch_sizes`, leave a smaller last batch out. For example
+      drop_last: With `batch_sizes`, leave out a smaller last batch. For example
         `drop_last=True, batch_sizes=[32], batch_counts=None`.
       orders: Names of orders, or pointers to an `Order` or to a function `(key, epoch, num_samples) -> [N]` (axis `order`).
         For example `orders=["fixed", "reshuffle"]`.
-      optimizer: One optimizer; short for `optimizers` of one. For example `optimizer="adam"`.
+      optimizer: A single optimizer, in place of `optimizers`. For example `optimizer="adam"`.
       optimizers: Names of optimizers, or pointers to functions `(learning_rate, **hyperparameters) -> optax transformation`
         (axis `optimizer`). For example `optimizers=["sgd", "adam", "optax:adabelief"]`.
       optimizer_args: Fixed arguments of all optimizers besides the rate. For example
         `optimizer="adamw", optimizer_args={"weight_decay": 0.01}`.
       learning_rates: Learning rates (axis `learning_rate`). For example `learning_rates=[0.001, 0.01]`.
-      hyper: Values of other numeric hyperparameters; each is an axis by its own name. They are traced: a sweep over them
-        compiles once. For example `hyper={"momentum": [0, 0.9]}`.
-      rate_rule: How the rate follows the batch count m: it is the learning rate times f(reference_batch_count / m), with f
-        linear (Goyal et al. 2017) or a square root (Krizhevsky 2014); "none" leaves it. For example
+      hyper: Values of other numeric hyperparameters; each hyperparameter is an axis with its name. They are traced: a sweep
+        over them compiles once. For example `hyper={"momentum": [0, 0.9]}`.
+      rate_rule: The factor f(reference_batch_count / m) on the learning rate at batch count m, with f linear (Goyal et al.
+        2017) or a square root (Krizhevsky 2014); "none" is no factor. For example
         `rate_rule="sqrt", reference_batch_count=20`.
-      reference_batch_count: The batch count at which the rule's factor is 1. For example
+      reference_batch_count: The batch count at which the factor of `rate_rule` is 1. For example
         `rate_rule="linear", reference_batch_count=10`.
       schedule: Factor on the rate as a function of training progress from 0 to 1: constant, linear, cosine, or a pointer to a
         function of one number. For example `schedule="cosine"`.
-      zipped: Groups of axes of one length that vary together, instead of as a product. For example
+      zipped: Groups of axes of equal length that vary together, instead of as a product. For example
         `learning_rates=[0.1, 0.2], hyper={"momentum": [0.9, 0.8]}, zipped=[["learning_rate", "momentum"]]`.
-      random: Axes whose values are drawn at random together (axis `draw`): "log_uniform" or "uniform" with (low, high), or
-        "choice" with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
-      draws: How many random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
+      random: Axes with random values, drawn together (axis `draw`): "log_uniform" or "uniform" with (low, high), or "choice"
+        with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
+      draws: Number of random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
       draw_seed: Seed of the random settings. For example `draw_seed=1`.
       epochs: Passes over the data, E. Give exactly one of `epochs`, `steps` and `samples`. For example `epochs=100`.
-      steps: Steps of every run, whatever its batch count, in place of `epochs`. The last epoch of a run is cut short, what lies
-        past its end is NaN, and schedules end with the last step. For example `steps=500, epochs=None`.
-      samples: Samples that every run sees, in place of `epochs`: it ends with the step that reaches them. Where they are whole
+      steps: Steps of every run, at any batch count, in place of `epochs`. The last epoch of a run may be incomplete: values
+        past its end are NaN, and schedules end with the last step. For example `steps=500, epochs=None`.
+      samples: Samples that every run sees, in place of `epochs`: a run ends with the step that reaches this number. For whole
         passes over the data, it is the same as `epochs`. For example `samples=5000, epochs=None`.
-      evaluate_every: When to measure `validation_loss`, `distance` and the other observables, and `train_loss`, the loss over
-        all samples: a share of an epoch, 1/q with a whole q, or a whole number of steps. They then lie along `evaluation`, with
-        the steps done at each in `evaluation_step`. By default they are measured once after each epoch. For example
-        `evaluate_every=0.25`.
-      eval_interval: Batches per printed value, w, for the stripe measures that are kept with the results. For example
-        `eval_interval=5`.
+      evaluate_every: Interval of the measurements of `validation_loss`, `distance` and the other observables, and of
+        `train_loss`, the loss over all samples: a share of an epoch, 1/q with a whole q, or a whole number of steps. They then
+        lie along `evaluation`, with the steps done before each in `evaluation_step`. By default they are measured once after
+        each epoch. For example `evaluate_every=0.25`.
+      eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
       dtype: Type of the data and the parameters. For example `dtype="float64"`.
-      precision: Precision of matrix products on every device; "tensorfloat32" and "bfloat16" trade it for speed. For example
-        `precision="tensorfloat32"`.
+      precision: Precision of matrix products on every device; "tensorfloat32" and "bfloat16" are faster and less precise. For
+        example `precision="tensorfloat32"`.
 
     Raises:
-      InputError: with every mistake, by field and value.
+      InputError: with all mistakes, by field and value.
     """
 
     model_config = ConfigDict(json_schema_extra=lambda schema: _describe(schema))
 
-    # Or a `Problem`, which no file can hold, so that it is no part of the type that files are read by.
+    # It may also be a `Problem`, which a file cannot hold, so it is not part of the type for files.
     problem: Annotated[str, WrapValidator(_text_or_problem)] = "square_regression"
 
     @_reports_every_mistake
@@ -497,7 +500,7 @@ class Study(StudyFields):
         if isinstance(value, Problem):
             return value
         if value.startswith(_OBJECT):
-            raise InputError(f"{value} is not here, only its name; {_NEEDS_POINTER}")
+            raise InputError(f"{value} is only a name here, without the object; {_NEEDS_POINTER}")
         _ = attribute_at(value, "problem") if ":" in value else problem_named(value)
         return value
 
@@ -524,7 +527,7 @@ class Study(StudyFields):
     def _check_orders(cls, value: tuple[str, ...], info: Any):
         for name in value:
             order = order_named(name)
-            if set(SUBJECT_FIELDS) <= set(info.data):
+            if set(_SUBJECT_FIELDS) <= set(info.data):
                 check_order(order, _subject_of(info).num_samples)
         return value
 
@@ -575,11 +578,15 @@ class Study(StudyFields):
         return self
 
     def subject(self) -> Subject:
-        """The problem that the study names, with what the engine needs to know of it."""
+        """Return the problem that the study names, with its size and its arrays."""
         return Subject.of(self.problem, self.problem_args, self.dtype, self.held_out)
 
     def replaced(self, **fields: Any) -> "Study":
-        """Return the study with some fields replaced, validated anew; a new budget takes the place of the old one."""
+        """Return the study with some fields replaced, validated again; a new budget replaces the old budget.
+
+        Raises:
+          InputError: with all mistakes, by field and value.
+        """
         return Study(**replaced_fields(dict(self), _long_form(fields)))
 
     @field_serializer("problem")
@@ -599,7 +606,7 @@ class Study(StudyFields):
         return super().resolved()
 
     def described(self) -> dict[str, Any]:
-        """Return the study as plain JSON values to read: a problem that is an object stands there by its name."""
+        """Return the study as plain JSON values to read: a problem that is an object is shown by its name."""
         if not isinstance(self.problem, Problem):
             return self.resolved()
         name = self.problem.name
@@ -607,18 +614,18 @@ class Study(StudyFields):
         return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
 
 
-BUDGETS = ("epochs", "steps", "samples")
-"""The fields of which a study has exactly one."""
+_BUDGETS = ("epochs", "steps", "samples")
+"""The fields for the length of a run; a study gives exactly one of them."""
 
 
 def replaced_fields(fields: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a study with new ones in their place; a new budget takes the place of the old one."""
-    budget = any(new.get(name) is not None for name in BUDGETS)
-    return {name: value for name, value in fields.items() if not (budget and name in BUDGETS)} | new
+    """Return the fields of a study with some replaced; a new budget replaces the old budget."""
+    budget = any(new.get(name) is not None for name in _BUDGETS)
+    return {name: value for name, value in fields.items() if not (budget and name in _BUDGETS)} | new
 
 
 def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with `optimizer` as the `optimizers` that it is short for."""
+    """Return the fields with `optimizer` written as `optimizers`."""
     short = fields.get("optimizer")
     if short is None or "optimizers" not in fields:
         fields = {name: value for name, value in fields.items() if name != "optimizer"}
@@ -626,10 +633,10 @@ def _long_form(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def order_named(name: str) -> Order:
-    """The order called `name`, or what "package.module:attribute" points at.
+    """Return the order called `name`, or the order that "package.module:attribute" points at.
 
     Raises:
-      InputError: when there is none, with the nearest valid name.
+      InputError: for an unknown name, with the nearest valid one.
     """
     if ":" not in name and name not in ORDERS:
         raise no_such("order", name, ORDERS, POINTERS["order"])
@@ -637,7 +644,7 @@ def order_named(name: str) -> Order:
 
 
 def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
-    """The length of each axis that a study's fields set out, by the axis's name, in the order of the dimensions."""
+    """Return the length of each axis of a study's fields, by the axis's name, in the order of the dimensions."""
     plain = ("seeds", "data_seeds", "init_seeds", "order_seeds", "optimizers", "orders")
     lengths = {field[:-1]: len(fields[field]) for field in plain if fields.get(field) is not None}
     lengths |= {name: len(values) for name, values in fields.get("hyper", {}).items()}
@@ -648,10 +655,10 @@ def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
 
 
 def check_study(study: Any) -> None:
-    """Checks that what is given as a study is a `Study`.
+    """Check that a value is a `Study`.
 
     Raises:
-      InputError: when it is not; it shows what to write.
+      InputError: if it is not; the message shows how to write it.
     """
     if isinstance(study, StudyFields):
         return
@@ -668,12 +675,12 @@ def check_study(study: Any) -> None:
 
 
 class FieldNote(NamedTuple):
-    """The words on one field of a study.
+    """The documentation of a field of a study.
 
     Attributes:
-      name: of the field, or `optimizer`, which is short for `optimizers`.
-      default: as Python writes it; "required" where there is none.
-      text: what it is.
+      name: of the field, or `optimizer`, the short form of `optimizers`.
+      default: as Python writes it; "required" if there is no default.
+      text: its meaning.
       example: arguments of `Study` that use it.
     """
 
@@ -684,7 +691,7 @@ class FieldNote(NamedTuple):
 
 
 def field_notes() -> list[FieldNote]:
-    """Return what the docstring of `Study` says of each field, in the order of its arguments."""
+    """Return the docstring's notes on the fields of `Study`, in the order of its arguments."""
     section = inspect.cleandoc(Study.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
     texts = dict(re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE))
     notes = []
@@ -696,21 +703,21 @@ def field_notes() -> list[FieldNote]:
 
 
 def _describe(schema: dict[str, Any]) -> None:
-    """Puts what the docstring of `Study` says of each field into a JSON schema of it."""
+    """Put the docstring's notes on the fields of `Study` into its JSON schema."""
     for note in field_notes():
         if note.name in schema["properties"]:
             schema["properties"][note.name]["description"] = note.text
 
 
-SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
+_SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
 
 
 def _subject_of(info: Any) -> Subject:
-    return Subject.of(*(info.data[name] for name in SUBJECT_FIELDS))
+    return Subject.of(*(info.data[name] for name in _SUBJECT_FIELDS))
 
 
 def _first(distribution: Distribution) -> float:
-    """A value that may be drawn."""
+    """Return a value that may be drawn."""
     low, *_ = distribution.choice or distribution.uniform or distribution.log_uniform or (0.0,)
     return low
 
@@ -724,7 +731,7 @@ def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:
 
 
 def _canonical(value: Any) -> Any:
-    """`value` with whole numbers spelled one way: 1.0 as 1."""
+    """Return `value` with whole numbers always written alike: 1.0 as 1."""
     if isinstance(value, dict):
         return {name: _canonical(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -733,7 +740,7 @@ def _canonical(value: Any) -> Any:
 
 
 def _plain(value: dict) -> dict:
-    """`value` as JSON gives it back."""
+    """Return `value` after a round trip through JSON."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
@@ -741,24 +748,24 @@ def _plain(value: dict) -> dict:
 
 
 def _all_mistakes(error: ValidationError) -> str:
-    """One clause a mistake: field, what is wrong, the value."""
+    """Return a clause for each mistake: the field, the fault, the value."""
     clauses = []
     for mistake in error.errors():
-        place = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == "extra_forbidden" and place == "optimizer":
-            clauses.append("optimizer: is short for optimizers of one, so give one of the two")
+        field = ".".join(str(part) for part in mistake["loc"])
+        if mistake["type"] == "extra_forbidden" and field == "optimizer":
+            clauses.append("give either optimizer, for a single optimizer, or optimizers, and not both")
         elif mistake["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(place, [*Study.model_fields, "optimizer"], n=1)
-            clauses.append(f"unknown field {place!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+            near = difflib.get_close_matches(field, [*Study.model_fields, "optimizer"], n=1)
+            clauses.append(f"unknown field {field!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         elif mistake["type"] == "missing":
-            clauses.append(f"{place}: must be given")
+            clauses.append(f"{field}: must be given")
         elif mistake["type"] == "value_error":
-            said = str(mistake.get("ctx", {}).get("error"))
-            clauses.append(f"{place}: {said}" if place else said)
+            fault = str(mistake.get("ctx", {}).get("error"))
+            clauses.append(f"{field}: {fault}" if field else fault)
         elif mistake["type"] == "string_type":
-            clauses.append(f"{place}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (place == 'problem'))}")
+            clauses.append(f"{field}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (field == 'problem'))}")
         else:
-            clauses.append(f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
+            clauses.append(f"{field}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
     return " ".join("; ".join(clauses).split())
 
 
@@ -767,7 +774,7 @@ def _named_instead(value: Any, besides: str = "") -> str:
 
     Args:
       value: the object.
-      besides: what else would do, in words.
+      besides: other valid values, in words.
     """
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
     front = module.partition(".")[0]

@@ -14,10 +14,10 @@ from jaxsgd.study.study import Study, replaced_fields
 
 
 def study_path(name: str) -> Path:
-    """The file of a study given by path or by a shipped study's bare name.
+    """Return the file of a study that is given by path or by the bare name of a study of the package.
 
     Raises:
-      InputError: when there is neither, with the nearest shipped name.
+      InputError: if there is no such file or name, with the nearest name.
     """
     path = Path(name)
     if path.suffix in (".py", ".json"):
@@ -26,21 +26,21 @@ def study_path(name: str) -> Path:
         return path
     known = shipped()
     if name not in known:
-        raise no_such("study (a path to a .py or .json file, or a shipped study)", name, known)
+        raise no_such("study (give a path to a .py or .json file, or a name from `jaxsgd studies`)", name, known)
     return known[name]
 
 
 def look_beside(path: Path) -> None:
-    """Have "module:attribute" pointers looked up near a study or a result too, and in the current folder.
+    """Let "module:attribute" pointers lead to modules near a study or a result, and in the current folder.
 
-    The order is: all that is installed; the folder of the study file, or of a result the folder that it is in and the one above
-    that, so that `results/mine` has what lies beside `results`; the current folder.
+    These folders come after all installed packages. For a study file it is the file's folder. For a result it is the folder
+    that contains it and the folder above, so that `results/mine` finds modules beside `results`. The current folder is last.
 
     Args:
       path: a study file or a result folder.
     """
-    place = path.resolve()
-    near = place.parents[:2] if place.is_dir() else place.parents[:1]
+    resolved = path.resolve()
+    near = resolved.parents[:2] if resolved.is_dir() else resolved.parents[:1]
     for folder in map(str, (*near, Path.cwd())):
         if folder not in sys.path:
             sys.path.append(folder)
@@ -51,11 +51,11 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
 
     Args:
       path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
-      assignments: "field=value" each; the value is JSON, a range such as 0:64, or text. A dotted field reaches into a
+      assignments: texts "field=value"; the value is JSON, a range such as 0:64, or text. A dotted field is an entry of a
         dictionary: "problem_args.num_samples=500".
 
     Raises:
-      InputError: when the file cannot be run or read, holds no study, or a field or value is wrong.
+      InputError: if the file cannot be run or read, has no study, or a field or value is wrong.
     """
     look_beside(path)
     if path.suffix == ".json":
@@ -68,7 +68,7 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     except SyntaxError as error:
         raise InputError(f"{error.filename or path}: line {error.lineno}: {error.msg}") from None
     except SystemExit:
-        raise InputError(f"{path}: ends Python (sys.exit) before it has a study; leave that out") from None
+        raise InputError(f"{path}: ends Python (sys.exit) before STUDY is defined; remove that call") from None
     if not isinstance(study, Study):
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
     try:
@@ -84,7 +84,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a study in JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise InputError(f"{path}: must hold an object with a study's fields, got {type(fields).__name__}")
+        raise InputError(f"{path}: must be a JSON object with a study's fields, got {type(fields).__name__}")
     return fields
 
 
@@ -111,7 +111,7 @@ def _replaced(fields: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
 
 
 def _value(text: str) -> Any:
-    """JSON, a range of whole numbers such as 0:64 or range(64), a list without brackets such as 1,2,5, or the text itself."""
+    """Return the value of a text: JSON, a range such as 0:64 or range(64), a list such as 1,2,5, or the text."""
     start, colon, stop = text.partition(":")
     if colon and start.strip().isdigit() and stop.strip().isdigit():
         return list(range(int(start), int(stop)))

@@ -1,4 +1,4 @@
-"""The problem that a study names, and what the engine needs to know of it."""
+"""The problem that a study names, with its size and its arrays."""
 
 import collections
 import dataclasses
@@ -26,17 +26,17 @@ from jaxsgd.summary import short_repr
 
 @contextmanager
 def precision_of(dtype: str) -> Iterator[None]:
-    """64-bit mode while the block runs, if `dtype` needs it."""
+    """Turn on 64-bit mode while the block runs, if `dtype` needs it."""
     with jax.enable_x64(dtype == "float64"):
         yield
 
 
 class OwnArrays(NamedTuple):
-    """The arrays that a problem holds; None for one that draws its data by key.
+    """A problem's own arrays; None for a problem that draws its data with a key.
 
     Attributes:
-      data: what is trained on.
-      held_out: what is validated on, if there is any.
+      data: the samples to train on.
+      held_out: the samples to validate on, if any.
     """
 
     data: Batch | None
@@ -47,12 +47,12 @@ class OwnArrays(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Subject:
-    """A study's problem. Equal only to itself: an edited problem is another one, with compiled programs of its own.
+    """A study's problem. Equal only to itself: an edited problem is another subject, with compiled programs of its own.
 
     Attributes:
       problem: the problem itself.
-      num_samples: N, held-out samples not counted.
-      own: the arrays that it holds.
+      num_samples: N, without held-out samples.
+      own: its own arrays.
     """
 
     problem: Problem
@@ -65,15 +65,20 @@ class Subject:
 
     @property
     def data(self) -> Batch | None:
-        """The arrays that it is trained on, or None if it draws its data by key."""
+        """The arrays that it is trained on, or None if it draws its data with a key."""
         return self.own.data
 
     @staticmethod
     def of(name: str | Problem, args: dict[str, Any], dtype: str, held_out: float = 0.0) -> "Subject":
-        """The problem called `name`, or the one that "package.module:attribute" points at, made with `args`, and with a share
-        of its samples `held_out`. A `Problem` stands for itself.
+        """Return the subject of a study's fields.
 
-        The same object as long as nothing changed: not the code that makes it, and no file that an argument names.
+        It is the same object as long as neither the code that makes it nor a file that an argument names has changed.
+
+        Args:
+          name: a built-in problem's name, a pointer "package.module:attribute", or a `Problem`.
+          args: arguments of the function that makes the problem.
+          dtype: of data and parameters.
+          held_out: share of the samples to validate on.
 
         Raises:
           InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
@@ -96,7 +101,7 @@ class Subject:
 
     @functools.cached_property
     def data_fingerprint(self) -> str | None:
-        """SHA-256 of the arrays that the problem holds; None if it draws its data."""
+        """SHA-256 of the problem's own arrays; None if it draws its data."""
         if self.data is None:
             return None
         digest = hashlib.sha256()
@@ -107,19 +112,19 @@ class Subject:
 
     @functools.cached_property
     def own_bytes(self) -> int:
-        """Bytes of the arrays that the problem holds."""
+        """Bytes of the problem's own arrays."""
         return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.own))
 
 
 _MOST_SUBJECTS = 32
-"""Problems that are kept to be used again."""
+"""The most problems that are kept to be used again."""
 
 _subjects: collections.OrderedDict[tuple, Subject] = collections.OrderedDict()
 _making = threading.RLock()
 
 
 def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
-    """When the files that arguments name were changed, and their sizes."""
+    """Return the modification times and the sizes of the files that arguments name."""
     stamps = []
     for value in args.values():
         with suppress(OSError, TypeError, ValueError):  # no file, or not the name of one
@@ -129,31 +134,33 @@ def _stamps(args: dict[str, Any]) -> tuple[tuple[int, int], ...]:
 
 
 def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_out: float) -> Subject:
-    made = maker
     with precision_of(dtype):
-        if not isinstance(made, Problem):
-            if ":" in name and callable(made):
-                _check_is_for_us(name, made)
-            made = _made(name, made, args, dtype)
-        elif args:
-            raise InputError(f"{name} is a Problem already and takes no problem_args, got {shown(args)}")
+        if isinstance(maker, Problem):
+            if args:
+                raise InputError(f"{name} is a Problem and takes no problem_args, got {shown(args)}")
+            problem = maker
+        else:
+            if ":" in name and callable(maker):
+                _check_is_for_us(name, maker)
+            problem = _make_problem(name, maker, args, dtype)
         if held_out:
-            made = hold_out(made, held_out)
-        check_training(made)
-        count = num_samples(jax.eval_shape(made.sample_data, jax.random.key(0)))
-    if callable(made.data):
-        return Subject(made, count, OwnArrays(None, None))
-    return Subject(made, count, OwnArrays(made.data, made.held_out))
+            problem = hold_out(problem, held_out)
+        check_training(problem)
+        count = num_samples(jax.eval_shape(problem.sample_data, jax.random.key(0)))
+    if callable(problem.data):
+        return Subject(problem, count, OwnArrays(None, None))
+    return Subject(problem, count, OwnArrays(problem.data, problem.held_out))
 
 
 def _check_is_for_us(name: str, factory: Any) -> None:
-    """Checks, before it is called, that what a study points at is meant to make a problem.
+    """Check, before it is called, that a function that a study points at is meant to make a problem.
 
-    A study may be a stranger's, its arguments any JSON, and some function of some installed package does harm when it is called
-    with a file's name. One that makes a `jaxsgd.Problem` stands in a module that has something of this package.
+    A study may come from a stranger, its arguments may be any JSON, and some functions of installed packages do harm if they
+    are called with a file's name. A function that makes a `jaxsgd.Problem` is in a module that imports something of this
+    package.
 
     Raises:
-      InputError: when its module has nothing.
+      InputError: if its module imports nothing of this package.
     """
     function = factory
     while isinstance(function, functools.partial):
@@ -161,18 +168,22 @@ def _check_is_for_us(name: str, factory: Any) -> None:
     home = sys.modules.get(getattr(function, "__module__", None) or "")
     if home is None or not any(_is_ours(value) for value in vars(home).values()):
         where = getattr(function, "__module__", None) or "nowhere"
-        raise InputError(f"problem {name!r} is from {where}, a module that imports nothing of jaxsgd, so it makes no problem")
+        raise InputError(
+            f"problem {name!r} is from {where}, a module that imports nothing of jaxsgd, so it cannot make a jaxsgd.Problem"
+        )
 
 
 def _is_ours(value: Any) -> bool:
     return str(getattr(value, "__module__", None) or getattr(value, "__name__", "")).partition(".")[0] == "jaxsgd"
 
 
-def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
+def _make_problem(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        raise InputError(f"problem {name!r} must be a Problem or a function that makes one, got {shown(factory)}") from None
+        raise InputError(
+            f"problem {name!r} must be a Problem or a function that returns a Problem, got {shown(factory)}"
+        ) from None
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for argument in args:
         if argument not in parameters and not open_ended:
@@ -180,16 +191,16 @@ def _made(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     missing = [parameter for parameter in missing if parameter not in args]
     if missing:
-        raise InputError(f"problem {name!r} needs {missing[0]!r} among problem_args")
+        raise InputError(f"problem {name!r} needs the argument {missing[0]!r} in problem_args")
     if "dtype" in parameters:
         args = {"dtype": dtype, **args}
     elif dtype != "float32":
-        raise InputError(f"problem {name!r} takes no dtype, so it cannot be run in {dtype}")
+        raise InputError(f"problem {name!r} has no argument dtype, so it cannot be run in {dtype}")
     try:
         inspect.signature(factory).bind(**args)
     except TypeError as error:
         raise InputError(f"problem {name!r} with {shown(args)}: {error}") from None
-    problem = factory(**args)  # what it raises comes through, with the user's own lines
+    problem = factory(**args)  # its exceptions are not caught: the traceback has the user's own lines
     if not isinstance(problem, Problem):
-        raise InputError(f"problem {name!r} must make a jaxsgd.Problem, got {type(problem).__name__}")
+        raise InputError(f"problem {name!r} must return a jaxsgd.Problem, got {type(problem).__name__}")
     return problem

@@ -12,10 +12,10 @@ from jaxsgd.article.claim import Claim, ClaimMap, claim_map, measure_claim, pool
 from jaxsgd.article.claim_finding import (
     claim_findings,
     influence_title,
-    late_found,
-    map_found,
+    late_sentence,
+    map_sentence,
     map_title,
-    share_found,
+    share_sentence,
     share_title,
 )
 from jaxsgd.article.claim_training import map_calls, map_epochs, shown_influence, territories
@@ -83,23 +83,26 @@ def claimed(visit, late=0.2, composition=(1.0,), m=10, cosine=(0.4,)):
         ([0.6, 0.3, 0.2, NAN], ["mean of 3 seeds", "the claim holds for 1 of 3 seeds."]),
         ([0.3], ["mean of 1 seed)", "the claim does not hold."]),
         ([NAN, NAN], ["In no seed does a batch's own step lower its loss"]),
-        ([0.7, INF], ["makes 70.0 % of its fall (mean of 1 seed, in 1 more the others undo what it lowers): the claim holds."]),
-        ([INF, INF], ["the others' undo that, in all 2 seeds: the claim holds."]),
+        (
+            [0.7, INF],
+            ["makes 70.0 % of its fall (mean of 1 seed; in 1 more seeds the other steps undo the fall): the claim holds."],
+        ),
+        ([INF, INF], ["the other steps undo that, in all 2 seeds: the claim holds."]),
     ],
 )
 def test_the_verdict_follows_from_the_shares(visit, words):
-    assert all(each in share_found(claimed(visit)) for each in words)
+    assert all(each in share_sentence(claimed(visit)) for each in words)
 
 
 def test_other_findings_follow_too():
     listed = claim_findings("A", claimed([0.2]))
     listed += claim_findings("B", claimed([0.2], composition=[0.5, 0.7, NAN], cosine=[-0.5]))
     assert "A: In the shown run's last epoch, number 100, the own share is 20.0 %." in listed
-    assert any("A: Gradients of different batches point much the same way (mean cosine 0.40)" in each for each in listed)
-    assert any("composition of the batches makes all of the gap" in each for each in listed if each.startswith("A"))
+    assert any("A: Gradients of different batches point in similar directions (mean cosine 0.40)" in each for each in listed)
+    assert any("composition of the batches makes the whole gap" in each for each in listed if each.startswith("A"))
     assert any("makes 60.0 % of the gap between stripes (median of 2 seeds)" in each for each in listed if each.startswith("B"))
     assert any("oppose each other" in each for each in listed if each.startswith("B"))
-    assert late_found(claimed([0.2], late=NAN)) == ""
+    assert late_sentence(claimed([0.2], late=NAN)) == ""
 
 
 def panel(share):
@@ -107,10 +110,10 @@ def panel(share):
 
 
 def test_the_map_says_from_when_on_the_claim_holds():
-    assert "2 batches: always; 5 batches: from epoch 10 on" in map_found(panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]]))
-    assert "2 batches: from epoch 30 on; 5 batches: never" in map_found(panel([[0.6, 0.3, INF], [0.2, 0.6, NAN]]))
-    assert "at none of the batch counts" in map_found(panel(np.full((2, 3), 0.1)))
-    assert "nothing stayed finite" in map_found(panel(np.full((2, 3), NAN)))
+    assert "2 batches: always; 5 batches: from epoch 10 on" in map_sentence(panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]]))
+    assert "2 batches: from epoch 30 on; 5 batches: never" in map_sentence(panel([[0.6, 0.3, INF], [0.2, 0.6, NAN]]))
+    assert "at none of the measured batch counts" in map_sentence(panel(np.full((2, 3), 0.1)))
+    assert "no run stayed finite" in map_sentence(panel(np.full((2, 3), NAN)))
     turned = panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]])
     assert map_title([turned]) == "Early on a batch falls by the others' steps, near the optimum by its own"
     assert map_title([panel(np.full((2, 3), 0.1))]) == "Early on a batch falls by the others' steps"

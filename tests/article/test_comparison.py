@@ -9,7 +9,7 @@ import jaxsgd
 from jaxsgd.article.comparison import (
     chance_of_wider,
     measure_seeds,
-    percentile_place,
+    percentile_rank,
     quantities,
     rises,
     sampling_gap,
@@ -49,13 +49,13 @@ def test_a_run_that_became_non_finite_is_missing_and_leaves_the_others_alone():
     [(0.0, 0), (1.0, 12.5), (2.5, 50), (4.0, 87.5), (5.0, 100)],
 )
 def test_percentile_place(value, place):
-    assert percentile_place(value, [4, 2, 1, 3]) == place
+    assert percentile_rank(value, [4, 2, 1, 3]) == place
 
 
 def test_percentile_place_passes_over_what_is_missing():
-    assert percentile_place(2.5, [1, math.nan, 2, math.inf, 3, 4]) == 50
-    assert math.isnan(percentile_place(1.0, [math.nan]))
-    assert math.isnan(percentile_place(math.nan, [1.0]))
+    assert percentile_rank(2.5, [1, math.nan, 2, math.inf, 3, 4]) == 50
+    assert math.isnan(percentile_rank(1.0, [math.nan]))
+    assert math.isnan(percentile_rank(math.nan, [1.0]))
 
 
 def test_spread_of_a_ramp():

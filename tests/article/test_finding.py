@@ -7,13 +7,13 @@ import pytest
 
 import jaxsgd
 from jaxsgd.article.finding import (
-    averaging_found,
-    chance_found,
+    averaging_sentence,
+    chance_sentence,
     in_digits,
-    pace_found,
-    place_found,
-    sampling_found,
-    stripes_found,
+    pace_sentence,
+    percentile_sentence,
+    sampling_sentence,
+    stripes_sentence,
 )
 from jaxsgd.article.title import averaged_title, band_title, striped_title
 
@@ -35,73 +35,75 @@ SHORT = printed([2.0, 1.0], epochs=1)
 @pytest.mark.parametrize(
     ("measured", "words"),
     [
-        (STRIPED, "splits into 2 stripes 1 apart: a value's place in the epoch explains more than 99.9 %"),
+        (STRIPED, "splits into 2 stripes with a gap of 1: the position in the epoch explains more than 99.9 %"),
         (FAINT, "has 2 faint stripes"),
         (NOISE, "has no stripes"),
-        (ONE, "one curve and no stripe"),
-        (SHORT, "too short, or too even, to tell"),
+        (ONE, "one curve and there are no stripes"),
+        (SHORT, "too short, or varies too little, to decide"),
     ],
 )
 def test_whether_there_are_stripes(measured, words):
-    assert words in stripes_found(measured)
+    assert words in stripes_sentence(measured)
 
 
 @pytest.mark.parametrize(
     ("measured", "words"),
     [
         # A gap of 1 at 0.01 an epoch.
-        (STRIPED, "takes 100 epochs"),
+        (STRIPED, "needs 100 epochs"),
         (printed([2.0, 1.0], slope=0.01), "No stripe falls: their slopes are 0.01 to 0.01"),
         (printed([2.0, 1.0], slope=0.0), "No stripe falls"),
         (
             jaxsgd.stripes(np.stack([2 - 0.01 * np.arange(40), 1 + 0 * np.arange(40)], axis=1), 1),
-            "Not all stripes fall, but 1 of 2",
+            "Only 1 of 2 stripes fall",
         ),
     ],
 )
 def test_whether_the_stripes_fall(measured, words):
-    assert words in pace_found(measured)
+    assert words in pace_sentence(measured)
 
 
 @pytest.mark.parametrize("measured", [NOISE, ONE, SHORT])
 def test_nothing_is_said_on_the_pace_of_what_is_no_stripe(measured):
-    assert pace_found(measured) == ""
+    assert pace_sentence(measured) == ""
 
 
 def test_averaging_that_hides_the_stripes():
-    assert averaging_found(ONE, STRIPED).endswith("averaged over the epoch, 0 of 39: averaging hides the stripes.")
+    assert averaging_sentence(ONE, STRIPED).endswith("averaged over the epoch, 0 of 39: averaging hides the stripes.")
 
 
 def test_averaging_that_does_not_help():
     rising = printed([1.0], slope=0.01)
-    assert averaging_found(rising, STRIPED).endswith("39 of 39: averaging does not make this curve smoother.")
+    assert averaging_sentence(rising, STRIPED).endswith("39 of 39: averaging does not make this curve smoother.")
 
 
 def test_places_inside_and_outside():
     inside = {"first_loss": 28.0, "gap": 5.0, "slope": 95.0, "stripe_index": 1.0}
-    assert place_found(inside, 10, 64).endswith("all lie within the central 90 %.")
-    assert place_found(inside | {"gap": 4.7}, 10, 64).endswith("; gap lies outside the central 90 %.")
-    assert place_found(inside | {"gap": 4.7, "slope": 97.0}, 10, 64).endswith("gap and slope lie outside the central 90 %.")
-    assert "gap at percentile 4.7" in place_found(inside | {"gap": 4.7}, 10, 64)
-    assert "cannot be placed" in place_found(dict.fromkeys(inside, math.nan), 10, 64)
+    assert percentile_sentence(inside, 10, 64).endswith("all are within the central 90 %.")
+    assert percentile_sentence(inside | {"gap": 4.7}, 10, 64).endswith("; gap is outside the central 90 %.")
+    assert percentile_sentence(inside | {"gap": 4.7, "slope": 97.0}, 10, 64).endswith(
+        "gap and slope are outside the central 90 %."
+    )
+    assert "gap at percentile 4.7" in percentile_sentence(inside | {"gap": 4.7}, 10, 64)
+    assert "cannot be ranked" in percentile_sentence(dict.fromkeys(inside, math.nan), 10, 64)
 
 
 def test_gaps_that_sampling_explains_and_gaps_that_it_does_not():
     rng = np.random.default_rng(0)
     expected = np.full(64, 0.1)
     gaps = 0.1 + 0.05 * rng.permutation(np.linspace(-1, 1, 64))
-    assert sampling_found(gaps, expected).endswith("as far as chance made their samples differ.")
+    assert sampling_sentence(gaps, expected).endswith("as much as expected from random samples.")
     # The standard error is 0.05 * 0.59 / 8 = 0.0037, so that 0.02 is five of them.
-    assert sampling_found(gaps + 0.02, expected).endswith("differ more than chance makes their samples differ.")
-    assert sampling_found(gaps - 0.02, expected).endswith("differ less than chance makes their samples differ.")
-    assert sampling_found([math.nan, 1.0], [1.0, 1.0]) == ""
+    assert sampling_sentence(gaps + 0.02, expected).endswith("differ more than expected from random samples.")
+    assert sampling_sentence(gaps - 0.02, expected).endswith("differ less than expected from random samples.")
+    assert sampling_sentence([math.nan, 1.0], [1.0, 1.0]) == ""
 
 
 def test_one_gap_against_chance():
-    assert chance_found(0.1, 0.1, 0.4).endswith("a wider one with probability 0.4: chance is enough to explain it.")
-    assert chance_found(0.4, 0.1, 0.01).endswith("the order of the samples in the file carries something.")
-    assert "fewer than 1 of 1000" in chance_found(9.0, 0.1, 0.0)
-    assert chance_found(1.0, math.nan, math.nan) == ""
+    assert chance_sentence(0.1, 0.1, 0.4).endswith("a wider gap with probability 0.4: chance is enough to explain the gap.")
+    assert chance_sentence(0.4, 0.1, 0.01).endswith("the order of the samples in the file has an effect.")
+    assert "fewer than 1 of 1000" in chance_sentence(9.0, 0.1, 0.0)
+    assert chance_sentence(1.0, math.nan, math.nan) == ""
 
 
 @pytest.mark.parametrize(

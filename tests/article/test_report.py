@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxsgd.article.experiment import BAND, STRIPED, Experiment
-from jaxsgd.article.report import outcome_report, places, run_outcome, seed_outcome
+from jaxsgd.article.report import outcome_report, percentiles, run_outcome, seed_outcome
 from jaxsgd.article.training import Recorded
 from jaxsgd.cli.output import to_json
 from jaxsgd.measure.own_step import unmeasured
@@ -62,7 +62,7 @@ def test_places_are_percentiles_of_the_seeds():
     seeds = seed_outcome(STRIPED, Recorded(loss, np.ones((8, 1000)), unmeasured(jnp.asarray(loss[0, :2], jnp.float32))))
     lowest = int(np.argmin(seeds.measured.first_loss))
     # The lowest of 8, of which half counts.
-    assert places(run_outcome(STRIPED, loss[lowest], np.ones(1000), 10).whole, seeds)["first_loss"] == pytest.approx(6.25)
+    assert percentiles(run_outcome(STRIPED, loss[lowest], np.ones(1000), 10).whole, seeds)["first_loss"] == pytest.approx(6.25)
 
 
 def test_the_report_is_json_without_nan():

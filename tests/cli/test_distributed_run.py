@@ -110,23 +110,27 @@ def test_a_worker_is_waited_for_and_refused_when_it_has_another_version_of_jax(s
         scheduler(tmp_path) as (address, _),
         command("run", "study.json", "--scheduler", address, folder=tmp_path, environment=finds_tests) as running,
     ):
-        hint = f"jaxsgd: {address}: waiting for a worker; start one with: dask worker {address} --nthreads 1 --nanny\n"
+        hint = f"jaxsgd: {address}: waiting for a worker; start a worker with: dask worker {address} --nthreads 1 --nanny\n"
         assert running.stderr.readline() == hint
         with worker(address, environment={"PYTHONPATH": f"{tmp_path / 'old'}{os.pathsep}{ROOT}"}):
             said, wrong = running.communicate(timeout=120)
     assert (running.returncode, said) == (2, "")
     assert wrong.startswith("jaxsgd: the worker tcp://127.0.0.1:")
-    assert wrong.endswith(f"has jax 0.0.1, and here it is {metadata.version('jax')}: install the same there\n")
+    assert wrong.endswith(
+        f"has jax 0.0.1, and this process has jax {metadata.version('jax')}: install the same version there\n"
+    )
     assert not (tmp_path / "results").exists()
     assert list(tmp_path.glob("*.begun.*")) == []
 
 
 def test_another_version_of_this_package_is_refused_too_and_so_is_none():
-    with pytest.raises(InputError, match=r"the worker b has jaxsgd 9\.9, and here it is 0\.1"):
+    with pytest.raises(InputError, match=r"the worker b has jaxsgd 9\.9, and this process has jaxsgd 0\.1"):
         cluster.check_versions("jaxsgd", "0.1", {"a": "0.1", "b": "9.9"})
     from importlib.metadata import PackageNotFoundError
 
-    with pytest.raises(InputError, match=r"the worker a has no jaxsgd, and here it is 0\.1: install the same there"):
+    with pytest.raises(
+        InputError, match=r"the worker a has no jaxsgd, and this process has jaxsgd 0\.1: install the same version there"
+    ):
         cluster.check_versions("jaxsgd", "0.1", {"a": PackageNotFoundError("jaxsgd")})
 
 
@@ -140,7 +144,7 @@ def test_a_worker_that_does_not_answer_is_waited_for_as_long_as_is_said(monkeypa
         client.wait_for_workers(1)
         os.killpg(stopped.pid, signal.SIGSTOP)
         with (
-            pytest.raises(RunFailure, match=r"^a worker has not said within 1 s which version of jaxsgd it has$"),
+            pytest.raises(RunFailure, match=r"^a worker did not report its version of jaxsgd within 1 s$"),
             cluster.scheduler_at(address),
         ):
             pass
@@ -154,7 +158,7 @@ def test_no_scheduler_at_the_address_is_one_line_and_nothing_is_begun(study, jax
     done = jaxsgd_process("run", "study.json", "--scheduler", address, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"jaxsgd: no scheduler answers at {address} within {cluster.CONNECT_SECONDS} s (")
-    assert done.stderr.endswith("; start one with: dask scheduler\n")
+    assert done.stderr.endswith("; start a scheduler with: dask scheduler\n")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "results").exists()
 
@@ -199,7 +203,7 @@ def test_without_cryptography_too(in_process, capsys, monkeypatch):
 
     monkeypatch.setattr(distributed.Security, "temporary", missing)
     assert in_process("--workers", "2") == 2
-    said = "jaxsgd: certificates for the workers need cryptography: pip install 'jaxsgd[distributed]'\n"
+    said = "jaxsgd: the workers' certificates need the package cryptography: pip install 'jaxsgd[distributed]'\n"
     assert capsys.readouterr().err == said
 
 

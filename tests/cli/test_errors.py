@@ -24,7 +24,7 @@ BAD_ARTICLE = [
     (["--sed", "3"], "jaxsgd article has no option --sed: did you mean --seed?"),
     (["--lanes", "3"], "jaxsgd article has no option --lanes; it has --out"),
     (["--xyzzy"], "jaxsgd article has no option --xyzzy; it has --out"),
-    (["--no-cache"], "it goes before the command: jaxsgd --no-cache article"),
+    (["--no-cache"], "write it before the command: jaxsgd --no-cache article"),
     (["--out"], "'--out' requires an argument"),
     (["surplus"], "unexpected extra argument", "surplus"),
 ]
@@ -108,7 +108,8 @@ def test_what_a_command_raises_becomes_a_line_and_a_status(raised, status, line,
 
 def test_a_defect_is_a_line_that_says_how_to_see_more(monkeypatch, capsys):
     _raise_in_article(monkeypatch, ZeroDivisionError("a defect"))
-    line = "jaxsgd: ZeroDivisionError: a defect; this may be a fault of jaxsgd: jaxsgd --traceback article shows where\n"
+    fault = "this may be a fault of jaxsgd: see the traceback with jaxsgd --traceback article"
+    line = f"jaxsgd: ZeroDivisionError: a defect; {fault}\n"
     assert run_app(["article"]) == 1
     assert capsys.readouterr() == ("", line)
     assert run_app(["--traceback", "article"]) == 1
@@ -130,8 +131,8 @@ def _raise_in_article(monkeypatch, raised):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--epochs", "jaxsgd run has no option --epochs: a field of the study is set by --set epochs=VALUE"),
-        ("--learning-rates", "a field of the study is set by --set learning_rates=VALUE"),
+        ("--epochs", "jaxsgd run has no option --epochs: to set a field of the study, write --set epochs=VALUE"),
+        ("--learning-rates", "to set a field of the study, write --set learning_rates=VALUE"),
         ("--lane", "did you mean --lanes?"),
         ("--frobnicate", "jaxsgd run has no option --frobnicate; it has"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
+from jaxsgd.error import counted
 from jaxsgd.results.store import Folder
 from tests.cli.conftest import COMMAND
 from tests.dask_processes import PATIENCE, ROOT, process, wait_until
@@ -58,7 +59,7 @@ def test_ctrl_c_finishes_the_chunks_in_hand_and_a_second_one_ends_at_once(folder
     finished = [0, 1, *sorted(waited)]
     assert (first.returncode, said) == (130, "")
     assert wrong == (
-        f"jaxsgd: interrupted: chunks that are being finished: {len(waited)}; press Ctrl-C again to end at once\n"
+        f"jaxsgd: interrupted: finishing {counted(len(waited), 'chunk')}; press Ctrl-C again to end at once\n"
         f"jaxsgd: interrupted: {len(finished)} of 8 cells are kept in result; run the command again to finish\n"
     )
     assert kept(folder) == finished

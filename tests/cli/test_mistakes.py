@@ -85,7 +85,7 @@ ONE_LINE = [
     ),
     ({"problem": "PARTS:int"}, "unknown problem in PARTS 'int': did you mean 'ints'?"),
     ({"problem": "PARTZ:ints"}, "problem 'PARTZ:ints': cannot import 'PARTZ': No module named 'PARTZ'"),
-    ({"problem": "my parts:ints"}, "'my parts' is no module's name; a pointer is 'my_module:name'"),
+    ({"problem": "my parts:ints"}, "'my parts' is not a module name; write a pointer as 'my_module:name'"),
     (
         {"problem": "digit"},
         "did you mean 'digits'?",
@@ -94,7 +94,7 @@ ONE_LINE = [
     ({"orders": "shuffle"}, "did you mean 'reshuffle'?", "'my_module:my_order'"),
     ({"optimizer": "muon"}, "did you mean 'momentum'?", "'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'"),
     ({"schedule": "warmup"}, "valid: constant, cosine, linear (or point at your own function of progress, as 'my_module:"),
-    ({"optimizer": "nesterov", "hyper": {"nesterov": [0, 1]}}, "'nesterov' of optimizer 'nesterov' is a switch or a size"),
+    ({"optimizer": "nesterov", "hyper": {"nesterov": [0, 1]}}, "'nesterov' of optimizer 'nesterov' cannot be an axis: it is"),
     (
         {"optimizer": "adam", "optimizer_args": {"b1": "0.9"}},
         "optimizer_args: b1 must be a number such as 0.9, got the text '0.9'",
@@ -105,10 +105,10 @@ ONE_LINE = [
         " and a traced array",
     ),
     ({"optimizer": "PARTS:refuses"}, "optimizer 'PARTS:refuses' fails with TypeError: refuses() takes 0 positional arguments"),
-    ({"schedule": "optax:cosine_decay_schedule"}, "optax's schedules count steps, so write a function of your own"),
-    ({"schedule": "PARTS:shorter"}, "must be a function of the progress", "shorter() missing 2 required positional arguments"),
+    ({"schedule": "optax:cosine_decay_schedule"}, "optax's schedules are functions of steps, so write your own function"),
+    ({"schedule": "PARTS:shorter"}, "must be a function of progress", "shorter() missing 2 required positional arguments"),
     ({"orders": "PARTS:shorter"}, "order 'shorter' must give 10 sample indices, got shape (9,) of int32"),
-    ({"seeds": 5}, "seeds: 5 may be one seed or the number of seeds: write [5] for the seed 5, or range(5)"),
+    ({"seeds": 5}, "seeds: 5 can mean one seed or the number of seeds: write [5] for the seed 5, or range(5)"),
     ({"orders": ["fixed", 3]}, "orders.1: must be a name or a pointer in quotes, such as 'my_module:name', got 3"),
 ]  # fmt: skip
 
@@ -136,7 +136,7 @@ FILES = [
     ("open('no_such_file.txt')", "FileNotFoundError: [Errno 2] No such file or directory: 'no_such_file.txt'", 3),
     ("{}['key']", "KeyError: 'key'", 3),
     ("x = (", "my study.py: line 1: '(' was never closed", 0),
-    ("import sys; sys.exit('over')", "my study.py: ends Python (sys.exit) before it has a study", 0),
+    ("import sys; sys.exit('over')", "my study.py: ends Python (sys.exit) before STUDY is defined", 0),
     ("STUDY = {'epochs': 3}", "my study.py: must define STUDY = jaxsgd.Study(...), got dict", 0),
 ]
 
@@ -245,7 +245,7 @@ def test_a_folder_of_other_files_is_no_place_for_a_result(folder, capsys):
         (folder / "notes" / name).touch()
     assert run_app(["run", "orders", "--out", "notes"]) == 2
     assert capsys.readouterr().err == (
-        "jaxsgd: --out notes: this folder is no result and has other files in it (a.txt, b.txt, c.txt and 1 more); "
+        "jaxsgd: --out notes: this folder is not a result and has other files in it (a.txt, b.txt, c.txt and 1 more); "
         "name a new folder, such as notes/result\n"
     )
     assert sorted(path.name for path in (folder / "notes").iterdir()) == ["a.txt", "b.txt", "c.txt", "d.txt"]
@@ -256,7 +256,7 @@ def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figure
     for _ in range(2):  # the second time, the folder has other files beside its result's
         assert run_app(["run", "my study.py", "--out", "out", "--chunk-width", "1000"]) == 0
         assert capsys.readouterr().err == (
-            "jaxsgd: note: --chunk-width 1,000 for a study of 3 cells computes up to 997 more for nothing; "
+            "jaxsgd: note: --chunk-width 1,000 is more than the 3 cells of the study, and each chunk computes 1,000; "
             "--chunk-width 3 is enough\n"
         )
         (folder / "out" / "figures").mkdir(exist_ok=True)
@@ -267,8 +267,8 @@ def test_a_width_past_the_number_of_cells_is_said_and_its_result_may_have_figure
 # Files of samples
 
 SAMPLES = [
-    ("my samples.csv", "a;b;t\n1,5;2,5;3\n", "columns must be separated by commas, not semicolons: pandas.read_csv("),
-    ("my samples.csv", "a\tt\n1\t2\n", "columns must be separated by commas, not tabs: pandas.read_csv(file, sep='\\t')"),
+    ("my samples.csv", "a;b;t\n1,5;2,5;3\n", "commas, not semicolons: convert the file with pandas.read_csv("),
+    ("my samples.csv", "a\tt\n1\t2\n", "commas, not tabs: convert the file with pandas.read_csv(file, sep='\\t')"),
     ("my samples.csv", "a,t\n1,2\n".encode("utf-16"), "it is in UTF-16; save it in UTF-8 (Excel: 'CSV UTF-8')"),
     ("my samples.csv", "gr\xf6\xdfe,t\n1,2\n".encode("latin-1"), "byte 0xf6 is not UTF-8; save it in UTF-8"),
     ("my samples.csv", "a,t\n1,red\n", "line 2, column 2: 'red' is not a number"),
@@ -295,6 +295,6 @@ def test_what_was_read_is_said_and_an_index_is_left_out_in_one_line(folder, caps
     said = capsys.readouterr()
     assert said.out.startswith("my samples.csv: 8 samples; inputs: a, b; target: label\n")
     assert said.err == (
-        "jaxsgd: note: my samples.csv: left out the first column (Unnamed: 0): it only numbers the rows, as the index of "
-        "pandas; to train on it, give it a name\n"
+        "jaxsgd: note: my samples.csv: the first column (Unnamed: 0) is left out: it only numbers the rows, like a pandas "
+        "index; to train on it, give it another name\n"
     )

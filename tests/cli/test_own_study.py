@@ -39,7 +39,7 @@ def test_all_commands_have_the_module_beside_the_study_or_in_the_current_folder(
     assert (ran.returncode, ran.stdout) == (0, f"ran 2 cells; the result is in {far}\n"), ran.stderr
 
     verified = jaxsgd_command("verify", far, cwd=own_folder)
-    assert verified.stdout == "verified: 2 cells came out the same, compared bit by bit\n", verified.stderr
+    assert verified.stdout == "verified: 2 cells run again with the same numbers, compared bit by bit\n", verified.stderr
 
     measured = jaxsgd_command("measure", far, "--noise", "--json", cwd=own_folder)
     assert measured.returncode == 0, measured.stderr

@@ -45,7 +45,7 @@ def test_a_damaged_chunk_is_run_again_and_said(small_result, jaxsgd_command, tmp
     chunk.write_bytes(chunk.read_bytes()[:-100])
     done = jaxsgd_command("run", "article", *SMALL, "--out", "copy", cwd=tmp_path)
     assert done.returncode == 0
-    assert "ran again, for the file was damaged: 000000.npz" in done.stdout
+    assert "run again because the file was damaged: 000000.npz" in done.stdout
     assert jaxsgd.load(tmp_path / "copy").drop_attrs().identical(jaxsgd.load(small_result / "results/article").drop_attrs())
 
 
@@ -79,7 +79,11 @@ def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["artcle"], "unknown study (a path to a .py or .json file, or a shipped study) 'artcle': did you mean 'article'?"),
+        (
+            ["artcle"],
+            "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) 'artcle': "
+            "did you mean 'article'?",
+        ),
         (["missing.py"], "missing.py: no such study file"),
         (["article", "--set", "epochs"], "--set epochs: must be field=value, such as epochs=10"),
         (["article", "--set", "sede=1"], "unknown field 'sede': did you mean 'seeds'?"),
@@ -160,7 +164,7 @@ def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_
 
     shutil.copytree(small_result / "results/article", tmp_path / "copy")
     done = jaxsgd_command("verify", "copy", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "verified: 8 cells came out the same, compared bit by bit\n")
+    assert (done.returncode, done.stdout) == (0, "verified: 8 cells run again with the same numbers, compared bit by bit\n")
     folder = Folder(tmp_path / "copy")
     identity = json.loads(folder.manifest_file.read_text())["identity"]
     arrays = folder.read_chunk(0, identity)

@@ -41,7 +41,7 @@ def test_a_run_that_becomes_non_finite_says_when(samples, jaxsgd_command, tmp_pa
     assert done.returncode == 1
     assert done.stderr == (
         "jaxsgd: large.npz became non-finite in epoch 1 at learning rate 0.001; "
-        "try a smaller one, such as --learning-rate 0.0001\n"
+        "try a smaller rate, such as --learning-rate 0.0001\n"
     )
     assert not (tmp_path / "gone").exists()
 
@@ -50,4 +50,4 @@ def test_a_single_sample_is_enough(jaxsgd_command, tmp_path):
     (tmp_path / "one.csv").write_text("a,t\n1,2\n")
     done = jaxsgd_command("train", "one.csv", "--epochs", 1, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "one curve and no stripe" in done.stdout
+    assert "one curve and there are no stripes" in done.stdout

@@ -135,7 +135,7 @@ def test_a_new_budget_takes_the_place_of_the_old_one():
     made = Study(**FIELDS, epochs=3).replaced(steps=STEPS)
     assert (made.epochs, made.steps) == (None, STEPS)
     assert made.replaced(epochs=3) == Study(**FIELDS, epochs=3)
-    with pytest.raises(InputError, match="epochs: must be given, or steps or samples in their place"):
+    with pytest.raises(InputError, match="epochs: give epochs, or instead steps or samples"):
         made.replaced(steps=None)
     with pytest.raises(InputError, match="epochs: give exactly one of epochs, steps and samples, got epochs=3, samples=80"):
         Study(**FIELDS, epochs=3, samples=80)
@@ -144,7 +144,7 @@ def test_a_new_budget_takes_the_place_of_the_old_one():
 def test_runs_that_end_within_an_epoch_have_a_program_for_each_batch_count():
     made = Study(**FIELDS, steps=STEPS)
     assert plan(made).vectorize == "grouped"
-    with pytest.raises(InputError, match="cannot run this study: its runs do not end with the same epoch"):
+    with pytest.raises(InputError, match="cannot run this study, because its runs do not have the same number of epochs"):
         plan(made, vectorize="one_program")
 
 

@@ -148,7 +148,7 @@ def test_chunks_that_always_fail_or_kill_their_worker_are_reported_by_cell_and_a
     (tmp_path / "5.kill").unlink()
     before = {path: path.stat().st_mtime_ns for path in (out / "chunks").iterdir()}
     assert run_app([*command, "--scheduler", address]) == 0
-    assert capsys.readouterr().out == f"ran 8 cells, 6 of them before; the result is in {out}\n"
+    assert capsys.readouterr().out == f"ran 8 cells, 6 of them in an earlier run; the result is in {out}\n"
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert bits(jaxsgd.load(out)) == alone
 

@@ -40,7 +40,7 @@ def noted(self, number, device):
 execution.Execution.run = noted
 planned = plan_module.plan(jaxsgd.Study(**json.loads(sys.argv[1])))
 ds = jaxsgd.sweep(planned.study)
-told = {"held": planned.held(), "chunks": len(planned.chunks), "used": sorted(used)}
+told = {"held": planned.settings(), "chunks": len(planned.chunks), "used": sorted(used)}
 print(json.dumps({**told, "loss": ds.loss.values.tolist()}))
 """
 

@@ -256,7 +256,7 @@ def test_a_worker_with_other_versions_is_refused_naming_both(package, alone, tmp
         return told | {"versions": told["versions"] | {package: "0.0.1"}}
 
     monkeypatch.setattr(task, "facts", older)
-    with pytest.raises(UnfitWorker, match=rf"{package}: {here} here, 0.0.1 at the worker"):
+    with pytest.raises(UnfitWorker, match=rf"{package}: {here} here, 0.0.1 on the worker"):
         jaxsgd.sweep(STUDY, tmp_path / "result", executor=Here(), **HELD)
     assert not (tmp_path / "result").exists()
 
@@ -269,7 +269,7 @@ def test_a_worker_that_comes_later_with_other_versions_ends_the_sweep_and_keeps_
             task._execution.cache_clear()
             monkeypatch.setattr(task, "facts", lambda planned: facts(planned) | {"num_samples": 31})
 
-    with pytest.raises(UnfitWorker, match=r"would not give the same bits \(num_samples: 30 at the command, 31 at the worker\)"):
+    with pytest.raises(UnfitWorker, match=r"would not give the same bits \(num_samples: 30 at the command, 31 on the worker\)"):
         jaxsgd.sweep(STUDY, tmp_path / "result", executor=Here(spoil), **HELD)
     assert jaxsgd.load(tmp_path / "result").attrs["missing_cells"] == 4
 
@@ -294,7 +294,7 @@ def test_the_plan_of_a_worker_is_the_one_that_was_made_here_however_many_cores_i
     monkeypatch.setattr("jaxsgd.engine.plan.cores", lambda: cores)
     task._execution.cache_clear()
     theirs = task._execution(task.described(planned, told)).plan
-    assert theirs.held() == planned.held()
+    assert theirs.settings() == planned.settings()
     assert [chunk.cells.tolist() for chunk in theirs.chunks] == [chunk.cells.tolist() for chunk in planned.chunks]
 
 
@@ -312,7 +312,7 @@ def test_where_the_workers_have_another_kind_of_device_the_plan_is_theirs_and_th
     planned, told = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
     assert (planned.width, planned.lanes, len(planned.chunks)) == (8, 8, 1)
     assert told["device"] == theirs
-    assert told["held"] == planned.held()
+    assert told["held"] == planned.settings()
 
 
 @pytest.mark.parametrize("retries", [-1, 1.5, True, "2"])

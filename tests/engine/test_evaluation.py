@@ -78,9 +78,11 @@ def test_batch_counts_without_common_micro_steps_have_a_program_each():
     assert plan(odd).vectorize == "grouped"
     assert plan(odd.replaced(evaluate_every=None)).vectorize == "one_program"
     assert plan(study(evaluate_every=0.25)).vectorize == "one_program"
-    with pytest.raises(InputError, match="vectorize='one_program' cannot run this study: its batch counts have no common"):
+    with pytest.raises(
+        InputError, match="vectorize='one_program' cannot run this study, because its batch counts cannot be evaluated"
+    ):
         plan(odd, vectorize="one_program")
-    with pytest.raises(InputError, match="evaluate_every must be at most 24, the most steps of a run, got 25"):
+    with pytest.raises(InputError, match="evaluate_every must be at most 24, the steps of the longest run, got 25"):
         plan(study(evaluate_every=25))
 
 

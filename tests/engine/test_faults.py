@@ -131,7 +131,7 @@ def test_whichever_call_to_the_system_fails_it_is_an_error_and_no_broken_chunk_i
         assert there == {name: wanted[name] for name in there}
         assert list(folder.rglob(".*.tmp")) == []
         assert run(folder) == 0
-        before = f", {2 * len(there)} of them before" if there else ""
+        before = f", {2 * len(there)} of them in an earlier run" if there else ""
         assert capsys.readouterr().out.startswith("nothing to do" if len(there) == 3 else f"ran 6 cells{before};")
         assert replay.files(folder) == wanted
     assert (status, failed) == (0, 6 + 12 + 6)

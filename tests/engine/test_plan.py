@@ -85,7 +85,7 @@ def test_auto_groups_a_single_batch_count_for_there_is_nothing_to_share():
 )
 def test_overrides_are_held(how, held):
     planned = plan(study(), **how)
-    assert tuple(planned.held().values()) == held
+    assert tuple(planned.settings().values()) == held
     assert (planned.vectorize, planned.width, planned.lanes, planned.micro_size) == held
 
 
@@ -116,7 +116,7 @@ def test_lanes_within_is_the_largest_divisor_up_to_a_limit():
 @pytest.mark.parametrize("vectorize", ["one_program", "grouped"])
 def test_what_is_held_gives_the_plan_again(vectorize):
     planned = plan(study(), vectorize=vectorize)
-    assert plain(plan(study(), **planned.held())) == plain(planned)
+    assert plain(plan(study(), **planned.settings())) == plain(planned)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_an_interruption_is_said_at_once():
     shown = ProgressLines(lines.append, lambda: 0.0)
     shown(FAR._replace(finishing=2))
     shown(FAR._replace(finishing=2, done=16))  # once is enough
-    assert lines == ["interrupted: chunks that are being finished: 2; press Ctrl-C again to end at once"]
+    assert lines == ["interrupted: finishing 2 chunks; press Ctrl-C again to end at once"]
 
 
 STUDY = Study(
@@ -112,5 +112,5 @@ def test_a_sweep_shows_nothing_outside_a_notebook_unless_asked(monkeypatch, caps
 
 
 def test_what_is_no_choice_of_progress_is_refused(unchecked):
-    with pytest.raises(InputError, match=r"^progress must be True, False or None, got .*; a function goes to on_progress$"):
+    with pytest.raises(InputError, match=r"^progress must be True, False or None, got .*; give a function as on_progress$"):
         jaxsgd.sweep(STUDY, progress=print)

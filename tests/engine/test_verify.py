@@ -61,7 +61,7 @@ def test_on_another_machine_a_tolerance_decides(copy):
     scale(copy, 0, 1 + 3e-7)
     found = jaxsgd.verify(copy)
     assert (found.bitwise, found.passed) == (False, True)
-    assert found.reason.startswith("device machine: other there, ")
+    assert found.reason.startswith("device machine: other in the result, ")
     scale(copy, 0, 1 + 1e-4)
     assert not jaxsgd.verify(copy).passed
 
@@ -107,7 +107,7 @@ def test_other_flags_of_xla_are_named_and_a_tolerance_decides(copy, monkeypatch)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
     outcome = jaxsgd.verify(copy)
     assert (outcome.passed, outcome.bitwise) == (True, False)
-    assert outcome.reason == f"XLA_FLAGS: {before} there, --xla_cpu_enable_fast_math=false here"
+    assert outcome.reason == f"XLA_FLAGS: {before} in the result, --xla_cpu_enable_fast_math=false here"
 
 
 def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):

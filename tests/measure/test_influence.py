@@ -242,7 +242,7 @@ def test_an_interval_that_cuts_epochs_has_no_gap_of_one_epoch():
             # 2 * 60 * 60 numbers in each of 4 places, 60 * 60 shares, 2 * 60 gradients of 4 parameters, 4 bytes each
             {"batch_count": 60, "memory_limit": 50_000},
             r"influence with 60 batches and 2 epochs needs about 0.000122 GiB, more than memory_limit=4.66e-05 GiB: "
-            r"at most 35 batches or a higher limit would do",
+            r"use at most 35 batches or a higher limit",
         ),
     ],
 )

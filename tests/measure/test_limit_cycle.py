@@ -69,13 +69,16 @@ DENT = named("dent", lambda w, x: jnp.where(abs(w[0] - 1.5) < 1, 2, 1) * (w[0] -
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ({"order": "reshuffle"}, r"order must repeat within 4 epochs, as 'fixed', .*, got 'reshuffle'"),
+        ({"order": "reshuffle"}, r"order must repeat within 4 epochs, such as fixed, shuffle_once, flip_flop, got 'reshuffle'"),
         ({"rate": 5.0}, r"the updates of a period must contract, with a spectral radius below 1, got \d+"),
-        ({"problem": VALLEY, "batch_count": 2}, r"must contract, .* got 1: take"),
+        ({"problem": VALLEY, "batch_count": 2}, r"must contract, .* got 1: use"),
         ({"problem": QUARTIC, "batch_count": 2}, "the updates of 'quartic' must be affine in the parameters"),
         ({"problem": DENT, "batch_count": 2}, "the updates of 'dent' must be affine in the parameters"),
-        ({"optimizer": optax.sign_sgd(0.05)}, r"must be affine .* an optimizer linear in the gradient, as optax.sgd is"),
-        ({"optimizer": optax.adam(0.05)}, r"optimizer must be the same at every step, .* whose state counts: float32, int32"),
+        (
+            {"optimizer": optax.sign_sgd(0.05)},
+            r"must be affine .* an optimizer that is linear in the gradient, such as optax.sgd",
+        ),
+        ({"optimizer": optax.adam(0.05)}, r"optimizer must be the same at every step, .* got a state with: float32, int32"),
         ({"batch_count": 13}, "batch_count must be a whole number from 1 to 12"),
         ({"order": "fliflop"}, "did you mean 'flip_flop'"),
     ],

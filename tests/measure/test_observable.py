@@ -197,7 +197,7 @@ def test_an_older_result_is_read_and_verified_without_it(older):
 
 
 def test_an_older_result_is_not_gone_on_with(older):
-    with pytest.raises(InputError, match=r"observed: \[\] there, \['distance', 'excess_loss'\] now"):
+    with pytest.raises(InputError, match=r"observed: \[\] in the result, \['distance', 'excess_loss'\] now"):
         jaxsgd.sweep(Study(**SQUARES), older)
 
 

@@ -88,7 +88,7 @@ def test_a_loss_without_epochs_and_batches_is_refused(measure, shape):
 def test_an_interval_outside_the_iterations_is_refused(unchecked, measure, value):
     with pytest.raises(jaxsgd.InputError) as caught:
         measure(np.zeros((2, 3)), value)
-    expected = "eval_interval must be a whole number from 1 to 6 (the batch losses there are)"
+    expected = "eval_interval must be a whole number from 1 to 6 (the number of batch losses)"
     assert str(caught.value) == f"{expected}, got {value}"
 
 

@@ -136,7 +136,7 @@ def test_a_file_trains_and_gives_the_problem_its_name(csv):
 
 SEMICOLONS = (
     "columns must be separated by commas, not semicolons: "
-    "pandas.read_csv(file, sep=';', decimal=',').to_csv(new_file, index=False) writes it so"
+    "convert the file with pandas.read_csv(file, sep=';', decimal=',').to_csv(new_file, index=False)"
 )
 
 
@@ -170,25 +170,25 @@ def test_targets_that_are_a_folder(tmp_path, npy):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "empty; there must be a row of numbers per sample"),
-        ("\n\n\n", "empty; there must be a row of numbers per sample"),
-        ("a,b\n", "a header and no rows; there must be a row of numbers per sample"),
-        ("x\n1\n2\n", "1 column; there must be at least one of inputs and one of targets"),
-        ("1\n2\n", "1 column; there must be at least one of inputs and one of targets"),
+        ("", "the file is empty; it must have a row of numbers for each sample"),
+        ("\n\n\n", "the file is empty; it must have a row of numbers for each sample"),
+        ("a,b\n", "a header and no rows; the file must have a row of numbers for each sample"),
+        ("x\n1\n2\n", "the file has 1 column; it needs at least 1 column of inputs and 1 of targets"),
+        ("1\n2\n", "the file has 1 column; it needs at least 1 column of inputs and 1 of targets"),
         ("a,b\n1,2\n3,red\n", "line 3, column 2: 'red' is not a number"),
         ("1,2\n3,\n", "line 2, column 2: '' is not a number"),
         ('1,2\n3,"4\n5"\n', r"line 3, column 2: '4\n5' is not a number"),
         ("a,b\n\n1,2\n3,nan\n", "line 4, column 2: nan; every value must be finite"),
         ("1,2\n-inf,4\n", "line 2, column 1: -inf; every value must be finite"),
         ("1,2\n3, infinity \n", "line 2, column 2: infinity; every value must be finite"),
-        ("1,2,3\n4,5\n", "line 2 has 2 values where there must be 3"),
-        ("a,b\n1,2,3\n", "line 2 has 3 values where there must be 2"),
+        ("1,2,3\n4,5\n", "line 2 has 2 values, but it must have 3"),
+        ("a,b\n1,2,3\n", "line 2 has 3 values, but it must have 2"),
         ("1;2\n3;4\n", f"line 2, column 1: '3;4' is not a number; {SEMICOLONS}"),
-        ("a;t\n1,5;2,5\n", f"line 2 has 3 values where there must be 1; {SEMICOLONS}"),  # decimal commas
+        ("a;t\n1,5;2,5\n", f"line 2 has 3 values, but it must have 1; {SEMICOLONS}"),  # decimal commas
         (
             "a\tb\n1\t2\n",
             "line 2, column 1: '1\\t2' is not a number; columns must be separated by commas, not tabs: "
-            "pandas.read_csv(file, sep='\\t').to_csv(new_file, index=False) writes it so",
+            "convert the file with pandas.read_csv(file, sep='\\t').to_csv(new_file, index=False)",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_csv_that_is_no_table_of_numbers(csv, text, reason):
         ('"a\nz",b\n1,2\n', "c", "no column 'c'; its columns are a z, b"),
         ("1,2\n3,4\n", "c", "no column 'c'; it has no header line"),
         ("a,b\n1,2\n", ["a", "q"], "no column 'q'; its columns are a, b"),
-        ("a,b\n1,2\n", ["a", "b"], "every column is a target; there must be at least one of inputs"),
+        ("a,b\n1,2\n", ["a", "b"], "every column is a target; the file needs at least 1 column of inputs"),
     ],
 )
 def test_csv_targets_that_cannot_be(csv, text, targets, reason):
@@ -247,7 +247,7 @@ def test_numbers_too_large_for_the_dtype(csv, x64):
         (np.float64(3), "inputs must have shape [N] or [N, columns], got []"),
         (np.ones((0, 2)), "inputs must have shape [N] or [N, columns], got [0, 2]"),
         (np.ones((3, 0)), "inputs must have shape [N] or [N, columns], got [3, 0]"),
-        (np.ones((4, 2)), "4 rows of inputs but 3 of targets; there must be one target row per input row"),
+        (np.ones((4, 2)), "4 rows of inputs but 3 rows of targets; each input row needs a target row"),
     ],
 )
 def test_arrays_that_are_no_table_of_finite_numbers(npz, npy, x, reason):
@@ -273,7 +273,7 @@ def test_npz_without_the_arrays(npz):
 
 def test_one_npy_without_its_targets(npy):
     path = npy(X)
-    assert refusal(path) == f"{path}: an .npy file holds one array; name the .npy file of the targets as well, got None"
+    assert refusal(path) == f"{path}: an .npy file has only one array; also give the .npy file of the targets, got None"
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY", b"PK\x03\x04", bytes(range(256))])
@@ -281,15 +281,15 @@ def test_one_npy_without_its_targets(npy):
 def test_what_is_no_numpy_file(tmp_path, content, ending):
     path = tmp_path / f"data{ending}"
     path.write_bytes(content)
-    assert refusal(path, "t.npy").startswith(f"{path}: not a NumPy file, or a damaged one: ")
+    assert refusal(path, "t.npy").startswith(f"{path}: not a NumPy file, or a damaged NumPy file: ")
 
 
 def test_an_archive_called_an_array_and_an_array_called_an_archive(tmp_path, npz, npy):
     archive, array = tmp_path / "archive.npy", tmp_path / "array.npz"
     npz(x=X, t=T).rename(archive)
     npy(X).rename(array)
-    assert refusal(archive, archive) == f"{archive}: an .npz archive by its content, not an .npy file"
-    assert refusal(array) == f"{array}: an .npy file by its content, not an .npz archive"
+    assert refusal(archive, archive) == f"{archive}: its content is an .npz archive, not an .npy file; rename it to end in .npz"
+    assert refusal(array) == f"{array}: its content is an .npy file, not an .npz archive; rename it to end in .npy"
 
 
 def test_an_archive_of_what_is_no_array(tmp_path):
@@ -297,7 +297,7 @@ def test_an_archive_of_what_is_no_array(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", "not an array")
         archive.writestr("t.npy", "nor this")
-    assert refusal(path) == f"{path}: 'x' is no array"
+    assert refusal(path) == f"{path}: 'x' is not an array"
 
 
 class Trap:
@@ -313,12 +313,12 @@ class Trap:
 def test_pickles_are_refused_and_nothing_in_them_is_run(tmp_path, npz, npy):
     mark = tmp_path / "it ran"
     objects = np.array([Trap(mark)] * 3, dtype=object)
-    refused = "holds pickled objects, which are never loaded; save plain arrays of numbers"
+    refused = "has pickled objects, which are never loaded; save plain arrays of numbers"
     for path, targets in ((npz(x=X, t=objects), None), (npy(objects), npy(T, "t.npy"))):
         assert refusal(path, targets) == f"{path}: {refused}"
     bare = tmp_path / "pickle.npy"
     bare.write_bytes(pickle.dumps(Trap(mark)))
-    assert refusal(bare, bare) == f"{bare}: not a NumPy file, or a damaged one: no array of numbers in it"
+    assert refusal(bare, bare) == f"{bare}: not a NumPy file, or a damaged NumPy file: no array of numbers in it"
     assert refusal(bare.rename(tmp_path / "pickle.npz")).endswith(": no array of numbers in it")
     assert not mark.exists()
     # The trap is a real one: NumPy, when asked to, does run it.
@@ -346,7 +346,9 @@ ENDING = {"stored": ".npz", "compressed": ".npz", "one array": ".npy", "table": 
 def test_a_file_cut_short(tmp_path, kind, share):
     path = tmp_path / f"data{ENDING[kind]}"
     path.write_bytes(WHOLE[kind][: int(len(WHOLE[kind]) * share)])
-    assert refusal(path, path if kind == "one array" else None).startswith(f"{path}: not a NumPy file, or a damaged one: ")
+    assert refusal(path, path if kind == "one array" else None).startswith(
+        f"{path}: not a NumPy file, or a damaged NumPy file: "
+    )
 
 
 @pytest.mark.parametrize("kind", WHOLE)

@@ -131,9 +131,9 @@ def test_pickled_objects_are_refused_and_not_run(copy, tmp_path):
     [
         ({"epochs": 3}, {}, "holds another study (epochs: 2 there, 3 now)"),
         ({"seeds": [0, 2]}, {}, "holds another study (seeds: [0, 1] there, [0, 2] now)"),
-        ({}, {"chunk_width": 4}, "chunk_width: 2 there, 4 now"),
-        ({}, {"lanes": 2}, "lanes: 1 there, 2 now"),
-        ({}, {"vectorize": "grouped"}, "vectorize: one_program there, grouped now"),
+        ({}, {"chunk_width": 4}, "chunk_width: 2 in the result, 4 now"),
+        ({}, {"lanes": 2}, "lanes: 1 in the result, 2 now"),
+        ({}, {"vectorize": "grouped"}, "vectorize: one_program in the result, grouped now"),
     ],
 )
 def test_another_study_or_width_is_refused_naming_the_difference(fields, how, said, copy):
@@ -146,7 +146,8 @@ def test_another_study_or_width_is_refused_naming_the_difference(fields, how, sa
 
 
 @pytest.mark.parametrize(
-    ("group", "name", "said"), [("versions", "jax", "jax: 0.0.1 there"), ("device", "kind", "device kind: 0.0.1 there")]
+    ("group", "name", "said"),
+    [("versions", "jax", "jax: 0.0.1 in the result"), ("device", "kind", "device kind: 0.0.1 in the result")],
 )
 def test_another_version_or_device_is_refused_naming_the_difference(group, name, said, copy):
     told = json.loads((copy / "manifest.json").read_text())
@@ -211,7 +212,7 @@ def test_a_folder_without_a_result_is_said(place, tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_said(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="there is a file of this name"):
+    with pytest.raises(InputError, match="this is a file; a result needs a folder"):
         jaxsgd.sweep(STUDY, tmp_path / "taken")
 
 

@@ -109,5 +109,7 @@ def test_the_result_has_the_problem_by_its_name_and_can_be_analysed(swept):
 
 
 def test_what_runs_the_problem_again_needs_a_pointer(swept):
-    with pytest.raises(InputError, match=r"^problem: Problem object is not here, only its name; a problem given as an object"):
+    with pytest.raises(
+        InputError, match=r"^problem: Problem object is only a name here, without the object; a problem given as an object"
+    ):
         jaxsgd.run_noise(swept.isel(order=0, batch_count=0, learning_rate=0), [0])

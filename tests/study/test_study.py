@@ -57,12 +57,12 @@ MISTAKES = {
     "argument that is not finite": ({"problem_args": {"noise": float("nan")}}, "problem_args: must be plain JSON values"),
     "problem without a needed argument": (
         {"problem": "from_file", "problem_args": {}},
-        "problem_args: problem 'from_file' needs 'path' among problem_args",
+        "problem_args: problem 'from_file' needs the argument 'path' in problem_args",
     ),
     "problem's module": ({"problem": "no_such:thing"}, "problem: problem 'no_such:thing': cannot import 'no_such': "),
     "problem that is none": (
         {"problem": "numpy:pi", "problem_args": {}},
-        "problem_args: problem 'numpy:pi' must be a Problem or a function that makes one, got 3.14",
+        "problem_args: problem 'numpy:pi' must be a Problem or a function that returns a Problem, got 3.14",
     ),
     "dtype": ({"dtype": "float16"}, "dtype: input should be 'float32' or 'float64', got 'float16'"),
     "seed below 0": ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0, got -1"),
@@ -78,7 +78,10 @@ MISTAKES = {
     "order that is none": ({"orders": "numpy:pi"}, "orders: order must be a name, an Order or a function"),
     "order of two lines": ({"orders": ["a\nb"]}, "orders: unknown order 'a\\nb': valid: "),
     "unknown optimizer": ({"optimizer": "addam"}, "optimizers: unknown optimizer 'addam': did you mean 'adam'? valid: "),
-    "optimizer and optimizers": ({"optimizer": "sgd", "optimizers": ["adam"]}, "optimizer: is short for optimizers of one"),
+    "optimizer and optimizers": (
+        {"optimizer": "sgd", "optimizers": ["adam"]},
+        "give either optimizer, for a single optimizer, or optimizers",
+    ),
     "optimizer that is no function": (
         {"optimizer": "numpy:pi"},
         "optimizers: optimizer 'numpy:pi' must be a function, got 3.14",
@@ -120,17 +123,20 @@ MISTAKES = {
     ),
     "logarithm of 0": (
         {"random": {"momentum": {"log_uniform": [0, 1]}}, "draws": 2},
-        "random.momentum.log_uniform: must begin above 0, got 0.0",
+        "random.momentum.log_uniform: must have a low above 0, got 0.0",
     ),
     "random without draws": (
         {"random": {"momentum": {"uniform": [0, 1]}}},
-        "draws: random axes and a number of draws go together",
+        "draws: give random and draws together, or neither of them",
     ),
-    "draws without random": ({"draws": 5}, "draws: random axes and a number of draws go together, got draws=5"),
-    "no rate": ({"learning_rates": LEFT_OUT}, "learning_rates: must be given, either here or among the random axes"),
+    "draws without random": ({"draws": 5}, "draws: give random and draws together, or neither of them, got draws=5"),
+    "no rate": (
+        {"learning_rates": LEFT_OUT},
+        "learning_rates: give learning rates either here or as the random axis learning_rate",
+    ),
     "rate in both places": (
         {"random": {"learning_rate": {"uniform": [0, 1]}}, "draws": 2},
-        "learning_rates: must be given, either here or among the random axes, and not in both",
+        "learning_rates: give learning rates either here or as the random axis learning_rate, and not as both",
     ),
     "rate of 0": ({"learning_rates": [0.1, 0]}, "learning_rates: must be finite and above 0, got 0.0"),
     "rate not finite": ({"learning_rates": [float("nan")]}, "learning_rates: must be finite and above 0, got nan"),
@@ -143,11 +149,11 @@ MISTAKES = {
     "no sizes": ({"batch_counts": LEFT_OUT}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
     "both sizes": ({"batch_sizes": [3]}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
     "drop_last by count": ({"drop_last": True}, "batch_sizes: drop_last=True needs batch_sizes"),
-    "rule without a reference": ({"rate_rule": "linear"}, "reference_batch_count: goes together with a rate_rule"),
-    "reference without a rule": ({"reference_batch_count": 4}, "reference_batch_count: goes together with a rate_rule"),
+    "rule without a reference": ({"rate_rule": "linear"}, "reference_batch_count: give it together with rate_rule="),
+    "reference without a rule": ({"reference_batch_count": 4}, "reference_batch_count: give it together with rate_rule="),
     "unknown rule": ({"rate_rule": "square"}, "rate_rule: input should be 'none', 'linear' or 'sqrt', got 'square'"),
     "schedule": ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
-    "no epochs": ({"epochs": LEFT_OUT}, "epochs: must be given"),
+    "no epochs": ({"epochs": LEFT_OUT}, "epochs: give epochs, or instead steps or samples"),
     "two budgets": ({"steps": 9}, "epochs: give exactly one of epochs, steps and samples, got epochs=2, steps=9"),
     "steps of 0": ({"steps": 0, "epochs": LEFT_OUT}, "steps: input should be greater than or equal to 1, got 0"),
     "share of an epoch": (
@@ -157,7 +163,7 @@ MISTAKES = {
     "share of 1.0": (
         {"evaluate_every": 1.0},
         "evaluate_every: must be 1/q of an epoch with a whole q, such as 0.25, or a whole number of steps, such as 10, got "
-        "1.0 (every step is 1, and once after each epoch is None)",
+        "1.0 (write 1 for every step, or None for once after each epoch)",
     ),
     "steps that are text": ({"evaluate_every": "often"}, "evaluate_every: must be 1/q of an epoch with a whole q"),
     "epochs of 0": ({"epochs": 0}, "epochs: input should be greater than or equal to 1, got 0"),
@@ -234,7 +240,7 @@ def test_a_single_value_is_an_axis_of_one(given):
 @pytest.mark.parametrize("given", SINGLE, ids=lambda value: type(value).__name__)
 def test_a_number_of_seeds_is_refused_for_it_may_mean_two_things(field, given):
     assert refusal(**{field: given}) == (
-        f"{field}: 3 may be one seed or the number of seeds: write [3] for the seed 3, or range(3) for the seeds from 0 "
+        f"{field}: 3 can mean one seed or the number of seeds: write [3] for the seed 3, or range(3) for 3 seeds from 0 "
         "(0:3 after --set)"
     )
 
@@ -383,7 +389,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
 
 def test_a_study_is_frozen():
     made = study()
-    with pytest.raises(TypeError, match=r"^a Study cannot be changed; make another one: study.replaced\(epochs=3\)$"):
+    with pytest.raises(TypeError, match=r"^a Study cannot be changed; make a changed copy: study.replaced\(epochs=3\)$"):
         made.epochs = 3
     assert made.epochs == 2
 
@@ -483,7 +489,7 @@ def a_users_optimizer(learning_rate, strength=1.0):
 
 def test_a_users_own_order_and_optimizer():
     made = study(
-        orders=["tests.study.test_study:a_users_order"], optimizer="tests.engine.test_study:a_users_optimizer",
+        orders=["tests.study.test_study:a_users_order"], optimizer="tests.study.test_study:a_users_optimizer",
         hyper={"strength": [1, 2]}, epochs=1,
     )  # fmt: skip
     loss = jaxsgd.sweep(made).loss.squeeze()

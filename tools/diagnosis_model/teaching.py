@@ -21,6 +21,7 @@ from jaxsgd.diagnosis.measures import Features
 from jaxsgd.diagnosis.period import Period, find_period
 from jaxsgd.diagnosis.series import explained
 from jaxsgd.diagnosis.stair import find_stair
+from jaxsgd.order import ORDERS
 
 CLEAR, FAINT = 4.0, 1.0
 """Expected normal score of a mark from which a cause is known to act, and below which nothing of it is to be seen."""
@@ -157,7 +158,7 @@ def _truth(
       usual: what is printed at a constant rate; empty where that is what the log has, or where it says its rate.
     """
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
-    repeats = runs.order in ("fixed", "shuffle_once")
+    repeats = ORDERS[runs.order].period == 1
     ragged = habit.last_factor != 1 or runs.last_share < 1
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
@@ -172,7 +173,7 @@ def _truth(
             known["aliasing"] = np.nan
     if ragged:
         known["ragged_batch"] = _ragged(runs, habit, others, period)
-    if runs.order != "replacement" and not repeats:
+    if ORDERS[runs.order].visits_once and not repeats:
         known["re_exposure"], looks_like_levels = _re_exposure(others, period)
         if looks_like_levels:
             known["fixed_order"] = known["aliasing"] = np.nan
