@@ -144,12 +144,12 @@ def _draw(
     from jaxsgd.plot.axis import open_axes, selected
     from jaxsgd.plot.curves import curves
     from jaxsgd.plot.differences import differences
-    from jaxsgd.plot.file import figure_file
     from jaxsgd.plot.grid import grid
     from jaxsgd.plot.heatmap import heatmap
     from jaxsgd.plot.scaling import scaling
     from jaxsgd.plot.slices import slices
     from jaxsgd.plot.stripe_law import stripe_law
+    from jaxsgd.plot.style import figure_file
 
     draw: dict[str, Callable[..., Any]] = {"grid": grid, "curves": curves, "heatmap": heatmap, "differences": differences}
     draw |= {"slices": slices, "scaling": scaling, "stripe_law": stripe_law}

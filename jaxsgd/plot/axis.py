@@ -12,8 +12,7 @@ from matplotlib.colors import to_hex
 
 from jaxsgd.error import InputError, counted
 from jaxsgd.order import ORDERS
-from jaxsgd.plot.label import in_powers
-from jaxsgd.plot.style import colours
+from jaxsgd.plot.style import colours, in_powers
 from jaxsgd.problem import UNNAMED
 from jaxsgd.results.axes import (
     WITHIN_CELLS,

@@ -25,10 +25,11 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.label import spread_apart
 from jaxsgd.plot.layout import (
+    Facets,
     InnerLocator,
+    facet_panels,
+    facets,
     inches,
     label_outside,
     log_ticks,
@@ -38,7 +39,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, SMALLEST, slide
+from jaxsgd.plot.style import INK, SMALLEST, slide, spread_apart
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95

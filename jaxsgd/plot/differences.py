@@ -15,11 +15,12 @@ from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, budget, find_axis, metric_label, selected, setting, table
-from jaxsgd.plot.facet import Facets, facets
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
+    Facets,
     InnerLocator,
+    facets,
     fit_heading,
     inches,
     log_ticks,

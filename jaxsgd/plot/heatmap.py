@@ -29,10 +29,12 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
 from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     TOP,
+    Facets,
+    facet_panels,
+    facets,
     inches,
     label_outside,
     page,

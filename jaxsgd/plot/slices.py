@@ -28,10 +28,12 @@ from jaxsgd.plot.axis import (
     table,
     value_text,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
 from jaxsgd.plot.layout import (
     TOP,
+    Facets,
     InnerLocator,
+    facet_panels,
+    facets,
     inches,
     label_outside,
     log_ticks,

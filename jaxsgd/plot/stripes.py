@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxsgd.error import counted
 from jaxsgd.measure.stripes import Stripes
-from jaxsgd.plot.label import in_powers, write_beside
-from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, panel, slide
+from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, in_powers, panel, slide, write_beside
 
 MOST_LABELS = 7
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 import jaxsgd
 from jaxsgd.plot.curves import curves
-from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.style import figure_file
 from tests.plot.drawn import check_legible, data_lines, panels, words
 
 

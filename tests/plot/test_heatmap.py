@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.heatmap import heatmap
+from jaxsgd.plot.style import figure_file
 from tests.plot.drawn import check_legible, panels, words
 
 
