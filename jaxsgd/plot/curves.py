@@ -89,7 +89,7 @@ class Curve(NamedTuple):
         return bool(self.median[-1] > 2 * self.median[0])
 
 
-def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
+def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, select: Selection | None = None) -> Figure:
     """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
@@ -102,34 +102,37 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
 
     Args:
       ds: a result.
-      by: the axis with a line for each value; by default the one with most values, seeds apart.
-      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch", the averaged view.
+      axis: the axis of the lines, one for each of its values; by default the one with most values, seeds apart.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis, a metric or a value that is not there, or more than two other axes with several values.
     """
     whole, ds = ds, selected(ds, select)
-    value = metric_named(ds, value, by_epoch=True)
-    axis = find_axis(ds, by or _most_values(ds))
-    panels_by = facets(ds, (axis.dim,), "the figure of curves")
-    dims = (*panels_by.dims, axis.dim)
-    contents = _contents(ds, value, dims, panels_by.num_panels)
-    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
-    shades = [palette[each] for each in axis.values.tolist()]
-    length, (progress, unit) = budget(ds), record_axis(ds, value)
+    metric = metric_named(ds, metric, by_epoch=True)
+    lines_by = find_axis(ds, axis or _most_values(ds))
+    panels_by = facets(ds, (lines_by.dim,), "the figure of curves")
+    dims = (*panels_by.dims, lines_by.dim)
+    contents = _contents(ds, metric, dims, panels_by.num_panels)
+    palette = dict(
+        zip(find_axis(whole, lines_by.name).values.tolist(), axis_colours(find_axis(whole, lines_by.name)), strict=True)
+    )
+    shades = [palette[each] for each in lines_by.values.tolist()]
+    length, (progress, unit) = budget(ds), record_axis(ds, metric)
 
-    words = metric_words(ds, value)
-    title = _title(contents, axis, panels_by, (words, direction(value)), length)
+    words = metric_words(ds, metric)
+    title = _title(contents, lines_by, panels_by, (words, direction(metric)), length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
-    texts = [axis.text(place) for place in range(len(axis))]
+    texts = [lines_by.text(place) for place in range(len(lines_by))]
     rows, columns = panels_by.shape
-    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
+    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, lines_by.words])
     room = (figure.get_figheight() - 2.3) / rows - 0.4
-    beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
-    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} {resolution(ds, value)}"
-    start = "in the first epoch" if time_dim(ds, value) == "epoch" else "at the first evaluation"
-    below = _key(figure, contents, None if beside else axis, shades, what, start) + 0.6
+    beside = columns <= 3 and LINE_HEIGHT * (len(lines_by) + 1) <= room
+    what = "mean loss of each epoch" if metric == "loss_epoch" else f"{words} {resolution(ds, metric)}"
+    start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
+    below = _key(figure, contents, None if beside else lines_by, shades, what, start) + 0.6
     space = label_width + 0.3 if beside else 0.3
     made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
     _share_range(made, contents)
@@ -138,8 +141,8 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
-            _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
-    label_outside(made, columns, unit, metric_label(ds, value), room=0.9)
+            _label_ends(axes, lines, texts, shades, lines_by.words if lines_by.name != "order" else "")
+    label_outside(made, columns, unit, metric_label(ds, metric), room=0.9)
     return figure
 
 
@@ -152,17 +155,17 @@ def _most_values(ds: xr.Dataset) -> str:
     return max(axes, key=len).name if axes else "batch_count"
 
 
-def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
+def _contents(ds: xr.Dataset, metric: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
     """The lines of each panel."""
 
     def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
         values = table(source, name, dims)
         return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
 
-    loss = by_panel(value).astype(np.float64)
-    ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
+    loss = by_panel(metric).astype(np.float64)
+    ranked = by_panel(metric, ds.assign({metric: cost(ds, metric)}))
     diverged, missing = by_panel("diverged"), by_panel("missing")
-    when = by_panel("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
+    when = by_panel("when", ds.assign(when=record_axis(ds, metric)[0].broadcast_like(ds[metric])))[:, :, 0]
     recorded = np.isfinite(when)
     fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
     return [

@@ -48,9 +48,6 @@ LINE_HEIGHT = 0.3
 MOST_ROWS = 4
 """Values of another axis that there is room for."""
 
-LEVEL = 0.95
-"""Of the intervals."""
-
 UNTOLD = ("order", "optimizer")
 """The axes that are compared where none is named, the first that has several values."""
 
@@ -61,7 +58,7 @@ LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
 HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
 
 
-class Row(NamedTuple):
+class DifferenceRow(NamedTuple):
     """One pair of panels: V values of the axis, E records of a run.
 
     Attributes:
@@ -81,9 +78,10 @@ class Row(NamedTuple):
 
 def differences(
     ds: xr.Dataset,
-    by: str | None = None,
-    value: str | None = None,
+    axis: str | None = None,
+    metric: str | None = None,
     reference: Any = None,
+    confidence: float = 0.95,
     select: Selection | None = None,
 ) -> Figure:
     """A measure against the epoch for each value of an axis, and beside it how far each ends from a reference.
@@ -95,37 +93,41 @@ def differences(
 
     Args:
       ds: a result with at least two seeds.
-      by: the axis; by default the order, else the optimizer, whichever has several values.
-      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch".
-      reference: value of the axis; the first by default.
+      axis: the axis whose values are compared; by default the order, else the optimizer, whichever has several values.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
+      reference: the value of the axis that the others are compared with; by default the first.
+      confidence: confidence level of the intervals, between 0 and 1.
       select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
 
     Raises:
       InputError: for an axis or value that is not there, more than one other axis with several values, or a single seed.
     """
     whole, ds = ds, selected(ds, select)
-    axis = find_axis(ds, by or _named(ds))
-    if len(axis) < 2:
-        raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
-    value = metric_named(ds, value, by_epoch=True)
-    rows_by = _rows_by(ds, axis)
-    compared = compare(ds, axis.name, value, reference=reference, level=LEVEL)
-    dims = (*rows_by.dims, axis.dim)
-    if table(ds, value, dims).shape[len(dims)] < 2:
+    lines_by = find_axis(ds, axis or _named(ds))
+    if len(lines_by) < 2:
+        raise InputError(f"a comparison needs two values of {lines_by.name} or more, got {listed(lines_by.values)}")
+    metric = metric_named(ds, metric, by_epoch=True)
+    rows_by = _rows_by(ds, lines_by)
+    compared = compare(ds, lines_by.name, metric, reference=reference, level=confidence)
+    dims = (*rows_by.dims, lines_by.dim)
+    if table(ds, metric, dims).shape[len(dims)] < 2:
         raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
-    rows = _rows(ds, axis, rows_by, value, compared)
-    at = axis.values.tolist().index(compared.attrs["reference"])
-    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
-    shades = [palette[each] for each in axis.values.tolist()]
+    rows = _rows(ds, lines_by, rows_by, metric, compared)
+    at = lines_by.values.tolist().index(compared.attrs["reference"])
+    palette = dict(
+        zip(find_axis(whole, lines_by.name).values.tolist(), axis_colours(find_axis(whole, lines_by.name)), strict=True)
+    )
+    shades = [palette[each] for each in lines_by.values.tolist()]
 
-    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
-    title = _title(ds, axis, rows, at, value, rows_by.words)
+    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(lines_by), 1.5))
+    title = _title(ds, lines_by, rows, at, metric, rows_by.words, confidence)
     figure = slide(title, f"{setting(ds, dims)}, {budget(ds)}", height)
-    progress, unit = record_axis(ds, value)
-    label = metric_label(ds, value)
-    below = _key(figure, rows) + 0.62
-    names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
-    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(axis)))
+    progress, unit = record_axis(ds, metric)
+    label = metric_label(ds, metric)
+    below = _key(figure, rows, confidence) + 0.62
+    names = 0.5 + max(text_width(figure, lines_by.phrase(place), SMALL) for place in range(len(lines_by)))
+    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(lines_by)))
     made = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
     _share_range([left for left, _ in made], rows)
     reach = _reach(rows)
@@ -135,13 +137,13 @@ def differences(
         order = _order(row)
         left.set_xlim(0, float(progress.max()))
         _draw_curves(left, row, shades)
-        _name_lines(left, row, order, axis, shades)
+        _name_lines(left, row, order, lines_by, shades)
         _draw_differences(right, row, order, shades, at, reach)
         for axes in (left, right):
             axes.tick_params(labelbottom=row is rows[-1])
-    _write_directions(made[0][1], value)
+    _write_directions(made[0][1], metric)
     after = f"after {budget(ds)}"
-    _label(made, unit, f"difference from {axis.phrase(at)} {after}", label)
+    _label(made, unit, f"difference from {lines_by.phrase(at)} {after}", label)
     return figure
 
 
@@ -149,7 +151,7 @@ def _named(ds: xr.Dataset) -> str:
     there = axis_names(ds)
     several = [name for name in UNTOLD if name in there and len(find_axis(ds, name)) > 1]
     if not several:
-        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as by batch_count")
+        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as batch_count")
     return several[0]
 
 
@@ -165,22 +167,22 @@ def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
     return found
 
 
-def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.Dataset) -> list[Row]:
+def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, metric: str, compared: xr.Dataset) -> list[DifferenceRow]:
     dims = (*rows_by.dims, axis.dim)
 
     def by_row(name: str, source: xr.Dataset = ds) -> np.ndarray:
         values = table(source, name, dims)
         return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
 
-    measured = by_row(value).astype(np.float64)
+    measured = by_row(metric).astype(np.float64)
     diverged = by_row("diverged")
-    when = by_row("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
+    when = by_row("when", ds.assign(when=record_axis(ds, metric)[0].broadcast_like(ds[metric])))[:, :, 0]
     recorded = np.isfinite(when)
     fine = ~diverged & ~by_row("missing") & (np.isfinite(measured) | ~recorded[:, :, None]).all(axis=-1)
     found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
     each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
     return [
-        Row(
+        DifferenceRow(
             rows_by.axes[0].heading(place) if rows_by.axes else "",
             [measured[place, v, fine[place, v]][:, recorded[place, v]] for v in range(len(axis))],
             [when[place, v, recorded[place, v]] for v in range(len(axis))],
@@ -191,17 +193,17 @@ def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.
     ]
 
 
-def _order(row: Row) -> np.ndarray:
+def _order(row: DifferenceRow) -> np.ndarray:
     """The places of the axis from the highest end to the lowest; those without a run last."""
     ends = [np.median(curve[:, -1]) if len(curve) else -np.inf for curve in row.curves]
     return np.argsort(-np.asarray(ends), kind="stable")
 
 
-def _bands(row: Row) -> list[np.ndarray | None]:
+def _bands(row: DifferenceRow) -> list[np.ndarray | None]:
     return [np.percentile(curve, (LOW, 50, HIGH), axis=0) if len(curve) else None for curve in row.curves]
 
 
-def _share_range(made: list[Axes], rows: list[Row]) -> None:
+def _share_range(made: list[Axes], rows: list[DifferenceRow]) -> None:
     """The same y axis for all rows."""
     drawn = [band for row in rows for band in _bands(row) if band is not None]
     if not drawn:
@@ -223,14 +225,14 @@ def _share_range(made: list[Axes], rows: list[Row]) -> None:
         axes.yaxis.set_major_formatter(plain_numbers())
 
 
-def _draw_curves(axes: Axes, row: Row, shades: list[str]) -> None:
+def _draw_curves(axes: Axes, row: DifferenceRow, shades: list[str]) -> None:
     for band, when, shade in zip(_bands(row), row.when, shades, strict=True):
         if band is not None:
             axes.fill_between(when, band[0], band[2], color=shade, alpha=0.2, linewidth=0, zorder=2)
             axes.plot(when, band[1], color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
 
 
-def _name_lines(axes: Axes, row: Row, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
+def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
     """Each value's name beside its row of the right panel, joined to the end of its line in the left one."""
     width, _ = inches(axes)
     onto = np.log if axes.get_yscale() == "log" else np.asarray
@@ -247,7 +249,7 @@ def _name_lines(axes: Axes, row: Row, order: np.ndarray, axis: Axis, shades: lis
         )  # fmt: skip
 
 
-def _reach(rows: list[Row]) -> tuple[float, float]:
+def _reach(rows: list[DifferenceRow]) -> tuple[float, float]:
     """The range of all intervals, 0 in it."""
     ends = np.concatenate([np.concatenate([row.found[name].values for name in ("difference", "low", "high")]) for row in rows])
     ends = ends[np.isfinite(ends)]
@@ -256,7 +258,9 @@ def _reach(rows: list[Row]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]) -> None:
+def _draw_differences(
+    axes: Axes, row: DifferenceRow, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]
+) -> None:
     found = row.found
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for line, v in enumerate(order.tolist()):
@@ -281,7 +285,7 @@ def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str]
     axes.xaxis.set_major_formatter(plain_numbers())
 
 
-def _number(row: Row, v: int, at: int) -> str:
+def _number(row: DifferenceRow, v: int, at: int) -> str:
     """What a comparison comes to, in a word or a number; how many pairs, where some are left out."""
     found = row.found
     if v == at:
@@ -309,9 +313,9 @@ def _with_reach(difference: float, reach: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _write_directions(axes: Axes, value: str) -> None:
+def _write_directions(axes: Axes, metric: str) -> None:
     """Which way is which, above the panel."""
-    less, _, more, _ = WORDS.get(value, LOWER_HIGHER)
+    less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
     arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
         axes.text(x, 1.03, text, fontsize=SMALLEST, color=INK, ha=align, va="bottom", transform=axes.transAxes)
@@ -330,13 +334,13 @@ def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
     )
 
 
-def _key(figure: Figure, rows: list[Row]) -> float:
+def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
     """What lines, bands, points and greys are. Returns the inches it takes at the bottom."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
         (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
         (Patch(color="#777777", alpha=0.35, linewidth=0), "middle half of the seeds"),
-        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * LEVEL:g} % interval"),
+        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * confidence:g} % interval"),
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
     seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
@@ -347,13 +351,15 @@ def _key(figure: Figure, rows: list[Row]) -> float:
     return write_key(figure, entries, note)
 
 
-def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:
+def _title(
+    ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], at: int, metric: str, rows_words: str, confidence: float
+) -> str:
     """The finding: what ends lowest and what highest, where that is clear in every row, and what ties with the reference."""
-    less, least, more, most = WORDS.get(value, LOWER_HIGHER if direction(value) > 0 else HIGHER_LOWER)
+    less, least, more, most = WORDS.get(metric, LOWER_HIGHER if direction(metric) > 0 else HIGHER_LOWER)
     names = [axis.phrase(place) for place in range(len(axis))]
     others = [place for place in range(len(axis)) if place != at]
     ties = [names[v] for v in others if all(bool(row.found.tie[v]) for row in rows)]
-    best, worst = (_extreme(ds, axis, rows, value, is_best) for is_best in (True, False))
+    best, worst = (_extreme(ds, axis, rows, metric, is_best, confidence) for is_best in (True, False))
     if len(ties) == len(others):
         plural = f"No {axis.words} ends clearly {less} or {more} than {names[at]}"
         return plural if len(others) > 1 else f"{names[others[0]]} and {names[at]} tie"
@@ -364,7 +370,7 @@ def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, row
         clauses.append(f"{names[worst]} {most}" if clauses else f"{names[worst]} ends {most}")
     if not clauses:
         for word, sign in ((less, -1), (more, 1)):
-            those = [names[v] for v in others if all(_sign(row.found, v) == direction(value) * sign for row in rows)]
+            those = [names[v] for v in others if all(_sign(row.found, v) == direction(metric) * sign for row in rows)]
             if those:
                 clauses.append(f"{_list(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
     said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
@@ -378,13 +384,15 @@ def _sign(found: xr.Dataset, v: int) -> int:
     return -1 if found.high[v] < 0 else 1 if found.low[v] > 0 else 0
 
 
-def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: bool) -> int | None:
+def _extreme(
+    ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], metric: str, is_best: bool, confidence: float
+) -> int | None:
     """The value of the axis that ends clearly better (or worse) than every other in every row; None if there is none.
 
     Better than those whose runs all diverged is every other; worse than them is none, and nothing is said of what has not
     been run.
     """
-    sign = direction(value)
+    sign = direction(metric)
     costs = sign * np.stack([row.found["mean_value"].values for row in rows])
     none = np.isnan(costs)
     if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
@@ -393,7 +401,7 @@ def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: b
     if len(places) > 1:
         return None
     place = int(places[0])
-    against = compare(ds, axis.name, value, reference=axis.values[place], level=LEVEL).drop_isel({axis.dim: place})
+    against = compare(ds, axis.name, metric, reference=axis.values[place], level=confidence).drop_isel({axis.dim: place})
     above, below = against.low > 0, against.high < 0
     better = above if (sign > 0) == is_best else below
     return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None

@@ -50,7 +50,7 @@ LOW, HIGH = 5, 95
 """Percentiles of the seeds between which the band lies."""
 
 
-class Panel(NamedTuple):
+class GridPanel(NamedTuple):
     """What one panel shows; R seeds, of which F are whole and finite.
 
     Attributes:
@@ -135,7 +135,7 @@ def grid(
     return figure
 
 
-def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[Panel]]]:
+def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[GridPanel]]]:
     """The run shown by its stripes, in words, and each panel's content."""
     loss, averaged = table(ds, "loss", dims), table(ds, "loss_epoch", dims).astype(np.float64)
     diverged, missing = table(ds, "diverged", dims), table(ds, "missing", dims)
@@ -150,7 +150,7 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
     shown = names[int(everywhere.argmax())] if everywhere.any() else "the first finite seed"
     first = int(everywhere.argmax()) if everywhere.any() else None
 
-    def content(place: tuple[int, int]) -> Panel:
+    def content(place: tuple[int, int]) -> GridPanel:
         own, m = np.flatnonzero(fine[place]), int(counts[place])
         number = 0 if first is None else int(np.searchsorted(own, first))
         levels = averaged[place][own]
@@ -161,12 +161,12 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
             striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
         grown = levels[:, -1] > 2 * levels[:, 0]
         left_out = int(diverged[place].sum()), int(missing[place].sum())
-        return Panel(m, levels - levels[:, :1], number, grown, striped, index, *left_out, fine.shape[-1])
+        return GridPanel(m, levels - levels[:, :1], number, grown, striped, index, *left_out, fine.shape[-1])
 
     return shown, [[content((i, j)) for j in range(counts.shape[1])] for i in range(counts.shape[0])]
 
 
-def _draw(axes: Axes, panel: Panel, width: int, epochs: int) -> None:
+def _draw(axes: Axes, panel: GridPanel, width: int, epochs: int) -> None:
     axes.set_xlim(0, epochs)
     if panel.striped is not None:
         _draw_windows(axes, panel.striped)
@@ -183,7 +183,7 @@ def _band(averaged: np.ndarray) -> np.ndarray:
     return np.percentile(averaged, (LOW, HIGH), axis=0)
 
 
-def _write_notes(axes: Axes, panel: Panel, width: int) -> None:
+def _write_notes(axes: Axes, panel: GridPanel, width: int) -> None:
     """In the upper corner the stripes and their index, as much of it as there is room for, and in the lower who is left out."""
     notes = [""]
     if panel.striped is None:
@@ -205,7 +205,7 @@ def _write_notes(axes: Axes, panel: Panel, width: int) -> None:
     axes.text(0.995, 0.03, said, va="bottom", **corner)
 
 
-def _left_out(panel: Panel) -> str:
+def _left_out(panel: GridPanel) -> str:
     counts = ((panel.diverged, "diverged"), (panel.missing, "not run"))
     return ", ".join(f"{count} of {panel.runs} {what}" for count, what in counts if count)
 
@@ -225,7 +225,7 @@ def _dot(count: int) -> dict:
     return {"marker": "o", "markersize": 4, "clip_on": False} if count == 1 else {}
 
 
-def _share_range(across: list[Axes], contained: list[Panel]) -> None:
+def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
     """The same y range for a row of panels, with room for the notes in the corners."""
     calm = [panel for panel in contained if len(panel.averaged) and not panel.grown[panel.shown]]
     # A run that grows to 1e19 and stays finite would flatten all others.
@@ -249,7 +249,7 @@ def _share_range(across: list[Axes], contained: list[Panel]) -> None:
         axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
 
 
-def _key(figure: Figure, contents: list[list[Panel]], shown: str, windows: str) -> float:
+def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> float:
     """What the lines are, for the whole figure. Returns the inches it takes at the bottom."""
     flat = [panel for contained in contents for panel in contained]
     striped = [panel.striped for panel in flat if panel.striped is not None]
@@ -274,7 +274,7 @@ def _key(figure: Figure, contents: list[list[Panel]], shown: str, windows: str) 
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Panel]], row: Axis, column: Axis, width: int) -> str:
+def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int) -> str:
     """The finding: where the printed loss is striped, drawn from the median stripe indices."""
     index = np.asarray([[panel.median_index for panel in across] for across in contents])
     flat = [panel for contained in contents for panel in contained]

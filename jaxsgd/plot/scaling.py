@@ -30,9 +30,9 @@ WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "
 def scaling(
     ds: xr.Dataset,
     target: float,
-    value: str | None = None,
+    metric: str | None = None,
     *,
-    by: str = "learning_rate",
+    tune: str = "learning_rate",
     noise_scale: float | None = None,
     select: Selection | None = None,
 ) -> Figure:
@@ -44,9 +44,10 @@ def scaling(
 
     Args:
       ds: a finished result with an axis of batch counts and one of rates.
-      target: of `value`.
-      value: a measure with several records of a run; by default as for `jaxsgd.scaling`.
-      by: the axis that is tuned.
+      target: the number that the metric must reach.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
+      tune: the axis that is tuned: the best of its values is chosen at every batch size.
       noise_scale: a measured gradient noise scale to draw beside the critical batch size, in samples.
       select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
 
@@ -54,7 +55,7 @@ def scaling(
       InputError: for what `jaxsgd.scaling` refuses, a target that nothing reaches, or too many values of other axes.
     """
     ds = selected(ds, select)
-    found = scaled(ds, target, value, by=by)
+    found = scaled(ds, target, metric, by=tune)
     if not np.isfinite(found["steps"]).any():
         words = found.attrs["value"].replace("_", " ")
         rising = found["nearest"].max() < target
@@ -63,7 +64,7 @@ def scaling(
             f"no setting reaches {words} {target:g} with half of its seeds; the nearest that any run comes is {nearest:.4g}"
         )
     lines_by = _lines_by(ds, found)
-    dims = [axis_dim(ds, by), found.attrs["along"], *([lines_by.dim] if lines_by else [])]
+    dims = [axis_dim(ds, tune), found.attrs["along"], *([lines_by.dim] if lines_by else [])]
     ones = [found.isel({lines_by.dim: place}) for place in range(len(lines_by))] if lines_by else [found]
     ones = [one.squeeze(list(one["nearest"].dims)) for one in ones]
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
@@ -76,9 +77,9 @@ def scaling(
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     _widths(left, right, 0.58)
     _steps(left, ones, names, shades, noise_scale)
-    _rates(right, found, ones, shades, by)
+    _rates(right, found, ones, shades, tune)
     left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
-    right.set_ylabel(f"best {by.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
+    right.set_ylabel(f"best {tune.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
     sizes = found["samples_per_step"].values
     for axes in (left, right):
         size_axis(axes, sizes, found["batch_size"].values)
@@ -180,10 +181,10 @@ def _bend(axes: Axes, one: xr.Dataset, noise_scale: float | None) -> None:
         axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)), zorder=2)
 
 
-def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[str], by: str) -> None:
+def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[str], tune: str) -> None:
     axes.set_yscale("log")
     for one, shade in zip(ones, shades, strict=True):
-        size, rate = one["samples_per_step"].values.astype(float), one[by].values
+        size, rate = one["samples_per_step"].values.astype(float), one[tune].values
         known = np.isfinite(rate)
         ends = [one[name].values for name in ("rate_low", "rate_high")]
         _whiskers(axes, size, ends, known & (one["regime"].values != "bound"), shade, np.inf)
@@ -194,8 +195,8 @@ def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[s
     span = np.array([found["samples_per_step"].values.min(), found["samples_per_step"].values.max()], float)
     one = ones[0]
     start = int(np.flatnonzero(one["batch_count"].values == found.attrs["reference"])[0])
-    rate, size = float(one[by].values[start]), float(one["samples_per_step"].values[start])
-    tried = np.concatenate([each[by].values for each in ones])
+    rate, size = float(one[tune].values[start]), float(one["samples_per_step"].values[start])
+    tried = np.concatenate([each[tune].values for each in ones])
     tried = tried[np.isfinite(tried)]
     if np.isfinite(rate):
         for power, style in ((1.0, (0, (4, 3))), (0.5, (0, (1, 1.5)))):

@@ -89,8 +89,8 @@ class Slices(NamedTuple):
 def slices(
     ds: xr.Dataset,
     x: str | None = None,
-    by: str | None = None,
-    value: str | None = None,
+    axis: str | None = None,
+    metric: str | None = None,
     select: Selection | None = None,
 ) -> Figure:
     """The value after the last epoch against a searched axis, one line per value of another axis; draws are points.
@@ -103,30 +103,31 @@ def slices(
     Args:
       ds: a result.
       x: the numeric axis along which to look; by default the learning rate, else the longest searched one.
-      by: the axis with a line for each value; by default the optimizer, else the batch count, else the longest.
-      value: a metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      axis: the axis of the lines, one for each of its values; by default the optimizer, else the batch count, else the longest.
+      metric: a metric at the end of the run; by default "validation_loss" or "train_loss" where there is one, and otherwise
+        "loss_epoch".
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis or value that is not there, an axis x without numbers, or too many other axes.
     """
     whole, ds = ds, selected(ds, select)
-    value = metric_named(ds, value)
+    metric = metric_named(ds, metric)
     along = _along(ds, x)
-    lines_by = find_axis(ds, by or _lines(ds, along))
+    lines_by = find_axis(ds, axis or _lines(ds, along))
     check_different(along, lines_by)
     panels_by = facets(ds, (lines_by.dim, along.dim), "the figure of slices")
     dims = (*panels_by.dims, lines_by.dim, along.dim)
     order = np.argsort(along.values, kind="stable")
     ds = ds.isel({along.dim: order})
     along = find_axis(ds, along.name)
-    found = _found(ds, value, dims, panels_by.num_panels, along)
+    found = _found(ds, metric, dims, panels_by.num_panels, along)
     everything = find_axis(whole, lines_by.name)
     palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
     shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
     length, rows = budget(ds), panels_by.shape[0]
 
-    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, length)
+    title = _title(found, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
     limits = _limits(found)
     below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
@@ -134,7 +135,7 @@ def slices(
     for panel, axes in enumerate(made):
         _scales(axes, along, limits)
         _draw(axes, found, panel, along, shades)
-    label_outside(made, panels_by.shape[1], along.label, measure_label(ds, value), room=0.85)
+    label_outside(made, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
     return figure
 
 
@@ -165,21 +166,21 @@ def _lines(ds: xr.Dataset, along: Axis) -> str:
     return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))
 
 
-def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along: Axis) -> Slices:
+def _found(ds: xr.Dataset, metric: str, dims: tuple[str, ...], count: int, along: Axis) -> Slices:
     def by_panel(values: np.ndarray) -> np.ndarray:
         return values.reshape(count, ds.sizes[dims[-2]], ds.sizes[dims[-1]], *values.shape[len(dims) :])
 
-    sign = direction(value)
-    measured = by_panel(table(ds, value, dims)).astype(np.float64)
+    sign = direction(metric)
+    measured = by_panel(table(ds, metric, dims)).astype(np.float64)
     diverged = by_panel(table(ds, "diverged", dims))
-    worth = by_panel(table(ds.assign({value: cost(ds, value)}), value, dims))
+    worth = by_panel(table(ds.assign({metric: cost(ds, metric)}), metric, dims))
     median = seed_median(worth)
     low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
     if sign < 0:
         low, high = high, low
 
     best = best_place(median)
-    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if time_dim(ds, value) and sign > 0 else np.zeros(1, bool)
+    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if time_dim(ds, metric) and sign > 0 else np.zeros(1, bool)
     start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
     at_edge = is_edge(along.values, best)
     return Slices(sign * median, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
@@ -306,9 +307,9 @@ def _key(
     return write_key(figure, entries, " ".join(notes))
 
 
-def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
+def _title(found: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
     """The finding: the best value and its setting."""
-    ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
+    ranked = np.where(np.isfinite(found.median), direction(metric) * found.median, np.inf)
     if np.isinf(ranked).all():
         return "Every setting diverged" if found.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
@@ -316,6 +317,6 @@ def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, pa
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
-    end = "Lowest" if direction(value) > 0 else "Highest"
+    end = "Lowest" if direction(metric) > 0 else "Highest"
     number = three_digits(found.median[panel, line, place])
     return f"{end} {name} {after}: {number}{f' with {own}' if named else ''} at {where}"
