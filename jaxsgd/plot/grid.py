@@ -97,7 +97,8 @@ def grid(
 
     Args:
       ds: a result with every batch's loss (`record="batch"`).
-      rows, columns: two axes of the result.
+      rows: the axis of the rows.
+      columns: the axis of the columns.
       eval_interval: w, batches per window; by default the study's.
       select: by axis, the value or values to show; every axis other than rows, columns and seeds must come down to one.
 

@@ -94,13 +94,14 @@ def heatmap(
     """One number of each cell, median over the seeds, as colours over two axes; numeric axes are sorted and evenly spaced.
 
     Cells where runs diverged are hatched, with how many. A run that diverged counts as infinitely bad, and the best cell of
-    each panel is outlined: the one that `best_settings` gives. Losses above every loss that a run began with and came down
+    each panel is outlined: the one that `jaxsgd measure` names. Losses above every loss that a run began with and came down
     from share the last colour. Of the measures of stripes, the number is the median of the runs that did not diverge, and no
     cell is best.
 
     Args:
       ds: a result.
-      x, y: axes of the result; by default the learning rate and the batch count, else the two longest, seeds apart.
+      x: the axis across; by default the learning rate, else the longest, seeds apart.
+      y: the axis up; by default the batch count, else the longest that is left, seeds apart.
       metric: a metric at the end of the run; by default "validation_loss" or "train_loss" where there is one, and otherwise
         "loss_epoch". Or, at the study's eval_interval, "stripe_index" (a share of variance; from five windows in each stripe),
         "stripe_gap" (loss) or "stripe_slope" (loss per epoch).
