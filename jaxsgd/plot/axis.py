@@ -300,6 +300,13 @@ def _stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
     return json.loads(text) if isinstance(text, str) else {}
 
 
+def lasting_colours(whole: xr.Dataset, axis: Axis) -> list[str]:
+    """Return a colour for each value of an axis, the same whichever of its values in the whole result are selected."""
+    everything = find_axis(whole, axis.name)
+    palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
+    return [palette[value] for value in axis.values.tolist()]
+
+
 def axis_colours(axis: Axis) -> list[str]:
     """A colour for each value: a built-in order's own, dark to light for numbers, and otherwise by place."""
     if axis.numeric:

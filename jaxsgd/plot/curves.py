@@ -6,40 +6,40 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, seed_median
-from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
-    axis_colours,
     budget,
     find_axis,
+    lasting_colours,
     metric_label,
     metric_words,
     open_axes,
     selected,
     setting,
-    table,
 )
+from jaxsgd.plot.finding import best_end
 from jaxsgd.plot.layout import (
     Facets,
-    InnerLocator,
+    band_entry,
     facet_panels,
     facets,
     inches,
+    is_log,
     label_outside,
-    log_ticks,
+    line_entries,
     page,
-    plain_numbers,
+    panel_records,
+    panel_table,
+    share_range,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, SMALLEST, slide, spread_apart
+from jaxsgd.plot.style import INK, SMALLEST, heights, slide, spread_apart
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95
@@ -47,12 +47,6 @@ LOW, HIGH = 5, 95
 
 LINE_HEIGHT = 0.19
 """Inches for a label at a line's end."""
-
-MOST_NAMED = 12
-"""Lines that the key names."""
-
-LOG_FROM = 20
-"""Largest over smallest loss from which the axis is logarithmic."""
 
 CLEAR = 0.95
 """Share of the seeds in which the lowest line must end below the next for the title to say so."""
@@ -115,15 +109,12 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     lines_by = find_axis(ds, axis or _most_values(ds))
     panels_by = facets(ds, (lines_by.dim,), "the figure of curves")
     dims = (*panels_by.dims, lines_by.dim)
-    contents = _contents(ds, metric, dims, panels_by.num_panels)
-    palette = dict(
-        zip(find_axis(whole, lines_by.name).values.tolist(), axis_colours(find_axis(whole, lines_by.name)), strict=True)
-    )
-    shades = [palette[each] for each in lines_by.values.tolist()]
+    contents = _contents(ds, metric, panels_by, lines_by.dim)
+    shades = lasting_colours(whole, lines_by)
     length, (progress, unit) = budget(ds), record_axis(ds, metric)
 
     words = metric_words(ds, metric)
-    title = _title(contents, lines_by, panels_by, (words, direction(metric)), length)
+    title = _title(contents, lines_by, panels_by, metric, words, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
     texts = [lines_by.text(place) for place in range(len(lines_by))]
     rows, columns = panels_by.shape
@@ -155,34 +146,16 @@ def _most_values(ds: xr.Dataset) -> str:
     return max(axes, key=len).name if axes else "batch_count"
 
 
-def _contents(ds: xr.Dataset, metric: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
-    """The lines of each panel."""
+def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> list[list[Curve]]:
+    """Return the lines of each panel."""
+    records = panel_records(ds, metric, panels_by, dim)
+    ranked = panel_table(ds, metric, panels_by, (dim,), cost(ds, metric))
 
-    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
+    def curve(p: int, i: int) -> Curve:
+        counts = int(records.diverged[p, i].sum()), int(records.missing[p, i].sum()), records.fine.shape[-1]
+        return Curve(*records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts)
 
-    loss = by_panel(metric).astype(np.float64)
-    ranked = by_panel(metric, ds.assign({metric: cost(ds, metric)}))
-    diverged, missing = by_panel("diverged"), by_panel("missing")
-    when = by_panel("when", ds.assign(when=record_axis(ds, metric)[0].broadcast_like(ds[metric])))[:, :, 0]
-    recorded = np.isfinite(when)
-    fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
-    return [
-        [
-            Curve(
-                loss=loss[p, i, fine[p, i]][:, recorded[p, i]],
-                when=when[p, i, recorded[p, i]],
-                seeds=np.flatnonzero(fine[p, i]),
-                cost=ranked[p, i],
-                diverged=int(diverged[p, i].sum()),
-                missing=int(missing[p, i].sum()),
-                runs=fine.shape[-1],
-            )
-            for i in range(loss.shape[1])
-        ]
-        for p in range(count)
-    ]
+    return [[curve(p, i) for i in range(records.fine.shape[1])] for p in range(panels_by.num_panels)]
 
 
 def _is_log(contents: list[list[Curve]]) -> bool:
@@ -192,7 +165,7 @@ def _is_log(contents: list[list[Curve]]) -> bool:
         return False
     low, high = min(m.min() for m in calm), max(m.max() for m in calm)
     lowest = min(curve.loss.min() for lines in contents for curve in lines if len(curve.loss))
-    return bool(lowest > 0 and high > LOG_FROM * low)
+    return lowest > 0 and is_log(low, high)
 
 
 def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
@@ -234,7 +207,7 @@ def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
     return left.mean(axis=0) + (left - left.mean(axis=0)) * np.sqrt((count - 1) / (count - 2))
 
 
-def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
+def _share_range(panels: list[Axes], contents: list[list[Curve]]) -> None:
     """The same y axis for all panels; lines that grow may leave it."""
     log = _is_log(contents)
     drawn = [
@@ -245,26 +218,13 @@ def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
     ]  # fmt: skip
     kept = [each for each in drawn if not each[0].grown] or drawn
     if not kept:
-        for axes in made:
+        for axes in panels:
             axes.set_yticks([])
         return
     values = np.concatenate([np.concatenate([curve.median, *(band if band is not None else ())]) for curve, band in kept])
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    low, high = onto(values.min()), onto(values.max())
-    span = (high - low) or max(abs(high), 1.0) * 1e-3
-    _, height = inches(made[0])
     left_out = any(curve.diverged or curve.missing for lines in contents for curve in lines)
-    head = min(0.45, 0.27 / height) if left_out else 0.04
-    for axes in made:
-        if log:
-            axes.set_yscale("log")
-        axes.set_ylim(float(back(low - 0.05 * span)), float(back(high + head / (1 - head) * span)))
-        if not log:
-            axes.yaxis.set_major_locator(InnerLocator(height))
-            axes.yaxis.set_major_formatter(plain_numbers())
-        else:
-            log_ticks(axes.yaxis, height)
-            axes.yaxis.set_major_formatter(plain_numbers())
+    head = min(0.45, 0.27 / inches(panels[0])[1]) if left_out else 0.04
+    share_range(panels, float(values.min()), float(values.max()), log, above=head / (1 - head))
 
 
 def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
@@ -300,9 +260,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
     there = [place for place, curve in enumerate(lines) if len(curve.loss)]
     if not there:
         return
-    onto = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = onto(axes.get_ylim())
-    ends = np.clip((onto([lines[place].median[-1] for place in there]) - low) / (high - low), 0, 1)
+    ends = np.clip(heights(axes, [lines[place].median[-1] for place in there]), 0, 1)
     width, height = inches(axes)
     step = LINE_HEIGHT / height
     top = 1 - 1.5 * step if heading else 1 - step / 2
@@ -322,16 +280,11 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
 
 def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
     """What lines and bands are. Returns the inches it takes at the bottom."""
-    entries: list[tuple] = []
-    if axis is not None:
-        # Of a long scale, its steps say enough.
-        named = np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))
-        places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
-        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places.tolist()]
+    entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
     if runs > 1:
-        entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
+        entries.append(band_entry(f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
         note = (
             f"Lines: {what}, median of {runs} seeds. "
             f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
@@ -339,21 +292,21 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], length: str) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:
     """The finding: which line ends best, each at its best setting, and whether the seeds agree.
 
     Args:
       contents: the lines of each panel.
       axis: what the lines are.
       panels_by: what the panels are.
-      metric: in words, and which way is better.
+      metric: the metric.
+      name: its words.
       length: of the runs, in words.
     """
-    name, sign = metric
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
     after = f"after {length}"
-    end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
+    end, beside, _ = best_end(metric)
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))

@@ -7,40 +7,40 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, budget, find_axis, metric_label, selected, setting, table
+from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, selected, setting, table
+from jaxsgd.plot.finding import list_names
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
     Facets,
-    InnerLocator,
+    band_entry,
+    check_one_other,
     facets,
     fit_heading,
     inches,
-    log_ticks,
+    is_log,
     page,
+    panel_records,
     panels,
     plain_numbers,
+    share_range,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, heights, slide
 from jaxsgd.results.axes import axis_names, cell_dims, listed
 from jaxsgd.results.metric import metric_named, record_axis
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
-
-LOG_FROM = 20
-"""Largest over smallest value from which the axis is logarithmic."""
 
 LINE_HEIGHT = 0.3
 """Inches for each value of the axis, at least."""
@@ -115,10 +115,7 @@ def differences(
         raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
     rows = _rows(ds, lines_by, rows_by, metric, compared)
     at = lines_by.values.tolist().index(compared.attrs["reference"])
-    palette = dict(
-        zip(find_axis(whole, lines_by.name).values.tolist(), axis_colours(find_axis(whole, lines_by.name)), strict=True)
-    )
-    shades = [palette[each] for each in lines_by.values.tolist()]
+    shades = lasting_colours(whole, lines_by)
 
     height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(lines_by), 1.5))
     title = _title(ds, lines_by, rows, at, metric, rows_by.words, confidence)
@@ -157,40 +154,22 @@ def _named(ds: xr.Dataset) -> str:
 
 def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
     found = facets(ds, (axis.dim,), "the figure of differences")
-    if len(found.axes) > 1 or found.num_panels > MOST_ROWS:
-        clauses = " and ".join(f"{each.name} has {len(each)} ({listed(each.values)})" for each in found.axes)
-        example = ", ".join(f"{each.name}={listed(each.values[:1])}" for each in found.axes)
-        raise InputError(
-            f"the figure of differences has room for {MOST_ROWS} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
+    check_one_other(found.axes, MOST_ROWS, "the figure of differences has room")
     return found
 
 
 def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, metric: str, compared: xr.Dataset) -> list[DifferenceRow]:
     dims = (*rows_by.dims, axis.dim)
-
-    def by_row(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
-
-    measured = by_row(metric).astype(np.float64)
-    diverged = by_row("diverged")
-    when = by_row("when", ds.assign(when=record_axis(ds, metric)[0].broadcast_like(ds[metric])))[:, :, 0]
-    recorded = np.isfinite(when)
-    fine = ~diverged & ~by_row("missing") & (np.isfinite(measured) | ~recorded[:, :, None]).all(axis=-1)
+    records = panel_records(ds, metric, rows_by, axis.dim)
     found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
-    each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
-    return [
-        DifferenceRow(
-            rows_by.axes[0].heading(place) if rows_by.axes else "",
-            [measured[place, v, fine[place, v]][:, recorded[place, v]] for v in range(len(axis))],
-            [when[place, v, recorded[place, v]] for v in range(len(axis))],
-            diverged[place].sum(axis=-1),
-            each[place],
-        )
-        for place in range(rows_by.num_panels)
-    ]
+    rows = []
+    for place in range(rows_by.num_panels):
+        curves, when = zip(*(records.kept(place, v) for v in range(len(axis))), strict=True)
+        heading = rows_by.axes[0].heading(place) if rows_by.axes else ""
+        diverged = records.diverged[place].sum(axis=-1)
+        own = found.isel(dict.fromkeys(rows_by.dims, place))
+        rows.append(DifferenceRow(heading, list(curves), list(when), diverged, own))
+    return rows
 
 
 def _order(row: DifferenceRow) -> np.ndarray:
@@ -203,26 +182,16 @@ def _bands(row: DifferenceRow) -> list[np.ndarray | None]:
     return [np.percentile(curve, (LOW, 50, HIGH), axis=0) if len(curve) else None for curve in row.curves]
 
 
-def _share_range(made: list[Axes], rows: list[DifferenceRow]) -> None:
+def _share_range(panels: list[Axes], rows: list[DifferenceRow]) -> None:
     """The same y axis for all rows."""
     drawn = [band for row in rows for band in _bands(row) if band is not None]
     if not drawn:
-        for axes in made:
+        for axes in panels:
             axes.set_yticks([])
         return
     values = np.concatenate(drawn, axis=None)
-    log = bool(values.min() > 0 and values.max() > LOG_FROM * values.min())
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    low, high = onto(values.min()), onto(values.max())
-    margin = 0.05 * ((high - low) or max(abs(high), 1.0) * 1e-3)
-    for axes in made:
-        axes.set_yscale("log" if log else "linear")
-        axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
-        if log:
-            log_ticks(axes.yaxis, inches(axes)[1])
-        else:
-            axes.yaxis.set_major_locator(InnerLocator(inches(axes)[1]))
-        axes.yaxis.set_major_formatter(plain_numbers())
+    low, high = float(values.min()), float(values.max())
+    share_range(panels, low, high, is_log(low, high))
 
 
 def _draw_curves(axes: Axes, row: DifferenceRow, shades: list[str]) -> None:
@@ -235,12 +204,10 @@ def _draw_curves(axes: Axes, row: DifferenceRow, shades: list[str]) -> None:
 def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
     """Each value's name beside its row of the right panel, joined to the end of its line in the left one."""
     width, _ = inches(axes)
-    onto = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = onto(axes.get_ylim())
     for line, v in enumerate(order.tolist()):
         place = 1 - (line + 0.5) / len(order)
         if len(row.curves[v]):
-            end = float((onto(np.median(row.curves[v][:, -1])) - low) / (high - low))
+            end = float(heights(axes, np.median(row.curves[v][:, -1])))
             axes.plot(
                 [1, 1 + 0.36 / width], [end, place], color=shades[v], linewidth=1.0, transform=axes.transAxes, clip_on=False
             )  # fmt: skip
@@ -339,7 +306,7 @@ def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
         (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
-        (Patch(color="#777777", alpha=0.35, linewidth=0), "middle half of the seeds"),
+        band_entry("middle half of the seeds"),
         (Line2D([], [], color=INK, **dot), f"mean difference, {100 * confidence:g} % interval"),
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
@@ -372,10 +339,10 @@ def _title(
         for word, sign in ((less, -1), (more, 1)):
             those = [names[v] for v in others if all(_sign(row.found, v) == direction(metric) * sign for row in rows)]
             if those:
-                clauses.append(f"{_list(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
+                clauses.append(f"{list_names(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
     said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
     if ties and clauses:
-        those = _list(ties) if len(ties) < 3 else f"{len(ties)} others"
+        those = list_names(ties) if len(ties) < 3 else f"{len(ties)} others"
         said += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
     return said
 
@@ -405,7 +372,3 @@ def _extreme(
     above, below = against.low > 0, against.high < 0
     better = above if (sign > 0) == is_best else below
     return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,10 +1,14 @@
 """What the stripe indices of many runs say, in one sentence for a title."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
+from jaxsgd.measure.observable import direction
 from jaxsgd.measure.stripes import STRIPED
 from jaxsgd.plot.axis import Axis
+from jaxsgd.plot.layout import three_digits
 
 FREE_BELOW = 0.2
 """Stripe index below which chance may explain it."""
@@ -36,9 +40,27 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
             names = [axis.text(i) if word == "with" else axis.phrase(i) for i, each in enumerate(classes) if each == wanted]
             if names:
                 order = " order" if word == "with" and not clauses else ""
-                clauses.append(f"{adverb}{word} {_list(names, conjunction)}{order}")
+                clauses.append(f"{adverb}{word} {list_names(names, conjunction)}{order}")
         return f"The printed loss splits into stripes {', '.join(clauses)}"
     return f"The printed loss splits into stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
+
+
+def best_end(metric: str) -> tuple[str, str, str]:
+    """Return the words for the best end of a metric, for what is better and for what is worse: "lowest", "below", "above"."""
+    return ("lowest", "below", "above") if direction(metric) > 0 else ("highest", "above", "below")
+
+
+def best_title(metric: str, name: str, length: str, number: float, where: str) -> str:
+    """Return the title of a figure that shows where a metric ends best.
+
+    Args:
+      metric: by which settings are judged.
+      name: its words.
+      length: of the runs, in words.
+      number: the best value.
+      where: its setting, in words: "at m = 10".
+    """
+    return f"{best_end(metric)[0].capitalize()} {name} after {length}: {three_digits(number)} {where}"
 
 
 def two_digits(index: float) -> str:
@@ -58,5 +80,6 @@ def _class(values: np.ndarray) -> str | None:
     return None if known.max() >= STRIPED and known.min() < FREE_BELOW else "part"
 
 
-def _list(names: list[str], word: str) -> str:
+def list_names(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a sentence lists them: "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

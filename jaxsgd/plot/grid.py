@@ -7,7 +7,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from jaxsgd.error import InputError, check_count, counted
 from jaxsgd.measure.stripes import Stripes, stripes
@@ -28,7 +27,7 @@ from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
-    InnerLocator,
+    band_entry,
     check_room,
     head_columns,
     head_rows,
@@ -36,8 +35,8 @@ from jaxsgd.plot.layout import (
     label_outside,
     page,
     panels,
-    plain_numbers,
     row_heading_width,
+    share_range,
     text_width,
     write_key,
 )
@@ -236,15 +235,11 @@ def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
     drawn += [panel.striped.windows for panel in filled if panel.striped is not None]
     values = np.concatenate([np.empty(0), *drawn])
     low, high = (values.min(), values.max()) if len(values) else (-1.0, 1.0)
-    span = (high - low) or max(abs(high), 1.0) * 1e-3
-    _, height = inches(across[0])
-    line = min(0.2 / height, 0.3)
+    line = min(0.2 / inches(across[0])[1], 0.3)
     foot = line if any(_left_out(panel) for panel in contained) else 0.05
-    inside = span / (1 - line - foot)
+    inside = 1 - line - foot
+    share_range(across, float(low), float(high), below=foot / inside, above=line / inside)
     for axes in across:
-        axes.set_ylim(low - foot * inside, high + line * inside)
-        axes.yaxis.set_major_locator(InnerLocator(height))
-        axes.yaxis.set_major_formatter(plain_numbers())
         if not len(values):
             axes.set_yticks([])
         axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
@@ -268,7 +263,7 @@ def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: s
     bold = Line2D([], [], color="#000000", linewidth=2.6)
     entries.append((bold, "its epoch means"))
     if runs > 1:
-        entries.append((Patch(color="#000000", alpha=0.22, linewidth=0), f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
+        entries.append(band_entry(f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
     note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
     if any(np.isfinite(panel.median_index) for panel in flat):
         note += " Index: share of the variance explained by the place in the epoch."

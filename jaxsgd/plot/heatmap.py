@@ -27,17 +27,19 @@ from jaxsgd.plot.axis import (
     open_axes,
     selected,
     setting,
-    table,
 )
-from jaxsgd.plot.finding import stripe_finding, two_digits
+from jaxsgd.plot.finding import best_end, best_title, stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     TOP,
     Facets,
     facet_panels,
     facets,
     inches,
+    is_log,
     label_outside,
+    medians_of,
     page,
+    panel_table,
     plain_numbers,
     short_number,
     text_width,
@@ -55,9 +57,6 @@ CLEAR = 0.95
 
 MOST_WRITTEN = 12
 """Values along an axis up to which every cell's number is written into it."""
-
-LOG_FROM = 20
-"""Largest over smallest value from which the colours are logarithmic."""
 
 HATCH = "////"
 BEST = "#D55E00"
@@ -117,7 +116,7 @@ def heatmap(
     panels_by = facets(ds, (up.dim, across.dim), "the heat map")
     panels_by = panels_by._replace(most=_panels_in_a_row(panels_by.num_panels, len(across)))
     dims = (*panels_by.dims, up.dim, across.dim)
-    contents, across, up = _contents(ds, metric, dims, panels_by.num_panels, across, up)
+    contents, across, up = _contents(ds, metric, panels_by, across, up)
 
     norm, extend = _norm(contents, metric)
     interval = "" if metric not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
@@ -160,23 +159,17 @@ def _panels_in_a_row(count: int, columns: int) -> int:
     return next((most for most in (4, 3, 2) if count >= most and 8.8 / most / columns >= 0.5), 2)
 
 
-def _contents(
-    ds: xr.Dataset, metric: str, dims: tuple[str, ...], count: int, across: Axis, up: Axis
-) -> tuple[list[HeatmapPanel], Axis, Axis]:
-    """Each panel's content, and the two axes in the order of their places."""
+def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, across: Axis, up: Axis) -> tuple[list[HeatmapPanel], Axis, Axis]:
+    """Return each panel's content, and the two axes in the order of their places."""
 
-    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(count, len(up), len(across), *values.shape[len(dims) :])
+    def by_panel(name: str, values: xr.DataArray | None = None) -> np.ndarray:
+        return panel_table(ds, name, panels_by, (up.dim, across.dim), values)
 
-    wanted = by_panel(metric, ds.assign({metric: final(ds, metric)})).astype(np.float64)
+    wanted = by_panel(metric, final(ds, metric)).astype(np.float64)
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(wanted)
     kept = np.where(fine, wanted, np.nan)
-    if metric in STRIPES:
-        median = seed_median(kept)
-    else:
-        median = direction(metric) * seed_median(by_panel(metric, ds.assign({metric: cost(ds, metric)})))
+    median = seed_median(kept) if metric in STRIPES else direction(metric) * seed_median(by_panel(metric, cost(ds, metric)))
     by_epoch = time_dim(ds, metric) is not None
     first = seed_median(np.where(fine, by_panel(metric)[..., 0], np.nan)) if by_epoch else np.full(median.shape, np.nan)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
@@ -209,7 +202,7 @@ def _norm(contents: list[HeatmapPanel], metric: str) -> tuple[Normalize, str]:
         cap = first[fell].max() if fell.any() else high
         if high > cap:
             high, extend = max(cap, low), "max"
-    if low > 0 and high > LOG_FROM * low:
+    if is_log(low, high):
         return LogNorm(low, high), extend
     return Normalize(low, high if high > low else low + max(abs(low), 1e-12) * 1e-3), extend
 
@@ -349,7 +342,7 @@ def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis
     entries: list[tuple] = []
     bests = [_best(content, metric) for content in contents]
     there = [best for best in bests if best is not None]
-    end, below = ("lowest", "above") if direction(metric) > 0 else ("highest", "below")
+    end, _, worse = best_end(metric)
     if there:
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
@@ -366,11 +359,11 @@ def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis
             where = "" if len(there) == 1 else f" in {at_end} of {len(there)} panels"
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
-    notes = [f"Median of {runs} seeds."] if runs > 1 else []
+    notes = [f"{medians_of(runs)}."] if runs > 1 else []
     as_good = _as_good(contents, metric) if there and runs > 1 else 0
     if as_good:
         cells = "cell is" if as_good == 1 else "cells are"
-        notes.append(f"{as_good} other {cells} not clearly {below} the {end}, by the seeds.")
+        notes.append(f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds.")
     if edges:
         notes.append(f"{end.capitalize()} at the edge of the range: {', '.join(edges)}.")
     note = " ".join(notes)
@@ -408,9 +401,7 @@ def _title(contents: list[HeatmapPanel], metric: str, name: str, across: Axis, u
 
     if metric not in STRIPES:
         best = _best_of_all(contents, metric)
-        after = f"after {length}"
-        end = "Lowest" if direction(metric) > 0 else "Highest"
-        return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
+        return best_title(metric, name, length, float(values[best]), f"at {where(best)}")
     if metric == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)
     highest = np.unravel_index(np.nanargmax(values), values.shape)

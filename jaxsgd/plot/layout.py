@@ -11,12 +11,15 @@ from matplotlib.axis import Axis as Axis1D
 from matplotlib.axis import YAxis
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, Formatter, FuncFormatter, Locator, MaxNLocator, NullLocator
 
 from jaxsgd.error import InputError
-from jaxsgd.plot.axis import Axis, open_axes
+from jaxsgd.plot.axis import Axis, open_axes, table
 from jaxsgd.plot.style import INK, MEDIUM, PALE, SMALL, SMALLEST, fit
 from jaxsgd.results.axes import listed
+from jaxsgd.results.metric import record_axis
 
 TOP = 1.12
 """Height of the title and the line below it."""
@@ -204,6 +207,44 @@ def size_axis(axes: Axes, sizes: np.ndarray, names: np.ndarray) -> None:
     axes.set_xlabel("batch size B (samples per step)", fontsize=MEDIUM, color=INK)
 
 
+LOG_FROM = 20
+"""Largest over smallest value from which an axis or a scale of colours is logarithmic."""
+
+
+def is_log(low: float, high: float) -> bool:
+    """Return True if values from `low` to `high` are drawn on a logarithmic scale."""
+    return bool(low > 0 and high >= LOG_FROM * low)
+
+
+def padded(low: float, high: float, log: bool, below: float, above: float) -> tuple[float, float]:
+    """Return the ends of an axis.
+
+    Args:
+      low, high: the values to show.
+      log: True for a logarithmic axis.
+      below, above: room under and over the values, as shares of the axis length between them.
+    """
+    bottom, top = (float(np.log10(value)) if log else float(value) for value in (low, high))
+    span = (top - bottom) or max(abs(top), 1.0) * 1e-3
+    ends = bottom - below * span, top + above * span
+    return (10.0 ** ends[0], 10.0 ** ends[1]) if log else ends
+
+
+def share_range(
+    panels: Sequence[Axes], low: float, high: float, log: bool = False, below: float = 0.05, above: float = 0.05
+) -> None:
+    """Give panels the same y axis: scale, ends, ticks and numbers. The arguments are those of `padded`."""
+    for axes in panels:
+        _, height = inches(axes)
+        axes.set_yscale("log" if log else "linear")
+        axes.set_ylim(*padded(low, high, log, below, above))
+        if log:
+            log_ticks(axes.yaxis, height)
+        else:
+            axes.yaxis.set_major_locator(InnerLocator(height))
+        axes.yaxis.set_major_formatter(plain_numbers())
+
+
 def log_ticks(axis: Axis1D, length: float) -> None:
     """Ticks of a logarithmic axis whose ends are set, at round numbers as dense as there is room for: never fewer than two.
 
@@ -272,6 +313,35 @@ def three_digits(value: float) -> str:
         return short_number(float(f"{value:.2e}"))
     text = f"{value:#.3g}" if abs(value) < 1000 else f"{value:.0f}"
     return text.rstrip(".").replace("-", "\N{MINUS SIGN}")
+
+
+MOST_NAMED = 12
+"""Lines that a key names."""
+
+
+def line_entries(axis: Axis | None, shades: Sequence[str], **look: Any) -> list[tuple]:
+    """Return the entries of a key for the lines of a figure; of many numbers, twelve that are evenly spread.
+
+    Args:
+      axis: the axis of the lines; None for a single line, which needs no name.
+      shades: the colour of each value.
+      look: arguments of `Line2D`.
+    """
+    if axis is None:
+        return []
+    order = np.argsort(axis.values, kind="stable") if axis.numeric else np.arange(len(axis))
+    named = order[np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))]
+    return [(Line2D([], [], color=shades[place], **look), axis.phrase(place)) for place in named.tolist()]
+
+
+def band_entry(text: str) -> tuple[Patch, str]:
+    """Return the entry of a key for the bands, in which so many of the seeds lie."""
+    return Patch(color="#777777", alpha=0.35, linewidth=0), text
+
+
+def medians_of(runs: int) -> str:
+    """Return the first words of a note: of how many seeds the lines or numbers are the median."""
+    return f"Median of {runs} seeds" if runs > 1 else "One seed"
 
 
 def write_key(figure: Figure, entries: Sequence[tuple], note: str = "") -> float:
@@ -365,6 +435,71 @@ def facets(ds: xr.Dataset, used: tuple[str, ...], what: str) -> Facets:
     found = Facets(tuple(sorted(left, key=len)))
     check_room(*found.shape)
     return found
+
+
+def check_one_other(axes: Sequence[Axis], most: int, what: str) -> None:
+    """Check that at most one other axis has several values, and not too many.
+
+    Args:
+      axes: the other axes with several values.
+      most: how many values one of them may have.
+      what: the figure and what it has for the values: "the figure of scaling has lines".
+
+    Raises:
+      InputError: naming each axis and its values.
+    """
+    if len(axes) > 1 or any(len(axis) > most for axis in axes):
+        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
+        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
+        raise InputError(f"{what} for {most} values of one other axis, but {clauses}: select some, as in {example}")
+
+
+def panel_table(
+    ds: xr.Dataset, name: str, panels_by: Facets, dims: Sequence[str], values: xr.DataArray | None = None
+) -> np.ndarray:
+    """Return a variable by panel, [P, *dims, R, ...], R combinations of seeds.
+
+    Args:
+      ds: a result in which every other dimension has one place.
+      name: of the variable.
+      panels_by: the facets.
+      dims: dimensions of cells within a panel.
+      values: to take in place of the variable.
+    """
+    array = table(ds if values is None else ds.assign({name: values}), name, (*panels_by.dims, *dims))
+    return array.reshape(panels_by.num_panels, *array.shape[len(panels_by.dims) :])
+
+
+class Records(NamedTuple):
+    """A metric along the runs of each line; P panels, V lines, R seeds, E records.
+
+    Attributes:
+      measured: [P, V, R, E].
+      when: [P, V, E], epochs, or steps of a budget in steps; NaN past the end of a run.
+      fine: [P, V, R], True for a run that is whole and finite.
+      diverged, missing: [P, V, R].
+    """
+
+    measured: np.ndarray
+    when: np.ndarray
+    fine: np.ndarray
+    diverged: np.ndarray
+    missing: np.ndarray
+
+    def kept(self, panel: int, line: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the records of the whole and finite runs of a line, [F, E], and when they were taken, [E]."""
+        recorded = np.isfinite(self.when[panel, line])
+        return self.measured[panel, line, self.fine[panel, line]][:, recorded], self.when[panel, line, recorded]
+
+
+def panel_records(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> Records:
+    """Return the records of a metric by panel and line; the lines lie along `dim`."""
+    measured = panel_table(ds, metric, panels_by, (dim,)).astype(np.float64)
+    placed = record_axis(ds, metric)[0].broadcast_like(ds[metric])
+    when = panel_table(ds, "when", panels_by, (dim,), placed)[:, :, 0]
+    diverged, missing = (panel_table(ds, name, panels_by, (dim,)) for name in ("diverged", "missing"))
+    fine = ~diverged & ~missing & (np.isfinite(measured) | np.isnan(when)[:, :, None]).all(axis=-1)
+    return Records(measured, when, fine, diverged, missing)
 
 
 def facet_panels(

@@ -14,9 +14,20 @@ from jaxsgd.analysis.scaling import scaling as scaled
 from jaxsgd.analysis.scaling_law import WITHIN
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import EDGE, TOP, inches, log_ticks, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    check_one_other,
+    line_entries,
+    medians_of,
+    panels,
+    share_range,
+    size_axis,
+    three_digits,
+    write_key,
+)
 from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
-from jaxsgd.results.axes import axis_dim, listed
+from jaxsgd.results.axes import axis_dim
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""
@@ -72,7 +83,7 @@ def scaling(
 
     words = found.attrs["value"].replace("_", " ")
     figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
-    entries, note = _key(found, ones, names, shades, noise_scale)
+    entries, note = _key(found, ones, lines_by, shades, noise_scale)
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     _widths(left, right, 0.58)
@@ -92,13 +103,7 @@ def _lines_by(ds: xr.Dataset, found: xr.Dataset) -> Axis | None:
     if not others:
         return None
     axes = [axis for axis in open_axes(ds) if axis.dim in others]
-    if len(axes) > 1 or len(axes[0]) > MOST_LINES:
-        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
-        raise InputError(
-            f"the figure of scaling has lines for {MOST_LINES} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
+    check_one_other(axes, MOST_LINES, "the figure of scaling has lines")
     return find_axis(ds, axes[0].name)
 
 
@@ -112,11 +117,10 @@ def _widths(left: Axes, right: Axes, share: float) -> None:
 
 
 def _steps(axes: Axes, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
-    axes.set_yscale("log")
     every = np.concatenate([one["steps"].values for one in ones])
     every = every[np.isfinite(every)]
-    low, high = every.min() / 1.6, every.max() * 2.6
-    axes.set_ylim(low, high)
+    low, high = float(every.min()) / 1.6, float(every.max()) * 2.6
+    share_range([axes], low, high, log=True, below=0, above=0)
     if len(ones) == 1:
         _regimes(axes, ones[0], high)
         _bend(axes, ones[0], noise_scale)
@@ -136,8 +140,6 @@ def _steps(axes: Axes, ones: list[xr.Dataset], names: list[str], shades: list[st
         axes.plot(
             size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, clip_on=False, zorder=4
         )
-    axes.yaxis.set_major_formatter(plain_numbers())
-    log_ticks(axes.yaxis, inches(axes)[1])
 
 
 def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
@@ -212,13 +214,10 @@ def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[s
 
 
 def _key(
-    found: xr.Dataset, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None
+    found: xr.Dataset, ones: list[xr.Dataset], lines_by: Axis | None, shades: list[str], noise_scale: float | None
 ) -> tuple[list[tuple], str]:
     several = len(ones) > 1
-    entries: list[tuple] = [
-        (Line2D([], [], color=shade, marker="o", markersize=7, linewidth=1.2), name)
-        for name, shade in (zip(names, shades, strict=True) if len(names) > 1 else ())
-    ]
+    entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.2)
     dashed = Line2D([], [], color=PALE, linestyle=(0, (4, 3)), linewidth=1.4)
     dotted = Line2D([], [], color=PALE, linestyle=(0, (1, 1.5)), linewidth=1.6)
     entries.append((dashed, "left: twice the batch, half the steps; right: linear rule"))
@@ -245,7 +244,7 @@ def _key(
     seeds = found.attrs["seeds"]
     reasons = Counter(np.concatenate([each["no_interval"].values for each in ones]).tolist())
     without = [reason for reason in reasons if reason]
-    note = f"Medians of {seeds} seeds" if seeds > 1 else "One seed"
+    note = medians_of(seeds)
     note += " with 95 % intervals." if len(without) < len(reasons) else "."
     note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
     note += f" Steps: {found.attrs['resolution']}."

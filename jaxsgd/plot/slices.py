@@ -7,7 +7,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
@@ -16,50 +15,51 @@ from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
-    axis_colours,
     budget,
     check_different,
     find_axis,
+    lasting_colours,
     measure_label,
     metric_words,
     open_axes,
     selected,
     setting,
-    table,
     value_text,
 )
+from jaxsgd.plot.finding import best_title
 from jaxsgd.plot.layout import (
     TOP,
     Facets,
-    InnerLocator,
+    band_entry,
     facet_panels,
     facets,
     inches,
+    is_log,
     label_outside,
-    log_ticks,
+    line_entries,
+    medians_of,
+    padded,
+    panel_table,
     plain_numbers,
+    share_range,
     short_number,
-    three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, PALE, slide
+from jaxsgd.plot.style import COLOURS, INK, slide
 from jaxsgd.results.axes import axis_names, seed_dims
 from jaxsgd.results.metric import cost, metric_named, time_dim
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
 
-LOG_FROM = 20
-"""Largest over smallest value from which an axis is logarithmic."""
+ROOM_BELOW = 0.06
+"""Room under the lines, as a share of their range."""
 
 ABOVE_START = 2
 """Times the value of a run's first epoch above which a line leaves the panel."""
 
 FEWEST = 3
 """Values of an axis from which it is drawn along where none is named."""
-
-MOST_NAMED = 12
-"""Lines that the key names."""
 
 SIZES = ("batch_count", "batch_size")
 
@@ -121,19 +121,19 @@ def slices(
     order = np.argsort(along.values, kind="stable")
     ds = ds.isel({along.dim: order})
     along = find_axis(ds, along.name)
-    found = _found(ds, metric, dims, panels_by.num_panels, along)
-    everything = find_axis(whole, lines_by.name)
-    palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
-    shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
+    found = _found(ds, metric, panels_by, lines_by, along)
+    shades = lasting_colours(whole, lines_by) if len(lines_by) > 1 else [COLOURS[0]]
     length, rows = budget(ds), panels_by.shape[0]
 
     title = _title(found, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
-    limits = _limits(found)
-    below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
+    low, high, log, head = _limits(found)
+    top = padded(low, high, log, ROOM_BELOW, head)[1]
+    below = _key(figure, found, lines_by, shades, along.dim == "draw", top) + 0.62
     made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
+    share_range(made, low, high, log, ROOM_BELOW, head)
     for panel, axes in enumerate(made):
-        _scales(axes, along, limits)
+        _scale_along(axes, along)
         _draw(axes, found, panel, along, shades)
     label_outside(made, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
     return figure
@@ -166,14 +166,11 @@ def _lines(ds: xr.Dataset, along: Axis) -> str:
     return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))
 
 
-def _found(ds: xr.Dataset, metric: str, dims: tuple[str, ...], count: int, along: Axis) -> Slices:
-    def by_panel(values: np.ndarray) -> np.ndarray:
-        return values.reshape(count, ds.sizes[dims[-2]], ds.sizes[dims[-1]], *values.shape[len(dims) :])
-
-    sign = direction(metric)
-    measured = by_panel(table(ds, metric, dims)).astype(np.float64)
-    diverged = by_panel(table(ds, "diverged", dims))
-    worth = by_panel(table(ds.assign({metric: cost(ds, metric)}), metric, dims))
+def _found(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, along: Axis) -> Slices:
+    sign, dims = direction(metric), (lines_by.dim, along.dim)
+    measured = panel_table(ds, metric, panels_by, dims).astype(np.float64)
+    diverged = panel_table(ds, "diverged", panels_by, dims)
+    worth = panel_table(ds, metric, panels_by, dims, cost(ds, metric))
     median = seed_median(worth)
     low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
     if sign < 0:
@@ -197,46 +194,35 @@ def _percentile(values: np.ndarray, share: int) -> np.ndarray:
     return np.where(found > huge * 1e-6, np.inf, found)
 
 
-def _limits(found: Slices) -> tuple[float, float, bool]:
-    """The y axis's ends, and whether it is logarithmic."""
+def _limits(found: Slices) -> tuple[float, float, bool, float]:
+    """Return the least and the greatest value to show, True for a logarithmic axis, and the room above as `padded` takes it."""
     drawn = np.concatenate([found.median, found.low, found.high], axis=None)
     drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return 0.0, 1.0, False
-    low, high = float(drawn.min()), float(drawn.max())
-    high = max(low, min(high, ABOVE_START * found.start))
-    log = low > 0 and high >= LOG_FROM * low
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    span = float(onto(high) - onto(low)) or max(abs(high), 1.0) * 1e-3
     # Crosses stand above the lines.
     head = 0.2 if found.diverged.any() else 0.05
-    return float(back(onto(low) - 0.06 * span)), float(back(onto(high) + head * span)), log
+    if not len(drawn):
+        return 0.0, 1.0, False, head
+    low, high = float(drawn.min()), float(drawn.max())
+    high = max(low, min(high, ABOVE_START * found.start))
+    return low, high, is_log(low, high), head
 
 
-def _scales(axes: Axes, along: Axis, limits: tuple[float, float, bool]) -> None:
-    width, height = inches(axes)
+def _scale_along(axes: Axes, along: Axis) -> None:
+    """Give a panel its x axis."""
+    width, _ = inches(axes)
     low, high = float(along.values.min()), float(along.values.max())
-    if low > 0 and high >= LOG_FROM * low:
+    if is_log(low, high):
         margin = (high / low) ** 0.04
         axes.set_xscale("log")
         axes.set_xlim(low / margin, high * margin)
         axes.xaxis.set_major_locator(LogLocator(10, numticks=max(3, int(width / 0.45))))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda each, _: value_text(float(each))))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: value_text(float(number))))
     else:
         margin = 0.04 * ((high - low) or 1.0)
         axes.set_xlim(low - margin, high + margin)
         axes.xaxis.set_major_locator(MaxNLocator(max(2, min(6, int(width / 0.55)))))
         axes.xaxis.set_major_formatter(plain_numbers())
-    bottom, top, log = limits
-    if log:
-        axes.set_yscale("log")
-        axes.set_ylim(bottom, top)
-        log_ticks(axes.yaxis, height)
-    else:
-        axes.yaxis.set_major_locator(InnerLocator(height))
-    axes.yaxis.set_major_formatter(plain_numbers())
-    axes.set_ylim(bottom, top)
 
 
 def _draw(axes: Axes, found: Slices, panel: int, along: Axis, shades: list[str]) -> None:
@@ -279,14 +265,10 @@ def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
     return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
 
 
-def _key(
-    figure: Figure, found: Slices, lines_by: Axis, shades: list[str], points: bool, limits: tuple[float, float, bool]
-) -> float:
+def _key(figure: Figure, found: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> float:
     """What colours and marks mean. Returns the inches it takes at the bottom."""
     look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6} if points else {"linewidth": 2.4}
-    order = np.argsort(lines_by.values, kind="stable") if lines_by.numeric else np.arange(len(lines_by))
-    named = order[np.unique(np.linspace(0, len(order) - 1, MOST_NAMED).round().astype(int))] if len(order) > 1 else []
-    entries: list[tuple] = [(Line2D([], [], color=shades[place], **look), lines_by.phrase(place)) for place in map(int, named)]
+    entries = line_entries(lines_by if len(lines_by) > 1 else None, shades, **look)
     if (~found.at_edge & (found.best >= 0)).any():
         entries.append((Line2D([], [], **_mark(INK, at_edge=False)), "best of its colour" if points else "best of its line"))
     if found.at_edge.any():
@@ -297,12 +279,12 @@ def _key(
         cross = Line2D([], [], marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6)
         entries.append((cross, "runs diverged"))
     if found.runs > 1 and not points:
-        entries.append((Patch(color=PALE, alpha=0.4, linewidth=0), "middle half of the seeds"))
-    notes = [f"Median of {found.runs} seeds."] if found.runs > 1 else []
+        entries.append(band_entry("middle half of the seeds"))
+    notes = [f"{medians_of(found.runs)}."] if found.runs > 1 else []
     if found.diverged.any():
         notes.append("A run that diverged counts as infinitely bad.")
     finite = found.median[np.isfinite(found.median)]
-    if len(finite) and finite.max() > limits[1]:
+    if len(finite) and finite.max() > top:
         notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
     return write_key(figure, entries, " ".join(notes))
 
@@ -313,10 +295,8 @@ def _title(found: Slices, metric: str, name: str, along: Axis, lines_by: Axis, p
     if np.isinf(ranked).all():
         return "Every setting diverged" if found.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
-    after = f"after {length}"
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
-    end = "Lowest" if direction(metric) > 0 else "Highest"
-    number = three_digits(found.median[panel, line, place])
-    return f"{end} {name} {after}: {number}{f' with {own}' if named else ''} at {where}"
+    number = float(found.median[panel, line, place])
+    return best_title(metric, name, length, number, f"{f'with {own} ' if named else ''}at {where}")

@@ -15,9 +15,19 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    check_one_other,
+    line_entries,
+    medians_of,
+    panels,
+    plain_numbers,
+    size_axis,
+    three_digits,
+    write_key,
+)
 from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide
-from jaxsgd.results.axes import listed
 from jaxsgd.results.metric import readable_index
 
 MOST_LINES = 7
@@ -101,8 +111,8 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
     anew = any(name in DRAWN_ANEW for name in gaps.names)
     runs = gaps.gap.shape[-1]
-    note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
-    below = write_key(figure, _key(gaps, sigma, fitted, epochs if anew else 0), note) + 0.62
+    note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
+    below = write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     left.plot(gaps.size, sigma * gaps.expected, color=INK, linewidth=1.6, linestyle=DASHED, zorder=5)
     if anew:
@@ -125,13 +135,7 @@ def _lines_by(ds: xr.Dataset) -> Axis | None:
     others = open_axes(ds, (batch_axis(ds),))
     if not others:
         return None
-    if len(others) > 1 or len(others[0]) > MOST_LINES:
-        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in others)
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in others)
-        raise InputError(
-            f"the figure of the stripe law has lines for {MOST_LINES} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
+    check_one_other(others, MOST_LINES, "the figure of the stripe law has lines")
     return others[0]
 
 
@@ -156,10 +160,9 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
     return Gaps(names, shades, size[kept], lines("stripe_gap"), lines("stripe_index"), expected)
 
 
-def _key(gaps: Gaps, sigma: float, fitted: bool, epochs: int) -> list[tuple]:
+def _key(lines_by: Axis | None, shades: list[str], sigma: float, fitted: bool, epochs: int) -> list[tuple]:
     """The entries; `epochs` is 0 where no line's batches are drawn anew."""
-    lines = zip(gaps.names, gaps.shades, strict=True)
-    entries: list[tuple] = [(Line2D([], [], color=shade, marker="o", markersize=7), name) for name, shade in lines if name]
+    entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.4)
     how = f"\N{GREEK SMALL LETTER SIGMA} = {three_digits(sigma)} ({'fitted' if fitted else 'measured'})"
     law_line = Line2D([], [], color=INK, linewidth=1.6, linestyle=DASHED)
     root = "\N{GREEK SMALL LETTER SIGMA}/\N{SQUARE ROOT}B"

@@ -132,19 +132,24 @@ def in_powers(value: float) -> str:
     return f"{digits} \N{MULTIPLICATION SIGN} 10{raised}".replace("-", "\N{MINUS SIGN}")
 
 
-def write_beside(axes: Axes, heights: ArrayLike, texts: list[str], colours: list[str], line_height: float) -> None:
+def heights(axes: Axes, values: ArrayLike) -> Float[np.ndarray, "*L"]:
+    """Return where values lie on the y axis, as shares of its height; its ends are set."""
+    onto = np.log if axes.get_yscale() == "log" else np.asarray
+    low, high = onto(axes.get_ylim())
+    return np.asarray((onto(np.asarray(values, np.float64)) - low) / (high - low))
+
+
+def write_beside(axes: Axes, values: ArrayLike, texts: list[str], colours: list[str], line_height: float) -> None:
     """Writes each text to the right of the axes at its height, moved as little as keeps them apart.
 
     Args:
       axes: with its final y limits.
-      heights: [L], in data units.
+      values: [L], in data units.
       texts: L texts.
       colours: L colours.
       line_height: room for one text, as a share of the axes' height.
     """
-    low, high = axes.get_ylim()
-    wanted = (np.asarray(heights, np.float64) - low) / (high - low)
-    places = spread_apart(wanted, line_height, lowest=line_height / 2, highest=1 - line_height / 2)
+    places = spread_apart(heights(axes, values), line_height, lowest=line_height / 2, highest=1 - line_height / 2)
     for place, text, colour in zip(places, texts, colours, strict=True):
         axes.text(1.025, place, text, color=colour, fontsize=SMALL, va="center", transform=axes.transAxes, linespacing=1.25)
 
