@@ -39,7 +39,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, SMALLEST, heights, slide, spread_apart
+from jaxsgd.plot.style import INK, SMALLEST, heights, slide, spread_apart, styled
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95
@@ -83,6 +83,7 @@ class Curve(NamedTuple):
         return bool(self.median[-1] > 2 * self.median[0])
 
 
+@styled
 def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, select: Selection | None = None) -> Figure:
     """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
@@ -275,7 +276,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
             1 + tip, place, texts[which], color=shades[which], fontsize=SMALLEST, va="center", transform=axes.transAxes
         )  # fmt: skip
     if heading:
-        axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
+        axes.text(1 + tip, 1 - step / 2, heading, fontsize=SMALLEST, va="center", transform=axes.transAxes)
 
 
 def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:

@@ -35,7 +35,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, heights, slide
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, heights, slide, styled
 from jaxsgd.results.axes import axis_names, cell_dims, listed
 from jaxsgd.results.metric import metric_named, record_axis
 
@@ -76,6 +76,7 @@ class DifferenceRow(NamedTuple):
     found: xr.Dataset
 
 
+@styled
 def differences(
     ds: xr.Dataset,
     axis: str | None = None,
@@ -285,7 +286,7 @@ def _write_directions(axes: Axes, metric: str) -> None:
     less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
     arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
-        axes.text(x, 1.03, text, fontsize=SMALLEST, color=INK, ha=align, va="bottom", transform=axes.transAxes)
+        axes.text(x, 1.03, text, fontsize=SMALLEST, ha=align, va="bottom", transform=axes.transAxes)
 
 
 def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
@@ -294,7 +295,7 @@ def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
     wide, high = figure.get_size_inches()
     for axes, text in zip(made[-1], (left, right), strict=True):
         box = axes.get_position()
-        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, color=INK, ha="center", va="center")
+        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, ha="center", va="center")
     top, bottom = made[0][0].get_position(), made[-1][0].get_position()
     figure.text(
         top.x0 - 0.75 / wide, (top.y1 + bottom.y0) / 2, y, rotation=90, fontsize=SMALL, color=INK, ha="center", va="center"

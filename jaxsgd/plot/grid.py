@@ -40,7 +40,7 @@ from jaxsgd.plot.layout import (
     text_width,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide
+from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide, styled
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
@@ -80,6 +80,7 @@ class GridPanel(NamedTuple):
         return float(np.nanmedian(self.stripe_index)) if np.isfinite(self.stripe_index).any() else np.nan
 
 
+@styled
 def grid(
     ds: xr.Dataset,
     rows: str = "batch_count",

@@ -46,7 +46,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, slide
+from jaxsgd.plot.style import INK, SMALLEST, colour_bar, dress, slide, styled
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
@@ -83,6 +83,7 @@ class HeatmapPanel(NamedTuple):
     runs: int
 
 
+@styled
 def heatmap(
     ds: xr.Dataset,
     x: str | None = None,
@@ -327,14 +328,11 @@ def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, 
     boxes = [axes.get_position() for axes in made]
     right, low, high = max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes)
     place = (right + 0.22 / figure.get_figwidth(), low, 0.2 / figure.get_figwidth(), high - low)
-    beside = figure.add_axes(place, label="colour bar")
-    bar = figure.colorbar(
-        ScalarMappable(norm, _colour_map(metric)), cax=beside, extend=extend, format=plain_numbers(), extendfrac=0.04
-    )
-    bar.set_label(label, fontsize=SMALLEST, color=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    colours = ScalarMappable(norm, _colour_map(metric))
+    bar = colour_bar(figure, colours, place, extend=extend, format=plain_numbers(), extendfrac=0.04)
+    bar.set_label(label, fontsize=SMALLEST)
     bar.minorticks_off()
-    beside.tick_params(labelsize=SMALLEST, color=PALE, labelcolor=INK)
+    dress(bar.ax)
 
 
 def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis, up: Axis) -> float:

@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, Formatter, FuncFormatter, Locator, M
 
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, open_axes, table
-from jaxsgd.plot.style import INK, MEDIUM, PALE, SMALL, SMALLEST, fit
+from jaxsgd.plot.style import INK, MEDIUM, SMALL, SMALLEST, dress, fit
 from jaxsgd.results.axes import listed
 from jaxsgd.results.metric import record_axis
 
@@ -65,7 +65,7 @@ def panels(
     def one(i: int, j: int) -> Axes:
         x, y = left + j * (width + gaps[0]), below + (rows - 1 - i) * (height + gaps[1])
         axes = figure.add_axes((x / wide, y / high, width / wide, height / high))
-        _dress(axes)
+        dress(axes, length=3)
         axes.xaxis.set_major_locator(MaxNLocator(max(2, min(8, int(width / 0.45))), steps=[1, 2, 5, 10], integer=True))
         return axes
 
@@ -83,12 +83,6 @@ def inches(axes: Axes) -> tuple[float, float]:
     """Width and height of axes."""
     box, (wide, high) = axes.get_position(), page(axes).get_size_inches()
     return box.width * wide, box.height * high
-
-
-def _dress(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(labelsize=SMALLEST, color=PALE, labelcolor=INK, length=3)
 
 
 EDGE = 0.42
@@ -124,10 +118,10 @@ def head_rows(made: list[list[Axes]], axis: Axis) -> None:
         box = axes.get_position()
         x, y = EDGE / figure.get_figwidth(), (box.y0 + box.y1) / 2
         align = "bottom" if beside else "center"
-        above = figure.text(x, y, name, fontsize=SMALL, fontweight="bold", color=INK, va=align)
+        above = figure.text(x, y, name, fontsize=SMALL, fontweight="bold", va=align)
         fit(above, SMALL, MOST_OF_ROW_HEADING / figure.get_figwidth())
         if beside:
-            below = figure.text(x, y, beside, fontsize=SMALLEST, color=INK, va="top")
+            below = figure.text(x, y, beside, fontsize=SMALLEST, va="top")
             fit(below, SMALLEST, MOST_OF_ROW_HEADING / figure.get_figwidth())
 
 
@@ -149,13 +143,13 @@ def head_columns(made: list[list[Axes]], axis: Axis) -> None:
             size, texts = tried, headings
             break
     for axes, text in zip(made[0], texts, strict=True):
-        title = axes.set_title(text, fontsize=size, fontweight="bold", color=INK, pad=7)
+        title = axes.set_title(text, fontsize=size, fontweight="bold", pad=7)
         fit(title, size, room / figure.get_figwidth())
 
 
 def fit_heading(axes: Axes, text: str) -> None:
     """A heading above a panel's left edge, no wider than the panel."""
-    heading = axes.set_title(text, fontsize=SMALL, fontweight="bold", color=INK, loc="left", pad=7)
+    heading = axes.set_title(text, fontsize=SMALL, fontweight="bold", loc="left", pad=7)
     fit(heading, SMALL, room=axes.get_position().width)
 
 
@@ -204,7 +198,7 @@ def size_axis(axes: Axes, sizes: np.ndarray, names: np.ndarray) -> None:
             reach = np.log(sizes[place]) + half
     axes.set_xticks(ticks, texts)
     axes.minorticks_off()
-    axes.set_xlabel("batch size B (samples per step)", fontsize=MEDIUM, color=INK)
+    axes.set_xlabel("batch size B (samples per step)")
 
 
 LOG_FROM = 20
@@ -357,7 +351,7 @@ def write_key(figure: Figure, entries: Sequence[tuple], note: str = "") -> float
     """
     below = 0.12
     if note:
-        text = figure.text(EDGE / figure.get_figwidth(), below / figure.get_figheight(), note, fontsize=SMALLEST, color=INK)
+        text = figure.text(EDGE / figure.get_figwidth(), below / figure.get_figheight(), note, fontsize=SMALLEST)
         fit(text, SMALLEST, room=1 - 2 * EDGE / figure.get_figwidth())
         below += 0.27
     if not entries:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullFormatter
 
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, SMALLEST, fit, panel, slide
+from jaxsgd.plot.style import COLOURS, INK, PALE, SMALL, dress, fit, panel, slide, styled
 
 BLUE, ORANGE = COLOURS[0], COLOURS[1]
 
@@ -39,6 +39,7 @@ class LogView(NamedTuple):
     is_early: np.ndarray
 
 
+@styled
 def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str = "levels") -> Figure:
     """The log as printed, and beside it every print by its place in the epoch.
 
@@ -81,13 +82,14 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name}"))
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     right.set_xlim(-0.03, 1.03)
-    right.set_xlabel("place in the epoch (share of its batches)", fontsize=MEDIUM, color=INK)
-    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("place in the epoch (share of its batches)")
+    right.set_ylabel("loss less its trend (in its scatter)")
     _height(right, view.left)
     _key(right, handles)
     return figure
 
 
+@styled
 def settling_figure(
     view: LogView, number: Float[np.ndarray, " c"], change: Float[np.ndarray, " c"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -113,8 +115,8 @@ def settling_figure(
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(short_numbers())
         axis.set_minor_formatter(NullFormatter())
-    right.set_xlabel("batches of the epoch up to the print", fontsize=MEDIUM, color=INK)
-    right.set_ylabel("size of the change (loss)", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("batches of the epoch up to the print")
+    right.set_ylabel("size of the change (loss)")
     _key(
         right,
         [
@@ -130,6 +132,7 @@ Scores = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 """(epochs since the start, normal scores), of the same length."""
 
 
+@styled
 def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtitle: str, note: str) -> Figure:
     """The log as printed, and beside it how clearly its level steps where epochs begin.
 
@@ -149,7 +152,7 @@ def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtit
     right.plot(when, score, "o", color=BLUE, markersize=5, zorder=4)
     right.set_xlim(0, view.time[-1])
     right.set_ylim(0, 1.25 * max(float(score.max()), 4.0))
-    right.set_ylabel("normal score of a step", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("normal score of a step")
     _key(
         right,
         [
@@ -160,6 +163,7 @@ def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtit
     return figure
 
 
+@styled
 def recurrence_figure(
     view: LogView, place: Int[np.ndarray, " k"], left: Float[np.ndarray, " k"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -177,9 +181,9 @@ def recurrence_figure(
     right.plot(numbers, [left[place == number].mean() for number in numbers], "o-", color=BLUE, markersize=6, zorder=3)
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     _height(right, left)
-    right.set_xlabel("epoch of the cycle", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("epoch of the cycle")
     right.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("loss less its trend (in its scatter)")
     _key(
         right,
         [
@@ -190,6 +194,7 @@ def recurrence_figure(
     return figure
 
 
+@styled
 def rate_figure(
     view: LogView, rate: Float[np.ndarray, " n"], jumps: Float[np.ndarray, " j"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -210,7 +215,7 @@ def rate_figure(
     right.yaxis.set_major_formatter(short_numbers())
     right.yaxis.set_minor_formatter(NullFormatter())
     right.set_xlim(0, view.time[-1])
-    right.set_ylabel("learning rate", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("learning rate")
     _key(
         right,
         [
@@ -243,7 +248,7 @@ def _draw_log(axes: Axes, view: LogView) -> None:
     dots: dict[str, Any] = {"marker": ".", "markersize": 4} if len(view.time) <= 400 else {}
     axes.plot(view.time[shown], view.loss[shown], color=BLUE, linewidth=0.9, alpha=0.75, zorder=2, **dots)
     axes.plot(view.averaged_time, view.averaged, color="#000000", linewidth=2.6, zorder=3)
-    axes.set_ylabel("loss", fontsize=MEDIUM, color=INK)
+    axes.set_ylabel("loss")
     axes.set_xlim(0, view.time[-1])
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     low, high = np.quantile(view.loss, (0.002, 0.998)) if len(view.loss) > 500 else (view.loss.min(), view.loss.max())
@@ -279,10 +284,10 @@ def _note(axes: Axes, text: str) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     box = axes.get_position()
-    written = figure.text(box.x0, box.y1 + 0.008, text, fontsize=SMALL, color=INK, va="bottom")
+    written = figure.text(box.x0, box.y1 + 0.008, text, fontsize=SMALL, va="bottom")
     fit(written, SMALL, room=box.width)
     heading = axes.get_title(loc="left")
-    axes.set_title(heading, fontsize=MEDIUM, color=INK, loc="left", pad=26)
+    axes.set_title(heading, loc="left", pad=26)
 
 
 def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
@@ -318,6 +323,7 @@ MOST_EPOCHS = 12
 """Epochs that are drawn, the last of a log: more would hide what happens within one."""
 
 
+@styled
 def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitle: str) -> Figure:
     """The log at the left, and the cases beside it, the nearest first and in the log's colour.
 
@@ -335,24 +341,22 @@ def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitl
     row_height = (height - HEADED) / rows / height
     own = figure.add_axes((0.065, low, 0.27, rows * row_height - HEADING / height))
     _draw_case(own, log, BLUE)
-    own.set_xlabel("epoch", fontsize=MEDIUM, color=INK)
-    own.set_ylabel("loss", fontsize=MEDIUM, color=INK)
+    own.set_xlabel("epoch")
+    own.set_ylabel("loss")
     for place, case in enumerate(cases):
         row, column = divmod(place, IN_A_ROW)
         bottom = low + row_height * (rows - 1 - row)
         axes = figure.add_axes((0.40 + 0.205 * column, bottom, 0.165, row_height - HEADING / height))
         _draw_case(axes, case, ORANGE if place == 0 else PALE)
         if place + IN_A_ROW >= len(cases):
-            axes.set_xlabel("epoch", fontsize=SMALL, color=INK)
+            axes.set_xlabel("epoch", fontsize=SMALL)
     return figure
 
 
 def _draw_case(axes: Axes, case: OrderCase, colour: str) -> None:
     shown = case.time >= case.time[-1] - MOST_EPOCHS
     axes.plot(case.time[shown], case.loss[shown], color=colour, linewidth=1.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(labelsize=SMALLEST, color=PALE, labelcolor=INK, length=3)
+    dress(axes, length=3)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.set_title(f"{case.name}\n{case.note}", fontsize=SMALL, color=INK, loc="left", pad=6, linespacing=1.3)
+    axes.set_title(f"{case.name}\n{case.note}", fontsize=SMALL, loc="left", pad=6, linespacing=1.3)

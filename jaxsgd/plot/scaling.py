@@ -26,7 +26,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
+from jaxsgd.plot.style import COLOURS, INK, PALE, SMALLEST, slide, styled
 from jaxsgd.results.axes import axis_dim
 
 MOST_LINES = 7
@@ -38,6 +38,7 @@ SHADES = {"perfect": "#E4EEF5", "diminishing": "#FFFFFF", "none": "#ECECEC", "bo
 WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "none": "no further\ngain"}
 
 
+@styled
 def scaling(
     ds: xr.Dataset,
     target: float,
@@ -89,8 +90,8 @@ def scaling(
     _widths(left, right, 0.58)
     _steps(left, ones, names, shades, noise_scale)
     _rates(right, found, ones, shades, tune)
-    left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
-    right.set_ylabel(f"best {tune.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
+    left.set_ylabel(f"steps to {words} {target:g}")
+    right.set_ylabel(f"best {tune.replace('_', ' ')}")
     sizes = found["samples_per_step"].values
     for axes in (left, right):
         size_axis(axes, sizes, found["batch_size"].values)

@@ -45,7 +45,7 @@ from jaxsgd.plot.layout import (
     short_number,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, slide
+from jaxsgd.plot.style import COLOURS, INK, slide, styled
 from jaxsgd.results.axes import axis_names, seed_dims
 from jaxsgd.results.metric import cost, metric_named, time_dim
 
@@ -86,6 +86,7 @@ class Slices(NamedTuple):
     runs: int
 
 
+@styled
 def slices(
     ds: xr.Dataset,
     x: str | None = None,

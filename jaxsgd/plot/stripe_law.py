@@ -27,7 +27,7 @@ from jaxsgd.plot.layout import (
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide
+from jaxsgd.plot.style import COLOURS, INK, PALE, slide, styled
 from jaxsgd.results.metric import readable_index
 
 MOST_LINES = 7
@@ -80,6 +80,7 @@ class Gaps(NamedTuple):
     expected: np.ndarray
 
 
+@styled
 def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | None = None) -> Figure:
     """Stripe gap against batch size with the law of sampling drawn over it, and beside it the stripe index.
 
@@ -123,10 +124,10 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
         size_axis(axes, gaps.size, gaps.size)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(plain_numbers())
-    left.set_ylabel("stripe gap (loss)", fontsize=MEDIUM, color=INK)
+    left.set_ylabel("stripe gap (loss)")
     right.set_ylim(-0.15, 1.05)
     right.axhline(0, color=PALE, linewidth=1)
-    right.set_ylabel("stripe index (share of variance)", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("stripe index (share of variance)")
     return figure
 
 

@@ -1,12 +1,17 @@
 """How every figure looks: sizes for a slide, colours that all readers can tell apart."""
 
+import functools
 import io
 import math
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
@@ -17,6 +22,56 @@ INK = "#222222"
 PALE = "#9A9A9A"
 SMALLEST, SMALL, MEDIUM, LARGE = 11.0, 12.0, 14.0, 19.0
 LOSS_LABEL = "loss (mean squared error per output)"
+
+STYLE: dict[str, Any] = {
+    "text.color": INK,
+    "axes.edgecolor": PALE,
+    "axes.labelcolor": INK,
+    "axes.labelsize": MEDIUM,
+    "axes.titlesize": MEDIUM,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.fontsize": SMALLEST,
+}
+"""Matplotlib's settings for all figures. They are in force while a figure is drawn, and never outside it."""
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Return a function that draws the figure of `draw` with the settings of `STYLE`."""
+
+    @functools.wraps(draw)
+    def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return draw_styled
+
+
+def dress(axes: Axes, size: float = SMALLEST, **look: Any) -> None:
+    """Give the ticks of axes their looks: Matplotlib makes ticks when it draws, when `STYLE` is no longer in force.
+
+    Args:
+      axes: to dress.
+      size: of the tick labels, points.
+      look: other arguments of `tick_params`.
+    """
+    axes.tick_params(labelsize=size, color=PALE, labelcolor=INK, **look)
+
+
+def colour_bar(figure: Figure, mappable: ScalarMappable, place: tuple[float, float, float, float], **look: Any) -> Colorbar:
+    """Return a new colour bar without an outline.
+
+    Args:
+      figure: to put it on.
+      mappable: the colours.
+      place: left, bottom, width and height, shares of the figure.
+      look: other arguments of `Figure.colorbar`.
+    """
+    bar = figure.colorbar(mappable, cax=figure.add_axes(place, label="colour bar"), **look)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return bar
 
 
 def colours(count: int) -> list[str]:
@@ -61,8 +116,8 @@ def slide(title: str, subtitle: str, height: float = 0.0) -> Figure:
     figure = ShownFigure(figsize=(width, height))
     # The same distance from the top, however high the figure is.
     share = usual / height
-    title_text = figure.text(0.035, 1 - 0.065 * share, title, fontsize=LARGE, fontweight="bold", color=INK, va="center")
-    subtitle_text = figure.text(0.035, 1 - 0.127 * share, subtitle, fontsize=MEDIUM, color=INK, va="center")
+    title_text = figure.text(0.035, 1 - 0.065 * share, title, fontsize=LARGE, fontweight="bold", va="center")
+    subtitle_text = figure.text(0.035, 1 - 0.127 * share, subtitle, fontsize=MEDIUM, va="center")
     fit(title_text, LARGE, room=0.93)
     fit(subtitle_text, MEDIUM, room=0.93)
     return figure
@@ -87,11 +142,9 @@ def panel(figure: Figure, left: float, width: float, heading: str = "", sharey: 
     top = 0.76 if heading else 0.82
     axes = figure.add_axes((left, 0.12, width, top - 0.12), sharey=sharey)
     if heading:
-        axes.set_title(heading, fontsize=MEDIUM, color=INK, loc="left", pad=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(labelsize=SMALL, color=PALE, labelcolor=INK)
-    axes.set_xlabel("epoch", fontsize=MEDIUM, color=INK)
+        axes.set_title(heading, loc="left", pad=10)
+    dress(axes, SMALL)
+    axes.set_xlabel("epoch")
     axes.ticklabel_format(axis="y", useOffset=False)
     return axes
 
