@@ -79,7 +79,7 @@ class Curve(NamedTuple):
 
     @property
     def grown(self) -> bool:
-        """Whether it ends above twice its first epoch's loss."""
+        """True if it ends above twice its first epoch's loss."""
         return bool(self.median[-1] > 2 * self.median[0])
 
 
@@ -126,15 +126,15 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
     below = _key(figure, contents, None if beside else lines_by, shades, what, start) + 0.6
     space = label_width + 0.3 if beside else 0.3
-    made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
-    _share_range(made, contents)
-    for axes, lines in zip(made, contents, strict=True):
+    panels = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
+    _share_range(panels, contents)
+    for axes, lines in zip(panels, contents, strict=True):
         axes.set_xlim(0, float(progress.max()))
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
             _label_ends(axes, lines, texts, shades, lines_by.words if lines_by.name != "order" else "")
-    label_outside(made, columns, unit, metric_label(ds, metric), room=0.9)
+    label_outside(panels, columns, unit, metric_label(ds, metric), room=0.9)
     return figure
 
 
@@ -178,18 +178,18 @@ def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
         if len(curve.loss):
             first = onto(curve.loss[:, 0])
             starts[i, curve.seeds] = first - np.median(first)
-    found: list[np.ndarray | None] = []
+    bands: list[np.ndarray | None] = []
     for curve in lines:
         if len(curve.loss) < 2:
-            found.append(None)
+            bands.append(None)
             continue
         left = _unexplained(onto(curve.loss), np.nanmedian(starts[:, curve.seeds], axis=0))
-        found.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
-    return found
+        bands.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
+    return bands
 
 
 def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """What a seed's level at the start does not explain of its losses, as in an analysis of covariance.
+    """Return the part of the losses that a seed's level at the start does not explain, as in an analysis of covariance.
 
     At each epoch the losses are regressed on the starts, with a slope from 0 (runs have forgotten where they began) to 1 (they
     keep their distance). With fewer than four seeds there is nothing to estimate the slope from, and it is 0.
@@ -217,7 +217,7 @@ def _share_range(panels: list[Axes], contents: list[list[Curve]]) -> None:
         for curve, band in zip(lines, _bands(lines, log), strict=True)
         if len(curve.loss)
     ]  # fmt: skip
-    kept = [each for each in drawn if not each[0].grown] or drawn
+    kept = [pair for pair in drawn if not pair[0].grown] or drawn
     if not kept:
         for axes in panels:
             axes.set_yticks([])
@@ -245,8 +245,8 @@ def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
     clauses, short = [], []
     for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
         if any(counts):
-            each = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
-            clauses.append(f"{what}: {', '.join(each)}")
+            parts = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
+            clauses.append(f"{what}: {', '.join(parts)}")
             short.append(f"{sum(counts)} of {runs * len(lines)} {what}")
     width, _ = inches(axes)
     fits = text_width(page(axes), "; ".join(clauses), SMALLEST) <= width
@@ -258,16 +258,16 @@ def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
 
 def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[str], heading: str) -> None:
     """Each line's value beside its end, joined to it where it had to move, and above them what the values are."""
-    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
-    if not there:
+    known = [place for place, curve in enumerate(lines) if len(curve.loss)]
+    if not known:
         return
-    ends = np.clip(heights(axes, [lines[place].median[-1] for place in there]), 0, 1)
+    ends = np.clip(heights(axes, [lines[place].median[-1] for place in known]), 0, 1)
     width, height = inches(axes)
     step = LINE_HEIGHT / height
     top = 1 - 1.5 * step if heading else 1 - step / 2
     places = spread_apart(ends, step, lowest=0.0, highest=top)
     tip = 0.16 / width
-    for which, place, end in zip(there, places, ends, strict=True):
+    for which, place, end in zip(known, places, ends, strict=True):
         axes.plot(
             [1, 1 + 0.7 * tip], [end, place], color=shades[which], linewidth=0.8, transform=axes.transAxes, clip_on=False,
             label="_joint",
@@ -280,7 +280,7 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
 
 
 def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
-    """What lines and bands are. Returns the inches it takes at the bottom."""
+    """Write the key: what lines and bands are. Return the inches that it takes at the bottom."""
     entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
@@ -335,8 +335,8 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     if winners.count(common) == len(groups):
         return f"{winner} ends {end} in {'every panel' if not tuned else f'all {len(groups)} {where}'} {after}"
     if len(groups) <= 3 and len(winners) == len(groups) and not tuned:
-        each = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
-        return f"{end.capitalize()} {after}: {axis.words} {', '.join(each)}"
+        parts = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
+        return f"{end.capitalize()} {after}: {axis.words} {', '.join(parts)}"
     return f"{winner} ends clearly {end} in {winners.count(common)} of {len(groups)} {where} {after}"
 
 
@@ -366,6 +366,6 @@ def _clear(lines: list[Curve], order: list[int]) -> bool:
     """Return True if the best line ends better than the next for nearly every seed that both have."""
     if len(order) < 2:
         return True
-    one, other = lines[order[0]].cost, lines[order[1]].cost
-    both = ~np.isnan(one) & ~np.isnan(other)
-    return bool(both.any()) and bool((one < other)[both].mean() >= CLEAR)
+    best, other = lines[order[0]].cost, lines[order[1]].cost
+    both = ~np.isnan(best) & ~np.isnan(other)
+    return bool(both.any()) and bool((best < other)[both].mean() >= CLEAR)

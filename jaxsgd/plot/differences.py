@@ -1,4 +1,4 @@
-"""What the values of an axis do on the same seeds: how far each gets, and by how much it differs from a reference."""
+"""The values of an axis compared on the same seeds: their curves, and how far each ends from a reference."""
 
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ class DifferenceRow(NamedTuple):
     curves: list[np.ndarray]
     when: list[np.ndarray]
     diverged: np.ndarray
-    found: xr.Dataset
+    compared: xr.Dataset
 
 
 @styled
@@ -85,7 +85,7 @@ def differences(
     confidence: float = 0.95,
     select: Selection | None = None,
 ) -> Figure:
-    """A measure against the epoch for each value of an axis, and beside it how far each ends from a reference.
+    """A metric against the epoch for each value of an axis, and beside it how far each value ends from a reference.
 
     Left: the median over the seeds, with the middle half of them as a band. Right: the mean difference between runs of the
     same seed after the last epoch, with its 95 % confidence interval (`jaxsgd.compare`); where that contains 0, the two
@@ -126,10 +126,10 @@ def differences(
     below = _key(figure, rows, confidence) + 0.62
     names = 0.5 + max(text_width(figure, lines_by.phrase(place), SMALL) for place in range(len(lines_by)))
     numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(lines_by)))
-    made = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
-    _share_range([left for left, _ in made], rows)
+    panel_axes = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
+    _share_range([left for left, _ in panel_axes], rows)
     reach = _reach(rows)
-    for (left, right), row in zip(made, rows, strict=True):
+    for (left, right), row in zip(panel_axes, rows, strict=True):
         if row.heading:
             fit_heading(left, row.heading)
         order = _order(row)
@@ -139,36 +139,36 @@ def differences(
         _draw_differences(right, row, order, shades, at, reach)
         for axes in (left, right):
             axes.tick_params(labelbottom=row is rows[-1])
-    _write_directions(made[0][1], metric)
+    _write_directions(panel_axes[0][1], metric)
     after = f"after {budget(ds)}"
-    _label(made, unit, f"difference from {lines_by.phrase(at)} {after}", label)
+    _label(panel_axes, unit, f"difference from {lines_by.phrase(at)} {after}", label)
     return figure
 
 
 def _named(ds: xr.Dataset) -> str:
-    there = axis_names(ds)
-    several = [name for name in UNTOLD if name in there and len(find_axis(ds, name)) > 1]
+    known = axis_names(ds)
+    several = [name for name in UNTOLD if name in known and len(find_axis(ds, name)) > 1]
     if not several:
         raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as batch_count")
     return several[0]
 
 
 def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
-    found = facets(ds, (axis.dim,), "the figure of differences")
-    check_one_other(found.axes, MOST_ROWS, "the figure of differences has room")
-    return found
+    rows_by = facets(ds, (axis.dim,), "the figure of differences")
+    check_one_other(rows_by.axes, MOST_ROWS, "the figure of differences has room")
+    return rows_by
 
 
 def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, metric: str, compared: xr.Dataset) -> list[DifferenceRow]:
     dims = (*rows_by.dims, axis.dim)
     records = panel_records(ds, metric, rows_by, axis.dim)
-    found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
+    compared = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
     rows = []
     for place in range(rows_by.num_panels):
         curves, when = zip(*(records.kept(place, v) for v in range(len(axis))), strict=True)
         heading = rows_by.axes[0].heading(place) if rows_by.axes else ""
         diverged = records.diverged[place].sum(axis=-1)
-        own = found.isel(dict.fromkeys(rows_by.dims, place))
+        own = compared.isel(dict.fromkeys(rows_by.dims, place))
         rows.append(DifferenceRow(heading, list(curves), list(when), diverged, own))
     return rows
 
@@ -219,7 +219,9 @@ def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, s
 
 def _reach(rows: list[DifferenceRow]) -> tuple[float, float]:
     """The range of all intervals, 0 in it."""
-    ends = np.concatenate([np.concatenate([row.found[name].values for name in ("difference", "low", "high")]) for row in rows])
+    ends = np.concatenate(
+        [np.concatenate([row.compared[name].values for name in ("difference", "low", "high")]) for row in rows]
+    )
     ends = ends[np.isfinite(ends)]
     low, high = float(ends.min(initial=0)), float(ends.max(initial=0))
     margin = 0.06 * ((high - low) or 1.0)
@@ -229,20 +231,20 @@ def _reach(rows: list[DifferenceRow]) -> tuple[float, float]:
 def _draw_differences(
     axes: Axes, row: DifferenceRow, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]
 ) -> None:
-    found = row.found
+    compared = row.compared
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for line, v in enumerate(order.tolist()):
         axes.axhline(line, color=PALE, linewidth=0.4, alpha=0.4, zorder=0)
-        shade = PALE if bool(found.tie[v]) or v == at else shades[v]
+        shade = PALE if bool(compared.tie[v]) or v == at else shades[v]
         if v == at:
             axes.plot(0, line, "D", color=INK, markersize=5, zorder=4)
-        elif np.isfinite(found.difference[v]):
-            ends = [found.low[v], found.high[v]]
+        elif np.isfinite(compared.difference[v]):
+            ends = [compared.low[v], compared.high[v]]
             axes.plot(ends, [line, line], "|-", color=shade, linewidth=2.0, markersize=9, markeredgewidth=2.0, zorder=3)
-            axes.plot(found.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
-        said = _number(row, v, at)
+            axes.plot(compared.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
+        text = _number(row, v, at)
         axes.text(
-            1.03, 1 - (line + 0.5) / len(order), said, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
+            1.03, 1 - (line + 0.5) / len(order), text, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
             va="center", transform=axes.transAxes,
         )  # fmt: skip
     axes.set_ylim(len(order) - 0.5, -0.5)
@@ -254,21 +256,21 @@ def _draw_differences(
 
 
 def _number(row: DifferenceRow, v: int, at: int) -> str:
-    """What a comparison comes to, in a word or a number; how many pairs, where some are left out."""
-    found = row.found
+    """Return a comparison in a word or a number; with the number of pairs, where some are left out."""
+    compared = row.compared
     if v == at:
         return "reference"
-    pairs, left_out = int(found.pairs[v]), int(found.left_out[v])
+    pairs, left_out = int(compared.pairs[v]), int(compared.left_out[v])
     if pairs < 2:
         return "diverged" if row.diverged[v] else "too few runs"
-    difference = float(found.difference[v])
-    said = "tie"
-    if found["no_interval"].values[v]:
-        said = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
-    elif not bool(found.tie[v]):
-        reach = float(found.high[v]) - difference
-        said = _with_reach(difference, reach)
-    return f"{said} ({pairs} of {pairs + left_out})" if left_out else said
+    difference = float(compared.difference[v])
+    text = "tie"
+    if compared["no_interval"].values[v]:
+        text = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
+    elif not bool(compared.tie[v]):
+        reach = float(compared.high[v]) - difference
+        text = _with_reach(difference, reach)
+    return f"{text} ({pairs} of {pairs + left_out})" if left_out else text
 
 
 def _with_reach(difference: float, reach: float) -> str:
@@ -282,28 +284,28 @@ def _with_reach(difference: float, reach: float) -> str:
 
 
 def _write_directions(axes: Axes, metric: str) -> None:
-    """Which way is which, above the panel."""
+    """Write above the panel which side is lower and which is higher."""
     less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
     arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
         axes.text(x, 1.03, text, fontsize=SMALLEST, ha=align, va="bottom", transform=axes.transAxes)
 
 
-def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
+def _label(panel_axes: list[list[Axes]], left: str, right: str, y: str) -> None:
     """One label for each column and one for the y axes."""
-    figure = page(made[0][0])
+    figure = page(panel_axes[0][0])
     wide, high = figure.get_size_inches()
-    for axes, text in zip(made[-1], (left, right), strict=True):
+    for axes, text in zip(panel_axes[-1], (left, right), strict=True):
         box = axes.get_position()
         figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, ha="center", va="center")
-    top, bottom = made[0][0].get_position(), made[-1][0].get_position()
+    top, bottom = panel_axes[0][0].get_position(), panel_axes[-1][0].get_position()
     figure.text(
         top.x0 - 0.75 / wide, (top.y1 + bottom.y0) / 2, y, rotation=90, fontsize=SMALL, color=INK, ha="center", va="center"
     )
 
 
 def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
-    """What lines, bands, points and greys are. Returns the inches it takes at the bottom."""
+    """Write the key: what lines, bands, points and greys are. Return the inches that it takes at the bottom."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
         (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
@@ -311,9 +313,9 @@ def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
         (Line2D([], [], color=INK, **dot), f"mean difference, {100 * confidence:g} % interval"),
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
-    seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
+    seeds = int((rows[0].compared.pairs + rows[0].compared.left_out).max())
     note = f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
-    reasons = [str(reason) for row in rows for reason in row.found["no_interval"].values if reason]
+    reasons = [str(reason) for row in rows for reason in row.compared["no_interval"].values if reason]
     if SAME in reasons:
         note += f" No interval: {SAME}."
     return write_key(figure, entries, note)
@@ -326,7 +328,7 @@ def _title(
     less, least, more, most = WORDS.get(metric, LOWER_HIGHER if direction(metric) > 0 else HIGHER_LOWER)
     names = [axis.phrase(place) for place in range(len(axis))]
     others = [place for place in range(len(axis)) if place != at]
-    ties = [names[v] for v in others if all(bool(row.found.tie[v]) for row in rows)]
+    ties = [names[v] for v in others if all(bool(row.compared.tie[v]) for row in rows)]
     best, worst = (_extreme(ds, axis, rows, metric, is_best, confidence) for is_best in (True, False))
     if len(ties) == len(others):
         plural = f"No {axis.words} ends clearly {less} or {more} than {names[at]}"
@@ -338,18 +340,18 @@ def _title(
         clauses.append(f"{names[worst]} {most}" if clauses else f"{names[worst]} ends {most}")
     if not clauses:
         for word, sign in ((less, -1), (more, 1)):
-            those = [names[v] for v in others if all(_sign(row.found, v) == direction(metric) * sign for row in rows)]
+            those = [names[v] for v in others if all(_sign(row.compared, v) == direction(metric) * sign for row in rows)]
             if those:
                 clauses.append(f"{list_names(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
-    said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
+    text = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
     if ties and clauses:
         those = list_names(ties) if len(ties) < 3 else f"{len(ties)} others"
-        said += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
-    return said
+        text += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
+    return text
 
 
-def _sign(found: xr.Dataset, v: int) -> int:
-    return -1 if found.high[v] < 0 else 1 if found.low[v] > 0 else 0
+def _sign(compared: xr.Dataset, v: int) -> int:
+    return -1 if compared.high[v] < 0 else 1 if compared.low[v] > 0 else 0
 
 
 def _extreme(
@@ -361,7 +363,7 @@ def _extreme(
     been run.
     """
     sign = direction(metric)
-    costs = sign * np.stack([row.found["mean_value"].values for row in rows])
+    costs = sign * np.stack([row.compared["mean_value"].values for row in rows])
     none = np.isnan(costs)
     if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
         return None

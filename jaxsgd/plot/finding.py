@@ -1,4 +1,4 @@
-"""What the stripe indices of many runs say, in one sentence for a title."""
+"""Sentences for the titles of figures."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ FREE_BELOW = 0.2
 
 
 def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: Axis) -> str:
-    """Where the printed loss is striped, by the first of the two axes that decides it.
+    """Return in a sentence which settings print a striped loss, by the first of the two axes that decides it.
 
     Args:
       index: median stripe indices; NaN where there is nothing to measure.
@@ -23,13 +23,13 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
     """
     known = index[np.isfinite(index)]
     if not len(known):
-        return "There is no stripe index to be had here"
+        return "No stripe index can be measured here"
     overall, median = _class(known), two_digits(float(np.median(known)))
-    found = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
+    verdict = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
     if index.size == 1:
-        return f"The printed loss {found} (stripe index {median})"
-    if found:
-        return f"The printed loss {found} wherever windows cut an epoch (median index {median})"
+        return f"The printed loss {verdict} (stripe index {median})"
+    if verdict:
+        return f"The printed loss {verdict} wherever windows cut an epoch (median index {median})"
     for axis, by_value in ((column, index.T), (row, index)):
         classes = [_class(values) for values in by_value]
         if None in classes:
@@ -37,7 +37,7 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         word = "with" if axis.name == "order" else "at"
         clauses = []
         for wanted, adverb, conjunction in (("striped", "", "and"), ("part", "faintly ", "and"), ("free", "not ", "or")):
-            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, each in enumerate(classes) if each == wanted]
+            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
                 order = " order" if word == "with" and not clauses else ""
                 clauses.append(f"{adverb}{word} {list_names(names, conjunction)}{order}")

@@ -50,7 +50,7 @@ LOW, HIGH = 5, 95
 
 
 class GridPanel(NamedTuple):
-    """What one panel shows; R seeds, of which F are whole and finite.
+    """The content of one panel; R seeds, of which F are whole and finite.
 
     Attributes:
       batch_count: m.
@@ -125,14 +125,16 @@ def grid(
     figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
     below = _key(figure, contents, shown, windows)
     left = EDGE + row_heading_width(figure, row) + 1.2
-    made = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
-    for across, contained in zip(made, contents, strict=True):
+    panel_axes = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
+    for across, contained in zip(panel_axes, contents, strict=True):
         _share_range(across, contained)
     for i, j in np.ndindex(count):
-        _draw(made[i][j], contents[i][j], width, epochs)
-    head_columns(made, column)
-    head_rows(made, row)
-    label_outside([axes for across in made for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95)
+        _draw(panel_axes[i][j], contents[i][j], width, epochs)
+    head_columns(panel_axes, column)
+    head_rows(panel_axes, row)
+    label_outside(
+        [axes for across in panel_axes for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95
+    )
     return figure
 
 
@@ -180,7 +182,7 @@ def _draw(axes: Axes, panel: GridPanel, width: int, epochs: int) -> None:
 
 
 def _band(averaged: np.ndarray) -> np.ndarray:
-    """Where the middle of the seeds lies, [2, E]."""
+    """Return the band of the middle 90 % of the seeds, [2, E]."""
     return np.percentile(averaged, (LOW, HIGH), axis=0)
 
 
@@ -200,10 +202,10 @@ def _write_notes(axes: Axes, panel: GridPanel, width: int) -> None:
     fitting = (note for note in notes if text_width(figure, note, SMALLEST) <= room)
     corner: dict[str, Any] = {"fontsize": SMALLEST, "color": INK, "ha": "right", "transform": axes.transAxes, "zorder": 6}
     axes.text(0.995, 0.985, next(fitting, notes[-1]), va="top", **corner)
-    said = _left_out(panel)
-    if text_width(figure, said, SMALLEST) > room:
-        said = said.replace(" of ", "/")
-    axes.text(0.995, 0.03, said, va="bottom", **corner)
+    text = _left_out(panel)
+    if text_width(figure, text, SMALLEST) > room:
+        text = text.replace(" of ", "/")
+    axes.text(0.995, 0.03, text, va="bottom", **corner)
 
 
 def _left_out(panel: GridPanel) -> str:
@@ -247,11 +249,11 @@ def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
 
 
 def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> float:
-    """What the lines are, for the whole figure. Returns the inches it takes at the bottom."""
+    """Write the key of all panels: what the lines are. Return the inches that it takes at the bottom."""
     flat = [panel for contained in contents for panel in contained]
     striped = [panel.striped for panel in flat if panel.striped is not None]
-    most = max((each.stripe_count for each in striped if each.stripe_count <= MOST_LINES), default=0)
-    many = any(each.stripe_count > MOST_LINES for each in striped)
+    most = max((own.stripe_count for own in striped if own.stripe_count <= MOST_LINES), default=0)
+    many = any(own.stripe_count > MOST_LINES for own in striped)
     runs = max(panel.runs for panel in flat)
     entries: list[tuple] = []
     label = f"{windows} of {shown}" if shown and runs > 1 else windows
@@ -267,7 +269,7 @@ def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: s
         entries.append(band_entry(f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
     note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
     if any(np.isfinite(panel.median_index) for panel in flat):
-        note += " Index: share of the variance explained by the place in the epoch."
+        note += " Index: share of the variance explained by the position in the epoch."
     return write_key(figure, entries, note)
 
 
@@ -279,6 +281,6 @@ def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int)
         return "No run in this grid is finished and finite"
     if np.isnan(index).all():
         stripes_there = any(panel.striped is not None and panel.striped.stripe_count > 1 for panel in flat)
-        found = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
-        return f"Printed every {width} batches, {found}" if width > 1 else f"Printed every batch, {found}"
+        verdict = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
+        return f"Printed every {width} batches, {verdict}" if width > 1 else f"Printed every batch, {verdict}"
     return stripe_finding(index, row, column)

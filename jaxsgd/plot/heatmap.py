@@ -64,7 +64,7 @@ SMALLEST_IN_CELL = 9.0
 
 
 class HeatmapPanel(NamedTuple):
-    """What one panel shows, over Y rows and X columns of cells with R seeds each.
+    """The content of one panel, over Y rows and X columns of cells with R seeds each.
 
     Attributes:
       values: [Y, X, R], NaN where the run is not whole and finite.
@@ -130,12 +130,12 @@ def heatmap(
     )
     below = _key(figure, contents, metric, across, up) + 0.62
     label_room = 0.45 + max(text_width(figure, up.text(place), SMALLEST) for place in range(len(up)))
-    made = facet_panels(figure, panels_by, 1.45, below, label_room, gaps=(0.25, 0.14))
-    for axes, content in zip(made, contents, strict=True):
+    panels = facet_panels(figure, panels_by, 1.45, below, label_room, gaps=(0.25, 0.14))
+    for axes, content in zip(panels, contents, strict=True):
         _draw(axes, content, norm, metric, up.numeric)
         _name_places(axes, across, up)
-    label_outside(made, columns, across.label, up.label, room=label_room - 0.15)
-    _colour_bar(figure, made, norm, extend, metric, measure_label(ds, metric))
+    label_outside(panels, columns, across.label, up.label, room=label_room - 0.15)
+    _colour_bar(figure, panels, norm, extend, metric, measure_label(ds, metric))
     return figure
 
 
@@ -145,11 +145,11 @@ def _chosen(ds: xr.Dataset, x: str | None, y: str | None) -> tuple[Axis, Axis]:
     free = sorted(open_axes(ds), key=len, reverse=True)
     sizes = find_axis(ds, "batch_count")
     usual = [find_axis(ds, "learning_rate"), find_axis(ds, "batch_size") if sizes.dim == "batch_size" else sizes]
-    there = [axis for axis in usual if len(axis) > 1]
+    known = [axis for axis in usual if len(axis) > 1]
     chosen = []
     for name in (x, y):
         # Nothing is left where all axes vary together: the check that follows says so.
-        choices = [axis for axis in [*there, *free, *usual] if axis.dim not in taken] or usual
+        choices = [axis for axis in [*known, *free, *usual] if axis.dim not in taken] or usual
         chosen.append(choices[0] if name is None else find_axis(ds, name))
         taken.add(chosen[-1].dim)
     return chosen[0], chosen[1]
@@ -259,7 +259,7 @@ def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: st
     """Each cell's number, if all of them fit, and what became of its runs, where that fits."""
     figure, (rows, columns) = page(axes), content.median.shape
     width, height = (0.92 * size / cells for size, cells in zip(inches(axes), (columns, rows), strict=True))
-    numbers = [_number(each, norm, metric) for each in content.median.flat if np.isfinite(each)]
+    numbers = [_number(number, norm, metric) for number in content.median.flat if np.isfinite(number)]
     sizes = (SMALLEST, 10.0, SMALLEST_IN_CELL)
     size = next((s for s in sizes if all(text_width(figure, number, s) <= width for number in numbers)), None)
     if size is None:
@@ -268,12 +268,12 @@ def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: st
         words = "" if np.isfinite(content.median[place]) else _cell_text(content, place, norm, metric)[0][0]
         # A word may be smaller than the numbers, so as to be there at all.
         own = next((s for s in sizes if s <= size and text_width(figure, words, s) <= width), size)
-        said = []
+        lines = []
         for choices in _cell_text(content, place, norm, metric)[: 2 if height >= 2.5 * own / 72 else 1]:
-            said += [text for text in choices if text_width(figure, text, own) <= width][:1]
+            lines += [text for text in choices if text_width(figure, text, own) <= width][:1]
         dark = _is_dark(float(content.median[place]), norm, metric)
         text = axes.text(
-            place[1] + 0.5, place[0] + 0.5, "\n".join(said), fontsize=own, color="#FFFFFF" if dark else INK, ha="center",
+            place[1] + 0.5, place[0] + 0.5, "\n".join(lines), fontsize=own, color="#FFFFFF" if dark else INK, ha="center",
             va="center", linespacing=1.15, zorder=6,
         )  # fmt: skip
         if content.diverged[place]:
@@ -281,7 +281,7 @@ def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: st
 
 
 def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, metric: str) -> list[list[str]]:
-    """What a cell says, line by line: its number, and how many of its runs are left out; each line in longer and shorter."""
+    """Return the lines of text in a cell: its number, and how many of its runs are left out; each line longer and shorter."""
     diverged, missing, runs = content.diverged[place], content.missing[place], content.runs
     counts = [f"{diverged} of {runs} diverged", f"{diverged}/{runs} div."] if diverged else []
     counts = [f"{missing} of {runs} not run", f"{missing}/{runs} not run"] if missing and not diverged else counts
@@ -293,7 +293,7 @@ def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, m
 
 
 def _is_dark(number: float, norm: Normalize, metric: str) -> bool:
-    """Whether the colour of a number is so dark that ink does not show on it."""
+    """Return True if the colour of a number is so dark that ink does not show on it."""
     if not np.isfinite(number):
         return False
     red, green, blue, _ = _colour_map(metric)(norm(number))
@@ -317,15 +317,15 @@ def _name_places(axes: Axes, across: Axis, up: Axis) -> None:
     cell = width / len(across), height / len(up)
     texts = [across.text(i) for i in range(len(across))]
     wide = max(text_width(page(axes), text, SMALLEST) for text in texts) + 0.08
-    for axis, names, each in (
+    for axis, names, step in (
         (axes.xaxis, texts, max(1, int(np.ceil(wide / cell[0])))),
         (axes.yaxis, [up.text(i) for i in range(len(up))], max(1, int(np.ceil(0.18 / cell[1])))),
     ):
-        axis.set_ticks(np.arange(0, len(names), each) + 0.5, names[::each])
+        axis.set_ticks(np.arange(0, len(names), step) + 0.5, names[::step])
 
 
-def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, metric: str, label: str) -> None:
-    boxes = [axes.get_position() for axes in made]
+def _colour_bar(figure: Figure, panels: list[Axes], norm: Normalize, extend: str, metric: str, label: str) -> None:
+    boxes = [axes.get_position() for axes in panels]
     right, low, high = max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes)
     place = (right + 0.22 / figure.get_figwidth(), low, 0.2 / figure.get_figwidth(), high - low)
     colours = ScalarMappable(norm, _colour_map(metric))
@@ -336,29 +336,29 @@ def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, 
 
 
 def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis, up: Axis) -> float:
-    """What outlines, hatches and empty cells mean. Returns the inches it takes at the bottom."""
+    """Write the key: what outlines, hatches and empty cells mean. Return the inches that it takes at the bottom."""
     entries: list[tuple] = []
     bests = [_best(content, metric) for content in contents]
-    there = [best for best in bests if best is not None]
+    known = [best for best in bests if best is not None]
     end, _, worse = best_end(metric)
-    if there:
+    if known:
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
         hatched = Patch(facecolor="#EEEEEE", edgecolor="#777777", hatch=HATCH, linewidth=0)
         counted = "any number is the median of the others" if metric in STRIPES else "each counts as infinitely bad"
         entries.append((hatched, f"runs diverged; {counted}"))
     unknown = [np.isnan(c.median) & (c.diverged == 0) for c in contents]
-    if any((each & (c.missing == 0)).any() for each, c in zip(unknown, contents, strict=True)):
-        entries.append((Patch(facecolor="#EEEEEE"), "one curve, or too few windows: no such number"))
+    if any((empty & (c.missing == 0)).any() for empty, c in zip(unknown, contents, strict=True)):
+        entries.append((Patch(facecolor="#EEEEEE"), "no number: the loss is one curve, or has too few windows"))
     edges = []
     for axis, which in ((across, 1), (up, 0)):
-        at_end = int(is_edge(axis.values, np.asarray([best[which] for best in there], int)).sum())
+        at_end = int(is_edge(axis.values, np.asarray([best[which] for best in known], int)).sum())
         if at_end:
-            where = "" if len(there) == 1 else f" in {at_end} of {len(there)} panels"
+            where = "" if len(known) == 1 else f" in {at_end} of {len(known)} panels"
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
     notes = [f"{medians_of(runs)}."] if runs > 1 else []
-    as_good = _as_good(contents, metric) if there and runs > 1 else 0
+    as_good = _as_good(contents, metric) if known and runs > 1 else 0
     if as_good:
         cells = "cell is" if as_good == 1 else "cells are"
         notes.append(f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds.")

@@ -1,4 +1,4 @@
-"""What each step did to each batch, as a picture of two matrices."""
+"""The effect of each step on each batch, as a picture of two matrices."""
 
 import numpy as np
 from jaxtyping import Float
@@ -31,7 +31,7 @@ def influence_figure(effect: Float[np.ndarray, "m m"], cosine: Float[np.ndarray,
     left = _matrix(figure, 0.07, fall / 10.0**power, "Fall of each batch's loss by each step")
     right = _matrix(figure, 0.54, np.asarray(cosine, np.float64), "Cosine between two batches' gradients")
     left.set_xlabel("step: the batch whose turn it is")
-    left.set_ylabel("batch whose loss is looked at")
+    left.set_ylabel("batch whose loss changes")
     right.set_xlabel("batch")
     unit = "loss" if power == 0 else f"10$^{{{power}}}$ loss"
     for axes, label in ((left, f"fall ({unit})"), (right, "cosine")):

@@ -1,4 +1,4 @@
-"""Where panels, headings and keys stand on a slide, measured in inches."""
+"""Panels, headings, axes and keys on a slide, measured in inches."""
 
 import math
 from collections.abc import Sequence
@@ -62,14 +62,14 @@ def panels(
     height = (figure.get_figheight() - above - below - gaps[1] * (rows - 1)) / rows
     wide, high = figure.get_size_inches()
 
-    def one(i: int, j: int) -> Axes:
+    def add_panel(i: int, j: int) -> Axes:
         x, y = left + j * (width + gaps[0]), below + (rows - 1 - i) * (height + gaps[1])
         axes = figure.add_axes((x / wide, y / high, width / wide, height / high))
         dress(axes, length=3)
         axes.xaxis.set_major_locator(MaxNLocator(max(2, min(8, int(width / 0.45))), steps=[1, 2, 5, 10], integer=True))
         return axes
 
-    return [[one(i, j) for j in range(columns)] for i in range(rows)]
+    return [[add_panel(i, j) for j in range(columns)] for i in range(rows)]
 
 
 def page(axes: Axes) -> Figure:
@@ -93,7 +93,7 @@ MOST_OF_ROW_HEADING = 2.3
 
 
 def text_width(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
-    """How wide a text would be, in inches."""
+    """Return the width of a text, in inches."""
     probe = figure.text(0, 0, text, fontsize=size, fontweight=weight)
     width = probe.get_window_extent().width / figure.dpi
     probe.remove()
@@ -110,10 +110,10 @@ def row_heading_width(figure: Figure, axis: Axis) -> float:
     return min(MOST_OF_ROW_HEADING, max(widths))
 
 
-def head_rows(made: list[list[Axes]], axis: Axis) -> None:
+def head_rows(panel_axes: list[list[Axes]], axis: Axis) -> None:
     """Each row's value at the left edge of the page, what lies beside the value on a line of its own."""
-    figure = page(made[0][0])
-    for place, (axes, *_) in enumerate(made):
+    figure = page(panel_axes[0][0])
+    for place, (axes, *_) in enumerate(panel_axes):
         name, beside = _two_lines(axis, place)
         box = axes.get_position()
         x, y = EDGE / figure.get_figwidth(), (box.y0 + box.y1) / 2
@@ -130,11 +130,15 @@ def _two_lines(axis: Axis, place: int) -> tuple[str, str]:
     return name, beside.rstrip(")")
 
 
-def head_columns(made: list[list[Axes]], axis: Axis) -> None:
+def head_columns(panel_axes: list[list[Axes]], axis: Axis) -> None:
     """Each column's value above it, with what lies beside the value where there is room for it in every column."""
-    figure = page(made[0][0])
-    columns = range(len(made[0]))
-    pitch = made[0][1].get_position().x0 - made[0][0].get_position().x0 if len(columns) > 1 else made[0][0].get_position().width
+    figure = page(panel_axes[0][0])
+    columns = range(len(panel_axes[0]))
+    pitch = (
+        panel_axes[0][1].get_position().x0 - panel_axes[0][0].get_position().x0
+        if len(columns) > 1
+        else panel_axes[0][0].get_position().width
+    )
     room = 0.97 * figure.get_figwidth() * pitch
     size, texts = SMALLEST, [axis.phrase(place) for place in columns]
     for tried in (MEDIUM, SMALL, SMALLEST):
@@ -142,7 +146,7 @@ def head_columns(made: list[list[Axes]], axis: Axis) -> None:
         if max(text_width(figure, heading, tried, "bold") for heading in headings) <= room:
             size, texts = tried, headings
             break
-    for axes, text in zip(made[0], texts, strict=True):
+    for axes, text in zip(panel_axes[0], texts, strict=True):
         title = axes.set_title(text, fontsize=size, fontweight="bold", pad=7)
         fit(title, size, room / figure.get_figwidth())
 
@@ -153,7 +157,7 @@ def fit_heading(axes: Axes, text: str) -> None:
     fit(heading, SMALL, room=axes.get_position().width)
 
 
-def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: float) -> None:
+def label_outside(panel_axes: Sequence[Axes], columns: int, x: str, y: str, room: float) -> None:
     """One label for all x axes and one for all y axes; numbers along the outer panels only.
 
     Args:
@@ -162,15 +166,15 @@ def label_outside(made: Sequence[Axes], columns: int, x: str, y: str, room: floa
       x, y: the labels.
       room: inches from the first column's left edge to the y label's middle.
     """
-    figure = page(made[0])
-    boxes = [axes.get_position() for axes in made]
+    figure = page(panel_axes[0])
+    boxes = [axes.get_position() for axes in panel_axes]
     left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
     centred: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "center"}
     figure.text((left + right) / 2, low - 0.42 / figure.get_figheight(), x, **centred)
     figure.text(left - room / figure.get_figwidth(), (low + high) / 2, y, rotation=90, **centred)
-    for place, axes in enumerate(made):
-        axes.tick_params(labelbottom=place + columns >= len(made), labelleft=place % columns == 0)
+    for place, axes in enumerate(panel_axes):
+        axes.tick_params(labelbottom=place + columns >= len(panel_axes), labelleft=place % columns == 0)
 
 
 def size_axis(axes: Axes, sizes: np.ndarray, names: np.ndarray) -> None:
@@ -407,7 +411,7 @@ class Facets(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What panels differ in, in a sentence."""
+        """The names of the axes in a sentence."""
         return " and ".join(axis.words for axis in self.axes)
 
 
@@ -426,9 +430,9 @@ def facets(ds: xr.Dataset, used: tuple[str, ...], what: str) -> Facets:
             f"{', '.join(clauses)}; select one value of an axis, as in {example}"
         )
     # Pages are wider than high.
-    found = Facets(tuple(sorted(left, key=len)))
-    check_room(*found.shape)
-    return found
+    panels_by = Facets(tuple(sorted(left, key=len)))
+    check_room(*panels_by.shape)
+    return panels_by
 
 
 def check_one_other(axes: Sequence[Axis], most: int, what: str) -> None:
@@ -516,11 +520,11 @@ def facet_panels(
     left = EDGE + label_room + (row_heading_width(figure, made_of.axes[0]) + 0.1 if two else 0)
     heading = 0.3 if made_of.axes else 0.05
     gap = gaps[1] + (0 if two else heading)
-    made = panels(figure, rows, columns, margins=(left, right, TOP + heading, below), gaps=(gaps[0], gap))
+    panel_axes = panels(figure, rows, columns, margins=(left, right, TOP + heading, below), gaps=(gaps[0], gap))
     if two:
-        head_rows(made, made_of.axes[0])
-        head_columns(made, made_of.axes[1])
-    flat = [axes for row in made for axes in row]
+        head_rows(panel_axes, made_of.axes[0])
+        head_columns(panel_axes, made_of.axes[1])
+    flat = [axes for row in panel_axes for axes in row]
     for axes in flat[made_of.num_panels :]:
         axes.remove()
     shown = flat[: made_of.num_panels]

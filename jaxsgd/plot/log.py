@@ -20,7 +20,7 @@ MOST_POINTS = 6000
 
 
 class LogView(NamedTuple):
-    """What is drawn of a log; n prints, C averaged values, k detrended prints, G places of the epoch.
+    """The content of a figure of a log; n prints, C averaged values, k detrended prints, G places of the epoch.
 
     Attributes:
       time, loss: [n], epochs since the start and printed loss.
@@ -51,10 +51,10 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
       mark: "levels" for the levels of the first and the second half, "line" for the straight line through all, "last" for the
         last place apart.
     """
-    figure, _, right = _beside_log(view, "Every print by its place in the epoch", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Every printed loss by its position in the epoch", title, subtitle, note)
     shown = _thinned(len(view.left))
     right.plot(view.phase[shown], view.left[shown], ".", color=PALE, markersize=4, alpha=0.55, zorder=1, rasterized=True)
-    handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one print")]
+    handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="a printed loss")]
     if mark == "line":
         slope, height = np.polyfit(view.phase, view.left, 1)
         ends = np.array([view.phase.min(), view.phase.max()])
@@ -62,7 +62,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         place, level = _levels(view, np.ones(len(view.left), bool))
         right.plot(place, level, "o", color=BLUE, markersize=5, zorder=3)
         handles += [
-            Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a place"),
+            Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a position"),
             Line2D([], [], color=ORANGE, linewidth=3, label=f"{'rise' if slope > 0 else 'fall'} within the epoch"),
         ]
     elif mark == "last":
@@ -72,8 +72,8 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         right.plot(view.phase[last], view.left[last], ".", color=ORANGE, markersize=6, zorder=3)
         right.plot(place[-1:], level[-1:], "D", color=ORANGE, markersize=9, zorder=4)
         handles += [
-            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean at a place"),
-            Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=8, label="the last place"),
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean at a position"),
+            Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=8, label="the last position"),
         ]
     else:
         for early, colour, marker, name in ((True, BLUE, "o", "first half"), (False, ORANGE, "s", "second half")):
@@ -82,8 +82,8 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name}"))
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     right.set_xlim(-0.03, 1.03)
-    right.set_xlabel("place in the epoch (share of its batches)")
-    right.set_ylabel("loss less its trend (in its scatter)")
+    right.set_xlabel("position in the epoch (share of its batches)")
+    right.set_ylabel("loss without its trend (standard deviations)")
     _height(right, view.left)
     _key(right, handles)
     return figure
@@ -101,7 +101,7 @@ def settling_figure(
       change: [c], size of the change; loss units.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure, _, right = _beside_log(view, "Change from print to print within an epoch", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Change between printed losses within an epoch", title, subtitle, note)
     known = change > 0
     number, change = number[known], change[known]
     values = np.unique(number)
@@ -115,12 +115,12 @@ def settling_figure(
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(short_numbers())
         axis.set_minor_formatter(NullFormatter())
-    right.set_xlabel("batches of the epoch up to the print")
+    right.set_xlabel("batches of the epoch so far")
     right.set_ylabel("size of the change (loss)")
     _key(
         right,
         [
-            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one change"),
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="a change"),
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="median"),
             Line2D([], [], color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), label="1 / batches"),
         ],
@@ -157,7 +157,7 @@ def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtit
         right,
         [
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="where an epoch begins"),
-            Line2D([], [], color=PALE, marker="o", linestyle="", markersize=6, label="in its middle"),
+            Line2D([], [], color=PALE, marker="o", linestyle="", markersize=6, label="in the middle of an epoch"),
         ],
     )
     return figure
@@ -175,7 +175,7 @@ def recurrence_figure(
       left: [k], level of the epoch less its trend, in its scatter.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure, _, right = _beside_log(view, "Every epoch by its place in the cycle", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Every epoch by its position in the cycle", title, subtitle, note)
     numbers = np.unique(place)
     right.plot(place, left, ".", color=PALE, markersize=7, zorder=1)
     right.plot(numbers, [left[place == number].mean() for number in numbers], "o-", color=BLUE, markersize=6, zorder=3)
@@ -183,11 +183,11 @@ def recurrence_figure(
     _height(right, left)
     right.set_xlabel("epoch of the cycle")
     right.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    right.set_ylabel("loss less its trend (in its scatter)")
+    right.set_ylabel("loss without its trend (standard deviations)")
     _key(
         right,
         [
-            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=9, label="one epoch"),
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=9, label="an epoch"),
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean"),
         ],
     )
@@ -298,7 +298,7 @@ def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
 
 
 class OrderCase(NamedTuple):
-    """What is drawn of a case; n prints.
+    """The content of a panel of a case; n prints.
 
     Attributes:
       name: its heading.

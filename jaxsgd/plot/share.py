@@ -1,4 +1,4 @@
-"""How much of a batch's fall its own step makes: over seeds, and over batch counts and training progress."""
+"""The share of a batch's fall that its own step makes: over seeds, and over batch counts and training progress."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -105,8 +105,8 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
     """
     figure = slide(title, subtitle)
     width = 0.9 / len(maps)
-    for place, each in enumerate(maps):
-        _panel(figure, 0.075 + place * width, width - 0.06, each, first=place == 0)
+    for place, panel in enumerate(maps):
+        _panel(figure, 0.075 + place * width, width - 0.06, panel, first=place == 0)
     place = (0.3, 0.085, 0.5, 0.022)
     bar = colour_bar(figure, figure.axes[0].images[0], place, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"], fontsize=SMALL)
@@ -115,17 +115,17 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
     return figure
 
 
-def _panel(figure: Figure, left: float, width: float, each: ShareMap, first: bool) -> Axes:
+def _panel(figure: Figure, left: float, width: float, panel: ShareMap, first: bool) -> Axes:
     axes = figure.add_axes((left, 0.27, width, 0.49))
-    shown = np.clip(np.asarray(each.share, np.float64), 0, 1)
+    shown = np.clip(np.asarray(panel.share, np.float64), 0, 1)
     axes.imshow(shown, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
-    axes.set_title(each.heading, loc="left", pad=10)
-    for (row, column), value in np.ndenumerate(np.asarray(each.share, np.float64)):
+    axes.set_title(panel.heading, loc="left", pad=10)
+    for (row, column), value in np.ndenumerate(np.asarray(panel.share, np.float64)):
         known = np.clip(value, 0, 1)
         shade = "white" if abs(known - 0.5) > 0.34 else INK
         axes.text(column, row, share_text(value), ha="center", va="center", fontsize=SMALL, color=shade)
-    axes.set_xticks(range(len(each.epochs)), [_progress(*pair) for pair in zip(each.epochs, each.loss, strict=True)])
-    axes.set_yticks(range(len(each.batch_counts)), [str(count) for count in each.batch_counts])
+    axes.set_xticks(range(len(panel.epochs)), [_progress(*pair) for pair in zip(panel.epochs, panel.loss, strict=True)])
+    axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
     axes.set_xlabel("epoch, and below it the mean loss there")
     if first:
         axes.set_ylabel("batches per epoch")

@@ -65,7 +65,7 @@ SIZES = ("batch_count", "batch_size")
 
 
 class Slices(NamedTuple):
-    """What all panels show: P panels, V lines, L places along the axis from the least value to the greatest.
+    """The content of all panels: P panels, V lines, L places along the axis from the least value to the greatest.
 
     Attributes:
       median, low, high: [P, V, L], over the seeds; infinite where too many diverged, NaN where nothing was run.
@@ -94,7 +94,7 @@ def slices(
     metric: str | None = None,
     select: Selection | None = None,
 ) -> Figure:
-    """The value after the last epoch against a searched axis, one line per value of another axis; draws are points.
+    """A metric at the end of the run against a searched axis, one line per value of another axis; draws are points.
 
     A line is the median over the seeds, its band their middle half. A run that diverged counts as infinitely bad, and a cross
     at the top is wherever one did. The best of each line is marked: by a diamond where it is the first or last along the axis.
@@ -122,21 +122,21 @@ def slices(
     order = np.argsort(along.values, kind="stable")
     ds = ds.isel({along.dim: order})
     along = find_axis(ds, along.name)
-    found = _found(ds, metric, panels_by, lines_by, along)
+    content = _content(ds, metric, panels_by, lines_by, along)
     shades = lasting_colours(whole, lines_by) if len(lines_by) > 1 else [COLOURS[0]]
     length, rows = budget(ds), panels_by.shape[0]
 
-    title = _title(found, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
+    title = _title(content, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
-    low, high, log, head = _limits(found)
+    low, high, log, head = _limits(content)
     top = padded(low, high, log, ROOM_BELOW, head)[1]
-    below = _key(figure, found, lines_by, shades, along.dim == "draw", top) + 0.62
-    made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
-    share_range(made, low, high, log, ROOM_BELOW, head)
-    for panel, axes in enumerate(made):
+    below = _key(figure, content, lines_by, shades, along.dim == "draw", top) + 0.62
+    panels = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
+    share_range(panels, low, high, log, ROOM_BELOW, head)
+    for panel, axes in enumerate(panels):
         _scale_along(axes, along)
-        _draw(axes, found, panel, along, shades)
-    label_outside(made, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
+        _draw(axes, content, panel, along, shades)
+    label_outside(panels, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
     return figure
 
 
@@ -167,7 +167,7 @@ def _lines(ds: xr.Dataset, along: Axis) -> str:
     return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))
 
 
-def _found(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, along: Axis) -> Slices:
+def _content(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, along: Axis) -> Slices:
     sign, dims = direction(metric), (lines_by.dim, along.dim)
     measured = panel_table(ds, metric, panels_by, dims).astype(np.float64)
     diverged = panel_table(ds, "diverged", panels_by, dims)
@@ -188,23 +188,23 @@ def _percentile(values: np.ndarray, share: int) -> np.ndarray:
     """Over the last axis, of what is not NaN; infinities count as the greatest."""
     # Between two infinities there would be nothing to interpolate.
     huge = 1e300
-    found = np.full(values.shape[:-1], np.nan)
+    result = np.full(values.shape[:-1], np.nan)
     some = ~np.isnan(values).all(axis=-1)
     if some.any():
-        found[some] = np.nanpercentile(np.where(np.isinf(values), huge, values)[some], share, axis=-1)
-    return np.where(found > huge * 1e-6, np.inf, found)
+        result[some] = np.nanpercentile(np.where(np.isinf(values), huge, values)[some], share, axis=-1)
+    return np.where(result > huge * 1e-6, np.inf, result)
 
 
-def _limits(found: Slices) -> tuple[float, float, bool, float]:
+def _limits(content: Slices) -> tuple[float, float, bool, float]:
     """Return the least and the greatest value to show, True for a logarithmic axis, and the room above as `padded` takes it."""
-    drawn = np.concatenate([found.median, found.low, found.high], axis=None)
+    drawn = np.concatenate([content.median, content.low, content.high], axis=None)
     drawn = drawn[np.isfinite(drawn)]
     # Crosses stand above the lines.
-    head = 0.2 if found.diverged.any() else 0.05
+    head = 0.2 if content.diverged.any() else 0.05
     if not len(drawn):
         return 0.0, 1.0, False, head
     low, high = float(drawn.min()), float(drawn.max())
-    high = max(low, min(high, ABOVE_START * found.start))
+    high = max(low, min(high, ABOVE_START * content.start))
     return low, high, is_log(low, high), head
 
 
@@ -226,35 +226,35 @@ def _scale_along(axes: Axes, along: Axis) -> None:
         axes.xaxis.set_major_formatter(plain_numbers())
 
 
-def _draw(axes: Axes, found: Slices, panel: int, along: Axis, shades: list[str]) -> None:
+def _draw(axes: Axes, content: Slices, panel: int, along: Axis, shades: list[str]) -> None:
     bottom, top = axes.get_ylim()
     points = along.dim == "draw"
-    crossed = np.flatnonzero(found.diverged[panel].any(axis=-1)).tolist()
+    crossed = np.flatnonzero(content.diverged[panel].any(axis=-1)).tolist()
     # Crosses of several lines below one another, from the top edge downwards.
     step = min(0.1 / inches(axes)[1], 0.15 / max(len(crossed) - 1, 1))
     # The first lines are thicker, so as to be seen where later ones lie on them.
     widths = np.linspace(3.4, 1.6, len(shades)) if len(shades) > 1 else [2.0]
     for line, (shade, thick) in enumerate(zip(shades, widths, strict=True)):
-        median, low, high = (values[panel, line] for values in (found.median, found.low, found.high))
+        median, low, high = (values[panel, line] for values in (content.median, content.low, content.high))
         known = np.isfinite(median)
         drawn = np.where(known, median, np.nan)
         if points:
             axes.plot(along.values, drawn, "o", color=shade, markersize=4.5, alpha=0.55, markeredgewidth=0, zorder=3)
         else:
             floor, ceiling = (np.clip(np.where(known, end, np.nan), bottom, top) for end in (low, high))
-            if found.runs > 1:
+            if content.runs > 1:
                 axes.fill_between(along.values, floor, ceiling, color=shade, alpha=0.15, linewidth=0, zorder=2)
             axes.plot(along.values, drawn, color=shade, linewidth=thick, marker=".", markersize=5, zorder=3)
-        bad = found.diverged[panel, line] > 0
+        bad = content.diverged[panel, line] > 0
         if bad.any():
             height = np.full(int(bad.sum()), 1 - step * crossed.index(line))
             axes.plot(
                 along.values[bad], height, "x", color=shade, markersize=6, markeredgewidth=1.6, clip_on=False, zorder=4,
                 transform=axes.get_xaxis_transform(),
             )  # fmt: skip
-        best = found.best[panel, line]
+        best = content.best[panel, line]
         if best >= 0:
-            mark = _mark(shade, bool(found.at_edge[panel, line]))
+            mark = _mark(shade, bool(content.at_edge[panel, line]))
             mark["markersize"] += 2 * (thick - 2.0)
             axes.plot(along.values[best], median[best], clip_on=False, zorder=5, **mark)
 
@@ -266,38 +266,38 @@ def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
     return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
 
 
-def _key(figure: Figure, found: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> float:
-    """What colours and marks mean. Returns the inches it takes at the bottom."""
+def _key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> float:
+    """Write the key: what colours and marks mean. Return the inches that it takes at the bottom."""
     look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6} if points else {"linewidth": 2.4}
     entries = line_entries(lines_by if len(lines_by) > 1 else None, shades, **look)
-    if (~found.at_edge & (found.best >= 0)).any():
+    if (~content.at_edge & (content.best >= 0)).any():
         entries.append((Line2D([], [], **_mark(INK, at_edge=False)), "best of its colour" if points else "best of its line"))
-    if found.at_edge.any():
+    if content.at_edge.any():
         entries.append(
             (Line2D([], [], **_mark(INK, at_edge=True)), "best at the edge of the range: a better one may lie beyond")
         )
-    if found.diverged.any():
+    if content.diverged.any():
         cross = Line2D([], [], marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6)
         entries.append((cross, "runs diverged"))
-    if found.runs > 1 and not points:
+    if content.runs > 1 and not points:
         entries.append(band_entry("middle half of the seeds"))
-    notes = [f"{medians_of(found.runs)}."] if found.runs > 1 else []
-    if found.diverged.any():
+    notes = [f"{medians_of(content.runs)}."] if content.runs > 1 else []
+    if content.diverged.any():
         notes.append("A run that diverged counts as infinitely bad.")
-    finite = found.median[np.isfinite(found.median)]
+    finite = content.median[np.isfinite(content.median)]
     if len(finite) and finite.max() > top:
         notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
     return write_key(figure, entries, " ".join(notes))
 
 
-def _title(found: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
+def _title(content: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
     """The finding: the best value and its setting."""
-    ranked = np.where(np.isfinite(found.median), direction(metric) * found.median, np.inf)
+    ranked = np.where(np.isfinite(content.median), direction(metric) * content.median, np.inf)
     if np.isinf(ranked).all():
-        return "Every setting diverged" if found.diverged.any() else "No setting has a number"
+        return "Every setting diverged" if content.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
-    number = float(found.median[panel, line, place])
+    number = float(content.median[panel, line, place])
     return best_title(metric, name, length, number, f"{f'with {own} ' if named else ''}at {where}")

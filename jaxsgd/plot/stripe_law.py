@@ -1,4 +1,4 @@
-"""How far stripes lie apart at each batch size, against what sampling alone makes of it."""
+"""The gap between stripes at each batch size, against the gap that sampling alone gives."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def law(batch_count: int, num_samples: int, eval_interval: int) -> float:
 
 
 class Gaps(NamedTuple):
-    """What is drawn: V lines, K batch sizes with stripes, ascending, R seeds.
+    """The content of the figure: V lines, K batch sizes with stripes, ascending, R seeds.
 
     Attributes:
       names: [V], what the lines are; empty for a single one.
@@ -119,8 +119,8 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     if anew:
         left.plot(gaps.size, sigma * gaps.expected / math.sqrt(epochs), color=INK, linewidth=1.4, linestyle=DOTTED, zorder=5)
     for axes, values in ((left, gaps.gap), (right, gaps.stripe_index)):
-        for each, shade in zip(values, gaps.shades, strict=True):
-            _draw_line(axes, gaps.size, each, shade)
+        for line, shade in zip(values, gaps.shades, strict=True):
+            _draw_line(axes, gaps.size, line, shade)
         size_axis(axes, gaps.size, gaps.size)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(plain_numbers())
@@ -149,10 +149,10 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
         raise InputError(f"averaging every {width} batches, no batch count here has stripes: eval_interval must be shorter")
     gone = table(ds, "diverged", dims) | table(ds, "missing", dims)
 
-    told = ds.assign(stripe_index=readable_index(ds))
+    indexed = ds.assign(stripe_index=readable_index(ds))
 
     def lines(name: str) -> np.ndarray:
-        values = np.where(gone, np.nan, table(told, name, dims).astype(np.float64))
+        values = np.where(gone, np.nan, table(indexed, name, dims).astype(np.float64))
         return values.reshape(-1, *values.shape[-2:])[:, kept]
 
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]

@@ -25,7 +25,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     """
     figure = slide(title, subtitle)
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
-    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
+    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, one printed loss at a time")
     right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
     left.set_ylabel(LOSS_LABEL, fontsize=14)
     right.tick_params(labelleft=False)
@@ -98,7 +98,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
 
 
 def _single(count: int) -> dict[str, Any]:
-    """How to draw a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
+    """Return the look of a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
     return {"marker": "o", "clip_on": False} if count == 1 else {}
 
 

@@ -1,4 +1,4 @@
-"""How every figure looks: sizes for a slide, colours that all readers can tell apart."""
+"""The looks of every figure: sizes for a slide, colours that all readers can tell apart."""
 
 import functools
 import io
