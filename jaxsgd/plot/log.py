@@ -83,7 +83,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     right.set_xlim(-0.03, 1.03)
     right.set_xlabel("position in the epoch (share of its batches)")
-    right.set_ylabel("loss without its trend (standard deviations)")
+    right.set_ylabel("detrended loss (standard deviations)")
     _height(right, view.left)
     _key(right, handles)
     return figure
@@ -183,7 +183,7 @@ def recurrence_figure(
     _height(right, left)
     right.set_xlabel("epoch of the cycle")
     right.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    right.set_ylabel("loss without its trend (standard deviations)")
+    right.set_ylabel("detrended loss (standard deviations)")
     _key(
         right,
         [

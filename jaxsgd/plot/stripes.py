@@ -25,7 +25,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     """
     figure = slide(title, subtitle)
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
-    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, one printed loss at a time")
+    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
     right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
     left.set_ylabel(LOSS_LABEL, fontsize=14)
     right.tick_params(labelleft=False)
