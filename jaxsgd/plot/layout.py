@@ -329,7 +329,7 @@ def line_entries(axis: Axis | None, shades: Sequence[str], **look: Any) -> list[
         return []
     order = np.argsort(axis.values, kind="stable") if axis.numeric else np.arange(len(axis))
     named = order[np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))]
-    return [(Line2D([], [], color=shades[place], **look), axis.phrase(place)) for place in named.tolist()]
+    return [(Line2D([], [], color=shades[place], **look), axis.phrase(place)) for place in map(int, named)]
 
 
 def band_entry(text: str) -> tuple[Patch, str]:

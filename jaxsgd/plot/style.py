@@ -23,7 +23,7 @@ PALE = "#9A9A9A"
 SMALLEST, SMALL, MEDIUM, LARGE = 11.0, 12.0, 14.0, 19.0
 LOSS_LABEL = "loss (mean squared error per output)"
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "text.color": INK,
     "axes.edgecolor": PALE,
     "axes.labelcolor": INK,
