@@ -1,6 +1,6 @@
 """Does a fixed order split the printed loss into stripes at every batch count, and does reshuffling undo it?
 
-Command: jaxsgd run article && jaxsgd plot results/article
+Command: jaxsgd run article && jaxsgd plot all results/article
 Cost:    768 runs of 40 epochs, about 1.5 minutes on 2 cores; 6 MiB
 Finding: Printed every 5 batches, the loss of a fixed order has m / gcd(m, 5) stripes, and the position in the epoch
          explains all of its detrended variance: median stripe index 0.9999 or more at m = 2, 10, 20 and 50.

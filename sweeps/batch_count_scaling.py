@@ -2,7 +2,7 @@
 
 Command: jaxsgd run batch_count_scaling
          jaxsgd measure results/batch_count_scaling --target 0.2 --noise
-         jaxsgd plot results/batch_count_scaling --kind scaling --target 0.2
+         jaxsgd plot scaling results/batch_count_scaling --target 0.2
 Cost:    2,880 runs of 30 epochs, about 45 s on 2 cores; 1 MiB
 Finding: Three regimes, as in Shallue et al. 2019, on `digits`, to a validation loss of 0.2: twice the batch halves the steps up
          to B = 16 (676 steps at B = 4, 193 at 16), and from B = 180 on hardly saves any (64 there, 54 at 719). Between them

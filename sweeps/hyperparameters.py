@@ -2,7 +2,7 @@
 
 Command: jaxsgd run hyperparameters
          jaxsgd measure results/hyperparameters
-         jaxsgd plot results/hyperparameters
+         jaxsgd plot all results/hyperparameters
 Cost:    2,730 runs of 10 epochs, about 35 s on 2 cores; 0.5 MiB
 Finding: The best rate falls as an epoch has more batches, for every optimizer on `digits`: from m = 4 to 100 SGD's from 1
          to 0.316, of momentum and Nesterov from 0.316 to 0.0316, of Adam from 0.0316 to 0.01, of Lion from 0.01 to 0.001. At

@@ -1,6 +1,6 @@
 """Which of the six orders ends nearest the optimum, and which has stripes, on the same data?
 
-Command: jaxsgd run orders && jaxsgd plot results/orders && jaxsgd plot results/orders --kind differences --value distance
+Command: jaxsgd run orders && jaxsgd plot all results/orders && jaxsgd plot differences results/orders --metric distance
 Cost:    384 runs of 60 epochs, about 10 s on 2 cores; 2 MiB
 Finding: `flip_flop` ends nearest the optimum of its data: 0.0123 away at m = 20 (mean of 32 seeds), nearer than
          `fixed` (0.0578) by 0.0455, 95 % interval 0.0417 to 0.0493. `reshuffle` (0.0265) and `reshuffle_batches`

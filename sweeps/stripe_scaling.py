@@ -2,7 +2,7 @@
 
 Command: jaxsgd run stripe_scaling
          jaxsgd measure results/stripe_scaling --noise
-         jaxsgd plot results/stripe_scaling --kind stripe_law --sigma 2.74
+         jaxsgd plot stripe_law results/stripe_scaling --sigma 2.74
 Cost:    480 runs of 20 epochs, about 25 s on 2 cores; 0.1 MiB
 Finding: No, it is that. A single sample's loss has a standard deviation of 2.74 along the runs, so the mean over
          a batch scatters by 2.74 / sqrt(B), and m such means span a range that grows with m. In the fixed order the median

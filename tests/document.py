@@ -110,10 +110,12 @@ def check_command(words: list[str]) -> None:
     """
     from jaxsgd.cli.commands import app
 
-    group = typer.main.get_command(app)
-    name, *rest = words
-    command = group.commands[name]  # type: ignore[attr-defined]
-    command.make_context(name, rest)
+    name, command = "jaxsgd", typer.main.get_command(app)
+    while hasattr(command, "get_command"):
+        name, *words = words
+        command = command.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None, name
+    command.make_context(name, words)
 
 
 def same(printed: str, said: str) -> bool:

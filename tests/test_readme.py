@@ -28,7 +28,7 @@ def test_the_python_code_runs_in_one_session(readme, capsys):
 def test_every_command_is_one_that_jaxsgd_has(readme):
     from jaxsgd.cli.commands import app
 
-    known = {command.callback.__name__ for command in app.registered_commands}
+    known = {command.callback.__name__ for command in app.registered_commands} | {group.name for group in app.registered_groups}
     used = set(re.findall(r"jaxsgd (\w+)(?= |$)", "\n".join(block.content for block in blocks(readme, "sh")), re.M))
     assert {"article", "run", "plot", "verify", "export", "studies"} <= used
     assert used <= known

@@ -11,10 +11,10 @@ from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.title import averaged_title, band_title, striped_title
 from jaxsgd.measure.influence import Influence
 from jaxsgd.measure.stripes import Stripes
-from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.influence import influence_figure
 from jaxsgd.plot.share import ShareGroup, ShareMap, share_figure, share_map_figure
 from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
+from jaxsgd.plot.style import figure_file
 
 
 def striped_view(measured: Stripes, subtitle: str) -> Figure:

@@ -52,5 +52,6 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, diagnose, run, plot, measure, compare, verify, export, studies, info):
+for command in (article, train, diagnose, run, measure, compare, verify, export, studies, info):
     app.command()(command)
+app.add_typer(plot, name="plot")

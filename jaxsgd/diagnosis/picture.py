@@ -11,9 +11,17 @@ from jaxsgd.diagnosis.folding import fold
 from jaxsgd.diagnosis.report import period_size
 from jaxsgd.diagnosis.settling_mean import changes
 from jaxsgd.diagnosis.stair import recurring, steps_of
-from jaxsgd.plot.file import figure_file
-from jaxsgd.plot.log import LogView, fold_figure, rate_figure, recurrence_figure, settling_figure, step_figure
-from jaxsgd.plot.order_case import OrderCase, cases_figure
+from jaxsgd.plot.log import (
+    LogView,
+    OrderCase,
+    cases_figure,
+    fold_figure,
+    rate_figure,
+    recurrence_figure,
+    settling_figure,
+    step_figure,
+)
+from jaxsgd.plot.style import figure_file
 
 _TITLES = {
     "fixed_order": "Fixed order ({chance}): the same levels come back in every epoch",

@@ -1,10 +1,8 @@
 from .curves import curves as curves
 from .differences import differences as differences
-from .file import figure_file as figure_file
 from .grid import grid as grid
 from .heatmap import heatmap as heatmap
 from .influence import influence_figure as influence_figure
-from .label import spread_apart as spread_apart
 from .scaling import scaling as scaling
 from .share import ShareGroup as ShareGroup
 from .share import ShareMap as ShareMap
@@ -15,3 +13,5 @@ from .stripe_law import stripe_law as stripe_law
 from .stripes import averaged_figure as averaged_figure
 from .stripes import band_figure as band_figure
 from .stripes import striped_figure as striped_figure
+from .style import figure_file as figure_file
+from .style import spread_apart as spread_apart

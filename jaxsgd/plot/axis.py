@@ -12,8 +12,7 @@ from matplotlib.colors import to_hex
 
 from jaxsgd.error import InputError, counted
 from jaxsgd.order import ORDERS, order_title
-from jaxsgd.plot.label import in_powers
-from jaxsgd.plot.style import colours
+from jaxsgd.plot.style import colours, in_powers
 from jaxsgd.problem import UNNAMED
 from jaxsgd.results.axes import (
     WITHIN_CELLS,
@@ -38,7 +37,7 @@ LOSS_UNITS = {
     "noisy_quadratic": "quadratic form",
     "digits": "cross-entropy, nats",
 }
-"""What the built-in problems measure their loss in."""
+"""The unit of the loss, by built-in problem."""
 
 SYMBOLS = {"batch_count": ("m", "batches per epoch"), "batch_size": ("B", "samples")}
 
@@ -66,17 +65,17 @@ class Axis:
 
     @property
     def numeric(self) -> bool:
-        """Whether its values are numbers, and so have an order of their own."""
+        """True if its values are numbers, which have an order of their own."""
         return is_numeric(self.values)
 
     @property
     def words(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in a sentence."""
         return self.name.replace("_", " ")
 
     @property
     def label(self) -> str:
-        """What it is called along an axis of a figure, with its unit."""
+        """Its label along an axis of a figure, with its unit."""
         symbol, unit = SYMBOLS.get(self.name, ("", ""))
         return f"{self.words} {symbol} ({unit})" if symbol else self.words
 
@@ -179,12 +178,12 @@ def check_different(*axes: Axis) -> None:
     Raises:
       InputError: naming the two.
     """
-    for i, one in enumerate(axes):
+    for i, axis in enumerate(axes):
         for other in axes[:i]:
-            if one.name == other.name:
-                raise InputError(f"{one.name} is named twice: name two axes")
-            if one.dim == other.dim:
-                raise InputError(f"{other.name} and {one.name} vary together here: name two axes that do not")
+            if axis.name == other.name:
+                raise InputError(f"{axis.name} is named twice: name two axes")
+            if axis.dim == other.dim:
+                raise InputError(f"{other.name} and {axis.name} vary together here: name two axes that do not")
 
 
 def table(ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
@@ -240,7 +239,7 @@ def metric_words(ds: xr.Dataset, name: str) -> str:
 
 
 def budget(ds: xr.Dataset) -> str:
-    """How long the runs are, in words: "30 epochs", "500 steps"."""
+    """Return the length of the runs in words: "30 epochs", "500 steps"."""
     study = _stored(ds, "study")
     given = [counted(study[name], name.removesuffix("s")) for name in ("steps", "samples") if study.get(name)]
     return given[0] if given else counted(ds.sizes["epoch"], "epoch")
@@ -268,17 +267,17 @@ def measure_label(ds: xr.Dataset, name: str) -> str:
 
 
 def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
-    """What all of a figure has in common, in words: problem, samples, fixed axes, seeds.
+    """Return what a whole figure has in common, in words: problem, samples, fixed axes, seeds.
 
     Args:
       ds: a result.
       used: the dimensions that the figure sets out.
     """
-    study, told = _stored(ds, "study"), _stored(ds, "manifest")
+    study, manifest = _stored(ds, "study"), _stored(ds, "manifest")
     dims, seeds = list(used), seed_dims(ds, used)
-    parts = [problem_name(study.get("problem", ""), told.get("problem_name"))]
-    if "num_samples" in told:
-        parts.append(f"{told['num_samples']} sample{'s' * (told['num_samples'] != 1)}")
+    parts = [problem_name(study.get("problem", ""), manifest.get("problem_name"))]
+    if "num_samples" in manifest:
+        parts.append(f"{manifest['num_samples']} sample{'s' * (manifest['num_samples'] != 1)}")
     for dim in ds["loss_epoch"].dims:
         if dim not in (*dims, *seeds, *WITHIN_CELLS) and ds.sizes[dim] == 1:
             axis = find_axis(ds, speaking_name(ds, str(dim)))
@@ -301,6 +300,13 @@ def _stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
     """An attribute that holds JSON; empty where the result has none."""
     text = ds.attrs.get(name)
     return json.loads(text) if isinstance(text, str) else {}
+
+
+def lasting_colours(whole: xr.Dataset, axis: Axis) -> list[str]:
+    """Return a colour for each value of an axis, the same whichever of its values in the whole result are selected."""
+    everything = find_axis(whole, axis.name)
+    palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
+    return [palette[value] for value in axis.values.tolist()]
 
 
 def axis_colours(axis: Axis) -> list[str]:

@@ -6,39 +6,40 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, seed_median
-from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
-    axis_colours,
     budget,
     find_axis,
+    lasting_colours,
     metric_label,
     metric_words,
     open_axes,
     selected,
     setting,
-    table,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.label import spread_apart
+from jaxsgd.plot.finding import best_end
 from jaxsgd.plot.layout import (
-    InnerLocator,
+    Facets,
+    band_entry,
+    facet_panels,
+    facets,
     inches,
+    is_log,
     label_outside,
-    log_ticks,
+    line_entries,
     page,
-    plain_numbers,
+    panel_records,
+    panel_table,
+    share_range,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, SMALLEST, slide
+from jaxsgd.plot.style import INK, SMALLEST, heights, slide, spread_apart, styled
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95
@@ -46,12 +47,6 @@ LOW, HIGH = 5, 95
 
 LINE_HEIGHT = 0.19
 """Inches for a label at a line's end."""
-
-MOST_NAMED = 12
-"""Lines that the key names."""
-
-LOG_FROM = 20
-"""Largest over smallest loss from which the axis is logarithmic."""
 
 CLEAR = 0.95
 """Share of the seeds in which the lowest line must end below the next for the title to say so."""
@@ -84,11 +79,12 @@ class Curve(NamedTuple):
 
     @property
     def grown(self) -> bool:
-        """Whether it ends above twice its first epoch's loss."""
+        """True if it ends above twice its first epoch's loss."""
         return bool(self.median[-1] > 2 * self.median[0])
 
 
-def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, select: Selection | None = None) -> Figure:
+@styled
+def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, select: Selection | None = None) -> Figure:
     """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
     A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
@@ -101,44 +97,44 @@ def curves(ds: xr.Dataset, by: str | None = None, value: str | None = None, sele
 
     Args:
       ds: a result.
-      by: the axis with a line for each value; by default the one with most values, seeds apart.
-      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch", the averaged view.
+      axis: the axis of the lines, one for each of its values; by default the one with most values, seeds apart.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis, a metric or a value that is not there, or more than two other axes with several values.
     """
     whole, ds = ds, selected(ds, select)
-    value = metric_named(ds, value, by_epoch=True)
-    axis = find_axis(ds, by or _most_values(ds))
-    panels_by = facets(ds, (axis.dim,), "the figure of curves")
-    dims = (*panels_by.dims, axis.dim)
-    contents = _contents(ds, value, dims, panels_by.num_panels)
-    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
-    shades = [palette[each] for each in axis.values.tolist()]
-    length, (progress, unit) = budget(ds), record_axis(ds, value)
+    metric = metric_named(ds, metric, by_epoch=True)
+    lines_by = find_axis(ds, axis or _most_values(ds))
+    panels_by = facets(ds, (lines_by.dim,), "the figure of curves")
+    dims = (*panels_by.dims, lines_by.dim)
+    contents = _contents(ds, metric, panels_by, lines_by.dim)
+    shades = lasting_colours(whole, lines_by)
+    length, (progress, unit) = budget(ds), record_axis(ds, metric)
 
-    words = metric_words(ds, value)
-    title = _title(contents, axis, panels_by, (words, direction(value)), length)
+    words = metric_words(ds, metric)
+    title = _title(contents, lines_by, panels_by, metric, words, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
-    texts = [axis.text(place) for place in range(len(axis))]
+    texts = [lines_by.text(place) for place in range(len(lines_by))]
     rows, columns = panels_by.shape
-    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, axis.words])
+    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, lines_by.words])
     room = (figure.get_figheight() - 2.3) / rows - 0.4
-    beside = columns <= 3 and LINE_HEIGHT * (len(axis) + 1) <= room
-    what = "mean loss of each epoch" if value == "loss_epoch" else f"{words} {resolution(ds, value)}"
-    start = "in the first epoch" if time_dim(ds, value) == "epoch" else "at the first evaluation"
-    below = _key(figure, contents, None if beside else axis, shades, what, start) + 0.6
+    beside = columns <= 3 and LINE_HEIGHT * (len(lines_by) + 1) <= room
+    what = "mean loss of each epoch" if metric == "loss_epoch" else f"{words} {resolution(ds, metric)}"
+    start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
+    below = _key(figure, contents, None if beside else lines_by, shades, what, start) + 0.6
     space = label_width + 0.3 if beside else 0.3
-    made = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
-    _share_range(made, contents)
-    for axes, lines in zip(made, contents, strict=True):
+    panels = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
+    _share_range(panels, contents)
+    for axes, lines in zip(panels, contents, strict=True):
         axes.set_xlim(0, float(progress.max()))
         _draw(axes, lines, shades)
         _write_left_out(axes, lines, texts)
         if beside:
-            _label_ends(axes, lines, texts, shades, axis.words if axis.name != "order" else "")
-    label_outside(made, columns, unit, metric_label(ds, value), room=0.9)
+            _label_ends(axes, lines, texts, shades, lines_by.words if lines_by.name != "order" else "")
+    label_outside(panels, columns, unit, metric_label(ds, metric), room=0.9)
     return figure
 
 
@@ -151,34 +147,16 @@ def _most_values(ds: xr.Dataset) -> str:
     return max(axes, key=len).name if axes else "batch_count"
 
 
-def _contents(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int) -> list[list[Curve]]:
-    """The lines of each panel."""
+def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> list[list[Curve]]:
+    """Return the lines of each panel."""
+    records = panel_records(ds, metric, panels_by, dim)
+    ranked = panel_table(ds, metric, panels_by, (dim,), cost(ds, metric))
 
-    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(count, ds.sizes[dims[-1]], *values.shape[len(dims) :])
+    def curve(p: int, i: int) -> Curve:
+        counts = int(records.diverged[p, i].sum()), int(records.missing[p, i].sum()), records.fine.shape[-1]
+        return Curve(*records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts)
 
-    loss = by_panel(value).astype(np.float64)
-    ranked = by_panel(value, ds.assign({value: cost(ds, value)}))
-    diverged, missing = by_panel("diverged"), by_panel("missing")
-    when = by_panel("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
-    recorded = np.isfinite(when)
-    fine = ~diverged & ~missing & (np.isfinite(loss) | ~recorded[:, :, None]).all(axis=-1)
-    return [
-        [
-            Curve(
-                loss=loss[p, i, fine[p, i]][:, recorded[p, i]],
-                when=when[p, i, recorded[p, i]],
-                seeds=np.flatnonzero(fine[p, i]),
-                cost=ranked[p, i],
-                diverged=int(diverged[p, i].sum()),
-                missing=int(missing[p, i].sum()),
-                runs=fine.shape[-1],
-            )
-            for i in range(loss.shape[1])
-        ]
-        for p in range(count)
-    ]
+    return [[curve(p, i) for i in range(records.fine.shape[1])] for p in range(panels_by.num_panels)]
 
 
 def _is_log(contents: list[list[Curve]]) -> bool:
@@ -188,7 +166,7 @@ def _is_log(contents: list[list[Curve]]) -> bool:
         return False
     low, high = min(m.min() for m in calm), max(m.max() for m in calm)
     lowest = min(curve.loss.min() for lines in contents for curve in lines if len(curve.loss))
-    return bool(lowest > 0 and high > LOG_FROM * low)
+    return lowest > 0 and is_log(low, high)
 
 
 def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
@@ -200,18 +178,18 @@ def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
         if len(curve.loss):
             first = onto(curve.loss[:, 0])
             starts[i, curve.seeds] = first - np.median(first)
-    found: list[np.ndarray | None] = []
+    bands: list[np.ndarray | None] = []
     for curve in lines:
         if len(curve.loss) < 2:
-            found.append(None)
+            bands.append(None)
             continue
         left = _unexplained(onto(curve.loss), np.nanmedian(starts[:, curve.seeds], axis=0))
-        found.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
-    return found
+        bands.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
+    return bands
 
 
 def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """What a seed's level at the start does not explain of its losses, as in an analysis of covariance.
+    """Return the part of the losses that a seed's level at the start does not explain, as in an analysis of covariance.
 
     At each epoch the losses are regressed on the starts, with a slope from 0 (runs have forgotten where they began) to 1 (they
     keep their distance). With fewer than four seeds there is nothing to estimate the slope from, and it is 0.
@@ -230,7 +208,7 @@ def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
     return left.mean(axis=0) + (left - left.mean(axis=0)) * np.sqrt((count - 1) / (count - 2))
 
 
-def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
+def _share_range(panels: list[Axes], contents: list[list[Curve]]) -> None:
     """The same y axis for all panels; lines that grow may leave it."""
     log = _is_log(contents)
     drawn = [
@@ -239,28 +217,15 @@ def _share_range(made: list[Axes], contents: list[list[Curve]]) -> None:
         for curve, band in zip(lines, _bands(lines, log), strict=True)
         if len(curve.loss)
     ]  # fmt: skip
-    kept = [each for each in drawn if not each[0].grown] or drawn
+    kept = [pair for pair in drawn if not pair[0].grown] or drawn
     if not kept:
-        for axes in made:
+        for axes in panels:
             axes.set_yticks([])
         return
     values = np.concatenate([np.concatenate([curve.median, *(band if band is not None else ())]) for curve, band in kept])
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    low, high = onto(values.min()), onto(values.max())
-    span = (high - low) or max(abs(high), 1.0) * 1e-3
-    _, height = inches(made[0])
     left_out = any(curve.diverged or curve.missing for lines in contents for curve in lines)
-    head = min(0.45, 0.27 / height) if left_out else 0.04
-    for axes in made:
-        if log:
-            axes.set_yscale("log")
-        axes.set_ylim(float(back(low - 0.05 * span)), float(back(high + head / (1 - head) * span)))
-        if not log:
-            axes.yaxis.set_major_locator(InnerLocator(height))
-            axes.yaxis.set_major_formatter(plain_numbers())
-        else:
-            log_ticks(axes.yaxis, height)
-            axes.yaxis.set_major_formatter(plain_numbers())
+    head = min(0.45, 0.27 / inches(panels[0])[1]) if left_out else 0.04
+    share_range(panels, float(values.min()), float(values.max()), log, above=head / (1 - head))
 
 
 def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
@@ -280,8 +245,8 @@ def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
     clauses, short = [], []
     for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
         if any(counts):
-            each = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
-            clauses.append(f"{what}: {', '.join(each)}")
+            parts = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
+            clauses.append(f"{what}: {', '.join(parts)}")
             short.append(f"{sum(counts)} of {runs * len(lines)} {what}")
     width, _ = inches(axes)
     fits = text_width(page(axes), "; ".join(clauses), SMALLEST) <= width
@@ -293,18 +258,16 @@ def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
 
 def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[str], heading: str) -> None:
     """Each line's value beside its end, joined to it where it had to move, and above them what the values are."""
-    there = [place for place, curve in enumerate(lines) if len(curve.loss)]
-    if not there:
+    known = [place for place, curve in enumerate(lines) if len(curve.loss)]
+    if not known:
         return
-    onto = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = onto(axes.get_ylim())
-    ends = np.clip((onto([lines[place].median[-1] for place in there]) - low) / (high - low), 0, 1)
+    ends = np.clip(heights(axes, [lines[place].median[-1] for place in known]), 0, 1)
     width, height = inches(axes)
     step = LINE_HEIGHT / height
     top = 1 - 1.5 * step if heading else 1 - step / 2
     places = spread_apart(ends, step, lowest=0.0, highest=top)
     tip = 0.16 / width
-    for which, place, end in zip(there, places, ends, strict=True):
+    for which, place, end in zip(known, places, ends, strict=True):
         axes.plot(
             [1, 1 + 0.7 * tip], [end, place], color=shades[which], linewidth=0.8, transform=axes.transAxes, clip_on=False,
             label="_joint",
@@ -313,21 +276,16 @@ def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[s
             1 + tip, place, texts[which], color=shades[which], fontsize=SMALLEST, va="center", transform=axes.transAxes
         )  # fmt: skip
     if heading:
-        axes.text(1 + tip, 1 - step / 2, heading, color=INK, fontsize=SMALLEST, va="center", transform=axes.transAxes)
+        axes.text(1 + tip, 1 - step / 2, heading, fontsize=SMALLEST, va="center", transform=axes.transAxes)
 
 
 def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
-    """What lines and bands are. Returns the inches it takes at the bottom."""
-    entries: list[tuple] = []
-    if axis is not None:
-        # Of a long scale, its steps say enough.
-        named = np.unique(np.linspace(0, len(axis) - 1, MOST_NAMED).round().astype(int))
-        places = np.argsort(axis.values, kind="stable")[named] if axis.numeric else named
-        entries = [(Line2D([], [], color=shades[i], linewidth=2.4), axis.phrase(i)) for i in places.tolist()]
+    """Write the key: what lines and bands are. Return the inches that it takes at the bottom."""
+    entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
     if runs > 1:
-        entries.append((Patch(color="#777777", alpha=0.3, linewidth=0), f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
+        entries.append(band_entry(f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
         note = (
             f"Lines: {what}, median of {runs} seeds. "
             f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
@@ -335,21 +293,21 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: tuple[str, float], length: str) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:
     """The finding: which line ends best, each at its best setting, and whether the seeds agree.
 
     Args:
       contents: the lines of each panel.
       axis: what the lines are.
       panels_by: what the panels are.
-      metric: in words, and which way is better.
+      metric: the metric.
+      name: its words.
       length: of the runs, in words.
     """
-    name, sign = metric
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
     after = f"after {length}"
-    end, beside = ("lowest", "below") if sign > 0 else ("highest", "above")
+    end, beside, _ = best_end(metric)
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
@@ -377,8 +335,8 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: t
     if winners.count(common) == len(groups):
         return f"{winner} ends {end} in {'every panel' if not tuned else f'all {len(groups)} {where}'} {after}"
     if len(groups) <= 3 and len(winners) == len(groups) and not tuned:
-        each = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
-        return f"{end.capitalize()} {after}: {axis.words} {', '.join(each)}"
+        parts = [f"{axis.text(place)} with {panels_by.phrase(p)}" for p, place in enumerate(winners)]
+        return f"{end.capitalize()} {after}: {axis.words} {', '.join(parts)}"
     return f"{winner} ends clearly {end} in {winners.count(common)} of {len(groups)} {where} {after}"
 
 
@@ -408,6 +366,6 @@ def _clear(lines: list[Curve], order: list[int]) -> bool:
     """Return True if the best line ends better than the next for nearly every seed that both have."""
     if len(order) < 2:
         return True
-    one, other = lines[order[0]].cost, lines[order[1]].cost
-    both = ~np.isnan(one) & ~np.isnan(other)
-    return bool(both.any()) and bool((one < other)[both].mean() >= CLEAR)
+    best, other = lines[order[0]].cost, lines[order[1]].cost
+    both = ~np.isnan(best) & ~np.isnan(other)
+    return bool(both.any()) and bool((best < other)[both].mean() >= CLEAR)

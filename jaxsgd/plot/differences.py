@@ -1,4 +1,4 @@
-"""What the values of an axis do on the same seeds: how far each gets, and by how much it differs from a reference."""
+"""The values of an axis compared on the same seeds: their curves, and how far each ends from a reference."""
 
 from typing import Any, NamedTuple
 
@@ -7,48 +7,46 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, budget, find_axis, metric_label, selected, setting, table
-from jaxsgd.plot.facet import Facets, facets
+from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, selected, setting, table
+from jaxsgd.plot.finding import list_names
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
-    InnerLocator,
+    Facets,
+    band_entry,
+    check_one_other,
+    facets,
     fit_heading,
     inches,
-    log_ticks,
+    is_log,
     page,
+    panel_records,
     panels,
     plain_numbers,
+    share_range,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, slide
+from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, heights, slide, styled
 from jaxsgd.results.axes import axis_names, cell_dims, listed
 from jaxsgd.results.metric import metric_named, record_axis
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
 
-LOG_FROM = 20
-"""Largest over smallest value from which the axis is logarithmic."""
-
 LINE_HEIGHT = 0.3
 """Inches for each value of the axis, at least."""
 
 MOST_ROWS = 4
 """Values of another axis that there is room for."""
-
-LEVEL = 0.95
-"""Of the intervals."""
 
 UNTOLD = ("order", "optimizer")
 """The axes that are compared where none is named, the first that has several values."""
@@ -60,7 +58,7 @@ LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
 HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
 
 
-class Row(NamedTuple):
+class DifferenceRow(NamedTuple):
     """One pair of panels: V values of the axis, E records of a run.
 
     Attributes:
@@ -75,17 +73,19 @@ class Row(NamedTuple):
     curves: list[np.ndarray]
     when: list[np.ndarray]
     diverged: np.ndarray
-    found: xr.Dataset
+    compared: xr.Dataset
 
 
+@styled
 def differences(
     ds: xr.Dataset,
-    by: str | None = None,
-    value: str | None = None,
+    axis: str | None = None,
+    metric: str | None = None,
     reference: Any = None,
+    confidence: float = 0.95,
     select: Selection | None = None,
 ) -> Figure:
-    """A measure against the epoch for each value of an axis, and beside it how far each ends from a reference.
+    """A metric against the epoch for each value of an axis, and beside it how far each value ends from a reference.
 
     Left: the median over the seeds, with the middle half of them as a band. Right: the mean difference between runs of the
     same seed after the last epoch, with its 95 % confidence interval (`jaxsgd.compare`); where that contains 0, the two
@@ -94,150 +94,121 @@ def differences(
 
     Args:
       ds: a result with at least two seeds.
-      by: the axis; by default the order, else the optimizer, whichever has several values.
-      value: a metric of epochs; by default "validation_loss" where there is one, and otherwise "loss_epoch".
-      reference: value of the axis; the first by default.
+      axis: the axis whose values are compared; by default the order, else the optimizer, whichever has several values.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
+      reference: the value of the axis that the others are compared with; by default the first.
+      confidence: confidence level of the intervals, between 0 and 1.
       select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
 
     Raises:
       InputError: for an axis or value that is not there, more than one other axis with several values, or a single seed.
     """
     whole, ds = ds, selected(ds, select)
-    axis = find_axis(ds, by or _named(ds))
-    if len(axis) < 2:
-        raise InputError(f"a comparison needs two values of {axis.name} or more, got {listed(axis.values)}")
-    value = metric_named(ds, value, by_epoch=True)
-    rows_by = _rows_by(ds, axis)
-    compared = compare(ds, axis.name, value, reference=reference, confidence=LEVEL)
-    dims = (*rows_by.dims, axis.dim)
-    if table(ds, value, dims).shape[len(dims)] < 2:
+    lines_by = find_axis(ds, axis or _named(ds))
+    if len(lines_by) < 2:
+        raise InputError(f"a comparison needs two values of {lines_by.name} or more, got {listed(lines_by.values)}")
+    metric = metric_named(ds, metric, by_epoch=True)
+    rows_by = _rows_by(ds, lines_by)
+    compared = compare(ds, lines_by.name, metric, reference=reference, confidence=confidence)
+    dims = (*rows_by.dims, lines_by.dim)
+    if table(ds, metric, dims).shape[len(dims)] < 2:
         raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
-    rows = _rows(ds, axis, rows_by, value, compared)
-    at = axis.values.tolist().index(compared.attrs["reference"])
-    palette = dict(zip(find_axis(whole, axis.name).values.tolist(), axis_colours(find_axis(whole, axis.name)), strict=True))
-    shades = [palette[each] for each in axis.values.tolist()]
+    rows = _rows(ds, lines_by, rows_by, metric, compared)
+    at = lines_by.values.tolist().index(compared.attrs["reference"])
+    shades = lasting_colours(whole, lines_by)
 
-    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(axis), 1.5))
-    title = _title(ds, axis, rows, at, value, rows_by.words)
+    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(lines_by), 1.5))
+    title = _title(ds, lines_by, rows, at, metric, rows_by.words, confidence)
     figure = slide(title, f"{setting(ds, dims)}, {budget(ds)}", height)
-    progress, unit = record_axis(ds, value)
-    label = metric_label(ds, value)
-    below = _key(figure, rows) + 0.62
-    names = 0.5 + max(text_width(figure, axis.phrase(place), SMALL) for place in range(len(axis)))
-    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(axis)))
-    made = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
-    _share_range([left for left, _ in made], rows)
+    progress, unit = record_axis(ds, metric)
+    label = metric_label(ds, metric)
+    below = _key(figure, rows, confidence) + 0.62
+    names = 0.5 + max(text_width(figure, lines_by.phrase(place), SMALL) for place in range(len(lines_by)))
+    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(lines_by)))
+    panel_axes = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
+    _share_range([left for left, _ in panel_axes], rows)
     reach = _reach(rows)
-    for (left, right), row in zip(made, rows, strict=True):
+    for (left, right), row in zip(panel_axes, rows, strict=True):
         if row.heading:
             fit_heading(left, row.heading)
         order = _order(row)
         left.set_xlim(0, float(progress.max()))
         _draw_curves(left, row, shades)
-        _name_lines(left, row, order, axis, shades)
+        _name_lines(left, row, order, lines_by, shades)
         _draw_differences(right, row, order, shades, at, reach)
         for axes in (left, right):
             axes.tick_params(labelbottom=row is rows[-1])
-    _write_directions(made[0][1], value)
+    _write_directions(panel_axes[0][1], metric)
     after = f"after {budget(ds)}"
-    _label(made, unit, f"difference from {axis.phrase(at)} {after}", label)
+    _label(panel_axes, unit, f"difference from {lines_by.phrase(at)} {after}", label)
     return figure
 
 
 def _named(ds: xr.Dataset) -> str:
-    there = axis_names(ds)
-    several = [name for name in UNTOLD if name in there and len(find_axis(ds, name)) > 1]
+    known = axis_names(ds)
+    several = [name for name in UNTOLD if name in known and len(find_axis(ds, name)) > 1]
     if not several:
-        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as by batch_count")
+        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as batch_count")
     return several[0]
 
 
 def _rows_by(ds: xr.Dataset, axis: Axis) -> Facets:
-    found = facets(ds, (axis.dim,), "the figure of differences")
-    if len(found.axes) > 1 or found.num_panels > MOST_ROWS:
-        clauses = " and ".join(f"{each.name} has {len(each)} ({listed(each.values)})" for each in found.axes)
-        example = ", ".join(f"{each.name}={listed(each.values[:1])}" for each in found.axes)
-        raise InputError(
-            f"the figure of differences has room for {MOST_ROWS} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
-    return found
+    rows_by = facets(ds, (axis.dim,), "the figure of differences")
+    check_one_other(rows_by.axes, MOST_ROWS, "the figure of differences has room")
+    return rows_by
 
 
-def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, value: str, compared: xr.Dataset) -> list[Row]:
+def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, metric: str, compared: xr.Dataset) -> list[DifferenceRow]:
     dims = (*rows_by.dims, axis.dim)
-
-    def by_row(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(rows_by.num_panels, len(axis), *values.shape[len(dims) :])
-
-    measured = by_row(value).astype(np.float64)
-    diverged = by_row("diverged")
-    when = by_row("when", ds.assign(when=record_axis(ds, value)[0].broadcast_like(ds[value])))[:, :, 0]
-    recorded = np.isfinite(when)
-    fine = ~diverged & ~by_row("missing") & (np.isfinite(measured) | ~recorded[:, :, None]).all(axis=-1)
-    found = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
-    each = [found.isel(dict.fromkeys(rows_by.dims, place)) for place in range(rows_by.num_panels)]
-    return [
-        Row(
-            rows_by.axes[0].heading(place) if rows_by.axes else "",
-            [measured[place, v, fine[place, v]][:, recorded[place, v]] for v in range(len(axis))],
-            [when[place, v, recorded[place, v]] for v in range(len(axis))],
-            diverged[place].sum(axis=-1),
-            each[place],
-        )
-        for place in range(rows_by.num_panels)
-    ]
+    records = panel_records(ds, metric, rows_by, axis.dim)
+    compared = compared.isel({dim: 0 for dim in cell_dims(ds) if dim in compared.dims and dim not in dims}).transpose(*dims)
+    rows = []
+    for place in range(rows_by.num_panels):
+        curves, when = zip(*(records.kept(place, v) for v in range(len(axis))), strict=True)
+        heading = rows_by.axes[0].heading(place) if rows_by.axes else ""
+        diverged = records.diverged[place].sum(axis=-1)
+        own = compared.isel(dict.fromkeys(rows_by.dims, place))
+        rows.append(DifferenceRow(heading, list(curves), list(when), diverged, own))
+    return rows
 
 
-def _order(row: Row) -> np.ndarray:
+def _order(row: DifferenceRow) -> np.ndarray:
     """The places of the axis from the highest end to the lowest; those without a run last."""
     ends = [np.median(curve[:, -1]) if len(curve) else -np.inf for curve in row.curves]
     return np.argsort(-np.asarray(ends), kind="stable")
 
 
-def _bands(row: Row) -> list[np.ndarray | None]:
+def _bands(row: DifferenceRow) -> list[np.ndarray | None]:
     return [np.percentile(curve, (LOW, 50, HIGH), axis=0) if len(curve) else None for curve in row.curves]
 
 
-def _share_range(made: list[Axes], rows: list[Row]) -> None:
+def _share_range(panels: list[Axes], rows: list[DifferenceRow]) -> None:
     """The same y axis for all rows."""
     drawn = [band for row in rows for band in _bands(row) if band is not None]
     if not drawn:
-        for axes in made:
+        for axes in panels:
             axes.set_yticks([])
         return
     values = np.concatenate(drawn, axis=None)
-    log = bool(values.min() > 0 and values.max() > LOG_FROM * values.min())
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    low, high = onto(values.min()), onto(values.max())
-    margin = 0.05 * ((high - low) or max(abs(high), 1.0) * 1e-3)
-    for axes in made:
-        axes.set_yscale("log" if log else "linear")
-        axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
-        if log:
-            log_ticks(axes.yaxis, inches(axes)[1])
-        else:
-            axes.yaxis.set_major_locator(InnerLocator(inches(axes)[1]))
-        axes.yaxis.set_major_formatter(plain_numbers())
+    low, high = float(values.min()), float(values.max())
+    share_range(panels, low, high, is_log(low, high))
 
 
-def _draw_curves(axes: Axes, row: Row, shades: list[str]) -> None:
+def _draw_curves(axes: Axes, row: DifferenceRow, shades: list[str]) -> None:
     for band, when, shade in zip(_bands(row), row.when, shades, strict=True):
         if band is not None:
             axes.fill_between(when, band[0], band[2], color=shade, alpha=0.2, linewidth=0, zorder=2)
             axes.plot(when, band[1], color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
 
 
-def _name_lines(axes: Axes, row: Row, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
+def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
     """Each value's name beside its row of the right panel, joined to the end of its line in the left one."""
     width, _ = inches(axes)
-    onto = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = onto(axes.get_ylim())
     for line, v in enumerate(order.tolist()):
         place = 1 - (line + 0.5) / len(order)
         if len(row.curves[v]):
-            end = float((onto(np.median(row.curves[v][:, -1])) - low) / (high - low))
+            end = float(heights(axes, np.median(row.curves[v][:, -1])))
             axes.plot(
                 [1, 1 + 0.36 / width], [end, place], color=shades[v], linewidth=1.0, transform=axes.transAxes, clip_on=False
             )  # fmt: skip
@@ -246,30 +217,34 @@ def _name_lines(axes: Axes, row: Row, order: np.ndarray, axis: Axis, shades: lis
         )  # fmt: skip
 
 
-def _reach(rows: list[Row]) -> tuple[float, float]:
+def _reach(rows: list[DifferenceRow]) -> tuple[float, float]:
     """The range of all intervals, 0 in it."""
-    ends = np.concatenate([np.concatenate([row.found[name].values for name in ("difference", "low", "high")]) for row in rows])
+    ends = np.concatenate(
+        [np.concatenate([row.compared[name].values for name in ("difference", "low", "high")]) for row in rows]
+    )
     ends = ends[np.isfinite(ends)]
     low, high = float(ends.min(initial=0)), float(ends.max(initial=0))
     margin = 0.06 * ((high - low) or 1.0)
     return low - margin, high + margin
 
 
-def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]) -> None:
-    found = row.found
+def _draw_differences(
+    axes: Axes, row: DifferenceRow, order: np.ndarray, shades: list[str], at: int, reach: tuple[float, float]
+) -> None:
+    compared = row.compared
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for line, v in enumerate(order.tolist()):
         axes.axhline(line, color=PALE, linewidth=0.4, alpha=0.4, zorder=0)
-        shade = PALE if bool(found.tie[v]) or v == at else shades[v]
+        shade = PALE if bool(compared.tie[v]) or v == at else shades[v]
         if v == at:
             axes.plot(0, line, "D", color=INK, markersize=5, zorder=4)
-        elif np.isfinite(found.difference[v]):
-            ends = [found.low[v], found.high[v]]
+        elif np.isfinite(compared.difference[v]):
+            ends = [compared.low[v], compared.high[v]]
             axes.plot(ends, [line, line], "|-", color=shade, linewidth=2.0, markersize=9, markeredgewidth=2.0, zorder=3)
-            axes.plot(found.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
-        said = _number(row, v, at)
+            axes.plot(compared.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
+        text = _number(row, v, at)
         axes.text(
-            1.03, 1 - (line + 0.5) / len(order), said, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
+            1.03, 1 - (line + 0.5) / len(order), text, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
             va="center", transform=axes.transAxes,
         )  # fmt: skip
     axes.set_ylim(len(order) - 0.5, -0.5)
@@ -280,22 +255,22 @@ def _draw_differences(axes: Axes, row: Row, order: np.ndarray, shades: list[str]
     axes.xaxis.set_major_formatter(plain_numbers())
 
 
-def _number(row: Row, v: int, at: int) -> str:
-    """What a comparison comes to, in a word or a number; how many pairs, where some are left out."""
-    found = row.found
+def _number(row: DifferenceRow, v: int, at: int) -> str:
+    """Return a comparison in a word or a number; with the number of pairs, where some are left out."""
+    compared = row.compared
     if v == at:
         return "reference"
-    pairs, left_out = int(found.pairs[v]), int(found.left_out[v])
+    pairs, left_out = int(compared.pairs[v]), int(compared.left_out[v])
     if pairs < 2:
         return "diverged" if row.diverged[v] else "too few runs"
-    difference = float(found.difference[v])
-    said = "tie"
-    if found["no_interval"].values[v]:
-        said = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
-    elif not bool(found.tie[v]):
-        reach = float(found.high[v]) - difference
-        said = _with_reach(difference, reach)
-    return f"{said} ({pairs} of {pairs + left_out})" if left_out else said
+    difference = float(compared.difference[v])
+    text = "tie"
+    if compared["no_interval"].values[v]:
+        text = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
+    elif not bool(compared.tie[v]):
+        reach = float(compared.high[v]) - difference
+        text = _with_reach(difference, reach)
+    return f"{text} ({pairs} of {pairs + left_out})" if left_out else text
 
 
 def _with_reach(difference: float, reach: float) -> str:
@@ -308,51 +283,53 @@ def _with_reach(difference: float, reach: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _write_directions(axes: Axes, value: str) -> None:
-    """Which way is which, above the panel."""
-    less, _, more, _ = WORDS.get(value, LOWER_HIGHER)
+def _write_directions(axes: Axes, metric: str) -> None:
+    """Write above the panel which side is lower and which is higher."""
+    less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
     arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
-        axes.text(x, 1.03, text, fontsize=SMALLEST, color=INK, ha=align, va="bottom", transform=axes.transAxes)
+        axes.text(x, 1.03, text, fontsize=SMALLEST, ha=align, va="bottom", transform=axes.transAxes)
 
 
-def _label(made: list[list[Axes]], left: str, right: str, y: str) -> None:
+def _label(panel_axes: list[list[Axes]], left: str, right: str, y: str) -> None:
     """One label for each column and one for the y axes."""
-    figure = page(made[0][0])
+    figure = page(panel_axes[0][0])
     wide, high = figure.get_size_inches()
-    for axes, text in zip(made[-1], (left, right), strict=True):
+    for axes, text in zip(panel_axes[-1], (left, right), strict=True):
         box = axes.get_position()
-        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, color=INK, ha="center", va="center")
-    top, bottom = made[0][0].get_position(), made[-1][0].get_position()
+        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, ha="center", va="center")
+    top, bottom = panel_axes[0][0].get_position(), panel_axes[-1][0].get_position()
     figure.text(
         top.x0 - 0.75 / wide, (top.y1 + bottom.y0) / 2, y, rotation=90, fontsize=SMALL, color=INK, ha="center", va="center"
     )
 
 
-def _key(figure: Figure, rows: list[Row]) -> float:
-    """What lines, bands, points and greys are. Returns the inches it takes at the bottom."""
+def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
+    """Write the key: what lines, bands, points and greys are. Return the inches that it takes at the bottom."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
         (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
-        (Patch(color="#777777", alpha=0.35, linewidth=0), "middle half of the seeds"),
-        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * LEVEL:g} % interval"),
+        band_entry("middle half of the seeds"),
+        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * confidence:g} % interval"),
         (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
     ]
-    seeds = int((rows[0].found.pairs + rows[0].found.left_out).max())
+    seeds = int((rows[0].compared.pairs + rows[0].compared.left_out).max())
     note = f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
-    reasons = [str(reason) for row in rows for reason in row.found["no_interval"].values if reason]
+    reasons = [str(reason) for row in rows for reason in row.compared["no_interval"].values if reason]
     if SAME in reasons:
         note += f" No interval: {SAME}."
     return write_key(figure, entries, note)
 
 
-def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, rows_words: str) -> str:
+def _title(
+    ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], at: int, metric: str, rows_words: str, confidence: float
+) -> str:
     """The finding: what ends lowest and what highest, where that is clear in every row, and what ties with the reference."""
-    less, least, more, most = WORDS.get(value, LOWER_HIGHER if direction(value) > 0 else HIGHER_LOWER)
+    less, least, more, most = WORDS.get(metric, LOWER_HIGHER if direction(metric) > 0 else HIGHER_LOWER)
     names = [axis.phrase(place) for place in range(len(axis))]
     others = [place for place in range(len(axis)) if place != at]
-    ties = [names[v] for v in others if all(bool(row.found.tie[v]) for row in rows)]
-    best, worst = (_extreme(ds, axis, rows, value, is_best) for is_best in (True, False))
+    ties = [names[v] for v in others if all(bool(row.compared.tie[v]) for row in rows)]
+    best, worst = (_extreme(ds, axis, rows, metric, is_best, confidence) for is_best in (True, False))
     if len(ties) == len(others):
         plural = f"No {axis.words} ends clearly {less} or {more} than {names[at]}"
         return plural if len(others) > 1 else f"{names[others[0]]} and {names[at]} tie"
@@ -363,28 +340,30 @@ def _title(ds: xr.Dataset, axis: Axis, rows: list[Row], at: int, value: str, row
         clauses.append(f"{names[worst]} {most}" if clauses else f"{names[worst]} ends {most}")
     if not clauses:
         for word, sign in ((less, -1), (more, 1)):
-            those = [names[v] for v in others if all(_sign(row.found, v) == direction(value) * sign for row in rows)]
+            those = [names[v] for v in others if all(_sign(row.compared, v) == direction(metric) * sign for row in rows)]
             if those:
-                clauses.append(f"{_list(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
-    said = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
+                clauses.append(f"{list_names(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
+    text = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
     if ties and clauses:
-        those = _list(ties) if len(ties) < 3 else f"{len(ties)} others"
-        said += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
-    return said
+        those = list_names(ties) if len(ties) < 3 else f"{len(ties)} others"
+        text += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
+    return text
 
 
-def _sign(found: xr.Dataset, v: int) -> int:
-    return -1 if found.high[v] < 0 else 1 if found.low[v] > 0 else 0
+def _sign(compared: xr.Dataset, v: int) -> int:
+    return -1 if compared.high[v] < 0 else 1 if compared.low[v] > 0 else 0
 
 
-def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: bool) -> int | None:
+def _extreme(
+    ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], metric: str, is_best: bool, confidence: float
+) -> int | None:
     """The value of the axis that ends clearly better (or worse) than every other in every row; None if there is none.
 
     Better than those whose runs all diverged is every other; worse than them is none, and nothing is said of what has not
     been run.
     """
-    sign = direction(value)
-    costs = sign * np.stack([row.found["mean_value"].values for row in rows])
+    sign = direction(metric)
+    costs = sign * np.stack([row.compared["mean_value"].values for row in rows])
     none = np.isnan(costs)
     if none.any() and (not is_best or bool(ds["missing"].any()) or none.all(axis=1).any()):
         return None
@@ -392,11 +371,7 @@ def _extreme(ds: xr.Dataset, axis: Axis, rows: list[Row], value: str, is_best: b
     if len(places) > 1:
         return None
     place = int(places[0])
-    against = compare(ds, axis.name, value, reference=axis.values[place], confidence=LEVEL).drop_isel({axis.dim: place})
+    against = compare(ds, axis.name, metric, reference=axis.values[place], confidence=confidence).drop_isel({axis.dim: place})
     above, below = against.low > 0, against.high < 0
     better = above if (sign > 0) == is_best else below
     return place if bool((better | (against.pairs == 0) if is_best else better).all()) else None
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

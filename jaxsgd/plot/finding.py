@@ -1,17 +1,21 @@
-"""What the stripe indices of many runs say, in one sentence for a title."""
+"""Sentences for the titles of figures."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from jaxsgd.measure.observable import direction
 from jaxsgd.measure.stripes import STRIPED
 from jaxsgd.plot.axis import Axis
+from jaxsgd.plot.layout import three_digits
 
 FREE_BELOW = 0.2
 """Stripe index below which chance may explain it."""
 
 
 def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: Axis) -> str:
-    """Where the printed loss is striped, by the first of the two axes that decides it.
+    """Return in a sentence which settings print a striped loss, by the first of the two axes that decides it.
 
     Args:
       index: median stripe indices; NaN where there is nothing to measure.
@@ -19,13 +23,13 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
     """
     known = index[np.isfinite(index)]
     if not len(known):
-        return "There is no stripe index to be had here"
+        return "No stripe index can be measured here"
     overall, median = _class(known), two_digits(float(np.median(known)))
-    found = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
+    verdict = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
     if index.size == 1:
-        return f"The printed loss {found} (stripe index {median})"
-    if found:
-        return f"The printed loss {found} wherever windows cut an epoch (median index {median})"
+        return f"The printed loss {verdict} (stripe index {median})"
+    if verdict:
+        return f"The printed loss {verdict} wherever windows cut an epoch (median index {median})"
     for axis, by_value in ((column, index.T), (row, index)):
         classes = [_class(values) for values in by_value]
         if None in classes:
@@ -33,12 +37,30 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         word = "with" if axis.name == "order" else "at"
         clauses = []
         for wanted, adverb, conjunction in (("striped", "", "and"), ("part", "faintly ", "and"), ("free", "not ", "or")):
-            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, each in enumerate(classes) if each == wanted]
+            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
                 order = " order" if word == "with" and not clauses else ""
-                clauses.append(f"{adverb}{word} {_list(names, conjunction)}{order}")
+                clauses.append(f"{adverb}{word} {list_names(names, conjunction)}{order}")
         return f"The printed loss splits into stripes {', '.join(clauses)}"
     return f"The printed loss splits into stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
+
+
+def best_end(metric: str) -> tuple[str, str, str]:
+    """Return the words for the best end of a metric, for what is better and for what is worse: "lowest", "below", "above"."""
+    return ("lowest", "below", "above") if direction(metric) > 0 else ("highest", "above", "below")
+
+
+def best_title(metric: str, name: str, length: str, number: float, where: str) -> str:
+    """Return the title of a figure that shows where a metric ends best.
+
+    Args:
+      metric: by which settings are judged.
+      name: its words.
+      length: of the runs, in words.
+      number: the best value.
+      where: its setting, in words: "at m = 10".
+    """
+    return f"{best_end(metric)[0].capitalize()} {name} after {length}: {three_digits(number)} {where}"
 
 
 def two_digits(index: float) -> str:
@@ -58,5 +80,6 @@ def _class(values: np.ndarray) -> str | None:
     return None if known.max() >= STRIPED and known.min() < FREE_BELOW else "part"
 
 
-def _list(names: list[str], word: str) -> str:
+def list_names(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a sentence lists them: "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

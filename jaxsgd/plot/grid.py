@@ -7,7 +7,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from jaxsgd.error import InputError, check_count, counted
 from jaxsgd.measure.stripes import Stripes, stripes
@@ -28,7 +27,7 @@ from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     EDGE,
     TOP,
-    InnerLocator,
+    band_entry,
     check_room,
     head_columns,
     head_rows,
@@ -36,12 +35,12 @@ from jaxsgd.plot.layout import (
     label_outside,
     page,
     panels,
-    plain_numbers,
     row_heading_width,
+    share_range,
     text_width,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide
+from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide, styled
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
@@ -50,8 +49,8 @@ LOW, HIGH = 5, 95
 """Percentiles of the seeds between which the band lies."""
 
 
-class Panel(NamedTuple):
-    """What one panel shows; R seeds, of which F are whole and finite.
+class GridPanel(NamedTuple):
+    """The content of one panel; R seeds, of which F are whole and finite.
 
     Attributes:
       batch_count: m.
@@ -81,6 +80,7 @@ class Panel(NamedTuple):
         return float(np.nanmedian(self.stripe_index)) if np.isfinite(self.stripe_index).any() else np.nan
 
 
+@styled
 def grid(
     ds: xr.Dataset,
     rows: str = "batch_count",
@@ -97,7 +97,8 @@ def grid(
 
     Args:
       ds: a result with every batch's loss (`record="batch"`).
-      rows, columns: two axes of the result.
+      rows: the axis of the rows.
+      columns: the axis of the columns.
       eval_interval: w, batches per window; by default the study's.
       select: by axis, the value or values to show; every axis other than rows, columns and seeds must come down to one.
 
@@ -124,18 +125,20 @@ def grid(
     figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
     below = _key(figure, contents, shown, windows)
     left = EDGE + row_heading_width(figure, row) + 1.2
-    made = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
-    for across, contained in zip(made, contents, strict=True):
+    panel_axes = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
+    for across, contained in zip(panel_axes, contents, strict=True):
         _share_range(across, contained)
     for i, j in np.ndindex(count):
-        _draw(made[i][j], contents[i][j], width, epochs)
-    head_columns(made, column)
-    head_rows(made, row)
-    label_outside([axes for across in made for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95)
+        _draw(panel_axes[i][j], contents[i][j], width, epochs)
+    head_columns(panel_axes, column)
+    head_rows(panel_axes, row)
+    label_outside(
+        [axes for across in panel_axes for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95
+    )
     return figure
 
 
-def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[Panel]]]:
+def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[GridPanel]]]:
     """The run shown by its stripes, in words, and each panel's content."""
     loss, averaged = table(ds, "loss", dims), table(ds, "loss_epoch", dims).astype(np.float64)
     diverged, missing = table(ds, "diverged", dims), table(ds, "missing", dims)
@@ -150,7 +153,7 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
     shown = names[int(everywhere.argmax())] if everywhere.any() else "the first finite seed"
     first = int(everywhere.argmax()) if everywhere.any() else None
 
-    def content(place: tuple[int, int]) -> Panel:
+    def content(place: tuple[int, int]) -> GridPanel:
         own, m = np.flatnonzero(fine[place]), int(counts[place])
         number = 0 if first is None else int(np.searchsorted(own, first))
         levels = averaged[place][own]
@@ -161,12 +164,12 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
             striped = measured._replace(windows=measured.windows[number] - levels[number, 0])
         grown = levels[:, -1] > 2 * levels[:, 0]
         left_out = int(diverged[place].sum()), int(missing[place].sum())
-        return Panel(m, levels - levels[:, :1], number, grown, striped, index, *left_out, fine.shape[-1])
+        return GridPanel(m, levels - levels[:, :1], number, grown, striped, index, *left_out, fine.shape[-1])
 
     return shown, [[content((i, j)) for j in range(counts.shape[1])] for i in range(counts.shape[0])]
 
 
-def _draw(axes: Axes, panel: Panel, width: int, epochs: int) -> None:
+def _draw(axes: Axes, panel: GridPanel, width: int, epochs: int) -> None:
     axes.set_xlim(0, epochs)
     if panel.striped is not None:
         _draw_windows(axes, panel.striped)
@@ -179,11 +182,11 @@ def _draw(axes: Axes, panel: Panel, width: int, epochs: int) -> None:
 
 
 def _band(averaged: np.ndarray) -> np.ndarray:
-    """Where the middle of the seeds lies, [2, E]."""
+    """Return the band of the middle 90 % of the seeds, [2, E]."""
     return np.percentile(averaged, (LOW, HIGH), axis=0)
 
 
-def _write_notes(axes: Axes, panel: Panel, width: int) -> None:
+def _write_notes(axes: Axes, panel: GridPanel, width: int) -> None:
     """In the upper corner the stripes and their index, as much of it as there is room for, and in the lower who is left out."""
     notes = [""]
     if panel.striped is None:
@@ -199,13 +202,13 @@ def _write_notes(axes: Axes, panel: Panel, width: int) -> None:
     fitting = (note for note in notes if text_width(figure, note, SMALLEST) <= room)
     corner: dict[str, Any] = {"fontsize": SMALLEST, "color": INK, "ha": "right", "transform": axes.transAxes, "zorder": 6}
     axes.text(0.995, 0.985, next(fitting, notes[-1]), va="top", **corner)
-    said = _left_out(panel)
-    if text_width(figure, said, SMALLEST) > room:
-        said = said.replace(" of ", "/")
-    axes.text(0.995, 0.03, said, va="bottom", **corner)
+    text = _left_out(panel)
+    if text_width(figure, text, SMALLEST) > room:
+        text = text.replace(" of ", "/")
+    axes.text(0.995, 0.03, text, va="bottom", **corner)
 
 
-def _left_out(panel: Panel) -> str:
+def _left_out(panel: GridPanel) -> str:
     counts = ((panel.diverged, "diverged"), (panel.missing, "not run"))
     return ", ".join(f"{count} of {panel.runs} {what}" for count, what in counts if count)
 
@@ -225,7 +228,7 @@ def _dot(count: int) -> dict:
     return {"marker": "o", "markersize": 4, "clip_on": False} if count == 1 else {}
 
 
-def _share_range(across: list[Axes], contained: list[Panel]) -> None:
+def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
     """The same y range for a row of panels, with room for the notes in the corners."""
     calm = [panel for panel in contained if len(panel.averaged) and not panel.grown[panel.shown]]
     # A run that grows to 1e19 and stays finite would flatten all others.
@@ -235,26 +238,22 @@ def _share_range(across: list[Axes], contained: list[Panel]) -> None:
     drawn += [panel.striped.windows for panel in filled if panel.striped is not None]
     values = np.concatenate([np.empty(0), *drawn])
     low, high = (values.min(), values.max()) if len(values) else (-1.0, 1.0)
-    span = (high - low) or max(abs(high), 1.0) * 1e-3
-    _, height = inches(across[0])
-    line = min(0.2 / height, 0.3)
+    line = min(0.2 / inches(across[0])[1], 0.3)
     foot = line if any(_left_out(panel) for panel in contained) else 0.05
-    inside = span / (1 - line - foot)
+    inside = 1 - line - foot
+    share_range(across, float(low), float(high), below=foot / inside, above=line / inside)
     for axes in across:
-        axes.set_ylim(low - foot * inside, high + line * inside)
-        axes.yaxis.set_major_locator(InnerLocator(height))
-        axes.yaxis.set_major_formatter(plain_numbers())
         if not len(values):
             axes.set_yticks([])
         axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
 
 
-def _key(figure: Figure, contents: list[list[Panel]], shown: str, windows: str) -> float:
-    """What the lines are, for the whole figure. Returns the inches it takes at the bottom."""
+def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> float:
+    """Write the key of all panels: what the lines are. Return the inches that it takes at the bottom."""
     flat = [panel for contained in contents for panel in contained]
     striped = [panel.striped for panel in flat if panel.striped is not None]
-    most = max((each.stripe_count for each in striped if each.stripe_count <= MOST_LINES), default=0)
-    many = any(each.stripe_count > MOST_LINES for each in striped)
+    most = max((own.stripe_count for own in striped if own.stripe_count <= MOST_LINES), default=0)
+    many = any(own.stripe_count > MOST_LINES for own in striped)
     runs = max(panel.runs for panel in flat)
     entries: list[tuple] = []
     label = f"{windows} of {shown}" if shown and runs > 1 else windows
@@ -267,14 +266,14 @@ def _key(figure: Figure, contents: list[list[Panel]], shown: str, windows: str) 
     bold = Line2D([], [], color="#000000", linewidth=2.6)
     entries.append((bold, "its epoch means"))
     if runs > 1:
-        entries.append((Patch(color="#000000", alpha=0.22, linewidth=0), f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
+        entries.append(band_entry(f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
     note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
     if any(np.isfinite(panel.median_index) for panel in flat):
-        note += " Index: share of the variance explained by the place in the epoch."
+        note += " Index: share of the variance explained by the position in the epoch."
     return write_key(figure, entries, note)
 
 
-def _title(contents: list[list[Panel]], row: Axis, column: Axis, width: int) -> str:
+def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int) -> str:
     """The finding: where the printed loss is striped, drawn from the median stripe indices."""
     index = np.asarray([[panel.median_index for panel in across] for across in contents])
     flat = [panel for contained in contents for panel in contained]
@@ -282,6 +281,6 @@ def _title(contents: list[list[Panel]], row: Axis, column: Axis, width: int) -> 
         return "No run in this grid is finished and finite"
     if np.isnan(index).all():
         stripes_there = any(panel.striped is not None and panel.striped.stripe_count > 1 for panel in flat)
-        found = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
-        return f"Printed every {width} batches, {found}" if width > 1 else f"Printed every batch, {found}"
+        verdict = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
+        return f"Printed every {width} batches, {verdict}" if width > 1 else f"Printed every batch, {verdict}"
     return stripe_finding(index, row, column)

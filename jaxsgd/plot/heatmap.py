@@ -27,22 +27,26 @@ from jaxsgd.plot.axis import (
     open_axes,
     selected,
     setting,
-    table,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
-from jaxsgd.plot.finding import stripe_finding, two_digits
+from jaxsgd.plot.finding import best_end, best_title, stripe_finding, two_digits
 from jaxsgd.plot.layout import (
     TOP,
+    Facets,
+    facet_panels,
+    facets,
     inches,
+    is_log,
     label_outside,
+    medians_of,
     page,
+    panel_table,
     plain_numbers,
     short_number,
     text_width,
     three_digits,
     write_key,
 )
-from jaxsgd.plot.style import INK, PALE, SMALLEST, slide
+from jaxsgd.plot.style import INK, SMALLEST, colour_bar, dress, slide, styled
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
@@ -54,19 +58,16 @@ CLEAR = 0.95
 MOST_WRITTEN = 12
 """Values along an axis up to which every cell's number is written into it."""
 
-LOG_FROM = 20
-"""Largest over smallest value from which the colours are logarithmic."""
-
 HATCH = "////"
 BEST = "#D55E00"
 SMALLEST_IN_CELL = 9.0
 
 
-class Map(NamedTuple):
-    """What one panel shows, over Y rows and X columns of cells with R seeds each.
+class HeatmapPanel(NamedTuple):
+    """The content of one panel, over Y rows and X columns of cells with R seeds each.
 
     Attributes:
-      value: [Y, X, R], NaN where the run is not whole and finite.
+      values: [Y, X, R], NaN where the run is not whole and finite.
       median: [Y, X], over the seeds; infinite where half of them diverged, NaN without any. Of a measure of stripes it is
         over the seeds that did not diverge.
       first: [Y, X], the median of their first epoch; NaN where the metric has none.
@@ -74,7 +75,7 @@ class Map(NamedTuple):
       runs: R.
     """
 
-    value: np.ndarray
+    values: np.ndarray
     median: np.ndarray
     first: np.ndarray
     diverged: np.ndarray
@@ -82,11 +83,12 @@ class Map(NamedTuple):
     runs: int
 
 
+@styled
 def heatmap(
     ds: xr.Dataset,
     x: str | None = None,
     y: str | None = None,
-    value: str | None = None,
+    metric: str | None = None,
     select: Selection | None = None,
 ) -> Figure:
     """One number of each cell, median over the seeds, as colours over two axes; numeric axes are sorted and evenly spaced.
@@ -98,41 +100,42 @@ def heatmap(
 
     Args:
       ds: a result.
-      x, y: axes of the result; by default the learning rate and the batch count, else the two longest, seeds apart.
-      value: a metric after the last epoch; by default "validation_loss" where there is one, and otherwise "loss_epoch". Or, at
-        the study's eval_interval, "stripe_index" (a share of variance; from five windows in each stripe), "stripe_gap" (loss)
-        or "stripe_slope" (loss per epoch).
+      x: the axis across; by default the learning rate, else the longest, seeds apart.
+      y: the axis up; by default the batch count, else the longest that is left, seeds apart.
+      metric: a metric at the end of the run; by default "validation_loss" or "train_loss" where there is one, and otherwise
+        "loss_epoch". Or, at the study's eval_interval, "stripe_index" (a share of variance; from five windows in each stripe),
+        "stripe_gap" (loss) or "stripe_slope" (loss per epoch).
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis or value that is not there, or more than two other axes with several values.
     """
-    value = metric_named(ds, value)
+    metric = metric_named(ds, metric)
     ds = selected(ds, select)
     across, up = _chosen(ds, x, y)
     check_different(across, up)
     panels_by = facets(ds, (up.dim, across.dim), "the heat map")
     panels_by = panels_by._replace(most=_panels_in_a_row(panels_by.num_panels, len(across)))
     dims = (*panels_by.dims, up.dim, across.dim)
-    contents, across, up = _contents(ds, value, dims, panels_by.num_panels, across, up)
+    contents, across, up = _contents(ds, metric, panels_by, across, up)
 
-    norm, extend = _norm(contents, value)
-    interval = "" if value not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
+    norm, extend = _norm(contents, metric)
+    interval = "" if metric not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
     rows, columns = panels_by.shape
     height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = slide(
-        _title(contents, value, metric_words(ds, value), across, up, panels_by, budget(ds)),
+        _title(contents, metric, metric_words(ds, metric), across, up, panels_by, budget(ds)),
         f"{setting(ds, dims)}, {budget(ds)}{interval}",
         height,
     )
-    below = _key(figure, contents, value, across, up) + 0.62
+    below = _key(figure, contents, metric, across, up) + 0.62
     label_room = 0.45 + max(text_width(figure, up.text(place), SMALLEST) for place in range(len(up)))
-    made = facet_panels(figure, panels_by, 1.45, below, label_room, gaps=(0.25, 0.14))
-    for axes, content in zip(made, contents, strict=True):
-        _draw(axes, content, norm, value, up.numeric)
+    panels = facet_panels(figure, panels_by, 1.45, below, label_room, gaps=(0.25, 0.14))
+    for axes, content in zip(panels, contents, strict=True):
+        _draw(axes, content, norm, metric, up.numeric)
         _name_places(axes, across, up)
-    label_outside(made, columns, across.label, up.label, room=label_room - 0.15)
-    _colour_bar(figure, made, norm, extend, value, measure_label(ds, value))
+    label_outside(panels, columns, across.label, up.label, room=label_room - 0.15)
+    _colour_bar(figure, panels, norm, extend, metric, measure_label(ds, metric))
     return figure
 
 
@@ -142,11 +145,11 @@ def _chosen(ds: xr.Dataset, x: str | None, y: str | None) -> tuple[Axis, Axis]:
     free = sorted(open_axes(ds), key=len, reverse=True)
     sizes = find_axis(ds, "batch_count")
     usual = [find_axis(ds, "learning_rate"), find_axis(ds, "batch_size") if sizes.dim == "batch_size" else sizes]
-    there = [axis for axis in usual if len(axis) > 1]
+    known = [axis for axis in usual if len(axis) > 1]
     chosen = []
     for name in (x, y):
         # Nothing is left where all axes vary together: the check that follows says so.
-        choices = [axis for axis in [*there, *free, *usual] if axis.dim not in taken] or usual
+        choices = [axis for axis in [*known, *free, *usual] if axis.dim not in taken] or usual
         chosen.append(choices[0] if name is None else find_axis(ds, name))
         taken.add(chosen[-1].dim)
     return chosen[0], chosen[1]
@@ -157,25 +160,19 @@ def _panels_in_a_row(count: int, columns: int) -> int:
     return next((most for most in (4, 3, 2) if count >= most and 8.8 / most / columns >= 0.5), 2)
 
 
-def _contents(
-    ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, across: Axis, up: Axis
-) -> tuple[list[Map], Axis, Axis]:
-    """Each panel's content, and the two axes in the order of their places."""
+def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, across: Axis, up: Axis) -> tuple[list[HeatmapPanel], Axis, Axis]:
+    """Return each panel's content, and the two axes in the order of their places."""
 
-    def by_panel(name: str, source: xr.Dataset = ds) -> np.ndarray:
-        values = table(source, name, dims)
-        return values.reshape(count, len(up), len(across), *values.shape[len(dims) :])
+    def by_panel(name: str, values: xr.DataArray | None = None) -> np.ndarray:
+        return panel_table(ds, name, panels_by, (up.dim, across.dim), values)
 
-    wanted = by_panel(value, ds.assign({value: final(ds, value)})).astype(np.float64)
+    wanted = by_panel(metric, final(ds, metric)).astype(np.float64)
     diverged, missing = by_panel("diverged"), by_panel("missing")
     fine = ~diverged & ~missing & np.isfinite(wanted)
     kept = np.where(fine, wanted, np.nan)
-    if value in STRIPES:
-        median = seed_median(kept)
-    else:
-        median = direction(value) * seed_median(by_panel(value, ds.assign({value: cost(ds, value)})))
-    by_epoch = time_dim(ds, value) is not None
-    first = seed_median(np.where(fine, by_panel(value)[..., 0], np.nan)) if by_epoch else np.full(median.shape, np.nan)
+    median = seed_median(kept) if metric in STRIPES else direction(metric) * seed_median(by_panel(metric, cost(ds, metric)))
+    by_epoch = time_dim(ds, metric) is not None
+    first = seed_median(np.where(fine, by_panel(metric)[..., 0], np.nan)) if by_epoch else np.full(median.shape, np.nan)
     (across, right), (up, above) = (_in_order(axis) for axis in (across, up))
 
     def ordered(values: np.ndarray) -> np.ndarray:
@@ -183,7 +180,7 @@ def _contents(
 
     counts = [what.sum(axis=-1) for what in (diverged, missing)]
     parts = zip(*map(ordered, (kept, median, first, *counts)), strict=True)
-    return [Map(*part, runs=fine.shape[-1]) for part in parts], across, up
+    return [HeatmapPanel(*part, runs=fine.shape[-1]) for part in parts], across, up
 
 
 def _in_order(axis: Axis) -> tuple[Axis, np.ndarray]:
@@ -192,33 +189,33 @@ def _in_order(axis: Axis) -> tuple[Axis, np.ndarray]:
     return dataclasses.replace(axis, values=axis.values[order], beside=beside), order
 
 
-def _norm(contents: list[Map], value: str) -> tuple[Normalize, str]:
+def _norm(contents: list[HeatmapPanel], metric: str) -> tuple[Normalize, str]:
     """The colours' scale, the same for all panels, and at which ends values lie beyond it."""
     values = np.concatenate([content.median.ravel() for content in contents])
     first = np.concatenate([content.first.ravel() for content in contents])
     known = np.isfinite(values)
-    if value == "stripe_index" or not known.any():
+    if metric == "stripe_index" or not known.any():
         return Normalize(0, 1), "neither"
     low, high = values[known].min(), values[known].max()
     extend = "neither"
-    if value not in STRIPES and direction(value) > 0:
+    if metric not in STRIPES and direction(metric) > 0:
         fell = known & (values <= first)
         cap = first[fell].max() if fell.any() else high
         if high > cap:
             high, extend = max(cap, low), "max"
-    if low > 0 and high > LOG_FROM * low:
+    if is_log(low, high):
         return LogNorm(low, high), extend
     return Normalize(low, high if high > low else low + max(abs(low), 1e-12) * 1e-3), extend
 
 
-def _colour_map(value: str) -> Colormap:
-    return colormaps[COLOUR_MAPS.get(value, "viridis")]
+def _colour_map(metric: str) -> Colormap:
+    return colormaps[COLOUR_MAPS.get(metric, "viridis")]
 
 
-def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) -> None:
+def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str, numeric: bool) -> None:
     """The cells of a panel; numbers up the y axis grow upwards, names are read downwards."""
     rows, columns = content.median.shape
-    colour_map = _colour_map(value)
+    colour_map = _colour_map(metric)
     axes.set_xlim(0, columns)
     axes.set_ylim(*((0, rows) if numeric else (rows, 0)))
     axes.spines[:].set_visible(False)
@@ -236,10 +233,10 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
                 Rectangle(
                     (place[1] + 0.02, place[0] + 0.02), 0.96, 0.96, facecolor="#EEEEEE" if pale else "none",
                     hatch=HATCH if content.diverged[place] else None, linewidth=0,
-                    edgecolor="#FFFFFF" if _is_dark(float(content.median[place]), norm, value) else "#777777",
+                    edgecolor="#FFFFFF" if _is_dark(float(content.median[place]), norm, metric) else "#777777",
                 )
             )  # fmt: skip
-    best = _best(content, value)
+    best = _best(content, metric)
     if best is not None:
         dx, dy = (0.02 * cells / size for size, cells in zip(inches(axes), (columns, rows), strict=True))
         axes.add_patch(
@@ -249,63 +246,63 @@ def _draw(axes: Axes, content: Map, norm: Normalize, value: str, numeric: bool) 
             )
         )  # fmt: skip
     if max(rows, columns) <= MOST_WRITTEN:
-        _write_values(axes, content, norm, value)
+        _write_values(axes, content, norm, metric)
 
 
-def _best(content: Map, value: str) -> tuple[int, int] | None:
+def _best(content: HeatmapPanel, metric: str) -> tuple[int, int] | None:
     """The cell of the best setting, Y and X; None where there is none, and of a measure of stripes."""
-    place = -1 if value in STRIPES else int(best_place(direction(value) * content.median.ravel()))
+    place = -1 if metric in STRIPES else int(best_place(direction(metric) * content.median.ravel()))
     return None if place < 0 else divmod(place, content.median.shape[1])
 
 
-def _write_values(axes: Axes, content: Map, norm: Normalize, value: str) -> None:
+def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> None:
     """Each cell's number, if all of them fit, and what became of its runs, where that fits."""
     figure, (rows, columns) = page(axes), content.median.shape
     width, height = (0.92 * size / cells for size, cells in zip(inches(axes), (columns, rows), strict=True))
-    numbers = [_number(each, norm, value) for each in content.median.flat if np.isfinite(each)]
+    numbers = [_number(number, norm, metric) for number in content.median.flat if np.isfinite(number)]
     sizes = (SMALLEST, 10.0, SMALLEST_IN_CELL)
     size = next((s for s in sizes if all(text_width(figure, number, s) <= width for number in numbers)), None)
     if size is None:
         return
     for place in np.ndindex(rows, columns):
-        words = "" if np.isfinite(content.median[place]) else _cell_text(content, place, norm, value)[0][0]
+        words = "" if np.isfinite(content.median[place]) else _cell_text(content, place, norm, metric)[0][0]
         # A word may be smaller than the numbers, so as to be there at all.
         own = next((s for s in sizes if s <= size and text_width(figure, words, s) <= width), size)
-        said = []
-        for choices in _cell_text(content, place, norm, value)[: 2 if height >= 2.5 * own / 72 else 1]:
-            said += [text for text in choices if text_width(figure, text, own) <= width][:1]
-        dark = _is_dark(float(content.median[place]), norm, value)
+        lines = []
+        for choices in _cell_text(content, place, norm, metric)[: 2 if height >= 2.5 * own / 72 else 1]:
+            lines += [text for text in choices if text_width(figure, text, own) <= width][:1]
+        dark = _is_dark(float(content.median[place]), norm, metric)
         text = axes.text(
-            place[1] + 0.5, place[0] + 0.5, "\n".join(said), fontsize=own, color="#FFFFFF" if dark else INK, ha="center",
+            place[1] + 0.5, place[0] + 0.5, "\n".join(lines), fontsize=own, color="#FFFFFF" if dark else INK, ha="center",
             va="center", linespacing=1.15, zorder=6,
         )  # fmt: skip
         if content.diverged[place]:
             text.set_path_effects([effects.withStroke(linewidth=2.5, foreground=INK if dark else "#FFFFFF")])
 
 
-def _cell_text(content: Map, place: tuple[int, ...], norm: Normalize, value: str) -> list[list[str]]:
-    """What a cell says, line by line: its number, and how many of its runs are left out; each line in longer and shorter."""
+def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, metric: str) -> list[list[str]]:
+    """Return the lines of text in a cell: its number, and how many of its runs are left out; each line longer and shorter."""
     diverged, missing, runs = content.diverged[place], content.missing[place], content.runs
     counts = [f"{diverged} of {runs} diverged", f"{diverged}/{runs} div."] if diverged else []
     counts = [f"{missing} of {runs} not run", f"{missing}/{runs} not run"] if missing and not diverged else counts
     if np.isfinite(content.median[place]):
-        return [[_number(content.median[place], norm, value)], counts]
+        return [[_number(content.median[place], norm, metric)], counts]
     if diverged:
         return [["diverged"], [f"{diverged} of {runs}", f"{diverged}/{runs}"]]
     return [["not run"] if missing else ["none"]]
 
 
-def _is_dark(number: float, norm: Normalize, value: str) -> bool:
-    """Whether the colour of a number is so dark that ink does not show on it."""
+def _is_dark(number: float, norm: Normalize, metric: str) -> bool:
+    """Return True if the colour of a number is so dark that ink does not show on it."""
     if not np.isfinite(number):
         return False
-    red, green, blue, _ = _colour_map(value)(norm(number))
+    red, green, blue, _ = _colour_map(metric)(norm(number))
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.55)
 
 
-def _number(number: float, norm: Normalize, value: str) -> str:
+def _number(number: float, norm: Normalize, metric: str) -> str:
     """As many decimals as tell a 200th of the range apart, or three digits on a logarithmic scale."""
-    if value == "stripe_index":
+    if metric == "stripe_index":
         return two_digits(number)
     if not 1e-3 <= abs(number) < 1e4 and number != 0:
         return short_number(float(f"{number:.1e}"))
@@ -320,79 +317,76 @@ def _name_places(axes: Axes, across: Axis, up: Axis) -> None:
     cell = width / len(across), height / len(up)
     texts = [across.text(i) for i in range(len(across))]
     wide = max(text_width(page(axes), text, SMALLEST) for text in texts) + 0.08
-    for axis, names, each in (
+    for axis, names, step in (
         (axes.xaxis, texts, max(1, int(np.ceil(wide / cell[0])))),
         (axes.yaxis, [up.text(i) for i in range(len(up))], max(1, int(np.ceil(0.18 / cell[1])))),
     ):
-        axis.set_ticks(np.arange(0, len(names), each) + 0.5, names[::each])
+        axis.set_ticks(np.arange(0, len(names), step) + 0.5, names[::step])
 
 
-def _colour_bar(figure: Figure, made: list[Axes], norm: Normalize, extend: str, value: str, label: str) -> None:
-    boxes = [axes.get_position() for axes in made]
+def _colour_bar(figure: Figure, panels: list[Axes], norm: Normalize, extend: str, metric: str, label: str) -> None:
+    boxes = [axes.get_position() for axes in panels]
     right, low, high = max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes)
     place = (right + 0.22 / figure.get_figwidth(), low, 0.2 / figure.get_figwidth(), high - low)
-    beside = figure.add_axes(place, label="colour bar")
-    bar = figure.colorbar(
-        ScalarMappable(norm, _colour_map(value)), cax=beside, extend=extend, format=plain_numbers(), extendfrac=0.04
-    )
-    bar.set_label(label, fontsize=SMALLEST, color=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    colours = ScalarMappable(norm, _colour_map(metric))
+    bar = colour_bar(figure, colours, place, extend=extend, format=plain_numbers(), extendfrac=0.04)
+    bar.set_label(label, fontsize=SMALLEST)
     bar.minorticks_off()
-    beside.tick_params(labelsize=SMALLEST, color=PALE, labelcolor=INK)
+    dress(bar.ax)
 
 
-def _key(figure: Figure, contents: list[Map], value: str, across: Axis, up: Axis) -> float:
-    """What outlines, hatches and empty cells mean. Returns the inches it takes at the bottom."""
+def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis, up: Axis) -> float:
+    """Write the key: what outlines, hatches and empty cells mean. Return the inches that it takes at the bottom."""
     entries: list[tuple] = []
-    bests = [_best(content, value) for content in contents]
-    there = [best for best in bests if best is not None]
-    end, below = ("lowest", "above") if direction(value) > 0 else ("highest", "below")
-    if there:
+    bests = [_best(content, metric) for content in contents]
+    known = [best for best in bests if best is not None]
+    end, _, worse = best_end(metric)
+    if known:
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
         hatched = Patch(facecolor="#EEEEEE", edgecolor="#777777", hatch=HATCH, linewidth=0)
-        counted = "any number is the median of the others" if value in STRIPES else "each counts as infinitely bad"
+        counted = "any number is the median of the others" if metric in STRIPES else "each counts as infinitely bad"
         entries.append((hatched, f"runs diverged; {counted}"))
     unknown = [np.isnan(c.median) & (c.diverged == 0) for c in contents]
-    if any((each & (c.missing == 0)).any() for each, c in zip(unknown, contents, strict=True)):
-        entries.append((Patch(facecolor="#EEEEEE"), "one curve, or too few windows: no such number"))
+    if any((empty & (c.missing == 0)).any() for empty, c in zip(unknown, contents, strict=True)):
+        entries.append((Patch(facecolor="#EEEEEE"), "no number: the loss is one curve, or has too few windows"))
     edges = []
     for axis, which in ((across, 1), (up, 0)):
-        at_end = int(is_edge(axis.values, np.asarray([best[which] for best in there], int)).sum())
+        at_end = int(is_edge(axis.values, np.asarray([best[which] for best in known], int)).sum())
         if at_end:
-            where = "" if len(there) == 1 else f" in {at_end} of {len(there)} panels"
+            where = "" if len(known) == 1 else f" in {at_end} of {len(known)} panels"
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
-    notes = [f"Median of {runs} seeds."] if runs > 1 else []
-    as_good = _as_good(contents, value) if there and runs > 1 else 0
+    notes = [f"{medians_of(runs)}."] if runs > 1 else []
+    as_good = _as_good(contents, metric) if known and runs > 1 else 0
     if as_good:
         cells = "cell is" if as_good == 1 else "cells are"
-        notes.append(f"{as_good} other {cells} not clearly {below} the {end}, by the seeds.")
+        notes.append(f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds.")
     if edges:
         notes.append(f"{end.capitalize()} at the edge of the range: {', '.join(edges)}.")
     note = " ".join(notes)
     return write_key(figure, entries, note)
 
 
-def _best_of_all(contents: list[Map], value: str) -> tuple[int, ...]:
+def _best_of_all(contents: list[HeatmapPanel], metric: str) -> tuple[int, ...]:
     """Panel, Y and X of the lowest (of an accuracy the highest) of all panels' best cells."""
-    bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, value)) is not None]
-    return min(bests, key=lambda place: direction(value) * contents[place[0]].median[place[1:]])
+    bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, metric)) is not None]
+    return min(bests, key=lambda place: direction(metric) * contents[place[0]].median[place[1:]])
 
 
-def _as_good(contents: list[Map], value: str) -> int:
+def _as_good(contents: list[HeatmapPanel], metric: str) -> int:
     """In how many other cells the best one is not better than them for nearly every seed that both have."""
-    panel, *place = _best_of_all(contents, value)
-    best = contents[panel].value[tuple(place)]
-    values = np.stack([content.value for content in contents])
+    panel, *place = _best_of_all(contents, metric)
+    best = contents[panel].values[tuple(place)]
+    values = np.stack([content.values for content in contents])
     both = np.isfinite(values) & np.isfinite(best)
-    share = (both & (direction(value) * best < direction(value) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+    share = (both & (direction(metric) * best < direction(metric) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
     rivals = both.any(axis=-1) & (share < CLEAR)
     rivals[(panel, *place)] = False
     return int(rivals.sum())
 
 
-def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, panels_by: Facets, length: str) -> str:
+def _title(contents: list[HeatmapPanel], metric: str, name: str, across: Axis, up: Axis, panels_by: Facets, length: str) -> str:
     """The finding: where the number is lowest, or highest."""
     values = np.stack([content.median for content in contents])
     if not np.isfinite(values).any():
@@ -403,13 +397,11 @@ def _title(contents: list[Map], value: str, name: str, across: Axis, up: Axis, p
         phrases = [across.phrase(column), up.phrase(row), panels_by.phrase(panel)]
         return ", ".join(filter(None, phrases))
 
-    if value not in STRIPES:
-        best = _best_of_all(contents, value)
-        after = f"after {length}"
-        end = "Lowest" if direction(value) > 0 else "Highest"
-        return f"{end} {name} {after}: {three_digits(values[best])} at {where(best)}"
-    if value == "stripe_index" and len(contents) == 1:
+    if metric not in STRIPES:
+        best = _best_of_all(contents, metric)
+        return best_title(metric, name, length, float(values[best]), f"at {where(best)}")
+    if metric == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)
     highest = np.unravel_index(np.nanargmax(values), values.shape)
-    number = two_digits(values[highest]) if value == "stripe_index" else three_digits(values[highest])
+    number = two_digits(values[highest]) if metric == "stripe_index" else three_digits(values[highest])
     return f"Highest {name}: {number} at {where(highest)}"

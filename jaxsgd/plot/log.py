@@ -1,5 +1,6 @@
 """A training log and what its epochs have in common: the loss as printed, and beside it the evidence for a cause."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullFormatter
 
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, fit, panel, slide
+from jaxsgd.plot.style import COLOURS, INK, PALE, SMALL, dress, fit, panel, slide, styled
 
 BLUE, ORANGE = COLOURS[0], COLOURS[1]
 
@@ -19,7 +20,7 @@ MOST_POINTS = 6000
 
 
 class LogView(NamedTuple):
-    """What is drawn of a log; n prints, C averaged values, k detrended prints, G places of the epoch.
+    """The content of a figure of a log; n prints, C averaged values, k detrended prints, G places of the epoch.
 
     Attributes:
       time, loss: [n], epochs since the start and printed loss.
@@ -38,6 +39,7 @@ class LogView(NamedTuple):
     is_early: np.ndarray
 
 
+@styled
 def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str = "levels") -> Figure:
     """The log as printed, and beside it every print by its place in the epoch.
 
@@ -49,10 +51,10 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
       mark: "levels" for the levels of the first and the second half, "line" for the straight line through all, "last" for the
         last place apart.
     """
-    figure, _, right = _beside_log(view, "Every print by its place in the epoch", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Every printed loss by its position in the epoch", title, subtitle, note)
     shown = _thinned(len(view.left))
     right.plot(view.phase[shown], view.left[shown], ".", color=PALE, markersize=4, alpha=0.55, zorder=1, rasterized=True)
-    handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one print")]
+    handles = [Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="a printed loss")]
     if mark == "line":
         slope, height = np.polyfit(view.phase, view.left, 1)
         ends = np.array([view.phase.min(), view.phase.max()])
@@ -60,7 +62,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         place, level = _levels(view, np.ones(len(view.left), bool))
         right.plot(place, level, "o", color=BLUE, markersize=5, zorder=3)
         handles += [
-            Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a place"),
+            Line2D([], [], color=BLUE, marker="o", linestyle="", markersize=6, label="mean at a position"),
             Line2D([], [], color=ORANGE, linewidth=3, label=f"{'rise' if slope > 0 else 'fall'} within the epoch"),
         ]
     elif mark == "last":
@@ -70,8 +72,8 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
         right.plot(view.phase[last], view.left[last], ".", color=ORANGE, markersize=6, zorder=3)
         right.plot(place[-1:], level[-1:], "D", color=ORANGE, markersize=9, zorder=4)
         handles += [
-            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean at a place"),
-            Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=8, label="the last place"),
+            Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean at a position"),
+            Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=8, label="the last position"),
         ]
     else:
         for early, colour, marker, name in ((True, BLUE, "o", "first half"), (False, ORANGE, "s", "second half")):
@@ -80,13 +82,14 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=6, label=f"mean, {name}"))
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     right.set_xlim(-0.03, 1.03)
-    right.set_xlabel("place in the epoch (share of its batches)", fontsize=MEDIUM, color=INK)
-    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("position in the epoch (share of its batches)")
+    right.set_ylabel("detrended loss (standard deviations)")
     _height(right, view.left)
     _key(right, handles)
     return figure
 
 
+@styled
 def settling_figure(
     view: LogView, number: Float[np.ndarray, " c"], change: Float[np.ndarray, " c"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -98,7 +101,7 @@ def settling_figure(
       change: [c], size of the change; loss units.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure, _, right = _beside_log(view, "Change from print to print within an epoch", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Change between printed losses within an epoch", title, subtitle, note)
     known = change > 0
     number, change = number[known], change[known]
     values = np.unique(number)
@@ -112,12 +115,12 @@ def settling_figure(
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(short_numbers())
         axis.set_minor_formatter(NullFormatter())
-    right.set_xlabel("batches of the epoch up to the print", fontsize=MEDIUM, color=INK)
-    right.set_ylabel("size of the change (loss)", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("batches of the epoch so far")
+    right.set_ylabel("size of the change (loss)")
     _key(
         right,
         [
-            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="one change"),
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=8, label="a change"),
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="median"),
             Line2D([], [], color=ORANGE, linewidth=2.4, linestyle=(0, (4, 2)), label="1 / batches"),
         ],
@@ -129,6 +132,7 @@ Scores = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 """(epochs since the start, normal scores), of the same length."""
 
 
+@styled
 def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtitle: str, note: str) -> Figure:
     """The log as printed, and beside it how clearly its level steps where epochs begin.
 
@@ -148,17 +152,18 @@ def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtit
     right.plot(when, score, "o", color=BLUE, markersize=5, zorder=4)
     right.set_xlim(0, view.time[-1])
     right.set_ylim(0, 1.25 * max(float(score.max()), 4.0))
-    right.set_ylabel("normal score of a step", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("normal score of a step")
     _key(
         right,
         [
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="where an epoch begins"),
-            Line2D([], [], color=PALE, marker="o", linestyle="", markersize=6, label="in its middle"),
+            Line2D([], [], color=PALE, marker="o", linestyle="", markersize=6, label="in the middle of an epoch"),
         ],
     )
     return figure
 
 
+@styled
 def recurrence_figure(
     view: LogView, place: Int[np.ndarray, " k"], left: Float[np.ndarray, " k"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -170,25 +175,26 @@ def recurrence_figure(
       left: [k], level of the epoch less its trend, in its scatter.
       title, subtitle, note: as in `fold_figure`.
     """
-    figure, _, right = _beside_log(view, "Every epoch by its place in the cycle", title, subtitle, note)
+    figure, _, right = _beside_log(view, "Every epoch by its position in the cycle", title, subtitle, note)
     numbers = np.unique(place)
     right.plot(place, left, ".", color=PALE, markersize=7, zorder=1)
     right.plot(numbers, [left[place == number].mean() for number in numbers], "o-", color=BLUE, markersize=6, zorder=3)
     right.axhline(0, color=PALE, linewidth=0.8, zorder=0)
     _height(right, left)
-    right.set_xlabel("epoch of the cycle", fontsize=MEDIUM, color=INK)
+    right.set_xlabel("epoch of the cycle")
     right.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    right.set_ylabel("loss less its trend (in its scatter)", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("detrended loss (standard deviations)")
     _key(
         right,
         [
-            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=9, label="one epoch"),
+            Line2D([], [], color=PALE, marker=".", linestyle="", markersize=9, label="an epoch"),
             Line2D([], [], color=BLUE, marker="o", markersize=6, label="mean"),
         ],
     )
     return figure
 
 
+@styled
 def rate_figure(
     view: LogView, rate: Float[np.ndarray, " n"], jumps: Float[np.ndarray, " j"], title: str, subtitle: str, note: str
 ) -> Figure:
@@ -209,7 +215,7 @@ def rate_figure(
     right.yaxis.set_major_formatter(short_numbers())
     right.yaxis.set_minor_formatter(NullFormatter())
     right.set_xlim(0, view.time[-1])
-    right.set_ylabel("learning rate", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("learning rate")
     _key(
         right,
         [
@@ -242,7 +248,7 @@ def _draw_log(axes: Axes, view: LogView) -> None:
     dots: dict[str, Any] = {"marker": ".", "markersize": 4} if len(view.time) <= 400 else {}
     axes.plot(view.time[shown], view.loss[shown], color=BLUE, linewidth=0.9, alpha=0.75, zorder=2, **dots)
     axes.plot(view.averaged_time, view.averaged, color="#000000", linewidth=2.6, zorder=3)
-    axes.set_ylabel("loss", fontsize=MEDIUM, color=INK)
+    axes.set_ylabel("loss")
     axes.set_xlim(0, view.time[-1])
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     low, high = np.quantile(view.loss, (0.002, 0.998)) if len(view.loss) > 500 else (view.loss.min(), view.loss.max())
@@ -278,10 +284,10 @@ def _note(axes: Axes, text: str) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     box = axes.get_position()
-    written = figure.text(box.x0, box.y1 + 0.008, text, fontsize=SMALL, color=INK, va="bottom")
+    written = figure.text(box.x0, box.y1 + 0.008, text, fontsize=SMALL, va="bottom")
     fit(written, SMALL, room=box.width)
     heading = axes.get_title(loc="left")
-    axes.set_title(heading, fontsize=MEDIUM, color=INK, loc="left", pad=26)
+    axes.set_title(heading, loc="left", pad=26)
 
 
 def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
@@ -289,3 +295,68 @@ def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
         handles=list(handles), loc="upper right", ncols=len(handles), framealpha=0.9, edgecolor="none", fontsize=11,
         labelcolor=INK, borderaxespad=0.1, columnspacing=1.1, handlelength=1.6, handletextpad=0.4,
     )  # fmt: skip
+
+
+class OrderCase(NamedTuple):
+    """The content of a panel of a case; n prints.
+
+    Attributes:
+      name: its heading.
+      note: below the heading.
+      time: [n], epochs.
+      loss: [n].
+    """
+
+    name: str
+    note: str
+    time: Float[np.ndarray, " n"]
+    loss: Float[np.ndarray, " n"]
+
+
+IN_A_ROW = 3
+"""Cases side by side."""
+
+HEADED, FOOT, ROW_HEIGHT, HEADING = 2.0, 0.85, 2.4, 0.9
+"""Inches: for all that is no row of cases, of them below the rows; for a row, and of that for its heading and numbers."""
+
+MOST_EPOCHS = 12
+"""Epochs that are drawn, the last of a log: more would hide what happens within one."""
+
+
+@styled
+def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitle: str) -> Figure:
+    """The log at the left, and the cases beside it, the nearest first and in the log's colour.
+
+    Args:
+      log: the user's.
+      cases: any number, nearest first; rows of three.
+      title: the finding, in words.
+      subtitle: what was run.
+    """
+    rows = max(2, math.ceil(len(cases) / IN_A_ROW))
+    # Panels keep their height: more rows make a higher page.
+    figure = slide(title, subtitle, HEADED + rows * ROW_HEIGHT)
+    height = figure.get_figheight()
+    low = FOOT / height
+    row_height = (height - HEADED) / rows / height
+    own = figure.add_axes((0.065, low, 0.27, rows * row_height - HEADING / height))
+    _draw_case(own, log, BLUE)
+    own.set_xlabel("epoch")
+    own.set_ylabel("loss")
+    for place, case in enumerate(cases):
+        row, column = divmod(place, IN_A_ROW)
+        bottom = low + row_height * (rows - 1 - row)
+        axes = figure.add_axes((0.40 + 0.205 * column, bottom, 0.165, row_height - HEADING / height))
+        _draw_case(axes, case, ORANGE if place == 0 else PALE)
+        if place + IN_A_ROW >= len(cases):
+            axes.set_xlabel("epoch", fontsize=SMALL)
+    return figure
+
+
+def _draw_case(axes: Axes, case: OrderCase, colour: str) -> None:
+    shown = case.time >= case.time[-1] - MOST_EPOCHS
+    axes.plot(case.time[shown], case.loss[shown], color=colour, linewidth=1.3)
+    dress(axes, length=3)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_title(f"{case.name}\n{case.note}", fontsize=SMALL, loc="left", pad=6, linespacing=1.3)

@@ -13,10 +13,21 @@ from matplotlib.ticker import NullLocator
 from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
 from jaxsgd.error import InputError
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import EDGE, TOP, inches, log_ticks, panels, plain_numbers, size_axis, three_digits, write_key
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALLEST, slide
-from jaxsgd.results.axes import axis_dim, listed
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_words, open_axes, selected, setting, value_text
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    check_one_other,
+    line_entries,
+    medians_of,
+    panels,
+    share_range,
+    size_axis,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import COLOURS, INK, PALE, SMALLEST, slide, styled
+from jaxsgd.results.axes import axis_dim
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""
@@ -27,12 +38,13 @@ SHADES = {"perfect": "#E4EEF5", "diminishing": "#FFFFFF", "none": "#ECECEC", "bo
 WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "none": "no further\ngain"}
 
 
+@styled
 def scaling(
     ds: xr.Dataset,
     target: float,
-    value: str | None = None,
+    metric: str | None = None,
     *,
-    by: str = "learning_rate",
+    tune: str = "learning_rate",
     noise_scale: float | None = None,
     select: Selection | None = None,
 ) -> Figure:
@@ -44,9 +56,10 @@ def scaling(
 
     Args:
       ds: a finished result with an axis of batch counts and one of rates.
-      target: of `value`.
-      value: a measure with several records of a run; by default as for `jaxsgd.scaling`.
-      by: the axis that is tuned.
+      target: the number that the metric must reach.
+      metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
+        otherwise "loss_epoch".
+      tune: the axis that is tuned: the best of its values is chosen at every batch size.
       noise_scale: a measured gradient noise scale to draw beside the critical batch size, in samples.
       select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
 
@@ -54,50 +67,44 @@ def scaling(
       InputError: for what `jaxsgd.scaling` refuses, a target that nothing reaches, or too many values of other axes.
     """
     ds = selected(ds, select)
-    found = scaled(ds, target, value, tune=by)
-    if not np.isfinite(found["steps"]).any():
-        words = found.attrs["metric"].replace("_", " ")
-        rising = found["nearest"].max() < target
-        nearest = float(found["nearest"].max() if rising else found["nearest"].min())
+    result = scaled(ds, target, metric, tune=tune)
+    if not np.isfinite(result["steps"]).any():
+        words = result.attrs["metric"].replace("_", " ")
+        rising = result["nearest"].max() < target
+        nearest = float(result["nearest"].max() if rising else result["nearest"].min())
         raise InputError(
             f"no setting reaches {words} {target:g} with half of its seeds; the nearest that any run comes is {nearest:.4g}"
         )
-    lines_by = _lines_by(ds, found)
-    dims = [axis_dim(ds, by), found.attrs["along"], *([lines_by.dim] if lines_by else [])]
-    ones = [found.isel({lines_by.dim: place}) for place in range(len(lines_by))] if lines_by else [found]
-    ones = [one.squeeze(list(one["nearest"].dims)) for one in ones]
+    lines_by = _lines_by(ds, result)
+    dims = [axis_dim(ds, tune), result.attrs["along"], *([lines_by.dim] if lines_by else [])]
+    curves = [result.isel({lines_by.dim: place}) for place in range(len(lines_by))] if lines_by else [result]
+    curves = [curve.squeeze(list(curve["nearest"].dims)) for curve in curves]
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
     shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
 
-    words = found.attrs["metric"].replace("_", " ")
-    figure = slide(_title(ones, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
-    entries, note = _key(found, ones, names, shades, noise_scale)
+    words = metric_words(ds, result.attrs["metric"])
+    figure = slide(_title(curves, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
+    entries, note = _key(result, curves, lines_by, shades, noise_scale)
     below = write_key(figure, entries, note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     _widths(left, right, 0.58)
-    _steps(left, ones, names, shades, noise_scale)
-    _rates(right, found, ones, shades, by)
-    left.set_ylabel(f"steps to {words} {target:g}", fontsize=MEDIUM, color=INK)
-    right.set_ylabel(f"best {by.replace('_', ' ')}", fontsize=MEDIUM, color=INK)
-    sizes = found["samples_per_step"].values
+    _steps(left, curves, names, shades, noise_scale)
+    _rates(right, result, curves, shades, tune)
+    left.set_ylabel(f"steps to {words} {target:g}")
+    right.set_ylabel(f"best {tune.replace('_', ' ')}")
+    sizes = result["samples_per_step"].values
     for axes in (left, right):
-        size_axis(axes, sizes, found["batch_size"].values)
+        size_axis(axes, sizes, result["batch_size"].values)
     return figure
 
 
-def _lines_by(ds: xr.Dataset, found: xr.Dataset) -> Axis | None:
+def _lines_by(ds: xr.Dataset, result: xr.Dataset) -> Axis | None:
     """The other axis with several values, whose values become lines."""
-    others = [dim for dim in found["nearest"].dims if found.sizes[dim] > 1]
+    others = [dim for dim in result["nearest"].dims if result.sizes[dim] > 1]
     if not others:
         return None
     axes = [axis for axis in open_axes(ds) if axis.dim in others]
-    if len(axes) > 1 or len(axes[0]) > MOST_LINES:
-        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
-        raise InputError(
-            f"the figure of scaling has lines for {MOST_LINES} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
+    check_one_other(axes, MOST_LINES, "the figure of scaling has lines")
     return find_axis(ds, axes[0].name)
 
 
@@ -110,33 +117,30 @@ def _widths(left: Axes, right: Axes, share: float) -> None:
     right.set_position((a.x0 + room * share + gap, b.y0, room * (1 - share), b.height))
 
 
-def _steps(axes: Axes, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
-    axes.set_yscale("log")
-    every = np.concatenate([one["steps"].values for one in ones])
+def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
+    every = np.concatenate([curve["steps"].values for curve in curves])
     every = every[np.isfinite(every)]
-    low, high = every.min() / 1.6, every.max() * 2.6
-    axes.set_ylim(low, high)
-    if len(ones) == 1:
-        _regimes(axes, ones[0], high)
-        _bend(axes, ones[0], noise_scale)
-    for one, name, shade in zip(ones, names, shades, strict=True):
-        size, steps = one["samples_per_step"].values.astype(float), one["steps"].values
+    low, high = float(every.min()) / 1.6, float(every.max()) * 2.6
+    share_range([axes], low, high, log=True, below=0.0, above=0.0)
+    if len(curves) == 1:
+        _regimes(axes, curves[0], high)
+        _bend(axes, curves[0], noise_scale)
+    for curve, name, shade in zip(curves, names, shades, strict=True):
+        size, steps = curve["samples_per_step"].values.astype(float), curve["steps"].values
         known = np.isfinite(steps)
         if known.any():
             first = int(np.flatnonzero(known)[np.argmin(size[known])])
             span = np.array([size.min(), size.max()])
             axes.plot(span, steps[first] * size[first] / span, color=PALE, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
-        fitted, bound = known & (one["regime"].values != "bound"), one["regime"].values == "bound"
-        ends = [one[name].values for name in ("steps_low", "steps_high")]
+        fitted, bound = known & (curve["regime"].values != "bound"), curve["regime"].values == "bound"
+        ends = [curve[name].values for name in ("steps_low", "steps_high")]
         _whiskers(axes, size, ends, fitted, shade, high)
-        axes.plot(size[known], steps[known], color=shade, linewidth=1.2 if len(ones) > 1 else 0, zorder=3)
+        axes.plot(size[known], steps[known], color=shade, linewidth=1.2 if len(curves) > 1 else 0, zorder=3)
         axes.plot(size[fitted], steps[fitted], "o", color=shade, markersize=7, zorder=4, label=name)
         axes.plot(size[bound], steps[bound], "o", color=shade, markerfacecolor="white", markersize=7, zorder=4)
         axes.plot(
             size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, clip_on=False, zorder=4
         )
-    axes.yaxis.set_major_formatter(plain_numbers())
-    log_ticks(axes.yaxis, inches(axes)[1])
 
 
 def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
@@ -145,10 +149,10 @@ def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.nd
             axes.plot([at, at], [low, min(high, top)], color=shade, linewidth=1.8, zorder=2)
 
 
-def _regimes(axes: Axes, one: xr.Dataset, high: float) -> None:
+def _regimes(axes: Axes, curve: xr.Dataset, high: float) -> None:
     """The background and the name of each regime, as far as the batch sizes reach."""
-    order = np.argsort(one["samples_per_step"].values, kind="stable")
-    size, kind = one["samples_per_step"].values[order].astype(float), one["regime"].values[order]
+    order = np.argsort(curve["samples_per_step"].values, kind="stable")
+    size, kind = curve["samples_per_step"].values[order].astype(float), curve["regime"].values[order]
     edges = np.concatenate([[size[0] / 1.35], np.sqrt(size[1:] * size[:-1]), [size[-1] * 1.35]])
     for name in dict.fromkeys(kind.tolist()):
         places = np.flatnonzero(kind == name)
@@ -164,14 +168,14 @@ def _regimes(axes: Axes, one: xr.Dataset, high: float) -> None:
             )  # fmt: skip
 
 
-def _bend(axes: Axes, one: xr.Dataset, noise_scale: float | None) -> None:
+def _bend(axes: Axes, curve: xr.Dataset, noise_scale: float | None) -> None:
     """The fitted curve, the critical batch size with its interval, and the noise scale beside it."""
-    size = one["samples_per_step"].values.astype(float)
-    fewest, most = float(one["fewest_steps"]), float(one["fewest_samples"])
+    size = curve["samples_per_step"].values.astype(float)
+    fewest, most = float(curve["fewest_steps"]), float(curve["fewest_samples"])
     if np.isfinite(fewest) and np.isfinite(most):
         at = np.geomspace(size.min(), size.max(), 200)
         axes.plot(at, fewest + most / at, color=INK, linewidth=1.4, zorder=2)
-    critical, low, high = (float(one[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
+    critical, low, high = (float(curve[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
     if np.isfinite(critical):
         axes.axvline(critical, color=COLOURS[1], linewidth=2, zorder=2)
         start, stop = max(low, size.min() / 1.35), min(high, size.max() * 1.35)
@@ -180,22 +184,22 @@ def _bend(axes: Axes, one: xr.Dataset, noise_scale: float | None) -> None:
         axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)), zorder=2)
 
 
-def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[str], by: str) -> None:
+def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: list[str], tune: str) -> None:
     axes.set_yscale("log")
-    for one, shade in zip(ones, shades, strict=True):
-        size, rate = one["samples_per_step"].values.astype(float), one[by].values
+    for curve, shade in zip(curves, shades, strict=True):
+        size, rate = curve["samples_per_step"].values.astype(float), curve[tune].values
         known = np.isfinite(rate)
-        ends = [one[name].values for name in ("rate_low", "rate_high")]
-        _whiskers(axes, size, ends, known & (one["regime"].values != "bound"), shade, np.inf)
-        edge = one["at_edge"].values & known
+        ends = [curve[name].values for name in ("rate_low", "rate_high")]
+        _whiskers(axes, size, ends, known & (curve["regime"].values != "bound"), shade, np.inf)
+        edge = curve["at_edge"].values & known
         axes.plot(size[known], rate[known], color=shade, linewidth=1.2, zorder=3)
         axes.plot(size[known & ~edge], rate[known & ~edge], "o", color=shade, markersize=7, zorder=4)
         axes.plot(size[edge], rate[edge], "D", color=shade, markerfacecolor="white", markersize=7, zorder=4)
-    span = np.array([found["samples_per_step"].values.min(), found["samples_per_step"].values.max()], float)
-    one = ones[0]
-    start = int(np.flatnonzero(one["batch_count"].values == found.attrs["reference"])[0])
-    rate, size = float(one[by].values[start]), float(one["samples_per_step"].values[start])
-    tried = np.concatenate([each[by].values for each in ones])
+    span = np.array([result["samples_per_step"].values.min(), result["samples_per_step"].values.max()], float)
+    curve = curves[0]
+    start = int(np.flatnonzero(curve["batch_count"].values == result.attrs["reference"])[0])
+    rate, size = float(curve[tune].values[start]), float(curve["samples_per_step"].values[start])
+    tried = np.concatenate([curve[tune].values for curve in curves])
     tried = tried[np.isfinite(tried)]
     if np.isfinite(rate):
         for power, style in ((1.0, (0, (4, 3))), (0.5, (0, (1, 1.5)))):
@@ -203,51 +207,48 @@ def _rates(axes: Axes, found: xr.Dataset, ones: list[xr.Dataset], shades: list[s
     axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
     # The rates that were run, as many as there is room for.
     shown: list[float] = []
-    for each in np.unique(tried):
-        if not shown or each > shown[-1] * (tried.max() / tried.min()) ** 0.06:
-            shown.append(float(each))
-    axes.set_yticks(shown, [value_text(each) for each in shown])
+    for value in np.unique(tried):
+        if not shown or value > shown[-1] * (tried.max() / tried.min()) ** 0.06:
+            shown.append(float(value))
+    axes.set_yticks(shown, [value_text(value) for value in shown])
     axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _key(
-    found: xr.Dataset, ones: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None
+    result: xr.Dataset, curves: list[xr.Dataset], lines_by: Axis | None, shades: list[str], noise_scale: float | None
 ) -> tuple[list[tuple], str]:
-    several = len(ones) > 1
-    entries: list[tuple] = [
-        (Line2D([], [], color=shade, marker="o", markersize=7, linewidth=1.2), name)
-        for name, shade in (zip(names, shades, strict=True) if len(names) > 1 else ())
-    ]
+    several = len(curves) > 1
+    entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.2)
     dashed = Line2D([], [], color=PALE, linestyle=(0, (4, 3)), linewidth=1.4)
     dotted = Line2D([], [], color=PALE, linestyle=(0, (1, 1.5)), linewidth=1.6)
     entries.append((dashed, "left: twice the batch, half the steps; right: linear rule"))
     entries.append((dotted, "square-root rule"))
-    one = ones[0]
-    if not several and np.isfinite(float(one["critical_batch_size"])):
-        ends = [float(one[name]) for name in ("critical_low", "critical_high")]
-        told = "" if np.isnan(ends[0]) else f" (95 % interval {_size(ends[0])} to {_size(ends[1])})"
+    curve = curves[0]
+    if not several and np.isfinite(float(curve["critical_batch_size"])):
+        ends = [float(curve[name]) for name in ("critical_low", "critical_high")]
+        interval = "" if np.isnan(ends[0]) else f" (95 % interval {_size(ends[0])} to {_size(ends[1])})"
         line = (Line2D([], [], color=COLOURS[1], linewidth=2), Patch(color=COLOURS[1], alpha=0.15, linewidth=0))
-        entries.append((line, f"critical batch size {float(one['critical_batch_size']):.0f}{told}"))
+        entries.append((line, f"critical batch size {float(curve['critical_batch_size']):.0f}{interval}"))
         entries.append((Line2D([], [], color=INK, linewidth=1.4), "fitted curve"))
     if noise_scale is not None and not several:
         line = Line2D([], [], color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)))
         entries.append((line, f"gradient noise scale {noise_scale:.0f}"))
     hollow = {"linestyle": "none", "color": INK, "markerfacecolor": "white", "markersize": 7}
-    if any((each["regime"] == "bound").any() for each in ones):
+    if any((curve["regime"] == "bound").any() for curve in curves):
         entries.append((Line2D([], [], marker="o", **hollow), "only a bound: reached at the first record"))
-    if any(bool(each["at_edge"].any()) for each in ones):
+    if any(bool(curve["at_edge"].any()) for curve in curves):
         entries.append((Line2D([], [], marker="D", **hollow), "at the edge of the range"))
-    if any(not np.isfinite(each["steps"]).all() for each in ones):
+    if any(not np.isfinite(curve["steps"]).all() for curve in curves):
         entries.append(
             (Line2D([], [], marker="x", linestyle="none", color=INK, markersize=7), "not reached by half of the seeds")
         )
-    seeds = found.attrs["seeds"]
-    reasons = Counter(np.concatenate([each["no_interval"].values for each in ones]).tolist())
+    seeds = result.attrs["seeds"]
+    reasons = Counter(np.concatenate([curve["no_interval"].values for curve in curves]).tolist())
     without = [reason for reason in reasons if reason]
-    note = f"Medians of {seeds} seeds" if seeds > 1 else "One seed"
+    note = medians_of(seeds)
     note += " with 95 % intervals." if len(without) < len(reasons) else "."
     note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
-    note += f" Steps: {found.attrs['resolution']}."
+    note += f" Steps: {result.attrs['resolution']}."
     if not several:
         share = f"{100 * (WITHIN - 1):.0f} %"
         note += f" Perfect scaling: within {share} of the fewest samples; no further gain: of the fewest steps."
@@ -258,11 +259,11 @@ def _size(value: float) -> str:
     return "\N{INFINITY}" if np.isinf(value) else f"{value:.0f}"
 
 
-def _title(ones: list[xr.Dataset], names: list[str]) -> str:
+def _title(curves: list[xr.Dataset], names: list[str]) -> str:
     """The finding: where the regimes lie, or which line needs the fewest steps."""
-    if len(ones) == 1:
-        one = ones[0]
-        kind, size = one["regime"].values, one["batch_size"].values
+    if len(curves) == 1:
+        curve = curves[0]
+        kind, size = curve["regime"].values, curve["batch_size"].values
         perfect, none = size[kind == "perfect"], size[kind == "none"]
         if len(perfect) and len(none):
             return f"Twice the batch halves the steps up to B = {perfect.max()}, and hardly saves any from B = {none.min()} on"
@@ -272,10 +273,10 @@ def _title(ones: list[xr.Dataset], names: list[str]) -> str:
             return f"From B = {none.min()} on, larger batches hardly save any steps"
         return "Larger batches need fewer steps, but less than in proportion"
     # What is only a bound says nothing of how few steps there could be.
-    steps = [np.where(one["regime"].values != "bound", one["steps"].values, np.nan) for one in ones]
+    steps = [np.where(curve["regime"].values != "bound", curve["steps"].values, np.nan) for curve in curves]
     fewest = [float(np.nanmin(own)) if np.isfinite(own).any() else np.inf for own in steps]
     if not np.isfinite(fewest).any():
         return "The steps are only bounds at every batch size: the target is reached at the first record"
     best = int(np.argmin(fewest))
-    size = ones[best]["batch_size"].values[np.nanargmin(steps[best])]
+    size = curves[best]["batch_size"].values[np.nanargmin(steps[best])]
     return f"Fewest steps: {three_digits(fewest[best])} with {names[best]} at B = {size}"

@@ -1,4 +1,4 @@
-"""How much of a batch's fall its own step makes: over seeds, and over batch counts and training progress."""
+"""The share of a batch's fall that its own step makes: over seeds, and over batch counts and training progress."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, slide
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, colour_bar, dress, slide, styled
 
 MAJORITY = 0.5
 """The own share from which a batch's fall is mainly its own step's."""
@@ -29,6 +29,7 @@ class ShareGroup(NamedTuple):
     equal: float
 
 
+@styled
 def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Figure:
     """Each run's own share as a dot, one row a setting, against the half from which the claim holds.
 
@@ -49,25 +50,23 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
     )
     for row, (group, values) in enumerate(zip(reversed(groups), reversed(shown), strict=True)):
         axes.plot([group.equal] * 2, [row - 0.3, row + 0.3], color=PALE, linewidth=1.6)
-        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", color=INK, fontsize=SMALL, ha="center", va="top")
+        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", fontsize=SMALL, ha="center", va="top")
         if not len(values):
-            axes.text(0.01, row, "no run stayed finite", fontsize=SMALL, color=INK, va="center")
+            axes.text(0.01, row, "no run stayed finite", fontsize=SMALL, va="center")
             continue
         # Evenly over the row's height by rank, so that no two dots hide each other.
         height = row + 0.26 * np.linspace(-1, 1, len(values))[np.argsort(np.argsort(_scrambled(len(values))))]
         axes.plot(values, height, "o", color=COLOURS[0], markersize=5, alpha=0.55, markeredgewidth=0)
         mean = float(values.mean())
         axes.plot([mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=2.4)
-        axes.text(mean, row + 0.33, f"mean {100 * mean:.1f} %", color=INK, fontsize=SMALL, ha="center", va="bottom")
+        axes.text(mean, row + 0.33, f"mean {100 * mean:.1f} %", fontsize=SMALL, ha="center", va="bottom")
     axes.set_yticks(range(len(groups)), [group.label for group in reversed(groups)], fontsize=MEDIUM, color=INK)
     axes.set_ylim(-0.6, len(groups) - 0.4)
     axes.set_xlim(0, most)
     axes.set_xlabel("own share: part of a batch's fall that its own step makes (thin line: if all steps did the same)")
-    axes.xaxis.label.set(fontsize=MEDIUM, color=INK)
     axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(PALE)
-    axes.tick_params(labelsize=SMALL, color=PALE, labelcolor=INK, length=0)
+    axes.spines["left"].set_visible(False)
+    dress(axes, SMALL, length=0)
     axes.tick_params(axis="y", labelsize=MEDIUM)
     return figure
 
@@ -95,6 +94,7 @@ class ShareMap(NamedTuple):
     loss: Float[np.ndarray, "C"]
 
 
+@styled
 def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Figure:
     """Own share over batch count and training progress, one panel a problem.
 
@@ -105,34 +105,32 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
     """
     figure = slide(title, subtitle)
     width = 0.9 / len(maps)
-    for place, each in enumerate(maps):
-        _panel(figure, 0.075 + place * width, width - 0.06, each, first=place == 0)
-    bar_axes = figure.add_axes((0.3, 0.085, 0.5, 0.022), label="colour bar")
-    bar = figure.colorbar(figure.axes[0].images[0], cax=bar_axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    for place, panel in enumerate(maps):
+        _panel(figure, 0.075 + place * width, width - 0.06, panel, first=place == 0)
+    place = (0.3, 0.085, 0.5, 0.022)
+    bar = colour_bar(figure, figure.axes[0].images[0], place, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"], fontsize=SMALL)
     bar.ax.tick_params(length=0, labelcolor=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    figure.text(0.29, 0.096, "own share (%)", fontsize=SMALL, color=INK, ha="right", va="center")
+    figure.text(0.29, 0.096, "own share (%)", fontsize=SMALL, ha="right", va="center")
     return figure
 
 
-def _panel(figure: Figure, left: float, width: float, each: ShareMap, first: bool) -> Axes:
+def _panel(figure: Figure, left: float, width: float, panel: ShareMap, first: bool) -> Axes:
     axes = figure.add_axes((left, 0.27, width, 0.49))
-    shown = np.clip(np.asarray(each.share, np.float64), 0, 1)
+    shown = np.clip(np.asarray(panel.share, np.float64), 0, 1)
     axes.imshow(shown, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
-    axes.set_title(each.heading, fontsize=MEDIUM, color=INK, loc="left", pad=10)
-    for (row, column), value in np.ndenumerate(np.asarray(each.share, np.float64)):
+    axes.set_title(panel.heading, loc="left", pad=10)
+    for (row, column), value in np.ndenumerate(np.asarray(panel.share, np.float64)):
         known = np.clip(value, 0, 1)
         shade = "white" if abs(known - 0.5) > 0.34 else INK
         axes.text(column, row, share_text(value), ha="center", va="center", fontsize=SMALL, color=shade)
-    axes.set_xticks(range(len(each.epochs)), [_progress(*pair) for pair in zip(each.epochs, each.loss, strict=True)])
-    axes.set_yticks(range(len(each.batch_counts)), [str(count) for count in each.batch_counts])
-    axes.set_xlabel("epoch, and below it the mean loss there", fontsize=MEDIUM, color=INK)
+    axes.set_xticks(range(len(panel.epochs)), [_progress(*pair) for pair in zip(panel.epochs, panel.loss, strict=True)])
+    axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
+    axes.set_xlabel("epoch, and below it the mean loss there")
     if first:
-        axes.set_ylabel("batches per epoch", fontsize=MEDIUM, color=INK)
-    axes.tick_params(labelsize=SMALL, color=PALE, labelcolor=INK, length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+        axes.set_ylabel("batches per epoch")
+    dress(axes, SMALL, length=0)
+    axes.spines[:].set_visible(False)
     return axes
 
 

@@ -7,7 +7,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
@@ -16,39 +15,45 @@ from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
-    axis_colours,
     budget,
     check_different,
     find_axis,
+    lasting_colours,
     measure_label,
     metric_words,
     open_axes,
     selected,
     setting,
-    table,
     value_text,
 )
-from jaxsgd.plot.facet import Facets, facet_panels, facets
+from jaxsgd.plot.finding import best_title
 from jaxsgd.plot.layout import (
     TOP,
-    InnerLocator,
+    Facets,
+    band_entry,
+    facet_panels,
+    facets,
     inches,
+    is_log,
     label_outside,
-    log_ticks,
+    line_entries,
+    medians_of,
+    padded,
+    panel_table,
     plain_numbers,
+    share_range,
     short_number,
-    three_digits,
     write_key,
 )
-from jaxsgd.plot.style import COLOURS, INK, PALE, slide
+from jaxsgd.plot.style import COLOURS, INK, slide, styled
 from jaxsgd.results.axes import axis_names, seed_dims
 from jaxsgd.results.metric import cost, metric_named, time_dim
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bands lie."""
 
-LOG_FROM = 20
-"""Largest over smallest value from which an axis is logarithmic."""
+ROOM_BELOW = 0.06
+"""Room under the lines, as a share of their range."""
 
 ABOVE_START = 2
 """Times the value of a run's first epoch above which a line leaves the panel."""
@@ -56,14 +61,11 @@ ABOVE_START = 2
 FEWEST = 3
 """Values of an axis from which it is drawn along where none is named."""
 
-MOST_NAMED = 12
-"""Lines that the key names."""
-
 SIZES = ("batch_count", "batch_size")
 
 
 class Slices(NamedTuple):
-    """What all panels show: P panels, V lines, L places along the axis from the least value to the greatest.
+    """The content of all panels: P panels, V lines, L places along the axis from the least value to the greatest.
 
     Attributes:
       median, low, high: [P, V, L], over the seeds; infinite where too many diverged, NaN where nothing was run.
@@ -84,14 +86,15 @@ class Slices(NamedTuple):
     runs: int
 
 
+@styled
 def slices(
     ds: xr.Dataset,
     x: str | None = None,
-    by: str | None = None,
-    value: str | None = None,
+    axis: str | None = None,
+    metric: str | None = None,
     select: Selection | None = None,
 ) -> Figure:
-    """The value after the last epoch against a searched axis, one line per value of another axis; draws are points.
+    """A metric at the end of the run against a searched axis, one line per value of another axis; draws are points.
 
     A line is the median over the seeds, its band their middle half. A run that diverged counts as infinitely bad, and a cross
     at the top is wherever one did. The best of each line is marked: by a diamond where it is the first or last along the axis.
@@ -101,38 +104,39 @@ def slices(
     Args:
       ds: a result.
       x: the numeric axis along which to look; by default the learning rate, else the longest searched one.
-      by: the axis with a line for each value; by default the optimizer, else the batch count, else the longest.
-      value: a metric; by default "validation_loss" where there is one, and otherwise "loss_epoch".
+      axis: the axis of the lines, one for each of its values; by default the optimizer, else the batch count, else the longest.
+      metric: a metric at the end of the run; by default "validation_loss" or "train_loss" where there is one, and otherwise
+        "loss_epoch".
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
       InputError: for an axis or value that is not there, an axis x without numbers, or too many other axes.
     """
     whole, ds = ds, selected(ds, select)
-    value = metric_named(ds, value)
+    metric = metric_named(ds, metric)
     along = _along(ds, x)
-    lines_by = find_axis(ds, by or _lines(ds, along))
+    lines_by = find_axis(ds, axis or _lines(ds, along))
     check_different(along, lines_by)
     panels_by = facets(ds, (lines_by.dim, along.dim), "the figure of slices")
     dims = (*panels_by.dims, lines_by.dim, along.dim)
     order = np.argsort(along.values, kind="stable")
     ds = ds.isel({along.dim: order})
     along = find_axis(ds, along.name)
-    found = _found(ds, value, dims, panels_by.num_panels, along)
-    everything = find_axis(whole, lines_by.name)
-    palette = dict(zip(everything.values.tolist(), axis_colours(everything), strict=True))
-    shades = [palette[each] for each in lines_by.values.tolist()] if len(lines_by) > 1 else [COLOURS[0]]
+    content = _content(ds, metric, panels_by, lines_by, along)
+    shades = lasting_colours(whole, lines_by) if len(lines_by) > 1 else [COLOURS[0]]
     length, rows = budget(ds), panels_by.shape[0]
 
-    title = _title(found, value, metric_words(ds, value), along, lines_by, panels_by, length)
+    title = _title(content, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
     figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
-    limits = _limits(found)
-    below = _key(figure, found, lines_by, shades, along.dim == "draw", limits) + 0.62
-    made = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
-    for panel, axes in enumerate(made):
-        _scales(axes, along, limits)
-        _draw(axes, found, panel, along, shades)
-    label_outside(made, panels_by.shape[1], along.label, measure_label(ds, value), room=0.85)
+    low, high, log, head = _limits(content)
+    top = padded(low, high, log, ROOM_BELOW, head)[1]
+    below = _key(figure, content, lines_by, shades, along.dim == "draw", top) + 0.62
+    panels = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
+    share_range(panels, low, high, log, ROOM_BELOW, head)
+    for panel, axes in enumerate(panels):
+        _scale_along(axes, along)
+        _draw(axes, content, panel, along, shades)
+    label_outside(panels, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
     return figure
 
 
@@ -163,21 +167,18 @@ def _lines(ds: xr.Dataset, along: Axis) -> str:
     return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))
 
 
-def _found(ds: xr.Dataset, value: str, dims: tuple[str, ...], count: int, along: Axis) -> Slices:
-    def by_panel(values: np.ndarray) -> np.ndarray:
-        return values.reshape(count, ds.sizes[dims[-2]], ds.sizes[dims[-1]], *values.shape[len(dims) :])
-
-    sign = direction(value)
-    measured = by_panel(table(ds, value, dims)).astype(np.float64)
-    diverged = by_panel(table(ds, "diverged", dims))
-    worth = by_panel(table(ds.assign({value: cost(ds, value)}), value, dims))
+def _content(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, along: Axis) -> Slices:
+    sign, dims = direction(metric), (lines_by.dim, along.dim)
+    measured = panel_table(ds, metric, panels_by, dims).astype(np.float64)
+    diverged = panel_table(ds, "diverged", panels_by, dims)
+    worth = panel_table(ds, metric, panels_by, dims, cost(ds, metric))
     median = seed_median(worth)
     low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
     if sign < 0:
         low, high = high, low
 
     best = best_place(median)
-    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if time_dim(ds, value) and sign > 0 else np.zeros(1, bool)
+    fell = np.isfinite(worth) & (worth <= measured[..., 0]) if time_dim(ds, metric) and sign > 0 else np.zeros(1, bool)
     start = float(np.median(measured[..., 0][fell])) if fell.any() else np.inf
     at_edge = is_edge(along.values, best)
     return Slices(sign * median, low, high, diverged.sum(axis=-1), start, best, at_edge, worth.shape[-1])
@@ -187,84 +188,73 @@ def _percentile(values: np.ndarray, share: int) -> np.ndarray:
     """Over the last axis, of what is not NaN; infinities count as the greatest."""
     # Between two infinities there would be nothing to interpolate.
     huge = 1e300
-    found = np.full(values.shape[:-1], np.nan)
+    result = np.full(values.shape[:-1], np.nan)
     some = ~np.isnan(values).all(axis=-1)
     if some.any():
-        found[some] = np.nanpercentile(np.where(np.isinf(values), huge, values)[some], share, axis=-1)
-    return np.where(found > huge * 1e-6, np.inf, found)
+        result[some] = np.nanpercentile(np.where(np.isinf(values), huge, values)[some], share, axis=-1)
+    return np.where(result > huge * 1e-6, np.inf, result)
 
 
-def _limits(found: Slices) -> tuple[float, float, bool]:
-    """The y axis's ends, and whether it is logarithmic."""
-    drawn = np.concatenate([found.median, found.low, found.high], axis=None)
+def _limits(content: Slices) -> tuple[float, float, bool, float]:
+    """Return the least and the greatest value to show, True for a logarithmic axis, and the room above as `padded` takes it."""
+    drawn = np.concatenate([content.median, content.low, content.high], axis=None)
     drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return 0.0, 1.0, False
-    low, high = float(drawn.min()), float(drawn.max())
-    high = max(low, min(high, ABOVE_START * found.start))
-    log = low > 0 and high >= LOG_FROM * low
-    onto, back = (np.log10, lambda v: 10.0**v) if log else (np.asarray, np.asarray)
-    span = float(onto(high) - onto(low)) or max(abs(high), 1.0) * 1e-3
     # Crosses stand above the lines.
-    head = 0.2 if found.diverged.any() else 0.05
-    return float(back(onto(low) - 0.06 * span)), float(back(onto(high) + head * span)), log
+    head = 0.2 if content.diverged.any() else 0.05
+    if not len(drawn):
+        return 0.0, 1.0, False, head
+    low, high = float(drawn.min()), float(drawn.max())
+    high = max(low, min(high, ABOVE_START * content.start))
+    return low, high, is_log(low, high), head
 
 
-def _scales(axes: Axes, along: Axis, limits: tuple[float, float, bool]) -> None:
-    width, height = inches(axes)
+def _scale_along(axes: Axes, along: Axis) -> None:
+    """Give a panel its x axis."""
+    width, _ = inches(axes)
     low, high = float(along.values.min()), float(along.values.max())
-    if low > 0 and high >= LOG_FROM * low:
+    if is_log(low, high):
         margin = (high / low) ** 0.04
         axes.set_xscale("log")
         axes.set_xlim(low / margin, high * margin)
         axes.xaxis.set_major_locator(LogLocator(10, numticks=max(3, int(width / 0.45))))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda each, _: value_text(float(each))))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: value_text(float(number))))
     else:
         margin = 0.04 * ((high - low) or 1.0)
         axes.set_xlim(low - margin, high + margin)
         axes.xaxis.set_major_locator(MaxNLocator(max(2, min(6, int(width / 0.55)))))
         axes.xaxis.set_major_formatter(plain_numbers())
-    bottom, top, log = limits
-    if log:
-        axes.set_yscale("log")
-        axes.set_ylim(bottom, top)
-        log_ticks(axes.yaxis, height)
-    else:
-        axes.yaxis.set_major_locator(InnerLocator(height))
-    axes.yaxis.set_major_formatter(plain_numbers())
-    axes.set_ylim(bottom, top)
 
 
-def _draw(axes: Axes, found: Slices, panel: int, along: Axis, shades: list[str]) -> None:
+def _draw(axes: Axes, content: Slices, panel: int, along: Axis, shades: list[str]) -> None:
     bottom, top = axes.get_ylim()
     points = along.dim == "draw"
-    crossed = np.flatnonzero(found.diverged[panel].any(axis=-1)).tolist()
+    crossed = np.flatnonzero(content.diverged[panel].any(axis=-1)).tolist()
     # Crosses of several lines below one another, from the top edge downwards.
     step = min(0.1 / inches(axes)[1], 0.15 / max(len(crossed) - 1, 1))
     # The first lines are thicker, so as to be seen where later ones lie on them.
     widths = np.linspace(3.4, 1.6, len(shades)) if len(shades) > 1 else [2.0]
     for line, (shade, thick) in enumerate(zip(shades, widths, strict=True)):
-        median, low, high = (values[panel, line] for values in (found.median, found.low, found.high))
+        median, low, high = (values[panel, line] for values in (content.median, content.low, content.high))
         known = np.isfinite(median)
         drawn = np.where(known, median, np.nan)
         if points:
             axes.plot(along.values, drawn, "o", color=shade, markersize=4.5, alpha=0.55, markeredgewidth=0, zorder=3)
         else:
             floor, ceiling = (np.clip(np.where(known, end, np.nan), bottom, top) for end in (low, high))
-            if found.runs > 1:
+            if content.runs > 1:
                 axes.fill_between(along.values, floor, ceiling, color=shade, alpha=0.15, linewidth=0, zorder=2)
             axes.plot(along.values, drawn, color=shade, linewidth=thick, marker=".", markersize=5, zorder=3)
-        bad = found.diverged[panel, line] > 0
+        bad = content.diverged[panel, line] > 0
         if bad.any():
             height = np.full(int(bad.sum()), 1 - step * crossed.index(line))
             axes.plot(
                 along.values[bad], height, "x", color=shade, markersize=6, markeredgewidth=1.6, clip_on=False, zorder=4,
                 transform=axes.get_xaxis_transform(),
             )  # fmt: skip
-        best = found.best[panel, line]
+        best = content.best[panel, line]
         if best >= 0:
-            mark = _mark(shade, bool(found.at_edge[panel, line]))
+            mark = _mark(shade, bool(content.at_edge[panel, line]))
             mark["markersize"] += 2 * (thick - 2.0)
             axes.plot(along.values[best], median[best], clip_on=False, zorder=5, **mark)
 
@@ -276,44 +266,38 @@ def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
     return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
 
 
-def _key(
-    figure: Figure, found: Slices, lines_by: Axis, shades: list[str], points: bool, limits: tuple[float, float, bool]
-) -> float:
-    """What colours and marks mean. Returns the inches it takes at the bottom."""
+def _key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> float:
+    """Write the key: what colours and marks mean. Return the inches that it takes at the bottom."""
     look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6} if points else {"linewidth": 2.4}
-    order = np.argsort(lines_by.values, kind="stable") if lines_by.numeric else np.arange(len(lines_by))
-    named = order[np.unique(np.linspace(0, len(order) - 1, MOST_NAMED).round().astype(int))] if len(order) > 1 else []
-    entries: list[tuple] = [(Line2D([], [], color=shades[place], **look), lines_by.phrase(place)) for place in map(int, named)]
-    if (~found.at_edge & (found.best >= 0)).any():
+    entries = line_entries(lines_by if len(lines_by) > 1 else None, shades, **look)
+    if (~content.at_edge & (content.best >= 0)).any():
         entries.append((Line2D([], [], **_mark(INK, at_edge=False)), "best of its colour" if points else "best of its line"))
-    if found.at_edge.any():
+    if content.at_edge.any():
         entries.append(
             (Line2D([], [], **_mark(INK, at_edge=True)), "best at the edge of the range: a better one may lie beyond")
         )
-    if found.diverged.any():
+    if content.diverged.any():
         cross = Line2D([], [], marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6)
         entries.append((cross, "runs diverged"))
-    if found.runs > 1 and not points:
-        entries.append((Patch(color=PALE, alpha=0.4, linewidth=0), "middle half of the seeds"))
-    notes = [f"Median of {found.runs} seeds."] if found.runs > 1 else []
-    if found.diverged.any():
+    if content.runs > 1 and not points:
+        entries.append(band_entry("middle half of the seeds"))
+    notes = [f"{medians_of(content.runs)}."] if content.runs > 1 else []
+    if content.diverged.any():
         notes.append("A run that diverged counts as infinitely bad.")
-    finite = found.median[np.isfinite(found.median)]
-    if len(finite) and finite.max() > limits[1]:
+    finite = content.median[np.isfinite(content.median)]
+    if len(finite) and finite.max() > top:
         notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
     return write_key(figure, entries, " ".join(notes))
 
 
-def _title(found: Slices, value: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
+def _title(content: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
     """The finding: the best value and its setting."""
-    ranked = np.where(np.isfinite(found.median), direction(value) * found.median, np.inf)
+    ranked = np.where(np.isfinite(content.median), direction(metric) * content.median, np.inf)
     if np.isinf(ranked).all():
-        return "Every setting diverged" if found.diverged.any() else "No setting has a number"
+        return "Every setting diverged" if content.diverged.any() else "No setting has a number"
     panel, line, place = (int(i) for i in np.unravel_index(ranked.argmin(), ranked.shape))
-    after = f"after {length}"
     own = lines_by.phrase(line) if len(lines_by) > 1 else ""
     named = lines_by.name in ("optimizer", "order") and own
     where = ", ".join(filter(None, [along.heading(place), "" if named else own, panels_by.phrase(panel)]))
-    end = "Lowest" if direction(value) > 0 else "Highest"
-    number = three_digits(found.median[panel, line, place])
-    return f"{end} {name} {after}: {number}{f' with {own}' if named else ''} at {where}"
+    number = float(content.median[panel, line, place])
+    return best_title(metric, name, length, number, f"{f'with {own} ' if named else ''}at {where}")

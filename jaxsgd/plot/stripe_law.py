@@ -1,4 +1,4 @@
-"""How far stripes lie apart at each batch size, against what sampling alone makes of it."""
+"""The gap between stripes at each batch size, against the gap that sampling alone gives."""
 
 import json
 import math
@@ -15,9 +15,19 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
-from jaxsgd.plot.layout import EDGE, TOP, panels, plain_numbers, size_axis, three_digits, write_key
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide
-from jaxsgd.results.axes import listed
+from jaxsgd.plot.layout import (
+    EDGE,
+    TOP,
+    check_one_other,
+    line_entries,
+    medians_of,
+    panels,
+    plain_numbers,
+    size_axis,
+    three_digits,
+    write_key,
+)
+from jaxsgd.plot.style import COLOURS, INK, PALE, slide, styled
 from jaxsgd.results.metric import readable_index
 
 MOST_LINES = 7
@@ -50,7 +60,7 @@ def law(batch_count: int, num_samples: int, eval_interval: int) -> float:
 
 
 class Gaps(NamedTuple):
-    """What is drawn: V lines, K batch sizes with stripes, ascending, R seeds.
+    """The content of the figure: V lines, K batch sizes with stripes, ascending, R seeds.
 
     Attributes:
       names: [V], what the lines are; empty for a single one.
@@ -68,6 +78,7 @@ class Gaps(NamedTuple):
     expected: np.ndarray
 
 
+@styled
 def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | None = None) -> Figure:
     """Stripe gap against batch size with the law of sampling drawn over it, and beside it the stripe index.
 
@@ -99,22 +110,22 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
     anew = any(name in ORDERS and not ORDERS[name].repeats for name in gaps.names)
     runs = gaps.gap.shape[-1]
-    note = f"Medians of {runs} seeds; bars: the middle half of them." if runs > 1 else "One seed."
-    below = write_key(figure, _key(gaps, sigma, fitted, epochs if anew else 0), note) + 0.62
+    note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
+    below = write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note) + 0.62
     left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
     left.plot(gaps.size, sigma * gaps.expected, color=INK, linewidth=1.6, linestyle=DASHED, zorder=5)
     if anew:
         left.plot(gaps.size, sigma * gaps.expected / math.sqrt(epochs), color=INK, linewidth=1.4, linestyle=DOTTED, zorder=5)
     for axes, values in ((left, gaps.gap), (right, gaps.stripe_index)):
-        for each, shade in zip(values, gaps.shades, strict=True):
-            _draw_line(axes, gaps.size, each, shade)
+        for line, shade in zip(values, gaps.shades, strict=True):
+            _draw_line(axes, gaps.size, line, shade)
         size_axis(axes, gaps.size, gaps.size)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(plain_numbers())
-    left.set_ylabel("stripe gap (loss)", fontsize=MEDIUM, color=INK)
+    left.set_ylabel("stripe gap (loss)")
     right.set_ylim(-0.15, 1.05)
     right.axhline(0, color=PALE, linewidth=1)
-    right.set_ylabel("stripe index (share of variance)", fontsize=MEDIUM, color=INK)
+    right.set_ylabel("stripe index (share of variance)")
     return figure
 
 
@@ -123,13 +134,7 @@ def _lines_by(ds: xr.Dataset) -> Axis | None:
     others = open_axes(ds, (batch_axis(ds),))
     if not others:
         return None
-    if len(others) > 1 or len(others[0]) > MOST_LINES:
-        clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in others)
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in others)
-        raise InputError(
-            f"the figure of the stripe law has lines for {MOST_LINES} values of one other axis, but {clauses}: "
-            f"select some, as in {example}"
-        )
+    check_one_other(others, MOST_LINES, "the figure of the stripe law has lines")
     return others[0]
 
 
@@ -142,10 +147,10 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
         raise InputError(f"averaging every {width} batches, no batch count here has stripes: eval_interval must be shorter")
     gone = table(ds, "diverged", dims) | table(ds, "missing", dims)
 
-    told = ds.assign(stripe_index=readable_index(ds))
+    indexed = ds.assign(stripe_index=readable_index(ds))
 
     def lines(name: str) -> np.ndarray:
-        values = np.where(gone, np.nan, table(told, name, dims).astype(np.float64))
+        values = np.where(gone, np.nan, table(indexed, name, dims).astype(np.float64))
         return values.reshape(-1, *values.shape[-2:])[:, kept]
 
     names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
@@ -154,10 +159,9 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
     return Gaps(names, shades, size[kept], lines("stripe_gap"), lines("stripe_index"), expected)
 
 
-def _key(gaps: Gaps, sigma: float, fitted: bool, epochs: int) -> list[tuple]:
+def _key(lines_by: Axis | None, shades: list[str], sigma: float, fitted: bool, epochs: int) -> list[tuple]:
     """The entries; `epochs` is 0 where no line's batches are drawn anew."""
-    lines = zip(gaps.names, gaps.shades, strict=True)
-    entries: list[tuple] = [(Line2D([], [], color=shade, marker="o", markersize=7), name) for name, shade in lines if name]
+    entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.4)
     how = f"\N{GREEK SMALL LETTER SIGMA} = {three_digits(sigma)} ({'fitted' if fitted else 'measured'})"
     law_line = Line2D([], [], color=INK, linewidth=1.6, linestyle=DASHED)
     root = "\N{GREEK SMALL LETTER SIGMA}/\N{SQUARE ROOT}B"

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from jaxsgd.error import counted
 from jaxsgd.measure.stripes import Stripes
-from jaxsgd.plot.label import in_powers, write_beside
-from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, panel, slide
+from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, in_powers, panel, slide, styled, write_beside
 
 MOST_LABELS = 7
 
 
+@styled
 def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int = 10) -> Figure:
     """The first printouts one by one, and beside them the whole run by stripe, with each stripe's level and slope.
 
@@ -27,7 +27,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
     left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
     right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
-    left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    left.set_ylabel(LOSS_LABEL, fontsize=14)
     right.tick_params(labelleft=False)
 
     early = striped.time <= shown + 1e-9
@@ -44,6 +44,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     return figure
 
 
+@styled
 def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
     """The printed loss as one line, as a trainer's plot shows it, and beside it the same printouts by stripe.
 
@@ -55,7 +56,7 @@ def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
     figure = slide(title, subtitle)
     left = panel(figure, 0.09, 0.33, "As printed: one line through all printouts")
     right = panel(figure, 0.455, 0.31, "The same printouts, one colour per stripe", sharey=left)
-    left.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    left.set_ylabel(LOSS_LABEL, fontsize=14)
     right.tick_params(labelleft=False)
     left.plot(striped.time, striped.windows, color=PALE, linewidth=1.1, **_single(len(striped.windows)))
     _draw_stripes(right, striped, linewidth=2.0)
@@ -66,6 +67,7 @@ def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
     return figure
 
 
+@styled
 def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: str) -> Figure:
     """The averaged curve over the faded stripes of the same run, on the stripes' own axes.
 
@@ -77,7 +79,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
     """
     figure = slide(title, subtitle)
     axes = panel(figure, 0.09, 0.67)
-    axes.set_ylabel(LOSS_LABEL, fontsize=14, color=INK)
+    axes.set_ylabel(LOSS_LABEL, fontsize=14)
     _draw_stripes(axes, striped, linewidth=1.6, alpha=0.35)
     axes.plot(averaged.time, averaged.windows, color="#000000", linewidth=3.2, **_single(len(averaged.windows)))
     _limit(axes, striped)
@@ -96,7 +98,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
 
 
 def _single(count: int) -> dict[str, Any]:
-    """How to draw a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
+    """Return the look of a line of `count` points: a single one has no line to show, and may lie on the axes' edge."""
     return {"marker": "o", "clip_on": False} if count == 1 else {}
 
 

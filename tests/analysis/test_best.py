@@ -255,11 +255,11 @@ def test_tables_tuning_and_figures_choose_the_same_setting(seed):
     for place, optimizer in enumerate(OPTIMIZERS):
         marks = [
             line.get_xdata()[0] if np.ndim(line.get_xdata()) else line.get_xdata()
-            for line in slices(ds, by="optimizer", value=value, select={"optimizer": optimizer}).axes[0].lines
+            for line in slices(ds, axis="optimizer", metric=value, select={"optimizer": optimizer}).axes[0].lines
             if line.get_marker() in ("o", "D") and line.get_markersize() > 8
         ]
         assert marks == [rates[place]]
-    (axes, *_) = heatmap(ds, x="learning_rate", y="optimizer", value=value).axes
+    (axes, *_) = heatmap(ds, x="learning_rate", y="optimizer", metric=value).axes
     (outline,) = [patch for patch in axes.patches if not patch.get_fill()]
     row, column = np.unravel_index(medians.argmin(), medians.shape)
     assert (int(outline.get_y()), int(outline.get_x())) == (row, column)

@@ -1,5 +1,7 @@
 """`jaxsgd plot`: figures of a result as files, and mistakes in one line."""
 
+import importlib
+import inspect
 import json
 import shutil
 
@@ -7,6 +9,9 @@ import numpy as np
 import pytest
 
 from jaxsgd.cli.errors import run_app
+from jaxsgd.cli.figure_options import REQUIRED, figure_options
+from jaxsgd.plot.kind import KINDS, Kind
+from jaxsgd.plot.style import slide
 from tests.plot.results import stored
 
 # Typer hands out other types than its annotations say.
@@ -34,7 +39,7 @@ def names(folder):
 
 
 def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
-    assert run_app(["plot", "result"]) == 0
+    assert run_app(["plot", "all", "result"]) == 0
     expected = [f"{kind}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
     assert names(result / "figures") == expected
     *wrote, unlike, unsearched = capsys.readouterr().out.splitlines()
@@ -46,7 +51,7 @@ def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
 
 
 def test_files_are_png_of_slide_size_and_svg(result):
-    assert run_app(["plot", "result", "--kind", "grid", "--out", "pictures"]) == 0
+    assert run_app(["plot", "grid", "result", "--out", "pictures"]) == 0
     assert names(result.parent / "pictures") == ["grid.png", "grid.svg"]
     png = (result.parent / "pictures/grid.png").read_bytes()
     # The header of a PNG holds width and height in bytes 16 to 24: 12 x 6.75 inches at 160 dots per inch.
@@ -65,7 +70,7 @@ def test_nothing_is_compiled(result):
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        assert run_app(["plot", "result", "--kind", "curves"]) == 0
+        assert run_app(["plot", "curves", "result"]) == 0
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert compiled == []
@@ -73,20 +78,20 @@ def test_nothing_is_compiled(result):
 
 def test_json_is_the_one_thing_on_stdout(result, capsys):
     words = ["--select", "order=fixed", "--select", "batch_count=20", "--json"]
-    assert run_app(["plot", "result", *words]) == 0
+    assert run_app(["plot", "all", "result", *words]) == 0
     said = json.loads(capsys.readouterr().out)
     grid, curves = said["figures"]
     assert (grid["kind"], curves["kind"]) == ("grid", "curves")
     assert grid["title"] == "The printed loss splits into stripes (stripe index 1.00)"
     assert grid["files"] == [f"result/figures/grid_order=fixed_batch_count=20.{suffix}" for suffix in ("png", "svg")]
     assert set(said["not_drawn"]) == {"heatmap", "differences", "slices"}
-    assert said["not_drawn"]["heatmap"] == "it needs two axes with several values"
+    assert said["not_drawn"]["heatmap"] == "it needs 2 axes with several values"
     assert (said["command"], said["missing_cells"]) == ("plot", 0)
 
 
 def test_another_selection_does_not_replace_the_first(result):
     for order in ("fixed", "reshuffle"):
-        assert run_app(["plot", "result", "--kind", "curves", "--select", f"order={order}"]) == 0
+        assert run_app(["plot", "curves", "result", "--select", f"order={order}"]) == 0
     assert names(result / "figures") == [
         f"curves_order={order}.{suffix}" for order in ("fixed", "reshuffle") for suffix in ("png", "svg")
     ]
@@ -95,59 +100,113 @@ def test_another_selection_does_not_replace_the_first(result):
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        (["--by", "order"], "curves_by=order"),
-        (["--rows", "order", "--columns", "batch_size"], "grid_rows=order_columns=batch_size"),
-        (["--eval-interval", "10"], "grid_eval_interval=10"),
-        (["--value", "stripe_index"], "heatmap_value=stripe_index"),
+        (["curves", "--axis", "order"], "curves_axis=order"),
+        (["grid", "--rows", "order", "--columns", "batch_size"], "grid_rows=order_columns=batch_size"),
+        (["grid", "--eval-interval", "10"], "grid_eval_interval=10"),
+        (["heatmap", "--metric", "stripe_index"], "heatmap_metric=stripe_index"),
         (
-            ["--reference", "reshuffle", "--by", "order", "--select", "batch_count=5"],
-            "differences_by=order_reference=reshuffle_batch_count=5",
+            ["differences", "--reference", "reshuffle", "--axis", "order", "--select", "batch_count=5"],
+            "differences_axis=order_reference=reshuffle_batch_count=5",
         ),
-        (["--select", "order=fixed", "--select", "order=reshuffle", "--kind", "grid"], "grid_order=fixed,reshuffle"),
+        (["grid", "--select", "order=fixed", "--select", "order=reshuffle"], "grid_order=fixed,reshuffle"),
+        (["stripe_law", "--sigma", "0.2"], "stripe_law_sigma=0.2"),
+        (["scaling", "--target", "2.349", "--select", "order=fixed"], "scaling_target=2.349_order=fixed"),
     ],
 )
-def test_an_option_of_a_kind_asks_for_that_kind(result, words, name):
-    assert run_app(["plot", "result", *words]) == 0
+def test_each_kind_has_the_options_of_its_function(result, words, name):
+    kind, *options = words
+    assert run_app(["plot", kind, "result", *options]) == 0
     assert names(result / "figures") == [f"{name}.png", f"{name}.svg"]
 
 
 def test_what_does_not_suit_is_said(averaged, capsys):
-    assert run_app(["plot", "result"]) == 0
+    assert run_app(["plot", "all", "result"]) == 0
     assert names(averaged / "figures") == ["curves.png", "curves.svg", "heatmap.png", "heatmap.svg"]
     assert "no grid: the grid shows every batch's loss: run the study with record='batch'" in capsys.readouterr().out
 
 
 def test_missing_cells_are_told(result, capsys):
     min((result / "chunks").glob("*.npz")).unlink()
-    assert run_app(["plot", "result", "--kind", "heatmap"]) == 0
+    assert run_app(["plot", "heatmap", "result"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("cells are missing: the study is not finished")
 
 
+def counted_losses(ds, least: float, bins: int = 5, select=None):
+    """How often losses occur.
+
+    Args:
+      ds: a result.
+      least: loss from which on
+        they are counted.
+      bins: how many bars there are.
+      select: by axis, the value to show.
+    """
+    figure = slide(f"{bins} bars from {least:g} on", "")
+    values = ds.loss_epoch.values.ravel()
+    figure.add_axes((0.1, 0.1, 0.8, 0.7)).hist(values[values >= least], bins)
+    return figure
+
+
+def test_a_new_kind_is_one_entry_of_the_table(result, monkeypatch, capsys):
+    monkeypatch.setitem(KINDS, "newkind", Kind("tests.cli.test_plot_command:counted_losses", "losses", in_all=False))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run_app(["plot", "newkind", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for part in ("How often losses occur.", "Loss from which on they are counted.", "How many bars there are.", "(5)"):
+        assert part in shown
+    assert run_app(["plot", "newkind", "result", "--least", "1"]) == 0
+    assert names(result / "figures") == ["losses_least=1.0.png", "losses_least=1.0.svg"]
+    assert run_app(["plot", "--help"]) == 0
+    assert "newkind" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_options_of_a_kind_are_the_arguments_of_its_function(kind):
+    description, options = figure_options(KINDS[kind].function)
+    module, _, name = KINDS[kind].function.partition(":")
+    function = inspect.unwrap(getattr(importlib.import_module(module), name))
+    parameters = inspect.signature(function).parameters
+    assert sorted(set(parameters) - {option.name for option in options}) == ["ds", "select"]
+    for option in options:
+        default = parameters[option.name].default
+        assert option.default == (REQUIRED if default is inspect.Parameter.empty else default)
+        assert option.help, option.name
+    assert inspect.getdoc(function).startswith(description.splitlines()[0][:40])
+
+
 BAD = [
-    (["result", "--kind", "gird"], "unknown kind 'gird': did you mean 'grid'?"),
-    (["result", "--rows", "ordr"], "unknown axis 'ordr': did you mean 'order'?"),
+    (["gird", "result"], "unknown kind 'gird': did you mean 'grid'?"),
+    (["grid", "result", "--rows", "ordr"], "unknown axis 'ordr': did you mean 'order'?"),
     (
-        ["result", "--by", "epoch"],
+        ["curves", "result", "--axis", "epoch"],
         "unknown axis 'epoch'",
         "valid: batch_count, batch_size, learning_rate, optimizer, order, seed",
     ),
-    (["result", "--select", "order=fixd"], "unknown order 'fixd': did you mean 'fixed'?"),
-    (["result", "--select", "batch_count=21"], "no batch_count 21: the nearest are 10, 20 (there are 6)"),
-    (["result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
-    (["result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
-    (["result", "--select", "lr=1"], "unknown axis 'lr'"),
+    (["all", "result", "--select", "order=fixd"], "unknown order 'fixd': did you mean 'fixed'?"),
+    (["all", "result", "--select", "batch_count=21"], "no batch_count 21: the nearest are 10, 20 (there are 6)"),
+    (["all", "result", "--select", "batch_count=ten"], "batch_count is a number, got 'ten'"),
+    (["all", "result", "--select", "fixed"], "--select fixed: must be AXIS=VALUE"),
+    (["all", "result", "--select", "lr=1"], "unknown axis 'lr'"),
     (
-        ["result", "--kind", "grid", "--by", "order"],
-        "--by is for --kind curves or differences or slices or scaling, got --kind grid",
+        ["grid", "result", "--colums", "order"],
+        "jaxsgd plot grid has no option --colums: did you mean --columns?",
     ),
-    (["result", "--columns", "optimizer"], "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)", "order=fixed"),
-    (["result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
-    (["result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
-    (["result", "--value", "los"], "unknown metric 'los'", "valid: loss_epoch"),
-    (["nothing"], "nothing: no such folder"),
-    (["result/chunks"], "result/chunks: holds no result"),
-    (["result", "--out", "file"], "--out file: file is a file"),
-    ([], "Missing argument"),
+    (
+        ["grid", "result", "--columns", "optimizer"],
+        "order has 4 (fixed, shuffle_once, reshuffle, reshuffle_batches)",
+        "order=fixed",
+    ),
+    (["grid", "result", "--eval-interval", "0"], "eval_interval must be a whole number of at least 1, got 0"),
+    (["grid", "result", "--eval-interval", "601"], "eval_interval must be at most 600", "got 601"),
+    (["curves", "result", "--metric", "los"], " 'los'", "valid: loss_epoch"),
+    (["curves", "result", "--axis", "order", "--metric"], "Option '--metric' requires an argument"),
+    (["grid", "result", "--eval-interval", "x"], "Invalid value for '--eval-interval'", "'x'"),
+    (["scaling", "result"], "Missing option '--target'"),
+    (["all", "nothing"], "nothing: no such folder"),
+    (["result"], "jaxsgd plot all result draws all that suit it"),
+    (["all", "result/chunks"], "result/chunks: holds no result"),
+    (["all", "result", "--out", "file"], "--out file: file is a file"),
+    (["all"], "Missing argument"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import COMMAND
 
 
-@pytest.mark.parametrize("words", [["--help"], ["article", "--help"], ["train", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["plot", "curves", "--help"], ["--version"]])
 def test_help_opens_without_jax(words, environment):
     program = (
         "import sys\n"

@@ -5,7 +5,7 @@ import pytest
 
 from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.picture import cause_figure, nothing_figure
-from jaxsgd.plot.order_case import OrderCase, cases_figure
+from jaxsgd.plot.log import OrderCase, cases_figure
 from tests.diagnosis.test_real_logs import FOLDER
 from tests.plot.drawn import check_legible, words
 

@@ -87,7 +87,7 @@ def test_where_each_record_was_taken(ds):
 
 def test_figures_of_runs_with_a_budget_in_steps_are_against_the_steps(ds):
     """Their x axis ends with the last step, and lines are drawn to it."""
-    figure = jaxsgd.plot.curves(ds, by="batch_count", value="distance")
+    figure = jaxsgd.plot.curves(ds, axis="batch_count", metric="distance")
     assert figure.axes[0].get_xlim() == (0, STEPS)
     drawn = [line.get_xdata() for line in figure.axes[0].lines if not str(line.get_label()).startswith("_joint")]
     ends = [[2, 4, 6, 8, 10, 12, 13], [4, 8, 12, 13], [13]]

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 import jaxsgd
 from jaxsgd.plot.curves import curves
-from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.style import figure_file
 from tests.plot.drawn import check_legible, data_lines, panels, words
 
 
@@ -16,7 +16,7 @@ def heights(axes):
 
 
 def test_each_line_is_the_median_over_the_seeds(striped):
-    figure = curves(striped, by="batch_count", select={"order": "fixed"})
+    figure = curves(striped, axis="batch_count", select={"order": "fixed"})
     (axes,) = panels(figure)
     drawn = heights(axes)
     assert len(drawn) == 6
@@ -26,7 +26,7 @@ def test_each_line_is_the_median_over_the_seeds(striped):
 
 
 def test_every_line_has_its_own_colour_and_label(striped):
-    figure = curves(striped, by="batch_count", select={"order": "fixed"})
+    figure = curves(striped, axis="batch_count", select={"order": "fixed"})
     (axes,) = panels(figure)
     assert len({to_hex(line.get_color()) for line in data_lines(axes)}) == 6
     labels = {text.get_text(): to_hex(text.get_color()) for text in axes.texts if text.get_text()}
@@ -48,7 +48,7 @@ def test_by_default_the_longest_axis_has_the_lines_and_the_others_panels(striped
 
 def test_a_value_keeps_its_colour_whatever_is_selected(striped):
     def shades(**select):
-        (axes,) = panels(curves(striped, by="batch_count", select={"order": "fixed"} | select))
+        (axes,) = panels(curves(striped, axis="batch_count", select={"order": "fixed"} | select))
         return [to_hex(line.get_color()) for line in data_lines(axes)]
 
     assert shades(batch_count=[5, 50]) == [shades()[2], shades()[5]]
@@ -56,7 +56,7 @@ def test_a_value_keeps_its_colour_whatever_is_selected(striped):
 
 def test_an_order_has_one_colour_in_every_result(striped, diverging):
     def shade(ds, **select):
-        axes = panels(curves(ds, by="order", select={"batch_count": 10} | select))[0]
+        axes = panels(curves(ds, axis="order", select={"batch_count": 10} | select))[0]
         return [to_hex(line.get_color()) for line in data_lines(axes)]
 
     assert shade(striped, order="reshuffle") == shade(diverging, order="reshuffle", learning_rate=0.01)
@@ -93,7 +93,7 @@ def test_a_line_that_grows_does_not_flatten_the_others(diverging):
 
 
 def test_missing_runs_are_named(unfinished):
-    said = words(curves(unfinished, by="order"))
+    said = words(curves(unfinished, axis="order"))
     assert "not run" in said
 
 
@@ -111,12 +111,12 @@ def test_the_title_names_the_value_that_ends_lowest(striped):
 
 def test_the_title_claims_nothing_that_the_seeds_do_not_agree_on(striped):
     # One batch an epoch: the orders differ by rounding alone.
-    figure = curves(striped, by="order", select={"batch_count": 1})
+    figure = curves(striped, axis="order", select={"batch_count": 1})
     assert figure.texts[0].get_text() == "No order ends clearly below the others after 12 epochs"
 
 
 def test_bands_take_out_what_the_seeds_begin_with(striped):
-    figure = curves(striped, select={"order": "fixed"}, by="batch_count")
+    figure = curves(striped, select={"order": "fixed"}, axis="batch_count")
     (axes,) = panels(figure)
     raw = striped.loss_epoch.sel(order="fixed").isel(epoch=0).squeeze()
     # With 3 seeds there is nothing to estimate from: the band is the seeds' own, 5 to 95 %.
@@ -141,7 +141,7 @@ def test_one_seed_has_no_band(striped):
 
 
 def test_axes_that_vary_together_are_one(apart):
-    figure = curves(apart, by="learning_rate")
+    figure = curves(apart, axis="learning_rate")
     # A panel for each batch size; the two kinds of seeds are the spread.
     assert len(panels(figure)) == 2
     assert "6 combinations of seeds" in figure.texts[1].get_text()
@@ -149,28 +149,28 @@ def test_axes_that_vary_together_are_one(apart):
     drawn = heights(panels(figure)[0])[1]
     runs = apart.loss_epoch.isel(learning_rate_momentum=1, batch_size=0).squeeze().values.reshape(6, 4)
     np.testing.assert_allclose(drawn, np.median(runs, axis=0), rtol=1e-6)
-    by_momentum = curves(apart, by="momentum")
+    by_momentum = curves(apart, axis="momentum")
     np.testing.assert_array_equal(heights(panels(by_momentum)[0]), heights(panels(figure)[0]))
 
 
 def test_seeds_can_be_lines(apart):
-    figure = curves(apart, by="init_seed", select={"batch_size": 20, "momentum": 0.9})
+    figure = curves(apart, axis="init_seed", select={"batch_size": 20, "momentum": 0.9})
     assert [len(heights(axes)) for axes in panels(figure)] == [3]
     check_legible(figure)
 
 
 def test_a_metric_is_drawn_and_named(diverging):
-    figure = curves(diverging, by="order", value="distance", select={"learning_rate": 0.01, "batch_count": 10})
+    figure = curves(diverging, axis="order", metric="distance", select={"learning_rate": 0.01, "batch_count": 10})
     expected = diverging.distance.sel(order="fixed", learning_rate=0.01, batch_count=10).median("seed").squeeze()
     np.testing.assert_allclose(heights(panels(figure)[0])[0], expected)
     assert "distance from the optimum" in words(figure)
     accuracy = 1 - diverging.loss_epoch / 100
     held_out = diverging.assign(validation_loss=2 * diverging.loss_epoch, validation_accuracy=accuracy)
-    said = words(curves(held_out, by="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
+    said = words(curves(held_out, axis="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
     assert "ends lowest: validation loss" in said
     assert "Lines: validation loss after each epoch" in said
     said = words(
-        curves(held_out, by="batch_count", value="validation_accuracy", select={"learning_rate": 0.01, "order": "fixed"})
+        curves(held_out, axis="batch_count", metric="validation_accuracy", select={"learning_rate": 0.01, "order": "fixed"})
     )
     assert "ends highest: validation accuracy" in said
 
@@ -190,7 +190,7 @@ def test_the_title_compares_lines_at_their_best_rates():
         },
         {"seed": np.arange(6), "optimizer": ["sgd", "adam"], "learning_rate": [2.0**k for k in range(6)], "epoch": [0, 1]},
     )
-    title = curves(ds, by="optimizer").texts[0].get_text()
+    title = curves(ds, axis="optimizer").texts[0].get_text()
     assert title.startswith("Sgd ends lowest: loss ")
     assert title.endswith("after 2 epochs, at learning rate 32, each at its best learning rate")
 
@@ -205,10 +205,10 @@ def test_the_same_data_make_the_same_file(apart, kind):
     ("options", "words"),
     [
         (
-            {"by": "momentm"},
+            {"axis": "momentm"},
             ["unknown axis 'momentm'", "valid: batch_count, batch_size, learning_rate, optimizer, order, seed"],
         ),
-        ({"by": "seed"}, ["at most two other axes, and there are 3", "order (fixed, reshuffle)", "batch_count (2, 10, 20)"]),
+        ({"axis": "seed"}, ["at most two other axes, and there are 3", "order (fixed, reshuffle)", "batch_count (2, 10, 20)"]),
         ({"select": {"learning_rate": 0.02}}, ["no learning_rate 0.02: the nearest are 0.01, 0.1 (there are 4)"]),
     ],
 )

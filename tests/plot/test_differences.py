@@ -54,12 +54,12 @@ def intervals(axes):
 
 
 def colour_of(ds, order):
-    return to_hex(data_lines(curves(ds, by="order", select={"order": order, "batch_count": 10}).axes[0])[0].get_color())
+    return to_hex(data_lines(curves(ds, axis="order", select={"order": order, "batch_count": 10}).axes[0])[0].get_color())
 
 
 def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colour():
     ds = result()
-    figure = differences(ds, value="distance")
+    figure = differences(ds, metric="distance")
     check_legible(figure)
     for m, (left, right) in zip(COUNTS, pairs_of(figure), strict=True):
         runs = ds.distance.sel(batch_count=m)
@@ -80,7 +80,7 @@ def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colou
 
 
 def test_the_title_names_the_clear_extremes_and_the_ties():
-    figure = differences(result(), value="distance")
+    figure = differences(result(), metric="distance")
     assert (
         figure.texts[0].get_text() == "flip_flop ends nearest the optimum, replacement farthest; shuffle_once ties with fixed"
     )
@@ -103,12 +103,12 @@ def test_the_title_names_the_clear_extremes_and_the_ties():
     ],
 )
 def test_the_title_follows_the_numbers(ends, value, title):
-    assert differences(result(ends), value=value).texts[0].get_text().startswith(title)
+    assert differences(result(ends), metric=value).texts[0].get_text().startswith(title)
 
 
 def test_of_an_accuracy_the_title_begins_with_the_highest():
     ds = result({"fixed": 1.0, "reshuffle": 0.4, "flip_flop": 3.0})
-    figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), value="validation_accuracy")
+    figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), metric="validation_accuracy")
     assert figure.texts[0].get_text() == "reshuffle ends highest, flip_flop lowest"
     assert "\N{LEFTWARDS ARROW} lower" in words(figure)
 
@@ -126,7 +126,7 @@ def test_runs_left_out_are_counted():
     ds.distance.loc[{"seed": 0, "order": "reshuffle", "batch_count": 10}] = np.nan
     ds.diverged.loc[{"order": "replacement", "batch_count": 10}] = True
     ds.diverged_epoch.loc[{"order": "replacement", "batch_count": 10}] = 2
-    figure = differences(ds, value="distance", select={"batch_count": 10})
+    figure = differences(ds, metric="distance", select={"batch_count": 10})
     check_legible(figure)
     said = [text.get_text() for text in figure.axes[1].texts]
     assert sum("(4 of 5)" in text for text in said) == 1
@@ -136,7 +136,7 @@ def test_runs_left_out_are_counted():
     assert figure.texts[0].get_text().startswith("reshuffle, reshuffle_batches and flip_flop end nearer the optimum than fixed")
     ds.missing[:] = False
     assert (
-        differences(ds, value="distance", select={"batch_count": 10})
+        differences(ds, metric="distance", select={"batch_count": 10})
         .texts[0]
         .get_text()
         .startswith("flip_flop ends nearest the optimum; shuf")
@@ -146,10 +146,10 @@ def test_runs_left_out_are_counted():
 @pytest.mark.parametrize(
     ("change", "arguments", "said"),
     [
-        ({}, {"by": "ordr"}, "unknown axis 'ordr': did you mean 'order'?"),
-        ({}, {"value": "stripe_index"}, "unknown metric 'stripe_index': valid: distance, loss_epoch"),
+        ({}, {"axis": "ordr"}, "unknown axis 'ordr': did you mean 'order'?"),
+        ({}, {"metric": "stripe_index"}, "unknown metric 'stripe_index': valid: distance, loss_epoch"),
         ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
-        ({}, {"by": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
+        ({}, {"axis": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
         ({}, {"select": {"order": "fixed"}}, "nothing here has several orders or optimizers: name the axis"),
         ({"seed": [0]}, {}, "a comparison needs two seeds or more"),
         ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),

@@ -30,7 +30,7 @@ def test_the_first_axis_that_decides_is_named(index, sentence):
 
 
 def test_without_any_index_nothing_is_said():
-    assert stripe_finding(np.full((2, 3), np.nan), COUNTS, ORDERS) == "There is no stripe index to be had here"
+    assert stripe_finding(np.full((2, 3), np.nan), COUNTS, ORDERS) == "No stripe index can be measured here"
 
 
 @pytest.mark.parametrize(("index", "text"), [(-0.004, "0.00"), (0.999, "1.00"), (-0.06, "\N{MINUS SIGN}0.06")])

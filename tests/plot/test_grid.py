@@ -5,9 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 import jaxsgd
-from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.grid import grid
-from jaxsgd.plot.style import colours
+from jaxsgd.plot.style import colours, figure_file
 from tests.plot.drawn import check_legible, data_lines, panels, words
 
 BOLD = "#000000"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.heatmap import heatmap
+from jaxsgd.plot.style import figure_file
 from tests.plot.drawn import check_legible, panels, words
 
 
@@ -50,7 +50,7 @@ def test_cells_where_all_runs_diverged_say_so(figure, diverging):
     diverged = diverging.diverged.sel(order="fixed").any("seed")
     assert len(hatched) == int(diverged.sum())
     assert "runs diverged; each counts as infinitely bad" in words(figure)
-    assert "any number is the median of the others" in words(heatmap(diverging, value="stripe_gap"))
+    assert "any number is the median of the others" in words(heatmap(diverging, metric="stripe_gap"))
 
 
 def test_cells_where_some_runs_diverged_count_them_as_infinitely_bad(diverging):
@@ -96,7 +96,7 @@ def test_all_panels_have_the_same_colours(figure):
 def test_no_text_lies_on_another(figure, striped, apart):
     check_legible(figure, smallest=9)
     check_legible(heatmap(striped), smallest=9)
-    check_legible(heatmap(striped, x="batch_count", y="order", value="stripe_gap"), smallest=9)
+    check_legible(heatmap(striped, x="batch_count", y="order", metric="stripe_gap"), smallest=9)
     check_legible(heatmap(apart), smallest=9)
 
 
@@ -111,7 +111,7 @@ def test_numbers_are_sorted_and_names_read_downwards(striped):
 
 
 def test_stripe_indices_are_mapped_where_they_mean_something(striped):
-    figure = heatmap(striped, value="stripe_index")
+    figure = heatmap(striped, metric="stripe_index")
     axes = panels(figure)[0]
     written = numbers(axes)
     assert tick_labels(axes.xaxis) == ["1", "2", "5", "10", "20", "50"]
@@ -124,7 +124,7 @@ def test_stripe_indices_are_mapped_where_they_mean_something(striped):
 
 
 def test_gaps_are_mapped_with_their_unit(striped):
-    figure = heatmap(striped, value="stripe_gap")
+    figure = heatmap(striped, metric="stripe_gap")
     assert "stripe gap (mean squared error per output)" in words(figure)
     assert "Highest stripe gap: " in figure.texts[0].get_text()
 
@@ -148,7 +148,7 @@ def test_cells_that_the_seeds_cannot_tell_from_the_lowest_are_counted(striped):
 )
 def test_what_was_held_out_is_mapped_with_its_best_outlined(diverging, value, sign, said):
     measured = sign * diverging.loss_epoch + (0.0 if sign > 0 else 1.0)
-    figure = heatmap(diverging.assign({value: measured}), value=value)
+    figure = heatmap(diverging.assign({value: measured}), metric=value)
     usual = heatmap(diverging)
     for axes, other in zip(panels(figure), panels(usual), strict=True):
         (one,), (two,) = ([patch.get_xy() for patch in each.patches if not patch.get_fill()] for each in (axes, other))
@@ -199,11 +199,11 @@ def test_the_same_data_make_the_same_file(apart, kind):
     [
         ({"x": "rate"}, ["unknown axis 'rate'"]),
         (
-            {"value": "los"},
+            {"metric": "los"},
             ["unknown metric 'los'", "valid: distance, excess_loss, loss_epoch, stripe_gap, stripe_index, stripe_slope"],
         ),
         (
-            {"value": "validation_loss"},
+            {"metric": "validation_loss"},
             ["the result has no validation_loss", "there is distance, excess_loss, loss_epoch, stripe_gap"],
         ),
         ({"x": "order", "y": "order"}, ["order is named twice"]),

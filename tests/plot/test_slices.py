@@ -82,7 +82,7 @@ def test_the_best_of_each_line_is_marked_and_the_title_names_the_best_of_all():
 
 
 def test_of_an_accuracy_the_highest_is_best():
-    figure = slices(result(), value="validation_accuracy", select={"batch_count": 4})
+    figure = slices(result(), metric="validation_accuracy", select={"batch_count": 4})
     assert figure.texts[0].get_text().startswith("Highest validation accuracy after 3 epochs: 0.97")
     assert marked(figure.axes[0])[0][0] == 0.1
 
@@ -141,8 +141,8 @@ def test_losses_far_above_the_start_leave_the_panel():
         ({}, {"x": "optimizer"}, "slices lie along an axis of numbers, and optimizer is none"),
         ({"learning_rate": 0.1}, {"x": "learning_rate"}, "learning_rate has one: 0.1"),
         ({}, {"x": "rate"}, "unknown axis 'rate'"),
-        ({}, {"value": "validation_los"}, "unknown metric 'validation_los': did you mean 'validation_loss'?"),
-        ({}, {"x": "learning_rate", "by": "learning_rate"}, "learning_rate is named twice"),
+        ({}, {"metric": "validation_los"}, "unknown metric 'validation_los': did you mean 'validation_loss'?"),
+        ({}, {"x": "learning_rate", "axis": "learning_rate"}, "learning_rate is named twice"),
     ],
 )
 def test_a_mistake_is_named(select, arguments, said):

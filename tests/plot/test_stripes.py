@@ -8,9 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 import jaxsgd
-from jaxsgd.plot.file import figure_file
 from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
-from jaxsgd.plot.style import colours
+from jaxsgd.plot.style import colours, figure_file
 
 SUBTITLE = "Experiment: 2000 samples in 20 batches, printed every 5 batches; learning rate 0.001, order fixed"
 

@@ -4,9 +4,15 @@ import io
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from jaxsgd.plot.style import SCREEN_DPI, slide
+from jaxsgd.plot.style import SCREEN_DPI, in_powers, slide, spread_apart
+
+PLACES = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=8)
 
 
 def test_a_figure_gives_a_notebook_its_picture():
@@ -23,3 +29,46 @@ def test_the_picture_is_drawn_without_pyplot():
     draw = "import sys; from jaxsgd.plot.style import slide; slide('a', 'b')._repr_png_()"
     code = f"{draw}; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+@given(PLACES)
+def test_places_keep_their_distance_and_order(wanted):
+    placed = spread_apart(wanted, 0.2)
+    order = np.argsort(wanted, kind="stable")
+    assert (np.diff(placed[order]) >= 0.2 - 1e-9).all()
+
+
+@given(PLACES)
+def test_places_have_the_mean_of_the_wanted_ones(wanted):
+    # A shift of all of them would bring every pool nearer, were the mean another.
+    if wanted:
+        assert spread_apart(wanted, 0.2).mean() == pytest.approx(np.mean(wanted), abs=1e-9)
+
+
+def test_places_far_enough_apart_stay():
+    np.testing.assert_allclose(spread_apart([0.5, 0.0, 1.0], 0.2), [0.5, 0.0, 1.0])
+
+
+@given(PLACES)
+def test_places_stay_between_their_bounds(wanted):
+    # At most 8 places at 0.2: there is room in 1.4.
+    placed = spread_apart(wanted, 0.2, lowest=-0.5, highest=0.9)
+    assert (placed >= -0.5 - 1e-9).all()
+    assert (placed <= 0.9 + 1e-9).all()
+    assert (np.diff(np.sort(placed)) >= 0.2 - 1e-9).all()
+
+
+def test_too_little_room_is_taken_above():
+    np.testing.assert_allclose(spread_apart([0.0, 0.0, 0.0], 0.5, lowest=0.0, highest=0.6), [0.0, 0.5, 1.0])
+
+
+def test_two_at_one_place_move_half_the_distance_each():
+    np.testing.assert_allclose(spread_apart([0.5, 0.5], 0.2), [0.4, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-2.6e-4, "-2.6 x 10⁻⁴"), (0.25, "0.25"), (0.0, "0"), (12345.0, "1.2 x 10⁴"), (3.1e-12, "3.1 x 10⁻¹²")],
+)
+def test_numbers_with_powers_of_ten(value, text):
+    assert in_powers(value) == text.replace("-", "\N{MINUS SIGN}").replace("x", "\N{MULTIPLICATION SIGN}")

@@ -20,7 +20,7 @@ import numpy as np
 from jaxsgd.diagnosis.cause import CAUSES
 from jaxsgd.engine.sweep import sweep
 from jaxsgd.optimizer import schedule_named
-from jaxsgd.plot.file import figure_file
+from jaxsgd.plot.style import figure_file
 from jaxsgd.study.study import Study
 from jaxsgd.study.study_file import read_study, study_path
 from tools.diagnosis_model.learning import Report, assess, confusion, fit_models, fit_period, reliability

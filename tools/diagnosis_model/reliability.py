@@ -4,9 +4,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, panel, slide
+from jaxsgd.plot.style import COLOURS, PALE, SMALL, panel, slide, styled
 
 
+@styled
 def reliability_figure(
     said: Float[np.ndarray, " K"], came: Float[np.ndarray, " K"], count: Float[np.ndarray, " K"], title: str, subtitle: str
 ) -> Figure:
@@ -28,13 +29,13 @@ def reliability_figure(
     drawn.lines[0].set(markersize=7, linewidth=1.6)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.05)
-    axes.set_xlabel("probability that was said", fontsize=MEDIUM, color=INK)
-    axes.set_ylabel("share of the logs in which the cause acts", fontsize=MEDIUM, color=INK)
+    axes.set_xlabel("probability that was said")
+    axes.set_ylabel("share of the logs in which the cause acts")
     axes.text(0.56, 0.47, "as said", fontsize=SMALL, color="#666666", rotation=38, ha="left", va="bottom")
     bars = panel(figure, 0.72, 0.25)
     bars.barh((np.arange(len(count)) + 0.5) / len(count), np.maximum(count, 0.5), height=0.08, color=COLOURS[0], alpha=0.8)
     bars.set_xscale("log")
     bars.set_ylim(-0.03, 1.05)
-    bars.set_xlabel("answers", fontsize=MEDIUM, color=INK)
-    bars.set_ylabel("probability that was said", fontsize=MEDIUM, color=INK)
+    bars.set_xlabel("answers")
+    bars.set_ylabel("probability that was said")
     return figure
