@@ -199,8 +199,8 @@ def _last_level(numbers: Numbers, period: Period) -> str:
     off = numbers["last_level"]
     side = "higher" if off > 0 else "lower"
     return (
-        f"At the last position of the epoch the mean loss is {abs(off):.1f} standard deviations {side} than at the others "
-        f"(z = {numbers['last_level_z']:.1f})."
+        f"At the last position of the epoch the mean loss is {side} than at the others, by {abs(off):.1f} times the standard "
+        f"deviation of their means (z = {numbers['last_level_z']:.1f})."
     )
 
 

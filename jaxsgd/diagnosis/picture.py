@@ -114,7 +114,7 @@ def cause_figure(diagnosis: Diagnosis, verdict: Verdict, name: str) -> Figure:
     notes = {
         "fixed_order": f"the position explains {index} of the variance",
         "aliasing": f"{period.stripe_count} positions; they explain {index} of the variance",
-        "ragged_batch": f"{abs(level):.1f} standard deviations {'above' if level > 0 else 'below'} the others",
+        "ragged_batch": f"{'above' if level > 0 else 'below'} the other means by {abs(level):.1f} times their spread",
         "re_exposure": _slope_note(diagnosis),
     }
     marks = {"ragged_batch": "last", "re_exposure": "line"}

@@ -43,7 +43,7 @@ def fit_logistic(
     strength = 1 / (ridge * len(rows)) if ridge else np.inf
     model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-10, max_iter=1000)
     model.fit(rows, target, weight)
-    return float(model.intercept_[0]), model.coef_[0]
+    return float(np.ravel(model.intercept_)[0]), model.coef_[0]
 
 
 def prior_weights(acts: Bool[np.ndarray, " n"], prior: float) -> Float[np.ndarray, " n"]:
