@@ -7,28 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-CLEAN = (
-    "jaxsgd/article",
-    "jaxsgd/cli/__init__.py",
-    "jaxsgd/cli/article_command.py",
-    "jaxsgd/cli/commands.py",
-    "jaxsgd/cli/errors.py",
-    "jaxsgd/cli/export_command.py",
-    "jaxsgd/cli/info_command.py",
-    "jaxsgd/cli/output.py",
-    "jaxsgd/cli/run_command.py",
-    "jaxsgd/cli/runtime.py",
-    "jaxsgd/cli/studies_command.py",
-    "jaxsgd/cli/train_command.py",
-    "jaxsgd/cli/training_log.py",
-    "jaxsgd/cli/verify_command.py",
-    "jaxsgd/cli/watched_sweep.py",
-    "jaxsgd/engine",
-    "jaxsgd/measure",
-    "jaxsgd/problems",
-    "jaxsgd/study",
-    *(f"jaxsgd/{path.name}" for path in sorted((ROOT / "jaxsgd").glob("*.py"))),
-)
+CLEAN = ("jaxsgd", "tools")
 """Folders and files of jaxsgd/, benchmarks/ and tools/ in which every name and every docstring follows the rule."""
 
 VAGUE_NAMES = {"each", "found", "held", "made", "one", "said", "say", "there", "told"}

@@ -43,18 +43,18 @@ def diagnose(
     if out:
         check_output_folder(out)
     with working("reading the log"):
-        found = diagnose_log(log, batches_per_epoch=batches_per_epoch, column=column, run=run)
-    report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(found)
+        diagnosis = diagnose_log(log, batches_per_epoch=batches_per_epoch, column=column, run=run)
+    report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(diagnosis)
     console = make_console(quiet=as_json)
-    for line in diagnosis_lines(found, log.name):
+    for line in diagnosis_lines(diagnosis, log.name):
         console.print(line, markup=False, soft_wrap=True)
     nearest = None
-    if simulate and not found.too_short:
+    if simulate and not diagnosis.too_short:
         start_jax(context)
         from jaxsgd.diagnosis.nearest import nearest_lines, nearest_report, simulated_cases
 
         with working("simulating a case like it under the six orders"):
-            nearest = simulated_cases(found)
+            nearest = simulated_cases(diagnosis)
         report["simulated"] = nearest_report(nearest)
         for line in nearest_lines(nearest):
             console.print(line, markup=False, soft_wrap=True)
@@ -62,7 +62,7 @@ def diagnose(
         with working("drawing"):
             from jaxsgd.diagnosis.picture import diagnosis_files
 
-            files: dict[str, bytes | str] = dict(diagnosis_files(found, log.name, nearest))
+            files: dict[str, bytes | str] = dict(diagnosis_files(diagnosis, log.name, nearest))
         report["files"] = [*files, "report.json"]
         files["report.json"] = to_json(report) + "\n"
         for path in write_files(out, files):

@@ -1,16 +1,17 @@
-"""Why a real training log has stripes, sawteeth or stairs with the period of an epoch.
+"""The diagnosis of a real training log: the causes of stripes, sawteeth or stairs with the period of an epoch.
 
-    source, readers, table   a file in any format, as rows of numbers
-    log, period              one run's prints, and where in the epoch each was made
-    feature, measures        what is measured of them
-    cause, model, evidence   the causes, the small model of each, and what it says in words
-    verdict                  all of that in one call
-    remedy, nearest          what averaging makes of it; a simulated case like it
-    account, picture         for people to read and see
-    habit, teaching          how trainers log, and the simulator's runs as logs with known causes
-    lesson, learning         the model learned from them: `python -m tools.diagnosis_model`
+    source, readers, reading, table   a file in any format, as rows of numbers
+    column, log, period               one run's losses, and the position in the epoch of each
+    series, fold, stair               the loss laid over the epoch, and the level of each epoch
+    features                          the table of all features: what is measured, and how it is read and explained
+    model, cause                      the coefficients of each cause; the causes, with the evidence for them
+    diagnose                          all of that in one call
+    remedy, nearest                   the loss averaged over whole epochs; a simulated case like the log
+    report, picture                   lines, JSON and figures
+    habit                             the ways in which trainers log
 
-The names stand in `__init__.pyi`. They are loaded when first used: a log is told without waiting for JAX.
+`python -m tools.diagnosis_model` makes the coefficients from simulated logs with known causes. The public names are listed in
+`__init__.pyi` and loaded when first used: a diagnosis does not need JAX.
 """
 
 from jaxsgd._facade import attach

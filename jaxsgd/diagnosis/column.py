@@ -1,4 +1,4 @@
-"""What the columns of a log are called, and which of several losses is meant."""
+"""The names of a log's columns, and the choice of the loss column."""
 
 import re
 
@@ -31,13 +31,13 @@ _PREFERRED = (
 )
 
 FEWEST = 4
-"""Values that a column needs to be taken for the one that is meant; a trainer's summary has one."""
+"""Number of values from which a column counts as a log; a trainer's summary has one value."""
 
 
 def role(name: str) -> str:
-    """What a column holds: "epoch", "step", "rate", "run", "split", "loss", or "" for anything else.
+    """Return the content of a column: "epoch", "step", "rate", "run", "split", "loss", or "" for anything else.
 
-    The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, are nothing.
+    The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, count as anything else.
     """
     plain = name.strip().lower()
     for names, meant in ((_EPOCH, "epoch"), (_STEP, "step"), (_RATE, "rate"), (_RUN, "run"), (_SPLIT, "split")):
@@ -49,24 +49,24 @@ def role(name: str) -> str:
 
 
 def chosen_loss(losses: dict[str, Float[np.ndarray, " K"]], wanted: str | None, where: str) -> str:
-    """The loss column that is meant.
+    """Return the name of the loss column to read.
 
     Args:
       losses: the columns.
-      wanted: what the user asks for; None for the training loss, if only one column can be that.
+      wanted: the name that the user gives; None for the training loss, if only one column can be that.
       where: the file, for messages.
 
     Raises:
-      InputError: when there is none, none of that name, or more than one that may be meant; it lists them.
+      InputError: when there is no loss column, none of that name, or several that may be meant; the message lists them.
     """
     if wanted is not None:
         if wanted in losses:
             return wanted
         if not losses:
-            raise InputError(f"{where}: has no loss column, and none called {wanted!r}")
+            raise InputError(f"{where}: has no loss column, so none called {wanted!r} either")
         raise no_such(f"loss column in {where}:", wanted, losses)
     if not losses:
-        raise InputError(f"{where}: has no loss column; name it so that it contains 'loss', as in 'step,loss'")
+        raise InputError(f"{where}: has no loss column; give the column a name that contains 'loss', as in 'step,loss'")
     counts = {name: int(np.isfinite(values).sum()) for name, values in losses.items()}
     many = [name for name, count in counts.items() if count >= FEWEST] or list(losses)
     training = [name for name in many if not _HELD_OUT.search(name)] or many
@@ -74,7 +74,7 @@ def chosen_loss(losses: dict[str, Float[np.ndarray, " K"]], wanted: str | None, 
     if len(stepwise) == 1:
         return stepwise[0]
     for name in _PREFERRED:
-        same = [each for each in stepwise if each.lower() == name]
+        same = [column for column in stepwise if column.lower() == name]
         if len(same) == 1:
             return same[0]
     listed = ", ".join(f"{name!r} ({counts[name]:,} values)" for name in stepwise)

@@ -1,183 +1,424 @@
-"""What is measured of a log: numbers that a person can check, each of which speaks for or against a cause.
+"""The features of a log: a table in which each entry is a mark that a person can check, and that speaks for or against causes.
 
-All of them look at what is left of the loss when its trend, a moving mean over one whole cycle of prints, is taken away,
-divided by its own scale, so that early and late epochs count the same. A "z" is a normal score: chance alone gives it a
-standard deviation of about 1. A cycle is the prints until they fall on the same places of the epoch again.
+`FEATURES` is the only list of them. An entry holds the name, the numbers that are measured, the function that measures them,
+the readings that the model takes of them, with the causes that each is for, and the sentence that explains them as evidence.
+All else follows the table: the measuring, the model's readings, the evidence, the JSON report, and the making of the model
+(`tools/diagnosis_model`), which gives a new reading its coefficient.
 """
 
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from jaxsgd.diagnosis.folding import Folded, fold
-from jaxsgd.diagnosis.measures import Features
+from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, ramp, settling, without_smooth
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, cut_score, explained, student_score
-from jaxsgd.diagnosis.settling_mean import settling
-from jaxsgd.diagnosis.stair import find_stair
+from jaxsgd.diagnosis.series import explained, student_score
+from jaxsgd.diagnosis.stair import Stair, find_stair, rate_steps
+
+Numbers = Mapping[str, float]
+"""The measured numbers of a log by name."""
 
 
-def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"], period: Period) -> Features:
-    """Measures a log.
+@dataclass(frozen=True)
+class Prints:
+    """The printed losses of a log, and what several features are measured from, worked out once; n prints.
+
+    Attributes:
+      loss: [n].
+      rate: [n], learning rate; NaN where the log does not contain it.
+      period: when each loss was printed.
+    """
+
+    loss: Float[np.ndarray, " n"]
+    rate: Float[np.ndarray, " n"]
+    period: Period
+
+    @functools.cached_property
+    def folded(self) -> Folded:
+        """The detrended loss by its place in the epoch."""
+        return fold(self.loss, self.period)
+
+    @functools.cached_property
+    def smooth_free(self) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
+        """(the folded loss without its smooth curve over the epoch, True for those not at the epoch's beginning)."""
+        return without_smooth(self.folded)
+
+    @functools.cached_property
+    def settling(self) -> tuple[float, float, float]:
+        """(slope, log likelihood, reset) of the changes within and across epochs."""
+        return settling(self.loss, self.period)
+
+    @functools.cached_property
+    def last(self) -> LastPlace:
+        """The epoch's last place compared with the others."""
+        return last_place(self.folded)
+
+    @functools.cached_property
+    def stair(self) -> Stair:
+        """The step between epochs that stands out most, and how their levels repeat."""
+        return find_stair(self.loss, self.period)
+
+
+class Reading(NamedTuple):
+    """A number that the model takes of a log, of size about 1.
+
+    Attributes:
+      causes: the causes whose log odds it enters.
+      value: the function that works it out from all measured numbers.
+    """
+
+    causes: tuple[str, ...]
+    value: Callable[[Numbers], float]
+
+
+class Feature(NamedTuple):
+    """An entry of the table.
+
+    Attributes:
+      name: as reports name it.
+      numbers: the meaning of each measured number by its name, in the order of `measure`.
+      measure: the function that measures them.
+      readings: what the model takes of them, by name.
+      sentence: the function that says the numbers in one sentence, as evidence.
+    """
+
+    name: str
+    numbers: Mapping[str, str]
+    measure: Callable[[Prints], tuple[float, ...]]
+    readings: Mapping[str, Reading]
+    sentence: Callable[[Numbers, Period], str]
+
+
+def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"], period: Period) -> dict[str, float]:
+    """Return all measured numbers of a log by name.
 
     Args:
       loss: of each print.
-      rate: learning rate at each print, NaN where the log does not say it.
-      period: when each print was made.
+      rate: learning rate at each print, NaN where the log does not contain it.
+      period: when each loss was printed.
     """
-    folded = fold(loss, period)
-    index, z = explained(folded.left, folded.group)
-    smooth_free, inner = _without_smooth(folded)
-    jagged, jagged_z = explained(smooth_free[inner], folded.group[inner])
-    rise, rise_z, rise_share = ramp(folded)
-    settle, settle_z, reset = settling(loss, period)
-    return Features(
-        index, z, jagged, jagged_z, _agreement(smooth_free, folded, inner), rise, rise_z, rise_share, settle, settle_z, reset,
-        *last_place(folded), *find_stair(loss, period), _rate_steps(rate, period), float(period.slides), period.per_epoch,
-        period.epochs,
-    )  # fmt: skip
+    prints = Prints(loss, rate, period)
+    return {
+        name: number
+        for feature in FEATURES
+        for name, number in zip(feature.numbers, feature.measure(prints), strict=True)
+    }  # fmt: skip
 
 
-def _without_smooth(folded: Folded) -> tuple[np.ndarray, np.ndarray]:
-    """The loss without its smooth curve over the epoch, and which prints are not at its beginning."""
-    places = len(folded.place)
-    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= 4 else 0
-    inner = np.ones(len(folded.left), bool)
-    if places >= 6:
-        inner = folded.group > 0
-    if not degree:
-        return folded.left, inner
-    curve = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree)
-    return folded.left - curve(folded.phase), inner
+def readings(numbers: Numbers) -> dict[str, float]:
+    """Return the readings of the model by name: large scores drawn in, opposite signs apart, all of size about 1."""
+    return {name: reading.value(numbers) for feature in FEATURES for name, reading in feature.readings.items()}
 
 
-TREND_KINSHIP, KINSHIP_WEIGHT = 1 / 3, 20.0
-"""Correlation of the slopes of two epochs in a row that taking away their common trend leaves in white noise (0.30 to 0.36
-for 5 to 25 prints an epoch), and the epochs that this knowledge counts for beside those of the log."""
+def cause_readings() -> dict[str, tuple[str, ...]]:
+    """Return the names of the readings that each cause is judged by."""
+    names: dict[str, tuple[str, ...]] = {}
+    for feature in FEATURES:
+        for name, reading in feature.readings.items():
+            for cause in reading.causes:
+                names[cause] = (*names.get(cause, ()), name)
+    return names
 
 
-def _kin_variance(off: np.ndarray) -> float:
-    """Variance of the sum of successive epochs' slopes over what it were if they were independent.
+CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
+"""Scores up to which a reading is 0: of a score that chance seldom passes, and of the largest of some dozens of scores."""
 
-    One and twice their correlations up to three epochs apart: the log's own, drawn to those of white noise.
+MOST_RISE = 6.0
+"""Score from which a rise within the epoch is sure; the only question left is whether it belongs to levels that repeat."""
+
+
+def _drawn(z: float | int) -> float:
+    """Return a score with large values drawn in."""
+    return math.asinh(z / 2) / 2
+
+
+def _clipped(value: float, least: float | int, most: float | int) -> float:
+    return float(np.clip(value, least, most))
+
+
+def _repeat(n: Numbers) -> float:
+    return _drawn(max(n["repeat_z"], -2))
+
+
+def _repeat_share(n: Numbers) -> float:
+    return _clipped(n["repeat_index"], 0, 1)
+
+
+def _jagged(n: Numbers) -> float:
+    return _drawn(max(n["jagged_z"], -2))
+
+
+def _jagged_share(n: Numbers) -> float:
+    return _clipped(n["jagged_index"], 0, 1)
+
+
+def _is_few(n: Numbers) -> float:
+    return float(n["per_epoch"] < 7)
+
+
+def _unexplained(n: Numbers) -> float:
+    return 1 - _repeat_share(n)
+
+
+def _step(n: Numbers) -> float:
+    return _drawn(max(abs(n["step_z"]) - CHANCE_AMONG_MANY, 0))
+
+
+def _rarity_of_line(n: Numbers) -> float:
+    """Return the normal score of a straight line through the levels against their own scatter.
+
+    Levels that repeat lie near a line by chance.
     """
-    square = float((off**2).mean())
-    if square <= 0:
-        return 1.0
-    total = 1.0
-    for lag, usual in ((1, TREND_KINSHIP), (2, 0.0), (3, 0.0)):
-        own = float((off[lag:] * off[:-lag]).sum()) if len(off) > lag else 0.0
-        kinship = (own + KINSHIP_WEIGHT * usual * square) / ((len(off) + KINSHIP_WEIGHT) * square)
-        total += 2 * float(np.clip(kinship, 0, 0.9))
-    return total
+    freedom = max(round(n["per_epoch"]) - 2, 1)
+    share = min(n["ramp_share"], 1 - 1e-9)
+    return student_score(math.sqrt(freedom * share / (1 - share)), freedom)
 
 
-def _agreement(smooth_free: np.ndarray, folded: Folded, inner: np.ndarray) -> float:
-    early = folded.epoch <= np.median(folded.epoch)
-    halves = []
-    for half in (early & inner, ~early & inner):
-        count = np.bincount(folded.group[half], minlength=len(folded.place))
-        total = np.bincount(folded.group[half], smooth_free[half], minlength=len(folded.place))
-        halves.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    known = np.isfinite(halves[0]) & np.isfinite(halves[1])
-    if known.sum() < 3:
-        return 0.0
-    one, other = (half[known] - half[known].mean() for half in halves)
-    size = np.sqrt((one**2).sum() * (other**2).sum())
-    return float((one * other).sum() / size) if size > 0 else 0.0
+def share_text(share: float) -> str:
+    """Return a share as a percentage; one below 0, as it comes of taking chance off, is 0 %."""
+    return f"{100 * max(share, 0.0):.0f} %"
 
 
-FEWEST_RISING = 6
-"""Prints an epoch from which a rise within it can be told from levels that repeat."""
+def _positions(numbers: Numbers, period: Period) -> str:
+    count, per_epoch = period.stripe_count, numbers["per_epoch"]
+    if math.isfinite(period.batch_count) and math.isfinite(period.interval):
+        values = f"The loss is printed every {period.interval:g} batches of {period.batch_count:g} an epoch"
+    else:
+        values = f"There are {per_epoch:.3g} values an epoch"
+    repeats = f"which repeat after {count / per_epoch:.3g} epochs" if numbers["slides"] else "the same in every epoch"
+    return f"{values}, so the values fall on {count} positions, {repeats}."
 
 
-def ramp(folded: Folded) -> tuple[float, float, float]:
-    """(rise over the epoch, its z over epochs, part of the levels' variance that a line explains)."""
-    centred = folded.phase - folded.phase.mean()
-    number = folded.epoch - folded.epoch.min()
-    count = np.bincount(number)
-    # Each epoch's own slope with the phase's global mean: their weighted mean is the slope over all.
-    cross, square = np.bincount(number, folded.left * centred), np.bincount(number, centred**2)
-    total = square.sum()
-    if total <= 0:
-        return 0.0, 0.0, 0.0
-    slope = cross.sum() / total
-    off = (cross - slope * square)[count > 0]
-    error = np.sqrt((off**2).sum() * len(off) / max(len(off) - 1, 1) * _kin_variance(off)) / total
-    z = slope / error if error > 1e-12 * abs(slope) else np.sign(slope) * LARGEST
-    z = student_score(float(z), max(len(off) - 1, 1))
-    weight = np.bincount(folded.group)
-    place = folded.place - (weight * folded.place).sum() / weight.sum()
-    variance = float((weight * folded.level**2).sum())
-    line = float((weight * place * folded.level).sum()) ** 2 / max(float((weight * place**2).sum()), 1e-300)
-    return float(slope), cut_score(float(z)), float(line / variance) if variance > 0 else 0.0
-
-
-class LastPlace(NamedTuple):
-    """How the epoch's last place stands to the others; all 0 where it does not stand apart.
-
-    Attributes:
-      level: its mean's distance from a line through the other places' means, in their scatter; signed.
-      level_rare: the same as a normal score: few places may have one far off by chance.
-      level_z: z of that distance, by the last place's own scatter over epochs.
-      spread: log of its scatter over epochs over that of the others.
-      spread_z: z of that ratio, for normal values.
-      spread_rare: normal score of its log scatter among the log scatters of the other places, one by one.
-    """
-
-    level: float = 0.0
-    level_rare: float = 0.0
-    level_z: float = 0.0
-    spread: float = 0.0
-    spread_z: float = 0.0
-    spread_rare: float = 0.0
-
-
-def last_place(folded: Folded) -> LastPlace:
-    """The epoch's last place against the others."""
-    count, places = len(folded.last), len(folded.place)
-    if count < 3 or places < 3:
-        return LastPlace()
-    # Against a line through the others, so that a ramp has no outlier at its end.
-    fitted = 2 if places >= 5 else 1
-    slope, height = np.polyfit(folded.place, folded.level, 1) if fitted == 2 else (0.0, float(folded.level.mean()))
-    off = float(folded.last.mean()) - slope - height
-    scatter = max(float(np.std(folded.level - slope * folded.place - height)), 1e-9)
-    # The scale of a print is that of the others in three cycles around, so the last place's quotients have wider tails.
-    freedom = 3 * places - 3
-    own = float(folded.last.std(ddof=1)) * np.sqrt((freedom - 2) / freedom)
-    # The trend at the last place leaves that place out; so the others are held against one without themselves, too.
-    others = (folded.left - folded.level[folded.group]) * places / (places - 1)
-    other = float(np.sqrt((others**2).sum() / max(len(others) - places, 1)))
-    error = max(np.sqrt((own**2 + other**2) / 2 / count), 1e-9)
-    spread = float(np.log(max(own, 1e-6) / max(other, 1e-6))) if max(own, other) > 1e-6 else 0.0
-    visits = np.bincount(folded.group)
-    each = np.sqrt(np.bincount(folded.group, others**2) / np.maximum(visits - 1, 1))
-    logs = np.log(np.maximum(each, 1e-6))
-    usual = max(float(logs.std(ddof=1)), np.sqrt(0.5 / count))
-    return LastPlace(
-        cut_score(off / scatter),
-        cut_score(student_score(off / scatter, places - fitted)),
-        cut_score(off / error),
-        spread,
-        cut_score(spread * np.sqrt(2 * max(count - 1, 1))),
-        cut_score(student_score((np.log(max(own, 1e-6)) - float(logs.mean())) / usual, places - 1)),
+def _last_level(numbers: Numbers, period: Period) -> str:
+    del period
+    off = numbers["last_level"]
+    side = "higher" if off > 0 else "lower"
+    return (
+        f"At the last position of the epoch the mean loss is {side} than at the others, by {abs(off):.1f} times the standard "
+        f"deviation of their means (z = {numbers['last_level_z']:.1f})."
     )
 
 
-RATE_JUMP = 0.02
-"""Relative change of the rate between two prints that counts as a jump, where most prints change it by less."""
+def _ramp(numbers: Numbers, period: Period) -> str:
+    del period
+    rise = numbers["ramp"]
+    return (
+        f"Within an epoch the detrended loss {'rises' if rise > 0 else 'falls'} by {abs(rise):.1f} standard deviations "
+        f"(z = {numbers['ramp_z']:.1f}); a straight line explains {share_text(numbers['ramp_share'])} of the differences "
+        "between positions."
+    )
 
 
-def _rate_steps(rate: np.ndarray, period: Period) -> float:
-    known = np.isfinite(rate)
-    if known.sum() < 0.9 * len(rate) or len(rate) < 4 or (rate <= 0).all():
-        return 0.0
-    change = np.diff(np.log(np.maximum(rate, 1e-30)))
-    crosses = np.diff(period.epoch) > 0
-    # A restart raises the rate; a step is far larger than the usual change.
-    for jumps in (change > RATE_JUMP, np.abs(change) > max(RATE_JUMP, 5 * float(np.median(np.abs(change))))):
-        if jumps.any() and (jumps & crosses).sum() >= 0.8 * jumps.sum():
-            return 1.0
-    return -1.0
+def _step_size(numbers: Numbers, period: Period) -> str:
+    del period
+    beside = max((abs(numbers["step_z"]) + 1) / math.exp(numbers["step_local"]) - 1, 0.0)
+    return (
+        f"After {numbers['step_after']:.0f} epochs the mean loss of an epoch steps by {numbers['step']:+.2g}, the clearest of "
+        f"all steps (z = {numbers['step_z']:.1f}; half an epoch before or after, z = {beside:.1f})."
+    )
+
+
+def _recurrence(numbers: Numbers, period: Period) -> str:
+    del period
+    repeats = f"repeats every {numbers['recurs']:.0f} epochs" if numbers["recurs"] else "does not repeat after several epochs"
+    return f"The mean loss of an epoch {repeats} (z = {numbers['recurs_z']:.1f})."
+
+
+_RATES = {
+    1.0: "The learning rate in the log jumps where epochs begin.",
+    -1.0: "The learning rate in the log does not jump where epochs begin.",
+    0.0: "The log does not contain the learning rate.",
+}
+
+FEATURES: tuple[Feature, ...] = (
+    Feature(
+        "repeat",
+        {
+            "repeat_index": "share of the detrended variance that the place in the epoch explains, chance taken off (as the "
+            "stripe index)",
+            "repeat_z": "z of that share",
+        },
+        lambda prints: explained(prints.folded.left, prints.folded.group),
+        {
+            "repeat_index": Reading(("fixed_order", "running_mean", "ragged_batch"), _repeat_share),
+            "repeat_z": Reading(("fixed_order",), _repeat),
+            "sliding_repeat": Reading(("aliasing",), lambda n: n["slides"] * _repeat(n)),
+        },
+        lambda n, _: (
+            f"The position in the epoch explains {share_text(n['repeat_index'])} of the variance of the detrended loss "
+            f"(z = {n['repeat_z']:.1f})."
+        ),
+    ),
+    Feature(
+        "jagged",
+        {
+            "jagged_index": "the same share after a smooth curve over the epoch is taken off, without the epoch's beginning",
+            "jagged_z": "z of that share",
+        },
+        lambda prints: explained(prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]]),
+        {
+            "jagged_index": Reading(("fixed_order",), _jagged_share),
+            "jagged_z": Reading(("fixed_order",), _jagged),
+            "jagged_beyond": Reading(("re_exposure",), lambda n: _drawn(max(n["jagged_z"] - CHANCE, 0))),
+            "sliding_jagged": Reading(("aliasing",), lambda n: n["slides"] * _jagged(n)),
+        },
+        lambda n, _: (
+            f"After a smooth curve over the epoch is subtracted, the position explains {share_text(n['jagged_index'])} "
+            f"(z = {n['jagged_z']:.1f})."
+        ),
+    ),
+    Feature(
+        "agreement",
+        {
+            "agreement": "correlation of the levels by place in the first half of the log with those in the second, "
+            "after a smooth curve over the epoch is taken off"
+        },
+        lambda prints: (agreement(prints.folded, *prints.smooth_free),),
+        {"agreement": Reading((), lambda n: max(n["agreement"], 0.0))},
+        lambda n, _: (
+            f"The levels by position in the first half of the log and in the second have a correlation of {n['agreement']:.2f}."
+        ),
+    ),
+    Feature(
+        "ramp",
+        {
+            "ramp": "rise of the detrended loss over the epoch, in standard deviations; below 0 for a fall",
+            "ramp_z": "z of that rise, from its scatter over epochs",
+            "ramp_share": "part of the levels' variance that a straight line over the epoch explains",
+        },
+        lambda prints: ramp(prints.folded),
+        {
+            "rise_z": Reading(("re_exposure",), lambda n: _drawn(_clipped(n["ramp_z"], -1, MOST_RISE))),
+            "rise_both": Reading(("re_exposure",), lambda n: _drawn(max(min(n["ramp_z"], _rarity_of_line(n)), -1))),
+            "smooth_rise": Reading(
+                ("fixed_order",), lambda n: n["ramp_share"] * float(n["ramp"] > 0) * _drawn(max(n["ramp_z"], 0))
+            ),
+            "fall_z": Reading(("schedule",), lambda n: _drawn(max(-n["ramp_z"], 0)) * (1 - _jagged_share(n))),
+            "smooth_fall": Reading(
+                ("fixed_order", "schedule"), lambda n: n["ramp_share"] * float(n["ramp"] < 0) * _drawn(max(-n["ramp_z"], 0))
+            ),
+        },
+        _ramp,
+    ),
+    Feature(
+        "settle",
+        {
+            "settle": "slope of the log of the change from print to print over the log of the batches in the epoch so far; a "
+            "running mean has -1",
+            "settle_likelihood": "log likelihood of the slope -1 over the slope 0",
+        },
+        lambda prints: prints.settling[:2],
+        {
+            "settled": Reading(("running_mean", "ragged_batch"), lambda n: _clipped(-n["settle"], 0, 1.2)),
+            "settle_likelihood": Reading(("running_mean", "re_exposure"), lambda n: _drawn(2 * n["settle_likelihood"])),
+        },
+        lambda n, _: (
+            f"After k batches of an epoch the loss changes from value to value in proportion to k^{n['settle']:.2f}; a running "
+            f"mean has k^-1 (log likelihood ratio of k^-1 to k^0: {n['settle_likelihood']:+.1f})."
+        ),
+    ),
+    Feature(
+        "reset",
+        {"reset": "log of the change across the epoch's boundary over the change between its later prints"},
+        lambda prints: prints.settling[2:],
+        {"reset": Reading(("running_mean",), lambda n: _clipped(n["reset"], -2, 5) / 2)},
+        lambda n, _: (
+            f"Where an epoch begins, the loss changes {math.exp(n['reset']):.2g} times as much as from value to value late "
+            "in an epoch."
+        ),
+    ),
+    Feature(
+        "last_level",
+        {
+            "last_level": "distance of the epoch's last place from the other places' mean, in their standard deviation; signed",
+            "last_level_rare": "the same as a normal score: among few places a large distance may be chance",
+            "last_level_z": "z of that distance, by the last place's own scatter over epochs",
+        },
+        lambda prints: prints.last[:3],
+        {
+            "last_off": Reading(("ragged_batch",), lambda n: math.log1p(abs(n["last_level_rare"])) / 2),
+            "last_both": Reading(("ragged_batch",), lambda n: _drawn(min(abs(n["last_level_rare"]), abs(n["last_level_z"])))),
+        },
+        _last_level,
+    ),
+    Feature(
+        "last_spread",
+        {
+            "last_spread": "log of the scatter over epochs at the last place over that at the others",
+            "last_spread_z": "z of that ratio, for normal values",
+            "last_spread_rare": "normal score of the last place's log scatter among those of the other places, one by one",
+        },
+        lambda prints: prints.last[3:],
+        {
+            "narrow_last": Reading(("ragged_batch",), lambda n: _clipped(-n["last_spread"], 0, 2) * float(n["last_level"] < 0)),
+            "wide_last": Reading(("ragged_batch",), lambda n: _clipped(n["last_spread"], 0, 4) * _unexplained(n)),
+            "wide_last_z": Reading(("ragged_batch",), lambda n: _drawn(max(n["last_spread_z"], 0)) * _unexplained(n)),
+            "wide_both": Reading(
+                ("ragged_batch",),
+                lambda n: _drawn(max(min(n["last_spread_z"], n["last_spread_rare"]), 0)) * _unexplained(n),
+            ),
+        },
+        lambda n, _: (
+            f"The values at the last position of the epoch scatter {math.exp(n['last_spread']):.2g} times as much as those at "
+            f"the other positions (z = {n['last_spread_z']:.1f})."
+        ),
+    ),
+    Feature(
+        "step",
+        {
+            "step": "the step between the levels of two epochs that stands out most, loss units; signed",
+            "step_z": "its normal score; of as many as there are epochs the largest",
+            "step_after": "epochs before it",
+            "step_local": "log of its score over the larger of those half an epoch before and after",
+        },
+        lambda prints: prints.stair[:4],
+        {
+            "step_beyond": Reading(("schedule",), _step),
+            "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
+        },
+        _step_size,
+    ),
+    Feature(
+        "recurs",
+        {
+            "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
+            "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
+        },
+        lambda prints: prints.stair[4:],
+        {"recurs_beyond": Reading(("schedule",), lambda n: _drawn(max(n["recurs_z"] - CHANCE_AMONG_MANY, 0)))},
+        _recurrence,
+    ),
+    Feature(
+        "rate",
+        {"rate_steps": "1 if the learning rate jumps where epochs begin, -1 if the log shows that it does not, 0 if unknown"},
+        lambda prints: (rate_steps(prints.rate, prints.period),),
+        {
+            "rate_steps": Reading(("schedule",), lambda n: float(n["rate_steps"] > 0)),
+            "rate_steady": Reading(("schedule",), lambda n: float(n["rate_steps"] < 0)),
+        },
+        lambda n, _: _RATES[n["rate_steps"]],
+    ),
+    Feature(
+        "slides",
+        {"slides": "1 if prints fall on other places from epoch to epoch"},
+        lambda prints: (float(prints.period.slides),),
+        {"slides": Reading(("aliasing",), lambda n: n["slides"])},
+        _positions,
+    ),
+    Feature(
+        "places",
+        {"per_epoch": "prints per epoch", "epochs": "epochs in the log"},
+        lambda prints: (prints.period.per_epoch, prints.period.epochs),
+        {
+            "few_places": Reading(("re_exposure",), _is_few),
+            "few_repeat": Reading(("fixed_order",), lambda n: _is_few(n) * _repeat_share(n) * (1 - n["slides"])),
+        },
+        lambda n, _: f"There are {n['per_epoch']:.3g} values an epoch.",
+    ),
+)
+"""All features. A new one is one more entry; `python -m tools.diagnosis_model` then gives its readings their coefficients."""

@@ -1,4 +1,4 @@
-"""How trainers log: the printed values that a habit makes of the losses of single batches."""
+"""The ways in which trainers log: the values that are printed of the losses of single batches."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ class Habit(NamedTuple):
     """A way to log.
 
     Attributes:
-      interval: w, batches between two prints.
+      interval: w, batches from one print to the next.
       form: "window" prints the mean since the last print, "batch" the loss of the last batch, "running" the mean since the
         epoch began, "smooth" an exponential mean over about ten batches.
-      restarts: whether the count of batches begins again with each epoch, or goes on through the run.
-      last_factor: what the last batch's loss is multiplied by: 1 for a mean over its own samples, B_last / B where a sum is
+      restarts: True if the count of batches begins again with each epoch, False if it goes on through the run.
+      last_factor: the factor on the last batch's loss: 1 for a mean over its own samples, B_last / B where a sum is
         divided by the usual batch size, B / B_last where it is divided by its own size twice.
     """
 
@@ -27,9 +27,9 @@ class Habit(NamedTuple):
 
 
 def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """(the printed values, the number of the last batch that each holds, from 0 through the run).
+    """Return (the printed values, the number of the last batch in each, from 0 through the run).
 
-    Linear in the losses, so that of a sum the prints are the sum of the prints.
+    The values are linear in the losses: those of a sum of losses are the sum of the values.
     """
     epochs, batches = loss.shape
     loss = np.asarray(loss, np.float64).copy()
@@ -48,10 +48,10 @@ def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndar
         return (total[at + 1] - total[begin]) / (at + 1 - begin), at
     if habit.form == "smooth":
         smooth = np.empty_like(flat)
-        held = flat[0]
+        mean = flat[0]
         for place, value in enumerate(flat):
-            held = 0.9 * held + 0.1 * value
-            smooth[place] = held
+            mean = 0.9 * mean + 0.1 * value
+            smooth[place] = mean
         return smooth[at], at
     return (total[at + 1] - total[at + 1 - habit.interval]) / habit.interval, at
 
@@ -59,13 +59,13 @@ def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndar
 def habit_log(
     values: Float[np.ndarray, " n"], at: Int[np.ndarray, " n"], batches: int, rate: Float[np.ndarray, " n"] | None = None
 ) -> Log:
-    """The log of printed values, with the counters that a trainer prints beside them.
+    """Return the log of printed values, with the counters that a trainer prints beside them.
 
     Args:
-      values: what is printed.
+      values: the printed values.
       at: the last batch of each print, from 0 through the run.
       batches: m.
-      rate: learning rate at each print; None for a log that does not say it.
+      rate: learning rate at each print; None for a log that does not contain it.
     """
     missing = np.full(len(values), np.nan)
     epoch, inner = np.divmod(at, batches)

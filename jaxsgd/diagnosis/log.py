@@ -1,4 +1,4 @@
-"""A training log: one run's printed losses in their order, and what was left out to get there."""
+"""A training log: the printed losses of one run in their order, and a count of everything that was left out."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jaxsgd.diagnosis.column import chosen_loss
 from jaxsgd.diagnosis.reading import read_table
 from jaxsgd.diagnosis.table import Table
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted, verb
 from jaxsgd.summary import short_repr
 
 
@@ -19,19 +19,19 @@ class Log(NamedTuple):
 
     Attributes:
       loss: [n], in loss units, in the order of training.
-      epoch: [n], as the log says it; NaN where it does not.
-      step: [n], batches done, over the whole run or within the epoch, as the log says it; NaN where it does not.
-      total: [n], what the step counts up to; NaN where it is not said.
-      rate: [n], learning rate; NaN where it is not said.
-      in_samples: whether steps count samples.
+      epoch: [n], as the log has it; NaN where it does not.
+      step: [n], batches done, over the whole run or within the epoch, as the log has it; NaN where it does not.
+      total: [n], the number that the step counts up to; NaN where the log does not have it.
+      rate: [n], learning rate; NaN where the log does not have it.
+      in_samples: True if steps count samples.
       form: the file's format.
-      column: where the losses come from.
-      other_columns: the loss columns that are not shown.
-      non_finite: values that are NaN or infinite, left out.
-      duplicates: prints of a step that is printed again at once, left out.
-      resumed: how often the steps go back, as when a run is resumed; what was printed again replaces what it repeats.
-      repeated: prints that were replaced so.
-      placeless: losses left out because they say nothing of their place and others do.
+      column: the name of the losses' column.
+      other_columns: the loss columns that are not read.
+      non_finite: number of values that are NaN or infinite, left out.
+      duplicates: number of prints of a step that is printed again at once, left out.
+      resumed: how often the steps go back, as when a run is resumed; later prints then replace the earlier ones of their steps.
+      repeated: number of prints that were so replaced.
+      placeless: number of losses left out because they have no step and others do.
     """
 
     loss: Float[np.ndarray, " n"]
@@ -53,12 +53,12 @@ class Log(NamedTuple):
 
 
 def read_log(path: str | Path, column: str | None = None, run: int | None = None) -> Log:
-    """Reads a training log, in any of the formats of `jaxsgd.diagnosis.readers`.
+    """Read a training log in any of the formats of `jaxsgd.diagnosis.readers`.
 
     Args:
       path: the file.
       column: the loss column; None where only one can be meant.
-      run: which run of a file that holds several, from 1.
+      run: of a file with several runs, the number of the run, from 1.
 
     Raises:
       InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
@@ -68,7 +68,7 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
 
 
 def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
-    """A log of bare losses, of which no more is known than their order; those that are not finite are left out."""
+    """Return a log of bare losses, known by their order only; those that are not finite are left out."""
     loss = np.asarray(loss, np.float64)
     kept = loss[np.isfinite(loss)]
     missing = np.full(len(kept), np.nan)
@@ -76,23 +76,21 @@ def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
 
 
 def joined_log(table: Table, column: str, where: str, run: int | None = None) -> Log:
-    """One run's losses of a table, in the order of training.
+    """Return one run's losses of a table, in the order of training.
 
     Args:
       table: the rows of a file.
       column: the loss column.
       where: the file, for messages.
-      run: which of its runs, from 1.
+      run: the number of the run, from 1.
 
     Raises:
-      InputError: when the rows hold several runs and `run` is None, or there is no such run, or nothing is left.
+      InputError: when the rows contain several runs and `run` is None, or there is no such run, or nothing is left.
     """
     known = np.isfinite(table.losses[column])
     if not known.any():
         count = table.non_finite[column]
-        raise InputError(
-            f"{where}: {column!r} has no finite value" + (f" among {count:,} that are NaN or infinite" * bool(count))
-        )
+        raise InputError(f"{where}: {column!r} has no finite value" + (f": all {count:,} are NaN or infinite" * bool(count)))
     loss, places = table.losses[column][known], {name: values[known] for name, values in table.places.items()}
     chosen = _run_rows(table, known, where, run)
     loss, places = loss[chosen], {name: values[chosen] for name, values in places.items()}
@@ -108,11 +106,11 @@ def joined_log(table: Table, column: str, where: str, run: int | None = None) ->
         raise InputError(f"{where}: {begins}")
     if len(begins) > 1 and len(set(table.run[known])) == 1:
         rows = [f"{start + 1}-{stop}" for start, stop in zip(begins, [*begins[1:], len(key)], strict=True)]
-        one = _number_of_run(run, len(begins), f"losses {_few(rows)}", where)
-        own = slice(begins[one], [*begins[1:], len(key)][one])
+        number = _number_of_run(run, len(begins), f"losses {_few(rows)}", where)
+        own = slice(begins[number], [*begins[1:], len(key)][number])
         loss, key, places = loss[own], key[own], {name: values[own] for name, values in places.items()}
     elif run is not None and len(set(table.run[known])) == 1 and run != 1:
-        raise InputError(f"--run {run}: {where} holds one run; leave it out")
+        raise InputError(f"--run {run}: {where} contains one run; leave --run out")
     kept, duplicates, resumed, repeated = _newest(key)
     others = tuple(name for name in table.losses if name != column)
     return Log(
@@ -122,18 +120,18 @@ def joined_log(table: Table, column: str, where: str, run: int | None = None) ->
 
 
 def _run_rows(table: Table, known: np.ndarray, where: str, run: int | None) -> np.ndarray:
-    """Which of the known rows are of the run that is meant, where rows name their run."""
+    """Return True for the known rows of the chosen run, where rows name their run."""
     numbers = table.run[known]
-    there = [int(number) for number in np.unique(numbers)]
-    if len(there) == 1:
+    runs = [int(number) for number in np.unique(numbers)]
+    if len(runs) == 1:
         return np.ones(len(numbers), bool)
-    one = _number_of_run(run, len(there), _few([table.run_names[number] for number in there]), where)
-    return numbers == there[one]
+    chosen = _number_of_run(run, len(runs), _few([table.run_names[number] for number in runs]), where)
+    return numbers == runs[chosen]
 
 
 def _number_of_run(run: int | None, count: int, listed: str, where: str) -> int:
     if run is None:
-        raise InputError(f"{where}: holds {count} runs ({listed}); choose one with --run 1 ... {count}")
+        raise InputError(f"{where}: contains {count} runs ({listed}); choose one with --run 1 ... {count}")
     if not 1 <= run <= count:
         raise InputError(f"--run must be a whole number from 1 to {count}, the runs in {where}, got {run}")
     return run - 1
@@ -144,11 +142,11 @@ def _few(names: list[str]) -> str:
 
 
 FEWEST_RESETS = 2
-"""Times that a count must begin again for it to be one within the epoch, where no epoch is said."""
+"""How often a count must begin again to be one within the epoch, where the log has no epochs."""
 
 
 def _with_epochs(places: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The places with epochs counted where the log does not, from a step that begins again and again after as many prints."""
+    """Return the places with epochs counted where the log has none, from a step that begins again after equally many prints."""
     step = places["step"]
     if np.isfinite(places["epoch"]).any() or not np.isfinite(step).all() or len(step) < 4:
         return places
@@ -162,11 +160,11 @@ def _with_epochs(places: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 SHARE_OF_RESETS = 0.1
-"""Share of the new epochs at which a count begins again, from which it is one within the epoch."""
+"""Share of the new epochs at which a count must begin again to be one within the epoch."""
 
 
 def counts_within_epoch(epoch: Float[np.ndarray, " n"], step: Float[np.ndarray, " n"]) -> bool:
-    """Whether steps begin again with each epoch, and do not go on through the run."""
+    """Return True if steps begin again with each epoch and do not go on through the run."""
     if not (np.isfinite(epoch).all() and np.isfinite(step).all()):
         return False
     later = np.diff(epoch) > 0
@@ -175,7 +173,7 @@ def counts_within_epoch(epoch: Float[np.ndarray, " n"], step: Float[np.ndarray, 
 
 
 def order_key(places: dict[str, Float[np.ndarray, " n"]]) -> Float[np.ndarray, " n"]:
-    """A number for each print that grows as training goes on, [n]: prints of one key are prints of one step."""
+    """Return a number for each print that grows as training goes on, [n]; prints of one step have the same number."""
     epoch, step = places["epoch"], places["step"]
     if counts_within_epoch(epoch, step):
         return epoch * (step.max() - step.min() + 1) + step - step.min()
@@ -184,26 +182,28 @@ def order_key(places: dict[str, Float[np.ndarray, " n"]]) -> Float[np.ndarray, "
     if np.isfinite(epoch).all() and len(np.unique(epoch)) > len(epoch) / 2:
         return epoch
     if np.isfinite(epoch).all():
-        # Several prints share an epoch: their order in the file tells them apart, as long as the epoch does not go back.
+        # Several prints share an epoch: their order in the file separates them, as long as the epoch does not go back.
         inner = np.arange(len(epoch)) / (len(epoch) + 1)
         return epoch + inner
     return np.arange(len(epoch), dtype=np.float64)
 
 
 def _beginnings(key: np.ndarray, loss: np.ndarray) -> list[int] | str:
-    """Where runs begin: at the first print, and where the key goes back to the first one; or what is wrong with them."""
+    """Return the prints at which runs begin: the first, and those at which the key goes back to it; or an error in words."""
     back = np.flatnonzero(np.diff(key) < 0) + 1
     begins = [0, *(int(place) for place in back if key[place] <= key[0])]
     if len(back) - len(begins) + 1 > max(20, 0.05 * len(key)):
-        return f"its steps go back {len(back):,} times: no one run does that; sort its lines, or keep those of one run"
+        return (
+            f"its steps go back {len(back):,} times, as those of one run do not; sort its lines, or keep only those of one run"
+        )
     same = np.diff(key) == 0
     if same.sum() > 0.4 * len(key) and (np.diff(loss)[same] != 0).mean() > 0.5:
-        return "has each step more than once with other losses: two runs are mixed; keep the lines of one"
+        return "has several different losses for each step, so two runs are mixed; keep only the lines of one run"
     return begins
 
 
 def _newest(key: np.ndarray) -> tuple[np.ndarray, int, int, int]:
-    """The prints that no later one replaces: (which, duplicates, times the key goes back, prints replaced by going back)."""
+    """Return the prints that no later one replaces: (indices, duplicates, times the key goes back, prints replaced so)."""
     lowest_later = np.minimum.accumulate(np.append(key[1:], math.inf)[::-1])[::-1]
     kept = key < lowest_later
     twice = np.append(key[1:] == key[:-1], False)
@@ -213,10 +213,10 @@ def _newest(key: np.ndarray) -> tuple[np.ndarray, int, int, int]:
 
 
 class LogNote(NamedTuple):
-    """What was done to a log before it was looked at.
+    """A remark on something that was left out of a log or joined in it.
 
     Attributes:
-      name: what it is about.
+      name: its subject.
       text: one sentence.
     """
 
@@ -225,28 +225,25 @@ class LogNote(NamedTuple):
 
 
 def log_notes(log: Log) -> list[LogNote]:
-    """One sentence on everything that was left out or joined."""
+    """Return a sentence on each kind of thing that was left out or joined."""
     notes = []
     if log.non_finite:
-        notes.append(LogNote("non_finite", f"{_counted(log.non_finite, 'value')} NaN or infinite: left out."))
+        notes.append(
+            LogNote("non_finite", f"Left out {counted(log.non_finite, 'value')} that {verb(log.non_finite)} NaN or infinite.")
+        )
     if log.duplicates:
-        notes.append(LogNote("duplicates", f"{_counted(log.duplicates, 'print')} repeated by the next line: left out."))
+        notes.append(LogNote("duplicates", f"Left out {counted(log.duplicates, 'value')} that the next line repeats."))
     if log.resumed:
         times = "once" if log.resumed == 1 else f"{log.resumed} times"
         notes.append(
             LogNote(
                 "resumed",
-                f"The steps go back {times}, as when a run is resumed: joined there, "
-                f"{_counted(log.repeated, 'print')} replaced by what came later.",
+                f"The steps go back {times}, as when a run is resumed. The parts are joined there: later values replace "
+                f"{counted(log.repeated, 'earlier value')}.",
             )
         )
     if log.placeless:
-        notes.append(LogNote("placeless", f"{_counted(log.placeless, 'loss')} without a step: left out."))
+        notes.append(LogNote("placeless", f"Left out {counted(log.placeless, 'loss')} without a step."))
     if log.other_columns:
-        notes.append(LogNote("columns", f"Read {log.column!r}; other loss columns: {_few(list(log.other_columns))}."))
+        notes.append(LogNote("columns", f"Other loss columns, chosen with --column: {_few(list(log.other_columns))}."))
     return notes
-
-
-def _counted(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"1 {noun} is" if number == 1 else f"{number:,} {plural} are"

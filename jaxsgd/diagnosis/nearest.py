@@ -1,4 +1,4 @@
-"""The nearest simulated case: a small problem run and printed as the log was, under each of the six orders."""
+"""The nearest simulated case: a small problem, run under each of the six orders and printed as the log was."""
 
 import math
 from typing import Any, NamedTuple
@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsgd.diagnosis.diagnose import Diagnosis
-from jaxsgd.diagnosis.features import measure_features
+from jaxsgd.diagnosis.features import measure_features, readings
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
-from jaxsgd.diagnosis.measures import Features
-from jaxsgd.diagnosis.model import readings
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.engine.sweep import sweep
 from jaxsgd.error import InputError, counted
@@ -25,7 +23,7 @@ COMPARED = ("repeat_index", "jagged_index", "agreement", "smooth_rise", "smooth_
 
 
 class Case(NamedTuple):
-    """One order's runs, printed as the log was; n prints.
+    """One order's runs, printed as the log was; n printed values.
 
     Attributes:
       order: its name.
@@ -50,7 +48,7 @@ class Cases(NamedTuple):
     Attributes:
       cases: nearest first.
       batches, interval, epochs: m, w and E of the simulation.
-      is_scaled: whether the log has more batches or epochs than are simulated.
+      is_scaled: True if the log has more batches or epochs than are simulated.
       form: how the simulation prints ("window" or "running").
       optimizer: its name.
     """
@@ -64,23 +62,22 @@ class Cases(NamedTuple):
     optimizer: str
 
 
-def simulated_cases(found: Diagnosis) -> Cases:
-    """Least squares under the six orders, with the log's batches per epoch, interval and epochs, as far as they are
-    small.
+def simulated_cases(diagnosis: Diagnosis) -> Cases:
+    """Simulate least squares under the six orders, with the log's batches per epoch, interval and epochs if they are small.
 
     Args:
-      found: a diagnosis of a log that is not too short.
+      diagnosis: a diagnosis of a log that is not too short.
 
     Raises:
       InputError: for a log that is too short.
     """
-    if found.features is None:
-        raise InputError(f"there is nothing to simulate: {found.too_short}")
-    batches, interval = _sizes(found)
-    epochs = int(np.clip(round(found.period.epochs), 4, MOST_EPOCHS))
-    form = "running" if "running_mean" in found.causes else "window"
+    if diagnosis.features is None:
+        raise InputError(f"there is nothing to simulate: {diagnosis.too_short}")
+    batches, interval = _sizes(diagnosis)
+    epochs = int(np.clip(round(diagnosis.period.epochs), 4, MOST_EPOCHS))
+    form = "running" if "running_mean" in diagnosis.causes else "window"
     # A model with many inputs and Adam remembers samples; one with few and plain SGD does not.
-    memorizes = "re_exposure" in found.causes
+    memorizes = "re_exposure" in diagnosis.causes
     inputs = max(2, SAMPLES * batches // 3) if memorizes else 5
     study = Study(
         problem="least_squares",
@@ -93,7 +90,7 @@ def simulated_cases(found: Diagnosis) -> Cases:
         epochs=epochs,
     )
     dataset = sweep(study, progress=False)
-    own = readings(found.features)
+    own = readings(diagnosis.features)
     cases = [
         _case(
             order,
@@ -105,13 +102,13 @@ def simulated_cases(found: Diagnosis) -> Cases:
         for order in ORDERS
     ]
     cases.sort(key=lambda case: case.distance)
-    scaled = batches != found.period.batch_count or epochs < round(found.period.epochs)
+    scaled = batches != diagnosis.period.batch_count or epochs < round(diagnosis.period.epochs)
     return Cases(tuple(cases), batches, interval, epochs, scaled, form, "Adam" if memorizes else "SGD")
 
 
-def _sizes(found: Diagnosis) -> tuple[int, int]:
-    """m and w of the simulation: the log's own, or the smallest that print as often in an epoch."""
-    period = found.period
+def _sizes(diagnosis: Diagnosis) -> tuple[int, int]:
+    """Return m and w of the simulation: the log's own, or the smallest that print as often in an epoch."""
+    period = diagnosis.period
     if math.isfinite(period.batch_count) and period.batch_count <= MOST_BATCHES:
         return max(2, round(period.batch_count)), max(1, round(period.interval))
     per_epoch = min(period.per_epoch, float(MOST_BATCHES))
@@ -123,7 +120,7 @@ def _sizes(found: Diagnosis) -> tuple[int, int]:
 
 def _case(order: str, loss: np.ndarray, interval: int, form: str, own: dict[str, float]) -> Case:
     batches = loss.shape[-1]
-    measured: list[Features] = []
+    measured: list[dict[str, float]] = []
     shown, time = np.zeros(0), np.zeros(0)
     for run in loss:
         values, at = printed(run, Habit(interval, form))
@@ -131,28 +128,28 @@ def _case(order: str, loss: np.ndarray, interval: int, form: str, own: dict[str,
         measured.append(measure_features(log.loss, log.rate, find_period(log)))
         if not len(shown):
             shown, time = values, (at + 1) / batches
-    off = [[readings(each)[name] - own[name] for name in COMPARED] for each in measured]
-    index, ramp = (float(np.mean([getattr(each, name) for each in measured])) for name in ("repeat_index", "ramp"))
+    off = [[readings(numbers)[name] - own[name] for name in COMPARED] for numbers in measured]
+    index, ramp = (float(np.mean([numbers[name] for numbers in measured])) for name in ("repeat_index", "ramp"))
     return Case(order, time, shown, index, ramp, float(np.sqrt(np.mean(np.square(off)))))
 
 
-def nearest_lines(found: Cases) -> list[str]:
-    """What the simulation says, for people."""
-    first, second = found.cases[:2]
-    size = f"{found.batches} batches an epoch, printed every {found.interval}, {counted(found.epochs, 'epoch')}"
+def nearest_lines(simulated: Cases) -> list[str]:
+    """Return the simulated cases line by line."""
+    first, second = simulated.cases[:2]
+    size = f"{simulated.batches} batches an epoch, printed every {simulated.interval}, {counted(simulated.epochs, 'epoch')}"
     return [
         "",
-        f"Simulated (least squares with {found.optimizer}, {size}{', scaled down from the log' * found.is_scaled}):",
+        f"Simulated (least squares with {simulated.optimizer}, {size}{', scaled down from the log' * simulated.is_scaled}):",
         *(
             f"  {case.order:<18} stripe index {case.repeat_index:5.2f}, rise {case.ramp:+.2f}, distance {case.distance:.2f}"
-            for case in found.cases
+            for case in simulated.cases
         ),
         f"Nearest to the log: {first.order}, then {second.order}.",
     ]
 
 
-def nearest_report(found: Cases) -> dict[str, Any]:
-    """The simulation as nested dictionaries."""
+def nearest_report(simulated: Cases) -> dict[str, Any]:
+    """Return the simulated cases as nested dictionaries."""
     named = ("order", "repeat_index", "ramp", "distance")
-    cases = [{name: getattr(case, name) for name in named} for case in found.cases]
-    return found._asdict() | {"cases": cases, "nearest": found.cases[0].order}
+    cases = [{name: getattr(case, name) for name in named} for case in simulated.cases]
+    return simulated._asdict() | {"cases": cases, "nearest": simulated.cases[0].order}

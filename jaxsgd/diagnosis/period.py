@@ -1,14 +1,15 @@
-"""When each print of a log was made: batches per epoch, the print interval, and the place of every print in its epoch."""
+"""The period of a log: batches per epoch, the print interval, and the place of every print in its epoch."""
 
+import itertools
 import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxsgd.diagnosis.estimate import best_period
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
-from jaxsgd.diagnosis.model import period_confidence
+from jaxsgd.diagnosis.model import chance, stored_model
+from jaxsgd.diagnosis.series import normal_score
 from jaxsgd.error import InputError, shown
 from jaxsgd.summary import short_repr
 
@@ -19,14 +20,14 @@ class Period(NamedTuple):
     """The period of a log; n prints.
 
     Attributes:
-      batch_count: m, batches per epoch; NaN where the log does not tell.
-      interval: w, batches from one print to the next (the median); NaN where the log does not tell.
+      batch_count: m, batches per epoch; NaN where it is not known.
+      interval: w, batches from one print to the next (the median); NaN where it is not known.
       length: the epoch's length in the unit of `position`: m, or prints per epoch.
-      position: [n], place in the epoch of the last batch that a print holds, from 0; in batches, or in prints where batches
-        are not known.
+      position: [n], place in the epoch of the last batch of a print, from 0; in batches, or in prints where batches are not
+        known.
       epoch: [n], the epoch of that batch, from 0.
-      origin: where the period comes from, in words.
-      confidence: 1 where the log or the user says it; otherwise the probability that the estimate is right.
+      origin: the source of the period, in words.
+      confidence: 1 where the log or the user gives it; otherwise the probability that the estimate is right.
     """
 
     batch_count: float
@@ -41,7 +42,7 @@ class Period(NamedTuple):
 
     @property
     def is_estimated(self) -> bool:
-        """Whether neither the log nor the user says what the period is."""
+        """True if neither the log nor the user gives the period."""
         return self.origin == ESTIMATED
 
     @property
@@ -64,25 +65,25 @@ class Period(NamedTuple):
 
     @property
     def slides(self) -> bool:
-        """Whether prints fall at other places from epoch to epoch: a steady interval and the epoch do not fit each other."""
+        """True if prints fall on other places from epoch to epoch: a steady interval does not divide the epoch."""
         return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5)
 
     @property
     def is_steady(self) -> bool:
-        """Whether the interval is the same throughout, but for a few prints; a progress bar prints by the clock."""
+        """True if the interval is the same throughout, but for a few prints; a progress bar prints by the clock."""
         gap = np.diff(self.epoch * self.length + self.position)
         return not len(gap) or float(np.mean(np.abs(gap - np.median(gap)) < 0.01)) > 0.8
 
 
 def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Period:
-    """The period of a log: as the user says, as the log's epochs or counters say, or estimated from its losses alone.
+    """Return the period of a log: as the user gives it, from the log's epochs or counters, or estimated from its losses alone.
 
     Args:
       log: of n prints.
       batches_per_epoch: m, where the user knows it.
 
     Raises:
-      InputError: for an m that cannot be.
+      InputError: for an impossible m.
     """
     epoch, step = log.epoch, log.step
     if batches_per_epoch is not None:
@@ -101,13 +102,13 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
 
 
 def _placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:
-    """The period of prints whose last batches are counted from 0 through the run."""
+    """Return the period of prints whose last batches are counted from 0 through the run."""
     epoch = np.floor((batch + 1e-6) / length)
     return Period(length, interval, length, np.maximum(batch - epoch * length, 0), epoch.astype(int), origin, confidence)
 
 
 def _zero_based(step: np.ndarray) -> tuple[np.ndarray, float]:
-    """Steps as the number of the last batch of each print, from 0, and the interval.
+    """Return steps as the number of the last batch of each print, from 0, and the interval.
 
     A trainer that prints every w batches and counts from 1 prints first at w; one that counts from 0 at w - 1, or at 0.
     """
@@ -134,14 +135,14 @@ def _given(log: Log, length: float) -> Period:
         return _placed(batch, length, interval, origin)
     if length > len(log.loss):
         raise InputError(
-            f"--batches-per-epoch {length:g}: the log has {len(log.loss)} losses and no steps, so each counts as a batch; "
-            "give the number of prints per epoch"
+            f"--batches-per-epoch {length:g}: the log has {len(log.loss)} losses and no steps, so each loss counts as a batch; "
+            "give the number of losses per epoch"
         )
-    return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each print counts as one batch")
+    return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
 
 
 def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_samples: bool) -> Period:
-    """Batches counted within each epoch."""
+    """Return the period of a log that counts batches within each epoch."""
     number = epoch - epoch[0]
     inner = np.diff(step)[np.diff(epoch) == 0]
     unit = float(np.gcd.reduce(np.unique(step).astype(np.int64))) or 1.0
@@ -155,14 +156,14 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
     interval = float(np.median(gaps)) if len(gaps) else 1.0
     epochs = np.round(number).astype(int)
     if in_samples:
-        # Samples are no batches: the places are known, how many batches they are is not.
+        # Samples are not batches: the places are known, the number of batches is not.
         scale = interval
         return Period(math.nan, math.nan, length / scale, position / scale, epochs, "the log's counter of samples")
     return Period(length, interval, length, position, epochs, "the log's counter")
 
 
 def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
-    """A count of batches through the run beside whole epochs: the m at which every print lies in the epoch it says."""
+    """Return the period of a count of batches through the run beside whole epochs: the m that puts every print in its epoch."""
     number = epoch - epoch[0]
     zero_based, interval = _zero_based(step)
     for batch in (zero_based, 2 * step - 1 - zero_based):
@@ -184,7 +185,7 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
 
 
 def _from_fractions(epoch: np.ndarray, step: np.ndarray | None) -> Period:
-    """Epochs as fractions, as Hugging Face prints them: done epochs at each print, rounded perhaps."""
+    """Return the period of epochs as fractions, as Hugging Face prints them: epochs done at each print, perhaps rounded."""
     if step is None:
         gaps = np.diff(epoch)
         length = 1 / float((epoch[-1] - epoch[0]) / len(gaps))
@@ -200,7 +201,7 @@ def _from_fractions(epoch: np.ndarray, step: np.ndarray | None) -> Period:
 
 
 def _from_prints(epoch: np.ndarray) -> Period:
-    """Whole epochs and nothing else: prints are counted."""
+    """Return the period of whole epochs and nothing else, in prints."""
     values, counts = np.unique(epoch, return_counts=True)
     number = np.searchsorted(values, epoch)
     inner = counts[1:-1] if len(counts) > 2 else counts
@@ -216,7 +217,7 @@ def _from_prints(epoch: np.ndarray) -> Period:
 
 
 def _estimated(log: Log) -> Period:
-    """From the losses alone."""
+    """Return the period that the losses alone suggest."""
     length, score = best_period(log.loss)
     confidence = period_confidence(score)
     prints = np.arange(len(log.loss), dtype=np.float64)
@@ -228,3 +229,129 @@ def _estimated(log: Log) -> Period:
             batch_count=length * interval, interval=interval, length=length * interval, position=period.position * interval
         )
     return period
+
+
+MOST_CANDIDATES = 24
+"""Largest number of lags, the peaks of the autocorrelation, that are compared closely."""
+
+
+NEARLY = 0.85
+"""Part of the best period's explained share from which a divisor of it is preferred."""
+
+NO_SCORE = -10.0
+"""The score where there is no candidate."""
+
+
+def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Return the most likely period, in prints, and the score of its fold less that of the best of as many folds of noise.
+
+    Candidates are the peaks of the autocorrelation of the detrended loss; of these, the one whose fold (the split of the prints
+    by their place in the period) explains most beyond chance, as a normal score; or the smallest divisor of it that
+    explains nearly as much.
+
+    Args:
+      loss: [n], equally far apart.
+    """
+    count = len(loss)
+    if count < 8:
+        return float(max(count, 1)), NO_SCORE
+    left = _even_loss(loss)
+    if not np.any(left):
+        return float(count), NO_SCORE
+    size = 1 << (2 * count - 1).bit_length()
+    power = np.abs(np.fft.rfft(left, size)) ** 2
+    correlation = np.fft.irfft(power, size)[:count]
+    lags = np.arange(2, max(3, count // 4 + 1))
+    height = correlation[lags] / (correlation[0] * (1 - lags / count))
+    before, after = correlation[lags - 1], correlation[np.minimum(lags + 1, count - 1)]
+    peak = (correlation[lags] >= before) & (correlation[lags] >= after)
+    candidates = lags[peak][np.argsort(-height[peak], kind="stable")[:MOST_CANDIDATES]]
+    if not len(candidates):
+        return float(count), NO_SCORE
+    folds = [_fold_score(left, int(lag)) for lag in candidates]
+    best = max(range(len(folds)), key=lambda place: folds[place][0])
+    score, explained = folds[best]
+    length = int(candidates[best])
+    # A pattern that repeats after a period also repeats after its multiples; slow changes may even favour these.
+    for part in range(2, length):
+        if length % part == 0 and _fold_score(left, part)[1] >= NEARLY * explained:
+            length = part
+            break
+    return float(length), score - math.sqrt(2 * math.log(len(lags) + 1))
+
+
+def _even_loss(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return the loss less a smooth trend, brought to an even scale: lines between the means of a few stretches."""
+    count = len(loss)
+    knots = max(3, min(12, count // 16))
+    edges = np.linspace(0, count, knots + 1).astype(int)
+    middle = np.array([(start + stop - 1) / 2 for start, stop in itertools.pairwise(edges)])
+    level = np.array([loss[start:stop].mean() for start, stop in itertools.pairwise(edges)])
+    place = np.arange(count)
+    left = loss - np.interp(place, middle, level)
+    slope_first, slope_last = (
+        (level[1] - level[0]) / (middle[1] - middle[0]),
+        (level[-1] - level[-2]) / (middle[-1] - middle[-2]),
+    )
+    early, late = place < middle[0], place > middle[-1]
+    left[early] -= slope_first * (place[early] - middle[0])
+    left[late] -= slope_last * (place[late] - middle[-1])
+    spread = np.array([left[start:stop].std() for start, stop in itertools.pairwise(edges)])
+    floor = 1e-12 * max(1e-300, float(np.abs(loss).max()))
+    scale = np.interp(place, middle, spread)
+    return np.where(scale > floor, left / np.maximum(scale, floor), 0.0)
+
+
+def _fold_score(left: Float[np.ndarray, " n"], lag: int) -> tuple[float, float]:
+    """Return (normal score, adjusted share) of the differences between the levels by place in a period of `lag`."""
+    cycles = len(left) // lag
+    if cycles < 2:
+        return 0.0, 0.0
+    table = left[: cycles * lag].reshape(cycles, lag)
+    levels = table.mean(axis=0)
+    freedom = lag * (cycles - 1)
+    between = cycles * float(((levels - levels.mean()) ** 2).sum())
+    within = float(((table - levels) ** 2).sum())
+    if within <= 0:
+        return 40.0, 1.0
+    share = 1 - (within / freedom) / ((between + within) / (cycles * lag - 1))
+    return min(normal_score((between / (lag - 1)) / (within / freedom), lag - 1, freedom), 40.0), share
+
+
+def period_confidence(score: float) -> float:
+    """Return the probability that a period estimated with such a score is right."""
+    line = stored_model()["period"]
+    return chance(line["intercept"] + line["slope"] * score)
+
+
+FEWEST_EPOCHS, FEWEST_PRINTS = 4, 12
+"""Smallest log that is judged: places must return a few times to be distinguished from chance."""
+
+
+def missing_length(period: Period) -> str:
+    """Return what a log lacks to be judged, in words; empty where it lacks nothing."""
+    prints = len(period.position)
+    if period.is_estimated:
+        if prints >= 2 * FEWEST_PRINTS:
+            return ""
+        return (
+            f"The log is too short: it has {prints} losses and does not say where epochs begin. "
+            f"Give --batches-per-epoch, or a log of at least {2 * FEWEST_PRINTS} losses."
+        )
+    if period.per_epoch <= 1.01 and not period.slides:
+        return (
+            "The log is too coarse: it has one loss an epoch, which does not show what happens within an epoch. "
+            "Print the loss at least twice an epoch."
+        )
+    # A cycle that is longer than an epoch must return, too.
+    epochs = float(FEWEST_EPOCHS)
+    if period.slides and period.per_epoch < 2:
+        epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
+    needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
+    if prints >= needed:
+        return ""
+    more = needed - prints
+    return (
+        f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
+        f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({more / period.per_epoch:.3g} more epochs)."
+    )

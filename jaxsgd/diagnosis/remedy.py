@@ -6,26 +6,26 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.folding import cycle_width, detrended
+from jaxsgd.diagnosis.fold import cycle_width, detrended
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.measure.stripes import hiding_interval, is_telling
 from jaxsgd.summary import short_repr
 
 MOST_TRIED = 48
-"""Print intervals that are tried; where an epoch has more prints, those that divide it."""
+"""Largest number of print intervals that are tried; where an epoch has more prints, only those that divide it are."""
 
 
 class Remedy(NamedTuple):
-    """What averaging makes of a log; C whole cycles.
+    """The averages of a log over C whole cycles of prints.
 
     Attributes:
       time: [C], epochs since the start at the end of each cycle.
-      averaged: [C], mean loss of each cycle of prints, which takes in every place equally often.
-      prints: in a cycle.
+      averaged: [C], mean loss of each cycle of prints, which contains every place equally often.
+      prints: number of prints in a cycle.
       hiding_prints: the smallest number of prints whose mean shows no stripes; 1 where the log shows none as it is.
       hiding_interval: the same in batches, or an epoch's batches where those are fewer; NaN where batches are not known.
-      is_telling: whether the log has cycles enough to say which interval hides its stripes; where not, the interval is a
+      is_telling: True if the log has enough cycles to show which interval hides its stripes; otherwise the interval is a
         whole cycle, which always does.
     """
 
@@ -40,10 +40,10 @@ class Remedy(NamedTuple):
 
 
 def find_remedy(log: Log, period: Period) -> Remedy:
-    """The loss averaged over whole cycles, and how many prints must be averaged at least.
+    """Return the loss averaged over whole cycles, and the smallest number of prints that must be averaged.
 
-    Stripes are looked for in the detrended loss from which the causes are told (`fold`), so that a first epoch that falls as
-    no other does not hide them.
+    Stripes are looked for in the detrended loss by which the causes are judged (`fold`), so that a first epoch that falls more
+    than any other does not hide them.
     """
     width = cycle_width(period)
     cycles = len(log.loss) // width

@@ -1,11 +1,11 @@
-"""What is left of a loss when its trend is taken away, and simple statistics of it."""
+"""Moving means, and the scores by which differences in a series are compared with chance."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 
 def moving_mean(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray, " k"]:
-    """The centred mean over a whole cycle, [n - 2 (width // 2)]: the ends of an even width count half.
+    """Return the centred mean over a whole cycle, [n - 2 (width // 2)]: the ends of an even width count half.
 
     A pattern that repeats every `width` values leaves no trace in it, and a straight line stays as it is.
     """
@@ -17,7 +17,7 @@ def moving_mean(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray
 
 
 def normal_score(f: float, between: int, within: int) -> float:
-    """The normal score of a value of Fisher's F with so many degrees of freedom, by Paulson 1942: a z as rare as F is."""
+    """Return the normal score of a value of Fisher's F with these degrees of freedom: a z as rare as F is (Paulson 1942)."""
     if not f > 0 or between < 1 or within < 1:
         return 0.0
     root = f ** (1 / 3)
@@ -26,29 +26,29 @@ def normal_score(f: float, between: int, within: int) -> float:
 
 
 def student_scores(t: Float[np.ndarray, " n"], freedom: int) -> Float[np.ndarray, " n"]:
-    """Values of Student's t as normal scores (Wallace 1959): with few degrees of freedom its tails are heavy."""
+    """Return values of Student's t as normal scores (Wallace 1959): with few degrees of freedom its tails are heavy."""
     return np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
 
 
 def student_score(t: float | int, freedom: int) -> float:
-    """The same of one value."""
+    """Return a value of Student's t as a normal score."""
     return float(student_scores(np.array([float(t)]), freedom)[0])
 
 
 LARGEST = 60.0
-"""Scores are cut there: a loss without noise has infinite ones."""
+"""Largest score: a loss without noise has infinite ones, which are cut here."""
 
 
 def cut_score(z: float) -> float:
-    """A score within `LARGEST`; 0 where it is not finite."""
+    """Return a score cut at `LARGEST`; 0 where it is not finite."""
     return float(np.clip(z, -LARGEST, LARGEST)) if np.isfinite(z) else 0.0
 
 
 def explained(left: Float[np.ndarray, " k"], group: Int[np.ndarray, " k"]) -> tuple[float, float]:
-    """(share of the variance that the groups explain, adjusted for chance; its z).
+    """Return (share of the variance that the groups explain, adjusted for chance; its z).
 
-    Prints of one place that resemble each other from cycle to cycle, as smoothed ones do, count for fewer; levels that drift
-    resemble each other too, but not their neighbours.
+    Values of one group that resemble each other from cycle to cycle, as smoothed ones do, count as fewer values. Levels that
+    drift resemble each other too, but not their neighbours.
     """
     count = np.bincount(group)
     used = count[count > 0]

@@ -1,4 +1,4 @@
-"""A log file as a stream of lines, read with bounded memory, unpacked if it was packed; nothing in it is run."""
+"""A log file as a stream of lines, read with bounded memory and unpacked if it is packed; nothing in it is executed."""
 
 import bz2
 import codecs
@@ -12,15 +12,16 @@ from typing import BinaryIO, cast
 from jaxsgd.error import InputError
 
 HEAD = 65536
-"""Bytes from which a format is told."""
+"""Number of bytes by which a format is recognized."""
 
 LONGEST_LINE = 1 << 20
-"""Bytes that a line may have."""
+"""Largest length of a line, bytes."""
 
 BLOCK = 1 << 18
 
 MOST_TIMES, FREE = 200, 64 << 20
-"""A packed file may unpack to so many times its size, or to so many bytes, whichever is more. Logs shrink about tenfold."""
+"""A packed file may unpack to this many times its size or to this many bytes, whichever is more. Packing makes logs about ten
+times smaller."""
 
 _UNPACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 _REFUSED = {
@@ -50,14 +51,14 @@ class Source:
     """A log file; every call of its methods reads it anew.
 
     Attributes:
-      path: where it is.
+      path: its path.
     """
 
     def __init__(self, path: str | Path):
-        """Opens nothing yet.
+        """Check the file without reading its content.
 
         Raises:
-          InputError: when there is no such file, or it is empty, a folder, or packed in a way that is not read.
+          InputError: when there is no such file, or it is empty, a folder, or packed in an unknown way.
         """
         self.path = Path(path)
         try:
@@ -66,42 +67,42 @@ class Source:
             if not self.path.exists():
                 raise InputError(f"{self.path}: no such file; name a training log")
             if not self.path.is_file():
-                raise InputError(f"{self.path}: is no regular file; save the log to a file first")
+                raise InputError(f"{self.path}: is not a regular file; save the log to a file first")
             with self.path.open("rb") as file:
                 start = file.read(16)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read: {error.strerror or error}") from None
         for magic, (name, command) in _REFUSED.items():
             if start.startswith(magic):
-                raise InputError(f"{self.path}: is packed with {name}, which is not read; unpack it first ({command})")
+                raise InputError(f"{self.path}: is packed with {name}, which is not supported; unpack it first ({command})")
         self._unpack = next((unpack for magic, unpack in _UNPACKERS.items() if start.startswith(magic)), None)
         if not start:
-            raise InputError(f"{self.path}: is empty; a log with one loss a line is wanted")
+            raise InputError(f"{self.path}: is empty; a log with one loss on each line is needed")
 
     @property
     def is_packed(self) -> bool:
-        """Whether the file is unpacked as it is read."""
+        """True if the file is unpacked as it is read."""
         return self._unpack is not None
 
     def head(self) -> bytes:
-        """The first bytes of the unpacked content."""
+        """Return the first bytes of the unpacked content."""
         return next(self.blocks(HEAD), b"")
 
     def check_text(self) -> None:
-        """Checks that the content may be text.
+        """Check that the content may be text.
 
         Raises:
-          InputError: when it is not, with what it seems to be.
+          InputError: when it is not; the message names what it seems to be.
         """
         head = self.head()
         name = next((name for magic, name in _BINARY.items() if head.startswith(magic)), None)
         if name is None and b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             name = "a binary file"
         if name:
-            raise InputError(f"{self.path}: is {name}, not a training log; text, CSV, JSON or a TensorBoard event file is read")
+            raise InputError(f"{self.path}: is {name}, not a training log; give text, CSV, JSON or a TensorBoard event file")
 
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """The unpacked content, block by block.
+        """Return the unpacked content, block by block.
 
         Raises:
           InputError: for a damaged packed file, or one that unpacks to far more than a log would.
@@ -114,7 +115,7 @@ class Source:
                     done += len(block)
                     if self._unpack and done > most:
                         raise InputError(
-                            f"{self.path}: unpacks to more than {MOST_TIMES} times its size, which no log does; "
+                            f"{self.path}: unpacks to more than {MOST_TIMES} times its size, which is unusual for a log; "
                             "unpack it yourself if you trust it"
                         )
                     yield block
@@ -128,10 +129,10 @@ class Source:
             raise InputError(f"{self.path}: is damaged ({error}); copy it again") from None
 
     def lines(self) -> Iterator[str]:
-        """The lines without their ends. A carriage return ends one too: progress bars write over themselves.
+        """Return the lines without their ends. A carriage return ends a line too: progress bars write over themselves.
 
         Raises:
-          InputError: for a line longer than any log's, and as `blocks`.
+          InputError: for a line that is too long for a log, and as `blocks`.
         """
         encoding = _encoding(self.head())
         if encoding == "utf-8":
@@ -162,11 +163,11 @@ class Source:
     def _check_length(self, length: int) -> None:
         if length > LONGEST_LINE:
             raise InputError(
-                f"{self.path}: has a line of more than {LONGEST_LINE:,} bytes; no log with one loss a line has that"
+                f"{self.path}: has a line of more than {LONGEST_LINE:,} bytes; give a log with one loss on each line"
             )
 
     def whole(self, most: int) -> bytes:
-        """All of the unpacked content.
+        """Return all of the unpacked content.
 
         Raises:
           InputError: when it is more than `most` bytes.
@@ -176,8 +177,8 @@ class Source:
             content += block
             if len(content) > most:
                 raise InputError(
-                    f"{self.path}: is one JSON value of more than {most >> 20} MiB; write one JSON object a "
-                    "line, which is read as a stream"
+                    f"{self.path}: is one JSON value of more than {most >> 20} MiB; write one JSON object on "
+                    "each line instead, which is read as a stream"
                 )
         return bytes(content)
 

@@ -1,61 +1,61 @@
-"""The level of each epoch: where it steps, as it does with the learning rate, and whether it comes back after some epochs."""
+"""The level of each epoch: its steps, such as those of the learning rate make, and its return after some epochs."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.folding import MANY_EPOCHS, fold_scale, local_scale
+from jaxsgd.diagnosis.fold import MANY_EPOCHS, fold_scale, local_scale
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import LARGEST, explained, moving_mean, student_scores
 
 
 def epoch_levels(loss: Float[np.ndarray, " n"], period: Period, offset: float = 0.0) -> tuple[Float[np.ndarray, " e"], int]:
-    """(the mean of each epoch's prints, the number of the first); a first epoch that falls as no other does is left out.
+    """Return (the mean of each epoch's prints, the number of the first epoch); a first one that falls steeply is left out.
 
     Args:
       loss: of each print.
       period: when each print was made.
-      offset: where the epochs are taken to begin, in epochs: 0.5 for spans from the middle of one to the middle of the next.
+      offset: the beginning of the spans in epochs: 0.5 for spans from the middle of one epoch to the middle of the next.
     """
     time = period.epoch + (period.position + 1e-6) / period.length - offset
     number = np.floor(time).astype(int)
     first = int(number.min())
     count, total = np.bincount(number - first), np.bincount(number - first, loss)
-    # What the log holds of its first and last span may be too little.
+    # The log may contain too little of its first and last span.
     whole = np.flatnonzero(count >= max(1.0, 0.5 * float(np.median(count[count > 0]))))
     begin = int(whole[0])
     if period.epochs >= MANY_EPOCHS:
         begin = max(begin, int(np.ceil(period.epoch[0] + 1 - offset)) - first)
-    held = slice(begin, int(whole[-1]) + 1)
-    count, total = count[held], total[held]
+    kept = slice(begin, int(whole[-1]) + 1)
+    count, total = count[kept], total[kept]
     known = np.flatnonzero(count)
     level = np.interp(np.arange(len(count)), known, total[known] / count[known]) if len(known) else np.zeros(0)
     return level, first + begin
 
 
 REACHES = ((4, 2), (6, 3), (10, 1), (10, 3), (15, 1), (15, 3))
-"""Epochs before and after a step that are looked at, and the degree of the curve that the log of the loss has beside the
-step: a straight line, as of a loss that falls exponentially, knows a step best; a cubic bears other falls."""
+"""Pairs of the number of epochs before and after a step that are used, and the degree of the curve that the log of the loss
+follows beside the step. A straight line, as of a loss that falls exponentially, shows a step best; a cubic fits other falls."""
 
 BLOCK = 1 << 14
-"""Steps that are tried at once, for memory's sake."""
+"""Number of steps that are tried at once, to limit memory."""
 
 
 FINEST_STEP = 0.05
-"""Standard error of a step, in the scatter of the prints, that it is at least given: smaller ones are nothing to be seen, and
-may come of rounding."""
+"""Smallest standard error of a step, in standard deviations of the prints: a step that only a smaller error makes clear
+cannot be seen and may come from rounding."""
 
 
 def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
-    """(size in loss units, normal score) of a step between each epoch and the one before, [e]; 0 where too few lie around.
+    """Return (size in loss units, normal score) of a step between each epoch and the one before, [e]; 0 near the ends.
 
-    By least squares, a polynomial and a step over so many epochs before and after; of several reaches the largest score. Of a
-    loss that is always positive its log is looked at, for its scatter goes with its level.
+    A polynomial and a step are fitted by least squares to some epochs before and after (`REACHES`); the largest score counts.
+    Of a loss that is always positive the log is fitted, because its scatter is proportional to its level.
 
     Args:
       level: of each epoch.
-      finest: what the standard error of a step is at least, loss units.
+      finest: smallest standard error of a step, loss units.
     """
     mean = (level + np.append(level[:1], level[:-1])) / 2
     is_positive = len(level) > 0 and float(level.min()) > 0
@@ -66,7 +66,7 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
         if len(level) < 2 * reach:
             break
         x = (np.arange(2 * reach) - reach + 0.5) / reach
-        # Of orthonormal columns the last is the step without what the curve holds of it.
+        # Of orthonormal columns the last is the part of the step that the curve does not contain.
         columns, triangle = np.linalg.qr(np.column_stack([*(x**power for power in range(degree + 1)), np.sign(x) / 2]))
         freedom = 2 * reach - degree - 2
         windows = np.lib.stride_tricks.sliding_window_view(level, 2 * reach)
@@ -77,12 +77,12 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
             total = np.einsum("be,be->b", around, around)
             left = np.maximum(total - (parts**2).sum(axis=1), 0.0)
             step, unit = parts[:, -1] / triangle[-1, -1], 1 / abs(triangle[-1, -1])
-            # What float64 leaves of a loss that fits exactly is no step.
+            # The rounding of float64 in a loss that fits exactly is no step.
             error = np.maximum(unit * np.sqrt(left / freedom), finest + 1e-7 * np.sqrt(total) + 1e-300)
-            found = np.clip(student_scores(step / error, freedom), -LARGEST, LARGEST)
+            scores = np.clip(student_scores(step / error, freedom), -LARGEST, LARGEST)
             at = np.arange(start, start + len(around)) + reach
-            larger = np.abs(found) > np.abs(score[at])
-            size[at], score[at] = np.where(larger, step, size[at]), np.where(larger, found, score[at])
+            larger = np.abs(scores) > np.abs(score[at])
+            size[at], score[at] = np.where(larger, step, size[at]), np.where(larger, scores, score[at])
     # Levels a and b with log(b / a) = s differ by (a + b) tanh(s / 2).
     return (2 * mean * np.tanh(size / 2) if is_positive else size), score
 
@@ -103,7 +103,7 @@ class Steps(NamedTuple):
 
 
 def steps_of(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Steps, Steps]:
-    """The steps where epochs begin, and those in the middle of epochs."""
+    """Return the steps where epochs begin, and those in the middle of epochs."""
     finest = FINEST_STEP * float(np.median(fold_scale(loss, period)))
 
     def steps(offset: float) -> Steps:
@@ -114,14 +114,14 @@ def steps_of(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Steps, Step
 
 
 class Stair(NamedTuple):
-    """The step between two epochs that stands out most, and the number of epochs after which their levels come back.
+    """The step between two epochs that stands out most, and the number of epochs after which their levels repeat.
 
     Attributes:
       step: its size, loss units; signed.
       step_z: its normal score; the largest of as many as there are epochs.
       step_after: epochs before it.
       step_local: log of its score over the larger of those half an epoch before and after.
-      recurs: epochs after which the levels come back best; 0 where that cannot be told.
+      recurs: epochs after which the levels repeat best; 0 where that cannot be known.
       recurs_z: z of that; the largest of as many as there are numbers of epochs.
     """
 
@@ -134,7 +134,7 @@ class Stair(NamedTuple):
 
 
 def find_stair(loss: Float[np.ndarray, " n"], period: Period) -> Stair:
-    """The step that stands out most, and how the levels come back."""
+    """Return the step that stands out most, and the number of epochs after which the levels repeat."""
     steps, beside = steps_of(loss, period)
     recurs, recurs_z = _recurrence(steps.level) if not period.slides else (0.0, 0.0)
     if not steps.score.any():
@@ -148,11 +148,11 @@ def find_stair(loss: Float[np.ndarray, " n"], period: Period) -> Stair:
 
 
 MOST_RECURRENCE = 30
-"""Epochs after which levels are looked for to come back, at most."""
+"""Largest number of epochs after which levels are tested for a repeat."""
 
 
 def _recurrence(level: np.ndarray) -> tuple[float, float]:
-    """(epochs, z); a step of the rate alone never comes back."""
+    """Return (epochs, z) of the best repeat; a single step of the rate has none."""
     best = (0.0, 0.0)
     for epochs in range(2, min(len(level) // 3, MOST_RECURRENCE) + 1):
         left = recurring(level, epochs)
@@ -163,7 +163,25 @@ def _recurrence(level: np.ndarray) -> tuple[float, float]:
 
 
 def recurring(level: Float[np.ndarray, " e"], epochs: int) -> Float[np.ndarray, " k"]:
-    """The levels less their mean over so many epochs around, in their own scale; from the epoch `epochs // 2` on."""
+    """Return the levels less their mean over the `epochs` around, in their own scale; from the epoch `epochs // 2` on."""
     half = epochs // 2
     left = level[half : len(level) - half] - moving_mean(level, epochs)
     return left / local_scale(left, epochs)
+
+
+RATE_JUMP = 0.02
+"""Relative change of the rate between two prints that counts as a jump, where most prints change it by less."""
+
+
+def rate_steps(rate: Float[np.ndarray, " n"], period: Period) -> float:
+    """Return 1 if the learning rate jumps where epochs begin and hardly elsewhere, -1 if it does not, 0 if it is not known."""
+    known = np.isfinite(rate)
+    if known.sum() < 0.9 * len(rate) or len(rate) < 4 or (rate <= 0).all():
+        return 0.0
+    change = np.diff(np.log(np.maximum(rate, 1e-30)))
+    crosses = np.diff(period.epoch) > 0
+    # A restart raises the rate; a step is far larger than the usual change.
+    for jumps in (change > RATE_JUMP, np.abs(change) > max(RATE_JUMP, 5 * float(np.median(np.abs(change))))):
+        if jumps.any() and (jumps & crosses).sum() >= 0.8 * jumps.sum():
+            return 1.0
+    return -1.0

@@ -4,7 +4,7 @@
     frameworks/bin/pip install torch lightning transformers accelerate keras mlflow-skinny tensorboard
     frameworks/bin/python tests/diagnosis/make_logs.py
 
-Nothing here is needed to read them. What each log must be told to have stands in `test_real_logs.py`.
+Nothing here is needed to read them. What each log must be told to have stands in `test_diagnose.py`.
 """
 
 import os

@@ -27,7 +27,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     np.testing.assert_array_equal(log.loss, [0.5, 0.25, 0.125])
     np.testing.assert_array_equal(log.step, [1, 3, 6])
     assert log.non_finite == 3
-    assert said(log) == {"non_finite": "3 values are NaN or infinite: left out."}
+    assert said(log) == {"non_finite": "Left out 3 values that are NaN or infinite."}
 
 
 def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_path):
@@ -36,7 +36,7 @@ def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_pa
     np.testing.assert_array_equal(log.step, [1, 2, 3, 4, 5, 6])
     np.testing.assert_array_equal(log.loss, [8, 7, 6, 3, 2, 1])
     assert (log.resumed, log.repeated, log.duplicates) == (1, 2, 0)
-    assert said(log)["resumed"].startswith("The steps go back once, as when a run is resumed: joined there, 2 prints are")
+    assert said(log)["resumed"].endswith("joined there: later values replace 2 earlier values.")
 
 
 def test_a_run_resumed_within_an_epoch_is_joined_there(tmp_path):
@@ -52,7 +52,7 @@ def test_a_step_printed_twice_counts_once(tmp_path):
     log = read_log(write(tmp_path, [1, 1, 2, 2, 3, 3, 4, 4], [8, 8, 7, 7, 6, 6, 5, 5]))
     np.testing.assert_array_equal(log.loss, [8, 7, 6, 5])
     assert log.duplicates == 4
-    assert said(log) == {"duplicates": "4 prints are repeated by the next line: left out."}
+    assert said(log) == {"duplicates": "Left out 4 values that the next line repeats."}
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.randoms(use_true_random=False))
@@ -70,7 +70,7 @@ def test_what_is_kept_rises_and_every_step_keeps_its_last_print_unless_a_resumed
 
 def test_two_runs_one_after_the_other_are_told_and_either_can_be_chosen(tmp_path):
     path = write(tmp_path, [1, 2, 3, 4, 1, 2, 3, 4], [8, 7, 6, 5, 4, 3, 2, 1])
-    with pytest.raises(InputError, match=r"log: holds 2 runs \(losses 1-4, 5-8\); choose one with --run 1 ... 2"):
+    with pytest.raises(InputError, match=r"log: contains 2 runs \(losses 1-4, 5-8\); choose one with --run 1 ... 2"):
         read_log(path)
     np.testing.assert_array_equal(read_log(path, run=1).loss, [8, 7, 6, 5])
     np.testing.assert_array_equal(read_log(path, run=2).loss, [4, 3, 2, 1])
@@ -81,21 +81,21 @@ def test_two_runs_one_after_the_other_are_told_and_either_can_be_chosen(tmp_path
 def test_rows_that_name_their_run_are_told_apart(tmp_path):
     lines = [json.dumps({"run": name, "step": k, "loss": k + add}) for k in range(4) for name, add in (("a", 0), ("b", 10))]
     (tmp_path / "log").write_text("\n".join(lines))
-    with pytest.raises(InputError, match=r"holds 2 runs \(a, b\)"):
+    with pytest.raises(InputError, match=r"contains 2 runs \(a, b\)"):
         read_log(tmp_path / "log")
     np.testing.assert_array_equal(read_log(tmp_path / "log", run=2).loss, [10, 11, 12, 13])
 
 
 def test_two_runs_that_take_turns_are_told(tmp_path):
     path = write(tmp_path, [1, 1, 2, 2, 3, 3, 4, 4], [8, 1, 7, 2, 6, 3, 5, 4])
-    with pytest.raises(InputError, match="each step more than once with other losses: two runs are mixed"):
+    with pytest.raises(InputError, match="several different losses for each step, so two runs are mixed"):
         read_log(path)
 
 
 def test_lines_in_no_order_are_told(tmp_path):
     steps = np.random.default_rng(0).permutation(200) + 1
     steps[0] = 0
-    with pytest.raises(InputError, match=r"its steps go back .* times: no one run does that"):
+    with pytest.raises(InputError, match=r"its steps go back .* times, as those of one run do not"):
         read_log(write(tmp_path, steps, np.ones(200)))
 
 

@@ -130,5 +130,5 @@ def test_an_m_that_cannot_be_is_refused(wrong):
 
 
 def test_an_m_beyond_a_log_without_steps_is_refused():
-    with pytest.raises(InputError, match="20 losses and no steps, so each counts as a batch"):
+    with pytest.raises(InputError, match="20 losses and no steps, so each loss counts as a batch"):
         find_period(log(20), 50)

@@ -1,15 +1,15 @@
-"""Steps of the level from epoch to epoch, and levels that come back after several epochs."""
+"""Steps of the level from epoch to epoch, and levels that repeat after several epochs."""
 
 import numpy as np
 import pytest
 
 from jaxsgd.diagnosis.stair import epoch_levels, find_stair, recurring, step_scores
-from tests.diagnosis.test_measures import logged
+from tests.diagnosis.test_features import logged
 
 EPOCHS, BATCHES = 60, 12
 
 
-def found(loss, interval=3, **habit):
+def stair(loss, interval=3, **habit):
     log, period = logged(loss, interval, **habit)
     return find_stair(log.loss, period)
 
@@ -40,7 +40,7 @@ def test_the_level_of_an_epoch_is_the_mean_of_its_prints_without_the_first(noise
 @pytest.mark.parametrize("after", [14, 20, 45])
 def test_a_step_is_found_where_it_is_with_its_size(noise, fall, after):
     fall[after:] -= 3
-    seen = found(fall + noise)
+    seen = stair(fall + noise)
     assert seen.step_after == after
     assert seen.step == pytest.approx(-3, abs=0.8)
     assert seen.step_z < -4
@@ -51,13 +51,13 @@ def test_a_step_is_found_where_it_is_with_its_size(noise, fall, after):
 def test_a_step_within_an_epoch_is_not_the_epochs(noise):
     loss = noise.reshape(-1)
     loss[20 * BATCHES + BATCHES // 2 :] -= 3
-    assert found(loss.reshape(noise.shape)).step_local < 0
+    assert stair(loss.reshape(noise.shape)).step_local < 0
 
 
 @pytest.mark.parametrize("size", [0.0, 0.01, 1.0])
 def test_a_loss_that_falls_has_no_step_that_chance_would_not_leave(fall, size):
     scores = [
-        found(fall + size * np.random.default_rng(seed).standard_normal(fall.shape)).step_z
+        stair(fall + size * np.random.default_rng(seed).standard_normal(fall.shape)).step_z
         for seed in range(1 if not size else 40)
     ]
     assert np.quantile(np.abs(scores), 0.9) < 3.5
@@ -68,21 +68,21 @@ def test_a_step_too_small_to_be_seen_beside_the_stripes_is_none(noise):
     """Printed with few digits a loss in a fixed order stays as it is and steps by the last digit."""
     loss = np.tile(noise[0], (EPOCHS, 1))
     loss[30:] += 1e-4
-    assert abs(found(loss).step_z) < 2
+    assert abs(stair(loss).step_z) < 2
 
 
 @pytest.mark.parametrize("period", [3, 5, 12])
 def test_levels_that_come_back_do_so_after_their_number_of_epochs(noise, fall, period):
     saw = np.linspace(1.5, -1.5, period)[np.arange(EPOCHS) % period][:, None]
-    seen = found(fall + saw + noise)
+    seen = stair(fall + saw + noise)
     assert seen.recurs % period == 0
     assert seen.recurs_z > 5
-    plain = found(fall + noise)
+    plain = stair(fall + noise)
     assert plain.recurs_z < 3.5
 
 
 def test_an_interval_that_slides_over_the_epoch_comes_back_by_itself_and_is_not_looked_at(noise):
-    seen = found(np.tile(noise[0], (EPOCHS, 1)), interval=5, form="batch")
+    seen = stair(np.tile(noise[0], (EPOCHS, 1)), interval=5, form="batch")
     assert seen.recurs == seen.recurs_z == 0
 
 
@@ -95,5 +95,5 @@ def test_recurring_levels_are_what_is_left_of_them_in_their_own_scale():
 
 def test_few_epochs_have_no_steps_and_do_not_come_back(noise):
     assert not step_scores(np.arange(7.0))[1].any()
-    seen = found(noise[:5])
+    seen = stair(noise[:5])
     assert (seen.step_z, seen.recurs_z) == (0, 0)

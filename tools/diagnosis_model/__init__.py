@@ -1,4 +1,10 @@
-"""The model of `jaxsgd diagnose`: simulated runs with known causes, the logs made of them, and what is learned from these.
+"""The making of the model of `jaxsgd diagnose`: recorded runs, logs with known causes made of them, training and assessment.
 
-`python -m tools.diagnosis_model` makes it anew and writes it into the package.
+    recordings, rate_course   the runs
+    examples                  the logs that they would have left behind, with the known truth
+    train                     the coefficients
+    assess                    the answers about held-out logs
+
+`python -m tools.diagnosis_model --out FOLDER` writes `model.json` and the assessment into the folder. A new `model.json` is
+copied into `jaxsgd/diagnosis` by hand.
 """

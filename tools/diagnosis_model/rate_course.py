@@ -1,6 +1,6 @@
-"""Courses of the learning rate that meet epochs: what the teaching runs are scheduled by.
+"""Courses of the learning rate that step where epochs begin, for the recorded runs.
 
-Functions of progress, as `Study.schedule` takes them by "tools.diagnosis_model.rate_course:steps"; they step at boundaries of
+Functions of progress, as `Study.schedule` takes them by "tools.diagnosis_model.rate_course:steps". They step at boundaries of
 epochs where the number of epochs is a multiple of 60.
 """
 
@@ -12,17 +12,17 @@ _FLOAT = 1e-4
 
 
 def steps(progress: Float[Array, ""] | float) -> Float[Array, ""]:
-    """A tenth of the rate from one third of the training on, a hundredth from two thirds on."""
+    """Return a tenth of the rate from one third of the training on, a hundredth from two thirds on."""
     return jnp.asarray(10.0 ** -jnp.floor(3 * jnp.asarray(progress) + _FLOAT))
 
 
 def restarts(progress: Float[Array, ""] | float) -> Float[Array, ""]:
-    """Twelve half cosines, one after the other (Loshchilov and Hutter 2017, "SGDR")."""
+    """Return twelve half cosines, one after the other (Loshchilov and Hutter 2017, "SGDR")."""
     return _cosines(progress, 12)
 
 
 def restarts_each_epoch(progress: Float[Array, ""] | float) -> Float[Array, ""]:
-    """Sixty half cosines."""
+    """Return sixty half cosines, one after the other."""
     return _cosines(progress, 60)
 
 

@@ -1,1 +1,1 @@
-"""One reader for each format, told by what a file holds and not by its name."""
+"""The readers, one for each format. A format is recognized by the file's content, not by its name."""

@@ -8,7 +8,7 @@ import csv
 
 from jaxsgd.diagnosis.column import role
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder, number
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
 
 FORM = "CSV"
@@ -17,7 +17,7 @@ _OF_TENSORBOARD = ["wall time", "step", "value"]
 
 
 def matches(head: bytes) -> bool:
-    """Whether the first line is one of names: several, or one that is a loss, and the next holds numbers."""
+    """Return True if the first line contains names, several or that of a loss, and the next line numbers."""
     lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
     if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
         return False
@@ -36,10 +36,10 @@ def _delimiter(line: str) -> str:
 
 
 def read(source: Source) -> Table:
-    """The rows of a table.
+    """Return the rows of a table.
 
     Raises:
-      InputError: when it cannot be read as one.
+      InputError: when it cannot be read as CSV.
     """
     lines = (line for line in source.lines() if line.strip())
     first = next(lines).lstrip("\ufeff")
@@ -76,3 +76,6 @@ def _add(builder: TableBuilder, columns: list[tuple[int, str, str]], cells: list
                 places[meant] = value
     if losses:
         builder.add(losses, places, run)
+
+
+READER = Reader(matches, read)

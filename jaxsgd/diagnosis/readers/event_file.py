@@ -6,25 +6,25 @@ from typing import Any
 
 from jaxsgd.diagnosis.column import role
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder
 from jaxsgd.error import InputError
 
 FORM = "TensorBoard events"
 
 LARGEST_RECORD = 64 << 20
-"""Bytes of a record: images are the largest, and the reader would set aside whatever a damaged length says."""
+"""Largest size of a record, bytes: images are the largest. The reader would reserve as much memory as a damaged length says."""
 
 
 def matches(head: bytes) -> bool:
-    """Whether the content begins with a record that holds an event file's version."""
+    """Return True if the content begins with a record that contains an event file's version."""
     return len(head) > 24 and struct.unpack("<Q", head[:8])[0] < 1024 and b"brain.Event:" in head[12:128]
 
 
 def read(source: Source) -> Table:
-    """The rows of an event file: every scalar whose tag has `loss` in it.
+    """Return the rows of an event file: every scalar whose tag contains `loss`.
 
     Raises:
-      InputError: when the `tensorboard` package is not there, or the file is packed or damaged.
+      InputError: when the `tensorboard` package is not installed, or the file is packed or damaged.
     """
     if source.is_packed:
         raise InputError(f"{source.path}: is a packed event file; unpack it first")
@@ -42,11 +42,11 @@ def read(source: Source) -> Table:
         for value in event.summary.value:
             meant = role(value.tag)
             if meant in ("loss", "epoch", "rate"):
-                found = _scalar(value, tensor_util)
-                if found is not None:
-                    _keep(values, event.step, value.tag, found, builder)
-    for step, held in values.items():
-        _add(builder, step, held)
+                scalar = _scalar(value, tensor_util)
+                if scalar is not None:
+                    _keep(values, event.step, value.tag, scalar, builder)
+    for step, scalars in values.items():
+        _add(builder, step, scalars)
     return builder.table()
 
 
@@ -71,21 +71,24 @@ def _scalar(value: Any, tensor_util: Any) -> float | None:
     return None
 
 
-HELD = 64
-"""Steps whose scalars are held back until all of them are there: each comes in an event of its own."""
+WAITING = 64
+"""Number of steps that wait for more of their scalars: every scalar comes in an event of its own."""
 
 
-def _keep(values: dict[int, dict[str, float]], step: int, tag: str, found: float, builder: TableBuilder) -> None:
+def _keep(values: dict[int, dict[str, float]], step: int, tag: str, scalar: float, builder: TableBuilder) -> None:
     if step in values and tag in values[step]:
         _add(builder, step, values.pop(step))
-    values.setdefault(step, {})[tag] = found
-    if len(values) > HELD:
+    values.setdefault(step, {})[tag] = scalar
+    if len(values) > WAITING:
         oldest = next(iter(values))
         _add(builder, oldest, values.pop(oldest))
 
 
-def _add(builder: TableBuilder, step: int, held: dict[str, float]) -> None:
-    losses = {tag: value for tag, value in held.items() if role(tag) == "loss"}
-    places = {role(tag): value for tag, value in held.items() if role(tag) != "loss"}
+def _add(builder: TableBuilder, step: int, scalars: dict[str, float]) -> None:
+    losses = {tag: value for tag, value in scalars.items() if role(tag) == "loss"}
+    places = {role(tag): value for tag, value in scalars.items() if role(tag) != "loss"}
     if losses:
         builder.add(losses, {"step": float(step)} | places)
+
+
+READER = Reader(matches, read, is_text=False)

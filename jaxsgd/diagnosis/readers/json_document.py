@@ -5,17 +5,17 @@ from typing import Any
 
 from jaxsgd.diagnosis.readers.json_line import add_record
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder
 from jaxsgd.error import InputError
 
 FORM = "JSON"
 
 LARGEST = 64 << 20
-"""Bytes of a JSON value that is read whole: it takes several times as much memory."""
+"""Largest size of a JSON value that is read whole, bytes: it takes several times as much memory."""
 
 
 def matches(head: bytes) -> bool:
-    """Whether the content begins as a JSON object or list does."""
+    """Return True if the content begins as a JSON object or list does."""
     start = head.decode("utf-8-sig", "replace").lstrip()[:64]
     if start.startswith("{"):
         return start[1:].lstrip()[:1] in ('"', "}", "")
@@ -23,25 +23,25 @@ def matches(head: bytes) -> bool:
 
 
 def read(source: Source) -> Table:
-    """The rows of a JSON value.
+    """Return the rows of a JSON value.
 
     Raises:
-      InputError: when it is too large, no JSON, nested too deeply, or of another form.
+      InputError: when it is too large, not valid JSON, nested too deeply, or of another form.
     """
     try:
         value = json.loads(source.whole(LARGEST))
     except RecursionError:
-        raise InputError(f"{source.path}: is JSON that is nested too deeply to be a log") from None
+        raise InputError(f"{source.path}: is JSON that is nested too deeply for a log") from None
     except ValueError as error:
-        said = str(error).partition(";")[0]
-        raise InputError(f"{source.path}: is no JSON: {said}") from None
+        reason = str(error).partition(";")[0]
+        raise InputError(f"{source.path}: is not valid JSON: {reason}") from None
     history = value.get("log_history") if isinstance(value, dict) else value
     form = "Hugging Face trainer state" if isinstance(value, dict) and "log_history" in value else FORM
     if history is None and isinstance(value, dict):
         history = _rows_of_lists(value)
     if not isinstance(history, list):
         raise InputError(
-            f"{source.path}: is JSON, but no log: wanted is 'log_history' (Hugging Face), a list of objects, or lists by name"
+            f"{source.path}: is JSON, but not a log: it needs 'log_history' (Hugging Face), a list of objects, or lists by name"
         )
     builder = TableBuilder(form)
     for record in history:
@@ -51,9 +51,12 @@ def read(source: Source) -> Table:
 
 
 def _rows_of_lists(value: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The rows of lists of one length by name; None where there are no such."""
-    lists = {name: each for name, each in value.items() if isinstance(each, list)}
-    lengths = {len(each) for each in lists.values()}
+    """Return the rows of lists by name that have one length; None where there are no such lists."""
+    lists = {name: column for name, column in value.items() if isinstance(column, list)}
+    lengths = {len(column) for column in lists.values()}
     if len(lengths) != 1:
         return None
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+READER = Reader(matches, read)

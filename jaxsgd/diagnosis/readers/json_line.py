@@ -1,31 +1,31 @@
-"""JSON lines: one object a line, as many trainers and W&B's and MMDetection's text logs have them."""
+"""JSON lines: one object a line, as many trainers write them, and the text logs of W&B and MMDetection."""
 
 import json
 from typing import Any
 
 from jaxsgd.diagnosis.column import role
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder, number
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
 
 FORM = "JSON lines"
 
 MOST_WRONG = 20
-"""Lines in a row that may be no JSON (a killed writer leaves one) before the file counts as something else."""
+"""Number of successive lines that may be invalid (a killed writer leaves one) before the file is refused."""
 
 
 def matches(head: bytes) -> bool:
-    """Whether the first line is a JSON object, whole in itself, of values and no lists."""
+    """Return True if the first line is a whole JSON object of values and no lists."""
     first = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
     record = _value(first) if first.lstrip().startswith("{") else None
     return isinstance(record, dict) and not any(isinstance(value, list) for value in record.values())
 
 
 def read(source: Source) -> Table:
-    """The rows of a file of JSON objects. Lines that are no JSON are passed over.
+    """Return the rows of a file of JSON objects. Lines that are not valid JSON are skipped.
 
     Raises:
-      InputError: when many lines in a row are no JSON.
+      InputError: when many successive lines are not valid JSON.
     """
     builder = TableBuilder(FORM)
     wrong = 0
@@ -36,7 +36,7 @@ def read(source: Source) -> Table:
         if not isinstance(record, dict):
             wrong += 1
             if wrong > MOST_WRONG:
-                raise InputError(f"{source.path}: line {place} is no JSON object, like {MOST_WRONG} lines before it")
+                raise InputError(f"{source.path}: line {place} is not a JSON object, nor are the {MOST_WRONG} lines before it")
             continue
         wrong = 0
         add_record(builder, record)
@@ -51,11 +51,11 @@ def _value(line: str) -> Any:
 
 
 def add_record(builder: TableBuilder, record: dict[str, Any]) -> None:
-    """Adds a JSON object as a row, if it holds a loss: numbers by name, also those one level below (`train/loss`)."""
+    """Add a JSON object as a row, if it contains a loss: numbers by name, also those one level below (`train/loss`)."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, dict):
-            flat |= {f"{name}/{inner}": each for inner, each in value.items() if not isinstance(each, (dict, list))}
+            flat |= {f"{name}/{inner}": leaf for inner, leaf in value.items() if not isinstance(leaf, (dict, list))}
         elif not isinstance(value, list):
             flat[name] = value
     losses, places, run, split = {}, {}, "", ""
@@ -65,13 +65,16 @@ def add_record(builder: TableBuilder, record: dict[str, Any]) -> None:
             run = str(value)[:64]
         elif meant == "split" and isinstance(value, str):
             split = value[:64]
-        elif (meant or name == "iter") and (found := number(value)) is not None:
+        elif (meant or name == "iter") and (numeric := number(value)) is not None:
             if meant == "loss":
-                losses[name] = found
+                losses[name] = numeric
             else:
-                places.setdefault(meant, found)
+                places.setdefault(meant, numeric)
     if losses:
         named = {
             f"{split}/{name}" if split and not split.lower().startswith("train") else name: losses[name] for name in losses
         }
         builder.add(named, places, run)
+
+
+READER = Reader(matches, read)

@@ -3,7 +3,7 @@
 import re
 
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder, number
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 
 FORM = "MLflow metric"
 
@@ -11,7 +11,7 @@ _LINE = re.compile(r"(\d{10,16}) (\S{1,64})(?: (-?\d{1,15}))?(?: .*)?")
 
 
 def matches(head: bytes) -> bool:
-    """Whether the first lines are all of that form."""
+    """Return True if the first lines all have that form."""
     lines = head.decode("utf-8", "replace").splitlines()[:20]
     whole = lines[:-1] if len(lines) == 20 else lines
     return bool(whole) and all(_row(line) is not None for line in whole)
@@ -26,7 +26,7 @@ def _row(line: str) -> tuple[float, float | None] | None:
 
 
 def read(source: Source) -> Table:
-    """The rows of a metric file; the one column is named after the file."""
+    """Return the rows of a metric file; its only column is named after the file."""
     builder = TableBuilder(FORM)
     for line in source.lines():
         row = _row(line)
@@ -34,3 +34,6 @@ def read(source: Source) -> Table:
             value, step = row
             builder.add({source.path.name: value}, {} if step is None else {"step": step})
     return builder.table()
+
+
+READER = Reader(matches, read)

@@ -1,9 +1,9 @@
-"""Plain text: lines in which a name with `loss` in it stands before a number, and `epoch` and `iter` say where that was."""
+"""Plain text: lines in which a name that contains `loss` stands before a number; `epoch` and `iter` give the position."""
 
 import re
 
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Table, TableBuilder, number
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 
 FORM = "plain text"
 
@@ -36,32 +36,32 @@ _SHARE = re.compile(r"(\d{1,15})\s*/\s*(\d{1,15})(\s*\(\s*\d+(?:\.\d+)?\s*%\))?"
 _RATE = re.compile(rf"\b(?:lr|learning[ _]rate)\b{_BETWEEN}{_NUMBER}")
 
 LONGEST_NAME = 64
-"""Letters of a loss's name."""
+"""Largest number of letters of a loss's name."""
 
 
 def matches(head: bytes) -> bool:
-    """Any text may have such lines."""
+    """Return True: any text may contain such lines."""
     del head
     return True
 
 
 def read(source: Source) -> Table:
-    """The rows of a text log.
+    """Return the rows of a text log.
 
-    An epoch that stands on a line of its own holds for the lines below it.
+    An epoch that stands on a line of its own applies to the lines below it.
     """
     builder = TableBuilder(FORM)
     epoch: float | None = None
     for line in source.lines():
         low = line.lower()
-        found = _EPOCH.search(low) if "epoch" in low else None
-        if found:
-            epoch = float(found[1])
+        named_epoch = _EPOCH.search(low) if "epoch" in low else None
+        if named_epoch:
+            epoch = float(named_epoch[1])
         losses = _losses(line, low) if "loss" in low else None
         if not losses:
             continue
         places = {} if epoch is None else {"epoch": epoch}
-        _add_step(places, low, found.end() if found else 0, builder)
+        _add_step(places, low, named_epoch.end() if named_epoch else 0, builder)
         rate = _RATE.search(low) if "lr" in low or "learning" in low else None
         if rate:
             places["rate"] = float(rate[1])
@@ -81,7 +81,7 @@ def _losses(line: str, low: str) -> dict[str, float]:
 
 
 def _name(line: str, place: int) -> str:
-    """The whole name of the loss whose `loss` stands at a place, with a word like `train` before it."""
+    """Return the whole name of the loss whose `loss` stands at a place in the line, with a word like `train` before it."""
     rest = _REST.match(line, place, place + LONGEST_NAME)
     name = rest[0] if rest else "loss"
     if place and line[place - 1] == " ":
@@ -103,3 +103,6 @@ def _add_step(places: dict[str, float], low: str, after_epoch: int, builder: Tab
     places["step"] = float(step[1])
     if step[2]:
         places["total"] = float(step[2])
+
+
+READER = Reader(matches, read)

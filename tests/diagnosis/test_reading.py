@@ -1,4 +1,4 @@
-"""Every format is told by its content, whatever the file is called, and read to the same numbers."""
+"""Every format is recognized by its content, whatever the file is called, and read to the same numbers."""
 
 import bz2
 import gzip
@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from jaxsgd.diagnosis import reading
 from jaxsgd.diagnosis.log import read_log
+from jaxsgd.diagnosis.table import Reader, TableBuilder
 from jaxsgd.error import InputError
 
 LOSS = [0.5, 0.25, 0.75, 0.125, 0.625, 0.375]
@@ -142,8 +144,31 @@ def test_other_encodings_are_read(encoding, tmp_path):
     np.testing.assert_array_equal(read_log(tmp_path / "log").loss, LOSS)
 
 
-def test_samples_are_told_from_batches(tmp_path):
+def test_samples_are_distinguished_from_batches(tmp_path):
     # PyTorch's MNIST example counts samples, with their share of the epoch beside them.
     lines = "".join(f"Train Epoch: {e} [{64 * b}/640 ({10 * b}%)]\tLoss: {0.5:.6f}\n" for e in (1, 2) for b in range(0, 10, 2))
     (tmp_path / "log").write_text(lines)
     assert read_log(tmp_path / "log").in_samples
+
+
+def test_a_format_of_ones_own_is_one_reader(tmp_path, monkeypatch):
+    def read(source):
+        builder = TableBuilder("tracker dump")
+        for line in source.lines():
+            if not line.startswith("#"):
+                step, value = line.split("@")
+                builder.add({"loss": float(value)}, {"step": float(step)})
+        return builder.table()
+
+    (tmp_path / "log").write_text("#tracker\n" + "".join(f"{k + 1}@{v}\n" for k, v in enumerate(LOSS)))
+    with pytest.raises(InputError, match="no training log could be read"):
+        read_log(tmp_path / "log")
+    tracker = Reader(lambda head: head.startswith(b"#tracker"), read)
+    monkeypatch.setattr(reading, "READERS", (tracker, *reading.READERS))
+    log = read_log(tmp_path / "log")
+    assert log.form == "tracker dump"
+    np.testing.assert_array_equal(log.loss, LOSS)
+    np.testing.assert_array_equal(log.step, range(1, 7))
+    # Other files go to their own readers as before.
+    (tmp_path / "other").write_text(TEXTS["article"])
+    assert read_log(tmp_path / "other").form == "plain text"

@@ -6,7 +6,7 @@ import pytest
 from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.picture import cause_figure, nothing_figure
 from jaxsgd.plot.log import OrderCase, cases_figure
-from tests.diagnosis.test_real_logs import FOLDER
+from tests.diagnosis.test_diagnose import FOLDER
 from tests.plot.drawn import check_legible, words
 
 SHOWN = {
@@ -24,7 +24,7 @@ SHOWN = {
 @pytest.mark.parametrize("name", SHOWN)
 def test_each_cause_has_a_figure_that_can_be_read(name):
     found = diagnose(FOLDER / name)
-    drawn = [cause_figure(found, verdict, name) for verdict in found.verdicts if verdict.is_told]
+    drawn = [cause_figure(found, verdict, name) for verdict in found.verdicts if verdict.is_likely]
     (figure,) = (each for each in drawn if words(each).startswith(SHOWN[name]))
     assert "20 batches an epoch" in words(figure) or "17 batches an epoch" in words(figure)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)

@@ -1,10 +1,10 @@
-"""Logs that are made to teach: what is known of each follows from how its runs were made."""
+"""Simulated logs with known causes: the truth about each follows from how its runs were made."""
 
 import numpy as np
 import pytest
 
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
-from tools.diagnosis_model.teaching import Runs, draw_habit, make_examples
+from tools.diagnosis_model.examples import Recording, draw_habit, make_examples
 
 SEEDS, EPOCHS, BATCHES = 8, 40, 12
 
@@ -16,7 +16,7 @@ def noise():
 
 def known(cause, loss, order="reshuffle", count=60, **given):
     """What is known of a cause in many logs of some runs: a set of 0, 1 and None for what cannot be told."""
-    made = make_examples(Runs(loss, order, **given), count, np.random.default_rng(1))
+    made = make_examples(Recording(loss, order, **given), count, np.random.default_rng(1))
     truth = np.array([example.truth[CAUSE_NAMES.index(cause)] for example in made])
     return [None if np.isnan(each) else int(each) for each in truth], made
 
@@ -35,7 +35,7 @@ def test_a_habit_prints_at_least_once_in_two_epochs_and_mostly_where_it_divides_
 
 
 def test_the_same_random_numbers_make_the_same_logs(noise):
-    one, other = (make_examples(Runs(noise, "reshuffle"), 5, np.random.default_rng(3)) for _ in range(2))
+    one, other = (make_examples(Recording(noise, "reshuffle"), 5, np.random.default_rng(3)) for _ in range(2))
     assert [example.setting for example in one] == [example.setting for example in other]
     assert all(example.features == same.features for example, same in zip(one, other, strict=True))
 
@@ -64,7 +64,7 @@ def test_levels_that_repeat_are_a_fixed_order_where_they_are_clear(noise):
 def test_a_sliding_interval_is_aliasing_only_over_levels_that_repeat(noise):
     pattern = 3 * np.random.default_rng(2).standard_normal(BATCHES)
     truth, made = known("aliasing", noise + pattern, "fixed")
-    slides = [example.features.slides == 1 for example in made]
+    slides = [example.features["slides"] == 1 for example in made]
     assert 1 in truth
     assert all(sliding for each, sliding in zip(truth, slides, strict=True) if each == 1)
     assert set(known("aliasing", noise)[0]) <= {0, None}
@@ -76,11 +76,11 @@ def test_a_rise_within_the_epoch_is_re_exposure_unless_samples_are_drawn_anew(no
     plain = [
         each
         for each, example in zip(truth, made, strict=True)
-        if is_plain(example) and example.features.per_epoch >= 6 and example.prints > 100
+        if is_plain(example) and example.features["per_epoch"] >= 6 and example.prints > 100
     ]
     assert plain.count(1) == len(plain) > 0
     # Of few places a rise looks like levels.
-    assert 1 not in [each for each, example in zip(truth, made, strict=True) if example.features.per_epoch < 6]
+    assert 1 not in [each for each, example in zip(truth, made, strict=True) if example.features["per_epoch"] < 6]
     assert set(known("re_exposure", noise + rise, "replacement")[0]) <= {0, None}
     # A loss that falls within the epoch is no sign of it.
     assert 1 not in known("re_exposure", noise - rise)[0]
@@ -121,11 +121,11 @@ def test_steps_of_the_rate_are_known_from_a_log_that_says_it_or_steps_clearly(no
     rate = np.repeat([1.0, 0.1], EPOCHS * BATCHES // 2)
     level = np.repeat([20.0, 0.0], EPOCHS // 2)[:, None]
     stepped, made = known("schedule", noise + level, count=24, rate=rate, plain=noise + 20)
-    assert all(each == 1 for each, example in zip(stepped, made, strict=True) if example.features.rate_steps > 0)
+    assert all(each == 1 for each, example in zip(stepped, made, strict=True) if example.features["rate_steps"] > 0)
     long = [each for each, example in zip(stepped, made, strict=True) if example.setting["epochs"] == EPOCHS]
     assert long.count(1) > 0.8 * len(long)
     straight, made = known("schedule", noise, count=24, rate=rate, plain=noise)
-    assert all(each is None for each, example in zip(straight, made, strict=True) if example.features.rate_steps == 0)
+    assert all(each is None for each, example in zip(straight, made, strict=True) if example.features["rate_steps"] == 0)
 
 
 def test_a_rate_that_restarts_is_known_from_a_loss_that_comes_back_and_from_no_other(noise):
@@ -136,9 +136,9 @@ def test_a_rate_that_restarts_is_known_from_a_loss_that_comes_back_and_from_no_o
     silent = [
         each
         for each, example in zip(found, made, strict=True)
-        if example.features.rate_steps == 0 and not example.features.slides and example.setting["epochs"] == EPOCHS
+        if example.features["rate_steps"] == 0 and not example.features["slides"] and example.setting["epochs"] == EPOCHS
     ]
     assert silent.count(1) > 0.7 * len(silent) > 0
     # What comes back at a constant rate, too, is not the rate's doing.
     same, made = known("schedule", noise + saw, count=24, rate=rate, plain=noise + saw)
-    assert all(each is None for each, example in zip(same, made, strict=True) if example.features.rate_steps == 0)
+    assert all(each is None for each, example in zip(same, made, strict=True) if example.features["rate_steps"] == 0)

@@ -1,4 +1,4 @@
-"""Logs that the frameworks themselves wrote (`make_logs.py`), and the article's, are told for what they are."""
+"""Logs that the frameworks themselves wrote (`make_logs.py`), the article's, and arrays are diagnosed rightly."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 
 from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.report import diagnosis_lines
+from jaxsgd.error import InputError
 from jaxsgd.measure.stripes import stripes
 
 FOLDER = Path(__file__).parent / "logs"
@@ -79,5 +80,31 @@ def test_a_log_of_few_epochs_does_not_say_what_hides_its_stripes():
     found = diagnose(loss)
     # Half an epoch at either end is lost with the trend: four whole ones are left, and five are needed.
     assert not found.remedy.is_telling
-    assert "too short to say which print interval hides its stripes" in "\n".join(diagnosis_lines(found, "log"))
+    assert "too short to show which print interval hides its stripes" in "\n".join(diagnosis_lines(found, "log"))
     assert diagnose(np.tile(loss, (2, 1))).remedy.is_telling
+
+
+def test_one_print_an_epoch_is_too_coarse(tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{k},{1 / (k + 1)}\n" for k in range(30)))
+    assert "one loss an epoch" in str(diagnose(tmp_path / "log.csv"))
+
+
+def test_losses_by_epoch_and_batch_are_told_from_an_array():
+    rng = np.random.default_rng(0)
+    fixed = rng.standard_normal(8) + 0.1 * rng.standard_normal((20, 8))
+    assert diagnose(fixed).causes == ("fixed_order",)
+    assert diagnose(rng.standard_normal((20, 8))).causes == ()
+    # The same through a flat array and the batch count.
+    assert diagnose(fixed.reshape(-1), batches_per_epoch=8).causes == ("fixed_order",)
+    with pytest.raises(InputError, match=r"shape \[prints\] or \[epochs, batches\], got \[2, 3, 4\]"):
+        diagnose(np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_verdict_does_not_depend_on_the_units_of_the_loss(seed):
+    rng = np.random.default_rng(seed)
+    loss = np.exp(-np.arange(30) / 10)[:, None] + 0.1 * rng.standard_normal(6) + 0.05 * rng.standard_normal((30, 6))
+    plain, scaled = diagnose(loss), diagnose(1000 * loss + 5)
+    for verdict in plain.verdicts:
+        (same,) = (other for other in scaled.verdicts if other.cause == verdict.cause)
+        assert same.probability == pytest.approx(verdict.probability, abs=1e-6)

@@ -1,0 +1,323 @@
+"""A loss laid over the epoch: what remains without its trend at each place in the epoch, and what can be measured there.
+
+The trend is a moving mean over one whole cycle of prints. What remains is divided by its own scale, so that early and late
+epochs count the same. A cycle is the prints until they fall on the same places of the epoch again. A "z" is a normal score:
+chance alone gives it a standard deviation of about 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxsgd.diagnosis.period import Period
+from jaxsgd.diagnosis.series import LARGEST, cut_score, moving_mean, student_score
+
+
+class Folded(NamedTuple):
+    """The detrended loss by its place in the epoch; k prints, G places, l prints of the last place.
+
+    Attributes:
+      left: [k], the loss less its trend, in units of its own scale.
+      phase: [k], place in the epoch, from 0 to 1.
+      group: [k], number of the place.
+      epoch: [k].
+      place: [G], phase of each place.
+      level: [G], mean at each place.
+      last: [l], the same as `left` at the epoch's last place, where the epoch has four places or more. It is kept apart, so
+        that a batch unlike all others does not hide what the others do. Empty where the epoch has fewer places.
+    """
+
+    left: Float[np.ndarray, " k"]
+    phase: Float[np.ndarray, " k"]
+    group: Int[np.ndarray, " k"]
+    epoch: Int[np.ndarray, " k"]
+    place: Float[np.ndarray, " G"]
+    level: Float[np.ndarray, " G"]
+    last: Float[np.ndarray, " l"]
+
+
+def cycle_width(period: Period) -> int:
+    """Return the number of prints until they fall on the same places again; in a log too short for that, of an epoch."""
+    count = len(period.position)
+    cycle = period.stripe_count if period.slides else round(period.per_epoch)
+    if period.slides and cycle > count / 3:
+        cycle = round(max(2.0, period.per_epoch))
+    return int(max(2, min(cycle, count // 2)))
+
+
+MANY_EPOCHS = 6
+"""Number of epochs from which the first is left out, because it falls more than any other."""
+
+
+def stands_apart(period: Period) -> Bool[np.ndarray, " n"]:
+    """Return True for the prints at the epoch's last place, where that place is the same in every epoch and one of many."""
+    count = len(period.position)
+    places = period.stripe_count
+    if period.slides or not period.is_steady or places < 4 or count < 3 * places:
+        return np.zeros(count, bool)
+    return np.abs(period.position - period.position.max()) < 0.01
+
+
+def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
+    """Return the detrended loss by place in the epoch."""
+    left, trend, scale, at, apart = _detrended(loss, period)
+    _, off = _last_prints(loss, trend, scale, at, apart)
+    position = period.position[at]
+    group = _groups(position, period)
+    count = np.bincount(group)
+    place = np.bincount(group, position) / count / period.length
+    left = left / scale
+    return Folded(left, position / period.length, group, period.epoch[at], place, np.bincount(group, left) / count, off)
+
+
+def detrended(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
+    """Return the detrended loss that `fold` lays over the epoch, print by print in the order of the log: [k], in its own scale.
+
+    Prints at the last place, which `fold` keeps apart, are included. The first epoch of a long log and half a cycle at either
+    end are left out.
+    """
+    left, trend, scale, at, apart = _detrended(loss, period)
+    number, off = _last_prints(loss, trend, scale, at, apart)
+    order = np.argsort(np.concatenate([at, number]), kind="stable")
+    return np.concatenate([left / scale, off])[order]
+
+
+def fold_scale(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
+    """Return the scale by which `fold` divides at each print, [k]; loss units."""
+    return _detrended(loss, period)[2]
+
+
+def _last_prints(loss, trend, scale, at, apart) -> tuple[np.ndarray, np.ndarray]:
+    """Return (number of each print that stands apart, its loss less the trend around it in the scale around it)."""
+    last = np.flatnonzero(apart)
+    last = last[(last > at[0]) & (last < at[-1])] if len(at) else last[:0]
+    off = (loss[last] - np.interp(last, at, trend)) / np.interp(last, at, scale) if len(last) else np.zeros(0)
+    return last, off
+
+
+def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (loss less its trend, trend, scale and number of each print but those apart, a mask of the prints apart)."""
+    apart = stands_apart(period)
+    width = cycle_width(period) - int(apart.any())
+    half = width // 2
+    kept = np.flatnonzero(~apart)
+    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
+    first, stop = max(half, skipped), len(kept) - half
+    trend = moving_mean(loss[kept], width)[first - half :]
+    left = loss[kept[first:stop]] - trend
+    return left, trend, local_scale(left, width), kept[first:stop], apart
+
+
+def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:
+    """Return the scale of a detrended loss around each print: root mean square over three cycles; 1 where all of it is 0."""
+    span = min(3 * width, len(left))
+    square = left**2
+    around = moving_mean(square, span) if span < len(left) else np.full(1, square.mean())
+    before = (len(left) - len(around)) // 2
+    around = np.pad(around, (before, len(left) - len(around) - before), mode="edge")
+    scale = np.sqrt(np.maximum(around, 0))
+    floor = 1e-9 * float(np.sqrt(square.max(initial=0)))
+    return np.where(scale > floor, scale, 1.0)
+
+
+def _groups(position: np.ndarray, period: Period) -> np.ndarray:
+    """Return the number of each print's place. Places that come up too seldom are joined with their neighbours."""
+    exact = np.unique(np.round(position, 3), return_inverse=True)[1]
+    if len(position) >= 3 * (exact.max(initial=0) + 1):
+        return exact
+    bins = max(2, min(len(position) // 4, round(4 * period.per_epoch)))
+    return np.unique(np.floor(position / period.length * bins * (1 - 1e-9)), return_inverse=True)[1]
+
+
+def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
+    """Return (the loss without its smooth curve over the epoch, True for the prints that are not at the epoch's beginning)."""
+    places = len(folded.place)
+    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= 4 else 0
+    inner = np.ones(len(folded.left), bool)
+    if places >= 6:
+        inner = folded.group > 0
+    if not degree:
+        return folded.left, inner
+    curve = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree)
+    return folded.left - curve(folded.phase), inner
+
+
+def agreement(folded: Folded, smooth_free: Float[np.ndarray, " k"], inner: Bool[np.ndarray, " k"]) -> float:
+    """Return the correlation of the levels by place in the first half of the log with those in the second.
+
+    Args:
+      folded: the loss by place.
+      smooth_free, inner: as `without_smooth` gives them.
+
+    Returns:
+      The correlation; 0 where fewer than three places are known in both halves.
+    """
+    early = folded.epoch <= np.median(folded.epoch)
+    halves = []
+    for half in (early & inner, ~early & inner):
+        count = np.bincount(folded.group[half], minlength=len(folded.place))
+        total = np.bincount(folded.group[half], smooth_free[half], minlength=len(folded.place))
+        halves.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    known = np.isfinite(halves[0]) & np.isfinite(halves[1])
+    if known.sum() < 3:
+        return 0.0
+    first, second = (half[known] - half[known].mean() for half in halves)
+    size = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / size) if size > 0 else 0.0
+
+
+TREND_KINSHIP, KINSHIP_WEIGHT = 1 / 3, 20.0
+"""Correlation of the slopes of two successive epochs after their common trend is taken off, in white noise (0.30 to 0.36 for 5
+to 25 prints an epoch), and the number of epochs that this knowledge counts for beside those of the log."""
+
+
+def _kin_variance(off: np.ndarray) -> float:
+    """Return the variance of the sum of successive epochs' slopes over the variance that independent slopes would give.
+
+    It is 1 plus twice their correlations up to three epochs apart: the log's own, drawn to those of white noise.
+    """
+    square = float((off**2).mean())
+    if square <= 0:
+        return 1.0
+    total = 1.0
+    for lag, usual in ((1, TREND_KINSHIP), (2, 0.0), (3, 0.0)):
+        own = float((off[lag:] * off[:-lag]).sum()) if len(off) > lag else 0.0
+        kinship = (own + KINSHIP_WEIGHT * usual * square) / ((len(off) + KINSHIP_WEIGHT) * square)
+        total += 2 * float(np.clip(kinship, 0, 0.9))
+    return total
+
+
+FEWEST_RISING = 6
+"""Prints an epoch from which a rise within the epoch can be distinguished from levels that repeat."""
+
+
+def ramp(folded: Folded) -> tuple[float, float, float]:
+    """Return (rise over the epoch, its z over epochs, part of the levels' variance that a straight line explains)."""
+    centred = folded.phase - folded.phase.mean()
+    number = folded.epoch - folded.epoch.min()
+    count = np.bincount(number)
+    # Each epoch's own slope with the phase's global mean: their weighted mean is the slope over all.
+    cross, square = np.bincount(number, folded.left * centred), np.bincount(number, centred**2)
+    total = square.sum()
+    if total <= 0:
+        return 0.0, 0.0, 0.0
+    slope = cross.sum() / total
+    off = (cross - slope * square)[count > 0]
+    error = np.sqrt((off**2).sum() * len(off) / max(len(off) - 1, 1) * _kin_variance(off)) / total
+    z = slope / error if error > 1e-12 * abs(slope) else np.sign(slope) * LARGEST
+    z = student_score(float(z), max(len(off) - 1, 1))
+    weight = np.bincount(folded.group)
+    place = folded.place - (weight * folded.place).sum() / weight.sum()
+    variance = float((weight * folded.level**2).sum())
+    line = float((weight * place * folded.level).sum()) ** 2 / max(float((weight * place**2).sum()), 1e-300)
+    return float(slope), cut_score(float(z)), float(line / variance) if variance > 0 else 0.0
+
+
+class LastPlace(NamedTuple):
+    """The epoch's last place compared with the others; all 0 where it does not stand apart.
+
+    Attributes:
+      level: distance of its mean from a straight line through the other places' means, in standard deviations of those around
+        the line; signed.
+      level_rare: the same as a normal score: among few places a large distance may be chance.
+      level_z: z of that distance, by the last place's own scatter over epochs.
+      spread: log of its scatter over epochs over that of the others.
+      spread_z: z of that ratio, for normal values.
+      spread_rare: normal score of its log scatter among the log scatters of the other places, one by one.
+    """
+
+    level: float = 0.0
+    level_rare: float = 0.0
+    level_z: float = 0.0
+    spread: float = 0.0
+    spread_z: float = 0.0
+    spread_rare: float = 0.0
+
+
+def last_place(folded: Folded) -> LastPlace:
+    """Compare the epoch's last place with the others."""
+    count, places = len(folded.last), len(folded.place)
+    if count < 3 or places < 3:
+        return LastPlace()
+    # Against a line through the others, so that a ramp has no outlier at its end.
+    fitted = 2 if places >= 5 else 1
+    slope, height = np.polyfit(folded.place, folded.level, 1) if fitted == 2 else (0.0, float(folded.level.mean()))
+    off = float(folded.last.mean()) - slope - height
+    scatter = max(float(np.std(folded.level - slope * folded.place - height)), 1e-9)
+    # The scale of a print is that of the others in three cycles around, so the last place's quotients have wider tails.
+    freedom = 3 * places - 3
+    own = float(folded.last.std(ddof=1)) * np.sqrt((freedom - 2) / freedom)
+    # The trend at the last place leaves that place out; so the others are compared with a trend without themselves, too.
+    others = (folded.left - folded.level[folded.group]) * places / (places - 1)
+    other = float(np.sqrt((others**2).sum() / max(len(others) - places, 1)))
+    error = max(np.sqrt((own**2 + other**2) / 2 / count), 1e-9)
+    spread = float(np.log(max(own, 1e-6) / max(other, 1e-6))) if max(own, other) > 1e-6 else 0.0
+    visits = np.bincount(folded.group)
+    deviation = np.sqrt(np.bincount(folded.group, others**2) / np.maximum(visits - 1, 1))
+    logs = np.log(np.maximum(deviation, 1e-6))
+    usual = max(float(logs.std(ddof=1)), np.sqrt(0.5 / count))
+    return LastPlace(
+        cut_score(off / scatter),
+        cut_score(student_score(off / scatter, places - fitted)),
+        cut_score(off / error),
+        spread,
+        cut_score(spread * np.sqrt(2 * max(count - 1, 1))),
+        cut_score(student_score((np.log(max(own, 1e-6)) - float(logs.mean())) / usual, places - 1)),
+    )
+
+
+def _begins(period: Period) -> Bool[np.ndarray, " n"]:
+    """Return True for each print with which an epoch begins."""
+    return np.concatenate([[True], np.diff(period.epoch) > 0])
+
+
+def changes(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
+    """Return (batches or prints of the epoch up to the later print, size) of each change from print to print, [c].
+
+    Changes across epochs and those of the first epoch are left out.
+    """
+    used = ~_begins(period)[1:] & (period.epoch[1:] > period.epoch[0])
+    return period.position[1:][used] + 1, np.abs(np.diff(loss))[used]
+
+
+def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
+    """Measure whether the loss settles within the epoch, as a mean does that begins anew with each epoch.
+
+    A mean over k batches moves by about 1 / k of what the k-th adds; at the boundary, where the mean begins anew, by all of it.
+
+    Returns:
+      Slope of the log change over the log number of batches in the epoch so far; log likelihood of the slope -1 over the slope
+      0; log of the change across boundaries over that between an epoch's later prints. All 0 where there is too little.
+    """
+    if period.per_epoch < 4:
+        return 0.0, 0.0, 0.0
+    apart = stands_apart(period)
+    loss, period = loss[~apart], period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
+    begins = _begins(period)
+    change = np.abs(np.diff(loss))
+    # The first epoch falls steeply whatever the habit.
+    late = (period.epoch[1:] > period.epoch[0]) & (change > 0)
+    if late.sum() < 12:
+        return 0.0, 0.0, 0.0
+    # A pattern that repeats moves a print of one place by the same amount in every epoch: the places, not the prints, are the
+    # independent draws.
+    value, at = np.unique(np.round(period.position[1:][late], 3), return_inverse=True)
+    count = np.bincount(at)
+    often = count >= 0.5 * np.median(count)
+    size, place = (np.bincount(at, np.log(change[late])) / count)[often], np.log(value[often] + 1.0)
+    # The scatter that a mean of logs of normal draws has: pi^2 / 8 of each, less where many independent ones are averaged.
+    floor = 0.02 * len(size)
+    even, settling = float(((size - size.mean()) ** 2).sum()), float(((size + place - (size + place).mean()) ** 2).sum())
+    likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
+    crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
+    reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
+    return _slope(place, size), cut_score(float(likelihood)), reset
+
+
+def _slope(place: np.ndarray, value: np.ndarray) -> float:
+    """Return the slope of a straight line; 0 for fewer than three points."""
+    if len(place) < 3:
+        return 0.0
+    centred = place - place.mean()
+    return float((centred * value).sum()) / float((centred**2).sum())

@@ -1,0 +1,168 @@
+"""The recorded runs behind the examples: the studies that are run, on the side to train on and on the held-out side.
+
+The runs are those of the shipped study `training_logs`, on several problems, with courses of the learning rate and ragged
+splits. The two sides have no problem setting, seed or batch count in common.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsgd.engine.sweep import sweep
+from jaxsgd.optimizer import schedule_named
+from jaxsgd.study.study import Study
+from jaxsgd.study.study_file import read_study, study_path
+from tools.diagnosis_model.examples import Recording
+
+STEPS, EACH_EPOCH = ("steps", "restarts"), "restarts_each_epoch"
+COURSES = (*STEPS, EACH_EPOCH)
+"""Schedules of `tools.diagnosis_model.rate_course`."""
+
+
+class TrainedProblem(NamedTuple):
+    """A problem with the rates at which it is trained.
+
+    Attributes:
+      name, args: of the problem, as in a study.
+      rates: of SGD and Adam.
+      steps_only: True if logs are made only of its runs in which the rate steps or restarts every few epochs.
+    """
+
+    name: str
+    args: dict
+    rates: tuple[float, float]
+    steps_only: bool = False
+
+
+TAUGHT = (
+    TrainedProblem("digits", {"num_samples": 400}, (0.3, 0.01)),
+    TrainedProblem("least_squares", {"num_samples": 200, "num_inputs": 120, "noise": 2.0}, (0.005, 0.05)),
+    TrainedProblem("noisy_quadratic", {"num_samples": 600}, (0.1, 0.05)),
+    # Rates so large that they, and not the training's length, decide where the loss ends: it steps where they do.
+    TrainedProblem("noisy_quadratic", {"num_samples": 600}, (1.0, 0.3), steps_only=True),
+    TrainedProblem("least_squares", {"num_samples": 200, "num_inputs": 20, "noise": 2.0}, (0.03, 0.5), steps_only=True),
+)
+HELD_OUT = (
+    TrainedProblem("square_regression", {"num_samples": 200, "num_hidden": 100}, (10.0, 0.03)),
+    TrainedProblem("digits", {"num_samples": 1000, "num_hidden": 64}, (0.5, 0.005)),
+    TrainedProblem("least_squares", {"num_samples": 300, "num_inputs": 100, "noise": 4.0}, (0.004, 0.04)),
+    TrainedProblem("noisy_quadratic", {"num_samples": 300, "num_inputs": 40}, (0.15, 0.03)),
+    TrainedProblem("noisy_quadratic", {"num_samples": 300, "num_inputs": 40}, (0.8, 0.4)),
+    TrainedProblem("least_squares", {"num_samples": 300, "num_inputs": 30, "noise": 3.0}, (0.02, 0.3)),
+)
+
+
+class Side(NamedTuple):
+    """A side, to train on or held out.
+
+    Attributes:
+      problems: the trained problems.
+      seeds: of the runs.
+      counts: batches per epoch.
+      last_shares: of the ragged runs, samples of the last batch over those of the others.
+      logs: number of logs that are made of each setting's runs.
+    """
+
+    problems: tuple[TrainedProblem, ...]
+    seeds: tuple[int, ...]
+    counts: tuple[int, ...]
+    last_shares: tuple[float, ...]
+    logs: int
+
+
+SIDES = {
+    "taught": Side(TAUGHT, tuple(range(32)), (4, 12, 20, 30), (0.05, 0.2), logs=30),
+    "held_out": Side(HELD_OUT, tuple(range(700, 732)), (5, 15, 25), (0.08, 0.3), logs=25),
+}
+
+
+def studies(side: Side) -> Iterator[tuple[str, Study]]:
+    """Return the studies of a side, with the names of their folders."""
+    base = read_study(study_path("training_logs"))
+    for name, problem in zip(_names(side), side.problems, strict=True):
+        fields = {
+            "problem": problem.name,
+            "problem_args": problem.args,
+            "seeds": side.seeds,
+            "batch_counts": side.counts,
+            "learning_rates": problem.rates,
+        }
+        yield name, base.replaced(**fields)
+        for course in STEPS if problem.steps_only else COURSES:
+            pointer = f"tools.diagnosis_model.rate_course:{course}"
+            orders = ["reshuffle"] if course == EACH_EPOCH else ["fixed", "reshuffle"]
+            yield f"{name}_{course}", base.replaced(**fields, schedule=pointer, orders=orders)
+        if problem.steps_only:
+            continue
+        sizes = _ragged_sizes(problem.args["num_samples"], side)
+        ragged = fields | {"batch_counts": None, "batch_sizes": sizes, "orders": ["fixed", "reshuffle"]}
+        yield f"{name}_ragged", base.replaced(**ragged)
+
+
+def _names(side: Side) -> list[str]:
+    return [f"{number}_{problem.name}" for number, problem in enumerate(side.problems)]
+
+
+def _ragged_sizes(samples: int, side: Side) -> list[int]:
+    """Return batch sizes that leave a last batch of about each wanted share of the others."""
+    chosen = []
+    for wanted in side.last_shares:
+        sizes = range(max(4, samples // 40), samples // 8)
+        chosen.append(min(sizes, key=lambda size: abs((samples % size or size) / size - wanted)))
+    return sorted(set(chosen))
+
+
+def recordings(side: Side, folder: Path, report: Callable[[str], None]) -> Iterator[Recording]:
+    """Return every setting's runs, from the results in a folder; missing runs are run first.
+
+    Args:
+      side: the side.
+      folder: the folder of its results.
+      report: called with the name of each study when it begins.
+    """
+    plain: dict[str, dict[tuple, np.ndarray]] = {}
+    partners = {name for name, problem in zip(_names(side), side.problems, strict=True) if problem.steps_only}
+    for name, study in studies(side):
+        report(name)
+        # One program for all batch counts: here most of the time is compiling.
+        dataset = sweep(study, folder / name, vectorize="one_program")
+        prefix = name.removesuffix("_ragged")
+        course = next((ending for ending in COURSES if name.endswith(ending)), None)
+        if course:
+            prefix = name.removesuffix(f"_{course}")
+        along = "batch_size" if study.batch_sizes else "batch_count"
+        for key, loss, sizes in _cells(dataset, along):
+            batches = loss.shape[-1]
+            rate = None
+            if course:
+                at = np.arange(study.epochs * batches) / (study.epochs * batches)
+                rate = np.asarray(jax.vmap(schedule_named(study.schedule))(at.astype(np.float32)), np.float64)
+            elif along == "batch_count":
+                plain.setdefault(prefix, {})[key] = loss
+            if name in partners:
+                continue
+            share_of_last = float(sizes[-1] / sizes[0]) if along == "batch_size" else 1.0
+            partner = plain.get(prefix, {}).get(key) if course else None
+            yield Recording(loss, key[0], rate, share_of_last, partner, f"{name} {key}")
+
+
+def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]]:
+    """Return the losses [R, E, m] of every order, optimizer and batch count or size, without runs that diverged."""
+    for order in dataset["order"].values:
+        for place in range(dataset.sizes["optimizer_learning_rate"]):
+            for value in dataset[along].values:
+                cell = dataset.sel({"order": order, along: value}).isel(optimizer_learning_rate=place)
+                loss = np.asarray(cell["loss"].transpose("seed", "epoch", "batch").values, np.float64)
+                loss = loss[..., : int(cell["batch_count"])]
+                loss = loss[np.isfinite(loss).all(axis=(1, 2))]
+                if len(loss) < 4:
+                    continue
+                samples = json.loads(dataset.attrs["manifest"])["num_samples"]
+                batches = loss.shape[-1]
+                size = int(cell["batch_size"]) if along == "batch_size" else samples // batches
+                sizes = np.minimum(size, samples - size * np.arange(batches))
+                yield (str(order), str(cell["optimizer"].values), int(value)), loss, sizes
