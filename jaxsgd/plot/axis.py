@@ -30,15 +30,6 @@ from jaxsgd.results.metric import time_dim
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
 
-LOSS_UNITS = {
-    "square_regression": "mean squared error per output",
-    "from_file": "mean squared error per output",
-    "least_squares": "half the squared error",
-    "noisy_quadratic": "quadratic form",
-    "digits": "cross-entropy, nats",
-}
-"""The unit of the loss, by built-in problem."""
-
 SYMBOLS = {"batch_count": ("m", "batches per epoch"), "batch_size": ("B", "samples")}
 
 
@@ -224,8 +215,8 @@ def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:
 
 
 def loss_label(ds: xr.Dataset) -> str:
-    """The loss with its unit, where the problem is a built-in one."""
-    unit = LOSS_UNITS.get(_stored(ds, "study").get("problem", ""))
+    """The loss with its unit, where the problem states one."""
+    unit = _stored(ds, "manifest").get("loss_unit", "")
     return f"loss ({unit})" if unit else "loss"
 
 
