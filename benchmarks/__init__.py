@@ -1,4 +1,4 @@
-"""How fast the simulator is, side by side with what people would use in its place, on the machine at hand.
+"""The speed of the simulator beside the tools that people use in its place, on this machine.
 
     workload  ->  peer, floor  ->  round        ->  table
     the runs      who runs them    interleaved      ratios, medians and spreads

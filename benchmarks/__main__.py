@@ -29,7 +29,7 @@ def bench(
     part: Annotated[str, typer.Argument(help="; ".join(f"{name}: {words}" for name, words in PARTS.items()))] = "peers",
     runs: Annotated[int, typer.Option(min=1, help="peers, widths, counts: runs of the article's network.")] = 8,
     epochs: Annotated[int, typer.Option(min=1, help="peers, widths, counts: epochs of a run.")] = 20,
-    few: Annotated[int, typer.Option(min=1, help="Runs that a peer does which goes through them one by one.")] = 2,
+    few: Annotated[int, typer.Option(min=1, help="Runs timed for peers that run sequentially.")] = 2,
     hidden: Annotated[int, typer.Option(min=1, help="Units of the network's hidden layer.")] = 1000,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
@@ -44,14 +44,14 @@ def bench(
     keep_programs()
     how = report.Settings(runs=runs, epochs=epochs, few=few, hidden=hidden, repeats=repeats)
     with working(f"timing {PARTS[part]}"):
-        found = report.PARTS[part](how)
+        timing = report.PARTS[part](how)
     if as_json:
-        rows = [{**row._asdict(), "ratio": row.ratio._asdict()} for row in found.rows]
-        typer.echo(to_json({"part": part, **how._asdict(), "rows": rows, "notes": found.notes}))
+        rows = [{**row._asdict(), "ratio": row.ratio._asdict()} for row in timing.rows]
+        typer.echo(to_json({"part": part, **how._asdict(), "rows": rows, "notes": timing.notes}))
     console = make_console(quiet=as_json)
-    for table in _tables(found.rows):
+    for table in _tables(timing.rows):
         console.print(table)
-    for note in found.notes:
+    for note in timing.notes:
         console.print(f"- {note}", markup=False, soft_wrap=True)
 
 

@@ -45,13 +45,13 @@ def _product(part: Part) -> Callable[[], jax.Array]:
     a = jnp.ones((inner, rows) if left else (rows, inner)) / inner
     b = jnp.ones((columns, inner) if right else (inner, columns))
 
-    def body(_: jax.Array, made: jax.Array) -> jax.Array:
+    def body(_: jax.Array, operand: jax.Array) -> jax.Array:
         # Each turn's operand depends on the turn before by next to nothing.
-        small = made.ravel()[0] * 1e-30
-        one, other = (a + small, b) if a.size <= b.size else (a, b + small)
+        small = operand.ravel()[0] * 1e-30
+        first, other = (a + small, b) if a.size <= b.size else (a, b + small)
         if out:
-            return jax.lax.dot_general(other, one, (((1 if right else 0,), (0 if left else 1,)), ((), ())))
-        return jax.lax.dot_general(one, other, (((0 if left else 1,), (1 if right else 0,)), ((), ())))
+            return jax.lax.dot_general(other, first, (((1 if right else 0,), (0 if left else 1,)), ((), ())))
+        return jax.lax.dot_general(first, other, (((0 if left else 1,), (1 if right else 0,)), ((), ())))
 
     begin = jnp.zeros((columns, rows) if out else (rows, columns))
     return lambda: jax.lax.fori_loop(0, TIMES, body, begin)
@@ -65,9 +65,12 @@ def _sigmoids(part: Part) -> Callable[[], jax.Array]:
 
 @cache
 def loop(part: Part) -> Callable[[], jax.Array]:
-    """What computes a part `TIMES` times and gives the last, compiled as a sweep's programs are."""
-    made = _product(part) if part.transposed else _sigmoids(part)
-    return jax.jit(made).lower().compile(compiler_options())
+    """Return a compiled function that computes a part `TIMES` times and returns the last result.
+
+    It is compiled with the options of a sweep's programs.
+    """
+    function = _product(part) if part.transposed else _sigmoids(part)
+    return jax.jit(function).lower().compile(compiler_options())
 
 
 def _go_through(own: list[Part]) -> None:
@@ -95,21 +98,21 @@ def on_all_cores(pool: Executor, parts: Iterable[Part]) -> Callable[[], None]:
     own = list(parts)
 
     def call() -> None:
-        for each in [pool.submit(_go_through, own) for _ in range(cores())]:
-            each.result()
+        for future in [pool.submit(_go_through, own) for _ in range(cores())]:
+            future.result()
 
     return call
 
 
-def fastest(pool: Executor, found: list[Part], repeats: int) -> dict[str, Part]:
+def fastest(pool: Executor, candidates: list[Part], repeats: int) -> dict[str, Part]:
     """The fastest layout of each part, by the median of a few interleaved calls on all cores, after one to compile."""
-    seconds = interleaved({str(place): on_all_cores(pool, [part]) for place, part in enumerate(found)}, 1 + repeats)
-    typical = [float(np.median(seconds[str(place)][1:])) for place in range(len(found))]
+    seconds = interleaved({str(place): on_all_cores(pool, [part]) for place, part in enumerate(candidates)}, 1 + repeats)
+    typical = [float(np.median(seconds[str(place)][1:])) for place in range(len(candidates))]
     best: dict[str, int] = {}
-    for place, part in enumerate(found):
+    for place, part in enumerate(candidates):
         if part.name not in best or typical[place] < typical[best[part.name]]:
             best[part.name] = place
-    return {name: found[place] for name, place in best.items()}
+    return {name: candidates[place] for name, place in best.items()}
 
 
 def floor_call(pool: Executor, best: dict[str, Part]) -> Callable[[], None]:
@@ -118,5 +121,5 @@ def floor_call(pool: Executor, best: dict[str, Part]) -> Callable[[], None]:
 
 
 def steps_of_call() -> int:
-    """How many steps' worth of arithmetic a `floor_call` does."""
+    """Return the number of steps whose arithmetic a `floor_call` does."""
     return TIMES * cores()

@@ -1,4 +1,4 @@
-"""What only a new process can tell: how long a start takes, and how time and memory grow with the number of runs."""
+"""Measurements that need a new process: the time of a start, and time and memory over the number of runs."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def start_seconds(words: Sequence[str], starts: int) -> list[float]:
 
 
 class Many(NamedTuple):
-    """How a sweep of many short runs went.
+    """Time, memory and size of a sweep of many short runs.
 
     Attributes:
       runs: how many.
@@ -112,7 +112,7 @@ def _peak_bytes() -> int:
 
 def many_runs(counts: Sequence[int], repeats: int) -> list[Many]:
     """`run_many` for several numbers of runs, each in a process of its own, in interleaved rounds."""
-    found = []
+    measured = []
     script = (
         "import json, sys, pathlib; from benchmarks.fresh_process import run_many; "
         "print(json.dumps(run_many(int(sys.argv[1]), pathlib.Path(sys.argv[2]))))"
@@ -121,6 +121,6 @@ def many_runs(counts: Sequence[int], repeats: int) -> list[Many]:
         for runs in list(counts)[:: 1 if turn % 2 == 0 else -1]:
             with tempfile.TemporaryDirectory() as folder:
                 words = [sys.executable, "-c", script, str(runs), str(Path(folder) / "result")]
-                told = subprocess.run(words, check=True, capture_output=True, text=True)
-            found.append(Many(*json.loads(told.stdout)))
-    return found
+                done = subprocess.run(words, check=True, capture_output=True, text=True)
+            measured.append(Many(*json.loads(done.stdout)))
+    return measured

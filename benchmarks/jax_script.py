@@ -29,11 +29,11 @@ _update = jax.jit(update)
 
 @partial(jax.jit, static_argnames="epochs")
 def _run(weights: Weights, batches: tuple[jax.Array, jax.Array], rate: Any, epochs: int) -> jax.Array:
-    def one(weights: Weights, batch: tuple[jax.Array, jax.Array]) -> tuple[Weights, jax.Array]:
+    def step(weights: Weights, batch: tuple[jax.Array, jax.Array]) -> tuple[Weights, jax.Array]:
         return update(weights, batch, rate)
 
     def epoch(weights: Weights, _: None) -> tuple[Weights, jax.Array]:
-        return jax.lax.scan(one, weights, batches)
+        return jax.lax.scan(step, weights, batches)
 
     return jax.lax.scan(epoch, weights, None, length=epochs)[1]
 
@@ -52,15 +52,15 @@ def _batches(arrays: Start, batch_count: int) -> tuple[np.ndarray, np.ndarray]:
 def train_by_steps(arrays: Start, batch_count: int, epochs: int, rate: float) -> np.ndarray:
     """Losses [R, E, m]: a compiled step, called from Python for every batch."""
     x, target = _batches(arrays, batch_count)
-    found = []
+    losses = []
     for run in range(len(x)):
         weights = (jnp.asarray(arrays.w1[run]), jnp.asarray(arrays.w2[run]))
         batches = [(jnp.asarray(x[run, j]), jnp.asarray(target[run, j])) for j in range(batch_count)]
         for _ in range(epochs):
             for batch in batches:
                 weights, value = _update(weights, batch, rate)
-                found.append(value)
-    return np.asarray(jnp.stack(found)).reshape(len(x), epochs, batch_count)
+                losses.append(value)
+    return np.asarray(jnp.stack(losses)).reshape(len(x), epochs, batch_count)
 
 
 def train_by_runs(arrays: Start, batch_count: int, epochs: int, rate: float) -> np.ndarray:

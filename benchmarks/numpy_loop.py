@@ -36,14 +36,14 @@ def train(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> NDArray
 
 def train_each(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> NDArray:
     """Losses [R, E, m], one run after another; the arrays have a leading axis R."""
-    return np.stack([train(each, batch_count, epochs, rate) for each in zip(*arrays, strict=True)])
+    return np.stack([train(item, batch_count, epochs, rate) for item in zip(*arrays, strict=True)])
 
 
 def over_processes(pool: Executor) -> Callable[[Arrays, int, int, float], NDArray]:
     """A `train_each` whose runs are spread over the processes of a pool."""
 
     def trained(arrays: Arrays, batch_count: int, epochs: int, rate: float) -> NDArray:
-        waiting = [pool.submit(train, each, batch_count, epochs, rate) for each in zip(*arrays, strict=True)]
-        return np.stack([each.result() for each in waiting])
+        waiting = [pool.submit(train, item, batch_count, epochs, rate) for item in zip(*arrays, strict=True)]
+        return np.stack([item.result() for item in waiting])
 
     return trained

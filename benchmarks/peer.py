@@ -40,7 +40,7 @@ class Peer(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Whether what it needs is installed."""
+        """True if the packages that the peer needs are installed."""
         return not self.needs or torch_loop.torch is not None
 
 
@@ -75,9 +75,9 @@ def executing(plan: Plan) -> Callable[[], dict[int, ChunkArrays]]:
     execution = Execution(plan)
 
     def call() -> dict[int, ChunkArrays]:
-        found: dict[int, ChunkArrays] = {}
-        execution.run_all(range(len(plan.chunks)), found.__setitem__)
-        return found
+        results: dict[int, ChunkArrays] = {}
+        execution.run_all(range(len(plan.chunks)), results.__setitem__)
+        return results
 
     return call
 
@@ -87,8 +87,8 @@ def losses_of(plan: Plan) -> Callable[[], np.ndarray]:
     run = executing(plan)
 
     def call() -> np.ndarray:
-        found = run()
-        return np.concatenate([found[number]["loss"] for number in sorted(found)])
+        results = run()
+        return np.concatenate([results[number]["loss"] for number in sorted(results)])
 
     return call
 
@@ -100,7 +100,7 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
       workload: what to run.
       start: what its runs begin with.
       names: of peers; those whose package is missing are left out.
-      few: runs that a peer does which goes through them one by one.
+      few: runs timed for peers that run sequentially.
       open_until: closes what a peer holds open.
 
     Raises:
@@ -109,7 +109,7 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
     for name in names:
         if name not in PEERS:
             raise no_such("peer", name, PEERS)
-    found = {OURS: Contender(OURS, losses_of(plan(workload.study())), workload.runs)}
+    timed = {OURS: Contender(OURS, losses_of(plan(workload.study())), workload.runs)}
     how = (workload.batch_count, workload.epochs, workload.rate)
     for name in names:
         peer = PEERS[name]
@@ -121,18 +121,18 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
             runs = min(few * cores(), workload.runs)
             train = numpy_loop.over_processes(open_until.enter_context(one_thread_each(cores())))
         own = start.first(runs)
-        found[name] = Contender(peer.words, lambda train=train, own=own: train(own, *how), runs)
-    return found
+        timed[name] = Contender(peer.words, lambda train=train, own=own: train(own, *how), runs)
+    return timed
 
 
-def check_same_losses(found: dict[str, np.ndarray]) -> None:
+def check_same_losses(results: dict[str, np.ndarray]) -> None:
     """Checks that all have trained the same, by the losses of the runs that they did.
 
     Raises:
       InputError: naming a peer that differs, and by how much.
     """
-    ours = found[OURS]
-    for name, losses in found.items():
+    ours = results[OURS]
+    for name, losses in results.items():
         apart = float(np.max(np.abs(losses / ours[: len(losses)] - 1)))
         if not apart <= LOSS_RTOL:
             raise InputError(f"{name} has not trained the same: its losses differ by a share of {apart:.2g}")

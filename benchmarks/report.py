@@ -28,7 +28,7 @@ MANY = (1_000, 10_000, 100_000)
 
 
 class Settings(NamedTuple):
-    """How much is timed.
+    """The amount of work that is timed.
 
     Attributes:
       runs: R of the article's network.
@@ -51,7 +51,7 @@ class Settings(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a part found.
+    """The rows and notes of a part.
 
     Attributes:
       rows: things timed side by side, in groups.
@@ -81,8 +81,8 @@ def runs(how: Settings) -> Report:
     names = ["jit_step", "jit_run", "jit_vmap"]
     rows = over_runs(RUNS, names, steps=RUNS_STEPS, few=how.few, repeats=how.repeats, num_hidden=how.hidden)
     best = {name: _fastest([row for row in own if row.name != OURS]) for name, own in _groups(rows).items()}
-    said = [f"{name}: the fastest peer, {row.name}, takes {row.ratio.median:.2f} times as long" for name, row in best.items()]
-    return Report(rows, said)
+    notes = [f"{name}: the fastest peer, {row.name}, takes {row.ratio.median:.2f} times as long" for name, row in best.items()]
+    return Report(rows, notes)
 
 
 def widths(how: Settings) -> Report:
@@ -119,18 +119,18 @@ def start(how: Settings) -> Report:
 
 def scale(how: Settings) -> Report:
     """Time, memory and storing over the number of short runs."""
-    found = many_runs(MANY, how.repeats)
-    said = []
+    measured = many_runs(MANY, how.repeats)
+    notes = []
     for number in MANY:
-        own = [each for each in found if each.runs == number]
-        taken = [one.seconds / number * 1e3 for one in own]
-        share = median(one.store_seconds / one.seconds for one in own)
-        peak, size = max(one.peak_bytes for one in own) / 2**20, own[0].result_bytes / 2**20
-        said.append(
+        own = [item for item in measured if item.runs == number]
+        taken = [item.seconds / number * 1e3 for item in own]
+        share = median(item.store_seconds / item.seconds for item in own)
+        peak, size = max(item.peak_bytes for item in own) / 2**20, own[0].result_bytes / 2**20
+        notes.append(
             f"{number:,} runs: {median(taken):.3f} ms a run ({min(taken):.3f} to {max(taken):.3f}), storing "
             f"{100 * share:.2g} % of it, memory at most {peak:,.0f} MiB, result {size:.1f} MiB"
         )
-    return Report([], said)
+    return Report([], notes)
 
 
 PARTS: dict[str, Callable[[Settings], Report]] = {

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 
 class Ratio(NamedTuple):
-    """How many times longer one thing takes than another.
+    """The ratio of two times.
 
     Attributes:
       median: over the rounds, each round's quotient taken by itself.
@@ -32,10 +32,10 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[st
             began = time.perf_counter()
             calls[name]()
             seconds[name].append(time.perf_counter() - began)
-    return {name: np.array(each) for name, each in seconds.items()}
+    return {name: np.array(times) for name, times in seconds.items()}
 
 
 def ratio(longer: Float[np.ndarray, " repeats"], shorter: Float[np.ndarray, " repeats"]) -> Ratio:
     """The quotient of two things' seconds, round by round."""
-    each = longer / shorter
-    return Ratio(float(np.median(each)), float(each.min()), float(each.max()))
+    ratios = longer / shorter
+    return Ratio(float(np.median(ratios)), float(ratios.min()), float(ratios.max()))

@@ -32,27 +32,27 @@ def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats:
       InputError: for an unknown peer, or one whose losses are others.
     """
     with ExitStack() as open_until:
-        found = contenders(workload, start(workload), list(names), few, open_until)
-        check_same_losses({name: each.call() for name, each in found.items()})
-        calls: dict[str, Callable[[], Any]] = {name: each.call for name, each in found.items()}
+        timed = contenders(workload, start(workload), list(names), few, open_until)
+        check_same_losses({name: peer.call() for name, peer in timed.peers()})
+        calls: dict[str, Callable[[], Any]] = {name: peer.call for name, peer in timed.peers()}
         if floor:
             pool = open_until.enter_context(one_thread_each(cores()))
             calls[FLOOR] = floor_call(pool, fastest(pool, parts(workload), repeats=3))
         seconds = interleaved(calls, repeats)
-    units: dict[str, float] = {name: each.runs * workload.epochs for name, each in found.items()}
+    units: dict[str, float] = {name: peer.runs * workload.epochs for name, peer in timed.peers()}
     units[FLOOR] = steps_of_call() / workload.batch_count
-    words = {name: each.words for name, each in found.items()} | {FLOOR: FLOOR}
+    words = {name: peer.words for name, peer in timed.peers()} | {FLOOR: FLOOR}
     ours = seconds[OURS] / units[OURS]
     return [row(words[name], seconds[name], ours, units[name], f"{workload.runs} runs") for name in calls]
 
 
 def over_runs(counts: Iterable[int], names: Sequence[str], *, steps: int, few: int, repeats: int, **sizes: Any) -> list[Row]:
     """`beside_peers` for several numbers of runs, each over about as many steps in all."""
-    found: list[Row] = []
+    results: list[Row] = []
     for runs in counts:
         epochs = max(4, steps // (runs * Workload(runs, 1, **sizes).batch_count))
-        found += beside_peers(Workload(runs, epochs, **sizes), names, few=few, repeats=repeats, floor=False)
-    return found
+        results += beside_peers(Workload(runs, epochs, **sizes), names, few=few, repeats=repeats, floor=False)
+    return results
 
 
 def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequence[int], repeats: int) -> list[Row]:
@@ -67,9 +67,9 @@ def over_widths(study: Study, name: str, *, lanes: Sequence[int], widths: Sequen
     chosen = plan(study)
     tried = {(chosen.lanes, chosen.width): chosen}
     for width in widths:
-        for each in lanes:
-            if width % each == 0 and width <= chosen.cells.num_cells:
-                tried.setdefault((each, width), plan(study, lanes=each, chunk_width=width))
+        for item in lanes:
+            if width % item == 0 and width <= chosen.cells.num_cells:
+                tried.setdefault((item, width), plan(study, lanes=item, chunk_width=width))
     calls = {str(key): executing(planned) for key, planned in tried.items()}
     for call in calls.values():
         call()

@@ -1,4 +1,4 @@
-"""What a timing says: one row for each thing timed."""
+"""The rows of a timing: one for each thing that is timed."""
 
 from typing import NamedTuple
 
@@ -31,5 +31,5 @@ def row(
     name: str, seconds: Float[np.ndarray, " repeats"], base: Float[np.ndarray, " repeats"], units: float | int, group: str = ""
 ) -> Row:
     """The row of something that took `seconds` for so many units of work, beside what takes `base` seconds for one unit."""
-    each = seconds / units * 1e3
-    return Row(name, float(np.median(each)), float(each.min()), float(each.max()), ratio(seconds / units, base), group)
+    taken = seconds / units * 1e3
+    return Row(name, float(np.median(taken)), float(taken.min()), float(taken.max()), ratio(seconds / units, base), group)

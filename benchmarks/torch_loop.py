@@ -17,9 +17,9 @@ def loss(w1: Any, w2: Any, x: Any, target: Any) -> Any:
 
 def train_each(arrays: Any, batch_count: int, epochs: int, rate: float) -> np.ndarray:
     """Losses [R, E, m] by automatic differentiation, one run after another."""
-    found = np.empty((len(arrays.x), epochs, batch_count), np.float32)
+    losses = np.empty((len(arrays.x), epochs, batch_count), np.float32)
     for run in range(len(arrays.x)):
-        x, target, w1, w2 = (torch.tensor(each[run]) for each in arrays)
+        x, target, w1, w2 = (torch.tensor(array[run]) for array in arrays)
         w1.requires_grad_()
         w2.requires_grad_()
         batches = list(zip(x.chunk(batch_count), target.chunk(batch_count), strict=True))
@@ -30,20 +30,20 @@ def train_each(arrays: Any, batch_count: int, epochs: int, rate: float) -> np.nd
                 with torch.no_grad():
                     for weight, gradient in zip((w1, w2), gradients, strict=True):
                         weight -= rate * gradient
-                found[run, epoch, position] = value.item()
-    return found
+                losses[run, epoch, position] = value.item()
+    return losses
 
 
 def train_side_by_side(arrays: Any, batch_count: int, epochs: int, rate: float) -> np.ndarray:
     """Losses [R, E, m] of all runs at once, each step mapped over them."""
-    x, target, w1, w2 = (torch.tensor(each) for each in arrays)
+    x, target, w1, w2 = (torch.tensor(array) for array in arrays)
     step = torch.func.vmap(torch.func.grad_and_value(loss, argnums=(0, 1)))
     batches = list(zip(x.chunk(batch_count, dim=1), target.chunk(batch_count, dim=1), strict=True))
-    found = np.empty((len(x), epochs, batch_count), np.float32)
+    losses = np.empty((len(x), epochs, batch_count), np.float32)
     for epoch in range(epochs):
         for position, (inputs, wanted) in enumerate(batches):
             (first, second), value = step(w1, w2, inputs, wanted)
             w1 -= rate * first
             w2 -= rate * second
-            found[:, epoch, position] = value.numpy()
-    return found
+            losses[:, epoch, position] = value.numpy()
+    return losses

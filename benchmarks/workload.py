@@ -44,7 +44,7 @@ class Workload(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What every run begins with, in the article's orientation.
+    """The data and initial weights of every run, in the article's orientation.
 
     Attributes:
       x: [R, N, D], inputs.
@@ -67,8 +67,8 @@ def start(workload: Workload) -> Start:
     """The data and weights that the simulator draws for the same seeds, as NumPy arrays."""
     study = workload.study()
     subject = study.subject()
-    found = cells(study, subject.num_samples)
-    drawn = jax.jit(jax.vmap(draw_function(subject)))(seeds(found, np.arange(workload.runs)))
+    all_cells = cells(study, subject.num_samples)
+    drawn = jax.jit(jax.vmap(draw_function(subject)))(seeds(all_cells, np.arange(workload.runs)))
     x, target = (np.asarray(array) for array in drawn.data)  # type: ignore[union-attr]
     w2 = np.ascontiguousarray(np.asarray(drawn.params["w2"]).swapaxes(1, 2))
     return Start(x, target, np.asarray(drawn.params["w1"]), w2)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-CLEAN = ("jaxsgd", "tools")
+CLEAN = ("jaxsgd", "benchmarks", "tools")
 """Folders and files of jaxsgd/, benchmarks/ and tools/ in which every name and every docstring follows the rule."""
 
 VAGUE_NAMES = {"each", "found", "held", "made", "one", "said", "say", "there", "told"}
