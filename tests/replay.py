@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import jaxsgd
 from jaxsgd.engine import dispatch, manifest
+from jaxsgd.engine import sweep as sweep_module
 from jaxsgd.engine.plan import plan
-from jaxsgd.engine.sweep import sweep as sweep_module
 from jaxsgd.results.store import Folder
 
 CALLS = ("write", "fsync", "replace")

@@ -54,11 +54,13 @@ plot = typer.Typer(
 )
 
 
-@plot.command("all")
-def plot_all(result: Result, select: Select = None, out: Out = None, as_json: AsJson = False) -> None:
+def _plot_all(result: Result, select: Select = None, out: Out = None, as_json: AsJson = False) -> None:
     """Draw all kinds of figures that suit the result and need no further number, and say why the others do not suit."""
     wanted: dict[str, dict[str, Any]] = {name: {} for name, kind in KINDS.items() if kind.in_all}
     _plot(result, wanted, select, out, as_json, is_all=True)
+
+
+plot.command("all")(_plot_all)
 
 
 def _kind_command(name: str) -> Any:
@@ -78,8 +80,9 @@ def _kind_command(name: str) -> Any:
     return typer.main.get_command(single)
 
 
-def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+def _parameter(name: str, annotation: Any, *default: Any) -> inspect.Parameter:
+    own = default[0] if default else inspect.Parameter.empty
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=own)
 
 
 def _option_parameter(option: FigureOption) -> inspect.Parameter:

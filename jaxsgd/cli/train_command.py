@@ -35,6 +35,7 @@ def train(
 ) -> None:
     """Train the article's network on your own data and see whether its printed loss has stripes, and why."""
     from jaxsgd.article.experiment import check_rate, check_seed
+    from jaxsgd.error import counted
     from jaxsgd.problem import num_samples
     from jaxsgd.problems import from_file
 
@@ -47,7 +48,7 @@ def train(
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    console.print(f"{file}: {num_samples(problem.data):,} samples; {problem.origin}\n", markup=False, soft_wrap=True)
+    console.print(f"{file}: {counted(num_samples(problem.data), 'sample')}; {problem.origin}\n", markup=False, soft_wrap=True)
     writer = Writer(console, folder)
     report = writer.write_report(_train(console, writer, problem, experiment, seed, svg))
     if as_json:

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 
 import jaxsgd
 from jaxsgd.problems import PROBLEMS
+from tests.plot.drawn import words
 
 
 def _mean(num_samples=12):
     return jaxsgd.Problem(
         init=lambda key: jnp.zeros(2),
-        loss=lambda params, batch: jnp.sum((batch - params) ** 2, axis=1),
+        loss=lambda params, batch: jnp.sum((batch - params[None]) ** 2, axis=1),
         data=lambda key: jax.random.normal(key, (num_samples, 2)),
         name="mean",
         loss_unit="square metres",
@@ -26,7 +27,7 @@ def test_a_problem_is_added_by_one_entry(monkeypatch, tmp_path, jaxsgd_command):
     assert ds.batch_size.item() == 4
     assert ds.loss.attrs["units"] == "loss"
     figure = jaxsgd.plot.curves(ds, axis="order")
-    assert "square metres" in figure.axes[0].get_ylabel()
+    assert "square metres" in words(figure)
     (tmp_path / "study.py").write_text(f"import jaxsgd\nSTUDY = jaxsgd.Study(**{study})\n")
     done = jaxsgd_command("run", "study.py", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "ran 4 cells; the result is in results/study\n")

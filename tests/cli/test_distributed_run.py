@@ -135,7 +135,7 @@ def test_another_version_of_this_package_is_refused_too_and_so_is_none():
 
 
 def test_a_worker_that_does_not_answer_is_waited_for_as_long_as_is_said(monkeypatch, finds_tests, tmp_path):
-    monkeypatch.setattr(cluster, "ASKED_SECONDS", 1)
+    monkeypatch.setattr(cluster, "VERSION_SECONDS", 1)
     with (
         scheduler(tmp_path) as (address, _),
         worker(address, environment=finds_tests) as stopped,
@@ -178,7 +178,7 @@ def in_process(study, tmp_path, monkeypatch, unchecked):
             "--scheduler must be an address such as tcp://127.0.0.1:8786, got '127.0.0.1:8786'",
         ),
         (("--scheduler", "tcp://nowhere"), "--scheduler must be an address such as tcp://127.0.0.1:8786, got 'tcp://nowhere'"),
-        (("--scheduler", "tcp://a:1", "--workers", "2"), "give --scheduler or --workers, not both"),
+        (("--scheduler", "tcp://a:1", "--workers", "2"), "give either --scheduler or --workers, not both"),
         (("--workers", "0"), "Invalid value for '--workers'"),
         (("--retries", "-1"), "Invalid value for '--retries'"),
     ],

@@ -14,6 +14,7 @@ import jaxsgd
 from jaxsgd import InputError, RunFailure, Study
 from jaxsgd.engine import dispatch, manifest, task
 from jaxsgd.engine.dispatch import ChunksFailed
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.task import UnfitWorker
 from jaxsgd.error import counted
 from jaxsgd.results.store import BrokenChunk, Folder
@@ -283,7 +284,7 @@ def test_a_problem_that_the_workers_cannot_import_is_refused_and_says_what_to_do
         monkeypatch.undo()
         monkeypatch.delitem(__import__("sys").modules, "only_here")
 
-    with pytest.raises(UnfitWorker, match=r"cannot import 'only_here'.*start the worker with its folder in PYTHONPATH"):
+    with pytest.raises(UnfitWorker, match=r"cannot import 'only_here'.*the worker must be able to import your modules"):
         jaxsgd.sweep(study, tmp_path / "result", executor=Here(spoil), **HELD)
     assert not (tmp_path / "result").exists()
 
@@ -305,7 +306,7 @@ def test_where_the_workers_have_another_kind_of_device_the_plan_is_theirs_and_th
 
     def on_a_gpu(planned):
         # A worker that is asked for its own plan has one of 8 cells, all side by side.
-        wide = jaxsgd.engine.plan(STUDY, vectorize="one_program", chunk_width=8, lanes=8)
+        wide = plan(STUDY, vectorize="one_program", chunk_width=8, lanes=8)
         return facts(wide) | {"device": theirs}
 
     monkeypatch.setattr(task, "facts", on_a_gpu)

@@ -204,7 +204,7 @@ def test_the_same_data_make_the_same_file(apart, kind):
         ),
         (
             {"metric": "validation_loss"},
-            ["the result has no validation_loss", "there is distance, excess_loss, loss_epoch, stripe_gap"],
+            ["the result has no validation_loss", "it has distance, excess_loss, loss_epoch, stripe_gap"],
         ),
         ({"x": "order", "y": "order"}, ["order is named twice"]),
         ({"x": "batch_count", "y": "batch_size"}, ["vary together"]),

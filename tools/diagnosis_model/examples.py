@@ -156,7 +156,7 @@ def _truth(
     """
     known = dict.fromkeys(CAUSE_NAMES, 0.0)
     repeats = ORDERS[recording.order].period == 1
-    ragged = habit.last_factor != 1 or runs.last_share < 1
+    ragged = habit.last_factor != 1 or recording.last_share < 1
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
         # With few prints an epoch, or with levels that repeat, nobody can see that they settle.
