@@ -33,15 +33,15 @@ def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats:
     """
     with ExitStack() as open_until:
         timed = contenders(workload, start(workload), list(names), few, open_until)
-        check_same_losses({name: peer.call() for name, peer in timed.peers()})
-        calls: dict[str, Callable[[], Any]] = {name: peer.call for name, peer in timed.peers()}
+        check_same_losses({name: peer.call() for name, peer in timed.items()})
+        calls: dict[str, Callable[[], Any]] = {name: peer.call for name, peer in timed.items()}
         if floor:
             pool = open_until.enter_context(one_thread_each(cores()))
             calls[FLOOR] = floor_call(pool, fastest(pool, parts(workload), repeats=3))
         seconds = interleaved(calls, repeats)
-    units: dict[str, float] = {name: peer.runs * workload.epochs for name, peer in timed.peers()}
+    units: dict[str, float] = {name: peer.runs * workload.epochs for name, peer in timed.items()}
     units[FLOOR] = steps_of_call() / workload.batch_count
-    words = {name: peer.words for name, peer in timed.peers()} | {FLOOR: FLOOR}
+    words = {name: peer.words for name, peer in timed.items()} | {FLOOR: FLOOR}
     ours = seconds[OURS] / units[OURS]
     return [row(words[name], seconds[name], ours, units[name], f"{workload.runs} runs") for name in calls]
 

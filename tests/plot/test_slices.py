@@ -33,7 +33,9 @@ def result(**changed):
         "missing": (dims, np.zeros(last.shape, bool)),
     }
     coords = {"seed": np.arange(5), "optimizer": OPTIMIZERS, "learning_rate": RATES, "batch_count": [4, 20]}
-    ds = xr.Dataset(variables, {**coords, "epoch": np.arange(3)}, {"study": json.dumps({"problem": "digits"})})
+    attrs = {"study": {"problem": "digits"}, "manifest": {"loss_unit": "cross-entropy, nats"}}
+    attrs = {name: json.dumps(value) for name, value in attrs.items()}
+    ds = xr.Dataset(variables, {**coords, "epoch": np.arange(3)}, attrs)
     return ds.assign(changed)
 
 
