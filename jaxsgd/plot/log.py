@@ -293,7 +293,7 @@ def _note(axes: Axes, text: str) -> None:
 def _key(axes: Axes, handles: Sequence[Line2D]) -> None:
     axes.legend(
         handles=list(handles), loc="upper right", ncols=len(handles), framealpha=0.9, edgecolor="none", fontsize=11,
-        labelcolor=INK, borderaxespad=0.1, columnspacing=1.1, handlelength=1.6, handletextpad=0.4,
+        labelcolor=INK, borderaxespad=0.1, columnspacing=0.9, handlelength=1.2, handletextpad=0.3,
     )  # fmt: skip
 
 
