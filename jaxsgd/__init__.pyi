@@ -32,3 +32,5 @@ from .simulator import Run as Run
 from .simulator import simulate as simulate
 from .simulator import streams as streams
 from .study.study import Study as Study
+
+__version__: str

@@ -53,6 +53,8 @@ def public_names():
     """Each public name and the module of the package that it comes from."""
     names = {}
     for node in ast.parse((PACKAGE / "__init__.pyi").read_text()).body:
+        if isinstance(node, ast.AnnAssign):  # `__version__`
+            continue
         assert isinstance(node, ast.ImportFrom)
         assert node.level == 1
         names |= {alias.name: node.module or alias.name for alias in node.names}
