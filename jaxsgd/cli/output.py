@@ -85,7 +85,7 @@ def missing_cells(count: int) -> str:
 
 
 def check_output_folder(folder: Path, file: Path | None = None, option: str = "--out") -> None:
-    """Check, before a long run, that `folder` exists or can be made, and can be written. No file remains.
+    """Check that files can be written into `folder`, before a long run. The check leaves no file behind.
 
     Args:
       folder: to write into.

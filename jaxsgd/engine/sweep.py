@@ -177,7 +177,7 @@ def _sweep_to_folder(
     study.resolved()  # refuses a study that cannot be stored
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path}: this is a file; a result needs a folder")
-    # Planned before the folder is made, so that a wrong width does not leave a folder.
+    # Plan before the folder is created, so that a wrong width leaves no folder behind.
     new = None if folder.is_there() else team.planned(study, how)
     if new:
         check_fits(new[0], in_memory=False)

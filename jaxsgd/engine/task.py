@@ -149,5 +149,5 @@ def _study(fields: dict[str, Any]) -> Study:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_sentence(error)}"
         raise UnfitWorker(
             f"the worker {here()} cannot make the study: {reason}; the worker must be able to import your modules: "
-            "install them there, or start the worker with their folder in PYTHONPATH"
+            "install them on the worker, or start it with their folder in PYTHONPATH"
         ) from None

@@ -125,7 +125,7 @@ def selected(ds: xr.Dataset, select: Selection | None) -> xr.Dataset:
       select: by axis, the value to keep, or a list of them. Numbers match to a relative 1e-5, and may be text.
 
     Raises:
-      InputError: for an axis or value that is not there, with the nearest ones.
+      InputError: for an unknown axis or value, with the nearest ones.
     """
     for name, wanted in (select or {}).items():
         axis = find_axis(ds, name)

@@ -102,7 +102,7 @@ def differences(
       select: by axis, the value or values to show. One other axis may keep up to four values: they become rows.
 
     Raises:
-      InputError: for an axis or value that is not there, more than one other axis with several values, or a single seed.
+      InputError: for an unknown axis or value, more than one other axis with several values, or a single seed.
     """
     whole, ds = ds, selected(ds, select)
     lines_by = find_axis(ds, axis or _named(ds))

@@ -103,7 +103,7 @@ def grid(
       select: by axis, the value or values to show; every axis other than rows, columns and seeds must come down to one.
 
     Raises:
-      InputError: for an axis or value that is not there, an axis that is left open, batch losses that were not recorded, or a
+      InputError: for an unknown axis or value, an axis that is left open, batch losses that were not recorded, or a
         window longer than every run.
     """
     ds = selected(ds, select)

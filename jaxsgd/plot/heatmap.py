@@ -108,7 +108,7 @@ def heatmap(
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
-      InputError: for an axis or value that is not there, or more than two other axes with several values.
+      InputError: for an unknown axis or value, or more than two other axes with several values.
     """
     metric = metric_named(ds, metric)
     ds = selected(ds, select)

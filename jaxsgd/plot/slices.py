@@ -110,7 +110,7 @@ def slices(
       select: by axis, the value or values to show. Up to two other axes may keep several values: they become panels.
 
     Raises:
-      InputError: for an axis or value that is not there, an axis x without numbers, or too many other axes.
+      InputError: for an unknown axis or value, an axis x without numbers, or too many other axes.
     """
     whole, ds = ds, selected(ds, select)
     metric = metric_named(ds, metric)

@@ -46,19 +46,19 @@ def test_each_optimizer_and_batch_count_has_the_setting_with_the_lowest_median()
     momenta = [0.1, 0.5, 0.9, 0.99]
     last = np.random.default_rng(0).normal(size=(SEEDS, 2, 3, 4, 2))
     ds = stored(last, optimizer=["sgd", "adam"], learning_rate=RATES, momentum=momenta, batch_count=[10, 2])
-    found = jaxsgd.best(ds)
-    assert found["median_value"].dims == ("optimizer", "batch_count")
+    selected = jaxsgd.best(ds)
+    assert selected["median_value"].dims == ("optimizer", "batch_count")
     for i, optimizer in enumerate(["sgd", "adam"]):
         for k, count in enumerate([10, 2]):
             medians = np.median(last[:, i, :, :, k], axis=0)
             rate, momentum = np.unravel_index(medians.argmin(), medians.shape)
-            cell = found.sel(optimizer=optimizer, batch_count=count)
+            cell = selected.sel(optimizer=optimizer, batch_count=count)
             assert (cell["median_value"], cell.learning_rate, cell.momentum) == (medians.min(), RATES[rate], momenta[momentum])
             own = ds.sel(optimizer=optimizer, batch_count=count, learning_rate=RATES[rate], momentum=momenta[momentum])
             for name in ("stripe_gap", "stripe_index", "stripe_slope"):
                 assert cell[name] == np.median(own[name])
             assert (cell.seeds, cell.diverged, cell.diverged_share) == (SEEDS, 0, 0)
-    assert (found.searched.values.tolist(), found.attrs["tried"]) == (["learning_rate", "momentum"], 12)
+    assert (selected.searched.values.tolist(), selected.attrs["tried"]) == (["learning_rate", "momentum"], 12)
 
 
 def test_a_validation_loss_is_judged_by_where_there_is_one():
@@ -69,10 +69,10 @@ def test_a_validation_loss_is_judged_by_where_there_is_one():
 
 def test_of_an_accuracy_the_highest_is_best():
     accuracy = np.array([[0.5, 0.6, 0.9], [0.5, 0.8, 0.1]] * 3)
-    found = jaxsgd.best(stored(accuracy, name="validation_accuracy", learning_rate=RATES), "validation_accuracy")
+    selected = jaxsgd.best(stored(accuracy, name="validation_accuracy", learning_rate=RATES), "validation_accuracy")
     # The medians are 0.5, 0.7 and 0.5; of three seeds each the interval goes from the ones to the others.
-    assert found.learning_rate == 0.1
-    np.testing.assert_allclose([found.low, found["median_value"], found.high], [0.6, 0.7, 0.8])
+    assert selected.learning_rate == 0.1
+    np.testing.assert_allclose([selected.low, selected["median_value"], selected.high], [0.6, 0.7, 0.8])
 
 
 @pytest.mark.parametrize(("losses", "edge"), [((1, 2, 3), ["learning_rate"]), ((2, 1, 3), []), ((3, 2, 1), ["learning_rate"])])
@@ -98,12 +98,12 @@ def test_several_edges_are_all_named_and_two_values_are_no_range():
 def test_diverged_runs_are_infinitely_bad_and_counted(gone, rate, counted):
     diverged = np.zeros((SEEDS, 3), bool)
     diverged[:gone, 2] = True  # the rate with the lowest losses, which are finite
-    found = jaxsgd.best(by_rate(3, 2, 1, diverged=diverged))
-    assert (found.learning_rate, found.diverged, found.seeds) == (rate, counted, SEEDS)
-    assert found.diverged_share == gone / 21
+    selected = jaxsgd.best(by_rate(3, 2, 1, diverged=diverged))
+    assert (selected.learning_rate, selected.diverged, selected.seeds) == (rate, counted, SEEDS)
+    assert selected.diverged_share == gone / 21
     # With three of seven gone, four or more are in a third of the resamples. The others' losses are all the same.
-    np.testing.assert_array_equal([found.low, found.high], [1, np.inf] if gone == 3 else [np.nan] * 2)
-    assert found.no_interval == ("" if gone == 3 else SAME)
+    np.testing.assert_array_equal([selected.low, selected.high], [1, np.inf] if gone == 3 else [np.nan] * 2)
+    assert selected.no_interval == ("" if gone == 3 else SAME)
 
 
 def test_stripes_are_those_of_the_runs_that_did_not_diverge():
@@ -124,10 +124,10 @@ def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
 
 
 def test_one_seed_has_no_interval():
-    found = jaxsgd.best(by_rate(3, 1, 2).isel(seed=[0]))
-    assert found["median_value"] == 1
-    assert np.isnan([found.low, found.high]).all()
-    assert found.no_interval == "one seed shows no spread"
+    selected = jaxsgd.best(by_rate(3, 1, 2).isel(seed=[0]))
+    assert selected["median_value"] == 1
+    assert np.isnan([selected.low, selected.high]).all()
+    assert selected.no_interval == "one seed shows no spread"
 
 
 def test_missing_cells_are_left_out():
@@ -135,20 +135,20 @@ def test_missing_cells_are_left_out():
     last[:, 1, 0] = [np.nan] * 4 + [1.5, 1.6, 1.7]  # four seeds of the best rate
     last[:, 1, 1] = np.nan  # the best rate altogether
     ds = stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2])
-    found = jaxsgd.best(ds)
-    assert found.learning_rate.values.tolist() == [0.1, 1.0]
-    assert found["median_value"].values.tolist() == [1.6, 2]
-    assert found.seeds.values.tolist() == [3, SEEDS]
+    selected = jaxsgd.best(ds)
+    assert selected.learning_rate.values.tolist() == [0.1, 1.0]
+    assert selected["median_value"].values.tolist() == [1.6, 2]
+    assert selected.seeds.values.tolist() == [3, SEEDS]
 
 
 def test_a_batch_count_that_has_not_been_run_has_no_median_no_setting_and_no_edge():
     last = np.broadcast_to(np.array([3.0, 1, 2])[:, None], (SEEDS, 3, 2)).copy()
     last[..., 1] = np.nan
-    found = jaxsgd.best(stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2]))
-    np.testing.assert_array_equal(found["median_value"], [1, np.nan])
-    np.testing.assert_array_equal(found.learning_rate, [0.1, np.nan])
-    assert np.isnan([found.low[1], found.high[1], found.diverged_share[1]]).all()
-    assert (found.at_edge.values.tolist(), found.seeds.values.tolist()) == ([[False, False]], [SEEDS, 0])
+    selected = jaxsgd.best(stored(last, missing=np.isnan(last), learning_rate=RATES, batch_count=[10, 2]))
+    np.testing.assert_array_equal(selected["median_value"], [1, np.nan])
+    np.testing.assert_array_equal(selected.learning_rate, [0.1, np.nan])
+    assert np.isnan([selected.low[1], selected.high[1], selected.diverged_share[1]]).all()
+    assert (selected.at_edge.values.tolist(), selected.seeds.values.tolist()) == ([[False, False]], [SEEDS, 0])
 
 
 def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
@@ -156,12 +156,12 @@ def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
     ds = stored(last, batch_count=[10, 2], draw=np.arange(4)).drop_vars("draw")
     rates, momenta = np.array([0.3, 0.1, 0.2, 0.4]), np.array([0.9, 0.8, 0.6, 0.7])
     ds = ds.assign_coords(learning_rate=("draw", rates), momentum=("draw", momenta))
-    found = jaxsgd.best(ds)
+    selected = jaxsgd.best(ds)
     best = np.median(last, axis=0).argmin(axis=1)
-    assert found["median_value"].dims == ("batch_count",)
-    np.testing.assert_array_equal(found.learning_rate, rates[best])
-    np.testing.assert_array_equal(found.momentum, momenta[best])
-    assert found.searched.values.tolist() == ["learning_rate", "momentum"]
+    assert selected["median_value"].dims == ("batch_count",)
+    np.testing.assert_array_equal(selected.learning_rate, rates[best])
+    np.testing.assert_array_equal(selected.momentum, momenta[best])
+    assert selected.searched.values.tolist() == ["learning_rate", "momentum"]
 
 
 @pytest.mark.parametrize(
@@ -209,23 +209,23 @@ def losses(sgd, adam):
 
 
 def test_each_setting_gets_its_own_best_rate_and_the_tuning_seeds_are_gone():
-    found = jaxsgd.tune(result(losses([3, 1, 2], [1, 2, 3])), 2)
-    assert found.learning_rate.values.tolist() == [0.1, 0.01]
-    assert found.at_edge.values.tolist() == [False, True]
-    assert found.seed.values.tolist() == [2, 3, 4, 5]
-    assert "learning_rate" not in found.dims
-    np.testing.assert_array_equal(found.loss_epoch.isel(epoch=-1), np.ones((4, 2)))
+    selected = jaxsgd.tune(result(losses([3, 1, 2], [1, 2, 3])), 2)
+    assert selected.learning_rate.values.tolist() == [0.1, 0.01]
+    assert selected.at_edge.values.tolist() == [False, True]
+    assert selected.seed.values.tolist() == [2, 3, 4, 5]
+    assert "learning_rate" not in selected.dims
+    np.testing.assert_array_equal(selected.loss_epoch.isel(epoch=-1), np.ones((4, 2)))
 
 
 def test_of_an_accuracy_the_highest_is_chosen_and_ranked_first():
     accuracy = losses([0.09, 0.92, 0.5], [0.3, 0.2, 0.1]) + 0.001 * RNG.normal(size=(TUNED_SEEDS, 1, 1))
     ds = result(accuracy)
     ds = ds.assign(validation_accuracy=ds.loss_epoch)
-    found = jaxsgd.tune(ds, 2, "validation_accuracy")
-    assert found.learning_rate.values.tolist() == [0.1, 0.01]
+    selected = jaxsgd.tune(ds, 2, "validation_accuracy")
+    assert selected.learning_rate.values.tolist() == [0.1, 0.01]
     best = jaxsgd.best(ds.assign(stripes(ds)), "validation_accuracy")
-    assert best.learning_rate.values.tolist() == found.learning_rate.values.tolist()
-    assert best.at_edge.sel(searched="learning_rate").values.tolist() == found.at_edge.values.tolist() == [False, True]
+    assert best.learning_rate.values.tolist() == selected.learning_rate.values.tolist()
+    assert best.at_edge.sel(searched="learning_rate").values.tolist() == selected.at_edge.values.tolist() == [False, True]
     ranked = jaxsgd.benchmark({"one": ds}, tuning_seeds=2, metric="validation_accuracy")
     assert ranked.overall_rank.values.tolist() == [1, 2]
 
@@ -268,9 +268,9 @@ def test_tables_tuning_and_figures_choose_the_same_setting(seed):
 def test_the_seeds_that_judge_do_not_choose():
     values = losses([3, 1, 2], [1, 2, 3])
     values[2:, 0] = [1, 3, 3]  # other seeds would choose the first rate
-    found = jaxsgd.tune(result(values), 2)
-    assert found.learning_rate.values[0] == 0.1
-    np.testing.assert_array_equal(found.loss_epoch.isel(epoch=-1, optimizer=0), 3)
+    selected = jaxsgd.tune(result(values), 2)
+    assert selected.learning_rate.values[0] == 0.1
+    np.testing.assert_array_equal(selected.loss_epoch.isel(epoch=-1, optimizer=0), 3)
 
 
 def test_a_rate_at_which_most_runs_diverge_is_not_the_best():
@@ -315,14 +315,14 @@ def test_a_benchmark_pairs_ranks_and_calls_ties():
     apart = shifted([8, 5, 8], [4, 8, 8], [0, 0, 0.01, -0.01, 0.02, -0.02])
     alike = shifted([8, 8, 5], [5, 8, 8], [0, 0, 0.1, -0.1, 0.2, -0.2])
     results = {"far": apart, "near": alike}
-    found = jaxsgd.benchmark(results, tuning_seeds=2, reference="sgd")
-    assert found.problem.values.tolist() == ["far", "near"]
+    selected = jaxsgd.benchmark(results, tuning_seeds=2, reference="sgd")
+    assert selected.problem.values.tolist() == ["far", "near"]
     # What the seeds share is gone from the differences: -1, and nothing.
-    assert found.difference.sel(optimizer="adam", problem="far") == pytest.approx(-1)
-    assert found.tie.sel(optimizer="adam").values.tolist() == [False, True]
-    assert found["mean_rank"].sel(problem="far").values.tolist() == [2, 1]
-    assert found.learning_rate.values.tolist() == [[0.1, 0.01], [1.0, 0.01]]
-    np.testing.assert_allclose(found.overall_rank, found["mean_rank"].mean("problem"))
+    assert selected.difference.sel(optimizer="adam", problem="far") == pytest.approx(-1)
+    assert selected.tie.sel(optimizer="adam").values.tolist() == [False, True]
+    assert selected["mean_rank"].sel(problem="far").values.tolist() == [2, 1]
+    assert selected.learning_rate.values.tolist() == [[0.1, 0.01], [1.0, 0.01]]
+    np.testing.assert_allclose(selected.overall_rank, selected["mean_rank"].mean("problem"))
 
 
 def test_a_benchmark_has_one_axis_and_the_same_settings_everywhere():
