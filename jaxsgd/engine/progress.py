@@ -52,7 +52,21 @@ class Progress(NamedTuple):
     finishing: int = 0
 
 
-class ProgressLines:
+class _Display:
+    """A display of a sweep's progress: it keeps the last progress. This one shows nothing, and the others build on it."""
+
+    def __init__(self) -> None:
+        self.last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = progress
+
+    def is_interrupted_now(self, progress: Progress) -> bool:
+        """Return True if Ctrl-C has come since the last progress."""
+        return bool(progress.finishing) and not (self.last and self.last.finishing)
+
+
+class ProgressLines(_Display):
     """The display of a sweep's progress without a terminal, as in a batch job's log: a line every minute."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
@@ -62,16 +76,16 @@ class ProgressLines:
           write: called with each line.
           clock: returns the time in seconds.
         """
-        self.last: Progress | None = None
+        super().__init__()
         self._write, self._clock = write, clock
         self._began = self._written = clock()
 
     def __call__(self, progress: Progress) -> None:
         """Keep the progress, and write a line if the last one is a minute old."""
-        is_new = progress.finishing and not (self.last and self.last.finishing)
-        self.last = progress
+        is_interrupted = self.is_interrupted_now(progress)
+        super().__call__(progress)
         now = self._clock()
-        if is_new:
+        if is_interrupted:
             self._write(_finishing(progress))
         elif now - self._written >= SECONDS_BETWEEN_LINES:
             left = [] if progress.seconds_left is None else [f"about {duration(progress.seconds_left)} left"]
@@ -80,18 +94,18 @@ class ProgressLines:
             self._written = now
 
 
-class _Bar:
+class _Bar(_Display):
     """The display of a sweep's progress as a bar."""
 
     def __init__(self, bar: rich.progress.Progress):
-        self.last: Progress | None = None
+        super().__init__()
         self.bar = bar
         self._task = bar.add_task("cells", total=None, percent="", ends=None)
 
     def __call__(self, progress: Progress) -> None:
-        is_new = progress.finishing and not (self.last and self.last.finishing)
-        self.last = progress
-        if is_new:
+        is_interrupted = self.is_interrupted_now(progress)
+        super().__call__(progress)
+        if is_interrupted:
             self.bar.console.print(_finishing(progress), markup=False, soft_wrap=True)
         ends = None if progress.seconds_left is None else time.monotonic() + progress.seconds_left
         words = describe(progress, self.bar.tasks[0].elapsed or 0)
@@ -115,16 +129,6 @@ class NotebookBar(_Bar):
         """Show the progress."""
         super().__call__(progress)
         self._show(self.bar.make_tasks_table(self.bar.tasks))
-
-
-class _Quiet:
-    """A silent display: it keeps a sweep's last progress and shows nothing."""
-
-    def __init__(self) -> None:
-        self.last: Progress | None = None
-
-    def __call__(self, progress: Progress) -> None:
-        self.last = progress
 
 
 class _TimeLeftColumn(rich.progress.ProgressColumn):
@@ -175,7 +179,7 @@ def progress_shown(show: bool = True) -> Iterator[Any]:
     """
     console = Console(stderr=True)
     if not show:
-        yield _Quiet()
+        yield _Display()
     elif console.is_jupyter:
         # A notebook's kernel has IPython, which is not a dependency of this package.
         handle = importlib.import_module("IPython.display").display(display_id=True)
