@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
 from jaxsgd.evaluation import check_every, evaluation_steps
@@ -163,6 +163,30 @@ def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array,
         return problem.loss(params, jax.tree.map(lambda leaf: leaf[own], data))
 
     return jax.lax.map(block_losses, blocks).reshape(-1)[:samples]
+
+
+class Batches(NamedTuple):
+    """The samples of an epoch's batches, in K parts: whole batches, or the micro-steps that make them up.
+
+    Attributes:
+      sample: [K, q], the samples of each part; entries that it does not need repeat a sample of its batch.
+      own: [K, q], True for its own samples; None if all are its own.
+      position: [K], the position of its batch in the epoch.
+      size: [M], samples in the batch at each position, 0 past the batch count.
+    """
+
+    sample: Int[Array, "K q"]
+    own: Bool[Array, "K q"] | None
+    position: Int[Array, " K"]
+    size: Int[Array, " M"]
+
+    __repr__ = short_repr
+
+
+def batches_of(visits: Visits) -> Batches:
+    """Return the batches of an epoch's visits, one part for each of them."""
+    count, width = visits.sample.shape
+    return Batches(visits.sample, jnp.arange(width)[None, :] < visits.size[:, None], jnp.arange(count), visits.size)
 
 
 Optimizer = optax.GradientTransformation | Callable[[Float[Array, ""]], optax.GradientTransformation]

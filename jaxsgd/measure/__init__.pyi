@@ -1,4 +1,7 @@
+from .batch_sharpness import batch_sharpness as batch_sharpness
 from .divergence import diverged_epoch as diverged_epoch
+from .hessian_trace import HessianTrace as HessianTrace
+from .hessian_trace import hessian_trace as hessian_trace
 from .influence import GapSources as GapSources
 from .influence import Influence as Influence
 from .influence import gap_sources as gap_sources
@@ -10,6 +13,9 @@ from .limit_cycle import limit_cycle as limit_cycle
 from .noise import Noise as Noise
 from .noise import noise as noise
 from .noise import noise_scale as noise_scale
+from .norms import gradient_norm as gradient_norm
+from .norms import parameter_norm as parameter_norm
+from .norms import update_norm as update_norm
 from .observable import METRICS as METRICS
 from .observable import Metric as Metric
 from .observable import direction as direction
@@ -17,6 +23,7 @@ from .own_step import OwnSteps as OwnSteps
 from .own_step import epoch_own_steps as epoch_own_steps
 from .own_step import own_steps as own_steps
 from .own_step import unmeasured as unmeasured
+from .sharpness import sharpness as sharpness
 from .stripes import Stripes as Stripes
 from .stripes import expected_range as expected_range
 from .stripes import hiding_interval as hiding_interval

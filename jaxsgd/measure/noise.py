@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
+from jaxsgd.measure.blocks import mean_gradient
 from jaxsgd.measure.checkpoint import Cuts, Epoch, TrainingSpec, at_epochs, prepare
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples
@@ -124,9 +125,9 @@ def _noise_at(
     """Return the `noise` of one run from checked arguments; mapped over by sweeps."""
 
     def measure(epoch: Epoch) -> Noise:
-        squares = _gradient_squares(training.problem, epoch.state.params, data, small_batch)
+        trace, square = gradient_noise(training.problem, epoch.state.params, data, small_batch)
         deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
-        return Noise(epoch.number, *noise_parts(*squares, small_batch, num_samples(data)), deviation)
+        return Noise(epoch.number, trace, square, deviation)
 
     return at_epochs(training, params, data, order_key, cuts, at, measure)
 
@@ -139,10 +140,17 @@ _run = jax.jit(_noise_at, static_argnames=("training", "small_batch"))
 _runs = jax.jit(_noise_of_several, static_argnames=("training", "small_batch"))
 
 
-def _gradient_squares(
-    problem: Problem, params: Params, data: Batch, small_batch: int
+def gradient_noise(
+    problem: Problem, params: Params, data: Batch, small_batch: int = 1
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return the mean squared length of the gradients of disjoint groups of b samples, and that of the gradient of all N."""
+    """Return unbiased estimates of tr(Sigma) and |G|^2 at given parameters, both []; NaN for a single sample.
+
+    Args:
+      problem: gives the loss of each sample.
+      params: the parameters.
+      data: arrays with leading axis N.
+      small_batch: b, samples in a small group, as for `noise`.
+    """
 
     def gradient(batch: Batch) -> Params:
         return jax.grad(lambda params: batch_loss(problem, params, batch))(params)
@@ -153,8 +161,8 @@ def _gradient_squares(
         sample = start + jnp.arange(small_batch)
         return _squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
 
-    small = jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16))
-    return jnp.mean(small), _squared_length(gradient(data))
+    small = jnp.mean(jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16)))
+    return noise_parts(small, _squared_length(mean_gradient(problem, params, data)), small_batch, num_samples(data))
 
 
 def _squared_length(tree: Params) -> Float[Array, ""]:
