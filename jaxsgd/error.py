@@ -53,6 +53,10 @@ def shown(value: object) -> str:
     return brief(value)
 
 
+IN_OBSERVABLE = "in the observable "
+"""The beginning of the note that names the observable whose own code failed."""
+
+
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Return the frames in the user's own files that an exception passed through, the deepest last.
 

@@ -59,3 +59,8 @@ def evaluation_steps(every: int | float, batch_count: int, steps: int) -> Int[np
         done = epoch * batch_count + batch_count * (part + 1) // parts
         done = done[done <= steps]
     return done if len(done) and done[-1] == steps else np.append(done, steps)
+
+
+def observed_epochs(every: int, epochs: int) -> Int[np.ndarray, " V"]:
+    """Return the epochs, 0-based, after which a run is observed: each so many epochs, and the last one."""
+    return evaluation_steps(every, 1, epochs) - 1

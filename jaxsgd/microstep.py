@@ -18,10 +18,25 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.evaluation import evaluation_steps, parts_of_epoch
+from jaxsgd.evaluation import evaluation_steps, observed_epochs, parts_of_epoch
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, marked, observed_where, optimizer_at
+from jaxsgd.simulator import (
+    NOTHING_KNOWN,
+    Batches,
+    Known,
+    Observe,
+    Optimizer,
+    Run,
+    Sparse,
+    State,
+    contexts,
+    initial_state,
+    joined,
+    marked,
+    observed_where,
+    optimizer_at,
+)
 
 STEP_COST = 8
 """The cost of a micro-step besides its samples, in samples: one sum of P gradients and one pass of the loop."""
@@ -207,8 +222,10 @@ def micro_epoch(
     epochs: int,
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
-) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"], Any]]]:
-    """Return one epoch as a function: `(state, epoch) -> (state, (loss, size, observed))`.
+    sparse: Sparse | None = None,
+    known: Known = NOTHING_KNOWN,
+) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"], Any, Any]]]:
+    """Return one epoch as a function: `(state, epoch) -> (state, (loss, size, observed, sparsely observed))`.
 
     Loss and size are [M]; past the batch count they are NaN and 0. The observed arrays have the leading axis q for evaluations
     every 1/q of an epoch, and are None without `observe`.
@@ -219,27 +236,38 @@ def micro_epoch(
     if observe and evaluate_every is not None:
         looks = evaluation_steps(evaluate_every, layout.micro_steps, layout.micro_steps)
     marks = None if looks is None else marked(looks, layout.micro_steps)
+    context_at = contexts(problem, data, order_key, known)
 
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
+    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any, Any]]:
         visits = micro_visits(order, order_key, i, cut, layout)
         progress = (i + visits.position / cut.batch_count) / epochs
 
-        def body(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array, Any]):
-            visit, share, mark = inputs
-            state, sums, loss = _micro_step(problem, optimizer, data, *carry, visit, share)
-            seen = observed_where(mark, observe, state.params, data) if observe and mark is not None else None
-            return (state, sums), (loss, seen)
+        used = slot < cut.batch_count
+        size = jnp.where(used, visits.size[last], 0)
+        batches = Batches(visits.sample, visits.own, visits.position, size)
+
+        def body(carry: tuple[State, Sums, Params], inputs: tuple[MicroVisits, Array, Any]):
+            (before, sums, moved_from), (visit, share, mark) = carry, inputs
+            state, sums, loss = _micro_step(problem, optimizer, data, before, sums, visit, share)
+            moved_from = jax.tree.map(lambda old, kept: jnp.where(visit.ends, old, kept), before.params, moved_from)
+            context = context_at(i, batches, moved_from, state.params)
+            seen = observed_where(mark, observe, state.params, context) if observe and mark is not None else None
+            return (state, sums, moved_from), (loss, seen)
 
         loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
         sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
-        (state, _), (losses, seen) = jax.lax.scan(body, (state, sums), (visits, progress, marks))
-        used = slot < cut.batch_count
+        (state, _, moved_from), (losses, seen) = jax.lax.scan(body, (state, sums, state.params), (visits, progress, marks))
+        context = context_at(i, batches, moved_from, state.params)
         if looks is not None:
             after = looks - 1
             seen = jax.tree.map(lambda leaf: leaf[after], seen)
         elif observe:
-            seen = observe(state.params, data)
-        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0), seen)
+            seen = observe(state.params, context)
+        rarely = None
+        if sparse:
+            looked = marked(observed_epochs(sparse.every, epochs) + 1, epochs)
+            rarely = observed_where(jnp.asarray(looked)[i], sparse.observe, state.params, context)
+        return state, (jnp.where(used, losses[last], jnp.nan), size, seen, rarely)
 
     return epoch
 
@@ -258,6 +286,8 @@ def run_micro(
     epochs: int,
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
+    sparse: Sparse | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Run:
     """Train one run whose batch count is data: the same numbers as `simulator.run`, to rounding.
 
@@ -268,9 +298,11 @@ def run_micro(
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
     """
     how: dict[str, Any] = {"optimizer": optimizer, "layout": layout, "order": order, "epochs": epochs}
-    epoch = micro_epoch(problem, data, order_key, cut, **how, evaluate_every=evaluate_every, observe=observe)
+    how |= {"evaluate_every": evaluate_every, "observe": observe, "sparse": sparse, "known": known}
+    epoch = micro_epoch(problem, data, order_key, cut, **how)
     with jax.default_matmul_precision(precision):
-        state, (loss, size, observed) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
+        state, (loss, size, observed, rarely) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
     if observe and evaluate_every is not None:
         observed = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), observed)
-    return Run(loss, size, state.params, state.opt_state, observed)
+    looks = observed_epochs(sparse.every, epochs) if sparse else None
+    return Run(loss, size, state.params, state.opt_state, joined(observed, rarely, looks))

@@ -73,6 +73,7 @@ POINTERS = {
     "order": "point at your own, as 'my_module:my_order', or '__main__:my_order' in a notebook",
     "optimizer": "point at another one of optax, as 'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'",
     "schedule": "point at your own function of progress, as 'my_module:my_schedule'",
+    "observable": "point at your own function (params, context), as 'my_module:my_measure'",
 }
 """By kind, how a study names a thing from outside this package: the end of the message for an unknown name."""
 

@@ -4,7 +4,7 @@
     epoch:  `lax.scan` of the step over the m batches that the order visits
     run:    `lax.scan` of the epoch over E epochs
 
-`simulate` does all of it. `Simulator` gives the parts, for those who want to stop between two steps.
+`jaxsgd.simulate` does all of it. `Simulator` gives the parts, for those who want to stop between two steps.
 """
 
 import zlib
@@ -17,10 +17,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.error import InputError, check_count, no_such, shown
-from jaxsgd.evaluation import check_every, evaluation_steps
-from jaxsgd.order import Order, Split, Visits, as_order, split, visits
-from jaxsgd.problem import Batch, Params, Problem, check_problem, check_training, num_samples
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.evaluation import evaluation_steps, observed_epochs
+from jaxsgd.order import Order, Split, Visits, as_order, visits
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
 from jaxsgd.summary import brief_fields, short_repr
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -291,8 +291,78 @@ def make_simulator(
     return Simulator(start, epoch_visits, advance, visit_step)
 
 
-Observe = Callable[[Params, Batch], Any]
-"""`(params, data [N]) -> any pytree of arrays`, measured after each epoch, or more often, besides a run's losses."""
+class Known(NamedTuple):
+    """The parts of an observable's context that are computed once for a run; None for those that the problem does not have.
+
+    Attributes:
+      optimum: the parameters with the smallest mean loss over the run's own data.
+      least: [], the mean loss at the optimum.
+      held_out: the samples to validate on.
+    """
+
+    optimum: Params | None = None
+    least: Float[Array, ""] | None = None
+    held_out: Batch | None = None
+
+
+NOTHING_KNOWN = Known()
+"""Of a problem without an optimum and without held-out samples."""
+
+
+class Context(NamedTuple):
+    """The inputs of an observable besides the parameters that it measures; None for those that a run does not have.
+
+    Attributes:
+      problem: the problem that is trained.
+      data: the samples to train on, arrays with leading axis N.
+      held_out: the samples to validate on, which no step sees.
+      batches: the samples of each batch of the epoch in which the measurement is taken.
+      update: the change of the parameters by the last step, shaped like the parameters; NaN before the first step.
+      key: a random key. It depends on the seed of the order and on the epoch alone, so that runs that are compared share it.
+      optimum: the parameters with the smallest mean loss, if the problem knows them.
+      least: [], the mean loss at the optimum.
+    """
+
+    problem: Problem
+    data: Batch
+    held_out: Batch | None
+    batches: Batches
+    update: Params
+    key: Array
+    optimum: Params | None
+    least: Float[Array, ""] | None
+
+    __repr__ = short_repr
+
+
+Observe = Callable[[Params, Context], Any]
+"""`(params, context) -> any pytree of arrays`, measured after each epoch, or more often, besides a run's losses."""
+
+
+class Sparse(NamedTuple):
+    """Observables that are measured after some epochs only; hashable, so that it can be a static argument.
+
+    Attributes:
+      observe: the observables.
+      every: measure after each so many epochs, and after the last.
+    """
+
+    observe: Observe
+    every: int
+
+
+def contexts(
+    problem: Problem, data: Batch, order_key: Array, known: Known
+) -> Callable[[Int[Array, ""] | int, Batches, Params, Params], Context]:
+    """Return the function `(epoch, batches, params before a step, params after it) -> Context` of a run."""
+    key = jax.random.fold_in(order_key, zlib.crc32(b"observe"))
+
+    def at(epoch: Int[Array, ""] | int, batches: Batches, before: Params, after: Params) -> Context:
+        update = jax.tree.map(jnp.subtract, after, before)
+        own_key = jax.random.fold_in(key, epoch)
+        return Context(problem, data, known.held_out, batches, update, own_key, known.optimum, known.least)
+
+    return at
 
 
 def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
@@ -315,6 +385,8 @@ def run(
     steps: int | None = None,
     evaluate_every: int | float | None = None,
     observe: Observe | None = None,
+    sparse: Sparse | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Run:
     """Train one run from given parameters and data. Nothing is checked; sweeps map over this function.
 
@@ -323,6 +395,8 @@ def run(
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
       steps: steps of the run, if its last epoch is incomplete; the losses past them are NaN, and the sizes 0.
+      sparse: observables that are measured after some epochs only. With `observe` too, both return dictionaries.
+      known: the inputs of observables that are computed once for a run.
       problem, optimizer, split, order, precision, epochs, evaluate_every, observe: as `simulate`.
     """
     parts = make_simulator(problem, optimizer, split, order, precision)
@@ -331,27 +405,39 @@ def run(
     whole, rest = (epochs, 0) if steps is None else divmod(steps, count)
     length = epochs if steps is None else steps / count
     begun = initial_state(optimizer, params)
+    context_at = contexts(problem, data, order_key, known)
+    looks = observed_epochs(sparse.every, epochs) if sparse else None
     marks, done = None, None
     if observe and evaluate_every is not None:
         done = evaluation_steps(evaluate_every, count, epochs * count if steps is None else steps)
         marks = marked(done, epochs * count).reshape(epochs, count)
 
-    def epoch(state: State, i: Array | int, marks: Any, first: int) -> tuple[State, tuple[Array, Array, Any]]:
+    def epoch(state: State, i: Array | int, marks: Any, first: int) -> tuple[State, tuple[Array, Array, Any, Any]]:
         visits = jax.tree.map(lambda leaf: leaf[:first], parts.epoch_visits(order_key, i))
         progress = (i + position[:first]) / length
-        if marks is None:
+        if not (observe or sparse):
             state, loss = parts.advance(state, data, visits, progress)
-            return state, (loss, visits.size, observe(state.params, data) if observe else None)
-        state, (loss, seen) = jax.lax.scan(evaluated_step, state, (visits, progress, marks))
-        return state, (loss, visits.size, seen)
+            return state, (loss, visits.size, None, None)
+        batches = batches_of(visits)
 
-    def evaluated_step(state: State, inputs: tuple[Visits, Array, Array]) -> tuple[State, tuple[Array, Any]]:
-        assert observe, "marks are given only with observe"
-        visit, share, mark = inputs
-        state, loss = parts.visit_step(state, data, visit, share)
-        return state, (loss, observed_where(mark, observe, state.params, data))
+        def observed_step(carry: tuple[State, Params], inputs: tuple[Visits, Array, Any]) -> tuple[tuple[State, Params], Any]:
+            (state, _), (visit, share, mark) = carry, inputs
+            after, loss = parts.visit_step(state, data, visit, share)
+            context = context_at(i, batches, state.params, after.params)
+            seen = observed_where(mark, observe, after.params, context) if observe and mark is not None else None
+            return (after, state.params), (loss, seen)
 
-    def whole_epoch(state: State, inputs: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any]]:
+        (state, before), (loss, seen) = jax.lax.scan(observed_step, (state, state.params), (visits, progress, marks))
+        context = context_at(i, batches, before, state.params)
+        if observe and marks is None:
+            seen = observe(state.params, context)
+        rarely = None
+        if sparse:
+            assert looks is not None
+            rarely = observed_where(jnp.asarray(marked(looks + 1, epochs))[i], sparse.observe, state.params, context)
+        return state, (loss, visits.size, seen, rarely)
+
+    def whole_epoch(state: State, inputs: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any, Any]]:
         return epoch(state, *inputs, count)
 
     with jax.default_matmul_precision(precision):
@@ -361,15 +447,31 @@ def run(
             recorded = jax.tree.map(
                 lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, _filled(last, count, marks is not None)
             )
-        loss, size, seen = recorded
+        loss, size, seen, rarely = recorded
         if observe and done is not None:
             # Rows are steps, and the evaluations are taken from them. An evaluation before the first step is added if needed.
             rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[np.maximum(done - 1, 0)], seen)
             if done[0] == 0:
-                at_start = observe(begun.params, data)
+                unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), params)
+                context = context_at(0, batches_of(parts.epoch_visits(order_key, 0)), unmoved, params)
+                at_start = observe(params, context)
                 rows = jax.tree.map(lambda leaf, own: jnp.where(_lead(done == 0, leaf), own, leaf), rows, at_start)
             seen = rows
-    return Run(loss, size, state.params, state.opt_state, seen)
+    return Run(loss, size, state.params, state.opt_state, joined(seen, rarely, looks))
+
+
+def joined(seen: Any, rarely: Any, looks: np.ndarray | None) -> Any:
+    """Return the values of all observables of a run.
+
+    Args:
+      seen: those of `observe`, or None.
+      rarely: those of `sparse`, a row for each epoch, or None.
+      looks: [V], the epochs after which `sparse` was measured.
+    """
+    if looks is None:
+        return seen
+    rows = jax.tree.map(lambda leaf: leaf[looks], rarely)
+    return rows if seen is None else {**seen, **rows}
 
 
 def marked(done: np.ndarray, steps: int) -> np.ndarray:
@@ -384,24 +486,28 @@ def marked(done: np.ndarray, steps: int) -> np.ndarray:
     return marks
 
 
-def observed_where(mark: Array, observe: Observe, params: Params, data: Batch) -> Any:
-    """Return the observables after a step if `mark` is True, and zeros otherwise.
+def observed_where(mark: Array | np.bool, observe: Observe, params: Params, context: Context) -> Any:
+    """Return the observables after a step or an epoch if `mark` is True, and zeros otherwise.
 
-    A `mark` that is the same for all mapped runs stays a branch, so steps between evaluations cost nothing.
+    A `mark` that is the same for all mapped runs stays a branch, so steps and epochs that are not measured cost nothing.
     """
-    shapes = jax.eval_shape(observe, params, data)
+
+    def measure() -> Any:
+        return jax.tree.map(jnp.asarray, observe(params, context))
+
+    shapes = jax.eval_shape(measure)
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.cond(mark, lambda: jax.tree.map(jnp.asarray, observe(params, data)), lambda: nothing)
+    return jax.lax.cond(mark, measure, lambda: nothing)
 
 
-def _filled(last: tuple[Array, Array, Any], count: int, by_step: bool) -> tuple[Array, Array, Any]:
+def _filled(last: tuple[Array, Array, Any, Any], count: int, by_step: bool) -> tuple[Array, Array, Any, Any]:
     """Return an incomplete epoch, padded to the length of the others: losses with NaN, sizes with 0."""
-    loss, size, seen = last
+    loss, size, seen, rarely = last
 
     def pad(leaf: Array, value: int | float) -> Array:
         return jnp.concatenate([leaf, jnp.full((count - len(leaf), *leaf.shape[1:]), value, leaf.dtype)])
 
-    return pad(loss, jnp.nan), pad(size, 0), jax.tree.map(lambda leaf: pad(leaf, 0), seen) if by_step else seen
+    return pad(loss, jnp.nan), pad(size, 0), jax.tree.map(lambda leaf: pad(leaf, 0), seen) if by_step else seen, rarely
 
 
 def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
@@ -412,9 +518,6 @@ def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
 # Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.
 _draw = jax.jit(draw, static_argnames="problem")
 _init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
-_run = jax.jit(
-    run, static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "evaluate_every", "observe")
-)
 
 
 def as_keys(key: Array | Keys) -> Keys:
@@ -449,70 +552,3 @@ def check_optimizer(optimizer: Optimizer) -> None:
     if getattr(optimizer, "__module__", "").partition(".")[0] == "optax":
         name = getattr(optimizer, "__name__", "sgd")
         raise InputError(f"optimizer must be a transformation, got the function optax.{name}: call it, as optax.{name}(1e-3)")
-
-
-def simulate(
-    problem: Problem,
-    key: Array | Keys,
-    *,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_count: int | None = None,
-    batch_size: int | None = None,
-    drop_last: bool = False,
-    order: str | Order | Callable = "fixed",
-    precision: str = "float32",
-    observe: Observe | None = None,
-    evaluate_every: int | float | None = None,
-) -> Run:
-    """Train one complete run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or the update of `optimizer`.
-
-    Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
-    program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`. In a
-    Python loop, make the optimizer once before the loop: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
-
-    Args:
-      problem: the problem to train.
-      key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
-      optimizer: any optax transformation, or a function of progress (the share of the training that is done, from 0 to 1)
-        that returns one, so that a schedule means the same at every batch count.
-      epochs: E, passes over the data.
-      batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
-      batch_size: B, in place of `batch_count`: full batches and a smaller last one.
-      drop_last: with `batch_size`, leave out a smaller last batch.
-      order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
-      precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
-      observe: `(params, data) -> pytree`, evaluated on the whole data set after each epoch and kept in `Run.observed`:
-        for example the parameters, a distance, or an accuracy. As with the optimizer, another function compiles again.
-      evaluate_every: observe more often or less often than each epoch: a share 1/q of an epoch such as 0.25, or a whole number
-        of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
-
-    Raises:
-      InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
-    """
-    check_training(problem)
-    epochs = check_count("epochs", epochs)
-    keys = as_keys(key)
-    samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
-    cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
-    check_optimizer(optimizer)
-    if observe is not None and not callable(observe):
-        raise InputError(f"observe must be a function (params, data) -> arrays, got {shown(observe)}")
-    if evaluate_every is not None:
-        if observe is None:
-            raise InputError("evaluate_every needs observe, a function (params, data) -> arrays to evaluate")
-        evaluate_every = check_every(evaluate_every)
-    params, data = draw_start(problem, keys)
-    return _run(
-        problem,
-        params,
-        data,
-        keys.order,
-        optimizer=optimizer,
-        split=cut,
-        order=as_order(order),
-        precision=precision,
-        epochs=epochs,
-        evaluate_every=evaluate_every,
-        observe=observe,
-    )

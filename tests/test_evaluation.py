@@ -60,8 +60,8 @@ def test_batch_counts_share_the_steps_of_evaluations_where_each_takes_all_micro_
 HOW = {"optimizer": optax.sgd(0.1), "batch_count": 4, "order": "reshuffle"}
 
 
-def weights(params, data):
-    del data
+def weights(params, context):
+    del context
     return params
 
 

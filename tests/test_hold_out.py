@@ -65,7 +65,7 @@ def test_a_sweep_keeps_the_loss_and_accuracy_of_what_was_held_out(name, args, pa
         keys = jaxsgd.streams(jax.random.key(seed))
         out = jax.tree.map(jnp.asarray, apart.sample_held_out(keys.data))
         how = {"optimizer": optax.sgd(0.1), "batch_count": 4, "order": "reshuffle", "epochs": 3}
-        weights = jaxsgd.simulate(apart, keys, observe=lambda params, data: params, **how).observed
+        weights = jaxsgd.simulate(apart, keys, observe=lambda params, context: params, **how).observed
         cell = ds.sel(seed=seed, batch_count=4).squeeze()
         for epoch in range(3):
             then = jax.tree.map(lambda leaf, epoch=epoch: leaf[epoch], weights)

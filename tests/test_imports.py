@@ -20,6 +20,7 @@ STAGES = [
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},
+    {"simulation"},
     {"machine", "memory"},
     {"study"},
     {"results"},
@@ -31,9 +32,21 @@ STAGES = [
 ]
 """Parts of the package, first to last; a module imports from its own stage or an earlier one."""
 
-CORE = {"summary", "error", "evaluation", "problem", "order", "optimizer", "problems", "simulator", "microstep", "measure"}
+CORE = {
+    "summary",
+    "error",
+    "evaluation",
+    "problem",
+    "order",
+    "optimizer",
+    "problems",
+    "simulator",
+    "microstep",
+    "measure",
+    "simulation",
+}
 
-RUNNING = {"simulator", "microstep", "engine"} | {
+RUNNING = {"simulation", "simulator", "microstep", "engine"} | {
     f"engine.{name}" for name in ("execution", "program", "task", "dispatch", "cluster", "sweep", "verify")
 }
 """Modules that run something."""
@@ -107,7 +120,7 @@ def outer(module):
     ("source", "modules"),
     [
         ("import numpy.linalg as la", {"numpy.linalg"}),
-        ("from jaxsgd import simulate, measure", {"jaxsgd.simulator", "jaxsgd.measure"}),
+        ("from jaxsgd import simulate, measure", {"jaxsgd.simulation", "jaxsgd.measure"}),
         ("import jaxsgd\njaxsgd.split(10)\njaxsgd.__file__", {"jaxsgd.order"}),
         ("def f():\n    if True:\n        from jaxsgd.results.store import read_json", {"jaxsgd.results.store"}),
         ("from .style import INK\nfrom ..order import split", {"jaxsgd.plot.style", "jaxsgd.order"}),

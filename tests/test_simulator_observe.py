@@ -16,8 +16,8 @@ DATA = jax.tree.map(jnp.asarray, PROBLEM.sample_data(KEYS.data))
 OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 
 
-def weights_and_loss(params, data):
-    return {"weights": params, "loss": jnp.mean(PROBLEM.loss(params, data))}
+def weights_and_loss(params, context):
+    return {"weights": params, "loss": jnp.mean(PROBLEM.loss(params, context.data))}
 
 
 def run(epochs, observe=None):
@@ -52,7 +52,80 @@ def test_where_the_batch_count_is_data_it_sees_the_same():
     jax.tree.map(lambda *pair: np.testing.assert_allclose(*pair, rtol=1e-5), done.observed, run(3, weights_and_loss).observed)
 
 
+def test_what_a_measure_is_given():
+    def measure(params, context):
+        assert context.problem is PROBLEM
+        assert (context.held_out, context.optimum, context.least) == (None, None, None)
+        return {"update": context.update, "key": jax.random.uniform(context.key), "sizes": context.batches.size}
+
+    seen, ended = run(3, [weights_and_loss, measure]).observed, [PROBLEM.init(KEYS.init)]
+    assert set(seen) == {"weights_and_loss_weights", "weights_and_loss_loss", "measure_update", "measure_key", "measure_sizes"}
+    # 60 samples in 7 batches.
+    np.testing.assert_array_equal(np.sort(seen["measure_sizes"], axis=1), np.tile([8, 8, 8, 9, 9, 9, 9], (3, 1)))
+    assert len(np.unique(seen["measure_key"])) == 3
+    # The last step of each epoch by the definition of momentum: v <- 0.9 v + g, w <- w - 0.1 v. With the weights after each
+    # step, the last change is their difference.
+    every_step = jaxsgd.simulate(
+        PROBLEM, KEYS, epochs=3, observe=lambda params, context: params, evaluate_every=1, optimizer=OPTIMIZER, batch_count=7,
+        order="reshuffle",
+    ).observed  # fmt: skip
+    changes = np.diff(np.concatenate([np.asarray(ended), every_step]), axis=0)
+    np.testing.assert_allclose(seen["measure_update"], changes[[6, 13, 20]], atol=1e-6)
+
+
+def test_it_may_be_measured_after_some_epochs_only_and_after_the_last():
+    every = run(5, ["parameter_norm", "sharpness", weights_and_loss]).observed
+    some = jaxsgd.simulate(
+        PROBLEM, KEYS, epochs=5, observe=["parameter_norm", "sharpness", weights_and_loss], observe_every=2,
+        optimizer=OPTIMIZER, batch_count=7, order="reshuffle",
+    ).observed  # fmt: skip
+    jax.tree.map(
+        lambda own, all_epochs: np.testing.assert_allclose(own, all_epochs[np.array([1, 3, 4])], rtol=1e-6), some, every
+    )
+
+
+def test_epochs_that_are_not_measured_cost_nothing():
+    counted = []
+
+    def measure(params, context):
+        jax.debug.callback(lambda: counted.append(1))
+        return params
+
+    def trained(seed):
+        how = {"optimizer": OPTIMIZER, "batch_count": 7, "order": "reshuffle", "epochs": 7, "observe_every": 3}
+        return jaxsgd.simulate(PROBLEM, jaxsgd.streams(jax.random.key(seed)), observe=measure, **how).observed
+
+    # Mapped over 2 runs the condition stays a branch: it is taken after the epochs 3, 6 and 7 only, for both runs at once. The
+    # call depends on no run, so it is one call for both; without the branch there would be seven.
+    assert jax.vmap(trained)(jnp.arange(2)).shape == (2, 3, 4)
+    jax.effects_barrier()
+    assert len(counted) == 3
+
+
 @pytest.mark.usefixtures("unchecked")
-def test_something_that_is_no_function():
-    with pytest.raises(jaxsgd.InputError, match=r"^observe must be a function \(params, data\) -> arrays, got 'loss'$"):
-        run(1, "loss")
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"observe": "sharpnes"}, "unknown observable 'sharpnes': did you mean 'sharpness'?"),
+        ({"observe": "loss_epoch"}, "unknown observable 'loss_epoch'"),
+        ({"observe": 3}, r"observe must be a name, a function \(params, context\) -> arrays, or several, got 3"),
+        ({"observe": ["distance"]}, "problem 'problem' has no distance"),
+        ({"observe": [lambda params, context: params]}, "an observable among several needs a name"),
+        ({"observe": ["sharpness", "sharpness"]}, "observe has it twice"),
+        ({"observe": [jnp.sum, jnp.sum]}, "observe has it twice"),
+        ({"observe": ["sharpness"], "observe_every": 0}, "observe_every must be a whole number of at least 1, got 0"),
+        ({"observe": "sharpness", "observe_every": 1, "evaluate_every": 1}, "give either evaluate_every or observe_every"),
+        ({"observe_every": 2}, "observe_every needs observe"),
+    ],
+)
+def test_bad_input(changed, message):
+    with pytest.raises(jaxsgd.InputError, match=f"^.*{message}"):
+        jaxsgd.simulate(PROBLEM, KEYS, epochs=1, optimizer=OPTIMIZER, batch_count=7, **changed)
+
+
+def test_a_value_that_is_no_array():
+    def unclear(params, context):
+        return "far"
+
+    with pytest.raises(jaxsgd.InputError, match="observable 'unclear' must return a number, an array or a dictionary of these"):
+        run(1, [unclear])

@@ -107,9 +107,9 @@ def _at_epoch(ds: xr.Dataset, metric: str, epoch: int | None) -> tuple[xr.DataAr
     if dim == "epoch":
         return measured.isel(epoch=epochs.index(epoch)), int(epoch)
     at_end = abs(record_epochs(ds, metric) - (epoch + 1)) < 1e-9
-    if not at_end.any("evaluation").all():
+    if not at_end.any(dim).all():
         raise InputError(f"{metric} was evaluated {resolution(ds, metric)}, and not at the end of epoch {epoch} of every run")
-    return measured.isel(evaluation=at_end.argmax("evaluation")), int(epoch)
+    return measured.isel({dim: at_end.argmax(dim)}), int(epoch)
 
 
 def _ended(ds: xr.Dataset, measured: xr.DataArray, when: int | None) -> xr.DataArray:

@@ -250,7 +250,7 @@ def _resolution(ds: xr.Dataset, metric: str, runs: _TargetRuns) -> str:
     """Return in words if the steps are exact, or between which records they are interpolated."""
     if runs.exact.all():
         return "exact to the step"
-    between = {"epoch": "the ends of epochs", "evaluation": f"evaluations {resolution(ds, metric)}"}[str(time_dim(ds, metric))]
+    between = "the ends of epochs" if time_dim(ds, metric) == "epoch" else f"evaluations {resolution(ds, metric)}"
     between = "the middles of epochs" if metric == "loss_epoch" else between
     exception = ", but exact to the step where every step was evaluated" if runs.exact.any() else ""
     return f"interpolated between {between}{exception}"

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 from jaxsgd.error import (
+    IN_OBSERVABLE,
     CommandFailure,
     CommandInterrupt,
     InputError,
@@ -204,7 +205,8 @@ _JAX_HINTS = {
 def _fault(error: BaseException) -> str:
     """Return the type and message of an exception; the message of a KeyError alone would be only a name."""
     message = first_sentence(error)
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()) if note.startswith(IN_OBSERVABLE))
+    return (f"{type(error).__name__}: {message}" if message else type(error).__name__) + where
 
 
 def _near(file: str) -> str:

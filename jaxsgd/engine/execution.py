@@ -196,12 +196,13 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
             measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
     finite[:, -1] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
+    lengths = {name: cells.num_observations if own.sparse else cells.num_records for name, own in plan.records.items()}
     kept = {"loss": loss} if study.record == "batch" else {}
     return {
         "cell": chunk.cells.astype(np.int64),
         **kept,
         "loss_epoch": _padded(outputs.loss_epoch, cells.epochs),
-        **{name: _padded(values, cells.num_records) for name, values in outputs.observed.items()},
+        **{name: _padded(values, lengths[name]) for name, values in outputs.observed.items()},
         **measured,
         "diverged_epoch": first,
     }

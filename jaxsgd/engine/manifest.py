@@ -7,9 +7,9 @@ from typing import Any
 from jaxsgd.engine.plan import Plan
 from jaxsgd.error import InputError
 from jaxsgd.machine import compiler_options, devices, git_commit, versions
-from jaxsgd.measure.observable import observations
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
+from jaxsgd.study.observed import plain_records
 
 
 def now() -> str:
@@ -26,7 +26,8 @@ def facts(plan: Plan) -> dict[str, Any]:
         "identity": "" if isinstance(plan.study.problem, Problem) else plan.study.identity,
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint,
-        "observed": list(observations(subject.problem, plan.study.evaluate_every)),
+        "observed": list(plan.records),
+        "measures": plain_records(plan.records),
         "cells": plan.cells.num_cells,
         "chunks": len(plan.chunks),
         "held": plan.settings(),
@@ -50,7 +51,7 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-SAME_RUNS = ("format", "identity", "num_samples", "data_sha256", "observed", "chunks")
+SAME_RUNS = ("format", "identity", "num_samples", "data_sha256", "observed", "measures", "chunks")
 """Facts about the runs themselves: if one of them differs, the numbers differ."""
 
 _GROUPS = ("held", "versions", "flags", "device")
@@ -75,7 +76,7 @@ def different(
       stored_label, new_label: the words for their origins.
       every: True to include the facts that may differ when a result is continued.
     """
-    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
+    pairs = [(name, stored.get(name, {} if name == "measures" else None), new[name]) for name in SAME_RUNS]
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]

@@ -8,6 +8,7 @@ speed, and the numbers only to rounding.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,12 +17,12 @@ import numpy as np
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import cores, threads
-from jaxsgd.measure.observable import observations
 from jaxsgd.memory import gibibytes, machine_memory
 from jaxsgd.microstep import can_evaluate, layout
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.observed import Record, records
 from jaxsgd.study.study import Study
 from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.summary import brief_fields, short_repr
@@ -88,6 +89,7 @@ class Plan(NamedTuple):
       micro_size: q of the micro-steps; None if each batch count has its own program.
       cell_seconds: [R], estimated time of each cell on one core or device.
       seconds: estimated time with compiling, rough because it comes from constants (`estimate.probe` measures).
+      records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
     """
@@ -102,6 +104,7 @@ class Plan(NamedTuple):
     micro_size: int | None
     cell_seconds: np.ndarray
     seconds: float
+    records: dict[str, Record]
     run_bytes: int
     result_bytes: int
 
@@ -167,9 +170,11 @@ def plan(
         vectorize = "grouped" if one_program_is_out else _cheaper(cells, cost, on_cpu)
     own_programs = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
-    observed = len(observations(subject.problem, every))
+    described = records(study, subject)
+    numbers = {sparse: _numbers(r for r in described.values() if r.sparse == sparse) for sparse in (False, True)}
     # Evaluations within epochs are kept with every step until the run ends.
-    run_bytes = cost.run_bytes + cells.epochs * (slots + observed * (1 if every is None else slots)) * 4
+    rows = numbers[True] + numbers[False] * (1 if every is None else slots)
+    run_bytes = cost.run_bytes + cells.epochs * (slots + rows) * 4
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
@@ -185,7 +190,8 @@ def plan(
         for start in range(0, len(program.cells), width)
     ]
     seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(own_programs)
-    kept = cells.epochs * (1 + (slots if study.record == "batch" else 0)) + cells.num_records * observed
+    kept = cells.epochs * (1 + (slots if study.record == "batch" else 0))
+    kept += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
     return Plan(
         study=study,
         subject=subject,
@@ -197,6 +203,7 @@ def plan(
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
         seconds=float(seconds),
+        records=described,
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,
     )
@@ -239,6 +246,11 @@ class _Cost(NamedTuple):
             # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
             seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * self.epoch_flops / 3 / CPU_FLOPS
         return seconds[cells.split]
+
+
+def _numbers(described: Iterable[Record]) -> int:
+    """Return the numbers in one measurement of some variables."""
+    return sum(math.prod(record.shape) for record in described)
 
 
 def _bytes(tree: Any) -> int:

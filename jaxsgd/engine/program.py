@@ -11,14 +11,15 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxsgd.machine import compiler_options
-from jaxsgd.measure.observable import Known, known, observer
+from jaxsgd.measure.observable import Measures, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, run_micro
 from jaxsgd.optimizer import OptimizerFactory, Schedule, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params
-from jaxsgd.simulator import Run, draw, run, streams
+from jaxsgd.simulator import NOTHING_KNOWN, Known, Run, Sparse, draw, run, streams
 from jaxsgd.study.cells import Cells, hyper_axes
 from jaxsgd.study.dependencies import Dependencies
+from jaxsgd.study.observed import study_measures
 from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 
@@ -127,6 +128,8 @@ class TrainSpec:
       epochs: E.
       steps: of a run, if its last epoch is incomplete; else None.
       evaluate_every: interval of the measurements of observables; None for after each epoch.
+      measures: the observables that are measured then.
+      sparse: the observables that are measured after some epochs only.
     """
 
     subject: Subject
@@ -144,17 +147,33 @@ class TrainSpec:
     epochs: int
     steps: int | None
     evaluate_every: int | float | None
+    measures: Measures | None
+    sparse: Sparse | None
 
     @property
     def key(self) -> tuple:
         """A key that is equal exactly if the program is the same, with the code of the user's functions."""
-        code = Dependencies(self.subject, self.optimizer, self.schedule, self.order.samples, self.order.batches)
+        observed = (*_items(self.measures), *_items(self.sparse and self.sparse.observe))
+        functions = (
+            self.optimizer,
+            self.schedule,
+            self.order.samples,
+            self.order.batches,
+            *(measure for _, measure in observed),
+        )
+        # The names also tell which of the functions are measured after some epochs only.
+        every = self.sparse and self.sparse.every
+        names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
-        return ("train", code, *sizes, self.optimizer_args, self.hyper, self.precision)
+        return ("train", Dependencies(self.subject, *functions), names, *sizes, self.optimizer_args, self.hyper, self.precision)
 
     def compile(self):
         """Compile the program and return it."""
         return _compile_train(self)
+
+
+def _items(measures: Any) -> tuple[tuple[str, Callable], ...]:
+    return measures.items if isinstance(measures, Measures) else ()
 
 
 def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
@@ -163,6 +182,7 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
     if program.split:
         epochs, steps = cells.epochs_of(program.split), cells.steps_of(program.split)
         steps = None if steps == epochs * program.split.batch_count else steps
+    measures, sparse = study_measures(study, subject)
     return TrainSpec(
         subject=subject,
         dtype=study.dtype,
@@ -179,6 +199,8 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         epochs=epochs,
         steps=steps,
         evaluate_every=study.evaluate_every,
+        measures=measures,
+        sparse=sparse,
     )
 
 
@@ -203,7 +225,7 @@ class Outputs(NamedTuple):
       loss: [E, M], the loss of each batch; NaN past the batch count.
       loss_epoch: [E], mean over each epoch's samples.
       finite: [], True if the final parameters are finite.
-      observed: by name, an observable after each epoch, [E], or at each evaluation, [V].
+      observed: by name, an observable after each epoch, [E, ...], or at each of its V measurements, [V, ...].
     """
 
     loss: Array
@@ -251,7 +273,8 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
         optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
         start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
         how: dict[str, Any] = {"optimizer": optimizer, "order": spec.order, "precision": spec.precision, "epochs": spec.epochs}
-        how |= {"evaluate_every": spec.evaluate_every, "observe": observer(problem, drawn.known, spec.evaluate_every)}
+        how |= {"evaluate_every": spec.evaluate_every, "observe": spec.measures, "sparse": spec.sparse}
+        how["known"] = drawn.known or NOTHING_KNOWN
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:

@@ -16,7 +16,6 @@ from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError
-from jaxsgd.measure.observable import observations
 from jaxsgd.results.dataset import Assembly, kept_arrays
 from jaxsgd.results.load import check_same_study, checked, load, stored_manifest
 from jaxsgd.results.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
@@ -75,7 +74,7 @@ def sweep(
         if out is None:
             planned, manifest = team.planned(study, how)
             check_fits(planned, in_memory=True)
-            assembly = Assembly(study, planned.cells, manifest["observed"])
+            assembly = Assembly(study, planned.cells, planned.records)
             _run_missing(planned, manifest, team, _NOTHING_STORED, lambda number, arrays: assembly.add(arrays), report)
             return assembly.dataset(manifest)
         _sweep_to_folder(study, Folder(Path(out)), how, team, report)
@@ -198,8 +197,7 @@ def _sweep_to_folder(
 
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return the finished ones."""
-    observed = observations(planned.subject.problem, planned.study.evaluate_every)
-    kept = kept_arrays(planned.study, planned.cells, observed)
+    kept = kept_arrays(planned.study, planned.cells, planned.records)
     chunks, cells, diverged, broken = set(), 0, 0, []
     for number, chunk in enumerate(planned.chunks):
         try:

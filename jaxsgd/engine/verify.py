@@ -1,5 +1,6 @@
 """Verify: run a stored result again and compare the numbers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +92,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
         drawn[np.random.default_rng(seed).permutation(len(drawn))[: check_count("sample", sample)]] = True
     # Observables that the result's version did not have cannot be compared.
     unseen = set(observables()) - set(manifest["observed"])
+    tolerances = {name: record.tolerance for name, record in planned.records.items()}
     execution, device = Execution(planned), workers()[0]
     cells, missing, whole, differences, broken = 0, 0, 0, [], []
     for number, chunk in enumerate(planned.chunks):
@@ -109,7 +111,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
         again = {name: array for name, array in execution.run(number, device).items() if name not in unseen}
         cells += len(compared)
         for i in compared:
-            worst = _worst({k: v[i] for k, v in stored.items()}, {k: v[i] for k, v in again.items()}, not reason)
+            worst = _worst({k: v[i] for k, v in stored.items()}, {k: v[i] for k, v in again.items()}, not reason, tolerances)
             if worst:
                 differences.append(Difference(planned.cells.name(int(chunk.cells[i])), *worst))
     if not whole and not broken:
@@ -117,7 +119,9 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     return Verification(cells, not reason, reason, differences, broken, missing, changed)
 
 
-def _worst(stored: dict[str, Any], again: dict[str, Any], bitwise: bool) -> tuple[str, float] | None:
+def _worst(
+    stored: dict[str, Any], again: dict[str, Any], bitwise: bool, tolerances: Mapping[str, float]
+) -> tuple[str, float] | None:
     """Return the variable of a cell that differs most, and its relative difference; None if no variable differs."""
     differing = []
     for name in sorted(set(stored) | set(again)):
@@ -128,7 +132,8 @@ def _worst(stored: dict[str, Any], again: dict[str, Any], bitwise: bool) -> tupl
         if was.tobytes() == now.tobytes():
             continue
         # Gap, index and slope are differences of losses: rounding is a larger share of them, so only losses count.
-        if not bitwise and not (name.startswith("loss") or (name in METRICS and differs(name, was, now))):
+        is_judged = name in tolerances and differs(was, now, tolerances[name])
+        if not bitwise and not (name in ("loss", "loss_epoch") or is_judged):
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = np.where(np.isnan(was) & np.isnan(now), 0, np.abs(now / was - 1))

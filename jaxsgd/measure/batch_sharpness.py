@@ -18,8 +18,8 @@ from jaxsgd.simulator import Batches
 def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batches) -> Float[Array, ""]:
     """Return the mean over an epoch's batches of g'Hg / |g|^2, [], in loss per squared parameter.
 
-    With g and H the gradient and the Hessian of the batch's own mean loss, at the same parameters for all batches. With a single
-    batch it is the curvature along the full gradient, at most the sharpness. NaN if the gradient of a batch is 0.
+    With g and H the gradient and the Hessian of the batch's own mean loss, at the same parameters for all batches. With a
+    single batch it is the curvature along the full gradient, at most the sharpness. NaN if the gradient of a batch is 0.
 
     All batches' gradients are in memory at once, [M, P].
 

@@ -1,8 +1,8 @@
 """The trace of the Hessian of the mean training loss, estimated with random vectors.
 
 Reference:
-  Hutchinson 1989, "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines": for a vector v of
-    independent signs, 1 or -1 with probability 1/2 each, v'Av is an unbiased estimate of the trace of A.
+  Hutchinson 1989, "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines": for a vector v
+    of independent signs, 1 or -1 with probability 1/2 each, v'Av is an unbiased estimate of the trace of A.
 """
 
 from typing import NamedTuple

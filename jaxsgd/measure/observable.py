@@ -4,30 +4,23 @@ Those that have a `measure` are observables: they are measured after each epoch,
 """
 
 import math
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.measure.batch_sharpness import batch_sharpness
+from jaxsgd.measure.hessian_trace import hessian_trace
+from jaxsgd.measure.noise import gradient_noise
+from jaxsgd.measure.norms import gradient_norm, norm, parameter_norm
+from jaxsgd.measure.sharpness import sharpness
+from jaxsgd.optimizer import POINTERS, attribute_at
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Observe, sample_losses
-
-
-class Known(NamedTuple):
-    """The inputs of a run's observables besides its parameters; None for those that the problem does not have.
-
-    Attributes:
-      optimum: of the run's own data, computed once before the training.
-      least: [], the mean loss at the optimum.
-      held_out: the samples to validate on.
-    """
-
-    optimum: Params | None
-    least: Float[Array, ""] | None
-    held_out: Batch | None
+from jaxsgd.simulator import Context, Known, Observe, sample_losses
 
 
 class Metric(NamedTuple):
@@ -38,45 +31,53 @@ class Metric(NamedTuple):
       better: "lower" or "higher"; "neither" for a number that only describes a run.
       tolerance: largest difference between machines, as a share of the run's largest value (of a loss, of the value itself);
         infinite for a number that is not compared between machines.
-      measure: `(problem, params, data, known) -> []`, at an evaluation; None for a number that comes from the batch losses.
+      measure: `(params, context) -> []`, at an evaluation; None for a number that comes from the batch losses, or along with
+        another metric. If it is on request, it may also return a dictionary, as a user's function may.
       is_of: `(problem) -> bool`, True if the runs of a problem have it.
-      within_epochs: True if it is measured only where `evaluate_every` is set.
+      within_epochs: True if a study measures it without being asked only where `evaluate_every` is set.
+      on_request: True if a study measures it only where `observe` names it.
     """
 
     units: str
     meaning: str
     better: Literal["lower", "higher", "neither"] = "lower"
     tolerance: float = 1e-4
-    measure: Callable[[Problem, Params, Batch, Known], Float[Array, ""]] | None = None
+    measure: Observe | None = None
     is_of: Callable[[Problem], bool] = lambda problem: True
     within_epochs: bool = False
+    on_request: bool = False
 
 
-def _distance(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    del problem, data
-    squares = jax.tree.map(lambda leaf, best: jnp.sum((leaf - best) ** 2), params, known.optimum)
-    return jnp.sqrt(jnp.sum(jnp.stack(jax.tree.leaves(squares))))
+def _distance(params: Params, context: Context) -> Float[Array, ""]:
+    return norm(jax.tree.map(jnp.subtract, params, context.optimum))
 
 
-def _excess_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    assert known.least is not None, "only problems with an optimum have this observable"
-    return jnp.mean(sample_losses(problem, params, data)) - known.least
+def _excess_loss(params: Params, context: Context) -> Float[Array, ""]:
+    assert context.least is not None, "only problems with an optimum have this observable"
+    return _train_loss(params, context) - context.least
 
 
-def _train_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    del known
-    return jnp.mean(sample_losses(problem, params, data))
+def _train_loss(params: Params, context: Context) -> Float[Array, ""]:
+    return jnp.mean(sample_losses(context.problem, params, context.data))
 
 
-def _validation_loss(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    del data
-    return jnp.mean(sample_losses(problem, params, known.held_out))
+def _validation_loss(params: Params, context: Context) -> Float[Array, ""]:
+    return jnp.mean(sample_losses(context.problem, params, context.held_out))
 
 
-def _validation_accuracy(problem: Problem, params: Params, data: Batch, known: Known) -> Float[Array, ""]:
-    del data
-    assert problem.accuracy, "only problems with an accuracy have this observable"
-    return jnp.mean(problem.accuracy(params, known.held_out).astype(jnp.float32))
+def _validation_accuracy(params: Params, context: Context) -> Float[Array, ""]:
+    assert context.problem.accuracy, "only problems with an accuracy have this observable"
+    return jnp.mean(context.problem.accuracy(params, context.held_out).astype(jnp.float32))
+
+
+def _hessian_trace(params: Params, context: Context) -> dict[str, Array]:
+    trace = hessian_trace(context.problem, params, context.data, context.key)
+    return {"": trace.value, "error": trace.error}
+
+
+def _noise_scale(params: Params, context: Context) -> Float[Array, ""]:
+    trace, square = gradient_noise(context.problem, params, context.data)
+    return jnp.where(square > 0, trace / square, jnp.nan)
 
 
 METRICS = {
@@ -118,6 +119,66 @@ METRICS = {
         measure=_train_loss,
         within_epochs=True,
     ),
+    "gradient_norm": Metric(
+        "loss/parameter",
+        "length of the gradient of the mean loss over all training samples",
+        better="neither",
+        tolerance=1e-2,
+        measure=lambda params, context: gradient_norm(context.problem, params, context.data),
+        on_request=True,
+    ),
+    "update_norm": Metric(
+        "parameters",
+        "length of the change of the parameters by the last step",
+        better="neither",
+        tolerance=1e-2,
+        measure=lambda params, context: norm(context.update),
+        on_request=True,
+    ),
+    "parameter_norm": Metric(
+        "parameters",
+        "length of the parameters",
+        better="neither",
+        measure=lambda params, context: parameter_norm(params),
+        on_request=True,
+    ),
+    "sharpness": Metric(
+        "loss/parameter^2",
+        "largest eigenvalue of the Hessian of the mean training loss",
+        better="neither",
+        # The iterations may stop one earlier or later.
+        tolerance=1e-2,
+        measure=lambda params, context: sharpness(context.problem, params, context.data, context.key),
+        on_request=True,
+    ),
+    "batch_sharpness": Metric(
+        "loss/parameter^2",
+        "mean over the batches of the curvature along the batch's own gradient",
+        better="neither",
+        tolerance=1e-2,
+        measure=lambda params, context: batch_sharpness(context.problem, params, context.data, context.batches),
+        on_request=True,
+    ),
+    "hessian_trace": Metric(
+        "loss/parameter^2",
+        "trace of the Hessian of the mean training loss, estimated with random vectors",
+        better="neither",
+        tolerance=1e-2,
+        measure=_hessian_trace,
+        on_request=True,
+    ),
+    "hessian_trace_error": Metric(
+        "loss/parameter^2", "standard error of the estimate of the trace of the Hessian", better="neither", tolerance=math.inf
+    ),
+    "noise_scale": Metric(
+        "samples",
+        "gradient noise scale: the batch size above which larger batches gain little",
+        better="neither",
+        # A quotient whose denominator may be a small difference.
+        tolerance=math.inf,
+        measure=_noise_scale,
+        on_request=True,
+    ),
     # Differences of losses, of which rounding is a larger share: the losses themselves are compared between machines.
     "stripe_gap": Metric(
         "loss", "largest minus smallest stripe level at the study's eval_interval", better="neither", tolerance=math.inf
@@ -138,22 +199,43 @@ def observables() -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if metric.measure)
 
 
+class MetricName(str):
+    """The name of a metric that knows which direction is better: for observables of a result that are not in `METRICS`.
+
+    Attributes:
+      better: "lower", "higher" or "neither".
+    """
+
+    better: str = "lower"
+
+    @classmethod
+    def of(cls, name: str, better: str) -> "MetricName":
+        """Return a name with its direction."""
+        named = cls(name)
+        named.better = better
+        return named
+
+
 def direction(metric: str) -> float:
     """Return the factor that makes lower values of a metric better: -1 if higher is better, else 1.
 
-    For a metric that is not in `METRICS`, lower is better.
+    For a metric that is not in `METRICS` and whose name does not know its direction, lower is better.
     """
-    return -1.0 if metric in METRICS and METRICS[metric].better == "higher" else 1.0
+    better = METRICS[metric].better if metric in METRICS else getattr(metric, "better", "lower")
+    return -1.0 if better == "higher" else 1.0
 
 
 def observations(problem: Problem, evaluate_every: int | float | None) -> tuple[str, ...]:
-    """Return the names of the observables of a problem's runs, in a study with that `evaluate_every`."""
-    within = evaluate_every is not None
-    return tuple(name for name in observables() if METRICS[name].is_of(problem) and (within or not METRICS[name].within_epochs))
+    """Return the names of the observables that a problem's runs have without being asked, with that `evaluate_every`."""
+
+    def is_default(metric: Metric) -> bool:
+        return not metric.on_request and metric.is_of(problem) and (evaluate_every is not None or not metric.within_epochs)
+
+    return tuple(name for name in observables() if is_default(METRICS[name]))
 
 
 def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
-    """Return the inputs of a run's observables from its data and its held-out samples."""
+    """Return the parts of an observable's context that follow from a run's data and its held-out samples."""
     # At full precision, whatever the precision of the training, as for the data.
     with jax.default_matmul_precision("float32"):
         if problem.optimum is None:
@@ -162,30 +244,135 @@ def known(problem: Problem, data: Batch, held_out: Batch | None) -> Known:
         return Known(optimum, jnp.mean(sample_losses(problem, optimum, data)), held_out)
 
 
-def observer(problem: Problem, known: Known | None, evaluate_every: int | float | None) -> Observe | None:
-    """Return the observables as the simulator takes them: `(params, data) -> by name, []`; None without observables.
+class Measures(NamedTuple):
+    """Observables by name, as the simulator takes them: called with `(params, context)`, it returns a dictionary of arrays.
 
-    Args:
-      problem: the problem of the runs.
-      known: the inputs that `known` returns for the run.
-      evaluate_every: of the study.
+    Hashable, so that it can be a static argument. A measure's dictionary becomes a variable for each key, `<name>_<key>`; the
+    value at the key "" bears the name itself.
+
+    Attributes:
+      items: names and functions `(params, context) -> a number, an array or a dictionary of these`.
     """
-    measures = {name: METRICS[name].measure for name in observations(problem, evaluate_every)}
-    if known is None or not measures:
-        return None
-    return lambda params, data: {
-        name: measure(problem, params, data, known) for name, measure in measures.items() if measure is not None
-    }
+
+    items: tuple[tuple[str, Observe], ...]
+
+    def __call__(self, params: Params, context: Context) -> dict[str, Array]:
+        """Return the values of all observables by the names of their variables."""
+        values: dict[str, Array] = {}
+        for name, measure in self.items:
+            values |= _variables(name, name, measure(params, context))
+        return values
 
 
-def differs(name: str, stored: np.ndarray, again: np.ndarray) -> bool:
-    """Return True if a metric of a run, [E] or [V], differs more between two machines than rounding explains.
+def _variables(observable: str, name: str, value: Any) -> dict[str, Array]:
+    """Return the variables that a measure's value becomes, by name.
+
+    Raises:
+      InputError: for a value that is no number, array or dictionary of these.
+    """
+    if isinstance(value, Mapping):
+        parts = {}
+        for key, inner in value.items():
+            parts |= _variables(observable, f"{name}_{key}" if key != "" else name, inner)
+        return parts
+    array = jnp.asarray(value) if isinstance(value, int | float | np.ndarray | np.generic | jax.Array) else None
+    if array is None or not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise InputError(
+            f"observable {observable!r} must return a number, an array or a dictionary of these, got {shown(value)}"
+        )
+    return {name: array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.float32)}
+
+
+def observable_named(name: str) -> Observe:
+    """Return the measure called `name`, or the function that "package.module:attribute" points at.
+
+    Raises:
+      InputError: for an unknown name, with the nearest valid one, or for something that is no function.
+    """
+    if ":" in name:
+        function = attribute_at(name, "observable")
+        if not callable(function):
+            raise InputError(f"observable {name!r} must be a function (params, context) -> arrays, got {shown(function)}")
+        return function
+    measure = METRICS[name].measure if name in METRICS else None
+    if measure is None:
+        raise no_such("observable", name, observables(), POINTERS["observable"])
+    return measure
+
+
+def variable_name(observable: str | Callable) -> str:
+    """Return the name of an observable's variable: of a pointer or a function, the name of the function."""
+    if isinstance(observable, str):
+        return observable.rpartition(":")[2]
+    return getattr(observable, "__name__", type(observable).__name__)
+
+
+def measures_named(problem: Problem, items: Iterable[str | Callable]) -> Measures:
+    """Return several observables, by the names of their variables.
 
     Args:
-      name: of the metric.
+      problem: of the runs.
+      items: names in `METRICS`, pointers, and functions.
+
+    Raises:
+      InputError: for an unknown name, an observable that the problem does not have, or two of the same name.
+    """
+    named: dict[str, Observe] = {}
+    for item in items:
+        name = variable_name(item)
+        if not isinstance(item, str) and not callable(item):
+            raise InputError(f"observe must name observables or be functions (params, context) -> arrays, got {shown(item)}")
+        measure = observable_named(item) if isinstance(item, str) else item
+        if not name.isidentifier():
+            raise InputError(f"an observable among several needs a name: write a function with def, got {shown(item)}")
+        if item in METRICS and not METRICS[name].is_of(problem):
+            raise InputError(f"problem {problem.name!r} has no {name}: it has no optimum, held-out samples or accuracy for it")
+        if name in named or (name in METRICS and item not in METRICS):
+            taken = "observe has it twice" if name in named else "jaxsgd has an observable of this name"
+            raise InputError(f"observable {shown(item)} needs another name than {name!r}: {taken}")
+        named[name] = measure
+    return Measures(tuple(named.items()))
+
+
+def measures_of(problem: Problem, observe: Any) -> Observe:
+    """Return what `simulate` observes, as the simulator takes it.
+
+    Args:
+      problem: of the run.
+      observe: a name, a pointer or a function, whose values are returned as they are; or several, which become `Measures`.
+
+    Raises:
+      InputError: as `measures_named`.
+    """
+    if isinstance(observe, str):
+        ((_, measure),) = measures_named(problem, [observe]).items
+        return measure
+    if callable(observe):
+        return observe
+    if not isinstance(observe, Iterable):
+        raise InputError(f"observe must be a name, a function (params, context) -> arrays, or several, got {shown(observe)}")
+    return measures_named(problem, observe)
+
+
+def default_measures(problem: Problem, evaluate_every: int | float | None, besides: Iterable[str] = ()) -> Measures | None:
+    """Return the observables that a problem's runs have without being asked; None without any.
+
+    Args:
+      problem: of the runs.
+      evaluate_every: of the study.
+      besides: names that are left out.
+    """
+    names = [name for name in observations(problem, evaluate_every) if name not in set(besides)]
+    return measures_named(problem, names) if names else None
+
+
+def differs(stored: np.ndarray, again: np.ndarray, tolerance: float) -> bool:
+    """Return True if a metric of a run differs more between two machines than rounding explains.
+
+    Args:
       stored: its values in the result.
       again: its values on this machine.
+      tolerance: as that of a `Metric`.
     """
-    tolerance = METRICS[name].tolerance
     scale = np.max(np.abs(stored), initial=0, where=np.isfinite(stored))
-    return np.isfinite(tolerance) and not np.allclose(again, stored, rtol=0, atol=tolerance * scale, equal_nan=True)
+    return bool(np.isfinite(tolerance)) and not np.allclose(again, stored, rtol=0, atol=tolerance * scale, equal_nan=True)

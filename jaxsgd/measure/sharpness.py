@@ -2,8 +2,8 @@
 
 References:
   Cohen, Kaur, Li, Kolter and Talwalkar 2021, "Gradient descent on neural networks typically occurs at the edge of stability",
-    arXiv 2103.00065: by their definition the sharpness is the maximum eigenvalue of the training loss's Hessian. Under full-batch
-    gradient descent it tends to rise until it is just above 2 / (learning rate), and stays there.
+    arXiv 2103.00065: by their definition the sharpness is the maximum eigenvalue of the training loss's Hessian. Under
+    full-batch gradient descent it tends to rise until it is just above 2 / (learning rate), and stays there.
   Kuczynski and Wozniakowski 1992, "Estimating the largest eigenvalue by the power and Lanczos algorithms with a random start":
     after k products with a positive definite matrix of P rows, the mean relative error of the Lanczos method is
     O((ln P / k)^2), and that of the power method ln P / k.
@@ -68,8 +68,8 @@ def sharpness(
       data: arrays with leading axis N; more than 1,024 samples are taken in blocks.
       key: of the random start.
       iterations: the most products with the Hessian; never more than P are taken.
-      tolerance: the iterations stop when the residual |H v - value v| is at most this share of the value. The error of the value
-        is smaller, for it falls with the square of the residual.
+      tolerance: the iterations stop when the residual |H v - value v| is at most this share of the value. The error of the
+        value is smaller, for it falls with the square of the residual.
 
     Raises:
       InputError: for less than 1 iteration.

@@ -253,7 +253,7 @@ def metric_label(ds: xr.Dataset, name: str) -> str:
 
 def measure_label(ds: xr.Dataset, name: str) -> str:
     """A metric of whole runs with its unit, as along an axis: of a metric with several records, that of the last one."""
-    last = {"epoch": "last epoch\N{RIGHT SINGLE QUOTATION MARK}s ", "evaluation": "final "}
+    last = {"epoch": "last epoch\N{RIGHT SINGLE QUOTATION MARK}s ", "evaluation": "final ", "observation": "final "}
     return last.get(time_dim(ds, name) or "", "") + metric_label(ds, name)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.study.study import SEED_AXES
 
-WITHIN_CELLS = ("epoch", "evaluation", "batch")
+WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
 """Dimensions of a single run."""
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxsgd.measure.observable import METRICS
 from jaxsgd.measure.stripes import stripe_count, windows
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.observed import Record
 from jaxsgd.study.study import StudyFields
 
 DESCRIPTIONS = {
@@ -29,50 +30,58 @@ DESCRIPTIONS = {
     "evaluation": ("1", "number of the evaluation, 0-based"),
     "evaluation_step": ("steps", "steps done at the evaluation; NaN past the last one of a batch count"),
     "evaluation_epoch": ("epochs", "epochs done at the evaluation; NaN past the last one of a batch count"),
+    "observation": ("1", "number of the measurement of sparse observables, 0-based"),
+    "observation_step": ("steps", "steps done at the measurement; NaN past the last one of a batch count"),
+    "observation_epoch": ("epochs", "epochs done at the measurement; NaN past the last one of a batch count"),
     "epoch_step": ("steps", "steps done at the end of the epoch; NaN past the last one of a batch count"),
 }
 """Units and meaning of the variables and coordinates that are not metrics, for `attrs`; those of metrics are in `METRICS`."""
 
 
-def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array that is kept of a cell, by name: [E], [V], [E, M] or []; M is smaller in some chunks."""
+def kept_arrays(study: StudyFields, cells: Cells, observed: Mapping[str, Record]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array that is kept of a cell, by name: [E], [V], [V, ...], [E, M] or []; M is smaller in some
+    chunks."""
     slots = max(split.batch_count for split in cells.splits)
-    kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,), **dict.fromkeys(observed, (cells.num_records,))}
+    kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,)}
+    for name, record in observed.items():
+        kept[name] = (cells.num_observations if record.sparse else cells.num_records, *record.shape)
     if study.record == "batch":
         kept["loss"] = (cells.epochs, slots)
     return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
 
 
-def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int:
+def dataset_bytes(study: StudyFields, cells: Cells, observed: Mapping[str, Record], names: Iterable[str]) -> int:
     """Return the bytes of a result's arrays.
 
     Args:
       study: of the result.
       cells: of the study.
+      observed: the observables.
       names: of the arrays, of those that `kept_arrays` lists.
     """
-    shapes = kept_arrays(study, cells, ())
-    itemsize = np.dtype(study.dtype).itemsize
-    return sum(cells.num_cells * math.prod(shapes.get(name, (cells.num_records,))) * itemsize for name in names)
+    shapes = kept_arrays(study, cells, observed)
+    return sum(cells.num_cells * math.prod(shapes[name]) * np.dtype(study.dtype).itemsize for name in names)
 
 
 class Assembly:
     """The arrays of a result, filled chunk by chunk, so that no chunk need be kept until the last one is finished."""
 
-    def __init__(self, study: StudyFields, cells: Cells, observed: Iterable[str], variables: Iterable[str] | None = None):
+    def __init__(
+        self, study: StudyFields, cells: Cells, observed: Mapping[str, Record], variables: Iterable[str] | None = None
+    ):
         """Allocate the arrays; every cell is missing at first.
 
         Args:
           study: of the result.
           cells: of the study.
-          observed: names of the observables.
+          observed: the observables, by the names of their variables.
           variables: names of the arrays to keep, of those that `kept_arrays` lists; None for all. `diverged_epoch` is always
             kept.
         """
         kind = np.dtype(study.dtype)
         shapes = kept_arrays(study, cells, observed)
         wanted = set(shapes) if variables is None else {*variables, "diverged_epoch"}
-        self._study, self._cells, self._observed = study, cells, tuple(observed)
+        self._study, self._cells, self._observed = study, cells, dict(observed)
         self._arrays: dict[str, np.ndarray] = {
             name: np.full((cells.num_cells, *inner), np.nan, kind if inner else float)
             for name, inner in shapes.items()
@@ -100,7 +109,7 @@ def _dataset(
     cells: Cells,
     manifest: dict[str, Any],
     arrays: dict[str, np.ndarray],
-    observed: Iterable[str],
+    observed: Mapping[str, Record],
     missing: np.ndarray,
 ) -> xr.Dataset:
     slots = max(split.batch_count for split in cells.splits)
@@ -110,9 +119,14 @@ def _dataset(
 
     dims = [dim.name for dim in cells.dims]
     recorded = "epoch" if cells.evaluations is None else "evaluation"
-    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"], **{name: [recorded] for name in observed}}
+    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"]}
+    inner |= {name: ["observation" if own.sparse else recorded, *own.dims] for name, own in observed.items()}
     variables = {
-        name: (dims + inner.get(name, []), values.reshape(*cells.shape, *values.shape[1:]), _attrs(name, recorded))
+        name: (
+            dims + inner.get(name, []),
+            values.reshape(*cells.shape, *values.shape[1:]),
+            _attrs(name, "observation" if name in observed and observed[name].sparse else recorded, observed.get(name)),
+        )
         for name, values in flat.items()
     }
     coords: dict[str, Any] = {
@@ -156,6 +170,11 @@ def _times(study: StudyFields, cells: Cells, dim: str, first: np.ndarray) -> dic
         times["evaluation"] = ("evaluation", np.arange(cells.num_records), _attrs("evaluation"))
         times["evaluation_step"] = ((dim, "evaluation"), done, _attrs("evaluation_step"))
         times["evaluation_epoch"] = ((dim, "evaluation"), done / count, _attrs("evaluation_epoch"))
+    if cells.observations is not None:
+        done = cells.observations[split]
+        times["observation"] = ("observation", np.arange(cells.num_observations), _attrs("observation"))
+        times["observation_step"] = ((dim, "observation"), done, _attrs("observation_step"))
+        times["observation_epoch"] = ((dim, "observation"), done / count, _attrs("observation_epoch"))
     if study.epochs is None:
         begun = np.arange(cells.epochs) * count
         steps = cells.steps[split][:, None]
@@ -164,13 +183,17 @@ def _times(study: StudyFields, cells: Cells, dim: str, first: np.ndarray) -> dic
     return times
 
 
-def _attrs(name: str, recorded: str = "epoch") -> dict[str, str]:
+def _attrs(name: str, recorded: str = "epoch", record: Record | None = None) -> dict[str, str]:
     """Return the units and the meaning of a variable or coordinate, as `attrs`.
 
     Args:
       name: of the variable.
-      recorded: the dimension of the observables: "epoch" or "evaluation".
+      recorded: the dimension of its records: "epoch", "evaluation" or "observation".
+      record: the description of an observable.
     """
+    if record and name not in METRICS:
+        meaning = record.meaning + (", after each epoch" if recorded == "epoch" else "")
+        return {"units": record.units, "long_name": meaning, "better": record.better}
     if name in METRICS:
         units, meaning = METRICS[name].units, METRICS[name].meaning
         meaning += ", after each epoch" if METRICS[name].measure and recorded == "epoch" else ""

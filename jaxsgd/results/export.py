@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from jaxsgd.error import InputError, no_such
+from jaxsgd.results.axes import WITHIN_CELLS
 
 FORMATS = ("netcdf", "zarr", "csv", "parquet")
 """Formats to which a result can be exported."""
@@ -79,15 +81,32 @@ def _parquet(ds: xr.Dataset, path: Path) -> None:
     table(ds).to_parquet(path, index=False)
 
 
+def _with_entries(ds: xr.Dataset) -> xr.Dataset:
+    """Return a result with a variable for each entry of the arrays among its observables."""
+    if "missing" not in ds:
+        return ds
+    known = {*ds["missing"].dims, *WITHIN_CELLS}
+    for name, variable in ds.data_vars.items():
+        own = [dim for dim in variable.dims if dim not in known]
+        if own:
+            entries = np.ndindex(*(variable.sizes[dim] for dim in own))
+            columns = {"_".join(map(str, (name, *at))): variable.isel(dict(zip(own, at, strict=True))) for at in entries}
+            ds = ds.drop_vars(name).assign(columns)
+    return ds
+
+
 def table(ds: xr.Dataset) -> pd.DataFrame:
     """Return a result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
 
-    If the observables were measured within epochs, rows for each cell and evaluation follow, without an epoch and a batch.
+    If observables were measured within epochs, or after some epochs only, rows for each cell and evaluation, or each
+    observation, follow, without an epoch and a batch. An array has a column for each of its entries: `name_0`, `name_1`, ...
     """
-    within_epochs = [dim for dim in ("epoch", "batch") if dim in ds.dims]
-    if "evaluation" in ds.dims and within_epochs:
-        rows = [table(ds.drop_dims("evaluation")), table(ds.drop_dims(within_epochs))]
-        return pd.concat(rows, ignore_index=True)
+    ds = _with_entries(ds)
+    times = [["epoch", "batch"], ["evaluation"], ["observation"]]
+    groups = [group for group in ([dim for dim in dims if dim in ds.dims] for dims in times) if group]
+    if len(groups) > 1:
+        others = [[dim for other in groups if other is not group for dim in other] for group in groups]
+        return pd.concat([table(ds.drop_dims(dims)) for dims in others], ignore_index=True)
     frame = ds.to_dataframe().reset_index()
     if "batch" in frame:
         frame = frame[frame["batch"] < frame["batch_count"]]

@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, counted, no_such
-from jaxsgd.measure.observable import observables
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.dataset import Assembly, dataset_bytes, kept_arrays
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import cells
+from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import StudyFields
 
 
@@ -39,13 +39,14 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
     if manifest["chunks"] > all_cells.num_cells:
         chunks, num_cells = counted(manifest["chunks"], "chunk"), counted(all_cells.num_cells, "cell")
         raise InputError(f"{place.path}: manifest.json has {chunks} for {num_cells}")
-    kept = kept_arrays(study, all_cells, manifest["observed"])
+    observed = stored_records(manifest) or {}
+    kept = kept_arrays(study, all_cells, observed)
     names = list(kept) if variables is None else [variables] if isinstance(variables, str) else list(variables)
     for name in names:
         if name not in kept:
             raise no_such(f"variable of {place.path}", name, kept)
-    _check_fits(place, dataset_bytes(study, all_cells, names), "loss" in names)
-    assembly = Assembly(study, all_cells, manifest["observed"], names)
+    _check_fits(place, dataset_bytes(study, all_cells, observed, names), "loss" in names)
+    assembly = Assembly(study, all_cells, observed, names)
     for number in range(manifest["chunks"]):
         with suppress(BrokenChunk):
             arrays = place.read_chunk(number, study.identity)
@@ -116,11 +117,13 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
     """
     manifest = read_json(place.manifest_file)
     if isinstance(manifest, dict):
-        manifest.setdefault("observed", [])  # manifests of early versions have no observables
+        # Manifests of early versions have no observables.
+        manifest.setdefault("observed", [])
+        manifest.setdefault("measures", {})
     wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list}
+    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
-    whole = whole and all(name in observables() for name in manifest["observed"])
+    whole = whole and stored_records(manifest) is not None
     whole = whole and manifest["num_samples"] > 0 and manifest["chunks"] > 0
     if not whole or manifest.get("format") != FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
         raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")

@@ -5,29 +5,31 @@ import json
 import numpy as np
 import xarray as xr
 
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError, counted, no_such
 from jaxsgd.evaluation import parts_of_epoch
-from jaxsgd.measure.observable import METRICS, direction
+from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing")
 """Variables of a result that are not metrics."""
 
-STRIPES = tuple(name for name, metric in METRICS.items() if metric.better == "neither")
+STRIPES = ("stripe_gap", "stripe_index", "stripe_slope")
 """Metrics that describe the striped view of the loss; no setting is better than another by them."""
 
 
 def metrics(ds: xr.Dataset) -> list[str]:
     """Return the names of a result's metrics: variables with one number for each cell, or for each epoch of a cell."""
-    return [str(name) for name in ds.data_vars if name not in NO_METRIC and "batch" not in ds[name].dims]
+    cells = set(ds["missing"].dims) if "missing" in ds else None
+    names = [str(name) for name in ds.data_vars if name not in NO_METRIC and "batch" not in ds[name].dims]
+    return [name for name in names if cells is None or not set(ds[name].dims) - cells - set(TIMES)]
 
 
-TIMES = ("epoch", "evaluation")
+TIMES = ("epoch", "evaluation", "observation")
 """Dimensions along which a metric has a record for each part of a run."""
 
 
 def time_dim(ds: xr.Dataset, metric: str) -> str | None:
-    """Return the dimension of a metric's records: "epoch" or "evaluation"; None for a metric of whole runs."""
+    """Return the dimension of a metric's records: "epoch", "evaluation" or "observation"; None for a metric of whole runs."""
     return next((dim for dim in TIMES if dim in ds[metric].dims), None)
 
 
@@ -37,8 +39,9 @@ def record_steps(ds: xr.Dataset, metric: str) -> xr.DataArray:
     An observable's record is of the parameters at that step. The mean loss over an epoch stands for the middle of its steps,
     because each of its losses is taken before a step. Past the end of a run it is NaN.
     """
-    if time_dim(ds, metric) == "evaluation":
-        return ds["evaluation_step"]
+    dim = time_dim(ds, metric)
+    if dim in ("evaluation", "observation"):
+        return ds[f"{dim}_step"]
     begun = ds["batch_count"] * ds["epoch"]
     done = ds["epoch_step"] if "epoch_step" in ds.coords else begun + ds["batch_count"]
     return (begun + done - 1) / 2 if metric == "loss_epoch" else done
@@ -46,8 +49,9 @@ def record_steps(ds: xr.Dataset, metric: str) -> xr.DataArray:
 
 def record_epochs(ds: xr.Dataset, metric: str) -> xr.DataArray:
     """Return the number of epochs done when each record of a metric was complete, with the dimensions of `record_steps`."""
-    if time_dim(ds, metric) == "evaluation":
-        return ds["evaluation_epoch"]
+    dim = time_dim(ds, metric)
+    if dim in ("evaluation", "observation"):
+        return ds[f"{dim}_epoch"]
     return ds["epoch_step"] / ds["batch_count"] if "epoch_step" in ds.coords else ds["epoch"] + 1.0
 
 
@@ -64,6 +68,8 @@ def record_axis(ds: xr.Dataset, metric: str) -> tuple[xr.DataArray, str]:
 
 def resolution(ds: xr.Dataset, metric: str) -> str:
     """Return the interval between a metric's records in words: "every 0.25 epochs", "every step", "after each epoch"."""
+    if time_dim(ds, metric) == "observation":
+        return f"every {counted(json.loads(ds.attrs['study'])['observe_every'], 'epoch')}"
     if time_dim(ds, metric) != "evaluation":
         return "the mean of each epoch" if metric == "loss_epoch" else "after each epoch"
     every = json.loads(ds.attrs["study"])["evaluate_every"]
@@ -99,7 +105,7 @@ def metric_named(ds: xr.Dataset, metric: str | None, *, by_epoch: bool = False) 
         raise InputError(f"the result has no {metric}, because no samples were held out; it has {', '.join(sorted(valid))}")
     if metric not in valid:
         raise no_such("metric", metric, valid)
-    return metric
+    return MetricName.of(metric, ds[metric].attrs["better"]) if "better" in ds[metric].attrs else metric
 
 
 def final(ds: xr.Dataset, metric: str) -> xr.DataArray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.evaluation import evaluation_steps
+from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.order import Split, split
 from jaxsgd.study.study import SEED_AXES, StudyFields, axis_lengths
 from jaxsgd.summary import short_repr
@@ -83,6 +83,8 @@ class Cells(NamedTuple):
       split: the index in `splits` of each cell, [R].
       rate: the learning rate of each cell after the rate rule, [R].
       steps: the number of steps of a run of each split, [S].
+      observations: the number of steps done before each measurement of sparse observables, [S, V], NaN past a split's last;
+        None without them.
       evaluations: the number of steps done before each evaluation, [S, V], NaN past a split's last; None if the observables
         are measured after each epoch.
     """
@@ -94,6 +96,7 @@ class Cells(NamedTuple):
     rate: np.ndarray
     steps: np.ndarray
     evaluations: np.ndarray | None
+    observations: np.ndarray | None
 
     __repr__ = short_repr
 
@@ -121,6 +124,11 @@ class Cells(NamedTuple):
     def num_records(self) -> int:
         """The number of records of an observable: V evaluations, or E if there is a record after each epoch."""
         return self.epochs if self.evaluations is None else self.evaluations.shape[1]
+
+    @property
+    def num_observations(self) -> int:
+        """The number of measurements of sparse observables in a run, V; 0 without them."""
+        return 0 if self.observations is None else self.observations.shape[1]
 
     def steps_of(self, split: Split) -> int:
         """Return the number of steps of a run of a split."""
@@ -156,13 +164,29 @@ def cells(study: StudyFields, num_samples: int) -> Cells:
         factor = study.reference_batch_count / np.asarray([s.batch_count for s in splits])[which]
         rate = rate * (factor if study.rate_rule == "linear" else np.sqrt(factor))
     steps = np.asarray([study.total_steps(split) for split in splits])
-    return Cells(dims, values, splits, which.reshape(-1), rate, steps, _evaluations(study, splits, steps))
+    times = _evaluations(study, splits, steps), _observations(study, splits, steps)
+    return Cells(dims, values, splits, which.reshape(-1), rate, steps, *times)
 
 
 def _evaluations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
     if study.evaluate_every is None:
         return None
     rows = [evaluation_steps(study.evaluate_every, s.batch_count, int(own)) for s, own in zip(splits, steps, strict=True)]
+    return _stacked(rows)
+
+
+def _observations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
+    if study.observe_every is None:
+        return None
+    rows = []
+    for count, own in zip([own.batch_count for own in splits], steps, strict=True):
+        epochs = observed_epochs(study.observe_every, -(-int(own) // count))
+        rows.append(np.minimum((epochs + 1) * count, own))
+    return _stacked(rows)
+
+
+def _stacked(rows: list[np.ndarray]) -> np.ndarray:
+    """Return rows of unequal length as an array, NaN past their ends."""
     longest = max(map(len, rows))
     return np.stack([np.pad(row.astype(float), (0, longest - len(row)), constant_values=np.nan) for row in rows])
 

@@ -27,10 +27,12 @@ from pydantic import (
 
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.evaluation import check_every
+from jaxsgd.measure.observable import METRICS, measures_named
 from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import ORDERS, Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
+from jaxsgd.study.observed import Record, records
 from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
 from jaxsgd.study.subject import Subject
 from jaxsgd.summary import brief, brief_axis
@@ -38,7 +40,7 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-ADDED_FIELDS = ("steps", "samples", "evaluate_every")
+ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every")
 """Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -171,6 +173,8 @@ class StudyFields(BaseModel):
     samples: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1, validate_default=True)
     evaluate_every: int | float | None = None
+    observe: Names | None = None
+    observe_every: int | None = Field(default=None, ge=1, validate_default=True)
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -279,6 +283,13 @@ class StudyFields(BaseModel):
             return None if value is None else check_every(value)
         except InputError as error:  # the field's name comes before every mistake
             raise ValueError(str(error).removeprefix("evaluate_every ")) from None
+
+    @field_validator("observe_every")
+    @classmethod
+    def _check_observe_every(cls, value: int | None, info: Any):
+        if value is not None and "observe" in info.data and info.data["observe"] is None:
+            raise ValueError("give it together with observe, the observables to measure")
+        return value
 
     @field_validator("zipped")
     @classmethod
@@ -441,6 +452,12 @@ class Study(StudyFields):
         `train_loss`, the loss over all samples: a share of an epoch, 1/q with a whole q, or a whole number of steps. They then
         lie along `evaluation`, with the steps done before each in `evaluation_step`. By default they are measured once after
         each epoch. For example `evaluate_every=0.25`.
+      observe: Observables to measure besides the usual ones: names such as `sharpness`, `gradient_norm` and `noise_scale`, or
+        pointers to functions `(params, context) -> a number, an array or a dictionary of these`. For example
+        `observe=["sharpness", "gradient_norm"]`.
+      observe_every: Epochs between two measurements of `observe`, which then lie along `observation`; they are also measured
+        after the last epoch. By default they are measured as often as the usual ones. For example
+        `observe=["sharpness"], observe_every=5`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -488,6 +505,8 @@ class Study(StudyFields):
         steps: int | None = None,
         samples: int | None = None,
         evaluate_every: int | float | None = None,
+        observe: Iterable[str] | str | None = None,
+        observe_every: int | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",
@@ -567,6 +586,19 @@ class Study(StudyFields):
     def _check_schedule(cls, value: str):
         check_schedule(value, schedule_named(value))
         return value
+
+    @field_validator("observe")
+    @classmethod
+    def _check_observe(cls, value: tuple[str, ...] | None, info: Any):
+        if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
+            measures_named(_subject_of(info).problem, value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_measures(self):
+        if self.observe is not None:
+            _check_names(records(self, self.subject()), axis_lengths(dict(self)))
+        return self
 
     @model_validator(mode="after")
     def _check_step(self):
@@ -714,6 +746,37 @@ _SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
 
 def _subject_of(info: Any) -> Subject:
     return Subject.of(*(info.data[name] for name in _SUBJECT_FIELDS))
+
+
+_TAKEN = (
+    *("cell", "loss", "diverged", "diverged_epoch", "missing", "rate", "batch_count", "batch_size", "epoch", "batch", "draw"),
+    *(
+        "evaluation",
+        "evaluation_step",
+        "evaluation_epoch",
+        "observation",
+        "observation_step",
+        "observation_epoch",
+        "epoch_step",
+    ),
+)
+"""Names of other variables and dimensions of a result."""
+
+
+def _check_names(described: Mapping[str, Record], axes: Iterable[str]) -> None:
+    """Check that no observable's variable or dimension bears the name of something else in a result.
+
+    Raises:
+      InputError: if one does, or if two arrays share a dimension and not its length.
+    """
+    taken, lengths = {*_TAKEN, *axes}, {}
+    for name, record in described.items():
+        for word in (name, *record.dims):
+            if word in taken or (word in record.dims and (word in METRICS or word in described)):
+                raise ValueError(f"observable {name!r} needs another name than {word!r}, which a result has already")
+        for dim, length in zip(record.dims, record.shape, strict=True):
+            if lengths.setdefault(dim, length) != length:
+                raise ValueError(f"observable {name!r} has {length} values along {dim!r}, where another has {lengths[dim]}")
 
 
 def _first(distribution: Distribution) -> float:

@@ -24,7 +24,7 @@ def test_a_run_with_momentum_ends_on_it(x64):
     assert found.params.shape == (2, 3, 3)
     # The slowest part of the start is left as radius^periods, and the start is a few units away.
     periods = int(np.ceil(np.log(1e-12) / np.log(found.spectral_radius)))
-    run = jaxsgd.simulate(LINE_IN_FLOAT64, KEY, epochs=2 * periods, observe=lambda weights, data: weights, **how)
+    run = jaxsgd.simulate(LINE_IN_FLOAT64, KEY, epochs=2 * periods, observe=lambda weights, context: weights, **how)
     np.testing.assert_allclose(run.loss[-2:], found.loss, atol=1e-10)
     np.testing.assert_allclose(run.observed[-2:], np.roll(found.params[:, 0], -1, axis=0), atol=1e-10)
 

@@ -222,7 +222,7 @@ def largest_weight(monkeypatch, tmp_path):
     """A study, and its result in a folder, with a metric that is one new entry of `METRICS`."""
     metric = Metric(
         "parameters", "largest weight", better="higher", tolerance=0.2,
-        measure=lambda problem, params, data, known: jnp.max(jnp.abs(params)),
+        measure=lambda params, context: jnp.max(jnp.abs(params)),
     )  # fmt: skip
     monkeypatch.setitem(METRICS, "largest_weight", metric)
     args = {"num_samples": 18, "num_inputs": 2}  # sizes of no other test: a compiled program keeps what it measures

@@ -1,0 +1,106 @@
+"""Simulate: one complete run from a problem and a key."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+from jaxsgd.error import InputError, check_count
+from jaxsgd.evaluation import check_every
+from jaxsgd.measure.observable import known, measures_of
+from jaxsgd.order import Order, as_order, split
+from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
+from jaxsgd.simulator import Keys, Optimizer, Run, Sparse, as_keys, check_optimizer, draw_start, run
+
+
+def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch | None, order_key: Array, **how: Any) -> Run:
+    if how["observe"] or how["sparse"]:
+        how["known"] = known(problem, data, held_out)
+    return run(problem, params, data, order_key, **how)
+
+
+_run = jax.jit(
+    _observed_run,
+    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "evaluate_every", "observe", "sparse"),
+)
+_held_out = jax.jit(lambda problem, key: problem.sample_held_out(key), static_argnames="problem")
+
+
+def simulate(
+    problem: Problem,
+    key: Array | Keys,
+    *,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_count: int | None = None,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    order: str | Order | Callable = "fixed",
+    precision: str = "float32",
+    observe: str | Callable | Sequence[str | Callable] | None = None,
+    evaluate_every: int | float | None = None,
+    observe_every: int | None = None,
+) -> Run:
+    """Train one complete run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or the update of `optimizer`.
+
+    Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
+    program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`. In a
+    Python loop, make the optimizer once before the loop: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
+
+    Args:
+      problem: the problem to train.
+      key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
+      optimizer: any optax transformation, or a function of progress (the share of the training that is done, from 0 to 1)
+        that returns one, so that a schedule means the same at every batch count.
+      epochs: E, passes over the data.
+      batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
+      batch_size: B, in place of `batch_count`: full batches and a smaller last one.
+      drop_last: with `batch_size`, leave out a smaller last batch.
+      order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
+      precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
+      observe: observables to measure after each epoch, kept in `Run.observed`: names in `jaxsgd.measure.METRICS` such as
+        "sharpness", pointers "my_module:my_measure", and functions `(params, context) -> a number, an array or a dictionary of
+        these`, with a `jaxsgd.simulator.Context`. The values of a single one are kept as they are, and those of a list by
+        name, as in a result. As with the optimizer, another function compiles again.
+      evaluate_every: observe more often or less often than each epoch: a share 1/q of an epoch such as 0.25, or a whole number
+        of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
+      observe_every: observe after each so many epochs, and after the last; `jaxsgd.evaluation.observed_epochs` lists the V
+        epochs.
+
+    Raises:
+      InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
+    """
+    check_training(problem)
+    epochs = check_count("epochs", epochs)
+    keys = as_keys(key)
+    samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
+    cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
+    check_optimizer(optimizer)
+    if observe is None:
+        for name, value in (("evaluate_every", evaluate_every), ("observe_every", observe_every)):
+            if value is not None:
+                raise InputError(f"{name} needs observe, a name or a function (params, context) -> arrays to measure")
+    if evaluate_every is not None:
+        if observe_every is not None:
+            raise InputError("give either evaluate_every or observe_every, and not both")
+        evaluate_every = check_every(evaluate_every)
+    measures = None if observe is None else measures_of(problem, observe)
+    every = None if observe_every is None else check_count("observe_every", observe_every)
+    params, data = draw_start(problem, keys)
+    held_out = _held_out(problem, keys.data) if measures and problem.held_out is not None else None
+    return _run(
+        problem,
+        params,
+        data,
+        held_out,
+        keys.order,
+        optimizer=optimizer,
+        split=cut,
+        order=as_order(order),
+        precision=precision,
+        epochs=epochs,
+        evaluate_every=evaluate_every,
+        observe=measures if every is None else None,
+        sparse=Sparse(measures, every) if measures and every is not None else None,
+    )

@@ -1,0 +1,174 @@
+"""The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
+from jaxsgd.measure.observable import (
+    METRICS,
+    Measures,
+    Metric,
+    default_measures,
+    known,
+    measures_named,
+    observables,
+)
+from jaxsgd.order import ORDERS, split, visits
+from jaxsgd.simulator import Sparse, batches_of, contexts, draw, streams
+from jaxsgd.study.subject import Subject, precision_of
+
+# The functions below take a `Study` as `Any`: its own checks use them.
+
+BETTER = ("lower", "higher", "neither")
+
+
+class Record(NamedTuple):
+    """The description of an observable's variable in a result.
+
+    Attributes:
+      shape: of one measurement; [] for a number.
+      dims: the names of its dimensions.
+      sparse: True if it is measured after each `observe_every`-th epoch, along the dimension `observation`.
+      units, meaning, better, tolerance: as those of a `Metric`.
+    """
+
+    shape: tuple[int, ...] = ()
+    dims: tuple[str, ...] = ()
+    sparse: bool = False
+    units: str = "1"
+    meaning: str = ""
+    better: str = "lower"
+    tolerance: float = Metric("", "").tolerance
+
+
+def study_measures(study: Any, subject: Subject) -> tuple[Measures | None, Sparse | None]:
+    """Return the observables that are measured with the others of a result, and those that are measured after some epochs.
+
+    Raises:
+      InputError: for an observable that there is not, or that the problem does not have.
+    """
+    asked = study.observe or ()
+    usual = default_measures(subject.problem, study.evaluate_every, besides=asked)
+    if not asked:
+        return usual, None
+    named = measures_named(subject.problem, asked)
+    if study.observe_every is not None:
+        return usual, Sparse(named, study.observe_every)
+    return Measures((*(usual.items if usual else ()), *named.items)), None
+
+
+def records(study: Any, subject: Subject) -> dict[str, Record]:
+    """Return the description of each observable's variable, by its name, in the order of the result.
+
+    Raises:
+      InputError: as `study_measures`, and for a measure of the user's own that fails or returns no arrays; exceptions of the
+        user's own code are not caught.
+    """
+    usual, sparse = study_measures(study, subject)
+    described = {}
+    for measures, is_sparse in ((usual, False), (sparse.observe if sparse else None, True)):
+        for item in measures.items if isinstance(measures, Measures) else ():
+            described |= _records_of(*item, subject, study.dtype, is_sparse)
+    return described
+
+
+def _records_of(name: str, measure: Callable, subject: Subject, dtype: str, sparse: bool) -> dict[str, Record]:
+    """Return the description of each variable of one observable."""
+    if name in METRICS and not METRICS[name].on_request:
+        return {name: _usual_record(name)._replace(sparse=sparse)}
+    described = {}
+    for variable, shape in _shapes(name, measure, subject, dtype).items():
+        if variable in METRICS:
+            if name not in METRICS:
+                raise InputError(f"observable {name!r} needs another name: jaxsgd has a metric called {variable!r}")
+            described[variable] = _usual_record(variable)._replace(sparse=sparse)
+            continue
+        dims = getattr(measure, "dims", None)
+        dims = [dims] if isinstance(dims, str) else list(dims or ())
+        if dims and len(dims) != len(shape):
+            raise InputError(f"observable {name!r} has the dims {dims} for an array of shape {list(shape)}")
+        dims = dims or [f"{variable}_{axis}" for axis in range(len(shape))]
+        better = getattr(measure, "better", "lower")
+        if better not in BETTER:
+            raise InputError(f"better of observable {name!r} must be lower, higher or neither, got {better!r}")
+        meaning = str(getattr(measure, "meaning", variable.replace("_", " ")))
+        units = str(getattr(measure, "units", "1"))
+        described[variable] = Record(shape, tuple(map(str, dims)), sparse, units, meaning, better)
+    return described
+
+
+def _usual_record(name: str) -> Record:
+    own = METRICS[name]
+    return Record((), (), False, own.units, own.meaning, own.better, own.tolerance)
+
+
+def _shapes(name: str, measure: Callable, subject: Subject, dtype: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each variable of an observable, by shapes alone: nothing is computed."""
+    problem = subject.problem
+
+    def at_start(key: Any) -> dict[str, Any]:
+        keys = streams(key)
+        params, data = draw(problem, keys)
+        data, held_out = jax.tree.map(jnp.asarray, (data, problem.sample_held_out(keys.data)))
+        own = known(problem, data, held_out)
+        batches = batches_of(visits(ORDERS["fixed"], keys.order, 0, split(subject.num_samples, batch_count=1)))
+        context = contexts(problem, data, keys.order, own)(0, batches, params, params)
+        return Measures(((name, measure),))(params, context)
+
+    with precision_of(dtype):
+        try:
+            shapes = jax.eval_shape(at_start, jax.random.key(0))
+        except InputError:
+            raise
+        except Exception as error:
+            if user_frames(error):
+                error.add_note(f"{IN_OBSERVABLE}{name!r}")
+                raise
+            raise InputError(f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}") from error
+    return {variable: tuple(shape.shape) for variable, shape in shapes.items()}
+
+
+def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:
+    """Return the description of each observable's variable from a manifest; None if the manifest is not sound.
+
+    Args:
+      manifest: of a result, with `observed`, the names, and `measures`, the descriptions of those that the study asks for.
+    """
+    described = {}
+    for name in manifest["observed"]:
+        fields = manifest["measures"].get(name)
+        if fields is None and name in observables():
+            described[name] = _usual_record(name)
+        elif isinstance(name, str) and name.isidentifier() and _is_sound(fields):
+            described[name] = Record(**{**fields, "shape": tuple(fields["shape"]), "dims": tuple(fields["dims"])})
+        else:
+            return None
+    return described
+
+
+def _is_sound(fields: Any) -> bool:
+    """Return True if a stored description has the fields of a `Record`, with values of the right types."""
+    if not isinstance(fields, dict) or set(fields) != set(Record._fields):
+        return False
+    lists = isinstance(fields["shape"], list) and isinstance(fields["dims"], list)
+    return (
+        lists
+        and len(fields["shape"]) == len(fields["dims"])
+        and all(type(size) is int and 0 <= size < 2**31 for size in fields["shape"])
+        and all(isinstance(text, str) for text in (*fields["dims"], fields["units"], fields["meaning"]))
+        and isinstance(fields["sparse"], bool)
+        and fields["better"] in BETTER
+        and isinstance(fields["tolerance"], int | float)
+    )
+
+
+def plain_records(described: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
+    """Return the descriptions that a manifest needs, as plain values: of all variables that not every result describes so."""
+    return {
+        name: {**record._asdict(), "shape": list(record.shape), "dims": list(record.dims)}
+        for name, record in described.items()
+        if name not in observables() or record != _usual_record(name)
+    }
