@@ -9,7 +9,7 @@ def middle(params, context):
     return jnp.mean(params)
 
 
-middle.units, middle.meaning, middle.better = "parameters", "mean parameter", "higher"
+vars(middle).update(units="parameters", meaning="mean parameter", better="higher")
 
 
 def spread(params, context):
@@ -24,7 +24,7 @@ def shapes(params, context):
     return jnp.stack([params, params**2])
 
 
-shapes.dims = ("power", "weight")
+vars(shapes).update(dims=("power", "weight"))
 
 
 def careless(params, context):

@@ -91,7 +91,7 @@ def _with_entries(ds: xr.Dataset) -> xr.Dataset:
         if own:
             entries = np.ndindex(*(variable.sizes[dim] for dim in own))
             columns = {"_".join(map(str, (name, *at))): variable.isel(dict(zip(own, at, strict=True))) for at in entries}
-            ds = ds.drop_vars(name).assign(columns)
+            ds = ds.drop_vars([name]).assign(columns)
     return ds
 
 

@@ -139,7 +139,7 @@ def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:
     """
     described = {}
     for name in manifest["observed"]:
-        fields = manifest["measures"].get(name)
+        fields: Any = manifest["measures"].get(name)
         if fields is None and name in observables():
             described[name] = _usual_record(name)
         elif isinstance(name, str) and name.isidentifier() and _is_sound(fields):
