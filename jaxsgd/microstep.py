@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxsgd.evaluation import evaluation_steps, parts_of_epoch
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Observe, Optimizer, Run, State, initial_state, marked, observed_where, optimizer_at
+from jaxsgd.simulator import Observe, Optimizer, Run, State, Stepping, initial_state, marked, observed_where, optimizer_at
 
 STEP_COST = 8
 """The cost of a micro-step besides its samples, in samples: one sum of P gradients and one pass of the loop."""
@@ -195,6 +195,53 @@ def _micro_step(
     return state, sums, mean_loss
 
 
+def micro_stepping(
+    problem: Problem,
+    data: Batch,
+    order_key: Array,
+    cut: Cut,
+    *,
+    optimizer: Optimizer,
+    layout: Layout,
+    order: Order,
+    epochs: int,
+) -> Stepping:
+    """Return the parts of the run that `run_micro` trains with the same arguments; its loop goes through micro-steps."""
+    slot = jnp.arange(layout.slots)
+    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+
+    def inputs(epoch: Array) -> tuple[MicroVisits, Array]:
+        visits = micro_visits(order, order_key, epoch, cut, layout)
+        return visits, (epoch + visits.position / cut.batch_count) / epochs
+
+    def begin(state: State) -> tuple[State, Sums]:
+        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
+        return state, Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+
+    def step(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array]) -> tuple[tuple[State, Sums], Array]:
+        state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs)
+        return (state, sums), loss
+
+    def used(done: Array | None) -> Array:
+        used = slot < cut.batch_count
+        return used if done is None else used & (last < done)
+
+    def batches(losses: Array, inputs: tuple[MicroVisits, Array], used: Array) -> tuple[Array, Array]:
+        return jnp.where(used, losses[last], jnp.nan), jnp.where(used, inputs[0].size[last], 0)
+
+    return Stepping(
+        length=layout.micro_steps,
+        inputs=inputs,
+        begin=begin,
+        step=step,
+        state=lambda carry: carry[0],
+        steps_done=lambda done: jnp.minimum(done // cut.micro_per_batch, cut.batch_count),
+        used=used,
+        batches=batches,
+        batch_count=cut.batch_count,
+    )
+
+
 def micro_epoch(
     problem: Problem,
     data: Batch,
@@ -213,33 +260,29 @@ def micro_epoch(
     Loss and size are [M]; past the batch count they are NaN and 0. The observed arrays have the leading axis q for evaluations
     every 1/q of an epoch, and are None without `observe`.
     """
-    slot = jnp.arange(layout.slots)
-    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+    parts = micro_stepping(problem, data, order_key, cut, optimizer=optimizer, layout=layout, order=order, epochs=epochs)
     looks = None
     if observe and evaluate_every is not None:
         looks = evaluation_steps(evaluate_every, layout.micro_steps, layout.micro_steps)
     marks = None if looks is None else marked(looks, layout.micro_steps)
 
     def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any]]:
-        visits = micro_visits(order, order_key, i, cut, layout)
-        progress = (i + visits.position / cut.batch_count) / epochs
+        visits = parts.inputs(i)
 
-        def body(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array, Any]):
-            visit, share, mark = inputs
-            state, sums, loss = _micro_step(problem, optimizer, data, *carry, visit, share)
+        def body(carry: tuple[State, Sums], inputs: tuple[tuple[MicroVisits, Array], Any]):
+            visit, mark = inputs
+            (state, sums), loss = parts.step(carry, visit)
             seen = observed_where(mark, observe, state.params, data) if observe and mark is not None else None
             return (state, sums), (loss, seen)
 
-        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
-        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
-        (state, _), (losses, seen) = jax.lax.scan(body, (state, sums), (visits, progress, marks))
-        used = slot < cut.batch_count
+        carry, (losses, seen) = jax.lax.scan(body, parts.begin(state), (visits, marks))
+        state, used = parts.state(carry), parts.used(None)
         if looks is not None:
             after = looks - 1
             seen = jax.tree.map(lambda leaf: leaf[after], seen)
         elif observe:
             seen = observe(state.params, data)
-        return state, (jnp.where(used, losses[last], jnp.nan), jnp.where(used, visits.size[last], 0), seen)
+        return state, (*parts.batches(losses, visits, used), seen)
 
     return epoch
 

@@ -129,6 +129,13 @@ METRICS = {
         tolerance=math.inf,
     ),
     "stripe_slope": Metric("loss/epoch", "mean slope of the stripes", better="neither", tolerance=math.inf),
+    # A rounding error can move the stop to another evaluation.
+    "stopped_step": Metric(
+        "steps", "steps after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+    ),
+    "stopped_epoch": Metric(
+        "epochs", "epochs after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+    ),
 }
 """Every metric of a result, by the name of its variable. A new one is one entry: whatever else needs it reads it from here."""
 

@@ -40,7 +40,8 @@ def kept_arrays(study: StudyFields, cells: Cells, observed: Iterable[str]) -> di
     kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,), **dict.fromkeys(observed, (cells.num_records,))}
     if study.record == "batch":
         kept["loss"] = (cells.epochs, slots)
-    return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+    kept |= dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+    return kept if study.stop is None else {**kept, "stopped_step": ()}
 
 
 def dataset_bytes(study: StudyFields, cells: Cells, names: Iterable[str]) -> int:
@@ -107,6 +108,8 @@ def _dataset(
     flat = dict(arrays)
     flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
     flat["rate"] = cells.rate
+    if "stopped_step" in flat:
+        flat["stopped_epoch"] = flat["stopped_step"] / cells.batch_count
 
     dims = [dim.name for dim in cells.dims]
     recorded = "epoch" if cells.evaluations is None else "evaluation"
