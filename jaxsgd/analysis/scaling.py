@@ -227,7 +227,9 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
     measured = ds[metric]
-    if metric == "loss_epoch" and "stopped_step" in ds:  # the mean over an epoch that the run did not complete stands for no step
+    if (
+        metric == "loss_epoch" and "stopped_step" in ds
+    ):  # the mean over an epoch that the run did not complete stands for no step
         whole = xr.DataArray(record_epochs(ds, metric) * ds["batch_count"])
         measured = measured.where(~(whole > ds["stopped_step"]))
     ordered = measured.isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
@@ -249,8 +251,8 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
         if unknown:
             stop = " ".join(f"{name} {value:g}" for name, value in json.loads(ds.attrs["study"])["stop"].items())
             raise InputError(
-                f"{counted(unknown, 'run')} stopped at {stop} before reaching {metric} {target:g}: give a target that all runs reach "
-                "before they stop, or run the study without stop"
+                f"{counted(unknown, 'run')} stopped at {stop} before reaching {metric} {target:g}: give a target "
+                "that all runs reach before they stop, or run the study without stop"
             )
     first = (values[..., 0] >= target if rising else values[..., 0] <= target) & ~exact[:, None, None]
     worst = -np.inf if rising else np.inf

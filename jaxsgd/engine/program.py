@@ -346,6 +346,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
             marks=marks,
             at_start=at_start,
         )
+
     def epoch_means(inputs: tuple[tuple[dict[str, Any], Drawn], Array, Array]) -> Array:
         # Whole epochs with the sizes as a run without a target has them, so that the sums have the same bits.
         cell, loss, size = inputs
@@ -395,7 +396,10 @@ def _compile_draw(spec: DrawSpec):
 
 
 def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
-    """Return the training program before it is compiled: `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`."""
+    """Return the training program, to be compiled.
+
+    It is `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`.
+    """
     subject, trained = spec.subject, _train_function(spec)
 
     def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:

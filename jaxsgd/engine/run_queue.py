@@ -122,7 +122,10 @@ def run_queue(
         own_steps = jnp.minimum(length, steps - epoch * length)
         target = side_by_side(parts.target)(own)
         step_loss, shapes = jax.eval_shape(
-            lambda: (side_by_side(lambda c, *a: parts.stepping(c).step(*a))(own, carry, _of_step(inputs, 0))[1], observe(own, state))
+            lambda: (
+                side_by_side(lambda c, *a: parts.stepping(c).step(*a))(own, carry, _of_step(inputs, 0))[1],
+                observe(own, state),
+            )
         )
         losses = jnp.full((lanes, length), jnp.nan, step_loss.dtype)
         seen = {} if marks is None else {name: jnp.full((lanes, length), jnp.nan, s.dtype) for name, s in shapes.items()}
@@ -138,8 +141,8 @@ def run_queue(
             done = jnp.where(going, j + 1, done)
             if marks is not None:
                 marked = jnp.asarray(marks)[epoch, j] & going
-                # A branch, which costs nothing where no lane is measured. Lanes whose epochs have marks of their own are measured
-                # together, which is more than is needed only if the interval and the steps of an epoch are no multiples.
+                # A branch, which costs nothing where no lane is measured. All lanes are measured together, which is more than is
+                # needed only if their epochs have different marks: if neither of interval and epoch is a multiple of the other.
                 values = jax.lax.cond(
                     marked.any(),
                     lambda: observe(own, state_of(own, carry)),

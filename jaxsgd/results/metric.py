@@ -137,7 +137,8 @@ def cost(ds: xr.Dataset, metric: str) -> xr.DataArray:
 
     Returns:
       The metric at the end of the run, with its sign changed if higher is better. Infinite for a run that diverged or whose
-      metric is not finite, and for the steps to a target that a run never reached; NaN for a cell that was not run and for a run without such a number (a single stripe has no index).
+      metric is not finite, and for the steps to a target that a run never reached; NaN for a cell that was not run and for a
+      run without such a number (a single stripe has no index).
     """
     measured = final(ds, metric).astype(np.float64)
     bad = ds["diverged"] | np.isinf(measured)

@@ -604,7 +604,7 @@ class Study(StudyFields):
         if metric in observations(problem, 1):
             hint = "it is measured only with evaluate_every, such as evaluate_every=0.25"
         elif metric.startswith("validation") and problem.held_out is None:
-            hint = f"no samples are held out: give held_out, such as held_out=0.2; {hint}"
+            hint = "no samples are held out: give held_out, such as held_out=0.2"
         raise ValueError(f"the runs have no {metric} to stop at: {hint}")
 
     @model_validator(mode="after")

@@ -1,17 +1,21 @@
 """Studies whose runs stop at a target, against the same studies without one."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxsgd
 from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import Outputs, lowered_train, train_spec
 from jaxsgd.engine.run_queue import RunParts, run_queue
-from jaxsgd.measure.observable import known, observer
+from jaxsgd.error import InputError
+from jaxsgd.measure.observable import observer
 from jaxsgd.optimizer import scheduled
-from jaxsgd.results.metric import cost, final
+from jaxsgd.results.metric import carried, cost, final
 from jaxsgd.simulator import State, Stepping, run, streams
 
 BASE = {
@@ -29,14 +33,18 @@ CASES = {
     "within epochs": ("grouped", 2, {"batch_counts": 6, "epochs": 6, "evaluate_every": 1 / 3}),
     "an incomplete last epoch": ("grouped", 2, {"batch_counts": 5, "steps": 23}),
     "every 3 of 4 steps": ("grouped", 2, {"batch_counts": 4, "epochs": 4, "evaluate_every": 3}),
-    "several records at a step, and one before the first": ("grouped", 2, {"batch_counts": 2, "epochs": 4, "evaluate_every": 0.25}),
+    "several records at a step, and one before the first": (
+        "grouped",
+        2,
+        {"batch_counts": 2, "epochs": 4, "evaluate_every": 0.25},
+    ),
     "one program": ("one_program", 2, {"batch_counts": [3, 6], "epochs": 5}),
     "one program within epochs": ("one_program", 2, {"batch_counts": [2, 4], "epochs": 4, "evaluate_every": 0.25}),
     "one program, one lane": ("one_program", 1, {"batch_counts": [2, 4], "epochs": 4, "evaluate_every": 0.5}),
 }
 
 
-@pytest.mark.parametrize("how, lanes, fields", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("how", "lanes", "fields"), CASES.values(), ids=CASES)
 def test_a_run_is_bit_for_bit_the_run_without_a_target_up_to_the_first_record_that_reaches_it(how, lanes, fields):
     study = jaxsgd.Study(**BASE, **fields)
     settings = {"vectorize": how, "chunk_width": 6, "lanes": lanes}
@@ -57,7 +65,9 @@ def test_a_run_is_bit_for_bit_the_run_without_a_target_up_to_the_first_record_th
     np.testing.assert_array_equal(ds.stopped_epoch, stop / ds.batch_count)
 
     before_stop = stop.isnull() | (steps <= stop)
-    np.testing.assert_array_equal(ds.validation_loss, whole.validation_loss.where(before_stop).transpose(*ds.validation_loss.dims))
+    np.testing.assert_array_equal(
+        ds.validation_loss, whole.validation_loss.where(before_stop).transpose(*ds.validation_loss.dims)
+    )
     step = ds.batch_count * ds.epoch + ds.batch
     np.testing.assert_array_equal(ds.loss, whole.loss.where(stop.isnull() | (step < stop)).transpose(*ds.loss.dims))
     is_whole = stop.isnull() | (ds.batch_count * (ds.epoch + 1) <= stop)
@@ -137,3 +147,52 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
     assert queued.stopped.tolist() == lengths.tolist()
     assert sorted(epochs_begun) == [2, 2, 2, 2, 4, 4, 12, 12, 12, 12, 12, 12]
     assert np.isfinite(queued.loss).sum(axis=(1, 2)).tolist() == lengths.tolist()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A stored result of runs of which some stop, and its target."""
+    study = jaxsgd.Study(**BASE, batch_counts=[3, 6], epochs=5)
+    target = float(final(jaxsgd.sweep(study, vectorize="one_program", chunk_width=6, lanes=2), "validation_loss").median())
+    path = tmp_path_factory.mktemp("stop") / "result"
+    stopping = study.replaced(stop={"validation_loss": target})
+    jaxsgd.sweep(stopping, path, vectorize="one_program", chunk_width=6, lanes=2)
+    return path, target
+
+
+def test_a_stored_result_is_verified_and_says_what_its_steps_to_the_target_are(folder):
+    path, target = folder
+    assert jaxsgd.verify(path).passed
+    ds = jaxsgd.load(path)
+    assert ds.stopped_step.attrs["units"] == "steps"
+    assert json.loads(ds.attrs["study"])["stop"] == {"validation_loss": target}
+
+
+def test_scaling_counts_the_steps_to_the_target_and_refuses_one_that_a_stopped_run_had_not_reached(folder):
+    path, target = folder
+    ds = jaxsgd.load(path)
+    scaled = jaxsgd.scaling(ds, target, "validation_loss").squeeze()
+    assert int(scaled.attrs["runs_reached"]) == int(ds.stopped_step.notnull().sum())
+    with pytest.raises(InputError, match="stopped at validation_loss .* before reaching validation_loss .*: give a target"):
+        jaxsgd.scaling(ds, target / 2, "validation_loss")
+
+
+def test_a_run_that_never_reaches_the_target_is_the_worst_by_its_steps(folder):
+    ds = jaxsgd.load(folder[0])
+    best = jaxsgd.best(ds, "stopped_step")
+    median = ds.stopped_step.fillna(np.inf).median("seed").min("learning_rate").squeeze()
+    np.testing.assert_array_equal(best.median_value.squeeze().fillna(np.inf), median)
+    ranks = jaxsgd.compare(ds, "learning_rate", "stopped_step")
+    assert (ranks.ranked == ds.sizes["seed"]).all()
+
+
+def test_a_stopped_run_keeps_its_last_record_in_comparisons_and_curves(folder):
+    ds = jaxsgd.load(folder[0])
+    kept = carried(ds, "validation_loss")
+    assert kept.notnull().all()
+    xr.testing.assert_identical(kept.isel(epoch=-1), final(ds, "validation_loss"))
+    recorded = ds.validation_loss.notnull()
+    xr.testing.assert_equal(kept.where(recorded), ds.validation_loss)
+    stopped = ds.stopped_step.notnull()
+    last = ds.validation_loss.where(recorded, np.inf).min("epoch")  # the losses of these runs fall
+    xr.testing.assert_equal(kept.isel(epoch=-1, drop=True).where(stopped), last.where(stopped))
