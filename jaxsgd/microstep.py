@@ -30,6 +30,7 @@ from jaxsgd.simulator import (
     Run,
     Sparse,
     State,
+    Stepping,
     contexts,
     initial_state,
     joined,
@@ -210,6 +211,53 @@ def _micro_step(
     return state, sums, mean_loss
 
 
+def micro_stepping(
+    problem: Problem,
+    data: Batch,
+    order_key: Array,
+    cut: Cut,
+    *,
+    optimizer: Optimizer,
+    layout: Layout,
+    order: Order,
+    epochs: int,
+) -> Stepping:
+    """Return the parts of the run that `run_micro` trains with the same arguments; its loop goes through micro-steps."""
+    slot = jnp.arange(layout.slots)
+    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+
+    def inputs(epoch: Array) -> tuple[MicroVisits, Array]:
+        visits = micro_visits(order, order_key, epoch, cut, layout)
+        return visits, (epoch + visits.position / cut.batch_count) / epochs
+
+    def begin(state: State) -> tuple[State, Sums]:
+        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
+        return state, Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+
+    def step(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array]) -> tuple[tuple[State, Sums], Array]:
+        state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs)
+        return (state, sums), loss
+
+    def used(done: Array | None) -> Array:
+        used = slot < cut.batch_count
+        return used if done is None else used & (last < done)
+
+    def batches(losses: Array, inputs: tuple[MicroVisits, Array], used: Array) -> tuple[Array, Array]:
+        return jnp.where(used, losses[last], jnp.nan), jnp.where(used, inputs[0].size[last], 0)
+
+    return Stepping(
+        length=layout.micro_steps,
+        inputs=inputs,
+        begin=begin,
+        step=step,
+        state=lambda carry: carry[0],
+        steps_done=lambda done: jnp.minimum(done // cut.micro_per_batch, cut.batch_count),
+        used=used,
+        batches=batches,
+        batch_count=cut.batch_count,
+    )
+
+
 def micro_epoch(
     problem: Problem,
     data: Batch,
@@ -230,8 +278,7 @@ def micro_epoch(
     Loss and size are [M]; past the batch count they are NaN and 0. The observed arrays have the leading axis q for evaluations
     every 1/q of an epoch, and are None without `observe`.
     """
-    slot = jnp.arange(layout.slots)
-    last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
+    parts = micro_stepping(problem, data, order_key, cut, optimizer=optimizer, layout=layout, order=order, epochs=epochs)
     looks = None
     if observe and evaluate_every is not None:
         looks = evaluation_steps(evaluate_every, layout.micro_steps, layout.micro_steps)
@@ -239,24 +286,21 @@ def micro_epoch(
     context_at = contexts(problem, data, order_key, known)
 
     def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any, Any]]:
-        visits = micro_visits(order, order_key, i, cut, layout)
-        progress = (i + visits.position / cut.batch_count) / epochs
-
-        used = slot < cut.batch_count
-        size = jnp.where(used, visits.size[last], 0)
+        inputs, used = parts.inputs(i), parts.used(None)
+        visits, size = inputs[0], parts.batches(jnp.zeros(layout.micro_steps), inputs, used)[1]
         batches = Batches(visits.sample, visits.own, visits.position, size)
 
-        def body(carry: tuple[State, Sums, Params], inputs: tuple[MicroVisits, Array, Any]):
-            (before, sums, moved_from), (visit, share, mark) = carry, inputs
-            state, sums, loss = _micro_step(problem, optimizer, data, before, sums, visit, share)
-            moved_from = jax.tree.map(lambda old, kept: jnp.where(visit.ends, old, kept), before.params, moved_from)
-            context = context_at(i, batches, moved_from, state.params)
-            seen = observed_where(mark, observe, state.params, context) if observe and mark is not None else None
-            return (state, sums, moved_from), (loss, seen)
+        def body(carry: tuple[tuple[State, Sums], Params], inputs: tuple[tuple[MicroVisits, Array], Any]):
+            (before, moved_from), (visit, mark) = carry, inputs
+            after, loss = parts.step(before, visit)
+            old, new = parts.state(before).params, parts.state(after).params
+            moved_from = jax.tree.map(lambda old, kept: jnp.where(visit[0].ends, old, kept), old, moved_from)
+            context = context_at(i, batches, moved_from, new)
+            seen = observed_where(mark, observe, new, context) if observe and mark is not None else None
+            return (after, moved_from), (loss, seen)
 
-        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
-        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
-        (state, _, moved_from), (losses, seen) = jax.lax.scan(body, (state, sums, state.params), (visits, progress, marks))
+        (carry, moved_from), (losses, seen) = jax.lax.scan(body, (parts.begin(state), state.params), (inputs, marks))
+        state = parts.state(carry)
         context = context_at(i, batches, moved_from, state.params)
         if looks is not None:
             after = looks - 1
@@ -267,7 +311,7 @@ def micro_epoch(
         if sparse:
             looked = marked(observed_epochs(sparse.every, epochs) + 1, epochs)
             rarely = observed_where(jnp.asarray(looked)[i], sparse.observe, state.params, context)
-        return state, (jnp.where(used, losses[last], jnp.nan), size, seen, rarely)
+        return state, (*parts.batches(losses, inputs, used), seen, rarely)
 
     return epoch
 

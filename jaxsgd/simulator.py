@@ -96,8 +96,7 @@ class Run(NamedTuple):
     @property
     def epoch_loss(self) -> Float[Array, "*runs E"]:
         """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
-        weighted = jnp.where(self.size > 0, self.loss * self.size, 0)
-        return jnp.sum(weighted, axis=-1) / jnp.sum(self.size, axis=-1)
+        return epoch_mean(self.loss, self.size)
 
     def __repr__(self) -> str:
         """Return its sizes, its last epoch's loss, and the shapes of its parameters."""
@@ -108,6 +107,12 @@ class Run(NamedTuple):
         headline = [f"runs={runs[0] if len(runs) == 1 else runs}"] if runs else []
         headline += [f"epochs={epochs}", f"batch_count={batch_count}", *_final_loss(self)]
         return brief_fields(self, headline, ["params", *(["observed"] if self.observed is not None else [])])
+
+
+def epoch_mean(loss: Float[Array, "*runs m"], size: Int[Array, "*runs m"]) -> Float[Array, "*runs"]:
+    """Return the mean loss over the samples of an epoch, from its batches' losses and sizes; NaN without samples."""
+    weighted = jnp.where(size > 0, loss * size, 0)
+    return jnp.sum(weighted, axis=-1) / jnp.sum(size, axis=-1)
 
 
 def _final_loss(run: Run) -> list[str]:
@@ -318,7 +323,8 @@ class Context(NamedTuple):
       held_out: the samples to validate on, which no step sees.
       batches: the samples of each batch of the epoch in which the measurement is taken.
       update: the change of the parameters by the last step, shaped like the parameters; NaN before the first step.
-      key: a random key. It depends on the seed of the order and on the epoch alone, so that runs that are compared share it.
+      key: a random key, which depends on the seed of the order and on the epoch alone, so that runs that are compared
+        share it.
       optimum: the parameters with the smallest mean loss, if the problem knows them.
       least: [], the mean loss at the optimum.
     """
@@ -326,9 +332,9 @@ class Context(NamedTuple):
     problem: Problem
     data: Batch
     held_out: Batch | None
-    batches: Batches
-    update: Params
-    key: Array
+    batches: Batches | None
+    update: Params | None
+    key: Array | None
     optimum: Params | None
     least: Float[Array, ""] | None
 
@@ -513,6 +519,73 @@ def _filled(last: tuple[Array, Array, Any, Any], count: int, by_step: bool) -> t
 def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
     """Return a mask of the leading axis with as many axes as an array."""
     return mask.reshape(-1, *[1] * (like.ndim - 1))
+
+
+class Stepping(NamedTuple):
+    """The parts of one run for a loop that may end it between two steps; the steps of a loop may be parts of a step.
+
+    Attributes:
+      length: the number of the loop's steps in an epoch.
+      inputs: `epoch -> inputs` of the loop's steps in that epoch, with leading axis `length`.
+      begin: `State -> carry` at the beginning of an epoch.
+      step: `(carry, inputs of one step of the loop) -> (carry, loss)`.
+      state: `carry -> State`.
+      steps_done: `steps of the loop -> steps` that are complete after so many in an epoch.
+      used: `steps of the loop -> [M]`, True for the batches that are done after so many in an epoch; None for the whole epoch.
+      batches: `(losses [length], inputs, used [M]) -> (loss [M], size [M])` of an epoch; a batch that is not done has loss NaN
+        and size 0.
+      batch_count: m.
+    """
+
+    length: int
+    inputs: Callable[[Int[Array, ""]], Any]
+    begin: Callable[[State], Any]
+    step: Callable[[Any, Any], tuple[Any, Float[Array, ""]]]
+    state: Callable[[Any], State]
+    steps_done: Callable[[Int[Array, ""]], Int[Array, ""]]
+    used: Callable[[Int[Array, ""] | None], Bool[Array, " M"]]
+    batches: Callable[[Float[Array, " K"], Any, Bool[Array, " M"]], tuple[Float[Array, " M"], Int[Array, " M"]]]
+    batch_count: int | Int[Array, ""]
+
+
+def stepping(
+    problem: Problem,
+    data: Batch,
+    order_key: Array,
+    *,
+    optimizer: Optimizer,
+    split: Split,
+    order: Order,
+    precision: str,
+    epochs: int,
+    steps: int | None = None,
+) -> Stepping:
+    """Return the parts of the run that `run` trains with the same arguments."""
+    parts = make_simulator(problem, optimizer, split, order, precision)
+    count = split.batch_count
+    position = jnp.arange(count)
+    length = epochs if steps is None else steps / count
+
+    def inputs(epoch: Array) -> tuple[Visits, Array]:
+        return parts.epoch_visits(order_key, epoch), (epoch + position / count) / length
+
+    def used(done: Array | None) -> Array:
+        return position < (count if done is None else done)
+
+    def batches(losses: Array, inputs: tuple[Visits, Array], used: Array) -> tuple[Array, Array]:
+        return jnp.where(used, losses, jnp.nan), jnp.where(used, inputs[0].size, 0)
+
+    return Stepping(
+        length=count,
+        inputs=inputs,
+        begin=lambda state: state,
+        step=lambda state, inputs: parts.visit_step(state, data, *inputs),
+        state=lambda state: state,
+        steps_done=lambda done: done,
+        used=used,
+        batches=batches,
+        batch_count=count,
+    )
 
 
 # Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.

@@ -16,7 +16,7 @@ from jaxsgd.analysis.confidence import check_confidence, why_no_difference
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_values, listed, places, seed_dims
-from jaxsgd.results.metric import final, metric_named, record_epochs, resolution, time_dim
+from jaxsgd.results.metric import STOPPED, carried, final, metric_named, record_epochs, resolution, time_dim
 from jaxsgd.summary import short_repr
 
 
@@ -96,7 +96,7 @@ def compare(
 
 def _at_epoch(ds: xr.Dataset, metric: str, epoch: int | None) -> tuple[xr.DataArray, int | None]:
     """Return the metric at the end of an epoch, and that epoch; None for the end of runs without a common last epoch."""
-    measured, dim = ds[metric], time_dim(ds, metric)
+    measured, dim = carried(ds, metric), time_dim(ds, metric)
     epochs = ds["epoch"].values.tolist()
     if dim is None and epoch is not None:
         raise InputError(f"{metric} is of whole runs and has no epochs, got epoch={shown(epoch)}")
@@ -113,7 +113,9 @@ def _at_epoch(ds: xr.Dataset, metric: str, epoch: int | None) -> tuple[xr.DataAr
 
 
 def _ended(ds: xr.Dataset, measured: xr.DataArray, when: int | None) -> xr.DataArray:
-    """Return True for each run that had diverged by then."""
+    """Return True for each run that had diverged by then, or never reached the target if its steps to it are compared."""
+    if measured.name in STOPPED:
+        return measured.isnull() & ~ds["missing"].broadcast_like(measured)
     if "diverged_epoch" not in ds:
         return xr.zeros_like(measured, bool)
     last = np.inf if when is None else when

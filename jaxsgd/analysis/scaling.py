@@ -27,10 +27,10 @@ from jaxsgd.analysis.confidence import (
     supported,
     why_no_interval,
 )
-from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.error import InputError, check_count, counted, no_such, shown
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims
-from jaxsgd.results.metric import metric_named, record_steps, resolution, time_dim
+from jaxsgd.results.metric import metric_named, record_epochs, record_steps, resolution, time_dim
 from jaxsgd.summary import short_repr
 
 RULES = {"linear": 1.0, "sqrt": 0.5}
@@ -226,7 +226,13 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     others = [str(d) for d in ds[metric].dims if d not in (along, dim, time, *seeds)]
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
-    ordered = ds[metric].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
+    measured = ds[metric]
+    if (
+        metric == "loss_epoch" and "stopped_step" in ds
+    ):  # the mean over an epoch that the run did not complete stands for no step
+        whole = xr.DataArray(record_epochs(ds, metric) * ds["batch_count"])
+        measured = measured.where(~(whole > ds["stopped_step"]))
+    ordered = measured.isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
     values = ordered.values.astype(np.float64)
     lead = int(np.prod([ds.sizes[d] for d in others], dtype=int))
     values = values.reshape(lead, len(size), len(rates), -1, ds.sizes[time])
@@ -239,6 +245,15 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     # An overflow in the direction of the target does not reach it.
     values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
     steps = steps_to_target(values, taken, target, rising=rising, exact=exact[:, None, None])
+    if "stopped_step" in ds:
+        stopped = ds["stopped_step"].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds).values
+        unknown = int((np.isfinite(stopped).reshape(steps.shape) & np.isnan(steps)).sum())
+        if unknown:
+            stop = " ".join(f"{name} {value:g}" for name, value in json.loads(ds.attrs["study"])["stop"].items())
+            raise InputError(
+                f"{counted(unknown, 'run')} stopped at {stop} before reaching {metric} {target:g}: give a target "
+                "that all runs reach before they stop, or run the study without stop"
+            )
     first = (values[..., 0] >= target if rising else values[..., 0] <= target) & ~exact[:, None, None]
     worst = -np.inf if rising else np.inf
     finite = np.where(np.isfinite(values), values, worst).reshape(lead, -1)

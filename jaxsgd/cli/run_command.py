@@ -108,12 +108,13 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
     path = "one program for all batch counts" if settings["vectorize"] == "one_program" else "a program for each batch count"
     probed = report["probed_programs"]
     source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
+    most = "at most " if report["study"].get("stop") else ""
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
-        ("time", f"about {duration(report['seconds'])}, compiling included ({source})"),
+        ("time", f"{most}about {duration(report['seconds'])}, compiling included ({source})"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed"),
     ):

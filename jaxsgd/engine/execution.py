@@ -174,13 +174,19 @@ def workers() -> list[Device]:
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     """Return the arrays of a chunk that the result keeps, NaN past the end of a run.
 
-    They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, and, with record="batch",
-    the loss of each batch.
+    They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, with record="batch" the loss
+    of each batch, and of a study with a target the step at which each run stopped.
     """
     study, cells = plan.study, plan.cells
     loss = _padded(outputs.loss, cells.epochs)
     count = cells.batch_count[chunk.cells]
-    steps = cells.steps[cells.split[chunk.cells]]
+    steps, stop = cells.steps[cells.split[chunk.cells]], {}
+    observed = outputs.observed
+    if outputs.stopped is not None:
+        stopped = np.asarray(outputs.stopped)
+        steps = np.where(stopped >= 0, stopped, steps)
+        stop = {"stopped_step": np.where(stopped >= 0, stopped, np.nan)}
+        observed = {name: _repeated(values, plan, chunk, stopped) for name, values in observed.items()}
     measured = {name: np.full(len(chunk.cells), np.nan) for name in ("stripe_gap", "stripe_index", "stripe_slope")}
     finite = np.ones(loss.shape[:2], bool)
     for m, taken in np.unique(np.stack([count, steps], axis=1), axis=0):
@@ -202,10 +208,21 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         "cell": chunk.cells.astype(np.int64),
         **kept,
         "loss_epoch": _padded(outputs.loss_epoch, cells.epochs),
-        **{name: _padded(values, lengths[name]) for name, values in outputs.observed.items()},
+        **{name: _padded(values, lengths[name]) for name, values in observed.items()},
         **measured,
         "diverged_epoch": first,
+        **stop,
     }
+
+
+def _repeated(values: Any, plan: Plan, chunk: Chunk, stopped: np.ndarray) -> np.ndarray:
+    """Return the records of an observable, [R, V], with that of the stop repeated where others were due at the same step."""
+    values = np.asarray(values)
+    if plan.cells.evaluations is None:
+        return values
+    same = plan.cells.evaluations[plan.cells.split[chunk.cells], : values.shape[1]] == stopped[:, None]
+    at_stop = np.take_along_axis(values, same.argmax(axis=1)[:, None], axis=1)
+    return np.where(same, at_stop, values)
 
 
 def _padded(array: Any, length: int) -> np.ndarray:

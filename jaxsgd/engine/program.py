@@ -10,17 +10,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
+from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
-from jaxsgd.measure.observable import Measures, known
-from jaxsgd.microstep import Cut, Layout, cut, layout, run_micro
+from jaxsgd.measure.observable import Measures, direction, known
+from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, Schedule, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
-from jaxsgd.problem import Batch, Params
-from jaxsgd.simulator import NOTHING_KNOWN, Known, Run, Sparse, draw, run, streams
+from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.simulator import (
+    NOTHING_KNOWN,
+    Context,
+    Known,
+    Sparse,
+    State,
+    Stepping,
+    draw,
+    epoch_mean,
+    initial_state,
+    marked,
+    run,
+    stepping,
+    streams,
+)
 from jaxsgd.study.cells import Cells, hyper_axes
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.observed import study_measures
-from jaxsgd.study.study import Study, order_named
+from jaxsgd.study.study import Study, order_named, stop_of
 from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 
 
@@ -78,10 +94,19 @@ def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) ->
         "learning_rate": cells.rate[members].astype(study.dtype),
         "hyper": {axis: cells.values[axis][members].astype(study.dtype) for axis in hyper_axes(cells)},
     }
+    if study.stop:
+        given["target"] = np.full(len(members), _within(*stop_of(study), study.dtype), study.dtype)
     if program.layout:
         cuts = [cut(split, program.layout) for split in cells.splits]
         given["cut"] = jax.tree.map(lambda *leaves: np.stack(leaves)[cells.split[members]], *cuts)
     return given
+
+
+def _within(metric: str, target: float, dtype: str) -> np.floating:
+    """Return the value of a type nearest to a target that is not better, so that a value at it is at or past the target."""
+    sign, kind = direction(metric), np.dtype(dtype).type
+    nearest = kind(target)
+    return np.nextafter(nearest, kind(-sign * np.inf)) if sign * float(nearest) > sign * target else nearest
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,6 +155,7 @@ class TrainSpec:
       evaluate_every: interval of the measurements of observables; None for after each epoch.
       measures: the observables that are measured then.
       sparse: the observables that are measured after some epochs only.
+      stop: the metric with a target at which a run ends; None if every run takes all its steps.
     """
 
     subject: Subject
@@ -149,6 +175,7 @@ class TrainSpec:
     evaluate_every: int | float | None
     measures: Measures | None
     sparse: Sparse | None
+    stop: str | None
 
     @property
     def key(self) -> tuple:
@@ -165,11 +192,12 @@ class TrainSpec:
         every = self.sparse and self.sparse.every
         names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
-        return ("train", Dependencies(self.subject, *functions), names, *sizes, self.optimizer_args, self.hyper, self.precision)
+        code = Dependencies(self.subject, *functions)
+        return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, self.stop)
 
     def compile(self):
         """Compile the program and return it."""
-        return _compile_train(self)
+        return lowered_train(self).compile(compiler_options())
 
 
 def _items(measures: Any) -> tuple[tuple[str, Callable], ...]:
@@ -201,6 +229,7 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         evaluate_every=study.evaluate_every,
         measures=measures,
         sparse=sparse,
+        stop=stop_of(study)[0] if study.stop else None,
     )
 
 
@@ -212,6 +241,8 @@ def _input_shapes(spec: TrainSpec) -> dict[str, Any]:
         "learning_rate": number,
         "hyper": dict.fromkeys(spec.hyper, number),
     }
+    if spec.stop:
+        shapes["target"] = number
     if spec.layout:
         whole, slots = (jax.ShapeDtypeStruct((spec.width, *inner), np.dtype(np.int32)) for inner in ((), (spec.layout.slots,)))
         shapes["cut"] = Cut(batch_count=whole, micro_per_batch=whole, start=slots, size=slots)  # type: ignore[arg-type]
@@ -226,12 +257,14 @@ class Outputs(NamedTuple):
       loss_epoch: [E], mean over each epoch's samples.
       finite: [], True if the final parameters are finite.
       observed: by name, an observable after each epoch, [E, ...], or at each of its V measurements, [V, ...].
+      stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
     """
 
     loss: Array
     loss_epoch: Array
     finite: Array
     observed: dict[str, Array]
+    stopped: Array | None = None
 
 
 class Drawn(NamedTuple):
@@ -263,31 +296,127 @@ def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
     return drawn
 
 
+def _training(spec: TrainSpec, given: dict[str, Any], drawn: Drawn) -> tuple[tuple[Problem, Batch, Array], dict[str, Any]]:
+    """Return the arguments of one run for `stepping` and for `run`: `(problem, data, order key)`, and those by name.
+
+    Args:
+      spec: static parts.
+      given, drawn: the cell's inputs, and its start with the data.
+    """
+    hyper = {**json.loads(spec.optimizer_args), **given["hyper"]}
+    optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
+    assert drawn.data is not None, "a run has data"
+    own = (spec.subject.problem, drawn.data, streams(jax.random.key(given["order_seed"])).order)
+    return own, {"optimizer": optimizer, "order": spec.order, "epochs": spec.epochs}
+
+
 def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
     """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
-    problem = spec.subject.problem
-    optimizer_args = json.loads(spec.optimizer_args)
 
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
-        hyper = {**optimizer_args, **given["hyper"]}
-        optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
-        start = (problem, drawn.params, drawn.data, streams(jax.random.key(given["order_seed"])).order)
-        how: dict[str, Any] = {"optimizer": optimizer, "order": spec.order, "precision": spec.precision, "epochs": spec.epochs}
-        how |= {"evaluate_every": spec.evaluate_every, "observe": spec.measures, "sparse": spec.sparse}
-        how["known"] = drawn.known or NOTHING_KNOWN
+        (problem, *own), how = _training(spec, given, drawn)
+        how |= {"precision": spec.precision, "evaluate_every": spec.evaluate_every}
+        how |= {"observe": spec.measures, "sparse": spec.sparse, "known": drawn.known or NOTHING_KNOWN}
+        start = (problem, drawn.params, *own)
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
             assert spec.split, "a program has a split or a layout"
             done = run(*start, split=spec.split, steps=spec.steps, **how)
-        return Outputs(done.loss, done.epoch_loss, _all_finite(done), done.observed or {})
+        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {})
 
     return trained
 
 
-def _all_finite(done: Run) -> Array:
-    leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(done.params)]
-    return jnp.all(jnp.stack(leaves))
+def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: OwnArrays, own_known: Known | None) -> Outputs:
+    """Train all runs of a chunk, each until it reaches its target.
+
+    Args:
+      spec: static parts.
+      cells: inputs and starts, [width].
+      own: the problem's own arrays.
+      own_known: the inputs of the observables that belong to them.
+    """
+    problem, every = spec.subject.problem, spec.evaluate_every
+    assert spec.stop, "a target has a metric"
+
+    def whole(cell: tuple[dict[str, Any], Drawn]) -> tuple[dict[str, Any], Drawn]:
+        given, begun = cell
+        return given, _with_data(begun, own, own_known)
+
+    def start(cell: tuple[dict[str, Any], Drawn]) -> State:
+        _, how = _training(spec, *whole(cell))
+        return initial_state(how["optimizer"], cell[1].params)
+
+    def steps_of(cell: tuple[dict[str, Any], Drawn]) -> Stepping:
+        given, drawn = whole(cell)
+        training, how = _training(spec, given, drawn)
+        if spec.layout:
+            return micro_stepping(*training, given["cut"], layout=spec.layout, **how)
+        assert spec.split, "a program has a split or a layout"
+        return stepping(*training, split=spec.split, steps=spec.steps, precision=spec.precision, **how)
+
+    def observe(cell: tuple[dict[str, Any], Drawn], params: Params) -> dict[str, Array]:
+        _, drawn = whole(cell)
+        # The observables that every result has need no more of a context.
+        known = drawn.known or NOTHING_KNOWN
+        context = Context(problem, drawn.data, known.held_out, None, None, None, known.optimum, known.least)
+        return spec.measures(params, context) if spec.measures else {}
+
+    length = spec.layout.micro_steps if spec.layout else spec.split.batch_count  # type: ignore[union-attr]
+    steps = spec.steps or spec.epochs * length
+    done, marks, at_start = None, None, None
+    if every is not None and spec.measures:
+        # Micro-steps of an epoch are evaluated alike in every epoch.
+        done = evaluation_steps(every, length, length if spec.layout else steps)
+        marks = marked(done, length if spec.layout else spec.epochs * length)
+        marks = np.broadcast_to(marks.reshape(-1, length), (spec.epochs, length))
+    with jax.default_matmul_precision(spec.precision):
+        if done is not None and done[0] == 0:
+            at_start = jax.lax.map(lambda cell: observe(cell, cell[1].params), cells, batch_size=_batch_size(spec))
+        queued = run_queue(
+            RunParts(start, steps_of, observe, lambda cell: cell[0]["target"]),
+            cells,
+            metric=spec.stop,
+            lanes=spec.lanes,
+            length=length,
+            epochs=spec.epochs,
+            steps=steps,
+            marks=marks,
+            at_start=at_start,
+        )
+
+    def epoch_means(inputs: tuple[tuple[dict[str, Any], Drawn], Array, Array]) -> Array:
+        # Whole epochs with the sizes as a run without a target has them, so that the sums have the same bits.
+        cell, loss, size = inputs
+        parts = steps_of(cell)
+        losses = jnp.zeros(length, loss.dtype)
+
+        def sizes_of(i: Array) -> Array:
+            return parts.batches(losses, parts.inputs(i), parts.used(jnp.minimum(length, steps - i * length)))[1]
+
+        sizes = jax.lax.map(sizes_of, jnp.arange(spec.epochs))
+        return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))
+
+    loss_epoch = jax.lax.map(epoch_means, (cells, queued.loss, queued.size), batch_size=_batch_size(spec))
+    observed = queued.observed
+    if done is not None and spec.layout:
+        observed = {name: values[:, :, done - 1].reshape(spec.width, -1) for name, values in observed.items()}
+    elif done is not None:
+        observed = {name: values.reshape(spec.width, -1)[:, np.maximum(done - 1, 0)] for name, values in observed.items()}
+        if at_start is not None:
+            observed = {name: jnp.where(done == 0, at_start[name][:, None], values) for name, values in observed.items()}
+    return Outputs(queued.loss, loss_epoch, queued.finite, observed, queued.stopped)
+
+
+def _with_data(begun: Drawn, own: OwnArrays, own_known: Known | None) -> Drawn:
+    """Return the start of a run with its data: the problem's own if it has any."""
+    return begun if begun.data is not None else begun._replace(data=own.data, known=own_known)
+
+
+def _batch_size(spec: TrainSpec) -> int | None:
+    """Return the number of cells side by side, as `jax.lax.map` takes it."""
+    return spec.lanes if spec.lanes > 1 else None
 
 
 def _seed_shapes(width: int) -> dict[str, Any]:
@@ -305,20 +434,25 @@ def _compile_draw(spec: DrawSpec):
         return jax.jit(lambda given: jax.lax.map(drawn, given)).lower(_seed_shapes(spec.width)).compile(compiler_options())
 
 
-def _compile_train(spec: TrainSpec):
-    """Return the compiled training program: `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`."""
+def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
+    """Return the training program, to be compiled.
+
+    It is `(inputs [width], Drawn [width], the problem's own arrays) -> Outputs [width]`.
+    """
     subject, trained = spec.subject, _train_function(spec)
 
     def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
         # All cells share the problem's own data, so its part of the observables is computed once.
         own_known = None if own.data is None else known(subject.problem, own.data, own.held_out)
+        if spec.stop:
+            return _run_to_target(spec, (given, drawn), own, own_known)
 
         def run_cell(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
             given, begun = cell
-            return trained(given, begun if begun.data is not None else begun._replace(data=own.data, known=own_known))
+            return trained(given, _with_data(begun, own, own_known))
 
-        return jax.lax.map(run_cell, (given, drawn), batch_size=spec.lanes if spec.lanes > 1 else None)
+        return jax.lax.map(run_cell, (given, drawn), batch_size=_batch_size(spec))
 
     with precision_of(spec.dtype):
         drawn = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width))
-        return jax.jit(chunk).lower(_input_shapes(spec), drawn, subject.own).compile(compiler_options())
+        return jax.jit(chunk).lower(_input_shapes(spec), drawn, subject.own)

@@ -35,7 +35,8 @@ class Metric(NamedTuple):
         another metric. If it is on request, it may also return a dictionary, as a user's function may.
       is_of: `(problem) -> bool`, True if the runs of a problem have it.
       within_epochs: True if a study measures it without being asked only where `evaluate_every` is set.
-      on_request: True if a study measures it only where `observe` names it.
+      on_request: True if a study measures it only where `observe` names it. Others may not use the `batches`, the `update` and
+        the `key` of the context, which a run that stops at a target does not have.
     """
 
     units: str
@@ -190,6 +191,13 @@ METRICS = {
         tolerance=math.inf,
     ),
     "stripe_slope": Metric("loss/epoch", "mean slope of the stripes", better="neither", tolerance=math.inf),
+    # A rounding error can move the stop to another evaluation.
+    "stopped_step": Metric(
+        "steps", "steps after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+    ),
+    "stopped_epoch": Metric(
+        "epochs", "epochs after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+    ),
 }
 """Every metric of a result, by the name of its variable. A new one is one entry: whatever else needs it reads it from here."""
 

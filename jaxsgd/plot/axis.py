@@ -230,10 +230,11 @@ def metric_words(ds: xr.Dataset, name: str) -> str:
 
 
 def budget(ds: xr.Dataset) -> str:
-    """Return the length of the runs in words: "30 epochs", "500 steps"."""
+    """Return the length of the runs in words: "30 epochs", "500 steps"; "at most 30 epochs" if they stop at a target."""
     study = _stored(ds, "study")
     given = [counted(study[name], name.removesuffix("s")) for name in ("steps", "samples") if study.get(name)]
-    return given[0] if given else counted(ds.sizes["epoch"], "epoch")
+    length = given[0] if given else counted(ds.sizes["epoch"], "epoch")
+    return f"at most {length}" if study.get("stop") else length
 
 
 def metric_label(ds: xr.Dataset, name: str) -> str:
@@ -248,6 +249,8 @@ def metric_label(ds: xr.Dataset, name: str) -> str:
         "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", words, 1),
         "stripe_slope": f"{words} (loss per epoch)",
         "distance": "distance from the optimum",
+        "stopped_step": "steps to the target",
+        "stopped_epoch": "epochs to the target",
     }.get(name, words)
 
 
@@ -277,6 +280,7 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
         parts.append(f"{study['rate_rule']} rate rule")
     if study.get("schedule", "constant") != "constant":
         parts.append(f"{value_text(study['schedule'])} schedule")
+    parts += [f"stopped at {metric_words(ds, name)} {value:g}" for name, value in (study.get("stop") or {}).items()]
     count = int(np.prod([ds.sizes[dim] for dim in seeds], dtype=int))
     parts.append(f"{count} {'combinations of seeds' if len(seeds) > 1 else 'seeds'}" if count > 1 else seed_texts(ds, dims)[0])
     return ", ".join(filter(None, parts))

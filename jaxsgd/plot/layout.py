@@ -19,7 +19,7 @@ from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, open_axes, table
 from jaxsgd.plot.style import INK, MEDIUM, SMALL, SMALLEST, dress, fit
 from jaxsgd.results.axes import listed
-from jaxsgd.results.metric import record_axis
+from jaxsgd.results.metric import carried, record_axis
 
 TOP = 1.12
 """Height of the title and the line below it."""
@@ -492,7 +492,7 @@ class Records(NamedTuple):
 
 def panel_records(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> Records:
     """Return the records of a metric by panel and line; the lines lie along `dim`."""
-    measured = panel_table(ds, metric, panels_by, (dim,)).astype(np.float64)
+    measured = panel_table(ds, metric, panels_by, (dim,), carried(ds, metric)).astype(np.float64)
     placed = record_axis(ds, metric)[0].broadcast_like(ds[metric])
     when = panel_table(ds, "when", panels_by, (dim,), placed)[:, :, 0]
     diverged, missing = (panel_table(ds, name, panels_by, (dim,)) for name in ("diverged", "missing"))

@@ -47,7 +47,8 @@ def kept_arrays(study: StudyFields, cells: Cells, observed: Mapping[str, Record]
         kept[name] = (cells.num_observations if record.sparse else cells.num_records, *record.shape)
     if study.record == "batch":
         kept["loss"] = (cells.epochs, slots)
-    return kept | dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+    kept |= dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+    return kept if study.stop is None else {**kept, "stopped_step": ()}
 
 
 def dataset_bytes(study: StudyFields, cells: Cells, observed: Mapping[str, Record], names: Iterable[str]) -> int:
@@ -116,6 +117,8 @@ def _dataset(
     flat = dict(arrays)
     flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
     flat["rate"] = cells.rate
+    if "stopped_step" in flat:
+        flat["stopped_epoch"] = flat["stopped_step"] / cells.batch_count
 
     dims = [dim.name for dim in cells.dims]
     recorded = "epoch" if cells.evaluations is None else "evaluation"

@@ -24,6 +24,9 @@ def metrics(ds: xr.Dataset) -> list[str]:
     return [name for name in names if cells is None or not set(ds[name].dims) - cells - set(TIMES)]
 
 
+STOPPED = ("stopped_step", "stopped_epoch")
+"""Metrics of a study with `stop` that are NaN for a run that never reached its target, which is worse than any number."""
+
 TIMES = ("epoch", "evaluation", "observation")
 """Dimensions along which a metric has a record for each part of a run."""
 
@@ -108,6 +111,17 @@ def metric_named(ds: xr.Dataset, metric: str | None, *, by_epoch: bool = False) 
     return MetricName.of(metric, ds[metric].attrs["better"]) if "better" in ds[metric].attrs else metric
 
 
+def carried(ds: xr.Dataset, metric: str) -> xr.DataArray:
+    """Return a metric of which a run that stopped at its target keeps its last record: NaN after the stop is filled with it."""
+    dim, measured = time_dim(ds, metric), ds[metric]
+    if dim is None or "stopped_step" not in ds:
+        return measured
+    records = measured.transpose(..., dim)
+    last = np.maximum.accumulate(np.where(np.isnan(records.values), 0, np.arange(records.sizes[dim])), axis=-1)
+    filled = records.copy(data=np.take_along_axis(records.values, last, axis=-1))
+    return measured.where(ds["stopped_step"].isnull(), filled).transpose(*measured.dims)
+
+
 def final(ds: xr.Dataset, metric: str) -> xr.DataArray:
     """Return each cell's metric at its last record; NaN for a stripe index of too few windows."""
     if metric == "stripe_index":
@@ -116,11 +130,11 @@ def final(ds: xr.Dataset, metric: str) -> xr.DataArray:
     if dim is None:
         return ds[metric]
     if dim == "epoch" and "epoch_step" not in ds.coords:
-        return ds[metric].isel(epoch=-1)
+        return carried(ds, metric).isel(epoch=-1)
     recorded = record_steps(ds, metric).notnull()
     if recorded.all():
-        return ds[metric].isel({dim: -1})
-    last = ds[metric].isel({dim: recorded.sum(dim) - 1})
+        return carried(ds, metric).isel({dim: -1})
+    last = carried(ds, metric).isel({dim: recorded.sum(dim) - 1})
     return last.transpose(*(name for name in ds[metric].dims if name != dim))
 
 
@@ -129,11 +143,12 @@ def cost(ds: xr.Dataset, metric: str) -> xr.DataArray:
 
     Returns:
       The metric at the end of the run, with its sign changed if higher is better. Infinite for a run that diverged or whose
-      metric is not finite, NaN for a cell that was not run and for a run without such a number (a single stripe has no index).
+      metric is not finite, and for the steps to a target that a run never reached; NaN for a cell that was not run and for a
+      run without such a number (a single stripe has no index).
     """
     measured = final(ds, metric).astype(np.float64)
     bad = ds["diverged"] | np.isinf(measured)
-    if time_dim(ds, metric):
+    if time_dim(ds, metric) or metric in STOPPED:
         bad = bad | np.isnan(measured)
     ranked = xr.where(bad, np.inf, direction(metric) * measured)
     return xr.where(ds["missing"], np.nan, ranked).transpose(*measured.dims)
@@ -143,15 +158,18 @@ def readable_index(ds: xr.Dataset) -> xr.DataArray:
     """Return the stripe index of each cell; NaN if it has too few windows (`jaxsgd.measure.stripes.is_telling`)."""
     if "batch_count" not in ds.coords or "eval_interval" not in ds.attrs:
         return ds["stripe_index"]
-    width, count = int(ds.attrs["eval_interval"]), ds["batch_count"]
-    epochs = np.broadcast_to(_whole_epochs(ds), count.shape)
-    telling = [is_telling(int(m), int(whole), width) for m, whole in zip(count.values.flat, epochs.flat, strict=True)]
+    width = int(ds.attrs["eval_interval"])
+    count, epochs = xr.broadcast(ds["batch_count"], _whole_epochs(ds))
+    telling = [is_telling(int(m), int(whole), width) for m, whole in zip(count.values.flat, epochs.values.flat, strict=True)]
     enough = xr.DataArray(np.reshape(telling, count.shape), dims=count.dims)
     return ds["stripe_index"].where(enough).transpose(*ds["stripe_index"].dims)
 
 
-def _whole_epochs(ds: xr.Dataset) -> np.ndarray:
-    """Return the number of epochs that runs completed, by batch count."""
-    if "epoch_step" not in ds.coords:
-        return np.asarray(ds.sizes["epoch"])
-    return np.asarray(ds["epoch_step"].max("epoch") // ds["batch_count"])
+def _whole_epochs(ds: xr.Dataset) -> xr.DataArray:
+    """Return the number of epochs that runs completed, by batch count, and by cell if runs stop at a target."""
+    whole = xr.DataArray(ds.sizes["epoch"])
+    if "epoch_step" in ds.coords:
+        whole = ds["epoch_step"].max("epoch") // ds["batch_count"]
+    if "stopped_step" in ds:
+        whole = (ds["stopped_step"] // ds["batch_count"]).fillna(whole)
+    return whole

@@ -27,7 +27,7 @@ from pydantic import (
 
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.evaluation import check_every
-from jaxsgd.measure.observable import METRICS, measures_named
+from jaxsgd.measure.observable import METRICS, measures_named, observables, observations
 from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import ORDERS, Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
@@ -40,7 +40,7 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every")
+ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop")
 """Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -175,6 +175,7 @@ class StudyFields(BaseModel):
     evaluate_every: int | float | None = None
     observe: Names | None = None
     observe_every: int | None = Field(default=None, ge=1, validate_default=True)
+    stop: dict[str, float] | None = None
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -289,6 +290,25 @@ class StudyFields(BaseModel):
     def _check_observe_every(cls, value: int | None, info: Any):
         if value is not None and "observe" in info.data and info.data["observe"] is None:
             raise ValueError("give it together with observe, the observables to measure")
+        return value
+
+    @field_validator("stop")
+    @classmethod
+    def _check_stop(cls, value: dict[str, float] | None, info: Any):
+        if value is None:
+            return value
+        if info.data.get("observe") is not None:
+            raise ValueError("cannot be given together with observe: run two studies, one for each")
+        if len(value) != 1:
+            wrong = f"{len(value)} metrics: {', '.join(value)}" if value else "none"
+            raise ValueError(f"must have one metric and its target, as {{'validation_loss': 0.1}}, got {wrong}")
+        (metric, target), valid = next(iter(value.items())), observables()
+        if metric == "loss_epoch":
+            raise ValueError("a run cannot stop at loss_epoch, a mean over losses at many parameters: stop at train_loss")
+        if metric not in valid:
+            raise no_such("metric to stop at", metric, valid)
+        if not math.isfinite(target):
+            raise ValueError(f"the target of {metric} must be finite, got {target!r}")
         return value
 
     @field_validator("zipped")
@@ -458,6 +478,9 @@ class Study(StudyFields):
       observe_every: Epochs between two measurements of `observe`, which then lie along `observation`; they are also measured
         after the last epoch. By default they are measured as often as the usual ones. For example
         `observe=["sharpness"], observe_every=5`.
+      stop: A metric and its target, at which a run ends: at the first evaluation at which the metric is at or past the target.
+        Values after that are NaN, and `stopped_step` has the number of steps. The metric is one that is measured after an
+        epoch or at an evaluation (`evaluate_every`). For example `held_out=0.2, stop={"validation_loss": 0.1}`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -507,6 +530,7 @@ class Study(StudyFields):
         evaluate_every: int | float | None = None,
         observe: Iterable[str] | str | None = None,
         observe_every: int | None = None,
+        stop: Mapping[str, float] | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",
@@ -600,6 +624,22 @@ class Study(StudyFields):
             _check_names(records(self, self.subject()), axis_lengths(dict(self)))
         return self
 
+    @field_validator("stop")
+    @classmethod
+    def _check_has_stop(cls, value: dict[str, float] | None, info: Any):
+        if value is None or not set(_SUBJECT_FIELDS) | {"evaluate_every"} <= set(info.data):
+            return value
+        (metric,), problem, every = value, _subject_of(info).problem, info.data["evaluate_every"]
+        valid = observations(problem, every)
+        if metric in valid:
+            return value
+        hint = f"they have {', '.join(valid) or 'train_loss, with evaluate_every'}"
+        if metric in observations(problem, 1):
+            hint = "it is measured only with evaluate_every, such as evaluate_every=0.25"
+        elif metric.startswith("validation") and problem.held_out is None:
+            hint = "no samples are held out: give held_out, such as held_out=0.2"
+        raise ValueError(f"the runs have no {metric} to stop at: {hint}")
+
     @model_validator(mode="after")
     def _check_step(self):
         axes = {name: _first(distribution) for name, distribution in self.random.items()}
@@ -644,6 +684,12 @@ class Study(StudyFields):
         name = self.problem.name
         text = _OBJECT if name == UNNAMED else f"{_OBJECT} {name!r}"
         return {"problem": text, **self.model_dump(mode="json", exclude={"problem"})}
+
+
+def stop_of(study: StudyFields) -> tuple[str, float]:
+    """Return the metric and the target at which a run of a study with `stop` ends."""
+    assert study.stop, "the study has no target"
+    return next(iter(study.stop.items()))
 
 
 _BUDGETS = ("epochs", "steps", "samples")

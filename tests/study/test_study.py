@@ -178,6 +178,32 @@ MISTAKES = {
         "zipped: zipped axes must have one length, got learning_rate: 1, seed: 2",
     ),
     "zipped twice": ({"zipped": [["learning_rate", "seed"], ["seed"]]}, "zipped: 'seed' is zipped twice"),
+    "stop at an unknown metric": (
+        {"stop": {"validation_los": 1.0}},
+        "stop: unknown metric to stop at 'validation_los': did you mean 'validation_loss'?",
+    ),
+    "stop at a metric that the problem does not have": (
+        {"stop": {"distance": 1.0}, "held_out": 0.2},
+        "stop: the runs have no distance to stop at: they have validation_loss",
+    ),
+    "stop without held-out samples": (
+        {"stop": {"validation_loss": 1.0}},
+        "stop: the runs have no validation_loss to stop at: no samples are held out: give held_out, such as held_out=0.2",
+    ),
+    "stop at a metric within epochs only": (
+        {"stop": {"train_loss": 1.0}},
+        "stop: the runs have no train_loss to stop at: it is measured only with evaluate_every, such as evaluate_every=0.25",
+    ),
+    "stop at a mean over an epoch": ({"stop": {"loss_epoch": 1.0}}, "stop: a run cannot stop at loss_epoch"),
+    "stop at a target that is not finite": (
+        {"stop": {"validation_loss": math.nan}, "held_out": 0.2},
+        "stop: the target of validation_loss must be finite, got nan",
+    ),
+    "stop at two metrics": (
+        {"stop": {"validation_loss": 1.0, "train_loss": 1.0}},
+        "stop: must have one metric and its target, as {'validation_loss': 0.1}, got 2 metrics: validation_loss, train_loss",
+    ),
+    "stop at none": ({"stop": {}}, "stop: must have one metric and its target, as {'validation_loss': 0.1}, got none"),
     "zipped names that are no group": ({"zipped": ["seed"]}, "zipped.0: input should be a valid tuple, got 'seed'"),
 }
 
@@ -296,7 +322,7 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
-    later = ("steps", "samples", "evaluate_every")
+    later = ("steps", "samples", "evaluate_every", "stop")
     return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
 
 

@@ -1,0 +1,254 @@
+"""Run queue: the runs of a chunk that end at a target, with a lane that takes the next run as soon as its own has ended.
+
+All lanes begin an epoch together. A lane whose run ends within an epoch waits for the others until the end of that epoch, and
+no longer; an epoch ends early if the runs of all lanes have ended.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxsgd.measure.observable import direction
+from jaxsgd.problem import Params
+from jaxsgd.simulator import State, Stepping
+
+Cell = Any
+"""The inputs of one run: any pytree of arrays."""
+
+
+class Queued(NamedTuple):
+    """The runs of a queue: R runs, E epochs, K steps of the loop in an epoch.
+
+    Attributes:
+      loss: [R, E, M], the loss of each batch; NaN for a batch that was not done.
+      size: [R, E, M], samples of each batch; 0 for a batch that was not done.
+      finite: [R], True if the parameters after the last step are finite.
+      observed: by name, [R, E] after each epoch, or [R, E, K] after each step; NaN where it was not measured.
+      stopped: [R], the number of steps after which the run reached its target; -1 for a run that did not.
+    """
+
+    loss: Float[Array, "R E M"]
+    size: Int[Array, "R E M"]
+    finite: Bool[Array, " R"]
+    observed: dict[str, Array]
+    stopped: Int[Array, " R"]
+
+
+class RunParts(NamedTuple):
+    """The parts of a run as functions of its inputs.
+
+    Attributes:
+      start: `Cell -> State`, before the first step.
+      stepping: `Cell -> Stepping`, its steps.
+      observe: `(Cell, Params) -> by name, []`, its observables.
+      target: `Cell -> []`, the target of the run.
+    """
+
+    start: Callable[[Cell], State]
+    stepping: Callable[[Cell], Stepping]
+    observe: Callable[[Cell, Params], dict[str, Array]]
+    target: Callable[[Cell], Array]
+
+
+class _Epoch(NamedTuple):
+    """An epoch of L lanes, as far as each lane trained in it.
+
+    Attributes:
+      state: after it.
+      losses: [L, K], of the steps of the loop; NaN for a step that was not done.
+      inputs: [L, K, ...], of the steps.
+      observed: by name, [L] after the epoch, or [L, K] after its steps; NaN where it was not measured.
+      done: [L], number of the steps that were done.
+    """
+
+    state: State
+    losses: Float[Array, "L K"]
+    inputs: Any
+    observed: dict[str, Array]
+    done: Int[Array, " L"]
+
+
+def run_queue(
+    parts: RunParts,
+    cells: Cell,
+    *,
+    metric: str,
+    lanes: int,
+    length: int,
+    epochs: int,
+    steps: int,
+    marks: Bool[np.ndarray, "E K"] | None,
+    at_start: dict[str, Array] | None = None,
+) -> Queued:
+    """Train all runs, each until it reaches its target or its last step.
+
+    A run has reached its target at the first record at which the metric is finite, and at or past the target.
+
+    Args:
+      parts: of a run.
+      cells: inputs of the R runs, with leading axis R.
+      metric: name of the metric that has the target: an observable.
+      lanes: the number of runs side by side.
+      length: K, steps of the loop in an epoch.
+      epochs: E.
+      steps: steps of the loop in a whole run; the last epoch may be incomplete.
+      marks: True for the steps of the loop after which the observables are measured; None for after each epoch.
+      at_start: by name, [R], the observables before the first step, if they are measured then.
+    """
+    width = jax.tree.leaves(cells)[0].shape[0]
+    side_by_side = _vectorized(lanes)
+    sign = direction(metric)
+
+    def reached(value: Array, target: Array) -> Array:
+        return jnp.isfinite(value) & (sign * value <= sign * target)
+
+    def observe(own: Cell, state: State) -> dict[str, Array]:
+        return side_by_side(parts.observe)(own, state.params)
+
+    def state_of(own: Cell, carry: Any) -> State:
+        return side_by_side(lambda cell, carry: parts.stepping(cell).state(carry))(own, carry)
+
+    begins_reached = jnp.zeros(width, bool)
+    if at_start is not None:
+        begins_reached = reached(at_start[metric], jax.vmap(parts.target)(cells))
+
+    def train_epoch(own: Cell, epoch: Array, state: State, going: Array) -> _Epoch:
+        inputs = side_by_side(lambda cell, i: parts.stepping(cell).inputs(i))(own, epoch)
+        carry = side_by_side(lambda cell, state: parts.stepping(cell).begin(state))(own, state)
+        own_steps = jnp.minimum(length, steps - epoch * length)
+        target = side_by_side(parts.target)(own)
+        step_loss, shapes = jax.eval_shape(
+            lambda: (
+                side_by_side(lambda c, *a: parts.stepping(c).step(*a))(own, carry, _of_step(inputs, 0))[1],
+                observe(own, state),
+            )
+        )
+        losses = jnp.full((lanes, length), jnp.nan, step_loss.dtype)
+        seen = {} if marks is None else {name: jnp.full((lanes, length), jnp.nan, s.dtype) for name, s in shapes.items()}
+
+        def goes_on(loop: tuple) -> Array:
+            return (loop[0] < length) & loop[1].any()
+
+        def one_step(loop: tuple) -> tuple:
+            j, going, done, carry, losses, seen = loop
+            stepped, loss = side_by_side(lambda cell, *args: parts.stepping(cell).step(*args))(own, carry, _of_step(inputs, j))
+            carry = _where(going, stepped, carry)
+            losses = losses.at[:, j].set(jnp.where(going, loss, jnp.nan))
+            done = jnp.where(going, j + 1, done)
+            if marks is not None:
+                marked = jnp.asarray(marks)[epoch, j] & going
+                # A branch, which costs nothing where no lane is measured. All lanes are measured together, which is more than is
+                # needed only if their epochs have different marks: if neither of interval and epoch is a multiple of the other.
+                values = jax.lax.cond(
+                    marked.any(),
+                    lambda: observe(own, state_of(own, carry)),
+                    lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
+                )
+                seen = {name: seen[name].at[:, j].set(jnp.where(marked, values[name], jnp.nan)) for name in seen}
+                going = going & ~(marked & reached(values[metric], target))
+            return j + 1, going & (j + 1 < own_steps), done, carry, losses, seen
+
+        first = (jnp.zeros((), jnp.int32), going, jnp.zeros(lanes, jnp.int32), carry, losses, seen)
+        _, _, done, carry, losses, seen = jax.lax.while_loop(goes_on, one_step, first)
+        state = state_of(own, carry)
+        return _Epoch(state, losses, inputs, seen if marks is not None else observe(own, state), done)
+
+    def one_epoch(loop: tuple) -> tuple:
+        cell, epoch, waiting, state, result = loop
+        own = _at(cells, jnp.minimum(cell, width - 1))
+        at_once = begins_reached[jnp.minimum(cell, width - 1)]
+        going = (cell < width) & ~at_once
+        state, losses, inputs, seen, done = train_epoch(own, epoch, state, going)
+
+        def summed(cell: Cell, losses: Array, inputs: Any, done: Array) -> tuple[Array, Array, Array, Array]:
+            run = parts.stepping(cell)
+            loss, size = run.batches(losses, inputs, run.used(done))
+            return loss, size, run.steps_done(done), jnp.asarray(run.batch_count)
+
+        loss, size, steps_done, batch_count = side_by_side(summed)(own, losses, inputs, done)
+        target = side_by_side(parts.target)(own)
+        if marks is None:
+            has_stopped = going & reached(seen[metric], target)
+        else:
+            last = jnp.take_along_axis(seen[metric], jnp.maximum(done - 1, 0)[:, None], axis=1)[:, 0]
+            has_stopped = at_once | (going & reached(last, target))
+        finished = has_stopped | (epoch + 1 == epochs) | (cell == width)
+
+        def put(target: Array, value: Array) -> Array:
+            return target.at[cell, epoch].set(value, mode="drop")
+
+        stopped_step = jnp.where(has_stopped, epoch * batch_count + steps_done, -1)
+        result = Queued(
+            loss=put(result.loss, loss),
+            size=put(result.size, size),
+            finite=result.finite.at[cell].set(side_by_side(all_finite)(state.params), mode="drop"),
+            observed={name: put(result.observed[name], value) for name, value in seen.items()},
+            stopped=result.stopped.at[cell].set(stopped_step, mode="drop"),
+        )
+        next_cell = jnp.minimum(waiting + jnp.cumsum(finished) - 1, width).astype(jnp.int32)
+        cell = jnp.where(finished, next_cell, cell)
+        begun = side_by_side(parts.start)(_at(cells, jnp.minimum(cell, width - 1)))
+        waiting = jnp.minimum(waiting + finished.sum(), width).astype(jnp.int32)
+        return cell, jnp.where(finished, 0, epoch + 1), waiting, _where(finished, begun, state), result
+
+    cell = jnp.arange(lanes, dtype=jnp.int32)
+    first_cells = _at(cells, cell)
+    state = side_by_side(parts.start)(first_cells)
+    epoch = jnp.zeros(lanes, jnp.int32)
+    shapes = jax.eval_shape(lambda: train_epoch(first_cells, epoch, state, cell < width))
+    slots = jax.eval_shape(
+        lambda losses, inputs: side_by_side(lambda c, *a: parts.stepping(c).batches(*a, parts.stepping(c).used(None)))(
+            first_cells, losses, inputs
+        ),
+        shapes.losses,
+        shapes.inputs,
+    )[0]
+    result = Queued(
+        loss=jnp.full((width, epochs, slots.shape[1]), jnp.nan, slots.dtype),
+        size=jnp.zeros((width, epochs, slots.shape[1]), jnp.int32),
+        finite=jnp.ones(width, bool),
+        observed={name: jnp.full((width, epochs, *s.shape[1:]), jnp.nan, s.dtype) for name, s in shapes.observed.items()},
+        stopped=jnp.full(width, -1, jnp.int32),
+    )
+    loop = (cell, epoch, jnp.asarray(lanes, jnp.int32), state, result)
+    return jax.lax.while_loop(lambda loop: (loop[0] < width).any(), one_epoch, loop)[-1]
+
+
+def all_finite(params: Params) -> Bool[Array, ""]:
+    """Return True if all parameters are finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+
+
+def _vectorized(lanes: int) -> Callable[[Callable], Callable]:
+    """Return the map of a function over the lanes; one lane alone is not mapped, so that its bits are those of a run alone."""
+
+    def alone(function: Callable) -> Callable:
+        def mapped(*lane_args: Any) -> Any:
+            result = function(*(_at(arg, 0) for arg in lane_args))
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
+
+        return mapped
+
+    return jax.vmap if lanes > 1 else alone
+
+
+def _at(tree: Any, index: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _of_step(inputs: Any, step: Any) -> Any:
+    """Return the inputs of one step from those of an epoch, [L, K, ...] -> [L, ...]."""
+    return jax.tree.map(lambda leaf: leaf[:, step], inputs)
+
+
+def _where(mask: Array, new: Any, old: Any) -> Any:
+    """Return `new` for the lanes of a mask, [L], and `old` for the others."""
+
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, new, old)
