@@ -46,7 +46,11 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
         clauses = "; ".join(f"{name} has {listed(ds[name].values)}" for name in several)
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
     if study.epochs is None:
-        raise InputError("run_noise measures in whole epochs, and this study has a budget in steps or samples, not in epochs")
+        given = f"steps={study.steps}" if study.steps else f"samples={study.samples}"
+        raise InputError(
+            f"run_noise measures before whole epochs, and this study has a budget of {given}: run it with a budget in epochs, "
+            f"as study.replaced(epochs={ds.sizes['epoch']})"
+        )
     setting = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
     values = {name: setting[name].item() for name in setting.coords if not setting[name].dims}
     drawn = _seeds(setting, dims, check_count("seeds", seeds))

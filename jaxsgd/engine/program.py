@@ -314,10 +314,10 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
     """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
 
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
-        (problem, *own), how = _training(spec, given, drawn)
+        (problem, data, order_key), how = _training(spec, given, drawn)
         how |= {"precision": spec.precision, "evaluate_every": spec.evaluate_every}
         how |= {"observe": spec.measures, "sparse": spec.sparse, "known": drawn.known or NOTHING_KNOWN}
-        start = (problem, drawn.params, *own)
+        start = (problem, drawn.params, data, order_key)
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:

@@ -59,7 +59,7 @@ class _Epoch(NamedTuple):
 
     Attributes:
       state: after it.
-      losses: [L, K], of the steps of the loop; NaN for a step that was not done.
+      losses: [L, K], of the steps of the loop; past `done` they mean nothing.
       inputs: [L, K, ...], of the steps.
       observed: by name, [L] after the epoch, or [L, K] after its steps; NaN where it was not measured.
       done: [L], number of the steps that were done.
@@ -101,7 +101,7 @@ def run_queue(
     """
     width = jax.tree.leaves(cells)[0].shape[0]
     side_by_side = _vectorized(lanes)
-    sign = direction(metric)
+    sign, has_rest = direction(metric), steps != epochs * length
 
     def reached(value: Array, target: Array) -> Array:
         return jnp.isfinite(value) & (sign * value <= sign * target)
@@ -136,13 +136,15 @@ def run_queue(
         def one_step(loop: tuple) -> tuple:
             j, going, done, carry, losses, seen = loop
             stepped, loss = side_by_side(lambda cell, *args: parts.stepping(cell).step(*args))(own, carry, _of_step(inputs, j))
-            carry = _where(going, stepped, carry)
-            losses = losses.at[:, j].set(jnp.where(going, loss, jnp.nan))
+            # A lane that has reached its target goes on unseen to the end of the epoch: a choice here would be fused with the
+            # step, and could change its last bit. Only a run whose last epoch is incomplete needs its state at that step.
+            carry = _where(going, stepped, carry) if has_rest else stepped
+            losses = losses.at[:, j].set(loss)
             done = jnp.where(going, j + 1, done)
             if marks is not None:
                 marked = jnp.asarray(marks)[epoch, j] & going
-                # A branch, which costs nothing where no lane is measured. All lanes are measured together, which is more than is
-                # needed only if their epochs have different marks: if neither of interval and epoch is a multiple of the other.
+                # A branch, which costs nothing where no lane is measured. All lanes are measured together. That is more than is
+                # needed only if their epochs have different marks: if neither the interval nor the epoch divides the other.
                 values = jax.lax.cond(
                     marked.any(),
                     lambda: observe(own, state_of(own, carry)),
@@ -185,7 +187,7 @@ def run_queue(
         result = Queued(
             loss=put(result.loss, loss),
             size=put(result.size, size),
-            finite=result.finite.at[cell].set(side_by_side(all_finite)(state.params), mode="drop"),
+            finite=result.finite.at[cell].set(has_stopped | side_by_side(all_finite)(state.params), mode="drop"),
             observed={name: put(result.observed[name], value) for name, value in seen.items()},
             stopped=result.stopped.at[cell].set(stopped_step, mode="drop"),
         )
@@ -200,13 +202,12 @@ def run_queue(
     state = side_by_side(parts.start)(first_cells)
     epoch = jnp.zeros(lanes, jnp.int32)
     shapes = jax.eval_shape(lambda: train_epoch(first_cells, epoch, state, cell < width))
-    slots = jax.eval_shape(
-        lambda losses, inputs: side_by_side(lambda c, *a: parts.stepping(c).batches(*a, parts.stepping(c).used(None)))(
-            first_cells, losses, inputs
-        ),
-        shapes.losses,
-        shapes.inputs,
-    )[0]
+
+    def batch_losses(cell: Cell, losses: Array, inputs: Any) -> Array:
+        run = parts.stepping(cell)
+        return run.batches(losses, inputs, run.used(None))[0]
+
+    slots = jax.eval_shape(side_by_side(batch_losses), first_cells, shapes.losses, shapes.inputs)
     result = Queued(
         loss=jnp.full((width, epochs, slots.shape[1]), jnp.nan, slots.dtype),
         size=jnp.zeros((width, epochs, slots.shape[1]), jnp.int32),

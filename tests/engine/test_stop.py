@@ -92,6 +92,8 @@ def test_a_study_without_a_target_compiles_the_plain_runs_and_nothing_else(lanes
     (program,) = planned.programs
     spec = train_spec(study, planned.subject, planned.cells, program, planned.width, planned.lanes)
     problem = planned.subject.problem
+    split = spec.split
+    assert split
 
     def chunk(given, drawn, own):
         del own
@@ -101,7 +103,7 @@ def test_a_study_without_a_target_compiles_the_plain_runs_and_nothing_else(lanes
             optimizer = scheduled(spec.optimizer, given["learning_rate"], {}, spec.schedule)
             key = streams(jax.random.key(given["order_seed"])).order
             done = run(
-                problem, drawn.params, drawn.data, key, optimizer=optimizer, split=spec.split, order=spec.order,
+                problem, drawn.params, drawn.data, key, optimizer=optimizer, split=split, order=spec.order,
                 precision="float32", epochs=6, observe=default_measures(problem, None), known=drawn.known,
             )  # fmt: skip
             finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(done.params)]))
@@ -110,7 +112,7 @@ def test_a_study_without_a_target_compiles_the_plain_runs_and_nothing_else(lanes
         return jax.lax.map(run_cell, (given, drawn), batch_size=lanes if lanes > 1 else None)
 
     lowered = lowered_train(spec)
-    shapes, _ = lowered.in_tree.unflatten(lowered.in_avals) if hasattr(lowered, "in_avals") else lowered.args_info
+    shapes, _ = lowered.in_avals
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), shapes)
     assert jax.jit(chunk).lower(*shapes).as_text() == lowered.as_text()
 
@@ -173,7 +175,7 @@ def test_scaling_counts_the_steps_to_the_target_and_refuses_one_that_a_stopped_r
     ds = jaxsgd.load(path)
     scaled = jaxsgd.scaling(ds, target, "validation_loss").squeeze()
     assert int(scaled.attrs["runs_reached"]) == int(ds.stopped_step.notnull().sum())
-    with pytest.raises(InputError, match="stopped at validation_loss .* before reaching validation_loss .*: give a target"):
+    with pytest.raises(InputError, match=r"stopped at validation_loss .* before reaching validation_loss .*: give a target"):
         jaxsgd.scaling(ds, target / 2, "validation_loss")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 
 import jax
 import jax.numpy as jnp
