@@ -151,6 +151,6 @@ def test_runs_that_end_within_an_epoch_have_a_program_for_each_batch_count():
 def test_noise_is_measured_in_whole_epochs(ds):
     with pytest.raises(
         InputError,
-        match="run_noise measures before whole epochs, and this study has a budget of .*: run it with a budget in epochs",
+        match=r"this study has a budget of steps=[0-9]+: run it with a budget in epochs, as study.replaced",
     ):
         jaxsgd.run_noise(ds.sel(batch_count=[4]), [0])

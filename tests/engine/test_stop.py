@@ -11,7 +11,7 @@ import xarray as xr
 import jaxsgd
 from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import Outputs, lowered_train, train_spec
-from jaxsgd.engine.run_queue import RunParts, run_queue
+from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.error import InputError
 from jaxsgd.measure.observable import default_measures
 from jaxsgd.optimizer import scheduled
@@ -106,8 +106,7 @@ def test_a_study_without_a_target_compiles_the_plain_runs_and_nothing_else(lanes
                 problem, drawn.params, drawn.data, key, optimizer=optimizer, split=split, order=spec.order,
                 precision="float32", epochs=6, observe=default_measures(problem, None), known=drawn.known,
             )  # fmt: skip
-            finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(done.params)]))
-            return Outputs(done.loss, done.epoch_loss, finite, done.observed)
+            return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed)
 
         return jax.lax.map(run_cell, (given, drawn), batch_size=lanes if lanes > 1 else None)
 
