@@ -184,8 +184,12 @@ MISTAKES = {
         "stop: unknown metric to stop at 'validation_los': did you mean 'validation_loss'?",
     ),
     "stop at a metric that the problem does not have": (
-        {"stop": {"distance": 1.0}, "held_out": 0.2},
+        {"stop": {"distance": 1.0}, "held_out": 0.2, "problem": "square_regression"},
         "stop: the runs have no distance to stop at: they have validation_loss",
+    ),
+    "stop along with observables": (
+        {"stop": {"distance": 1.0}, "observe": ["sharpness"]},
+        "stop: cannot be given together with observe",
     ),
     "stop without held-out samples": (
         {"stop": {"validation_loss": 1.0}},
@@ -323,7 +327,7 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
-    later = ("steps", "samples", "evaluate_every", "stop")
+    later = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop")
     return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
 
 
@@ -404,6 +408,9 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"epochs": LEFT_OUT, "samples": 60},
         {"evaluate_every": 2},
         {"evaluate_every": 0.5},
+        {"observe": ["sharpness"]},
+        {"observe": ["sharpness"], "observe_every": 2},
+        {"stop": {"distance": 1.0}},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
