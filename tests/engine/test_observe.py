@@ -1,5 +1,6 @@
 """Observables that a study asks for: on both paths, in a folder, and in every command that reads a result."""
 
+import importlib
 import json
 import sys
 
@@ -169,6 +170,23 @@ def test_export_and_verify(folder, tmp_path, capsys):
     assert "verified: 8 cells" in capsys.readouterr().out
 
 
+def test_a_measure_that_was_edited_and_reloaded_runs_its_new_code(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two edits within a second look alike to Python's cache
+    file = tmp_path / "edited_measure.py"
+    asked = {"batch_counts": [1], "learning_rates": [0.1], "epochs": 1, "seeds": [0], "observe_every": None}
+
+    def measured():
+        return float(jaxsgd.sweep(study(**asked, observe=["edited_measure:constant"])).constant.squeeze())
+
+    file.write_text("def constant(params, context):\n    return 1.0\n")
+    assert measured() == 1
+    file.write_text("def constant(params, context):\n    return 2.0\n")
+    importlib.reload(sys.modules["edited_measure"])
+    assert measured() == 2
+    monkeypatch.delitem(sys.modules, "edited_measure")
+
+
 @pytest.mark.parametrize(
     ("observe", "message"),
     [
@@ -186,7 +204,7 @@ def test_bad_observables(observe, message):
     assert message in str(raised.value)
 
 
-def test_a_interval_without_observables():
+def test_an_interval_without_observables():
     with pytest.raises(InputError, match="observe_every: give it together with observe"):
         study(observe=None)
 
