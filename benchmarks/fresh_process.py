@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import plan
+from jaxsgd.results.load import keyed
 from jaxsgd.results.store import Folder
 from jaxsgd.study.study import Study
 
@@ -86,12 +87,12 @@ def run_many(runs: int, folder: Path) -> Many:
     # Compiled before the clock starts: one chunk of every program.
     first = {chunk.program: number for number, chunk in reversed(list(enumerate(planned.chunks)))}
     execution.run_all(first.values(), lambda number, arrays: None)
-    storing = 0.0
+    storing, keys = 0.0, planned.cells.keys()
 
     def store(number: int, arrays: Any) -> None:
         nonlocal storing
         began = time.perf_counter()
-        place.write_chunk(number, arrays, study.identity)
+        place.write_chunk(number, keyed(arrays, keys), study.fixed_identity)
         storing += time.perf_counter() - began
 
     began = time.perf_counter()

@@ -94,7 +94,7 @@ def layout(splits: Sequence[Split], micro_size: int | None = None) -> Layout:
         return max(split.batch_count * _micro_per_batch(split, size) for split in splits)
 
     largest = max(int(split.sizes.max()) for split in splits)
-    sizes = range(1, largest + 1) if micro_size is None else [min(micro_size, largest)]
+    sizes = range(1, largest + 1) if micro_size is None else [micro_size]
     q = min(sizes, key=lambda size: micro_steps(size) * (size + STEP_COST))
     steps = micro_steps(q)
     masked = any(s.is_ragged or s.sizes[0] % q or s.batch_count * _micro_per_batch(s, q) != steps for s in splits)

@@ -7,10 +7,14 @@ Everything but the computing is the real thing: plan, lock, files, flushing, ren
 import os
 from contextlib import contextmanager
 
+import numpy as np
+
 import jaxsgd
 from jaxsgd.engine import dispatch, manifest
 from jaxsgd.engine import sweep as sweep_module
 from jaxsgd.engine.plan import plan
+from jaxsgd.results.dataset import kept_arrays
+from jaxsgd.results.load import stored_chunks
 from jaxsgd.results.store import Folder
 
 CALLS = ("write", "fsync", "replace")
@@ -27,22 +31,27 @@ CHUNKS = 3
 def replaying(whole):
     """Has every sweep of the study take its chunks from a folder, and be planned once."""
     planned = plan(STUDY, **HELD)
-    chunks = [Folder(whole).read_chunk(number, STUDY.identity) for number in range(CHUNKS)]
+    kept = kept_arrays(STUDY, planned.cells, planned.records)
+    chunks = [chunk.arrays for chunk in stored_chunks(Folder(whole), STUDY, planned.cells, kept)]
+    assert len(chunks) == CHUNKS
+    # All cells by seed: a study of other seeds of these makes other chunks of them.
+    whole_arrays = {name: np.concatenate([arrays[name] for arrays in chunks]) for name in chunks[0]}
 
     class Replay:
         narrowed, compile_seconds, chunk_seconds, num_workers, finishing = (), 0.0, {}, 1, 0
 
         def __init__(self, planned):
-            pass
+            self.planned = planned
 
         def run_all(self, numbers, done, changed):
             for number in numbers:
-                done(number, dict(chunks[number]))
+                own = self.planned.chunks[number].cells
+                rows = np.asarray(self.planned.study.seeds)[own]
+                done(number, {name: array[rows] for name, array in whole_arrays.items()} | {"cell": own})
 
     commit = manifest.git_commit()
 
     def replaced_plan(study, **how):
-        # The sweeps of another study are planned as ever, to be refused.
         return planned if study == STUDY else plan(study, **how)
 
     changes = [(sweep_module, "Execution", Replay), (sweep_module, "plan", replaced_plan), (dispatch, "plan", replaced_plan)]

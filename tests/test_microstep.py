@@ -284,11 +284,13 @@ def test_the_layout_is_masked_unless_every_batch_is_whole_micro_steps_and_every_
     assert not layout(by_count(2, 3, num_samples=6), micro_size=1).masked
 
 
-def test_a_micro_size_is_held_and_is_at_most_the_largest_batch():
+def test_a_given_micro_size_is_kept_also_where_it_is_larger_than_every_batch():
     splits = by_count(2, 5, num_samples=20)
-    assert layout(splits, 3).micro_size == 3
-    assert layout(splits, 10).micro_size == 10
-    assert layout(splits, 99).micro_size == 10
+    for size in (3, 10, 12):
+        assert layout(splits, size).micro_size == size
+    problem, keys = probe.network(), by_count(2, 7, num_samples=60)
+    same = [micro(problem, keys, optax.sgd(0.1), micro_size=size).loss for size in (30, 41)]
+    np.testing.assert_allclose(*same, rtol=1e-5)
 
 
 def test_losses_do_not_depend_on_the_micro_size():

@@ -9,7 +9,7 @@ from rich.console import Console
 from jaxsgd.cli.output import check_result_folder, make_console, size, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
-from jaxsgd.error import CommandFailure, counted
+from jaxsgd.error import CommandFailure, counted, verb
 from jaxsgd.summary import duration
 
 
@@ -39,14 +39,14 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a study, or finish an incomplete result.
+    """Run a study, or the cells of it that are not in the result yet.
 
     After any interruption only complete chunks remain: after Ctrl-C, a full disk, lost workers or a power cut, the same command
-    finishes the rest with identical bits.
+    finishes the rest with identical bits. With more values on the study's axes (seeds, rates, ...), only the new cells are run.
     """
     start_jax(context, computes=scheduler is None and workers is None)
     from jaxsgd.engine.estimate import estimate, probe
-    from jaxsgd.engine.plan import plan
+    from jaxsgd.engine.sweep import rest_of
     from jaxsgd.error import InputError
     from jaxsgd.memory import machine_memory
     from jaxsgd.study.study_file import read_study, study_path
@@ -59,16 +59,17 @@ def run(
         typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, chosen.num_cells)}", err=True)
     if with_probe and not dry_run:
         raise InputError("--probe needs --dry-run: it estimates the time and memory of a run")
+    folder = out or Path("results") / path.stem
     if dry_run:
-        planned = plan(chosen, **how)
+        planned = rest_of(chosen, folder, how)
         expected = estimate(planned)
-        if with_probe and planned.memory_bytes <= machine_memory():  # a plan that does not fit cannot be tried
+        # A plan that does not fit cannot be tried.
+        if with_probe and planned.chunks and planned.memory_bytes <= machine_memory():
             with working("running a few chunks"):
                 expected = probe(planned)
         report, failure = _dry_report(planned, expected), ""
-        _print_dry(console, path.stem, report)
+        _print_dry(console, path.stem, folder, report)
     else:
-        folder = out or Path("results") / path.stem
         check_result_folder(folder)
         with started_workers(scheduler, workers) as executor:
             report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries}, quiet)
@@ -87,13 +88,15 @@ def _too_wide(width: int, cells: int) -> str:
 
 def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
     cells = planned.cells
+    left = sum(len(chunk.cells) for chunk in planned.chunks)
     return {
         "study": planned.study.resolved(),
         "identity": planned.study.identity,
         "cells": cells.num_cells,
+        "stored_cells": cells.num_cells - left,
         "axes": {dim.name: dim.length for dim in cells.dims},
         "chunks": len(planned.chunks),
-        "programs": len(planned.programs) + 1,
+        "programs": len({chunk.program for chunk in planned.chunks}) + bool(planned.chunks),
         "held": planned.settings(),
         "seconds": expected.seconds,
         "memory_bytes": expected.memory_bytes,
@@ -102,7 +105,9 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
     }
 
 
-def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
+def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]) -> None:
+    stored = report["stored_cells"]
+    there = f"; {stored:,} {verb(stored)} in {folder}, {report['cells'] - stored:,} will run" if stored else ""
     axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
     settings = report["held"]
     path = "one program for all batch counts" if settings["vectorize"] == "one_program" else "a program for each batch count"
@@ -111,7 +116,7 @@ def _print_dry(console: Console, name: str, report: dict[str, Any]) -> None:
     most = "at most " if report["study"].get("stop") else ""
     for label, value in (
         ("study", name),
-        ("cells", f"{report['cells']:,} = {axes}"),
+        ("cells", f"{report['cells']:,} = {axes}{there}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
         ("time", f"{most}about {duration(report['seconds'])}, compiling included ({source})"),

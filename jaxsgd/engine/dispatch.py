@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jaxsgd.engine.execution import Narrowed
 from jaxsgd.engine.manifest import different, new_manifest
 from jaxsgd.engine.plan import Plan, plan
-from jaxsgd.engine.task import Done, UnfitWorker, described, read_done, run_task, survey
+from jaxsgd.engine.task import Done, UnfitWorker, chunk_text, described, read_done, run_task, survey
 from jaxsgd.error import InputError, RunFailure, counted, shown
 from jaxsgd.results.store import BrokenChunk, ChunkArrays
 from jaxsgd.study.study import Study
@@ -101,7 +101,7 @@ def surveyed(executor: Executor, study: Study, how: dict[str, Any]) -> tuple[Pla
         manifest = new_manifest(planned)
     # The worker's machine may have other cores, for example: with a given plan they do not change the bits.
     manifest["device"] = theirs["device"]
-    wrong = different(manifest, {**theirs, "held": manifest["held"], "chunks": manifest["chunks"]}, "here", "on the worker")
+    wrong = different(manifest, {**theirs, "held": manifest["held"]}, "here", "on the worker")
     if wrong:
         raise UnfitWorker(f"the worker {theirs['worker']} would not give the same bits ({'; '.join(wrong)})")
     return planned, manifest
@@ -249,7 +249,7 @@ class Dispatch:
 
     def _submit(self, number: int, attempt: int) -> Future:
         try:
-            return self._executor.submit(run_task, self._common, number, attempt)
+            return self._executor.submit(run_task, self._common, chunk_text(self.plan.chunks[number]), attempt)
         except Exception as error:  # every kind of executor has its own exception for a closed or broken pool
             raise RunFailure(_why_lost(error)) from None
 

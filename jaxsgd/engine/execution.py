@@ -62,12 +62,20 @@ class Execution:
         self._arrays: dict[Device, OwnArrays] = {}
 
     def run(self, number: int, device: Device) -> ChunkArrays:
-        """Run a chunk and return its arrays.
+        """Run a chunk of the plan, note its time and return its arrays.
+
+        Raises:
+          InputError: as `run_chunk`.
+        """
+        arrays, self.chunk_seconds[number] = self.run_chunk(self.plan.chunks[number], device)
+        return arrays
+
+    def run_chunk(self, chunk: Chunk, device: Device) -> tuple[ChunkArrays, float]:
+        """Run cells of a program of the plan, and return their arrays and the time without compiling.
 
         Raises:
           InputError: if a single run needs more memory than the device has.
         """
-        chunk = self.plan.chunks[number]
         program = self.plan.programs[chunk.program]
         study, cells, padded = self.plan.study, self.plan.cells, np.resize(chunk.cells, self.plan.width)
         given = inputs(study, cells, program, padded)
@@ -80,9 +88,7 @@ class Execution:
                 with precision_of(study.dtype), jax.default_device(device):
                     outputs = train(given, draw(seeds(cells, padded)), self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
-                arrays = summary(self.plan, chunk, outputs)
-                self.chunk_seconds[number] = time.perf_counter() - began
-                return arrays
+                return summary(self.plan, chunk, outputs), time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) and not isinstance(error, MemoryError):
                     raise

@@ -10,6 +10,7 @@ from jaxsgd.machine import compiler_options, devices, git_commit, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
 from jaxsgd.study.observed import plain_records
+from jaxsgd.study.study import Study
 
 
 def now() -> str:
@@ -23,18 +24,22 @@ def facts(plan: Plan) -> dict[str, Any]:
     return {
         "format": FORMAT,
         # A study whose problem is an object has no identity; its result is only in memory.
-        "identity": "" if isinstance(plan.study.problem, Problem) else plan.study.identity,
+        **({"identity": "", "fixed_identity": ""} if isinstance(plan.study.problem, Problem) else identities(plan.study)),
         "num_samples": subject.num_samples,
         "data_sha256": subject.data_fingerprint,
         "observed": list(plan.records),
         "measures": plain_records(plan.records),
         "cells": plan.cells.num_cells,
-        "chunks": len(plan.chunks),
         "held": plan.settings(),
         "versions": versions(),
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "device": devices(),
     }
+
+
+def identities(study: Study) -> dict[str, str]:
+    """Return the identity of a study, and that of all studies that differ only in the values of their axes."""
+    return {"identity": study.identity, "fixed_identity": study.fixed_identity}
 
 
 def new_manifest(plan: Plan) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-SAME_RUNS = ("format", "identity", "num_samples", "data_sha256", "observed", "measures", "chunks")
+SAME_RUNS = ("fixed_identity", "num_samples", "data_sha256", "observed", "measures")
 """Facts about the runs themselves: if one of them differs, the numbers differ."""
 
 _GROUPS = ("held", "versions", "flags", "device")

@@ -123,6 +123,15 @@ class Plan(NamedTuple):
         """Estimated memory while it runs, without the result: the running cells on every core or device."""
         return min(threads(), len(self.chunks)) * self.width * self.run_bytes
 
+    def of_cells(self, wanted: np.ndarray) -> "Plan":
+        """Return the same plan for some of its cells only: the chunks of each program are made from these.
+
+        Args:
+          wanted: [R], True for these cells.
+        """
+        chunks = _chunks(self.programs, self.width, wanted)
+        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], chunks))
+
     def settings(self) -> dict[str, Any]:
         """Return the plan settings that must match for bit-identical results, as plain values."""
         return dict(zip(PLAN_SETTINGS, (self.vectorize, self.width, self.lanes, self.micro_size), strict=True))
@@ -184,12 +193,7 @@ def plan(
     if lanes and lanes < width and width % lanes:
         raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
     lanes = lanes_within(width, most_lanes)
-    chunks = [
-        Chunk(number, program.cells[start : start + width])
-        for number, program in enumerate(own_programs)
-        for start in range(0, len(program.cells), width)
-    ]
-    seconds = run_seconds.sum() / min(threads(), len(chunks)) + DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len(own_programs)
+    chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     kept = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     kept += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
     return Plan(
@@ -202,11 +206,28 @@ def plan(
         lanes=lanes,
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
-        seconds=float(seconds),
+        seconds=_seconds(run_seconds, chunks),
         records=described,
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,
     )
+
+
+def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list[Chunk]:
+    """Return the chunks of the wanted cells."""
+    chunks = []
+    for number, program in enumerate(all_programs):
+        own = program.cells[wanted[program.cells]]
+        chunks += [Chunk(number, own[start : start + width]) for start in range(0, len(own), width)]
+    return chunks
+
+
+def _seconds(cell_seconds: np.ndarray, chunks: list[Chunk]) -> float:
+    """Return the estimated time of chunks with compiling, from the times of their cells."""
+    if not chunks:
+        return 0.0
+    compiling = DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len({chunk.program for chunk in chunks})
+    return float(cell_seconds.sum() / min(threads(), len(chunks)) + compiling)
 
 
 class _Cost(NamedTuple):

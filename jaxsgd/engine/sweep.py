@@ -11,15 +11,16 @@ import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.manifest import check_same, new_manifest, now
+from jaxsgd.engine.manifest import check_same, identities, new_manifest, now
 from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError
 from jaxsgd.results.dataset import Assembly, kept_arrays
-from jaxsgd.results.load import check_same_study, checked, load, stored_manifest
-from jaxsgd.results.store import BrokenChunk, ChunkArrays, Folder, read_json, write_json
-from jaxsgd.study.study import Study, check_study
+from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
+from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
+from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.study import Study, StudyFields, check_study
 
 
 def sweep(
@@ -37,8 +38,9 @@ def sweep(
 ) -> xr.Dataset:
     """Run every cell of a study.
 
-    With a folder, each chunk is stored as soon as it is finished, and stored chunks are not run again: after any interruption,
-    the same call finishes the rest, with the same bits.
+    With a folder, each chunk is stored as soon as it is finished, and stored cells are not run again: after any interruption,
+    the same call finishes the rest, with the same bits. A study that differs from the folder's only in the values of its axes
+    (more seeds, another rate) runs only the cells that are not there; cells that the study does not have stay in the folder.
 
     With an executor, its workers run the chunks, and this process plans, writes and reads the result. The bits are the same as
     without an executor on the same kind of machine, for any number of workers.
@@ -60,9 +62,9 @@ def sweep(
       The result; see `jaxsgd.measure.observable.METRICS` and `jaxsgd.results.dataset.DESCRIPTIONS` for its variables.
 
     Raises:
-      InputError: if the problem is an object, and a folder or an executor is given; if the folder has another study, chunk
-        width or version, is in use, or cannot be written; if the executor forks its processes; if a worker has other versions
-        or cannot make the study's problem.
+      InputError: if the problem is an object, and a folder or an executor is given; if the folder has a study that differs in
+        more than the values of its axes, another chunk width or version, is in use, or cannot be written; if the executor forks
+        its processes; if a worker has other versions or cannot make the study's problem.
       RunFailure: if chunks failed at every attempt (`jaxsgd.engine.dispatch.ChunksFailed`), after all others are finished; or
         if the workers are lost. Finished chunks are kept.
       OSError: if the disk fails or is full; finished chunks are kept.
@@ -75,7 +77,8 @@ def sweep(
             planned, manifest = team.planned(study, how)
             check_fits(planned, in_memory=True)
             assembly = Assembly(study, planned.cells, planned.records)
-            _run_missing(planned, manifest, team, _NOTHING_STORED, lambda number, arrays: assembly.add(arrays), report)
+            nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), ())
+            _run_missing(planned, manifest, team, nothing, lambda number, arrays: assembly.add(arrays), report)
             return assembly.dataset(manifest)
         _sweep_to_folder(study, Folder(Path(out)), how, team, report)
     return load(out)
@@ -139,31 +142,73 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
         write_json(folder.study_file, study.resolved())
         write_json(folder.manifest_file, manifest)
         return planned, manifest
-    check_same_study(read_json(folder.study_file), study.resolved(), str(folder.path))
-    manifest = stored_manifest(folder)
-    chosen = {name: value for name, value in how.items() if value not in (None, "auto")}
-    planned, current = team.planned(study, {**manifest["held"], **chosen})
-    check_same(manifest, current, str(folder.path))
+    stored, manifest, planned = _continued(folder, study, how, team)
+    if manifest["format"] < FORMAT:
+        _write_keys(folder, stored, planned)
+        manifest["format"] = FORMAT
+        write_json(folder.manifest_file, manifest)
+    if stored.identity != study.identity:
+        write_json(folder.study_file, study.resolved())
+    manifest |= {**identities(study), "cells": planned.cells.num_cells}
     return planned, manifest
 
 
+def _continued(folder: Folder, study: Study, how: dict[str, Any], team: _Team) -> tuple[StudyFields, dict[str, Any], Plan]:
+    """Return the study of the result in a folder, its manifest, and the plan by which it is continued with `study`."""
+    check_same_study(read_json(folder.study_file), study.resolved(), str(folder.path))
+    stored, manifest = stored_result(folder)
+    chosen = {name: value for name, value in how.items() if value not in (None, "auto")}
+    planned, current = team.planned(study, {**manifest["held"], **chosen})
+    check_same(manifest, current, str(folder.path))
+    return stored, manifest, planned
+
+
+def _write_keys(folder: Folder, study: StudyFields, planned: Plan) -> None:
+    """Write the chunks of format 1 again, with the keys of their cells, so that the study can change."""
+    own = cells_of(study, planned.subject.num_samples)
+    for chunk in stored_chunks(folder, study, own, _kept(planned)):
+        if not chunk.fault:
+            folder.write_chunk(chunk.number, keyed(chunk.arrays, own.keys()), study.fixed_identity)
+
+
+def _kept(planned: Plan) -> dict[str, tuple[int, ...]]:
+    return kept_arrays(planned.study, planned.cells, planned.records)
+
+
+def rest_of(study: Study, out: str | Path, how: dict[str, Any]) -> Plan:
+    """Return the plan for the cells of a study that are not in a folder yet; nothing is written.
+
+    Args:
+      study: the study to run.
+      out: the result folder; it need not exist.
+      how: `plan`'s other arguments.
+
+    Raises:
+      InputError: if the folder has the result of another study, or one that was begun with other settings.
+    """
+    folder, team = Folder(Path(out)), _Team(None, RETRIES)
+    if not folder.is_there():
+        return plan(study, **how)
+    _, _, planned = _continued(folder, study, how, team)
+    return planned.of_cells(~_stored(folder, planned).cells)
+
+
 class _Stored(NamedTuple):
-    """The chunks that are finished and whole.
+    """The cells of a study that are finished and whole.
 
     Attributes:
-      chunks: their numbers.
-      cells: the number of their cells.
-      diverged: the number of their cells that diverged.
-      broken: the damaged chunk files, in words.
+      cells: [R], True for these cells.
+      chunks: the numbers of the chunk files that are whole, also of those without a cell of the study.
+      diverged: the number of these cells that diverged.
+      damaged: the numbers of the chunk files that are damaged.
+      broken: these files and their faults, in words.
     """
 
-    chunks: frozenset[int]
-    cells: int
+    cells: np.ndarray
+    chunks: tuple[int, ...]
     diverged: int
+    damaged: tuple[int, ...]
     broken: tuple[str, ...]
-
-
-_NOTHING_STORED = _Stored(frozenset(), 0, 0, ())
 
 
 def _num_diverged(arrays: ChunkArrays) -> int:
@@ -184,31 +229,35 @@ def _sweep_to_folder(
         planned, manifest = _begin(folder, study, how, team, new)
         stored = _stored(folder, planned)
         manifest["broken_chunks"] = [*manifest["broken_chunks"], *stored.broken]
+        keys, whole, damaged = planned.cells.keys(), set(stored.chunks), set(stored.damaged)
+        # A new chunk takes the lowest number that is free, or that of a damaged file.
+        numbers = [number for number in range(len(whole) + planned.cells.num_cells) if number not in whole]
 
         def store(number: int, arrays: ChunkArrays) -> None:
-            folder.write_chunk(number, arrays, study.identity)
+            folder.write_chunk(numbers[number], keyed(arrays, keys), study.fixed_identity)
+            damaged.discard(numbers[number])
 
         try:
             _run_missing(planned, manifest, team, stored, store, on_progress)
         finally:
             write_json(folder.manifest_file, manifest)
+        for number in damaged:  # all their cells are in other files
+            folder.chunk_file(number).unlink(missing_ok=True)
         return manifest
 
 
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return the finished ones."""
-    kept = kept_arrays(planned.study, planned.cells, planned.records)
-    chunks, cells, diverged, broken = set(), 0, 0, []
-    for number, chunk in enumerate(planned.chunks):
-        try:
-            arrays = folder.read_chunk(number, planned.study.identity, chunk.cells)
-            if arrays is not None:
-                checked(arrays, kept, planned.cells.num_cells, folder.chunk_file(number).name)
-                chunks.add(number)
-                cells, diverged = cells + len(chunk.cells), diverged + _num_diverged(arrays)
-        except BrokenChunk as error:
-            broken.append(str(error))
-    return _Stored(frozenset(chunks), cells, diverged, tuple(broken))
+    cells, diverged, chunks, damaged, broken = np.zeros(planned.cells.num_cells, bool), 0, [], [], []
+    for chunk in stored_chunks(folder, planned.study, planned.cells, _kept(planned)):
+        if chunk.fault:
+            damaged.append(chunk.number)
+            broken.append(chunk.fault)
+            continue
+        chunks.append(chunk.number)
+        cells[chunk.arrays["cell"]] = True
+        diverged += _num_diverged(chunk.arrays)
+    return _Stored(cells, tuple(chunks), diverged, tuple(damaged), tuple(broken))
 
 
 def _run_missing(
@@ -219,13 +268,16 @@ def _run_missing(
     keep: Callable[[int, ChunkArrays], None],
     on_progress: Callable[[Progress], None],
 ) -> None:
-    """Run the chunks that are not stored, and write times and narrowed programs into the manifest."""
-    chunks, cells, diverged, dispatch, runner = set(stored.chunks), stored.cells, stored.diverged, None, None
-    time_left, compiled = TimeLeft(planned, stored.chunks), set()
+    """Run the cells that are not stored, and write times and narrowed programs into the manifest."""
+    left = planned.of_cells(~stored.cells)
+    resumed = int(stored.cells.sum())
+    chunks, cells, diverged, dispatch, runner = set(), resumed, stored.diverged, None, None
+    time_left, compiled = TimeLeft(left), set()
 
     def report() -> None:
         how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else (0, 0, 0)
-        counts = (planned.cells.num_cells, cells, stored.cells, stored.broken, len(planned.chunks), len(chunks))
+        before = len(stored.chunks)
+        counts = (planned.cells.num_cells, cells, resumed, stored.broken, before + len(left.chunks), before + len(chunks))
         seconds = time_left.seconds(runner.num_workers, runner.compile_seconds, compiled) if runner else None
         on_progress(Progress(*counts, *how, diverged, seconds, runner.finishing if runner else 0))
 
@@ -237,23 +289,22 @@ def _run_missing(
             cells, diverged = cells + len(arrays["cell"]), diverged + _num_diverged(arrays)
             if runner:
                 time_left.finished(number, runner.chunk_seconds.get(number, 0.0))
-                compiled.add(planned.chunks[number].program)
+                compiled.add(left.chunks[number].program)
         report()
 
     report()
-    missing = [number for number in range(len(planned.chunks)) if number not in chunks]
-    if not missing:
+    if not left.chunks:
         return
     began = time.perf_counter()
     if team.executor is None:
-        runner = Execution(planned)
+        runner = Execution(left)
     else:
-        runner = dispatch = Dispatch(team.executor, planned, manifest, team.retries)
+        runner = dispatch = Dispatch(team.executor, left, manifest, team.retries)
     try:
-        runner.run_all(missing, finished, report)
+        runner.run_all(range(len(left.chunks)), finished, report)
     finally:
         times = manifest["times"]
         times["seconds"] += time.perf_counter() - began
         times["compile_seconds"] += runner.compile_seconds
-        times["finished"] = now() if len(chunks) == len(planned.chunks) else None
+        times["finished"] = now() if len(chunks) == len(left.chunks) else None
         manifest["lanes_narrowed"] += [narrowed._asdict() for narrowed in runner.narrowed]

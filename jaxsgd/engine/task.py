@@ -1,4 +1,4 @@
-"""The unit of work: a chunk of a study, described by JSON and a number, that any worker can run.
+"""The unit of work: a chunk of a study, described by JSON, that any worker can run.
 
 A task has only names and numbers: the resolved study, the settings of its plan, and the facts that must match on the worker.
 Its answer is the bytes of the chunk's file. So no code of this package is sent, a worker needs no shared folder, and only the
@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.manifest import different, facts
-from jaxsgd.engine.plan import Plan, plan
+from jaxsgd.engine.plan import Chunk, Plan, plan
 from jaxsgd.error import InputError, first_sentence
 from jaxsgd.results.store import BrokenChunk, ChunkArrays, packed, unpacked
 from jaxsgd.study.study import Study
@@ -74,12 +74,17 @@ def survey(study: str, how: str) -> str:
     return json.dumps({**facts(planned), "worker": here()})
 
 
-def run_task(common: str, number: int, attempt: int = 1) -> bytes:
-    """Run a chunk, and return a line of JSON on the run, followed by the bytes of the chunk's file.
+def chunk_text(chunk: Chunk) -> str:
+    """Return a chunk as JSON: the number of its program in the plan, and the numbers of its cells in the study."""
+    return json.dumps({"program": chunk.program, "cells": chunk.cells.tolist()})
+
+
+def run_task(common: str, chunk: str, attempt: int = 1) -> bytes:
+    """Run a chunk, and return a line of JSON on the run, followed by its arrays as `packed` makes them.
 
     Args:
       common: the text that `described` returns.
-      number: of the chunk.
+      chunk: the text that `chunk_text` returns.
       attempt: makes a repeated call different, for executors that store the results of equal calls.
 
     Raises:
@@ -87,15 +92,15 @@ def run_task(common: str, number: int, attempt: int = 1) -> bytes:
       ChunkError: if the chunk cannot be run.
     """
     del attempt
-    execution = _prepared(common)
+    execution, fields = _prepared(common), json.loads(chunk)
+    program = fields["program"]
     try:
-        arrays = execution.run(number, jax.local_devices()[0])
+        arrays, seconds = execution.run_chunk(Chunk(program, np.asarray(fields["cells"])), jax.local_devices()[0])
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         raise ChunkError(f"{type(error).__name__}: {lines[-1] if 'Traceback' in lines[0] else lines[0]}") from error
-    lanes = execution.lanes[execution.plan.chunks[number].program]
-    seconds = execution.chunk_seconds[number]
-    how = {"worker": here(), "lanes": lanes, "seconds": seconds, "compile_seconds": execution.compile_seconds}
+    how = {"worker": here(), "lanes": execution.lanes[program]}
+    how |= {"seconds": seconds, "compile_seconds": execution.compile_seconds}
     return json.dumps(how).encode() + b"\n" + packed(arrays, execution.plan.study.identity)
 
 
@@ -106,7 +111,9 @@ def read_done(answer: bytes, number: int, identity: str, cells: np.ndarray) -> D
       BrokenChunk: if they are not that chunk of that study.
     """
     head, _, content = answer.partition(b"\n")
-    arrays = unpacked(content, f"chunk {number}", identity, cells)
+    arrays = unpacked(content, f"chunk {number}", identity)
+    if not np.array_equal(arrays.get("cell", ()), cells):
+        raise BrokenChunk(f"chunk {number}: holds other cells")
     try:
         how = json.loads(head)
         return Done(arrays, str(how["worker"]), int(how["lanes"]), float(how["seconds"]), float(how["compile_seconds"]))

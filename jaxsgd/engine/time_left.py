@@ -14,18 +14,12 @@ class TimeLeft:
     So the estimate is steady from the first chunk on.
     """
 
-    def __init__(self, planned: Plan, stored: Iterable[int] = ()):
-        """Begin with the chunks of an earlier run, whose times are not known.
-
-        Args:
-          planned: the plan.
-          stored: numbers of the chunks that are finished already.
-        """
+    def __init__(self, planned: Plan):
+        """Begin with all chunks of a plan left."""
         self._program = np.asarray([chunk.program for chunk in planned.chunks])
         # A short chunk is padded to the width, and takes as long as the others.
         self._cost = np.asarray([planned.width * planned.cell_seconds[chunk.cells].mean() for chunk in planned.chunks])
         self._is_left = np.ones(len(planned.chunks), bool)
-        self._is_left[list(stored)] = False
         self._seconds = self._estimated = 0.0
 
     def finished(self, number: int, seconds: float) -> None:

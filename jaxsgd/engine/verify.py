@@ -8,11 +8,13 @@ import numpy as np
 
 from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.manifest import different, facts, other_samples
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.plan import Chunk, plan
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.observable import METRICS, differs, observables
-from jaxsgd.results.load import stored_result
-from jaxsgd.results.store import BrokenChunk, Folder
+from jaxsgd.measure.observable import METRICS, differs
+from jaxsgd.results.dataset import kept_arrays
+from jaxsgd.results.load import fitted, stored_chunks, stored_result
+from jaxsgd.results.store import Folder
+from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
@@ -44,7 +46,7 @@ class Verification(NamedTuple):
       reason: the reason why equal bits were not required, in words; empty if they were.
       differences: the cells that differ.
       broken: chunks that could not be read, in words; every chunk's checksum is checked, also outside a sample.
-      missing: the number of the study's cells that are in no chunk.
+      missing: the number of the study's cells that are in no whole chunk.
       other_samples: the differences between the samples and those of the result, in words; then no cell is run again.
     """
 
@@ -90,33 +92,35 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     if sample is not None:
         drawn[:] = False
         drawn[np.random.default_rng(seed).permutation(len(drawn))[: check_count("sample", sample)]] = True
-    # Observables that the result's version did not have cannot be compared.
-    unseen = set(observables()) - set(manifest["observed"])
     tolerances = {name: record.tolerance for name, record in planned.records.items()}
     execution, device = Execution(planned), workers()[0]
-    cells, missing, whole, differences, broken = 0, 0, 0, [], []
-    for number, chunk in enumerate(planned.chunks):
-        try:
-            stored = result.read_chunk(number, study.identity, chunk.cells)
-        except BrokenChunk as error:
-            broken.append(str(error))
-            continue
-        if stored is None:
-            missing += len(chunk.cells)
+    program_of = np.empty(len(drawn), int)
+    for number, program in enumerate(planned.programs):
+        program_of[program.cells] = number
+    kept = kept_arrays(study, planned.cells, stored_records(manifest) or {})
+    cells, missing, whole, differences, broken = 0, np.ones(len(drawn), bool), 0, [], []
+    for stored in stored_chunks(result, study, planned.cells, kept):
+        if stored.fault:
+            broken.append(stored.fault)
             continue
         whole += 1
-        compared = np.flatnonzero(drawn[chunk.cells])
-        if changed or not len(compared):
+        own = stored.arrays["cell"]
+        missing[own] = False
+        if changed:
             continue
-        again = {name: array for name, array in execution.run(number, device).items() if name not in unseen}
-        cells += len(compared)
-        for i in compared:
-            worst = _worst({k: v[i] for k, v in stored.items()}, {k: v[i] for k, v in again.items()}, not reason, tolerances)
-            if worst:
-                differences.append(Difference(planned.cells.name(int(chunk.cells[i])), *worst))
+        for program in np.unique(program_of[own[drawn[own]]]):
+            rows = np.flatnonzero(program_of[own] == program)
+            again = fitted(execution.run_chunk(Chunk(int(program), own[rows]), device)[0], kept)
+            compared = np.flatnonzero(drawn[own[rows]])
+            cells += len(compared)
+            for i in compared:
+                was = {name: stored.arrays[name][rows[i]] for name in kept}
+                worst = _worst(was, {name: array[i] for name, array in again.items()}, not reason, tolerances)
+                if worst:
+                    differences.append(Difference(planned.cells.name(int(own[rows[i]])), *worst))
     if not whole and not broken:
         raise InputError(f"{result.path}: nothing to verify: no chunk is finished")
-    return Verification(cells, not reason, reason, differences, broken, missing, changed)
+    return Verification(cells, not reason, reason, differences, broken, int(missing.sum()), changed)
 
 
 def _worst(

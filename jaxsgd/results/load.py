@@ -1,21 +1,20 @@
 """Reading a result folder: its study, its manifest, its chunks as a Dataset. No code that the folder names is run."""
 
 import reprlib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from jaxsgd.error import InputError, counted, no_such
+from jaxsgd.error import InputError, no_such
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.dataset import Assembly, dataset_bytes, kept_arrays
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
-from jaxsgd.study.cells import cells
+from jaxsgd.study.cells import KEY_BYTES, Cells, cells
 from jaxsgd.study.observed import stored_records
-from jaxsgd.study.study import StudyFields
+from jaxsgd.study.study import StudyFields, without_axis_values
 
 
 def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:
@@ -36,9 +35,6 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
         raise InputError(f"{place.path}: no such folder")
     study, manifest = stored_result(place)
     all_cells = cells(study, manifest["num_samples"])
-    if manifest["chunks"] > all_cells.num_cells:
-        chunks, num_cells = counted(manifest["chunks"], "chunk"), counted(all_cells.num_cells, "cell")
-        raise InputError(f"{place.path}: manifest.json has {chunks} for {num_cells}")
     observed = stored_records(manifest) or {}
     kept = kept_arrays(study, all_cells, observed)
     names = list(kept) if variables is None else [variables] if isinstance(variables, str) else list(variables)
@@ -47,12 +43,136 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
             raise no_such(f"variable of {place.path}", name, kept)
     _check_fits(place, dataset_bytes(study, all_cells, observed, names), "loss" in names)
     assembly = Assembly(study, all_cells, observed, names)
-    for number in range(manifest["chunks"]):
-        with suppress(BrokenChunk):
-            arrays = place.read_chunk(number, study.identity)
-            if arrays is not None:
-                assembly.add(checked(arrays, kept, all_cells.num_cells))
+    for chunk in stored_chunks(place, study, all_cells, kept):
+        if not chunk.fault:
+            assembly.add(chunk.arrays)
     return assembly.dataset(manifest)
+
+
+class StoredChunk(NamedTuple):
+    """A chunk of a result folder, as the study now has it.
+
+    Attributes:
+      number: of its file.
+      arrays: of its cells that the study has; `cell` has their numbers in the study. Empty if the chunk is damaged.
+      fault: the fault of a damaged chunk, in words; else empty.
+    """
+
+    number: int
+    arrays: ChunkArrays
+    fault: str
+
+
+def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str, tuple[int, ...]]) -> Iterator[StoredChunk]:
+    """Read the chunks of a result one at a time, and return each with the cells that the study has.
+
+    A chunk whose cells are all in chunks before it counts as damaged: a file was copied.
+
+    Args:
+      place: the folder.
+      study: the study as it now stands.
+      own: its cells.
+      kept: the inner shape of each array, as `kept_arrays` has them.
+    """
+    numbers: dict[bytes, list[int]] = {}
+    for number, key in enumerate(own.keys()):
+        numbers.setdefault(key, []).append(number)
+    seen: dict[bytes, str] = {}
+    for number in place.chunk_numbers():
+        name = place.chunk_file(number).name
+        try:
+            arrays = place.read_chunk(number, study.fixed_identity, study.identity)
+            if arrays is None:
+                continue
+            keys = _keys(arrays, own, name)
+            if all(key in seen for key in keys):
+                raise BrokenChunk(f"{name}: has the cells of {seen[keys[0]]} again")
+            seen |= dict.fromkeys(keys, name)
+            check_arrays(arrays, kept, len(keys), name)
+            rows = [(row, cell) for row, key in enumerate(keys) for cell in numbers.get(key, ())]
+            row, cell = np.asarray(rows, np.int64).reshape(-1, 2).T
+            _check_lengths(arrays, kept, own, cell, name)
+            yield StoredChunk(number, {"cell": cell, **fitted({key: arrays[key][row] for key in kept}, kept)}, "")
+        except BrokenChunk as error:
+            yield StoredChunk(number, {}, str(error))
+
+
+def _keys(arrays: ChunkArrays, own: Cells, name: str) -> list[bytes]:
+    """Return the keys of a chunk's cells; a chunk of format 1 has their numbers instead.
+
+    Raises:
+      BrokenChunk: if it has neither, or has a cell twice.
+    """
+    if "key" in arrays:
+        stored = arrays["key"]
+        if stored.dtype != np.uint8 or stored.ndim != 2 or stored.shape[1] != KEY_BYTES or not len(stored):
+            raise BrokenChunk(f"{name}: has keys of another form")
+        keys = [row.tobytes() for row in stored]
+    else:
+        cell = arrays.get("cell", np.empty(0))
+        if cell.ndim != 1 or cell.dtype != np.int64 or not len(cell) or cell.min() < 0 or cell.max() >= own.num_cells:
+            raise BrokenChunk(f"{name}: has cells that the study does not have")
+        if len(np.unique(cell)) != len(cell):
+            raise BrokenChunk(f"{name}: has a cell twice")
+        every = own.keys()
+        return [every[number] for number in cell]
+    if len(set(keys)) != len(keys):
+        raise BrokenChunk(f"{name}: has a cell twice")
+    return keys
+
+
+def _check_lengths(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], own: Cells, cell: np.ndarray, name: str) -> None:
+    """Check that a chunk's arrays are as long as the runs of its cells.
+
+    Args:
+      arrays: of the chunk.
+      kept: the inner shape of each array.
+      own: the cells of the study.
+      cell: the numbers of the chunk's cells in the study.
+      name: of the file.
+
+    Raises:
+      BrokenChunk: if one is shorter.
+    """
+    splits = [own.splits[number] for number in np.unique(own.split[cell])]
+    if not splits:
+        return
+    epochs = max(map(own.epochs_of, splits))
+    rows = np.unique(own.split[cell])
+    times = [times[rows] for times in (own.evaluations, own.observations) if times is not None]
+    records = min([epochs, *(int(np.isfinite(steps).sum(axis=1).max()) for steps in times)])
+    lengths = {"loss_epoch": (epochs,), "loss": (epochs, max(split.batch_count for split in splits))}
+    for variable, inner in kept.items():
+        needed = lengths.get(variable, (records, *inner[1:]) if inner else ())
+        if any(length < least for length, least in zip(arrays[variable].shape[1:], needed, strict=True)):
+            raise BrokenChunk(f"{name}: has no {variable} of the study's shape")
+
+
+def keyed(arrays: ChunkArrays, keys: list[bytes]) -> ChunkArrays:
+    """Return a chunk's arrays with the keys of its cells in place of their numbers, as they are stored.
+
+    Args:
+      arrays: of the chunk, with `cell`.
+      keys: of all cells of the study.
+    """
+    rows = np.frombuffer(b"".join(keys[number] for number in arrays["cell"]), np.uint8).reshape(-1, KEY_BYTES)
+    return {"key": rows, **{name: array for name, array in arrays.items() if name != "cell"}}
+
+
+def fitted(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]]) -> ChunkArrays:
+    """Return a chunk's arrays with the inner lengths of the study as it now stands; past the end of a run they are NaN.
+
+    Args:
+      arrays: [n, ...].
+      kept: the inner shape of each array, as `kept_arrays` has them.
+    """
+
+    def at_length(array: np.ndarray, inner: tuple[int, ...]) -> np.ndarray:
+        cut = array[(slice(None), *map(slice, inner))]
+        short = [(0, 0), *((0, length - own) for length, own in zip(inner, cut.shape[1:], strict=True))]
+        return np.pad(cut, short, constant_values=np.nan) if any(after for _, after in short) else cut
+
+    return {name: at_length(arrays[name], inner) for name, inner in kept.items()}
 
 
 def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
@@ -66,31 +186,23 @@ def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
         )
 
 
-def checked(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], cells: int, file: str = "chunk") -> ChunkArrays:
-    """Return a chunk's arrays after checking their names, types and shapes; a checksum is no signature, so it does not suffice.
+def check_arrays(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], length: int, file: str) -> None:
+    """Check the names, types and dimensions of a chunk's arrays; a checksum is no signature, so it does not suffice.
 
     Args:
       arrays: of the chunk.
-      kept: the inner shape of each array, as `kept_arrays` has them.
-      cells: number of cells of the study.
+      kept: the inner shape of each array, as `kept_arrays` has them. The lengths may differ: with other batch counts the study
+        had other lengths.
+      length: the number of its cells.
       file: its name, for the message.
 
     Raises:
       BrokenChunk: if they are not those of a chunk of this study.
     """
-    own = arrays.get("cell", np.empty(0))
-    if own.ndim != 1 or own.dtype != np.int64 or not len(own) or own.min() < 0 or own.max() >= cells:
-        raise BrokenChunk(f"{file}: has cells that the study does not have")
-    if len(np.unique(own)) != len(own):
-        raise BrokenChunk(f"{file}: has a cell twice")
-    for name, most in kept.items():
+    for name, inner in kept.items():
         array = arrays.get(name, np.empty(()))
-        shape = (len(own), *most)
-        if name == "loss" and array.ndim == len(shape):
-            shape = (*shape[:-1], min(shape[-1], array.shape[-1]))
-        if array.dtype.kind != "f" or array.shape != shape:
+        if array.dtype.kind != "f" or array.ndim != 1 + len(inner) or len(array) != length:
             raise BrokenChunk(f"{file}: has no {name} of the study's shape")
-    return arrays
 
 
 def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
@@ -102,11 +214,11 @@ def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
     if not place.is_there():
         raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
     study, manifest = stored_study(place), stored_manifest(place)
-    if manifest.get("identity") != study.identity:
+    if manifest["fixed_identity"] != study.fixed_identity if manifest["format"] > 1 else manifest["identity"] != study.identity:
         raise InputError(
             f"{place.path}: study.json is not the study of manifest.json: it was changed, or another version wrote it"
         )
-    return study, manifest
+    return study, manifest | {"fixed_identity": study.fixed_identity}
 
 
 def stored_manifest(place: Folder) -> dict[str, Any]:
@@ -120,13 +232,13 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         # Manifests of early versions have no observables.
         manifest.setdefault("observed", [])
         manifest.setdefault("measures", {})
-    wanted = {"num_samples": int, "chunks": int, "held": dict, "versions": dict, "device": dict, "times": dict}
+    wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
     wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
-    whole = whole and stored_records(manifest) is not None
-    whole = whole and manifest["num_samples"] > 0 and manifest["chunks"] > 0
-    if not whole or manifest.get("format") != FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
-        raise InputError(f"{place.path}: manifest.json is not of format {FORMAT}, which this version reads")
+    whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
+    whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))
+    if not whole or not 1 <= manifest["format"] <= FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
+        raise InputError(f"{place.path}: manifest.json is not of format 1 to {FORMAT}, which this version reads")
     return manifest
 
 
@@ -146,17 +258,18 @@ def stored_study(place: Folder) -> StudyFields:
 
 
 def check_same_study(stored: Any, new: dict[str, Any], where: str) -> None:
-    """Check that a stored study is the new one.
+    """Check that a stored study is the new one, but for the values of its axes.
 
     Raises:
       InputError: if it is not; the message names each field that differs.
     """
     if not isinstance(stored, dict):
         raise InputError(f"{where}: study.json holds no study")
+    fixed, new_fixed = without_axis_values(stored), without_axis_values(new)
     different = [
-        f"{name}: {reprlib.repr(stored.get(name))} there, {reprlib.repr(new.get(name))} now"
+        f"{name}: {reprlib.repr(stored.get(name))} in the result, {reprlib.repr(new.get(name))} now"
         for name in {**new, **stored}
-        if stored.get(name) != new.get(name)
+        if fixed.get(name) != new_fixed.get(name)
     ]
     if different:
-        raise InputError(f"{where}: holds another study ({'; '.join(different)}); choose another folder")
+        raise InputError(f"{where}: has the result of another study ({'; '.join(different)}); choose another folder")

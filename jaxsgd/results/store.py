@@ -1,8 +1,8 @@
 """The result folder: after any interruption it has complete chunks only.
 
-    study.json      the resolved study
+    study.json      the resolved study, as it was run last
     manifest.json   what made the numbers: versions, device, precision, flags, path and widths, git commit, times
-    chunks/         one .npz per finished chunk, with a checksum
+    chunks/         one .npz per finished chunk, with a checksum; each cell has its key, so that the study's axes can grow
     lock            held by the only command that writes; the system releases it when that command ends
 
 A file is written under a temporary name, flushed to the disk and renamed, so that it is complete or absent. Nothing is
@@ -23,14 +23,14 @@ import numpy as np
 
 from jaxsgd.error import InputError
 
-FORMAT = 1
-"""Version of the result folder's format."""
+FORMAT = 2
+"""Version of the result folder's format. In version 1, chunks had the cells' numbers in the study in place of their keys."""
 
 PLAN_SETTINGS = ("vectorize", "chunk_width", "lanes", "micro_size")
 """Plan settings that must match for bit-identical results, by the names of the arguments of `plan`."""
 
 ChunkArrays = dict[str, np.ndarray]
-"""A finished chunk: arrays by name, leading axis its cells; `cell` holds their numbers."""
+"""A finished chunk: arrays by name, leading axis its cells; `cell` has their numbers, or in a file `key` has their keys."""
 
 
 class BrokenChunk(Exception):
@@ -111,14 +111,13 @@ def packed(arrays: ChunkArrays, identity: str) -> bytes:
     return buffer.getvalue()
 
 
-def unpacked(content: bytes, name: str, identity: str, cells: np.ndarray | None = None) -> ChunkArrays:
+def unpacked(content: bytes, name: str, *identities: str) -> ChunkArrays:
     """Return the arrays of a chunk from the content of its file.
 
     Args:
       content: of the file.
       name: of the file, for the message.
-      identity: of the study.
-      cells: the cells it must hold, if they are known.
+      identities: that its checksum may be made with.
 
     Raises:
       BrokenChunk: if the content is not a chunk of this study as `packed` made it.
@@ -130,10 +129,8 @@ def unpacked(content: bytes, name: str, identity: str, cells: np.ndarray | None 
     except Exception as error:  # a flipped bit may hit any part of an archive, and each has an exception of its own
         raise BrokenChunk(f"{name}: cannot be read ({type(error).__name__})") from None
     stated = str(arrays.pop("checksum", ""))
-    if stated != checksum(arrays, identity):
+    if not any(stated == checksum(arrays, identity) for identity in identities):
         raise BrokenChunk(f"{name}: its checksum does not match")
-    if cells is not None and not np.array_equal(arrays.get("cell", ()), cells):
-        raise BrokenChunk(f"{name}: holds other cells")
     return arrays
 
 
@@ -185,17 +182,26 @@ class Folder(NamedTuple):
         except PermissionError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
+    def chunk_numbers(self) -> list[int]:
+        """Return the numbers of the chunks that are in the folder, ascending, damaged or not."""
+        return sorted(int(path.stem) for path in (self.path / "chunks").glob("*.npz") if path.stem.isdecimal())
+
     def write_chunk(self, number: int, arrays: ChunkArrays, identity: str) -> None:
-        """Write a finished chunk with its checksum."""
+        """Write a finished chunk with its checksum.
+
+        Args:
+          number: of the chunk.
+          arrays: of the chunk, with `key`.
+          identity: of the study without the values of its axes (`fixed_identity`).
+        """
         write_whole(self.chunk_file(number), packed(arrays, identity))
 
-    def read_chunk(self, number: int, identity: str, cells: np.ndarray | None = None) -> ChunkArrays | None:
+    def read_chunk(self, number: int, *identities: str) -> ChunkArrays | None:
         """Return a chunk, or None if it is not in the folder.
 
         Args:
           number: of the chunk.
-          identity: of the study.
-          cells: the cells it must hold, if they are known.
+          identities: that its checksum may be made with.
 
         Raises:
           BrokenChunk: if its file is not a complete chunk of this study.
@@ -207,7 +213,7 @@ class Folder(NamedTuple):
             return None
         except OSError as error:
             raise BrokenChunk(f"{path.name}: cannot be read ({error.strerror or error})") from None
-        return unpacked(content, path.name, identity, cells)
+        return unpacked(content, path.name, *identities)
 
     def clear_temporary(self) -> None:
         """Remove the temporary files that killed writers left."""

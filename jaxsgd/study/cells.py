@@ -1,5 +1,7 @@
 """From a study to its cells: the axes, and one value on every axis for each cell."""
 
+import hashlib
+import json
 import math
 from typing import NamedTuple
 
@@ -9,6 +11,9 @@ from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.order import Split, split
 from jaxsgd.study.study import SEED_AXES, StudyFields, axis_lengths
 from jaxsgd.summary import short_repr
+
+KEY_BYTES = 16
+"""Length of a cell's key."""
 
 
 class Dimension(NamedTuple):
@@ -144,6 +149,15 @@ class Cells(NamedTuple):
             if axis in self.values:
                 return self.values[axis]
         return np.zeros(self.num_cells, np.int64)
+
+    def keys(self) -> list[bytes]:
+        """Return the key of each cell, 16 bytes: a hash of its value on every axis.
+
+        In studies that differ only in the values of their axes, equal keys mean the same run.
+        """
+        columns = [values.tolist() for values in self.values.values()]
+        rows = (dict(zip(self.values, row, strict=True)) for row in zip(*columns, strict=True))
+        return [hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()[:KEY_BYTES] for row in rows]
 
     def name(self, cell: int) -> str:
         """Return a cell in words: its value on every axis."""

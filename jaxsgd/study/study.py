@@ -375,9 +375,22 @@ class StudyFields(BaseModel):
         Raises:
           InputError: when its problem is an object.
         """
-        fields = {name: value for name, value in self.resolved().items() if value is not None or name not in ADDED_FIELDS}
-        text = json.dumps(_canonical(fields), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.resolved())
+
+    @property
+    def fixed_identity(self) -> str:
+        """SHA-256 of the study without the values of its axes, in hexadecimal: the same for all studies that share a result.
+
+        Raises:
+          InputError: when its problem is an object.
+        """
+        return _digest(without_axis_values(self.resolved()))
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    used = {name: value for name, value in fields.items() if value is not None or name not in ADDED_FIELDS}
+    text = json.dumps(_canonical(used), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 _Parameters = ParamSpec("_Parameters")
@@ -719,6 +732,19 @@ def order_named(name: str) -> Order:
     if ":" not in name and name not in ORDERS:
         raise no_such("order", name, ORDERS, POINTERS["order"])
     return as_order(attribute_at(name, "order") if ":" in name else name)
+
+
+def without_axis_values(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a resolved study with the names of its axes in place of their values.
+
+    Two studies with the same fields share a result: it has the cells of both.
+    """
+    axes = {name: name in fields and fields[name] is not None for name in _AXIS_FIELDS}
+    return fields | axes | {"hyper": sorted(fields.get("hyper") or ()), "draws": bool(fields.get("draws"))}
+
+
+_AXIS_FIELDS = (*(f"{axis}s" for axis in SEED_AXES), "orders", "optimizers", "learning_rates", "batch_counts", "batch_sizes")
+"""Fields that are the values of an axis."""
 
 
 def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:

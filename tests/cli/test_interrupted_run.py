@@ -42,7 +42,7 @@ def kept(folder):
     """The numbers of the chunks that are there, all of them whole."""
     study = Study(**json.loads((folder / "study.json").read_text()))
     numbers = [int(path.stem) for path in (folder / "result" / "chunks").glob("0*.npz")]
-    assert all(Folder(folder / "result").read_chunk(number, study.identity) for number in numbers)
+    assert all(Folder(folder / "result").read_chunk(number, study.fixed_identity) for number in numbers)
     return sorted(numbers)
 
 

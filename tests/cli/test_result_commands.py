@@ -107,7 +107,7 @@ def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command,
 def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_command):
     done = jaxsgd_command("run", "article", *SMALL, "--set", "epochs=4", cwd=small_result)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "holds another study (epochs: 3 there, 4 now)" in done.stderr
+    assert "has the result of another study (epochs: 3 there, 4 now)" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_
     done = jaxsgd_command("verify", "copy", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "verified: 8 cells run again with the same numbers, compared bit by bit\n")
     folder = Folder(tmp_path / "copy")
-    identity = json.loads(folder.manifest_file.read_text())["identity"]
+    identity = json.loads(folder.manifest_file.read_text())["fixed_identity"]
     arrays = folder.read_chunk(0, identity)
     arrays["loss_epoch"][1, 2] *= 1.001
     folder.write_chunk(0, arrays, identity)

@@ -14,7 +14,7 @@ import jaxsgd
 from jaxsgd import InputError, RunFailure, Study
 from jaxsgd.engine import dispatch, manifest, task
 from jaxsgd.engine.dispatch import ChunksFailed
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.plan import Chunk, plan
 from jaxsgd.engine.task import UnfitWorker
 from jaxsgd.error import counted
 from jaxsgd.results.store import BrokenChunk, Folder
@@ -24,6 +24,11 @@ STUDY = Study(
     learning_rates=[0.1], epochs=3, eval_interval=2,
 )  # fmt: skip
 HELD = {"vectorize": "one_program", "chunk_width": 2, "lanes": 1}
+
+
+def number(args):
+    """The number of the chunk of a task of the whole study: its cells are two in a row, of one program."""
+    return json.loads(args[1])["cells"][0] // 2
 
 
 class Here(Executor):
@@ -43,7 +48,7 @@ class Here(Executor):
 
     @property
     def chunks(self):
-        return [args[1] for function, args in self.given if function is task.run_task]
+        return [number(args) for function, args in self.given if function is task.run_task]
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +126,7 @@ def test_a_finished_chunk_is_never_handed_over_again(alone, tmp_path):
     here = Here()
     assert bits(jaxsgd.sweep(STUDY, tmp_path / "result", executor=here)) == bits(alone)
     assert here.chunks == [2]
+    assert (tmp_path / "result" / "chunks" / "000002.npz").exists()
 
 
 def test_no_more_chunks_are_handed_over_at_once_than_may_wait(alone, monkeypatch):
@@ -163,10 +169,10 @@ def test_chunks_that_were_lost_with_their_worker_are_tried_again_by_themselves_w
     done_at_second_attempt = {}
 
     def lose(function, args):
-        if function is task.run_task and args[1] in (0, 1):
+        if function is task.run_task and number(args) in (0, 1):
             if args[2] == 1:
-                raise killed(f"chunk {args[1]}", None, 0)
-            done_at_second_attempt[args[1]] = done[-1]
+                raise killed(f"chunk {number(args)}", None, 0)
+            done_at_second_attempt[number(args)] = done[-1]
 
     ds = jaxsgd.sweep(STUDY, executor=Here(lose), on_progress=lambda told: done.append(told.chunks_done), **HELD)
     assert done_at_second_attempt == {0: 2, 1: 3}
@@ -176,7 +182,7 @@ def test_chunks_that_were_lost_with_their_worker_are_tried_again_by_themselves_w
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_others_finish(retries, alone, tmp_path):
     def spoil(function, args):
-        if function is task.run_task and args[1] == 1:
+        if function is task.run_task and number(args) == 1:
             raise ValueError("no such luck")
 
     here, told = Here(spoil), []
@@ -203,7 +209,7 @@ def test_an_answer_that_is_no_chunk_is_a_failed_attempt(answer, alone):
     spoiled = []
 
     def spoil(function, args):
-        if function is task.run_task and args[1] == 3 and not spoiled:
+        if function is task.run_task and number(args) == 3 and not spoiled:
             spoiled.append(answer)
             return answer or b"\n"
         return None
@@ -216,14 +222,15 @@ def test_an_answer_that_is_no_chunk_is_a_failed_attempt(answer, alone):
 def test_another_chunk_in_its_place_is_not_taken(alone):
     common = task.described(*dispatch.surveyed(Here(), STUDY, HELD))
     cells = np.arange(2)
-    assert task.read_done(task.run_task(common, 0), 0, STUDY.identity, cells).lanes == 1
+    first, second = (task.chunk_text(Chunk(0, np.arange(start, start + 2))) for start in (0, 2))
+    assert task.read_done(task.run_task(common, first), 0, STUDY.identity, cells).lanes == 1
     with pytest.raises(BrokenChunk, match="holds other cells"):
-        task.read_done(task.run_task(common, 1), 0, STUDY.identity, cells)
+        task.read_done(task.run_task(common, second), 0, STUDY.identity, cells)
 
 
 def test_a_worker_that_ran_with_fewer_lanes_for_want_of_memory_is_written_down(alone):
     def spoil(function, args):
-        if function is task.run_task and args[1] in (1, 2):
+        if function is task.run_task and number(args) in (1, 2):
             head, _, content = task.run_task(*args).partition(b"\n")
             return json.dumps(json.loads(head) | {"lanes": 1}).encode() + b"\n" + content
         return None
@@ -266,7 +273,7 @@ def test_a_worker_that_comes_later_with_other_versions_ends_the_sweep_and_keeps_
     facts = manifest.facts
 
     def spoil(function, args):
-        if function is task.run_task and args[1] == 2:
+        if function is task.run_task and number(args) == 2:
             task._execution.cache_clear()
             monkeypatch.setattr(task, "facts", lambda planned: facts(planned) | {"num_samples": 31})
 

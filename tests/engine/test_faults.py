@@ -48,7 +48,7 @@ def finish(program, folder):
 def same_bits(folder, whole):
     """Every chunk file of the two results holds the same bytes, array by array; there are 8 = 4 x 2 x 2 x 2 / 4 of them."""
     numbers = range(8)
-    identity = jaxsgd.load(whole).attrs["identity"]
+    identity = json.loads(jaxsgd.load(whole).attrs["manifest"])["fixed_identity"]
     for number in numbers:
         one, other = (Folder(place).read_chunk(number, identity) for place in (folder, whole))
         assert one is not None
@@ -171,7 +171,7 @@ def test_a_full_disk_is_an_error_keeps_whole_chunks_and_is_resumed(whole, tmp_pa
     kept = sorted(path.name for path in (folder / "chunks").iterdir())
     assert kept == [path for path in kept if path.endswith(".npz") and not path.startswith(".")]
     assert 2 <= len(kept) < 8
-    identity = jaxsgd.load(whole).attrs["identity"]
+    identity = json.loads(jaxsgd.load(whole).attrs["manifest"])["fixed_identity"]
     assert all(Folder(folder).read_chunk(int(name[:6]), identity) is not None for name in kept)
     assert finish("run()", folder)[0] == 0
     same_bits(folder, whole)

@@ -17,7 +17,7 @@ def planned():
 
 def test_nothing_is_known_before_the_first_chunk_and_nothing_is_left_after_the_last(planned):
     assert TimeLeft(planned).seconds(2, 0.0, ()) is None
-    assert TimeLeft(planned, range(8)).seconds(2, 0.0, ()) == 0
+    assert TimeLeft(planned.of_cells(np.zeros(planned.cells.num_cells, bool))).seconds(2, 0.0, ()) == 0
 
 
 def test_a_machine_that_is_as_fast_throughout_gives_the_true_time_from_the_first_chunk_on(planned):

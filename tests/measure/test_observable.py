@@ -130,7 +130,7 @@ def copy(whole, tmp_path):
 
 def rewrite(folder, change):
     """Changes the arrays of the first chunk, with a checksum that is right."""
-    place, identity = Folder(folder), Study(**SQUARES).identity
+    place, identity = Folder(folder), Study(**SQUARES).fixed_identity
     arrays = place.read_chunk(0, identity)
     change(arrays)
     place.write_chunk(0, arrays, identity)
@@ -182,7 +182,7 @@ def test_verify_compares_it_within_a_tolerance_on_another(copy, factor, passes):
 def older(copy):
     """A result as it was before anything was observed."""
     for number, path in enumerate(sorted((copy / "chunks").iterdir())):
-        place, identity = Folder(copy), Study(**SQUARES).identity
+        place, identity = Folder(copy), Study(**SQUARES).fixed_identity
         arrays = place.read_chunk(number, identity)
         del arrays["distance"], arrays["excess_loss"]
         assert path == place.chunk_file(number)
@@ -253,8 +253,8 @@ def test_verify_has_the_tolerance_of_a_new_metric(largest_weight, factor, passes
     study, folder = largest_weight
     retell(folder, lambda told: told["device"].update(machine="other"))
     place = Folder(folder)
-    arrays = place.read_chunk(0, study.identity)
+    arrays = place.read_chunk(0, study.fixed_identity)
     arrays["largest_weight"] *= factor
-    place.write_chunk(0, arrays, study.identity)
+    place.write_chunk(0, arrays, study.fixed_identity)
     verdict = jaxsgd.verify(folder)
     assert (verdict.bitwise, verdict.passed) == (False, passes)
