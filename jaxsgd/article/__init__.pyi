@@ -6,13 +6,13 @@ from .claim import pooled_share as pooled_share
 from .claim_finding import claim_findings as claim_findings
 from .claim_finding import map_findings as map_findings
 from .claim_steps import Measures as Measures
-from .claim_steps import first_steps as first_steps
 from .claim_steps import joined as joined
 from .claim_steps import map_calls as map_calls
 from .claim_steps import map_epochs as map_epochs
 from .claim_steps import measure_calls as measure_calls
-from .claim_steps import run_influence as run_influence
+from .claim_steps import shown_influence as shown_influence
 from .claim_steps import start_losses as start_losses
+from .claim_steps import steps_of as steps_of
 from .claim_steps import territories as territories
 from .comparison import Quantities as Quantities
 from .comparison import Spread as Spread

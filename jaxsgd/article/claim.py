@@ -36,12 +36,13 @@ class Claim(NamedTuple):
     late_epoch: int
 
 
-def measure_claim(seeds: OwnSteps | Influence, shown: Influence, eval_interval: int) -> Claim:
+def measure_claim(seeds: OwnSteps | Influence, shown: OwnSteps | Influence, late_epoch: int, eval_interval: int) -> Claim:
     """Return the measures of the claim.
 
     Args:
       seeds: of R runs in two epochs in a row.
       shown: of the shown run, [1, C, ...]; its last measured epoch is read.
+      late_epoch: the number of that epoch, 0-based.
       eval_interval: w.
     """
     own, change, earlier = (np.asarray(part, np.float64) for part in (seeds.own_change, seeds.change, seeds.earlier_change))
@@ -62,7 +63,7 @@ def measure_claim(seeds: OwnSteps | Influence, shown: Influence, eval_interval: 
         cosine=seeds.cosine[..., other].mean(axis=(-2, -1)) if m > 1 else np.full(len(own), np.nan),
         composition=composition,
         late_share=float(late_share),
-        late_epoch=int(shown.epoch[0, -1]),
+        late_epoch=late_epoch,
     )
 
 

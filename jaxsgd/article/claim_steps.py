@@ -1,8 +1,8 @@
 """The measures of runs that the article's findings need besides losses.
 
 They are measures of `jaxsgd.measure`, each of which trains no further than the epochs that it measures: of the shown runs the
-influence in the first and in the last epoch, of many seeds the own steps in the first two epochs, and of small problems the own
-steps over batch counts and training progress, from the first epoch to the optimum.
+influence in the first epoch and the own steps in the last, of many seeds the own steps in the first two epochs, and of small
+problems the own steps over batch counts and training progress, from the first epoch to the optimum.
 """
 
 import functools
@@ -103,64 +103,47 @@ def map_epochs(quick: bool) -> tuple[int, ...]:
 
 
 class Measures(NamedTuple):
-    """The measures of a training of the article, or the calls that measure them.
+    """The measures of trainings of the article, or the calls that measure them; lists with an entry for each training.
 
     Attributes:
-      influence: of the shown run, in its first and its last epoch, [1, 2, ...].
+      shown: the own steps of the shown run in its first and its last epoch, [1, 2, m].
       sample_loss: [1 + R, N], each sample's loss at the initial parameters, of the shown run and of R seeds.
-      steps: parts of many seeds, [R, 2, m] each: the own steps in the first two epochs.
+      steps: parts of many seeds, [R, 2, m] each: their own steps in the first two epochs.
     """
 
-    influence: Any
-    sample_loss: Any
-    steps: list[Any]
+    shown: list[Any]
+    sample_loss: list[Any]
+    steps: list[list[Any]]
 
 
-def measure_calls(problem: Problem, seed: int, experiment: Experiment, quick: bool) -> Measures:
-    """Return the calls that measure a training, which may run in separate threads; `joined` joins the parts of the steps.
+def measure_calls(trainings: Sequence[tuple[Problem, Experiment]], seed: int, quick: bool) -> Measures:
+    """Return the calls that measure trainings, which may run in separate threads; `joined` joins the parts of the steps.
 
     Args:
-      problem: the problem of the experiment.
-      seed: of the shown run.
-      experiment: its settings.
+      trainings: the problem and the settings of each training.
+      seed: of the shown runs.
       quick: True to measure the steps of a quarter of the seeds.
     """
     measured = range(SEEDS // 4 if quick else SEEDS)
     parts = [measured[start : start + _SEEDS_PART] for start in range(0, len(measured), _SEEDS_PART)]
+    # The calls of a training share programs, so they alternate with those of the others: each is compiled only once.
     return Measures(
-        functools.partial(run_influence, problem, seed, experiment),
-        functools.partial(start_losses, problem, [seed, *range(SEEDS)]),
-        [functools.partial(first_steps, problem, part, experiment) for part in parts],
+        [functools.partial(steps_of, *training, [seed], (0, training[1].epochs - 1)) for training in trainings],
+        [functools.partial(start_losses, problem, [seed, *range(SEEDS)]) for problem, _ in trainings],
+        [[functools.partial(steps_of, *training, part, FIRST_EPOCHS) for part in parts] for training in trainings],
     )
 
 
-def run_influence(problem: Problem, seed: int, experiment: Experiment) -> Influence:
-    """Return the influence in the first and in the last epoch of a run, [1, 2, ...] for one run and two epochs."""
-    seen = influence(
-        problem,
-        jax.random.key(seed),
-        optimizer=_sgd(experiment.learning_rate),
-        at=[0, experiment.epochs - 1],
-        batch_count=experiment.batch_count,
-        order=experiment.order,
-    )
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[None], seen)
-
-
-def first_steps(problem: Problem, seeds: Iterable[int], experiment: Experiment) -> OwnSteps:
-    """Return the own steps in the first two epochs of R runs, [R, 2, m]."""
-    runs = [
-        own_steps(
-            problem,
-            jax.random.key(seed),
-            optimizer=_sgd(experiment.learning_rate),
-            at=FIRST_EPOCHS,
-            batch_count=experiment.batch_count,
-            order=experiment.order,
-            gram=True,
-        )
-        for seed in seeds
-    ]
+def steps_of(problem: Problem, experiment: Experiment, seeds: Iterable[int], at: Sequence[int]) -> OwnSteps:
+    """Return the own steps in C epochs of R runs of an experiment, [R, C, m]."""
+    optimizer = _sgd(experiment.learning_rate)
+    how: dict[str, Any] = {
+        "optimizer": optimizer,
+        "order": experiment.order,
+        "batch_count": experiment.batch_count,
+        "gram": True,
+    }
+    runs = [own_steps(problem, jax.random.key(seed), at=at, epochs=experiment.epochs, **how) for seed in seeds]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
 
 
@@ -169,6 +152,19 @@ def start_losses(problem: Problem, seeds: Iterable[int]) -> Float[np.ndarray, "R
     with jax.default_matmul_precision("float32"):
         starts = [draw_start(problem, streams(jax.random.key(seed))) for seed in seeds]
         return np.stack([np.asarray(_sample_losses(problem, params, data)) for params, data in starts])
+
+
+def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Influence:
+    """Return the influence in the first epoch of the shown run, [1, 1, ...] for one run and one epoch."""
+    seen = influence(
+        problem,
+        jax.random.key(seed),
+        optimizer=_sgd(experiment.learning_rate),
+        at=0,
+        batch_count=experiment.batch_count,
+        order=experiment.order,
+    )
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[None], seen)
 
 
 def joined(parts: Sequence[_Tree]) -> _Tree:

@@ -89,10 +89,11 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
 
         # About in the order in which they are waited for.
         first_run, second_run = start_runs("striped"), start_runs("band")
-        first_measures = background.start(article.measure_calls(first_problem, seed, first, quick))
+        influence = background.start(partial(article.shown_influence, first_problem, seed, first))
         map_steps = background.start(article.map_calls(quick))
         first_seeds, second_seeds = start_runs("striped_seeds"), start_runs("band_seeds")
-        second_measures = background.start(article.measure_calls(second_problem, seed, second, quick))
+        trainings = ((first_problem, first), (second_problem, second))
+        measures = background.start(article.measure_calls(trainings, seed, quick))
 
         with doing("training experiment 1"):
             result = background.wait(first_run)
@@ -116,7 +117,7 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
 
         console.rule("The article's claim: a batch's loss falls mainly through its own step")
         with doing("measuring which step makes which loss fall"):
-            draw(influence=article.influence_view(background.wait(first_measures.influence), first))
+            draw(influence=article.influence_view(background.wait(influence), first))
         with doing("training small problems at six batch counts, to map where the claim holds"):
             lands = zip(article.territories(), background.wait(map_steps), strict=True)
             maps = [article.claim_map(land, article.joined(parts), article.map_epochs(quick)) for land, parts in lands]
@@ -126,28 +127,29 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
         printed = stripes(article.printed_losses(article.first_epochs(quick)), 1)
         outcomes, seeds, claims = {}, {}, {}
 
-        def compare(loss, experiment, seed_runs, measures) -> None:
-            """Measure a shown run of an experiment, and the seeds beside it."""
-            start, *seed_starts = background.wait(measures.sample_loss)
+        def compare(experiment, loss, seed_runs, training: int) -> None:
+            """Measure the shown run of an experiment, and the seeds beside it."""
+            start, *seed_starts = background.wait(measures.sample_loss[training])
             outcomes[experiment.name] = article.run_outcome(experiment, loss, start, article.first_epochs(quick))
             seed_losses = article.run_losses(background.wait(seed_runs))
             seeds[experiment.name] = article.seed_outcome(experiment, seed_losses, seed_starts)
 
-        def test_claim(name: str, experiment, measures) -> None:
-            steps, shown = article.joined(background.wait(measures.steps)), background.wait(measures.influence)
-            claims[name] = article.measure_claim(steps, shown, experiment.eval_interval)
+        def test_claim(name: str, experiment, training: int) -> None:
+            steps, shown = background.wait((measures.steps[training], measures.shown[training]))
+            late = experiment.epochs - 1
+            claims[name] = article.measure_claim(article.joined(steps), shown, late, experiment.eval_interval)
             print_findings(article.claim_findings(name, claims[name]))
 
         with doing(f"training {article.SEEDS} seeds of experiment 1"):
-            compare(logged.loss, first, first_seeds, first_measures)
+            compare(first, logged.loss, first_seeds, 0)
         percentile = article.percentiles(printed, seeds["striped"])
         print_findings(article.seed_findings("Experiment 1", seeds["striped"], percentile))
-        test_claim("Experiment 1", first, first_measures)
+        test_claim("Experiment 1", first, 0)
         with doing(f"training {article.SEEDS} seeds of experiments 2 and 3"):
             for experiment in (second, third):
-                compare(band_loss, experiment, second_seeds, second_measures)
+                compare(experiment, band_loss, second_seeds, 1)
         print_findings(article.seed_findings("Experiment 2", seeds["band"]))
-        test_claim("Experiments 2 and 3", second, second_measures)
+        test_claim("Experiments 2 and 3", second, 1)
         draw(own_share=article.share_view(claims))
 
     reports = {name: article.outcome_report(outcome, seeds[name]) for name, outcome in outcomes.items()}

@@ -54,6 +54,7 @@ def own_steps(
     *,
     optimizer: Optimizer,
     at: Sequence[int] | int,
+    epochs: int | None = None,
     batch_count: int | Sequence[int],
     order: str | Order = "fixed",
     precision: str = "float32",
@@ -64,7 +65,7 @@ def own_steps(
     It gives the diagonal and the sums of `influence`, with two more passes over the data in a measured epoch instead of m.
 
     Args:
-      problem, key, optimizer, at, order, precision: as `influence`.
+      problem, key, optimizer, at, epochs, order, precision: as `influence`.
       batch_count: m, or S batch counts, which share one program.
       gram: True to measure the inner products of the batches' gradients too, with two more passes.
 
@@ -79,7 +80,7 @@ def own_steps(
         key,
         optimizer=optimizer,
         at=at,
-        epochs=None,
+        epochs=epochs,
         batch_count=batch_count,
         batch_size=None,
         drop_last=False,

@@ -99,7 +99,7 @@ def _run_file(path: Path) -> dict[str, Any]:
     studies = defined["STUDIES"]
     if not isinstance(studies, dict) or not studies or not all(re.fullmatch(r"[\w-]+", str(name)) for name in studies):
         raise InputError(
-            f'{path}: STUDIES must be a dictionary such as {{"first": jaxsgd.Study(...)}}, whose names can be names of folders, '
+            f'{path}: STUDIES must be a dictionary such as {{"first": jaxsgd.Study(...)}}, with names for folders, '
             f"got {shown(studies)}"
         )
     return studies
