@@ -16,7 +16,7 @@ from jaxsgd.order import Visits, split
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import draw_start, initial_state, make_simulator, streams
 
-Windows = Iterable[tuple[Float[np.ndarray, " w"], float]]
+Windows = Iterable[tuple[Float[np.ndarray, " _"], float]]
 """For each window, the losses of its batches and the seconds since the start of the training; the last may be shorter."""
 
 
