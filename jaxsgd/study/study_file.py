@@ -97,12 +97,14 @@ def _run_file(path: Path) -> dict[str, Any]:
     if "STUDIES" not in defined:
         return {path.stem: defined.get("STUDY")}
     studies = defined["STUDIES"]
-    if not isinstance(studies, dict) or not studies or not all(re.fullmatch(r"[\w-]+", str(name)) for name in studies):
-        raise InputError(
-            f'{path}: STUDIES must be a dictionary such as {{"first": jaxsgd.Study(...)}}, with names for folders, '
-            f"got {shown(studies)}"
-        )
+    if not isinstance(studies, dict) or not studies or not all(map(_names_a_study, *zip(*studies.items(), strict=True))):
+        wanted = 'a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders'
+        raise InputError(f"{path}: STUDIES must be {wanted}, got {shown(studies)}")
     return studies
+
+
+def _names_a_study(name: Any, study: Any) -> bool:
+    return isinstance(name, str) and bool(re.fullmatch(r"[\w-]+", name)) and isinstance(study, Study)
 
 
 def _changed(path: Path, study: Any, assignments: Sequence[str]) -> Study:

@@ -151,3 +151,9 @@ def test_after_an_article_its_studies_have_nothing_to_do(article_run, jaxsgd_com
     assert done.stdout.splitlines() == [
         f"nothing to do: {cells} in {article_run / OUT / name}" for name, cells in sizes.items()
     ]
+
+
+def test_a_command_on_the_folder_of_all_results_names_them(article_run, jaxsgd_command):
+    done = jaxsgd_command("measure", OUT, cwd=article_run)
+    assert done.returncode == 2
+    assert f"it has several, so name one of them: {OUT}/band, {OUT}/band_seeds, {OUT}/striped" in done.stderr

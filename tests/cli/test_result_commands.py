@@ -123,6 +123,9 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
         ("STUDY = 3\n", "must define STUDY = jaxsgd.Study(...), got int"),
         ("x = 1\n", "must define STUDY = jaxsgd.Study(...), got NoneType"),
         ("STUDY = Study(\n", "line 1"),
+        ("STUDIES = {}\n", 'STUDIES must be a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders, got {}'),
+        ("STUDIES = {'a': 1}\n", "with names for folders, got {'a': 1}"),
+        ("from jaxsgd import Study\nSTUDIES = {'a/b': Study(batch_counts=[1], learning_rates=[1], epochs=1)}\n", "got {'a/b':"),
         ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: input should be greater than or equal to 1, got 0"),
     ],
 )
@@ -148,6 +151,27 @@ def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "ran 1 cell; the result is in results/mine\n", "")
     assert jaxsgd.load(tmp_path / "results/mine").loss.shape == (1, 1, 1, 1, 2, 3)
     assert jaxsgd_command("verify", "results/mine", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_of_several_studies_gives_each_a_folder_and_a_report(jaxsgd_command, tmp_path):
+    (tmp_path / "two.py").write_text(
+        "from jaxsgd import Study\n"
+        "few = Study(problem='least_squares', problem_args={'num_samples': 6}, seeds=[0, 1], batch_counts=[3],\n"
+        "            learning_rates=[0.1], epochs=2)\n"
+        "STUDIES = {'few': few, 'long': few.replaced(epochs=3)}\n"
+    )
+    done = jaxsgd_command("run", "two.py", "--set", "seeds=[5]", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {"few": "results/two/few", "long": "results/two/long"}
+    assert done.stdout.splitlines() == [f"ran 1 cell; the result is in {folder}" for folder in names.values()]
+    assert [jaxsgd.load(tmp_path / folder).sizes["epoch"] for folder in names.values()] == [2, 3]
+    again = json.loads(jaxsgd_command("run", "two.py", "--set", "seeds=[5]", "--json", cwd=tmp_path).stdout)
+    reports = again["studies"]
+    assert {name: (reports[name]["folder"], reports[name]["resumed_cells"]) for name in reports} == {
+        name: (folder, 1) for name, folder in names.items()
+    }
+    dry = jaxsgd_command("run", "two.py", "--dry-run", cwd=tmp_path).stdout
+    assert [line.split()[1] for line in dry.splitlines() if line.startswith("study")] == list(names)
 
 
 @pytest.mark.slow
