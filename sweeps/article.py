@@ -1,12 +1,15 @@
-"""Do the article's two trainings print stripes, and is what it printed what 64 seeds print?
+"""Do the article's two trainings print stripes, and are its printed numbers those of an ordinary seed?
 
 Command: jaxsgd run article
-         jaxsgd article, which runs these studies too, prints and draws them, and measures the rest
-Cost:    TODO
-Finding: TODO
+         jaxsgd article prints and draws these runs, runs what is missing of them, and measures the article's claim
+Cost:    COST
+Finding: Yes, the shown runs print 2 stripes (10 batches) and 4 (20 batches), and the position in the epoch explains more
+         than 99.8 % of the variance without the trend. Over 64 seeds the gaps are those of random samples: 0.144 and 0.243,
+         where sampling alone gives 0.138 and 0.255. The article's first loss lies at percentile 28 of them, but its gap of
+         0.0161 at 4.7 and its slope at 3.1, both outside the central 90 %.
 """
 
 from jaxsgd.article import article_studies
 
 STUDIES = article_studies()
-"""By name: the shown run of each training, and the first epochs of 64 seeds of it."""
+"""The studies by name: the shown run of each training, and the first 10 epochs of 64 seeds of it."""

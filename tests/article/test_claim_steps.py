@@ -35,7 +35,7 @@ def test_the_losses_at_the_start_are_the_problems_and_make_the_first_batchs_loss
     np.testing.assert_allclose(losses[1], PROBLEM.loss(params, data), rtol=1e-5)
     run = jaxsgd.simulate(PROBLEM, jax.random.key(1), optimizer=optax.sgd(0.5), epochs=1, batch_count=4)
     # 23 samples in 4 batches: the first has 6.
-    assert losses[1, :6].mean() == pytest.approx(run.loss[0, 0], rel=1e-5)
+    assert losses[1, :6].mean() == pytest.approx(float(run.loss[0, 0]), rel=1e-5)
 
 
 def test_the_calls_measure_the_shown_run_and_the_first_seeds():
