@@ -2,7 +2,7 @@
 
 Command: jaxsgd run article
          jaxsgd article prints and draws these runs, runs what is missing of them, and measures the article's claim
-Cost:    COST
+Cost:    130 runs of 10 to 200 epochs, about 14 s of one core besides compiling; 0.1 MiB
 Finding: Yes, the shown runs print 2 stripes (10 batches) and 4 (20 batches), and the position in the epoch explains more
          than 99.8 % of the variance without the trend. Over 64 seeds the gaps are those of random samples: 0.144 and 0.243,
          where sampling alone gives 0.138 and 0.255. The article's first loss lies at percentile 28 of them, but its gap of
