@@ -1,23 +1,15 @@
-"""Does a fixed order split the printed loss into stripes at every batch count, and does reshuffling undo it?
+"""Do the article's two trainings print stripes, and are its printed numbers those of an ordinary seed?
 
-Command: jaxsgd run article && jaxsgd plot all results/article
-Cost:    768 runs of 40 epochs, about 1.5 minutes on 2 cores; 6 MiB
-Finding: Printed every 5 batches, the loss of a fixed order has m / gcd(m, 5) stripes, and the position in the epoch
-         explains all of its detrended variance: median stripe index 0.9999 or more at m = 2, 10, 20 and 50.
-         Reshuffled, it explains none (between -0.07 and 0.00). The gap between stripes grows with m, from 0.03 at m =
-         2 to 0.85 at m = 50, for a window of 5 batches holds fewer samples. At one learning rate the loss falls in
-         proportion to m, whatever the order: by 0.0007 in 40 epochs at m = 1 and by 0.032 at m = 50.
+Command: jaxsgd run article
+         jaxsgd article prints and draws these runs, runs what is missing of them, and measures the article's claim
+Cost:    130 runs of 10 to 200 epochs, about 14 s of one core besides compiling; 0.1 MiB
+Finding: Yes, the shown runs print 2 stripes (10 batches) and 4 (20 batches), and the position in the epoch explains more
+         than 99.8 % of the variance without the trend. Over 64 seeds the gaps are those of random samples: 0.144 and 0.243,
+         where sampling alone gives 0.138 and 0.255. The article's first loss lies at percentile 28 of them, but its gap of
+         0.0161 at 4.7 and its slope at 3.1, both outside the central 90 %.
 """
 
-from jaxsgd import Study
+from jaxsgd.article import article_studies
 
-STUDY = Study(
-    problem="square_regression",
-    seeds=range(64),
-    batch_counts=[1, 2, 5, 10, 20, 50],
-    orders=["fixed", "reshuffle"],
-    optimizer="sgd",
-    learning_rates=[1e-3],
-    epochs=40,
-    eval_interval=5,
-)
+STUDIES = article_studies()
+"""The studies by name: the shown run of each training, and the first 10 epochs of 64 seeds of it."""

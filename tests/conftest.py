@@ -26,6 +26,7 @@ FULLY_OPTIMIZED = (
     "article",
     "benchmarks",
     "validation",
+    "test_article_command.py",
     "test_distributed_page.py",
     "test_docs.py",
     "test_readme.py",

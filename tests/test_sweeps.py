@@ -11,21 +11,21 @@ import pytest
 
 import jaxsgd
 from jaxsgd.study.shipped import question, shipped
-from jaxsgd.study.study_file import read_study, study_path
+from jaxsgd.study.study_file import read_studies, read_study, study_path
 
 NAMES = sorted(shipped())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
-    study = read_study(study_path(name))
     axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers", "orders")
-    small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
-    args = study.problem_args | {"num_samples": 200}
-    ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / name)
-    assert ds.attrs["missing_cells"] == 0
-    assert np.isfinite(ds.loss_epoch).all()
-    assert ("loss" in ds) == (study.record == "batch")
+    for part, study in read_studies(study_path(name)).items():
+        small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
+        args = study.problem_args | {"num_samples": 200}
+        ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / part)
+        assert ds.attrs["missing_cells"] == 0
+        assert np.isfinite(ds.loss_epoch).all()
+        assert ("loss" in ds) == (study.record == "batch")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +54,11 @@ def test_assignments_take_json_ranges_lists_and_text():
     assert changed.orders == ("fixed", "reshuffle")
     assert (changed.schedule, changed.optimizers) == ("cosine", ("adam",))
     assert read_study(path, ["problem_args.num_inputs=7"]).problem_args == {"num_samples": 1000, "num_inputs": 7, "noise": 5.0}
+
+
+def test_the_single_study_of_a_file_with_several_is_refused_with_their_names():
+    with pytest.raises(jaxsgd.InputError, match="must have a single study, got striped, striped_seeds, band, band_seeds"):
+        read_study(study_path("article"))
 
 
 def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytestconfig):

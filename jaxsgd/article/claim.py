@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.article.claim_training import MAP_COUNTS, Territory
+from jaxsgd.article.claim_steps import MAP_COUNTS, Territory
 from jaxsgd.measure.influence import Influence, gap_sources, own_share
 from jaxsgd.measure.own_step import OwnSteps
 

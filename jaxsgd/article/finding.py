@@ -146,16 +146,14 @@ def run_findings(outcome: Outcome, averaged: Outcome) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def striped_findings(striped: Outcome) -> list[str]:
+def striped_findings(striped: Stripes) -> list[str]:
     """Return the sentences on the shown run of experiment 1."""
-    return _named(("Experiment 1", stripes_sentence(striped.whole)), ("Experiment 1", pace_sentence(striped.whole)))
+    return _named(("Experiment 1", stripes_sentence(striped)), ("Experiment 1", pace_sentence(striped)))
 
 
-def band_findings(band: Outcome, averaged: Outcome) -> list[str]:
+def band_findings(band: Stripes, averaged: Stripes) -> list[str]:
     """Return the sentences on the shown run of experiments 2 and 3."""
-    return _named(
-        ("Experiment 2", stripes_sentence(band.whole)), ("Experiment 3", averaging_sentence(averaged.whole, band.whole))
-    )
+    return _named(("Experiment 2", stripes_sentence(band)), ("Experiment 3", averaging_sentence(averaged, band)))
 
 
 def seed_findings(name: str, seeds: SeedOutcome, article_percentiles: dict[str, float] | None = None) -> list[str]:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_rank, quantities, sampling_gap, spread
 from jaxsgd.article.experiment import Experiment
-from jaxsgd.article.training import Recorded
 from jaxsgd.measure.stripes import Stripes, stripes
 from jaxsgd.order import ORDERS
 
@@ -67,15 +66,16 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
     return Outcome(experiment, stripes(loss, width), stripes(early, width), expected)
 
 
-def seed_outcome(experiment: Experiment, runs: Recorded) -> SeedOutcome:
+def seed_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike) -> SeedOutcome:
     """Return the measures of R runs that differ by their seed.
 
     Args:
       experiment: their settings.
-      runs: [R, ...].
+      loss: [R, E, m], of their first epochs.
+      sample_loss: [R, N], at the initial parameters.
     """
-    expected = sampling_gap(np.asarray(runs.sample_loss), experiment.batch_count, experiment.eval_interval)
-    return SeedOutcome(runs.loss.shape[1], measure_seeds(np.asarray(runs.loss), experiment.eval_interval), expected)
+    loss, width = np.asarray(loss), experiment.eval_interval
+    return SeedOutcome(loss.shape[1], measure_seeds(loss, width), sampling_gap(sample_loss, experiment.batch_count, width))
 
 
 def percentiles(measured: Stripes, seeds: SeedOutcome) -> dict[str, float]:

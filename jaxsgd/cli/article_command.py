@@ -18,38 +18,49 @@ _NOTE = (
 
 def article(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for the figures, the log and report.json.")] = Path("article"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results, the figures, the log and report.json.", show_default="results/article"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the shown runs: data, initial weights.")] = 0,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of all three experiments.")] = 1e-3,
     svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG too, beside its PNG.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="20 epochs an experiment, and 5 for each of the 64 seeds.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="20 epochs an experiment, and 5 for each of the 64 seeds, in results/article_quick."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Reproduce the article: train, print its log, draw its three figures, compare the result with it, and test its claim.
 
     Experiment 1 prints twice an epoch and shows two stripes. Experiment 2 prints four times and shows a band. Experiment 3
     prints the training of experiment 2 once an epoch. 64 seeds give the rank of the article's numbers, and the share of a
-    batch's own step in the fall of its loss.
+    batch's own step in the fall of its loss. The trainings are the studies of `jaxsgd run article`: after an interruption
+    the same command finishes the rest.
     """
     from jaxsgd.article.experiment import article_experiments, check_seed
 
     experiments = article_experiments(learning_rate, quick)
     check_seed(seed)
-    check_output_folder(out)
+    folder = out or Path("results") / ("article_quick" if quick else "article")
+    check_output_folder(folder)
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    writer = Writer(console, out)
-    report = writer.write_report(_reproduce(console, writer, experiments, seed, quick, svg))
+    writer = Writer(console, folder)
+    report = writer.write_report(_reproduce(console, writer, folder, experiments, seed, quick, svg))
     if as_json:
         typer.echo(to_json(report))
 
 
-def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
+def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
     """Run everything, print and write each part as soon as it is ready, and return the report without the list of files."""
-    from jaxsgd import article, problems
+    from functools import partial
+
+    from jaxsgd import article
     from jaxsgd.cli.table import Section, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged
+    from jaxsgd.engine.sweep import sweep
     from jaxsgd.measure.stripes import stripes
 
     def doing(message: str):
@@ -66,93 +77,95 @@ def _reproduce(console, writer: Writer, experiments, seed: int, quick: bool, svg
         for name, figure in figures.items():
             writer.write(article.picture_files(name, figure, svg))
 
-    first, second, third = experiments
-    first_epochs = 5 if quick else 10
     # Experiment 3 has the same training as experiment 2.
-    first_network, second_network = (problems.square_regression(experiment.num_samples) for experiment in (first, second))
-
-    with doing("compiling experiment 1"):
-        training = article.train_by_window(first_network, seed, first)
-    logged = print_log(console, training, first, "Experiment 1 (striped)")
-    console.rule("End of the log: what the runs show")
-    writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
+    first, second, third = experiments
+    studies = article.article_studies(seed, first.learning_rate, quick)
+    first_problem, second_problem = (studies[experiment.name].subject().problem for experiment in (first, second))
 
     with Background() as background:
-        # In the order in which they are waited for; the first ones compile the programs that the later ones use too.
-        second_run = background.start(lambda: article.run_whole(second_network, seed, second))
-        shown_influence = background.start(lambda: article.shown_influence(first_network, seed, first))
-        first_run = background.start(lambda: article.run_whole(first_network, seed, first))
-        map_runs = background.start(article.map_calls(quick))
-        first_seeds, second_seeds = (
-            background.start(article.seed_calls(network, experiment, first_epochs, article.measured_seeds(quick)))
-            for network, experiment in ((first_network, first), (second_network, second))
-        )
 
-        striped = article.run_outcome(first, logged.loss, training.sample_loss, first_epochs)
+        def start_runs(name: str):
+            return background.start(partial(sweep, studies[name], folder / name, progress=False))
+
+        # About in the order in which they are waited for.
+        first_run, second_run = start_runs("striped"), start_runs("band")
+        influence = background.start(partial(article.shown_influence, first_problem, seed, first))
+        map_steps = background.start(article.map_calls(quick))
+        first_seeds, second_seeds = start_runs("striped_seeds"), start_runs("band_seeds")
+        trainings = ((first_problem, first), (second_problem, second))
+        measures = background.start(article.measure_calls(trainings, seed, quick))
+
+        with doing("training experiment 1"):
+            result = background.wait(first_run)
+        windows = article.stored_windows(article.run_losses(result)[0], first.eval_interval, article.training_seconds(result))
+        logged = print_log(console, windows, first, "Experiment 1 (striped)")
+        console.rule("End of the log: what the runs show")
+        writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
+        striped = stripes(logged.loss, first.eval_interval)
         print_findings(article.striped_findings(striped))
         with doing("drawing experiment 1"):
-            draw(striped=article.striped_view(striped.whole, f"Experiment 1: {first}"))
+            draw(striped=article.striped_view(striped, f"Experiment 1: {first}"))
 
         with doing("training experiment 2"):
-            band_run = background.wait(second_run)
-        loss, sample_loss = band_run.loss[0], band_run.sample_loss[0]
-        stop_if_diverged(loss, second, "Experiment 2 (band)")
-        band, averaged = (article.run_outcome(experiment, loss, sample_loss, first_epochs) for experiment in (second, third))
+            (band_loss,) = article.run_losses(background.wait(second_run))
+        stop_if_diverged(band_loss, second, "Experiment 2 (band)")
+        band, averaged = (stripes(band_loss, experiment.eval_interval) for experiment in (second, third))
         print_findings(article.band_findings(band, averaged))
         with doing("drawing experiments 2 and 3"):
-            draw(band=article.band_view(band.whole, f"Experiment 2: {second}"))
-            draw(averaged=article.averaged_view(averaged.whole, band.whole, f"Experiment 3: {third}"))
+            draw(band=article.band_view(band, f"Experiment 2: {second}"))
+            draw(averaged=article.averaged_view(averaged, band, f"Experiment 3: {third}"))
 
         console.rule("The article's claim: a batch's loss falls mainly through its own step")
         with doing("measuring which step makes which loss fall"):
-            draw(influence=article.influence_view(background.wait(shown_influence), first))
+            draw(influence=article.influence_view(background.wait(influence), first))
         with doing("training small problems at six batch counts, to map where the claim holds"):
-            lands = zip(article.territories(), background.wait(map_runs), strict=True)
+            lands = zip(article.territories(), background.wait(map_steps), strict=True)
             maps = [article.claim_map(land, article.joined(parts), article.map_epochs(quick)) for land, parts in lands]
         print_findings(article.map_findings(maps))
         draw(claim_map=article.map_view(maps))
 
-        def claim_of(name: str, experiment, runs, shown):
-            claim = article.measure_claim(
-                article.measured_steps(runs, quick), shown.steps, experiment.epochs - 1, experiment.eval_interval
-            )
-            print_findings(article.claim_findings(name, claim))
-            return claim
+        printed = stripes(article.printed_losses(article.first_epochs(quick)), 1)
+        outcomes, seeds, claims = {}, {}, {}
 
-        printed = stripes(article.printed_losses(first_epochs), 1)
-        claims = {}
+        def compare(experiment, loss, seed_runs, training: int) -> None:
+            """Measure the shown run of an experiment, and the seeds beside it."""
+            start, *seed_starts = background.wait(measures.sample_loss[training])
+            outcomes[experiment.name] = article.run_outcome(experiment, loss, start, article.first_epochs(quick))
+            seed_losses = article.run_losses(background.wait(seed_runs))
+            seeds[experiment.name] = article.seed_outcome(experiment, seed_losses, seed_starts)
+
+        def test_claim(name: str, experiment, training: int) -> None:
+            steps, shown = background.wait((measures.steps[training], measures.shown[training]))
+            late = experiment.epochs - 1
+            claims[name] = article.measure_claim(article.joined(steps), shown, late, experiment.eval_interval)
+            print_findings(article.claim_findings(name, claims[name]))
+
         with doing(f"training {article.SEEDS} seeds of experiment 1"):
-            runs, shown = article.joined(background.wait(first_seeds)), background.wait(first_run)
-        striped_seeds = article.seed_outcome(first, runs)
-        percentile = article.percentiles(printed, striped_seeds)
-        print_findings(article.seed_findings("Experiment 1", striped_seeds, percentile))
-        claims["Experiment 1"] = claim_of("Experiment 1", first, runs, shown)
+            compare(first, logged.loss, first_seeds, 0)
+        percentile = article.percentiles(printed, seeds["striped"])
+        print_findings(article.seed_findings("Experiment 1", seeds["striped"], percentile))
+        test_claim("Experiment 1", first, 0)
         with doing(f"training {article.SEEDS} seeds of experiments 2 and 3"):
-            runs = article.joined(background.wait(second_seeds))
-        band_seeds, averaged_seeds = (article.seed_outcome(experiment, runs) for experiment in (second, third))
-        print_findings(article.seed_findings("Experiment 2", band_seeds))
-        claims["Experiments 2 and 3"] = claim_of("Experiments 2 and 3", second, runs, band_run)
+            for experiment in (second, third):
+                compare(experiment, band_loss, second_seeds, 1)
+        print_findings(article.seed_findings("Experiment 2", seeds["band"]))
+        test_claim("Experiments 2 and 3", second, 1)
         draw(own_share=article.share_view(claims))
 
-    seeds = (striped_seeds, band_seeds, averaged_seeds)
-    outcomes = {
-        outcome.experiment.name: article.outcome_report(outcome, spread)
-        for outcome, spread in zip((striped, band, averaged), seeds, strict=True)
-    }
+    reports = {name: article.outcome_report(outcome, seeds[name]) for name, outcome in outcomes.items()}
     article_numbers = article.stripes_report(printed) | {"percentile": percentile}
     console.rule(f"The runs, beside the article and {article.SEEDS} seeds")
     titles = ("1 striped", "2 band", "3 averaged")
-    sections = [Section(*parts) for parts in zip(titles, outcomes.values(), (article_numbers, {}, {}), strict=True)]
-    console.print(comparison_table(sections, caption=_NOTE.format(first_epochs, article.SEEDS)))
+    sections = [Section(*parts) for parts in zip(titles, reports.values(), (article_numbers, {}, {}), strict=True)]
+    console.print(comparison_table(sections, caption=_NOTE.format(article.first_epochs(quick), article.SEEDS)))
     console.print()
     return {
         "command": "article",
         "version": version("jaxsgd"),
         "seed": seed,
         "quick": quick,
-        "training_seconds": logged.seconds,
         "trained_once": ["band", "averaged"],
-        "experiments": outcomes,
+        "experiments": reports,
         "article": article_numbers,
         "claim": article.claim_report(claims, maps),
         "findings": findings,

@@ -16,7 +16,10 @@ from jaxsgd.summary import duration
 def run(
     context: typer.Context,
     study: Annotated[str, typer.Argument(help="A study file (.py or .json), or a shipped study's name.")],
-    out: Annotated[Path | None, typer.Option(help="Result folder.", show_default="results/<study>")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Result folder; of several studies, a folder of results.", show_default="results/<study>"),
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Replace a field; JSON, or a range like 0:64.")
     ] = None,
@@ -39,7 +42,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a study, or the cells of it that are not in the result yet.
+    """Run a study, or the cells of it that are not in the result yet. The studies of a file with several run one after another.
 
     After any interruption only complete chunks remain: after Ctrl-C, a full disk, lost workers or a power cut, the same command
     finishes the rest with identical bits. With more values on the study's axes (seeds, rates, ...), only the new cells are run.
@@ -49,34 +52,41 @@ def run(
     from jaxsgd.engine.sweep import rest_of
     from jaxsgd.error import InputError
     from jaxsgd.memory import machine_memory
-    from jaxsgd.study.study_file import read_study, study_path
+    from jaxsgd.study.study_file import read_studies, result_folders, study_path
 
     path = study_path(study)
-    chosen = read_study(path, assignments or [])
+    studies = read_studies(path, assignments or [])
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes}
     console = make_console(quiet=as_json)
-    if chunk_width is not None and chunk_width > chosen.num_cells:
-        typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, chosen.num_cells)}", err=True)
+    cells = max(chosen.num_cells for chosen in studies.values())
+    if chunk_width is not None and chunk_width > cells:
+        typer.echo(f"jaxsgd: note: {_too_wide(chunk_width, cells)}", err=True)
     if with_probe and not dry_run:
         raise InputError("--probe needs --dry-run: it estimates the time and memory of a run")
-    folder = out or Path("results") / path.stem
+    reports, failures = {}, []
+    folders = result_folders(studies, out or Path("results") / path.stem)
     if dry_run:
-        planned = rest_of(chosen, folder, how)
-        expected = estimate(planned)
-        # A plan that does not fit cannot be tried.
-        if with_probe and planned.chunks and planned.memory_bytes <= machine_memory():
-            with working("running a few chunks"):
-                expected = probe(planned)
-        report, failure = _dry_report(planned, expected), ""
-        _print_dry(console, path.stem, folder, report)
+        for name, chosen in studies.items():
+            planned = rest_of(chosen, folders[name], how)
+            expected = estimate(planned)
+            # A plan that does not fit cannot be tried.
+            if with_probe and planned.chunks and planned.memory_bytes <= machine_memory():
+                with working("running a few chunks"):
+                    expected = probe(planned)
+            reports[name] = _dry_report(planned, expected)
+            _print_dry(console, name, folders[name], reports[name])
     else:
-        check_result_folder(folder)
+        for folder in folders.values():
+            check_result_folder(folder)
         with started_workers(scheduler, workers) as executor:
-            report, failure = run_sweep(console, chosen, folder, how | {"executor": executor, "retries": retries}, quiet)
+            team = {"executor": executor, "retries": retries}
+            for name, chosen in studies.items():
+                reports[name], failure = run_sweep(console, chosen, folders[name], how | team, quiet)
+                failures += [failure] if failure else []
     if as_json:
-        typer.echo(to_json(report))
-    if failure:
-        raise CommandFailure(f"{scheduler}: {failure}" if scheduler else failure)
+        typer.echo(to_json({"studies": reports} if len(studies) > 1 else reports.popitem()[1]))
+    if failures:
+        raise CommandFailure("; ".join(f"{scheduler}: {failure}" if scheduler else failure for failure in failures))
 
 
 def _too_wide(width: int, cells: int) -> str:

@@ -82,13 +82,13 @@ def _train(console, writer: Writer, problem, experiment, seed: int, svg: bool) -
     name = problem.name
     averaging = dataclasses.replace(experiment, name=f"{experiment.name}, averaged", eval_interval=experiment.batch_count)
     with working("compiling"):
-        training = article.train_by_window(problem, seed, experiment)
-    logged = print_log(console, training, experiment, name)
+        windows = article.train_by_window(problem, seed, experiment)
+    logged = print_log(console, windows, experiment, name)
     console.rule("End of the log: what the run shows")
     writer.write({"training_log.txt": "".join(f"{line}\n" for line in logged.lines)})
+    (sample_loss,) = article.start_losses(problem, [seed])
     outcome, averaged = (
-        article.run_outcome(settings, logged.loss, training.sample_loss, early_epochs=10)
-        for settings in (experiment, averaging)
+        article.run_outcome(settings, logged.loss, sample_loss, early_epochs=10) for settings in (experiment, averaging)
     )
     striped_report, averaged_report = article.outcome_report(outcome), article.outcome_report(averaged)
     sections = [Section(experiment.printed, striped_report), Section("averaged over each epoch", averaged_report)]

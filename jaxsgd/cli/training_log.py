@@ -5,8 +5,8 @@ from rich.console import Console
 from jaxsgd.error import CommandFailure
 
 
-def print_log(console: Console, training, experiment, name: str):
-    """Run a training, print its log during the run and return the `jaxsgd.article.Logged`.
+def print_log(console: Console, windows, experiment, name: str):
+    """Read the windows of a run, print its log meanwhile and return the `jaxsgd.article.Logged`.
 
     Raises:
       CommandFailure: if the run became non-finite.
@@ -14,7 +14,7 @@ def print_log(console: Console, training, experiment, name: str):
     from jaxsgd.article.live_log import follow
 
     console.rule(f"{name}: training log")
-    logged = follow(training, experiment, lambda line: console.out(line, highlight=False))
+    logged = follow(windows, experiment, lambda line: console.out(line, highlight=False))
     stop_if_diverged(logged.loss, experiment, name)
     return logged
 

@@ -20,9 +20,7 @@ from .observable import METRICS as METRICS
 from .observable import Metric as Metric
 from .observable import direction as direction
 from .own_step import OwnSteps as OwnSteps
-from .own_step import epoch_own_steps as epoch_own_steps
 from .own_step import own_steps as own_steps
-from .own_step import unmeasured as unmeasured
 from .sharpness import sharpness as sharpness
 from .stripes import Stripes as Stripes
 from .stripes import expected_range as expected_range

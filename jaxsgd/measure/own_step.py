@@ -1,18 +1,18 @@
 """The effects of a batch's own step and of the other steps on its loss: influence without the full matrix."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxsgd.measure.checkpoint import Epoch, at_epochs, prepare
-from jaxsgd.order import Order, Visits
-from jaxsgd.problem import Batch, Problem
+from jaxsgd.measure.checkpoint import Cuts, Epoch, TrainingSpec, at_epochs, prepare
+from jaxsgd.order import Order
+from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, step
 
 
@@ -48,89 +48,29 @@ class OwnSteps(NamedTuple):
         return np.asarray(self.loss, np.float64) + np.asarray(self.earlier_change, np.float64)
 
 
-def unmeasured(like: Float[Array, "*C m"]) -> OwnSteps:
-    """Return unmeasured steps of C epochs: NaN of the type of `like`, with m batches."""
-    missing = jnp.full_like(like, jnp.nan)
-    return OwnSteps(missing, missing, missing, missing, jnp.full((*like.shape, like.shape[-1]), jnp.nan, like.dtype))
-
-
-def epoch_own_steps(
-    problem: Problem,
-    optimizer: Optimizer,
-    state: State,
-    data: Batch,
-    visits: Visits,
-    *,
-    progress: Float[Array, " m"] | None = None,
-    ends: Bool[Array, " m"] | None = None,
-    gram: bool = True,
-) -> tuple[State, Float[Array, " m"], OwnSteps]:
-    """Train for an epoch, and measure its steps. It costs the epoch's training and four more passes over the data.
-
-    Args:
-      problem: the problem to train.
-      optimizer: any optax transformation, or a function of progress that returns one.
-      state: before the epoch's first step.
-      data: arrays with leading axis N.
-      visits: the epoch's batches, [m].
-      progress: the share of the training that is done before each step, for an optimizer that is a function of it.
-      ends: [m], True for positions that have a batch; None if all have a batch. The other positions are NaN.
-      gram: True to measure the inner products of the batches' gradients too.
-
-    Returns:
-      The state after the epoch, the loss of each batch before its step [m], and the epoch's `OwnSteps` without the axis C.
-    """
-    first, data = state.params, jax.tree.map(jnp.asarray, data)
-    done_shares = jnp.zeros(visits.size.shape) if progress is None else progress
-
-    def taken(visit: Visits) -> Batch:
-        return jax.tree.map(lambda leaf: leaf[visit.sample], data)
-
-    def measured_step(state: State, at: tuple[Visits, Array, Array | None]) -> tuple[State, tuple]:
-        visit, done, has_batch = at
-        batch = taken(visit)
-        after, loss = step(problem, optimizer_at(optimizer, done), state, batch, visit.size)
-        start, before = problem.loss(first, batch), problem.loss(state.params, batch)
-        changes = start, before - start, problem.loss(after.params, batch) - before
-        gradient = ()
-        if gram:
-            gradient = ravel_pytree(jax.grad(lambda params: batch_loss(problem, params, batch, visit.size))(first))[0]
-        if has_batch is not None:
-            after = jax.tree.map(lambda new, old: jnp.where(has_batch, new, old), after, state)
-        return after, (loss, start, [batch_mean(values, visit.size) for values in changes], gradient)
-
-    last, (losses, start, changes, gradients) = jax.lax.scan(measured_step, state, (visits, done_shares, ends))
-
-    def whole_change(at: tuple[Visits, Array]) -> Array:
-        visit, start = at
-        return batch_mean(problem.loss(last.params, taken(visit)) - start, visit.size)
-
-    measured = [*changes, jax.lax.map(whole_change, (visits, start))]
-    if ends is not None:
-        measured = [jnp.where(ends, values, jnp.nan) for values in measured]
-    return last, losses, OwnSteps(*measured, gram=gradients @ gradients.T if gram else None)
-
-
 def own_steps(
     problem: Problem,
     key: Array | Keys,
     *,
     optimizer: Optimizer,
     at: Sequence[int] | int,
-    batch_count: Sequence[int],
+    epochs: int | None = None,
+    batch_count: int | Sequence[int],
     order: str | Order = "fixed",
     precision: str = "float32",
+    gram: bool = False,
 ) -> OwnSteps:
-    """Return the effect of chosen epochs on the loss of each batch, without inner products of gradients.
+    """Return the effect of chosen epochs on the loss of each batch, without the effect of each single step.
 
     It gives the diagonal and the sums of `influence`, with two more passes over the data in a measured epoch instead of m.
 
     Args:
-      problem, key, optimizer, at, order, precision: as `influence`.
-      batch_count: S batch counts, which share one program.
+      problem, key, optimizer, at, epochs, order, precision: as `influence`.
+      batch_count: m, or S batch counts, which share one program.
+      gram: True to measure the inner products of the batches' gradients too, with two more passes.
 
     Returns:
-      Arrays [S, C, M] with M the largest batch count; NaN past a run's own count.
+      Arrays [C, m] for a single batch count. For several [S, C, M] with M the largest batch count; NaN past a run's own count.
 
     Raises:
       InputError: as `simulate`, and for epochs outside the training.
@@ -140,24 +80,66 @@ def own_steps(
         key,
         optimizer=optimizer,
         at=at,
-        epochs=None,
+        epochs=epochs,
         batch_count=batch_count,
         batch_size=None,
         drop_last=False,
         order=order,
         precision=precision,
     )
-    training, data = given.training, jax.tree.map(jnp.asarray, given.data)
+    run = _runs if given.runs else _run
+    return run(given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, gram=gram)
+
+
+def _own_steps_at(
+    params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: TrainingSpec, gram: bool
+) -> OwnSteps:
+    data = jax.tree.map(jnp.asarray, data)
 
     def measure(epoch: Epoch) -> OwnSteps:
-        visits = Visits(epoch.visits.sample, epoch.visits.size)
-        how = {"progress": epoch.progress, "ends": epoch.visits.ends, "gram": False}
-        return epoch_own_steps(training.problem, training.optimizer, epoch.state, data, visits, **how)[2]
+        return _epoch_own_steps(training, data, epoch, gram)
 
-    def of_count(cuts: Any) -> OwnSteps:
-        return at_epochs(training, given.params, data, given.order_key, cuts, jnp.asarray(given.at), measure)
+    return at_epochs(training, params, data, order_key, cuts, at, measure)
 
-    return jax.lax.map(of_count, given.cuts)
+
+def _own_steps_of_several(params, data, order_key, cuts, at, **how) -> OwnSteps:
+    return jax.lax.map(lambda cuts: _own_steps_at(params, data, order_key, cuts, at, **how), cuts)
+
+
+_run = jax.jit(_own_steps_at, static_argnames=("training", "gram"))
+_runs = jax.jit(_own_steps_of_several, static_argnames=("training", "gram"))
+
+
+def _epoch_own_steps(training: TrainingSpec, data: Batch, epoch: Epoch, gram: bool) -> OwnSteps:
+    """Return the own steps of one epoch, [m, ...]; see `OwnSteps`."""
+    problem, visits, first = training.problem, epoch.visits, epoch.state.params
+
+    def samples_of(sample: Array) -> Batch:
+        return jax.tree.map(lambda leaf: leaf[sample], data)
+
+    def measured_step(state: State, at: tuple[Array, Array, Array, Array]) -> tuple[State, tuple]:
+        sample, size, ends, done = at
+        batch = samples_of(sample)
+        after, _ = step(problem, optimizer_at(training.optimizer, done), state, batch, size)
+        start, before = problem.loss(first, batch), problem.loss(state.params, batch)
+        changes = start, before - start, problem.loss(after.params, batch) - before
+        gradient = ()
+        if gram:
+            gradient = ravel_pytree(jax.grad(lambda params: batch_loss(problem, params, batch, size))(first))[0]
+        after = jax.tree.map(lambda new, old: jnp.where(ends, new, old), after, state)
+        return after, (start, [batch_mean(values, size) for values in changes], gradient)
+
+    inputs = (visits.sample, visits.size, visits.ends, epoch.progress)
+    last, (start, changes, gradients) = jax.lax.scan(measured_step, epoch.state, inputs)
+
+    def whole_change(at: tuple[Array, Array, Array]) -> Array:
+        sample, size, start = at
+        return batch_mean(problem.loss(last.params, samples_of(sample)) - start, size)
+
+    changes.append(jax.lax.map(whole_change, (visits.sample, visits.size, start)))
+    measured = [jnp.where(visits.ends, values, jnp.nan) for values in changes]
+    both = visits.ends[:, None] & visits.ends[None, :]
+    return OwnSteps(*measured, gram=jnp.where(both, gradients @ gradients.T, jnp.nan) if gram else None)
 
 
 def cosines(gram: ArrayLike) -> Float[np.ndarray, "*runs m m"]:

@@ -212,7 +212,9 @@ def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
       InputError: if there is no result, or the two do not belong together or are not in the format of this version.
     """
     if not place.is_there():
-        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json)")
+        inside = ", ".join(str(path.parent) for path in sorted(place.path.glob("*/manifest.json")))
+        hint = f"; it has several, so name one of them: {inside}" if inside else ""
+        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json){hint}")
     study, manifest = stored_study(place), stored_manifest(place)
     if manifest["fixed_identity"] != study.fixed_identity if manifest["format"] > 1 else manifest["identity"] != study.identity:
         raise InputError(

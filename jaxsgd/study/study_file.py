@@ -1,14 +1,14 @@
-"""Study files: a Python file with one `STUDY = Study(...)`, or JSON."""
+"""Study files: a Python file with `STUDY = Study(...)` or with several studies in `STUDIES`, or JSON."""
 
 import json
 import re
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxsgd.error import InputError, no_such
+from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.study.shipped import shipped
 from jaxsgd.study.study import Study, replaced_fields
 
@@ -30,6 +30,12 @@ def study_path(name: str) -> Path:
     return known[name]
 
 
+def result_folders(studies: Iterable[str], folder: Path) -> dict[str, Path]:
+    """Return the result folder of each study of a file: `folder` for a single study, and a folder in it for each of several."""
+    names = list(studies)
+    return {name: folder / name for name in names} if len(names) > 1 else dict.fromkeys(names, folder)
+
+
 def look_beside(path: Path) -> None:
     """Let "module:attribute" pointers lead to modules near a study or a result, and in the current folder.
 
@@ -46,13 +52,15 @@ def look_beside(path: Path) -> None:
             sys.path.append(folder)
 
 
-def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
-    """Return the study in a file, with some fields replaced. A Python file is run. See `look_beside` for its pointers.
+def read_studies(path: Path, assignments: Sequence[str] = ()) -> dict[str, Study]:
+    """Return the studies in a file by name, with some fields replaced. A Python file is run.
+
+    The name of the only study of a file is that of the file. See `look_beside` for pointers.
 
     Args:
-      path: a Python file with `STUDY = Study(...)`, or the JSON of a study.
-      assignments: texts "field=value"; the value is JSON, a range such as 0:64, or text. A dotted field is an entry of a
-        dictionary: "problem_args.num_samples=500".
+      path: a Python file with `STUDY = Study(...)` or `STUDIES = {"name": Study(...), ...}`, or the JSON of a study.
+      assignments: texts "field=value", for every study; the value is JSON, a range such as 0:64, or text. A dotted field is an
+        entry of a dictionary: "problem_args.num_samples=500".
 
     Raises:
       InputError: if the file cannot be run or read, has no study, or a field or value is wrong.
@@ -60,15 +68,46 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     look_beside(path)
     if path.suffix == ".json":
         fields = _read_json(path)
-        return Study(**_replaced(fields, assignments))
+        return {path.stem: Study(**_replaced(fields, assignments))}
+    return {name: _changed(path, study, assignments) for name, study in _run_file(path).items()}
+
+
+def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
+    """Return the only study in a file, as `read_studies` reads it.
+
+    Raises:
+      InputError: as `read_studies`, and if the file has several studies.
+    """
+    name, *others = studies = read_studies(path, assignments)
+    if others:
+        raise InputError(f"{path}: must have a single study, got {', '.join(studies)}")
+    return studies[name]
+
+
+def _run_file(path: Path) -> dict[str, Any]:
+    """Return what a Python file defines as its studies, by name."""
     try:
-        study = runpy.run_path(str(path)).get("STUDY")
+        defined = runpy.run_path(str(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except SyntaxError as error:
         raise InputError(f"{error.filename or path}: line {error.lineno}: {error.msg}") from None
     except SystemExit:
         raise InputError(f"{path}: ends Python (sys.exit) before STUDY is defined; remove that call") from None
+    if "STUDIES" not in defined:
+        return {path.stem: defined.get("STUDY")}
+    studies = defined["STUDIES"]
+    if not isinstance(studies, dict) or not studies or not all(map(_names_a_study, *zip(*studies.items(), strict=True))):
+        wanted = 'a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders'
+        raise InputError(f"{path}: STUDIES must be {wanted}, got {shown(studies)}")
+    return studies
+
+
+def _names_a_study(name: Any, study: Any) -> bool:
+    return isinstance(name, str) and bool(re.fullmatch(r"[\w-]+", name)) and isinstance(study, Study)
+
+
+def _changed(path: Path, study: Any, assignments: Sequence[str]) -> Study:
     if not isinstance(study, Study):
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...), got {type(study).__name__}")
     try:

@@ -18,9 +18,8 @@ from jaxsgd.article.claim_finding import (
     share_sentence,
     share_title,
 )
-from jaxsgd.article.claim_training import map_calls, map_epochs, shown_influence, territories
+from jaxsgd.article.claim_steps import joined, map_calls, map_epochs, shown_influence, territories
 from jaxsgd.article.experiment import STRIPED
-from jaxsgd.article.training import joined
 from tests import probe
 
 INF, NAN = np.inf, np.nan

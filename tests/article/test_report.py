@@ -2,15 +2,12 @@
 
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxsgd.article.experiment import BAND, STRIPED, Experiment
 from jaxsgd.article.report import outcome_report, percentiles, run_outcome, seed_outcome
-from jaxsgd.article.training import Recorded
 from jaxsgd.cli.output import to_json
-from jaxsgd.measure.own_step import unmeasured
 
 RNG = np.random.default_rng(0)
 
@@ -47,10 +44,7 @@ def test_seeds_are_summed_up_with_the_broken_ones_counted():
     loss = losses(9, 10, 20)
     loss[3, 5:] = np.nan
     outcome = run_outcome(BAND, loss[0], np.ones(2000), 10)
-    report = outcome_report(
-        outcome,
-        seed_outcome(BAND, Recorded(loss, RNG.normal(size=(9, 2000)), unmeasured(jnp.asarray(loss[0, :2], jnp.float32)))),
-    )
+    report = outcome_report(outcome, seed_outcome(BAND, loss, RNG.normal(size=(9, 2000))))
     assert report["seeds"]["count"] == 9
     assert report["seeds"]["became_non_finite"] == 1
     assert report["seeds"]["gap"]["finite"] == 8
@@ -59,7 +53,7 @@ def test_seeds_are_summed_up_with_the_broken_ones_counted():
 
 def test_places_are_percentiles_of_the_seeds():
     loss = losses(8, 10, 10)
-    seeds = seed_outcome(STRIPED, Recorded(loss, np.ones((8, 1000)), unmeasured(jnp.asarray(loss[0, :2], jnp.float32))))
+    seeds = seed_outcome(STRIPED, loss, np.ones((8, 1000)))
     lowest = int(np.argmin(seeds.measured.first_loss))
     # The lowest of 8, of which half counts.
     assert percentiles(run_outcome(STRIPED, loss[lowest], np.ones(1000), 10).whole, seeds)["first_loss"] == pytest.approx(6.25)

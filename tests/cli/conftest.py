@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -103,16 +104,27 @@ def once(folder: Path, make):
 
 
 @pytest.fixture(scope="session")
-def article_run(shared_folder, jaxsgd_process):
-    """A folder in which `jaxsgd article --quick` ran, and then `jaxsgd article --quick --json`; what they said is in files."""
+def article_run(shared_folder, jaxsgd_process, environment):
+    """A folder in which `jaxsgd article --quick` ran, and then once more in `again`: killed, and finished with
+    --json. The texts of the two whole runs are in files, and what the killed one left is in `killed`."""
+    # As its users run it: it trains too many runs to be cheap with little optimization.
+    optimized = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+
+    def finish(folder, name, *words):
+        done = jaxsgd_process("article", "--quick", *words, cwd=folder, **optimized)
+        (folder / f"{name}.stdout").write_text(done.stdout)
+        (folder / f"{name}.stderr").write_text(done.stderr)
+        (folder / f"{name}.status").write_text(str(done.returncode))
 
     def make(folder):
-        for name, words in (("text", ()), ("json", ("--json", "--out", "again"))):
-            # As its users run it: it trains too many runs to be cheap with little optimization.
-            done = jaxsgd_process("article", "--quick", *words, cwd=folder, JAX_DISABLE_MOST_OPTIMIZATIONS="0")
-            (folder / f"{name}.stdout").write_text(done.stdout)
-            (folder / f"{name}.stderr").write_text(done.stderr)
-            (folder / f"{name}.status").write_text(str(done.returncode))
+        finish(folder, "text")
+        words = [*COMMAND, "article", "--quick", "--out", "again"]
+        with subprocess.Popen(words, cwd=folder, env=environment | optimized, stdout=subprocess.PIPE, text=True) as process:
+            while process.stdout.readline() != "wrote again/striped.png\n":
+                assert process.poll() is None
+            process.kill()
+        shutil.copytree(folder / "again", folder / "killed")
+        finish(folder, "json", "--json", "--out", "again")
 
     return once(shared_folder / "article_run", make)
 

@@ -10,6 +10,8 @@ from jaxsgd.article.log_line import format_line, parse_log
 
 PICTURES = ("averaged", "band", "claim_map", "influence", "own_share", "striped")
 FIGURES = [f"{name}.png" for name in PICTURES]
+STUDIES = ("band", "band_seeds", "striped", "striped_seeds")
+OUT = "results/article_quick"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def said(article_run):
 
 @pytest.fixture(scope="module")
 def report(article_run):
-    return json.loads((article_run / "article" / "report.json").read_text(), parse_constant=pytest.fail)
+    return json.loads((article_run / OUT / "report.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_it_ends_well_and_stderr_says_what_is_being_done_unless_json_is_asked_for(article_run):
@@ -27,12 +29,12 @@ def test_it_ends_well_and_stderr_says_what_is_being_done_unless_json_is_asked_fo
         assert (article_run / f"{name}.status").read_text() == "0"
     assert (article_run / "json.stderr").read_text() == ""
     lines = (article_run / "text.stderr").read_text().splitlines()
-    assert lines[0] == "jaxsgd: compiling experiment 1"
+    assert lines[0] == "jaxsgd: training experiment 1"
     assert "jaxsgd: training 64 seeds of experiment 1" in lines
 
 
 def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(said, report):
-    written = [line.removeprefix("wrote article/") for line in said.splitlines() if line.startswith("wrote ")]
+    written = [line.removeprefix(f"wrote {OUT}/") for line in said.splitlines() if line.startswith("wrote ")]
     assert written == report["files"]
     assert written[0] == "training_log.txt"
     assert written[-1] == "report.json"
@@ -42,14 +44,14 @@ def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(sai
 
 
 def test_its_files_are_there_and_nothing_else_is(article_run, report):
-    files = sorted(path.name for path in (article_run / "article").iterdir())
-    assert files == sorted([*FIGURES, "report.json", "training_log.txt"])
-    assert sorted(report["files"]) == files
-    assert all((article_run / "article" / name).stat().st_size > 10_000 for name in FIGURES)
+    files = sorted(path.name for path in (article_run / OUT).iterdir())
+    assert files == sorted([*FIGURES, *STUDIES, "report.json", "training_log.txt"])
+    assert sorted([*report["files"], *STUDIES]) == files
+    assert all((article_run / OUT / name).stat().st_size > 10_000 for name in FIGURES)
 
 
 def test_the_log_is_in_the_articles_format_line_by_line(article_run, said):
-    log = (article_run / "article" / "training_log.txt").read_text()
+    log = (article_run / OUT / "training_log.txt").read_text()
     lines = parse_log(log)
     # 20 epochs, 2 printouts each.
     assert [(line.epoch, line.iteration, line.batch_count) for line in lines] == [
@@ -68,7 +70,7 @@ def test_what_is_said_besides_stands_apart_from_the_log(said):
 
 
 def test_the_report_measures_the_run_whose_log_was_printed(article_run, report):
-    lines = parse_log((article_run / "article" / "training_log.txt").read_text())
+    lines = parse_log((article_run / OUT / "training_log.txt").read_text())
     measured = jaxsgd.stripes(np.array([line.loss for line in lines]).reshape(20, 2), 1)
     own = report["experiments"]["striped"]["whole_run"]
     # The log has four digits, and so have the measures taken from it.
@@ -121,8 +123,37 @@ def test_the_findings_are_said(said, report):
         assert sentence in flat
 
 
-def test_json_is_one_object_and_the_file_and_the_other_run(article_run, report):
+def test_json_is_one_object_and_the_file(article_run):
     printed = json.loads((article_run / "json.stdout").read_text(), parse_constant=pytest.fail)
     assert printed == json.loads((article_run / "again" / "report.json").read_text())
-    # The same seed gives the same numbers, times aside.
-    assert {**printed, "training_seconds": 0} == {**report, "training_seconds": 0}
+
+
+def test_an_article_that_was_killed_is_finished_without_what_it_had_and_reports_the_same(article_run):
+    killed, again = article_run / "killed", article_run / "again"
+    assert {"striped.png", "training_log.txt"} <= {path.name for path in killed.iterdir()}
+    assert not (killed / "report.json").exists()
+    chunks = sorted(path.relative_to(killed) for path in killed.glob("*/chunks/*.npz"))
+    assert chunks[0].parts[0] in STUDIES
+    assert [(again / chunk).stat().st_mtime_ns for chunk in chunks] == [(killed / chunk).stat().st_mtime_ns for chunk in chunks]
+    assert (again / "report.json").read_bytes() == (article_run / OUT / "report.json").read_bytes()
+
+
+def test_after_an_article_its_studies_have_nothing_to_do(article_run, jaxsgd_command, tmp_path):
+    (tmp_path / "quick.py").write_text("from jaxsgd.article import article_studies\nSTUDIES = article_studies(quick=True)\n")
+    done = jaxsgd_command("run", "quick.py", "--out", article_run / OUT, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    sizes = {
+        "striped": "its cell is",
+        "striped_seeds": "all 64 cells are",
+        "band": "its cell is",
+        "band_seeds": "all 64 cells are",
+    }
+    assert done.stdout.splitlines() == [
+        f"nothing to do: {cells} in {article_run / OUT / name}" for name, cells in sizes.items()
+    ]
+
+
+def test_a_command_on_the_folder_of_all_results_names_them(article_run, jaxsgd_command):
+    done = jaxsgd_command("measure", OUT, cwd=article_run)
+    assert done.returncode == 2
+    assert f"it has several, so name one of them: {OUT}/band, {OUT}/band_seeds, {OUT}/striped" in done.stderr

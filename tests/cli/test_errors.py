@@ -138,5 +138,5 @@ def _raise_in_article(monkeypatch, raised):
     ],
 )
 def test_only_an_option_that_is_near_is_suggested(option, said, capsys):
-    assert run_app(["run", "article", option, "5"]) == 2
+    assert run_app(["run", "stripes_by_batch_count", option, "5"]) == 2
     assert said in capsys.readouterr().err

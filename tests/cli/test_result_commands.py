@@ -15,10 +15,10 @@ SMALL = ("--set", "seeds=0:2", "--set", "batch_counts=2,10", "--set", "epochs=3"
 
 @pytest.fixture(scope="session")
 def small_result(shared_folder, jaxsgd_process):
-    """A folder in which `jaxsgd run article` ran, shrunk; what it said is in `run.json`."""
+    """A folder in which `jaxsgd run stripes_by_batch_count` ran, shrunk; what it said is in `run.json`."""
 
     def make(folder):
-        done = jaxsgd_process("run", "article", *SMALL, "--json", cwd=folder)
+        done = jaxsgd_process("run", "stripes_by_batch_count", *SMALL, "--json", cwd=folder)
         (folder / "run.json").write_text(done.stdout if done.returncode == 0 else done.stderr)
 
     return once(shared_folder / "small_result", make)
@@ -28,29 +28,33 @@ def test_run_says_what_it_did_as_one_json_object(small_result):
     said = json.loads((small_result / "run.json").read_text())
     # 2 seeds x 2 orders x 2 batch counts
     assert (said["cells"], said["resumed_cells"], said["diverged_cells"], said["broken_chunks"]) == (8, 0, 0, [])
-    assert said["folder"] == "results/article"
+    assert said["folder"] == "results/stripes_by_batch_count"
 
 
 def test_run_again_does_nothing_and_says_so(small_result, jaxsgd_command):
-    chunks = sorted((small_result / "results/article/chunks").iterdir())
+    chunks = sorted((small_result / "results/stripes_by_batch_count/chunks").iterdir())
     before = [(path.name, path.stat().st_mtime_ns) for path in chunks]
-    done = jaxsgd_command("run", "article", *SMALL, cwd=small_result)
-    assert (done.returncode, done.stdout) == (0, "nothing to do: all 8 cells are in results/article\n")
+    done = jaxsgd_command("run", "stripes_by_batch_count", *SMALL, cwd=small_result)
+    assert (done.returncode, done.stdout) == (0, "nothing to do: all 8 cells are in results/stripes_by_batch_count\n")
     assert [(path.name, path.stat().st_mtime_ns) for path in chunks] == before
 
 
 def test_a_damaged_chunk_is_run_again_and_said(small_result, jaxsgd_command, tmp_path):
-    shutil.copytree(small_result / "results/article", tmp_path / "copy")
+    shutil.copytree(small_result / "results/stripes_by_batch_count", tmp_path / "copy")
     chunk = tmp_path / "copy/chunks/000000.npz"
     chunk.write_bytes(chunk.read_bytes()[:-100])
-    done = jaxsgd_command("run", "article", *SMALL, "--out", "copy", cwd=tmp_path)
+    done = jaxsgd_command("run", "stripes_by_batch_count", *SMALL, "--out", "copy", cwd=tmp_path)
     assert done.returncode == 0
     assert "run again because the file was damaged: 000000.npz" in done.stdout
-    assert jaxsgd.load(tmp_path / "copy").drop_attrs().identical(jaxsgd.load(small_result / "results/article").drop_attrs())
+    assert (
+        jaxsgd.load(tmp_path / "copy")
+        .drop_attrs()
+        .identical(jaxsgd.load(small_result / "results/stripes_by_batch_count").drop_attrs())
+    )
 
 
 def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_command, tmp_path):
-    done = jaxsgd_command("run", "article", "--dry-run", "--json", cwd=tmp_path)
+    done = jaxsgd_command("run", "stripes_by_batch_count", "--dry-run", "--json", cwd=tmp_path)
     plan = json.loads(done.stdout)
     assert plan["cells"] == 64 * 2 * 6
     assert plan["axes"] == {"seed": 64, "optimizer": 1, "order": 2, "learning_rate": 1, "batch_count": 6}
@@ -64,7 +68,7 @@ def test_dry_run_tells_cells_programs_memory_and_time_and_writes_nothing(jaxsgd_
 
 
 def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
-    text = jaxsgd_command("run", "article", "--dry-run", cwd=tmp_path).stdout
+    text = jaxsgd_command("run", "stripes_by_batch_count", "--dry-run", cwd=tmp_path).stdout
     assert [line.split()[0] for line in text.splitlines()] == [
         "study",
         "cells",
@@ -85,13 +89,16 @@ def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
             "did you mean 'article'?",
         ),
         (["missing.py"], "missing.py: no such study file"),
-        (["article", "--set", "epochs"], "--set epochs: must be field=value, such as epochs=10"),
-        (["article", "--set", "sede=1"], "unknown field 'sede': did you mean 'seeds'?"),
-        (["article", "--set", "learning_rates=nan"], "learning_rates"),
-        (["article", "--set", "epochs=0", "--set", "orders=fxed"], "orders: unknown order 'fxed': did you mean 'fixed'?"),
-        (["article", "--vectorize", "wide"], "vectorize must be auto, one_program or grouped, got 'wide'"),
-        (["article", "--chunk-width", "0"], "chunk_width must be a whole number of at least 1, got 0"),
-        (["article", "--out", "taken"], "taken"),
+        (["stripes_by_batch_count", "--set", "epochs"], "--set epochs: must be field=value, such as epochs=10"),
+        (["stripes_by_batch_count", "--set", "sede=1"], "unknown field 'sede': did you mean 'seeds'?"),
+        (["stripes_by_batch_count", "--set", "learning_rates=nan"], "learning_rates"),
+        (
+            ["stripes_by_batch_count", "--set", "epochs=0", "--set", "orders=fxed"],
+            "orders: unknown order 'fxed': did you mean 'fixed'?",
+        ),
+        (["stripes_by_batch_count", "--vectorize", "wide"], "vectorize must be auto, one_program or grouped, got 'wide'"),
+        (["stripes_by_batch_count", "--chunk-width", "0"], "chunk_width must be a whole number of at least 1, got 0"),
+        (["stripes_by_batch_count", "--out", "taken"], "taken"),
     ],
 )
 def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command, tmp_path):
@@ -105,7 +112,7 @@ def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command,
 
 
 def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_command):
-    done = jaxsgd_command("run", "article", *SMALL, "--set", "epochs=4", cwd=small_result)
+    done = jaxsgd_command("run", "stripes_by_batch_count", *SMALL, "--set", "epochs=4", cwd=small_result)
     assert (done.returncode, done.stdout) == (2, "")
     assert "has the result of another study (epochs: 3 there, 4 now)" in done.stderr
 
@@ -116,6 +123,9 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
         ("STUDY = 3\n", "must define STUDY = jaxsgd.Study(...), got int"),
         ("x = 1\n", "must define STUDY = jaxsgd.Study(...), got NoneType"),
         ("STUDY = Study(\n", "line 1"),
+        ("STUDIES = {}\n", 'STUDIES must be a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders, got {}'),
+        ("STUDIES = {'a': 1}\n", "with names for folders, got {'a': 1}"),
+        ("from jaxsgd import Study\nSTUDIES = {'a/b': Study(batch_counts=[1], learning_rates=[1], epochs=1)}\n", "got {'a/b':"),
         ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: input should be greater than or equal to 1, got 0"),
     ],
 )
@@ -143,11 +153,41 @@ def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
     assert jaxsgd_command("verify", "results/mine", cwd=tmp_path).returncode == 0
 
 
+def test_a_file_of_several_studies_gives_each_a_folder_and_a_report(jaxsgd_command, tmp_path):
+    (tmp_path / "two.py").write_text(
+        "from jaxsgd import Study\n"
+        "few = Study(problem='least_squares', problem_args={'num_samples': 6}, seeds=[0, 1], batch_counts=[3],\n"
+        "            learning_rates=[0.1], epochs=2)\n"
+        "STUDIES = {'few': few, 'long': few.replaced(epochs=3)}\n"
+    )
+    done = jaxsgd_command("run", "two.py", "--set", "seeds=[5]", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {"few": "results/two/few", "long": "results/two/long"}
+    assert done.stdout.splitlines() == [f"ran 1 cell; the result is in {folder}" for folder in names.values()]
+    assert [jaxsgd.load(tmp_path / folder).sizes["epoch"] for folder in names.values()] == [2, 3]
+    again = json.loads(jaxsgd_command("run", "two.py", "--set", "seeds=[5]", "--json", cwd=tmp_path).stdout)
+    reports = again["studies"]
+    assert {name: (reports[name]["folder"], reports[name]["resumed_cells"]) for name in reports} == {
+        name: (folder, 1) for name, folder in names.items()
+    }
+    dry = jaxsgd_command("run", "two.py", "--dry-run", cwd=tmp_path).stdout
+    assert [line.split()[1] for line in dry.splitlines() if line.startswith("study")] == list(names)
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process, tmp_path):
-    words = ("run", "article", "--chunk-width", "1", "--set", "problem_args.num_hidden=20", "--set", "batch_counts=10")
+    words = (
+        "run",
+        "stripes_by_batch_count",
+        "--chunk-width",
+        "1",
+        "--set",
+        "problem_args.num_hidden=20",
+        "--set",
+        "batch_counts=10",
+    )
     process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    chunks = tmp_path / "results/article/chunks"
+    chunks = tmp_path / "results/stripes_by_batch_count/chunks"
     while not list(chunks.glob("0*.npz")):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -155,7 +195,8 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process
     kept = len(list(chunks.glob("0*.npz")))
     assert process.returncode == 130
     *before, last = said.splitlines()
-    assert last == f"jaxsgd: interrupted: {kept} of 128 cells are kept in results/article; run the command again to finish"
+    where = "results/stripes_by_batch_count"
+    assert last == f"jaxsgd: interrupted: {kept} of 128 cells are kept in {where}; run the command again to finish"
     assert all(line.startswith("jaxsgd: interrupted: finishing ") for line in before)
     again = jaxsgd_process(*words, "--json", cwd=tmp_path, JAX_DISABLE_MOST_OPTIMIZATIONS="0")  # as the first was compiled
     done = json.loads(again.stdout)
@@ -165,7 +206,7 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process
 def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_command, tmp_path):
     from jaxsgd.results.store import Folder
 
-    shutil.copytree(small_result / "results/article", tmp_path / "copy")
+    shutil.copytree(small_result / "results/stripes_by_batch_count", tmp_path / "copy")
     done = jaxsgd_command("verify", "copy", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "verified: 8 cells run again with the same numbers, compared bit by bit\n")
     folder = Folder(tmp_path / "copy")
@@ -194,7 +235,7 @@ def test_a_folder_without_a_result_is_one_line(command, jaxsgd_command, tmp_path
 def test_export_holds_all_of_the_result(to, name, small_result, jaxsgd_command, tmp_path):
     import xarray as xr
 
-    shutil.copytree(small_result / "results/article", tmp_path / "article")
+    shutil.copytree(small_result / "results/stripes_by_batch_count", tmp_path / "article")
     assert jaxsgd_command("export", "article", "--to", to, cwd=tmp_path).stdout == f"wrote {name}\n"
     path = tmp_path / name
     again = xr.open_dataset(path, engine="h5netcdf") if to == "netcdf" else xr.open_zarr(path, consolidated=False)
@@ -208,7 +249,9 @@ def test_export_holds_all_of_the_result(to, name, small_result, jaxsgd_command, 
 def test_export_as_a_table_has_a_row_for_every_batch(to, small_result, jaxsgd_command, tmp_path):
     import pandas as pd
 
-    done = jaxsgd_command("export", small_result / "results/article", "--to", to, "--out", f"table.{to}", cwd=tmp_path)
+    done = jaxsgd_command(
+        "export", small_result / "results/stripes_by_batch_count", "--to", to, "--out", f"table.{to}", cwd=tmp_path
+    )
     assert done.returncode == 0
     table = (pd.read_csv if to == "csv" else pd.read_parquet)(tmp_path / f"table.{to}")
     # 2 seeds x 2 orders x 3 epochs x (2 + 10) batches
@@ -218,7 +261,7 @@ def test_export_as_a_table_has_a_row_for_every_batch(to, small_result, jaxsgd_co
 
 
 def test_export_to_an_unknown_format_names_the_nearest(small_result, jaxsgd_command):
-    done = jaxsgd_command("export", "results/article", "--to", "netcd", cwd=small_result)
+    done = jaxsgd_command("export", "results/stripes_by_batch_count", "--to", "netcd", cwd=small_result)
     assert done.returncode == 2
     assert "unknown format 'netcd': did you mean 'netcdf'?" in done.stderr
 
