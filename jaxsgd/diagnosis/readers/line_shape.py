@@ -1,0 +1,213 @@
+"""The shape of a line of text: what is left of it without its numbers, and the name of each number.
+
+The shape is looked at once; every other line of the same shape is only cut into its numbers. (Libraries that mine templates of
+log lines, such as drain3, join lines whose words differ. Here the words between numbers are their names, so lines are one shape
+only where the words are the same, and a dictionary does that.)
+"""
+
+import re
+from typing import NamedTuple
+
+from jaxsgd.diagnosis.column import LONGEST_NAME, is_held_out, is_known_loss, is_metric, is_training, role
+
+NUMBERS = re.compile(
+    # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`).
+    r"([0-9](?:(?<![A-Za-z_0-9@].)(?<!##.)(?<!\|#.)|(?<=[Ee]poch.)|(?<=EPOCH.)|(?<=[Bb]atch.)|(?<=[Ss]tep.)|(?<=[Ii]ter.))"
+    r"(?:[0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
+)
+"""Cuts a line into text and numbers, in turns. Signs stay with the text."""
+
+NUMBERS_AND_NAN = re.compile(NUMBERS.pattern[:-1] + r"|\b(?:[nN][aA][nN]|[iI]nf(?:inity)?|INF)\b(?![(]))")
+"""The same for lines with a value that is not finite."""
+
+_PREFIX = re.compile(r"(?:(?<=[\s:=(\[{,|'\"<>~])|^)[-+]?\.?$")
+_UNIT = re.compile(r"[A-Za-z%]+(?:/[A-Za-z]+)*\]?")
+_COUNTED = re.compile(r"(epochs?|batch(?:es)?|iter(?:ation)?s?|steps?)(?=[\s:,;|)\]]|$)", re.IGNORECASE)
+_WRAPPER = re.compile(r"(?:\b(?:tensor|array|asarray|DeviceArray|Array|(?:np|numpy|torch|jnp)?\.?float\d*)\s*\(\s*\[*\s*)$")
+_EDGE = " \t:=|>([{<'\"~*\u2502\u2503"
+_DASHED = re.compile(r"[A-Za-z)\]][-./]$")
+_BRACKET = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\])$")
+_CUT = re.compile(r"[,;|(){}\[\]<>\t\"'\u2502\u2503]|\s{2,}|[:=](?!$)|\s[-*>]+\s|\.\s|--+|(?:^|\s)[-*>]+(?=\s)")
+_JOINING = re.compile(r"(.*?)\b(?:at|after|for|in|on|of|is|was|the)\b(.*)", re.IGNORECASE | re.DOTALL)
+_LAST_WORDS = re.compile(r"(?:[^\s]+\s+){0,3}[^\s]+$")
+_LOSS_LIST = re.compile(r"loss(?:es)?['\"]?\s*[:=]?\s*[{\[(]?\s*['\"]?$", re.IGNORECASE)
+_LOSS_WORDS = re.compile(r"((?:[A-Za-z_]+ ){0,2}[A-Za-z_]*(?:loss|cost)[A-Za-z_]*)", re.IGNORECASE)
+_TRAILING = re.compile(r"\s+([A-Za-z][A-Za-z_./ ]*?)\s*(?:[,;|)\]]|$)")
+_FILE = re.compile(r"\.(?:py|pyx|cpp|cc|cu|c|h|hpp|lua|go|rs|java|js|sh|ipynb|txt|log|jl|swift)$", re.IGNORECASE)
+_PATH = re.compile(r"\S*/\S+/\S*|\S+\.\w{1,4}\b")
+_WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}")
+_NOISE = {
+    "info", "debug", "warning", "warn", "error", "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations",
+    "batch", "batches", "eta", "time", "root", "main", "log", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr",
+    "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "am", "pm", "of", "the", "at", "ms", "it", "loss", "losses",
+}  # fmt: skip
+_NO_NUMBER = {"cuda", "device", "rank", "gpu", "cpu", "pid", "line", "port", "seed"}
+
+
+class Field(NamedTuple):
+    """A number of a line.
+
+    Attributes:
+      index: which of the line's numbers it is, from 0.
+      name: the words that name it; empty where there are none.
+      prefix: its sign, or a leading point, that stand in the text before it.
+      total: the number that it counts up to, as in `10/60`; -1 where there is none.
+      has_percent: True if a percentage stands beside that.
+      is_listed_loss: True if it stands in a list of losses.
+    """
+
+    index: int
+    name: str
+    prefix: str = ""
+    total: int = -1
+    has_percent: bool = False
+    is_listed_loss: bool = False
+
+
+class LineShape(NamedTuple):
+    """The numbers of a line and its words.
+
+    Attributes:
+      fields: the numbers that may mean something.
+      words: the line's words before its first loss that name no number but a counter, in lower case.
+      has_epoch_word: True if the word epoch stands in the line.
+    """
+
+    fields: tuple[Field, ...]
+    words: str
+    has_epoch_word: bool
+
+    @property
+    def is_bare(self) -> bool:
+        """True if no number has a name."""
+        return all(not field.name for field in self.fields)
+
+
+def line_shape(pieces: list[str]) -> LineShape:
+    """Return the shape of a line.
+
+    Args:
+      pieces: the line cut by `NUMBERS`: text, number, text, number, ..., text.
+    """
+    texts, numbers = pieces[::2], pieces[1::2]
+    fields: list[Field] = []
+    words: list[str] = []
+    waiting, bar_name, in_list, met_loss = "", "", False, False
+    for index in range(len(numbers)):
+        before, unit = texts[index], ""
+        previous = fields[-1] if fields and fields[-1].index == index - 1 else None
+        if index:
+            before, unit = _without_unit(before)
+            if unit and previous is not None and _COUNTED.fullmatch(unit) and (not previous.name or role(previous.name) == ""):
+                fields[-1] = previous = previous._replace(name=unit)
+            if unit == "%" and before.lstrip().startswith(("|", "\u2502")) and previous is not None:
+                # The percentage of a progress bar: its name is that of the share behind the bar.
+                bar_name = fields.pop().name
+                previous = None
+        link = before.strip()
+        if index and previous is not None and not unit and link in ("/", "of", "out of") and _are_counts(numbers[index - 1 : index + 1]):
+            name, bar_name = previous.name or bar_name, ""
+            fields[-1] = previous._replace(name=name, total=index, has_percent=_has_percent(texts, index))
+            continue
+        if index and before in ("-", ":", ".") and not unit:
+            # `Batch [0-50]` is batch 50; dates, times and versions are nothing.
+            name = previous.name if previous is not None and before == "-" else ""
+            if previous is not None:
+                fields.pop()
+            if name or before == "-":
+                fields.append(Field(index, name))
+            continue
+        prefix = _PREFIX.search(before)
+        sign = prefix[0] if prefix else ""
+        body = _WRAPPER.sub("", before[: len(before) - len(sign)])
+        name, lead, head = _name_of(body)
+        if name and _LOSS_LIST.search(lead) and role(name) == "" and not is_metric(name):
+            in_list = True
+        elif in_list and re.search(r"[\]})]", lead):
+            in_list = False
+        listed = bool(name) and in_list and not is_metric(name) and role(name) == ""
+        if head:
+            waiting = head
+        if not name and not listed and waiting and index and body.strip() in (":", "=", "-", "->", "|", ":|"):
+            name, waiting = waiting, ""
+        if not name:
+            name = _trailing_name(texts, index)
+        is_loss = listed or role(name) == "loss" or (is_known_loss(name) and not is_training(name))
+        if not met_loss:
+            own = [word for word in _words(name) if is_held_out(word) or is_training(word)] if is_metric(name) or is_loss else _words(name)
+            words += [*_words(lead), *own]
+        met_loss = met_loss or is_loss
+        if name.lower() not in _NO_NUMBER and not _FILE.search(name):
+            fields.append(Field(index, name, sign, is_listed_loss=listed))
+    if not met_loss and len(texts) == 1:
+        words += _words(texts[0])
+    return LineShape(tuple(fields), " ".join(dict.fromkeys(words)), any("poch" in text or "POCH" in text for text in texts))
+
+
+def _are_counts(pair: list[str]) -> bool:
+    """Return True if both numbers of a share are whole."""
+    return all(text.replace(",", "").isdigit() for text in pair)
+
+
+def _has_percent(texts: list[str], index: int) -> bool:
+    """Return True if a percentage follows the number in brackets."""
+    return texts[index + 1].strip() == "(" and index + 2 < len(texts) and texts[index + 2].lstrip().startswith("%")
+
+
+def _without_unit(text: str) -> tuple[str, str]:
+    """Return (a text without the unit with which it begins, that unit)."""
+    unit = _UNIT.match(text)
+    return (text[unit.end() :], unit[0]) if unit else (text, "")
+
+
+def _name_of(body: str) -> tuple[str, str, str]:
+    """Return (the words that name the number after a text, the text before them, words of a loss that wait for a later number)."""
+    core = body
+    while core and core[-1] in _EDGE:
+        core = core[:-1].rstrip(_EDGE)
+    if len(core) == len(body) and not _COUNTED.search(core[-LONGEST_NAME:]):
+        return "", body, ""
+    if _DASHED.search(body):
+        return "", body, ""
+    bracket = _BRACKET.search(core)
+    # The number after `Epoch(train) [` is the epoch's, and so is that after `loss (mean):`.
+    if bracket and bracket.start():
+        core = core[: bracket.start()]
+    pieces = _CUT.split(core[-256:])
+    segment = pieces[-1].strip(" \t.-*>#~!\u00b7") if core[-1:] != "," else ""
+    if not re.search(r"[A-Za-z#\u00c0-\uffff]", segment):
+        if core.strip().endswith("#"):
+            segment = "#"
+        else:
+            return "", body, ""
+    lead = core[: max(core.rfind(segment), 0)] + (bracket[1] if bracket else "")
+    joined = _JOINING.fullmatch(segment)
+    head = ""
+    if joined and joined[1].strip():
+        if not joined[2].strip():
+            segment = joined[1].strip()
+        elif _LOSS_WORDS.search(joined[1]):
+            head, segment = joined[1].strip(), joined[2].strip()
+            lead += f" {head}" if not _LOSS_WORDS.fullmatch(head) else ""
+        else:
+            segment = joined[2].strip()
+    elif joined and joined[2].strip():
+        segment = joined[2].strip()
+        earlier = _LOSS_WORDS.findall(lead)
+        head = earlier[-1] if earlier else ""
+    words = _LAST_WORDS.search(segment)
+    return (words[0] if words else segment)[-LONGEST_NAME:].strip(), lead, head[-LONGEST_NAME:]
+
+
+def _trailing_name(texts: list[str], index: int) -> str:
+    """Return the words after a number that has none before it, as in `2.02 avg loss,`."""
+    after = texts[index + 1]
+    match = _TRAILING.match(after)
+    if match is None or (match.end() == len(after) and index + 2 < len(texts) and after.rstrip()[-1:] not in (",", ";", "|", ")", "]")):
+        return ""
+    return match[1] if len(match[1]) <= LONGEST_NAME else ""
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without paths and without those that most lines have."""
+    return [word for word in (match.lower() for match in _WORD.findall(_PATH.sub(" ", text))) if word not in _NOISE]
