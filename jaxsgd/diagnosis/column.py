@@ -46,6 +46,9 @@ _METRIC = re.compile(
     r"(^|[^a-z])(acc|accuracy|recall|precision|map|iou|f1|auc|time|lr|rate|eta|mem|memory|norm|top|psnr|ssim|bleu|wer|cer|fps)([^a-z]|$)"
 )
 
+COLUMN = "column"
+"""First word of the name of a column that has none, in a table without a header."""
+
 LONGEST_NAME = 64
 """Largest number of letters of a name."""
 

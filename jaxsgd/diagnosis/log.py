@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, left_out_series, sample_texts
+from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, sample_texts
 from jaxsgd.diagnosis.reading import read_table
 from jaxsgd.error import InputError, counted, verb
 from jaxsgd.summary import short_repr
@@ -66,14 +66,14 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
     Raises:
       InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
     """
-    table = read_table(path)
-    series = chosen_series(table, column, str(path))
+    series = file_series(read_table(path))
+    chosen = chosen_series(series, column, str(path))
     try:
-        log = joined_log(series, str(path), run)
+        log = joined_log(chosen, str(path), run)
     except InputError as error:
-        samples = "; ".join(sample_texts(series))
+        samples = "; ".join(sample_texts(chosen))
         raise InputError(f"{error}. Read so: {samples}" if samples and not str(error).startswith("--run") else str(error)) from None
-    return log._replace(left_out=left_out_series(table, series))
+    return log._replace(left_out=left_out_series(series, chosen))
 
 
 def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
@@ -252,8 +252,6 @@ class LogNote(NamedTuple):
 def log_notes(log: Log) -> list[LogNote]:
     """Return a sentence on each kind of thing that was left out or joined."""
     notes = []
-    if log.samples:
-        notes.append(LogNote("samples", f"Read so: {'; '.join(log.samples)}."))
     if log.non_finite:
         notes.append(
             LogNote("non_finite", f"Left out {counted(log.non_finite, 'value')} that {verb(log.non_finite)} NaN or infinite.")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.diagnosis.column import is_held_out, is_known_loss, is_training, role
+from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training, role
 from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError, counted, no_such
 
@@ -53,24 +53,23 @@ def file_series(table: Table) -> list[LossSeries]:
     for shape in table.shapes:
         for names, is_loss in ((shape.losses, True), (shape.numbers, False)):
             for name, values in names.items():
-                kind = 0 if is_loss else 1 if is_known_loss(name) or name.startswith("number ") else 2
+                kind = 0 if is_loss else 1 if is_known_loss(name) or name.startswith(f"{COLUMN} ") else 2
                 held_out = is_held_out(name) or (shape.is_held_out and not is_training(name))
                 series.append(LossSeries(shape, name, kind, int(np.isfinite(values).sum()), held_out))
     return sorted(series, key=lambda item: item.kind)
 
 
-def chosen_series(table: Table, wanted: str | None, where: str) -> LossSeries:
+def chosen_series(series: list[LossSeries], wanted: str | None, where: str) -> LossSeries:
     """Return the series to read.
 
     Args:
-      table: the rows of a file.
+      series: all numbers of the file.
       wanted: the name that the user gives, of any named number; None for the training loss, if only one series can be that.
       where: the file, for messages.
 
     Raises:
       InputError: when there is no loss, none of that name, or several that may be meant; the message lists them.
     """
-    series = file_series(table)
     if wanted is not None:
         return _wanted(series, wanted, where)
     for kind in (0, 1):
@@ -81,17 +80,24 @@ def chosen_series(table: Table, wanted: str | None, where: str) -> LossSeries:
     losses = [item for item in series if item.kind == 0]
     if losses:
         return _training(losses, where)
-    raise no_loss(table, where, series)
+    raise _no_loss(series, where)
 
 
-def no_loss(table: Table, where: str, series: list[LossSeries]) -> InputError:
+def _no_loss(series: list[LossSeries], where: str) -> InputError:
     """Return the error for a file in which nothing is called a loss; it lists the named numbers."""
     listed = _listed([item for item in series if item.count])
-    choice = f"; its named numbers are {listed}: choose one with --column" if listed else ""
+    choice = f"; its named numbers are {listed}; choose one with --column{_read_so(series)}" if listed else ""
+    form = f" (it looks like {series[0].table.form})" if series else ""
     return InputError(
-        f"{where}: no training log could be read from it (it looks like {table.form}): no number stands beside a name that "
+        f"{where}: no training log could be read from it{form}: no number stands beside a name that "
         f"contains 'loss'{choice}"
     )
+
+
+def _read_so(series: list[LossSeries]) -> str:
+    """Return a sentence with the reading of a row of the first of these series that has one."""
+    samples = next((texts for item in series if (texts := sample_texts(item))), ())
+    return f". Read so: {samples[0]}" if samples else ""
 
 
 def _is_non_finite(item: LossSeries) -> bool:
@@ -132,7 +138,7 @@ def _training(training: list[LossSeries], where: str) -> LossSeries:
     totals = [item for item in same if "total" in item.name.lower()]
     if len(totals) == 1:
         return totals[0]
-    raise InputError(f"{where}: has {len(same)} loss columns: {_listed(same)}; choose one with --column")
+    raise InputError(f"{where}: has {len(same)} loss columns: {_listed(same)}; choose one with --column{_read_so(same)}")
 
 
 def _has_place(table: Table) -> bool:
@@ -147,11 +153,23 @@ def _listed(series: list[LossSeries]) -> str:
     return ", ".join(names[:MOST_LISTED]) + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
 
 
-def left_out_series(table: Table, chosen: LossSeries) -> tuple[str, ...]:
-    """Return the losses of other shapes and names that are not read, each in a few words."""
-    others = [item for item in file_series(table) if item.kind <= max(chosen.kind, 0) and item.count]
-    others = [item for item in others if not (item.table is chosen.table or item.label == chosen.label) or item.name != chosen.name]
-    return tuple(dict.fromkeys(f"{item.label}: {counted(item.count, 'value')}" for item in others))
+def left_out_series(series: list[LossSeries], chosen: LossSeries) -> tuple[str, ...]:
+    """Return the losses of other names and of other shapes of lines that are not read, each in a few words."""
+    texts = []
+    for item in series:
+        is_chosen = item.name == chosen.name and item.table is chosen.table
+        if item.kind <= chosen.kind and item.count and not is_chosen:
+            texts.append(f"{_apart(item, chosen.table)}: {counted(item.count, 'value')}")
+    return tuple(texts)
+
+
+def _apart(item: LossSeries, own: Table) -> str:
+    """Return the name of a series, with what tells its lines from those of the table that is read."""
+    if item.table is own:
+        return item.name
+    if item.table.words and item.table.words != own.words:
+        return item.label
+    return f"{item.name} (in other lines, such as line {item.table.line[0]:,})" if len(item.table.line) else item.name
 
 
 def sample_text(series: LossSeries, row: int) -> str:

@@ -13,6 +13,9 @@ from jaxsgd.diagnosis.series import normal_score
 from jaxsgd.error import InputError, shown
 from jaxsgd.summary import short_repr
 
+MOST_BATCHES = 1e7
+"""Largest number of batches in an epoch that is looked for."""
+
 ESTIMATED = "estimated from the losses"
 
 
@@ -90,6 +93,8 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
+    if _is_one_epoch(log):
+        return _from_counter(epoch, step, log.total, log.in_samples)
     has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
     fractional = has_epochs and bool((epoch % 1 != 0).any())
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
@@ -99,6 +104,12 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
     if has_epochs:
         return _from_prints(epoch)
     return _estimated(log)
+
+
+def _is_one_epoch(log: Log) -> bool:
+    """Return True if all prints are of one epoch and say how many batches it has."""
+    known = all(bool(np.isfinite(values).all()) for values in (log.epoch, log.step, log.total))
+    return known and len(np.unique(log.epoch)) == 1 and np.ptp(log.total) == 0 and bool((log.step <= log.total).all())
 
 
 def _placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:
@@ -150,7 +161,11 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
         length = float(total[0])
     else:
         length = float(step.max()) + (unit if step.min() == 0 else 0)
-    from_one = step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
+    ends = len(inner) > 0 and np.median(inner) > 1 and bool(((step + 1) % np.median(inner) == 0).all())
+    if ends and not np.isfinite(total).all():
+        # Counted from 0 and printed at the end of each interval.
+        length = float(step.max()) + 1
+    from_one = not ends and step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
     position = step - 1 if from_one else step
     gaps = np.diff(number * length + position)
     interval = float(np.median(gaps)) if len(gaps) else 1.0
@@ -169,7 +184,7 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
     for batch in (zero_based, 2 * step - 1 - zero_based):
         with np.errstate(divide="ignore", invalid="ignore"):
             low, high = float((batch / (number + 1)).max()), float(np.nanmin(batch / number))
-        if low < high and batch[0] >= 0:
+        if low < high < MOST_BATCHES and batch[0] >= 0:
             candidates = np.arange(math.floor(low) + 1, math.floor(high) + 1)
             if len(candidates):
                 whole = candidates[candidates % interval == 0]
@@ -212,7 +227,8 @@ def _from_prints(epoch: np.ndarray) -> Period:
         position = prints - starts[number] + np.where(number == 0, length - counts[0], 0)
         return Period(math.nan, math.nan, length, np.maximum(position, 0), number, "the log's epochs, in prints")
     length = float(inner.mean())
-    position = np.mod(prints - counts[0], length)
+    # Epochs of unequal numbers of prints: each is stretched to the same length, so that time never goes back.
+    position = (prints - np.searchsorted(epoch, values)[number]) * length / counts[number]
     return Period(math.nan, math.nan, length, position, number, "the log's epochs, in prints")
 
 
@@ -348,7 +364,8 @@ def missing_length(period: Period) -> str:
     if period.slides and period.per_epoch < 2:
         epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
     needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
-    if prints >= needed:
+    # One print more or less is a matter of rounding.
+    if prints >= max(needed - 1, FEWEST_PRINTS):
         return ""
     more = needed - prints
     return (

@@ -81,7 +81,7 @@ def find_places(columns: list[Column], rows: int) -> FoundPlaces:
     places = {name: missing for name in PLACES}
     used = []
     if epoch is not None:
-        places["epoch"] = epoch.values
+        places["epoch"] = _from_the_start(epoch)
         used.append(epoch.name)
     if step is not None:
         places["step"] = step.values
@@ -101,6 +101,16 @@ def find_places(columns: list[Column], rows: int) -> FoundPlaces:
 
 MOST_OF_ROWS = 0.5
 """Share of the rows that must contain a number for it to be their place."""
+
+
+def _from_the_start(epoch: Column) -> Float[np.ndarray, " K"]:
+    """Return epochs with those of the rows before the first headline, which is then that of the next epoch."""
+    known = np.flatnonzero(np.isfinite(epoch.values))
+    if not epoch.is_carried or not len(known) or known[0] == 0 or epoch.values[known[0]] < 1:
+        return epoch.values
+    values = epoch.values.copy()
+    values[: known[0]] = values[known[0]] - 1
+    return values
 
 
 def _clean(column: Column) -> Column:
@@ -176,7 +186,7 @@ def _step(steps: list[Column], epoch: Column | None, own: Bool[np.ndarray, " K"]
             # `Batch 3/100` is epoch and batch where the second number is what grows; tokens a second are no share at all.
             if not is_step:
                 continue
-        quality = (total_known and restarts, is_step and not column.is_carried, is_step, total_known, not column.is_unnamed)
+        quality = (total_known and restarts, is_step and not column.is_carried, is_step, total_known, role(column.name) != "samples", not column.is_unnamed)
         ranked.append((quality, -rank, column))
     if ranked:
         return max(ranked, key=lambda item: item[:2])[2]

@@ -104,6 +104,7 @@ class TableBuilder:
         self._run_names: dict[str, int] = {}
         self._line = array("q")
         self._losses: set[str] = set()
+        self._listed: frozenset[str] = frozenset()
         self._dropped: set[str] = set()
         self.in_samples = False
 
@@ -131,6 +132,10 @@ class TableBuilder:
           InputError: when there are too many rows or columns.
         """
         self._add(numbers, run, line)
+
+    def call_loss(self, name: str) -> None:
+        """Take a column for a loss whatever its name."""
+        self._listed |= {name}
 
     def _add(self, numbers: Mapping[str, float], run: str, line: int) -> None:
         check_rows(self._rows + 1, self._rows * len(self._columns))
@@ -164,7 +169,10 @@ class TableBuilder:
 
     def table(self) -> Table:
         """Return the rows that were added."""
-        columns = [Column(name, np.array(values, np.float64)) for name, values in self._columns.items()]
+        columns = [
+            Column(name, np.array(values, np.float64), is_listed_loss=name in self._listed)
+            for name, values in self._columns.items()
+        ]
         line = np.array(self._line, np.int64)
         run = np.array(self._run, np.int64)
         names = tuple(self._run_names) or ("",)

@@ -47,9 +47,10 @@ def read(source: Source) -> Table:
     delimiter = _delimiter(first)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
     known = [name.lower() for name in names]
-    if known == _OF_TENSORBOARD:
-        names[0], names[2] = "", "loss" if role(source.path.stem) == "loss" else names[2]
     builder = TableBuilder(FORM)
+    if known == _OF_TENSORBOARD:
+        names[0] = ""
+        builder.call_loss(names[2])
     runs = [place for place, name in enumerate(names) if role(name) == "run"]
     columns = [(place, name) for place, name in enumerate(names) if name and place not in runs and not _is_extreme(name)]
     table = csv.reader(lines, delimiter=delimiter)

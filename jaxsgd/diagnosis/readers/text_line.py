@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.diagnosis.column import is_held_out, is_known_loss, is_training, role
+from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training, role
 from jaxsgd.diagnosis.place import Column
 from jaxsgd.diagnosis.readers.line_shape import NUMBERS, NUMBERS_AND_NAN, Field, LineShape, line_shape
 from jaxsgd.diagnosis.source import Source
@@ -30,6 +30,9 @@ MOST_OTHERS = 2_000_000
 
 MOST_UNNAMED = 6
 """Number of whole numbers without a name that are kept of a line: one may be its epoch or step."""
+
+NUMBER = "number"
+"""First word of the name of a number that has none, in a line of words."""
 
 MOST_SLOTS = 8
 """Number of epochs and steps, by name, that lines without a loss give to the lines below them."""
@@ -198,7 +201,7 @@ class _Reading:
 
     def _table_fields(self, pieces: list[str]) -> tuple[Field, ...] | None:
         """Return the numbers of a table's row by the names in its header; None where there is no header that fits."""
-        cells = [cell for cell in re.split(r"[\s|\u2502]+", "\0".join(pieces[::2])) if cell]
+        cells = _cells(pieces)
         names = self._headers.get(len(cells))
         if names is None:
             longer = [known for count, known in self._headers.items() if count <= len(cells) and role(known[0]) == "epoch"]
@@ -242,9 +245,9 @@ class _Reading:
 
     def _group_table(self, group: _Group, parts: list[_Rows], states: np.ndarray) -> Table:
         """Return the lines of one group as a table."""
-        line = np.concatenate([np.array(rows.line) for rows in parts])
+        line = np.concatenate([np.array(rows.line, np.int64) for rows in parts])
         order = np.argsort(line, kind="stable")
-        state = states[np.concatenate([np.array(rows.state) for rows in parts])]
+        state = states[np.concatenate([np.array(rows.state, np.int64) for rows in parts])]
         columns: dict[str, Column] = {}
         begin = 0
         for rows in parts:
@@ -277,12 +280,24 @@ class _Reading:
         return named_table(FORM, ordered, run, line[order], words=group.words, is_held_out=held_out)
 
 
+def _cells(pieces: list[str]) -> list[str]:
+    """Return the cells of a table's row, with a null character for each number."""
+    return [cell for cell in re.split(r"[\s|\u2502]+", "\0".join(pieces[::2])) if cell]
+
+
+_NUMERIC_CELL = re.compile(r"[-+]?\.?\0[,;%]?")
+
+
 def _number(text: str) -> float:
     """Return a number that may have thousands set off by commas; infinite for one that has other signs in it."""
     try:
         return float(text.replace(",", ""))
     except ValueError:
         return math.inf
+
+
+def _is_unnamed(name: str) -> bool:
+    return name.startswith((f"{NUMBER} ", f"{COLUMN} "))
 
 
 def _is_loss(field: Field) -> bool:
@@ -300,21 +315,22 @@ def _fields_and_group(
     """Return the numbers of a line that are kept, each name once, and the group to which the line belongs."""
     fields: dict[str, Field] = {}
     unnamed = 0
+    is_bare = shape.is_bare and named is None and all(_NUMERIC_CELL.fullmatch(cell) for cell in _cells(pieces))
     for field in named or shape.fields:
         name = field.name
         if not name:
             text = pieces[2 * field.index + 1]
-            if unnamed >= MOST_UNNAMED or not (shape.is_bare or text.replace(",", "").isdigit()):
+            if unnamed >= MOST_UNNAMED or not (is_bare or text.replace(",", "").isdigit()):
                 continue
             unnamed += 1
-            name = f"number {unnamed}"
+            name = f"{COLUMN if is_bare else NUMBER} {unnamed}"
         if name not in fields and len(fields) < MOST_COLUMNS:
             fields[name] = field._replace(name=name)
     kept = tuple(fields.values())
-    if shape.is_bare and named is None:
+    if is_bare:
         return kept, _Group("", (str(len(kept)),), is_bare=True)
     places = sorted(
-        "share" if name.startswith("number ") else name
+        "share" if _is_unnamed(name) else name
         for name, field in fields.items()
         if field.total >= 0 or role(name) in ("epoch", "step", "samples")
     )
@@ -349,7 +365,7 @@ def _fill(
     """Write a number's values into its column, which is new where no other shape has that name."""
     column = columns.get(field.name)
     if column is None:
-        unnamed = field.name.startswith("number ")
+        unnamed = _is_unnamed(field.name)
         column = Column(field.name, np.full(count, np.nan), is_value=not unnamed or is_bare, is_unnamed=unnamed)
     if total is not None and column.total is None:
         column = column._replace(total=np.full(count, np.nan))
