@@ -1,5 +1,6 @@
 """The names of a log's numbers: the role of a name, and the names by which a loss is called."""
 
+import functools
 import re
 
 _EPOCH = re.compile(r"(^|[^a-z])(epochs?|ep|epoch_?(num|idx|number|index|i|id)|current_?epoch|cur_?epoch)$")
@@ -46,6 +47,9 @@ _METRIC = re.compile(
     r"(^|[^a-z])(acc|accuracy|recall|precision|map|iou|f1|auc|time|lr|rate|eta|mem|memory|norm|top|psnr|ssim|bleu|wer|cer|fps)([^a-z]|$)"
 )
 
+REMEMBERED = 4096
+"""Number of names of which it is remembered what they are."""
+
 COLUMN = "column"
 """First word of the name of a column that has none, in a table without a header."""
 
@@ -53,6 +57,7 @@ LONGEST_NAME = 64
 """Largest number of letters of a name."""
 
 
+@functools.lru_cache(REMEMBERED)
 def role(name: str) -> str:
     """Return the content of a column by its name.
 
@@ -74,6 +79,7 @@ def role(name: str) -> str:
     return "loss" if "loss" in plain and not _NO_LOSS.search(plain) else ""
 
 
+@functools.lru_cache(REMEMBERED)
 def is_known_loss(name: str) -> bool:
     """Return True for a name that trainers give a loss without the word, such as `xent`, `Cost` or `D_A`."""
     plain = name.strip().lower()
@@ -81,16 +87,19 @@ def is_known_loss(name: str) -> bool:
     return bool(_KNOWN_LOSS.fullmatch(plain) or _KNOWN_LOSS.fullmatch(last)) and not _NO_LOSS.search(plain)
 
 
+@functools.lru_cache(REMEMBERED)
 def is_held_out(words: str) -> bool:
     """Return True if words speak of a validation or test set."""
     return bool(_HELD_OUT.search(_HUMP.sub(" ", words)))
 
 
+@functools.lru_cache(REMEMBERED)
 def is_training(words: str) -> bool:
     """Return True if words speak of training."""
     return bool(_TRAINING.search(_HUMP.sub(" ", words)))
 
 
+@functools.lru_cache(REMEMBERED)
 def is_metric(name: str) -> bool:
     """Return True for the usual name of a number that is neither a loss nor a count, such as `recall` or `lr`."""
     return bool(_METRIC.search(name.lower()))

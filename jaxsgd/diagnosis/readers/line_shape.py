@@ -5,10 +5,11 @@ log lines, such as drain3, join lines whose words differ. Here the words between
 only where the words are the same, and a dictionary does that.)
 """
 
+import functools
 import re
 from typing import NamedTuple
 
-from jaxsgd.diagnosis.column import LONGEST_NAME, is_held_out, is_known_loss, is_metric, is_training, role
+from jaxsgd.diagnosis.column import LONGEST_NAME, REMEMBERED, is_held_out, is_known_loss, is_metric, is_training, role
 
 NUMBERS = re.compile(
     # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`).
@@ -160,6 +161,7 @@ def _without_unit(text: str) -> tuple[str, str]:
     return (text[unit.end() :], unit[0]) if unit else (text, "")
 
 
+@functools.lru_cache(REMEMBERED)
 def _name_of(body: str) -> tuple[str, str, str]:
     """Return (the words that name the number after a text, the text before them, words of a loss that wait for a later number)."""
     core = body
@@ -208,6 +210,7 @@ def _trailing_name(texts: list[str], index: int) -> str:
     return match[1] if len(match[1]) <= LONGEST_NAME else ""
 
 
-def _words(text: str) -> list[str]:
+@functools.lru_cache(REMEMBERED)
+def _words(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, without paths and without those that most lines have."""
-    return [word for word in (match.lower() for match in _WORD.findall(_PATH.sub(" ", text))) if word not in _NOISE]
+    return tuple(word for word in (match.lower() for match in _WORD.findall(_PATH.sub(" ", text[-512:]))) if word not in _NOISE)

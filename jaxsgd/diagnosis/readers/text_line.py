@@ -22,8 +22,11 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0e
 MOST_SHAPES = 20_000
 """Number of shapes that are remembered; further ones are looked at anew in each line."""
 
-MOST_GROUPS = 1000
-"""Number of groups of lines that are kept apart; the lines of further ones are left out."""
+MOST_GROUPS = 200
+"""Number of groups of lines with a loss, and of others, that are kept apart; the lines of further ones are left out."""
+
+MOST_WORDINGS = 8
+"""Number of groups with the same counters that may differ in their words; from there on the words are free text, and no group's."""
 
 MOST_OTHERS = 2_000_000
 """Number of values that are kept of lines without a loss."""
@@ -105,7 +108,8 @@ class _Reading:
         self._plans: dict[str, _Plan] = {}
         self._bare: list[str] = []
         self._rows: dict[tuple[_Group, tuple], _Rows] = {}
-        self._groups: set[_Group] = set()
+        self._groups: tuple[set[_Group], set[_Group]] = (set(), set())
+        self._wordings: dict[_Group, set[str]] = defaultdict(set)
         self._headers: dict[int, list[str]] = {}
         self._slots: dict[str, int] = {}
         self._state = [math.nan] * (2 * MOST_SLOTS)
@@ -168,7 +172,8 @@ class _Reading:
         shape = line_shape(pieces)
         named = self._table_fields(pieces) if shape.is_bare else None
         fields, group = _fields_and_group(shape, named, pieces)
-        has_loss = any(_is_loss(field) for field in fields)
+        has_loss = any(_is_loss(field) or is_known_loss(field.name) for field in fields)
+        group = self._without_free_text(group)
         places = [field for field in fields if role(field.name) in ("epoch", "step", "samples", "total")]
         # A line with a loss gives on its epoch only.
         given = [field for field in places if role(field.name) != "total" and (not has_loss or role(field.name) == "epoch")]
@@ -180,8 +185,9 @@ class _Reading:
                 if field.total >= 0:
                     slots.append((2 * slot + 1, 2 * field.total + 1))
         rows = None
-        if (len(fields) > len(places) or group.is_bare) and (group in self._groups or len(self._groups) < MOST_GROUPS):
-            self._groups.add(group)
+        groups = self._groups[has_loss]
+        if (len(fields) > len(places) or group.is_bare) and (group in groups or len(groups) < MOST_GROUPS):
+            groups.add(group)
             # Totals stand behind the numbers.
             signature = tuple((field.name, field.total >= 0) for field in fields)
             rows = self._rows.get((group, signature))
@@ -198,6 +204,15 @@ class _Reading:
             if shape.is_bare:
                 self._bare.append(key)
         return plan
+
+    def _without_free_text(self, group: _Group) -> _Group:
+        """Return a line's group, without its words where they change from line to line."""
+        plain = _split_only(group)
+        wordings = self._wordings[plain]
+        if group.words in wordings or len(wordings) < MOST_WORDINGS:
+            wordings.add(group.words)
+            return group
+        return plain
 
     def _table_fields(self, pieces: list[str]) -> tuple[Field, ...] | None:
         """Return the numbers of a table's row by the names in its header; None where there is no header that fits."""
@@ -235,7 +250,8 @@ class _Reading:
         groups: dict[_Group, list[_Rows]] = defaultdict(list)
         for (group, _), rows in self._rows.items():
             if len(rows.line):
-                groups[group].append(rows)
+                free = len(self._wordings[_split_only(group)]) >= MOST_WORDINGS
+                groups[_split_only(group) if free else group].append(rows)
         states = np.array(self._states).reshape(-1, 2 * MOST_SLOTS)
         tables = [self._group_table(group, rows, states) for group, rows in _joined_groups(groups)]
         if not tables:
@@ -337,19 +353,27 @@ def _fields_and_group(
     return kept, _Group(shape.words, tuple(places))
 
 
+def _split_only(group: _Group) -> _Group:
+    """Return a group of which the words say only if they speak of training or of a test."""
+    return group._replace(words=" ".join(word for word in group.words.split() if is_training(word) or is_held_out(word)))
+
+
+def _loss_names(parts: list[_Rows]) -> set[str]:
+    return {field.name for rows in parts for field in rows.fields if _is_loss(field)}
+
+
 def _joined_groups(groups: dict[_Group, list[_Rows]]) -> list[tuple[_Group, list[_Rows]]]:
     """Return the groups, with the lines that have a counter more than most added to these, as where every tenth gives its step."""
-    joined: list[tuple[_Group, list[_Rows]]] = []
+    joined: list[tuple[_Group, list[_Rows], set[str]]] = []
     for group, parts in sorted(groups.items(), key=lambda item: -sum(len(rows.line) for rows in item[1])):
-        names = {field.name for rows in parts for field in rows.fields if _is_loss(field)}
-        for base, base_parts in joined:
-            base_names = {field.name for rows in base_parts for field in rows.fields if _is_loss(field)}
+        names = _loss_names(parts)
+        for base, base_parts, base_names in joined:
             if base.words == group.words and not base.is_bare and set(base.places) < set(group.places) and names & base_names:
                 base_parts += parts
                 break
         else:
-            joined.append((group, list(parts)))
-    return joined
+            joined.append((group, list(parts), names))
+    return [(group, parts) for group, parts, _ in joined]
 
 
 def _fill(
