@@ -29,13 +29,17 @@ _EDGE = " \t:=|>([{<'\"~*\u2502\u2503"
 _DASHED = re.compile(r"[A-Za-z)\]][-./]$")
 _BRACKET = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\])$")
 _CUT = re.compile(r"[,;|(){}\[\]<>\t\"'\u2502\u2503]|\s{2,}|[:=](?!$)|\s[-*>]+\s|\.\s|--+|(?:^|\s)[-*>]+(?=\s)")
-_JOINING = re.compile(r"(.*?)\b(?:at|after|for|in|on|of|is|was|the)\b(.*)", re.IGNORECASE | re.DOTALL)
+_JOINERS = r"(?:at|after|for|in|on|of|is|was|the)"
+_JOINER = re.compile(rf"{_JOINERS}\b", re.IGNORECASE)
+_JOINERS_AROUND = re.compile(rf"^(?:{_JOINERS}\b\s*)+|(?:(?:^|\s+){_JOINERS})+$", re.IGNORECASE)
+_JOINING = re.compile(rf"(.+?)\s{_JOINERS}\b(.+)", re.IGNORECASE | re.DOTALL)
 _LAST_WORDS = re.compile(r"(?:[^\s]+\s+){0,3}[^\s]+$")
 _LOSS_LIST = re.compile(r"loss(?:es)?['\"]?\s*[:=]?\s*[{\[(]?\s*['\"]?$", re.IGNORECASE)
 _LOSS_WORDS = re.compile(r"((?:[A-Za-z_]+ ){0,2}[A-Za-z_]*(?:loss|cost)[A-Za-z_]*)", re.IGNORECASE)
 _TRAILING = re.compile(r"\s+([A-Za-z][A-Za-z_./ ]*?)\s*(?:[,;|)\]]|$)")
 _FILE = re.compile(r"\.(?:py|pyx|cpp|cc|cu|c|h|hpp|lua|go|rs|java|js|sh|ipynb|txt|log|jl|swift)$", re.IGNORECASE)
 _PATH = re.compile(r"\S*/\S+/\S*|\S+\.\w{1,4}\b")
+_LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}")
 _NOISE = {
     "info", "debug", "warning", "warn", "error", "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations",
@@ -177,24 +181,21 @@ def _name_of(body: str) -> tuple[str, str, str]:
         core = core[: bracket.start()]
     pieces = _CUT.split(core[-256:])
     segment = pieces[-1].strip(" \t.-*>#~!\u00b7") if core[-1:] != "," else ""
-    if not re.search(r"[A-Za-z#\u00c0-\uffff]", segment):
-        if core.strip().endswith("#"):
-            segment = "#"
-        else:
-            return "", body, ""
+    if not _LETTER.search(segment):
+        return "", body, ""
     lead = core[: max(core.rfind(segment), 0)] + (bracket[1] if bracket else "")
+    segment = _JOINERS_AROUND.sub("", segment)
+    if not segment:
+        earlier = _LOSS_WORDS.findall(body)
+        return "", body, earlier[-1][-LONGEST_NAME:] if earlier else ""
     joined = _JOINING.fullmatch(segment)
     head = ""
-    if joined and joined[1].strip():
-        if not joined[2].strip():
-            segment = joined[1].strip()
-        elif _LOSS_WORDS.search(joined[1]):
-            head, segment = joined[1].strip(), joined[2].strip()
-            lead += f" {head}" if not _LOSS_WORDS.fullmatch(head) else ""
-        else:
-            segment = joined[2].strip()
-    elif joined and joined[2].strip():
-        segment = joined[2].strip()
+    if joined:
+        head, segment = joined[1].strip(), joined[2].strip()
+        if not _LOSS_WORDS.search(head):
+            head = ""
+        lead += f" {head}"
+    elif _JOINER.match(pieces[-1].strip()):
         earlier = _LOSS_WORDS.findall(lead)
         head = earlier[-1] if earlier else ""
     words = _LAST_WORDS.search(segment)

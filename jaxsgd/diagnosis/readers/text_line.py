@@ -171,6 +171,9 @@ class _Reading:
         """Return the use of the numbers of a line whose shape is new."""
         shape = line_shape(pieces)
         named = self._table_fields(pieces) if shape.is_bare else None
+        if named is not None:
+            # A progress bar may stand behind the cells.
+            named += tuple(field for field in shape.fields if field.total >= 0 and field.index > named[-1].index)
         fields, group = _fields_and_group(shape, named, pieces)
         has_loss = any(_is_loss(field) or is_known_loss(field.name) for field in fields)
         group = self._without_free_text(group)
@@ -230,7 +233,7 @@ class _Reading:
                 total = index + 1 if cell == "\0/\0" else -1
                 fields.append(Field(index, names[place], cell[: cell.index("\0")], total))
             index += count
-        return tuple(fields)
+        return tuple(fields) or None
 
     def _take_over(self, slots: tuple[tuple[int, int], ...], pieces: list[str]) -> None:
         """Keep the counters of a line for the lines below."""
