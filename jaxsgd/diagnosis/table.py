@@ -23,6 +23,10 @@ MOST_COLUMNS = 64
 """Largest number of columns; losses count first."""
 
 
+LARGEST = 1e100
+"""Largest loss: the square of a larger one may be infinite."""
+
+
 class Table(NamedTuple):
     """The rows of one shape of a file; K rows.
 
@@ -213,10 +217,11 @@ def named_table(
 
 
 def _finite(table: Table) -> Table:
-    """Return a table with NaN for the values that are infinite, and their number by column."""
+    """Return a table with NaN for the values that are infinite or as good as that, and their number by column."""
     counts, kept = {}, []
     for columns in (table.losses, table.numbers):
-        wrong = {name: np.isinf(values) for name, values in columns.items()}
+        with np.errstate(invalid="ignore"):
+            wrong = {name: np.abs(values) > LARGEST for name, values in columns.items()}
         counts |= {name: int(mask.sum()) for name, mask in wrong.items()}
         kept.append({name: np.where(wrong[name], np.nan, values) for name, values in columns.items()})
     return table._replace(losses=kept[0], numbers=kept[1], non_finite=counts)

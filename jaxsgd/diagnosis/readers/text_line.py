@@ -145,7 +145,6 @@ class _Reading:
         try:
             rows.values.extend([float(text) for text in picked])
         except ValueError:
-            del rows.values[len(rows.line) * len(rows.fields) :]
             rows.values.extend([_number(text) for text in picked])
         rows.line.append(number)
         rows.state.append(self._last_state)
