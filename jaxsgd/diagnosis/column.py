@@ -3,20 +3,23 @@
 import functools
 import re
 
-_EPOCH = re.compile(r"(^|[^a-z])(epochs?|ep|epoch_?(num|idx|number|index|i|id)|current_?epoch|cur_?epoch)$")
+_EPOCH = re.compile(r"^e$|(^|[^a-z])(epochs?|ep|epoch_?(num|idx|number|index|i|id)|current_?epoch|cur_?epoch)$")
 _STEP = re.compile(
     r"(^|[^a-z])(steps?|iter|iters|iterations?|num_?iters?|it|itr|batch|batches|batch_?(idx|index|i|id|num)|mini-?batch(es)?|"
     r"updates?|up|num_?updates|n_?updates|total_timesteps|timesteps?|(global|current|cur|train|training|opt|optim)_?steps?|nb_?iters?|"
     r"step_?(num|idx|index))$"
 )
 _STEP_ALONE = {"s", "i", "#", "n_iter", "it.", "k"}
-_TOTAL = {"total_steps", "max_steps", "total_iters", "max_iters", "total_iterations", "max_iterations", "num_steps", "total steps"}
+_TOTAL = {
+    "total_steps", "max_steps", "total_iters", "max_iters", "total_iterations", "max_iterations", "num_steps", "total steps",
+}  # fmt: skip
 _SAMPLES = {"consumed samples", "consumed_samples", "samples", "num_samples", "sen", "images", "examples", "samples seen"}
 _NO_COUNT = re.compile(
     r"(^|[^a-z])(per|time|times|size|number of|num of|skipped|nan|sec|secs|seconds|speed|loss|acc|accuracy|eta|rate)([^a-z]|$)"
 )
 _SETTING = re.compile(
-    r"(^|[^a-z])(num|max|min|total|n|nb|warmup|save|log|logging|eval|decay|accumulation|every|training)[ _-]?(epochs|steps|batches)$"
+    r"(^|[^a-z])(num|max|min|total|n|nb|warmup|save|log|logging|eval|decay|accumulation|every|training)[ _-]?"
+    r"(epochs|steps|batches)$"
 )
 _RATE = {
     "lr", "learning_rate", "learning rate", "train/learning_rate", "train/lr", "rate", "learningrate", "lr/pg0", "l.r",
@@ -26,7 +29,7 @@ _RUN = {"run", "run_id", "run_name", "experiment_id", "trial", "trial_id"}
 _SPLIT = {"mode", "split", "phase", "stage"}
 
 _HELD_OUT = re.compile(
-    r"(^|[^a-z])(val|valid|validation|validating|validate|eval|evaluation|evaluating|evaluate|test|testing|dev|cv|heldout|held-out)"
+    r"(^|[^a-z])(val|valid|validat(ion|ing|e)|eval|evaluat(ion|ing|e)|test|testing|dev|cv|held-?out)"
     r"([^a-z]|$)|^(val|eval|test|valid|validation)_?(loss|cost|nll|error)|^tel$|^hist(ory)? loss",
     re.IGNORECASE,
 )
@@ -34,17 +37,18 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRAINING = re.compile(r"(^|[^a-z])(train|training|trn)([^a-z]|$)", re.IGNORECASE)
 
 _NO_LOSS = re.compile(
-    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|epoch_time|change|diff|delta|std|var)"
+    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|diff|delta|std|var)"
     r"|(best|lowest|min|minimum|previous|prev|last best|target)[ _./-]?(\w+[ _./-])?loss|ppl|perplexity|lossless|glossary"
 )
 _KNOWN_LOSS = re.compile(
-    r"trl|xent|ce|bce|mse|rmse|mae|kld?|-?elbo|n?ll|avg|total|train|training|ce-mean(-words)?|ce-sum|err[dg](_\w+)?|"
+    r"trl|kld?|-?elbo|n?ll|avg|total|train|training|ce-mean(-words)?|ce-sum|err[dg](_\w+)?|"
     r"((train|training|total|avg|average|mean)[ _./-]?)?"
-    r"(cost|nll|nelbo|xent|x-?entropy|cross[ _-]?entropy|objective|obj|criterion|err|error|mse|ce|bce)|"
+    r"(cost|nll|nelbo|xent|x-?entropy|cross[ _-]?entropy|objective|obj|criterion|err|error|r?mse|mae|ce|bce)|"
     r"(d|g|cycle|idt|dis|gen|disc|discriminator|generator)_(a|b|real|fake|gan|l1|l2|vgg|feat)"
 )
 _METRIC = re.compile(
-    r"(^|[^a-z])(acc|accuracy|recall|precision|map|iou|f1|auc|time|lr|rate|eta|mem|memory|norm|top|psnr|ssim|bleu|wer|cer|fps)([^a-z]|$)"
+    r"(^|[^a-z])(acc|accuracy|recall|precision|map|iou|f1|auc|time|lr|rate|eta|mem|memory|norm|top|psnr|ssim|bleu|wer|cer|fps)"
+    r"([^a-z]|$)"
 )
 
 REMEMBERED = 4096
@@ -61,8 +65,9 @@ LONGEST_NAME = 64
 def role(name: str) -> str:
     """Return the content of a column by its name.
 
-    It is "epoch", "step", "samples" (a count of samples), "total" (the number of steps of the whole run), "rate", "run", "split",
-    "loss", or "" for anything else. The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, are anything else.
+    It is "epoch", "step", "samples" (a count of samples), "total" (the number of steps of the whole run), "rate", "run",
+    "split", "loss", or "" for anything else. The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, are
+    anything else.
     """
     plain = name.strip().lower()
     if plain.endswith(("__min", "__max")):

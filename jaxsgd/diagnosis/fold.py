@@ -311,7 +311,7 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     even, settling = float(((size - size.mean()) ** 2).sum()), float(((size + place - (size + place).mean()) ** 2).sum())
     likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
     crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
-    reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
+    reset = float(np.log(np.median(crossing)) - np.log(np.median(later))) if len(crossing) and len(later) else 0.0
     return _slope(place, size), cut_score(float(likelihood)), reset
 
 

@@ -66,13 +66,16 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
     Raises:
       InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
     """
-    series = file_series(read_table(path))
-    chosen = chosen_series(series, column, str(path))
+    table = read_table(path)
+    series = file_series(table)
+    chosen = chosen_series(series, column, str(path), table.form)
     try:
         log = joined_log(chosen, str(path), run)
     except InputError as error:
         samples = "; ".join(sample_texts(chosen))
-        raise InputError(f"{error}. Read so: {samples}" if samples and not str(error).startswith("--run") else str(error)) from None
+        raise InputError(
+            f"{error}. Read so: {samples}" if samples and not str(error).startswith("--run") else str(error)
+        ) from None
     return log._replace(left_out=left_out_series(series, chosen))
 
 

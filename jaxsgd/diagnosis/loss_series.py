@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training, role
+from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training
 from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError, counted, no_such
 
@@ -12,9 +12,10 @@ FEWEST = 4
 """Number of values from which a column counts as a log; a trainer's summary has one value."""
 
 _PREFERRED = (
-    "loss", "train_loss", "train/loss", "training_loss", "train loss", "training loss", "total_loss", "total loss", "loss_total",
-    "loss/total", "train/total_loss", "train_loss_step", "loss_step", "lm loss", "lm_loss", "avg loss", "avr_loss", "total",
-    "train/crossentropyloss", "train_inner/loss", "loss/train", "loss_train", "trl", "xent", "cost", "train", "training",
+    "loss", "train_loss", "train/loss", "training_loss", "train loss", "training loss", "total_loss", "total loss",
+    "loss_total", "loss/total", "train/total_loss", "train_loss_step", "loss_step", "lm loss", "lm_loss", "avg loss",
+    "avr_loss", "total", "train/crossentropyloss", "train_inner/loss", "loss/train", "loss_train", "trl",
+    "xent", "cost", "train", "training",
 )  # fmt: skip
 
 NEARLY_AS_MANY = 0.5
@@ -59,13 +60,14 @@ def file_series(table: Table) -> list[LossSeries]:
     return sorted(series, key=lambda item: item.kind)
 
 
-def chosen_series(series: list[LossSeries], wanted: str | None, where: str) -> LossSeries:
+def chosen_series(series: list[LossSeries], wanted: str | None, where: str, form: str = "text") -> LossSeries:
     """Return the series to read.
 
     Args:
       series: all numbers of the file.
       wanted: the name that the user gives, of any named number; None for the training loss, if only one series can be that.
       where: the file, for messages.
+      form: its format.
 
     Raises:
       InputError: when there is no loss, none of that name, or several that may be meant; the message lists them.
@@ -80,16 +82,15 @@ def chosen_series(series: list[LossSeries], wanted: str | None, where: str) -> L
     losses = [item for item in series if item.kind == 0]
     if losses:
         return _training(losses, where)
-    raise _no_loss(series, where)
+    raise _no_loss(series, where, form)
 
 
-def _no_loss(series: list[LossSeries], where: str) -> InputError:
+def _no_loss(series: list[LossSeries], where: str, form: str) -> InputError:
     """Return the error for a file in which nothing is called a loss; it lists the named numbers."""
     listed = _listed([item for item in series if item.count])
     choice = f"; its named numbers are {listed}; choose one with --column{_read_so(series)}" if listed else ""
-    form = f" (it looks like {series[0].table.form})" if series else ""
     return InputError(
-        f"{where}: no training log could be read from it{form}: no number stands beside a name that "
+        f"{where}: no training log could be read from it (it looks like {form}): no number stands beside a name that "
         f"contains 'loss'{choice}"
     )
 

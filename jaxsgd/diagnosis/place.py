@@ -45,7 +45,7 @@ class Column(NamedTuple):
         return self.is_listed_loss or role(self.name) == "loss"
 
 
-class FoundPlaces(NamedTuple):
+class RowPlaces(NamedTuple):
     """The places of K rows.
 
     Attributes:
@@ -59,7 +59,7 @@ class FoundPlaces(NamedTuple):
     in_samples: bool
 
 
-def find_places(columns: list[Column], rows: int) -> FoundPlaces:
+def find_places(columns: list[Column], rows: int) -> RowPlaces:
     """Return the places of rows: names propose the columns, and their behaviour decides.
 
     A step grows, or grows and begins again where the epoch grows. An epoch grows where the step begins again.
@@ -78,7 +78,7 @@ def find_places(columns: list[Column], rows: int) -> FoundPlaces:
         rising = [column for column in counts if column is not step and _is_whole(column.values[own])]
         better = next((column for column in rising if _is_epoch_of(column.values[own], step.values[own])), None)
         epoch = better or epoch
-    places = {name: missing for name in PLACES}
+    places = dict.fromkeys(PLACES, missing)
     used = []
     if epoch is not None:
         places["epoch"] = _from_the_start(epoch)
@@ -95,8 +95,8 @@ def find_places(columns: list[Column], rows: int) -> FoundPlaces:
     if rate is not None:
         places["rate"] = np.where(np.isfinite(rate.values), rate.values, np.nan)
     if step is None and epoch is None:
-        return FoundPlaces(places, frozenset(), False)
-    return FoundPlaces(places, frozenset(used), step is not None and _counts_samples(step, own))
+        return RowPlaces(places, frozenset(), False)
+    return RowPlaces(places, frozenset(used), step is not None and _counts_samples(step, own))
 
 
 MOST_OF_ROWS = 0.5
@@ -126,7 +126,9 @@ def _parts(column: Column, own: Bool[np.ndarray, " K"]) -> list[Column]:
     """Return the column; or its two numbers apart where the second is no total, as in WeNet's `Batch 3/100` of epoch 3."""
     if column.total is None or _is_constant(column.total[own]):
         return [column]
-    moved, counted = (float((np.diff(values[own]) != 0).mean()) if own.sum() > 1 else 0.0 for values in (column.values, column.total))
+    moved, counted = (
+        float((np.diff(values[own]) != 0).mean()) if own.sum() > 1 else 0.0 for values in (column.values, column.total)
+    )
     if not (counted > 0.5 > moved and _falls(column.values[own]) == 0):
         return [column]
     return [column._replace(name=f"{column.name} epoch", total=None), column._replace(values=column.total, total=None)]
@@ -182,18 +184,27 @@ def _step(steps: list[Column], epoch: Column | None, own: Bool[np.ndarray, " K"]
         if moves < needed or (moves == 0 and column.total is None):
             continue
         total_known = column.total is not None and _is_constant(column.total[own])
-        if column.total is not None and not total_known:
-            # `Batch 3/100` is epoch and batch where the second number is what grows; tokens a second are no share at all.
-            if not is_step:
-                continue
-        quality = (total_known and restarts, is_step and not column.is_carried, is_step, total_known, role(column.name) != "samples", not column.is_unnamed)
+        if column.total is not None and not total_known and not is_step:
+            # Two numbers of tokens a second are no share.
+            continue
+        quality = (
+            total_known and restarts,
+            is_step and not column.is_carried,
+            is_step,
+            total_known,
+            role(column.name) != "samples",
+            not column.is_unnamed,
+        )
         ranked.append((quality, -rank, column))
     if ranked:
         return max(ranked, key=lambda item: item[:2])[2]
     named = [
         column
         for column in steps
-        if role(column.name) == "step" and not column.is_carried and _is_whole(column.values[own]) and np.ptp(column.values[own]) > 0
+        if role(column.name) == "step"
+        and not column.is_carried
+        and _is_whole(column.values[own])
+        and np.ptp(column.values[own]) > 0
     ]
     return named[0] if named else None
 
@@ -233,7 +244,9 @@ def _is_epoch_of(values: np.ndarray, step: np.ndarray) -> bool:
     if not np.isfinite(change).all() or not restart.any():
         return False
     grows = change == 1
-    return bool(((change == 0) | grows).all()) and float((grows & restart).sum()) >= 0.9 * max(int(grows.sum()), int(restart.sum()))
+    return bool(((change == 0) | grows).all()) and float((grows & restart).sum()) >= 0.9 * max(
+        int(grows.sum()), int(restart.sum())
+    )
 
 
 def _counts_samples(step: Column, own: Bool[np.ndarray, " K"]) -> bool:

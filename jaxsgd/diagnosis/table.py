@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxsgd.diagnosis.column import LONGEST_NAME, is_known_loss, role
+from jaxsgd.diagnosis.column import COLUMN, LONGEST_NAME, is_known_loss, role
 from jaxsgd.diagnosis.place import PLACES, Column, find_places
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.error import InputError
@@ -174,7 +174,12 @@ class TableBuilder:
     def table(self) -> Table:
         """Return the rows that were added."""
         columns = [
-            Column(name, np.array(values, np.float64), is_listed_loss=name in self._listed)
+            Column(
+                name,
+                np.array(values, np.float64),
+                is_listed_loss=name in self._listed,
+                is_unnamed=name.startswith(f"{COLUMN} "),
+            )
             for name, values in self._columns.items()
         ]
         line = np.array(self._line, np.int64)
@@ -207,12 +212,12 @@ def named_table(
       words, is_held_out: as in `Table`.
     """
     columns = _one_case(columns)
-    found = find_places(columns, len(run))
-    left = [column for column in columns if column.name not in found.used and column.is_value]
+    known = find_places(columns, len(run))
+    left = [column for column in columns if column.name not in known.used and column.is_value]
     losses = {column.name: column.values for column in left if column.is_loss}
     numbers = {column.name: column.values for column in left if not column.is_loss}
     line = line if line.any() else line[:0]
-    table = Table(form, losses, {}, found.places, run, run_names, found.in_samples, numbers, line, words, is_held_out)
+    table = Table(form, losses, {}, known.places, run, run_names, known.in_samples, numbers, line, words, is_held_out)
     return _finite(table)
 
 

@@ -3,9 +3,11 @@
 import numpy as np
 
 TOKENS = (
-    b"nan", b"inf", b"-inf", b"1e400", b"-1", b"0", b"9" * 400, b"1e308", b"-1e308", b"1e-320", b"0.5", b"7" * 15, b"99999999999999999999", b",", b":", b"=", b"[", b"]",
-    b"{", b"}", b'"', b"\\", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[31m", b"\r", b"\b", b"\t", b"\n\n", b"epoch 3", b"epoch 1e30", b"step -5", b"10/0", b"0/0",
-    b"60/60", b"loss", b"loss: ", b"val", b"\xe2\x96\x88" * 9, b"1,000,000", b"null", b"[[[[", b"run 2", b"tensor(", b"1_0", b"'", b"%", b"#", b"Epoch: [",
+    b"nan", b"inf", b"-inf", b"1e400", b"-1", b"0", b"9" * 400, b"1e308", b"-1e308", b"1e-320", b"0.5", b"7" * 15,
+    b"99999999999999999999", b",", b":", b"=", b"[", b"]", b"{", b"}", b'"', b"\\", b"\x00", b"\xff\xfe",
+    b"\xef\xbb\xbf", b"\x1b[31m", b"\r", b"\x08", b"\t", b"\n\n", b"epoch 3", b"epoch 1e30", b"step -5", b"10/0",
+    b"0/0", b"60/60", b"loss", b"loss: ", b"val", b"\xe2\x96\x88" * 9, b"1,000,000", b"null", b"[[[[", b"run 2",
+    b"tensor(", b"1_0", b"'", b"%", b"#", b"Epoch: [",
 )  # fmt: skip
 
 

@@ -20,9 +20,7 @@ class Print(NamedTuple):
     v: float
 
 
-PRINTS = [
-    Print(e, b, BATCHES * e + b, loss(e, b)) for e in range(EPOCHS) for b in range(INTERVAL, BATCHES + 1, INTERVAL)
-]
+PRINTS = [Print(e, b, BATCHES * e + b, loss(e, b)) for e in range(EPOCHS) for b in range(INTERVAL, BATCHES + 1, INTERVAL)]
 
 
 class Format(NamedTuple):

@@ -5,9 +5,10 @@ any other with a column whose name has `loss` in it.
 """
 
 import csv
+import itertools
 import re
 
-from jaxsgd.diagnosis.column import is_known_loss, role
+from jaxsgd.diagnosis.column import COLUMN, is_known_loss, role
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
@@ -18,10 +19,12 @@ _OF_TENSORBOARD = ["wall time", "step", "value"]
 
 
 def matches(head: bytes) -> bool:
-    """Return True if the first line contains names, several or that of a loss, and the next line as many cells, with numbers."""
+    """Return True if the first line contains names, several or a loss's, and the next line as many cells with numbers."""
     lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
     if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
         return False
+    if _is_headless(lines[:3]):
+        return True
     delimiter = _delimiter(lines[0])
     names, values = (next(csv.reader([line], delimiter=delimiter), []) for line in lines[:2])
     if len(names) != len(values) or any(number(name) is not None or not name.strip() for name in names[1:] or names):
@@ -30,6 +33,13 @@ def matches(head: bytes) -> bool:
     is_numbers = any(number(value.strip()) is not None for value in values)
     # A line of text may have commas, too, but it has numbers beside its names.
     return is_names and is_numbers and not any(re.search(r"[:=]\s*[-+.\d]", name) for name in names)
+
+
+def _is_headless(lines: list[str]) -> bool:
+    """Return True if all lines have the same number of cells, two or more, and all of them are numbers."""
+    rows = [next(csv.reader([line], delimiter=_delimiter(line)), []) for line in lines]
+    same = len({len(cells) for cells in rows}) == 1 and len(rows[0]) > 1
+    return same and all(number(cell.strip()) is not None for cells in rows for cell in cells)
 
 
 def _delimiter(line: str) -> str:
@@ -46,6 +56,10 @@ def read(source: Source) -> Table:
     first = next(lines).lstrip("\ufeff")
     delimiter = _delimiter(first)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    begin = 1
+    if _is_headless([first]):
+        names = [f"{COLUMN} {place}" for place in range(1, len(names) + 1)]
+        lines, begin = itertools.chain([first], lines), 0
     known = [name.lower() for name in names]
     builder = TableBuilder(FORM)
     if known == _OF_TENSORBOARD:
@@ -62,7 +76,7 @@ def read(source: Source) -> Table:
                     row.setdefault(name, value)
             if row:
                 run = cells[runs[0]] if runs and runs[0] < len(cells) else ""
-                builder.add_named(row, run, table.line_num + 1)
+                builder.add_named(row, run, table.line_num + begin)
     except csv.Error as error:
         raise InputError(f"{source.path}: cannot be read as CSV: {error}") from None
     return builder.table()

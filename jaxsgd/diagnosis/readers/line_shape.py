@@ -43,8 +43,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}")
 _NOISE = {
     "info", "debug", "warning", "warn", "error", "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations",
-    "batch", "batches", "eta", "time", "root", "main", "log", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr",
-    "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "am", "pm", "of", "the", "at", "ms", "it", "loss", "losses",
+    "batch", "batches", "eta", "time", "root", "main", "log", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb",
+    "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "am", "of", "the", "at", "ms", "it", "loss", "losses",
 }  # fmt: skip
 _NO_NUMBER = {"cuda", "device", "rank", "gpu", "cpu", "pid", "line", "port", "seed"}
 
@@ -97,7 +97,7 @@ def line_shape(pieces: list[str]) -> LineShape:
     texts, numbers = pieces[::2], pieces[1::2]
     fields: list[Field] = []
     words: list[str] = []
-    waiting, bar_name, in_list, met_loss = "", "", False, False
+    waiting, delayed, bar_name, in_list, met_loss = "", "", "", False, False
     for index in range(len(numbers)):
         before, unit = texts[index], ""
         previous = fields[-1] if fields and fields[-1].index == index - 1 else None
@@ -110,7 +110,13 @@ def line_shape(pieces: list[str]) -> LineShape:
                 bar_name = fields.pop().name
                 previous = None
         link = before.strip()
-        if index and previous is not None and not unit and link in ("/", "of", "out of") and _are_counts(numbers[index - 1 : index + 1]):
+        if (
+            index
+            and previous is not None
+            and not unit
+            and link in ("/", "of", "out of")
+            and _are_counts(numbers[index - 1 : index + 1])
+        ):
             name, bar_name = previous.name or bar_name, ""
             fields[-1] = previous._replace(name=name, total=index, has_percent=_has_percent(texts, index))
             continue
@@ -135,11 +141,20 @@ def line_shape(pieces: list[str]) -> LineShape:
             waiting = head
         if not name and not listed and waiting and index and body.strip() in (":", "=", "-", "->", "|", ":|"):
             name, waiting = waiting, ""
-        if not name:
+        if name and role(name) == "loss" and _is_count_before_value(texts, numbers, index):
+            # `Train loss 100 0.523`: the count stands between the name and its number.
+            name, delayed = "", name
+        elif not name and delayed:
+            name, delayed = delayed, ""
+        elif not name:
             name = _trailing_name(texts, index)
         is_loss = listed or role(name) == "loss" or (is_known_loss(name) and not is_training(name))
         if not met_loss:
-            own = [word for word in _words(name) if is_held_out(word) or is_training(word)] if is_metric(name) or is_loss else _words(name)
+            own = (
+                [word for word in _words(name) if is_held_out(word) or is_training(word)]
+                if is_metric(name) or is_loss
+                else _words(name)
+            )
             words += [*_words(lead), *own]
         met_loss = met_loss or is_loss
         if name.lower() not in _NO_NUMBER and not _FILE.search(name):
@@ -152,6 +167,12 @@ def line_shape(pieces: list[str]) -> LineShape:
 def _are_counts(pair: list[str]) -> bool:
     """Return True if both numbers of a share are whole."""
     return all(text.replace(",", "").isdigit() for text in pair)
+
+
+def _is_count_before_value(texts: list[str], numbers: list[str], index: int) -> bool:
+    """Return True if a whole number is followed by blanks and a number with decimals."""
+    follows = index + 1 < len(numbers) and texts[index + 1].isspace() and "." in numbers[index + 1]
+    return follows and numbers[index].isdigit()
 
 
 def _has_percent(texts: list[str], index: int) -> bool:
@@ -167,7 +188,7 @@ def _without_unit(text: str) -> tuple[str, str]:
 
 @functools.lru_cache(REMEMBERED)
 def _name_of(body: str) -> tuple[str, str, str]:
-    """Return (the words that name the number after a text, the text before them, words of a loss that wait for a later number)."""
+    """Return (words that name the number after a text, the text before them, words of a loss that wait for a later number)."""
     core = body
     while core and core[-1] in _EDGE:
         core = core[:-1].rstrip(_EDGE)
@@ -206,7 +227,9 @@ def _trailing_name(texts: list[str], index: int) -> str:
     """Return the words after a number that has none before it, as in `2.02 avg loss,`."""
     after = texts[index + 1]
     match = _TRAILING.match(after)
-    if match is None or (match.end() == len(after) and index + 2 < len(texts) and after.rstrip()[-1:] not in (",", ";", "|", ")", "]")):
+    if match is None or (
+        match.end() == len(after) and index + 2 < len(texts) and after.rstrip()[-1:] not in (",", ";", "|", ")", "]")
+    ):
         return ""
     return match[1] if len(match[1]) <= LONGEST_NAME else ""
 

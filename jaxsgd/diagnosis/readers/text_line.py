@@ -26,7 +26,7 @@ MOST_GROUPS = 200
 """Number of groups of lines with a loss, and of others, that are kept apart; the lines of further ones are left out."""
 
 MOST_WORDINGS = 8
-"""Number of groups with the same counters that may differ in their words; from there on the words are free text, and no group's."""
+"""Number of groups with the same counters that may differ in their words; from there on the words are free text."""
 
 MOST_OTHERS = 2_000_000
 """Number of values that are kept of lines without a loss."""
@@ -277,7 +277,9 @@ class _Reading:
                 if field.total >= 0:
                     total = values[:, totals]
                     totals += 1
-                _fill(columns, field, values[:, place], total, slice(begin, stop), len(line), rows.has_epoch_word, group.is_bare)
+                _fill(
+                    columns, field, values[:, place], total, slice(begin, stop), len(line), rows.has_epoch_word, group.is_bare
+                )
             begin = stop
         own = {role(name) for name in columns}
         has_share = any(column.total is not None for column in columns.values())
@@ -303,7 +305,7 @@ def _cells(pieces: list[str]) -> list[str]:
     return [cell for cell in re.split(r"[\s|\u2502]+", "\0".join(pieces[::2])) if cell]
 
 
-_NUMERIC_CELL = re.compile(r"[-+]?\.?\0[,;%]?")
+_NUMERIC_CELL = re.compile(r"[-+]?\.?\0[,;:%]?")
 
 
 def _number(text: str) -> float:
@@ -327,9 +329,7 @@ def _known_names(names: list[str]) -> int:
     return sum(role(name) in ("epoch", "step", "loss") or is_known_loss(name) for name in names)
 
 
-def _fields_and_group(
-    shape: LineShape, named: tuple[Field, ...] | None, pieces: list[str]
-) -> tuple[tuple[Field, ...], _Group]:
+def _fields_and_group(shape: LineShape, named: tuple[Field, ...] | None, pieces: list[str]) -> tuple[tuple[Field, ...], _Group]:
     """Return the numbers of a line that are kept, each name once, and the group to which the line belongs."""
     fields: dict[str, Field] = {}
     unnamed = 0
@@ -365,7 +365,7 @@ def _loss_names(parts: list[_Rows]) -> set[str]:
 
 
 def _joined_groups(groups: dict[_Group, list[_Rows]]) -> list[tuple[_Group, list[_Rows]]]:
-    """Return the groups, with the lines that have a counter more than most added to these, as where every tenth gives its step."""
+    """Return the groups, with lines that have a counter more than most added to these, as where every tenth gives its step."""
     joined: list[tuple[_Group, list[_Rows], set[str]]] = []
     for group, parts in sorted(groups.items(), key=lambda item: -sum(len(rows.line) for rows in item[1])):
         names = _loss_names(parts)
