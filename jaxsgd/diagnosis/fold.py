@@ -103,7 +103,8 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     half = width // 2
     kept = np.flatnonzero(~apart)
     skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
-    first, stop = max(half, skipped), len(kept) - half
+    # Where nearly all prints are of the first epoch, as a damaged count may say, they are all there is.
+    first, stop = max(half, skipped if skipped <= len(kept) // 2 else 0), len(kept) - half
     trend = moving_mean(loss[kept], width)[first - half :]
     left = loss[kept[first:stop]] - trend
     return left, trend, local_scale(left, width), kept[first:stop], apart

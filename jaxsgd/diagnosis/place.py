@@ -114,12 +114,12 @@ def _from_the_start(epoch: Column) -> Float[np.ndarray, " K"]:
 
 
 def _clean(column: Column) -> Column:
-    """Return a column with NaN for what is too large to count something."""
+    """Return a column with NaN for what is too large, or below 0, to count something."""
+    values, total = column.values, column.total
     with np.errstate(invalid="ignore"):
-        return column._replace(
-            values=np.where(np.abs(column.values) < LARGEST_COUNT, column.values, np.nan),
-            total=None if column.total is None else np.where(np.abs(column.total) < LARGEST_COUNT, column.total, np.nan),
-        )
+        values = np.where((values >= 0) & (values < LARGEST_COUNT), values, np.nan)
+        total = None if total is None else np.where((total >= 0) & (total < LARGEST_COUNT), total, np.nan)
+    return column._replace(values=values, total=total)
 
 
 def _parts(column: Column, own: Bool[np.ndarray, " K"]) -> list[Column]:
