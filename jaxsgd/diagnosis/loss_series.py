@@ -32,14 +32,14 @@ class LossSeries(NamedTuple):
       table: the rows of that shape.
       name: of the number.
       kind: 0 for a loss by its name, 1 for a name that trainers give a loss without the word, 2 for any other number.
-      count: how many finite values it has.
+      finite_count: number of its finite values.
       is_held_out: True if its name or its lines speak of a validation or test set.
     """
 
     table: Table
     name: str
     kind: int
-    count: int
+    finite_count: int
     is_held_out: bool
 
     @property
@@ -75,7 +75,7 @@ def chosen_series(series: list[LossSeries], wanted: str | None, where: str, form
     if wanted is not None:
         return _wanted(series, wanted, where)
     for kind in (0, 1):
-        named = [item for item in series if item.kind == kind and (item.count or _is_non_finite(item))]
+        named = [item for item in series if item.kind == kind and (item.finite_count or _is_non_finite(item))]
         training = [item for item in named if not item.is_held_out]
         if training:
             return _training(training, where)
@@ -87,7 +87,7 @@ def chosen_series(series: list[LossSeries], wanted: str | None, where: str, form
 
 def _no_loss(series: list[LossSeries], where: str, form: str) -> InputError:
     """Return the error for a file in which nothing is called a loss; it lists the named numbers."""
-    listed = _listed([item for item in series if item.count])
+    listed = _listed([item for item in series if item.finite_count])
     choice = f"; its named numbers are {listed}; choose one with --column{_read_so(series)}" if listed else ""
     return InputError(
         f"{where}: no training log could be read from it (it looks like {form}): no number stands beside a name that "
@@ -115,7 +115,7 @@ def _wanted(series: list[LossSeries], wanted: str, where: str) -> LossSeries:
     ):
         matching = [item for item in series if same(item)]
         if matching:
-            return max(matching, key=lambda item: (not item.is_held_out, item.count))
+            return max(matching, key=lambda item: (not item.is_held_out, item.finite_count))
     if not series:
         raise InputError(f"{where}: has no loss column, so none called {wanted!r} either")
     raise no_such(f"loss column in {where}:", wanted, dict.fromkeys(item.name for item in series))
@@ -123,12 +123,12 @@ def _wanted(series: list[LossSeries], wanted: str, where: str) -> LossSeries:
 
 def _training(training: list[LossSeries], where: str) -> LossSeries:
     """Return the series of the training loss: in the shape with most values, the total or the only one."""
-    many = [item for item in training if item.count >= FEWEST] or training
-    weight = {id(item): item.count * (1 if _has_place(item.table) else PLACELESS) for item in many}
+    many = [item for item in training if item.finite_count >= FEWEST] or training
+    weight = {id(item): item.finite_count * (1 if _has_place(item.table) else PLACELESS) for item in many}
     best = max(many, key=lambda item: weight[id(item)])
     same = [item for item in many if item.table is best.table]
-    most = max(item.count for item in same)
-    same = [item for item in same if item.count >= NEARLY_AS_MANY * most] or same
+    most = max(item.finite_count for item in same)
+    same = [item for item in same if item.finite_count >= NEARLY_AS_MANY * most] or same
     same = [item for item in same if not item.name.lower().endswith("_epoch")] or same
     for name in _PREFERRED:
         matching = [item for item in same if item.name.lower() == name]
@@ -150,7 +150,7 @@ MOST_LISTED = 12
 
 
 def _listed(series: list[LossSeries]) -> str:
-    names = [f"{item.name!r} ({counted(item.count, 'value')})" for item in series]
+    names = [f"{item.name!r} ({counted(item.finite_count, 'value')})" for item in series]
     return ", ".join(names[:MOST_LISTED]) + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
 
 
@@ -159,8 +159,8 @@ def left_out_series(series: list[LossSeries], chosen: LossSeries) -> tuple[str, 
     texts = []
     for item in series:
         is_chosen = item.name == chosen.name and item.table is chosen.table
-        if item.kind <= chosen.kind and item.count and not is_chosen:
-            texts.append(f"{_apart(item, chosen.table)}: {counted(item.count, 'value')}")
+        if item.kind <= chosen.kind and item.finite_count and not is_chosen:
+            texts.append(f"{_apart(item, chosen.table)}: {counted(item.finite_count, 'value')}")
     return tuple(texts)
 
 

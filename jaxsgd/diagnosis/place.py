@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from jaxsgd.diagnosis.column import is_known_loss, role
 
-PLACES = ("epoch", "step", "total", "rate")
+PLACES: tuple[str, ...] = ("epoch", "step", "total", "rate")
 """The numbers that a row may contain besides its losses: its epoch, a count of batches, its total, the learning rate."""
 
 LARGEST_COUNT = 1e12

@@ -30,7 +30,7 @@ LINES = {
 def test_a_number_has_the_name_that_stands_beside_it(line):
     pieces = NUMBERS.split(line)
     named = {
-        field.name: float(field.prefix + pieces[2 * field.index + 1].replace(",", ""))
+        field.name: float(field.prefix + pieces[2 * field.place + 1].replace(",", ""))
         for field in line_shape(pieces).fields
         if field.name and field.name != "Time"
     }
@@ -40,7 +40,7 @@ def test_a_number_has_the_name_that_stands_beside_it(line):
 def test_the_number_behind_a_stroke_is_what_the_first_counts_up_to():
     for line in ("step 10/60 loss 1.5", "[10/ 60] loss 1.5", "10 of 60: loss 1.5", "step: 10 / 60, loss 1.5"):
         (step, loss) = line_shape(NUMBERS.split(line)).fields
-        assert (step.index, step.total, loss.name) == (0, 1, "loss")
+        assert (step.place, step.total, loss.name) == (0, 1, "loss")
     # Not in a path, nor in tokens a second.
     assert all(field.total < 0 for field in line_shape(NUMBERS.split("0.5/1.5 tok/s, loss 1.5")).fields)
 

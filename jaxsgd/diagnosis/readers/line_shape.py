@@ -53,7 +53,7 @@ class Field(NamedTuple):
     """A number of a line.
 
     Attributes:
-      index: which of the line's numbers it is, from 0.
+      place: which of the line's numbers it is, from 0.
       name: the words that name it; empty where there are none.
       prefix: its sign, or a leading point, that stand in the text before it.
       total: the number that it counts up to, as in `10/60`; -1 where there is none.
@@ -61,7 +61,7 @@ class Field(NamedTuple):
       is_listed_loss: True if it stands in a list of losses.
     """
 
-    index: int
+    place: int
     name: str
     prefix: str = ""
     total: int = -1
@@ -100,7 +100,7 @@ def line_shape(pieces: list[str]) -> LineShape:
     waiting, delayed, bar_name, in_list, met_loss = "", "", "", False, False
     for index in range(len(numbers)):
         before, unit = texts[index], ""
-        previous = fields[-1] if fields and fields[-1].index == index - 1 else None
+        previous = fields[-1] if fields and fields[-1].place == index - 1 else None
         if index:
             before, unit = _without_unit(before)
             if unit and previous is not None and _COUNTED.fullmatch(unit) and (not previous.name or role(previous.name) == ""):

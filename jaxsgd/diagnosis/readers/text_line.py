@@ -172,7 +172,7 @@ class _Reading:
         named = self._table_fields(pieces) if shape.is_bare else None
         if named is not None:
             # A progress bar may stand behind the cells.
-            named += tuple(field for field in shape.fields if field.total >= 0 and field.index > named[-1].index)
+            named += tuple(field for field in shape.fields if field.total >= 0 and field.place > named[-1].place)
         fields, group = _fields_and_group(shape, named, pieces)
         has_loss = any(_is_loss(field) or is_known_loss(field.name) for field in fields)
         group = self._without_free_text(group)
@@ -183,7 +183,7 @@ class _Reading:
         for field in given:
             if field.name.lower() != "epochs" and (field.name in self._slots or len(self._slots) < MOST_SLOTS):
                 slot = self._slots.setdefault(field.name, len(self._slots))
-                slots.append((2 * slot, 2 * field.index + 1))
+                slots.append((2 * slot, 2 * field.place + 1))
                 if field.total >= 0:
                     slots.append((2 * slot + 1, 2 * field.total + 1))
         rows = None
@@ -195,7 +195,7 @@ class _Reading:
             rows = self._rows.get((group, signature))
             if rows is None:
                 rows = self._rows[group, signature] = _Rows(fields, shape.has_epoch_word)
-        indices = [2 * field.index + 1 for field in fields] + [2 * field.total + 1 for field in fields if field.total >= 0]
+        indices = [2 * field.place + 1 for field in fields] + [2 * field.total + 1 for field in fields if field.total >= 0]
         prefixes = tuple(field.prefix for field in fields) + ("",) * (len(indices) - len(fields))
         pick = None
         if rows is not None:
@@ -337,7 +337,7 @@ def _fields_and_group(shape: LineShape, named: tuple[Field, ...] | None, pieces:
     for field in named or shape.fields:
         name = field.name
         if not name:
-            text = pieces[2 * field.index + 1]
+            text = pieces[2 * field.place + 1]
             if unnamed >= MOST_UNNAMED or not (is_bare or text.replace(",", "").isdigit()):
                 continue
             unnamed += 1
