@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsgd.diagnosis.diagnose import diagnose
+from jaxsgd.diagnosis.log import read_log
 from jaxsgd.diagnosis.report import diagnosis_lines, diagnosis_report
 from jaxsgd.error import InputError
 from tests.diagnosis.damage import damaged
@@ -69,3 +70,15 @@ def test_a_number_of_400_digits_among_the_counts_is_no_count(tmp_path):
     diagnosis = diagnose(tmp_path / "log")
     assert len(diagnosis.log.loss) == 59
     assert diagnosis.period.batch_count == 6
+
+
+@pytest.mark.parametrize(
+    "line", ["x" * 1_000_000 + " 1.5", "loss" + " " * 1_000_000 + "1.5", "loss of the " * 80_000 + "1.5", "1/2 " * 250_000]
+)
+def test_a_line_of_a_million_letters_is_read_or_refused(line, tmp_path):
+    # Matching that grows with the square of the length would take hours.
+    (tmp_path / "log").write_text((line + "\n") * 2)
+    try:
+        assert len(read_log(tmp_path / "log").loss) == 2
+    except InputError as error:
+        assert "no number stands beside a name that contains 'loss'" in str(error)

@@ -94,7 +94,7 @@ def line_shape(pieces: list[str]) -> LineShape:
     Args:
       pieces: the line cut by `NUMBERS`: text, number, text, number, ..., text.
     """
-    texts, numbers = pieces[::2], pieces[1::2]
+    texts, numbers = [_shortened(text) for text in pieces[::2]], pieces[1::2]
     fields: list[Field] = []
     words: list[str] = []
     waiting, delayed, bar_name, in_list, met_loss = "", "", "", False, False
@@ -162,6 +162,14 @@ def line_shape(pieces: list[str]) -> LineShape:
     if not met_loss and len(texts) == 1:
         words += _words(texts[0])
     return LineShape(tuple(fields), " ".join(dict.fromkeys(words)), any("poch" in text or "POCH" in text for text in texts))
+
+
+LONGEST_TEXT = 512
+"""Number of letters between two numbers from which only both ends are looked at."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
 
 
 def _are_counts(pair: list[str]) -> bool:

@@ -31,6 +31,9 @@ MOST_WORDINGS = 8
 MOST_OTHERS = 2_000_000
 """Number of values that are kept of lines without a loss."""
 
+MOST_NUMBERS = 200
+"""Number of numbers of a line that are looked at."""
+
 MOST_UNNAMED = 6
 """Number of whole numbers without a name that are kept of a line: one may be its epoch or step."""
 
@@ -126,6 +129,8 @@ class _Reading:
         if len(pieces) == 1:
             self._add_header(line)
             return
+        # An odd number of pieces ends with text, as a whole line does.
+        del pieces[2 * MOST_NUMBERS + 1 :]
         key = "\0".join(pieces[::2])
         plan = self._plans.get(key)
         if plan is None:
