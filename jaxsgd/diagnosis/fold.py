@@ -103,8 +103,7 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     half = width // 2
     kept = np.flatnonzero(~apart)
     skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
-    # Where nearly all prints are of the first epoch, as a damaged count may say, they are all there is.
-    first, stop = max(half, skipped if skipped <= len(kept) // 2 else 0), len(kept) - half
+    first, stop = max(half, skipped), len(kept) - half
     trend = moving_mean(loss[kept], width)[first - half :]
     left = loss[kept[first:stop]] - trend
     return left, trend, local_scale(left, width), kept[first:stop], apart
@@ -312,7 +311,7 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     even, settling = float(((size - size.mean()) ** 2).sum()), float(((size + place - (size + place).mean()) ** 2).sum())
     likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
     crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
-    reset = float(np.log(np.median(crossing)) - np.log(np.median(later))) if len(crossing) and len(later) else 0.0
+    reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
     return _slope(place, size), cut_score(float(likelihood)), reset
 
 

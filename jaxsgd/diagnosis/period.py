@@ -93,8 +93,8 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
-    if _is_one_epoch(log):
-        return _from_counter(epoch, step, log.total, log.in_samples)
+    if len(epoch) > 1 and bool(np.isfinite(epoch).all()) and np.ptp(epoch) == 0:
+        return _of_one_epoch(log)
     has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
     fractional = has_epochs and bool((epoch % 1 != 0).any())
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
@@ -104,12 +104,6 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
     if has_epochs:
         return _from_prints(epoch)
     return _estimated(log)
-
-
-def _is_one_epoch(log: Log) -> bool:
-    """Return True if all prints are of one epoch and say how many batches it has."""
-    known = all(bool(np.isfinite(values).all()) for values in (log.epoch, log.step, log.total))
-    return known and len(np.unique(log.epoch)) == 1 and np.ptp(log.total) == 0 and bool((log.step <= log.total).all())
 
 
 def _placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:
@@ -152,20 +146,36 @@ def _given(log: Log, length: float) -> Period:
     return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
 
 
+def _of_one_epoch(log: Log) -> Period:
+    """Return the period of a log in which all prints name the same epoch."""
+    count = len(log.loss)
+    step = log.step if np.isfinite(log.step).all() and (np.diff(log.step) > 0).all() else np.arange(1.0, count + 1)
+    counts_batches = step is log.step and not log.in_samples
+    batch, interval = _zero_based(step)
+    total = float(log.total[0]) if np.isfinite(log.total).all() and np.ptp(log.total) == 0 else math.nan
+    length = total if counts_batches and total > batch[-1] else float(batch[-1]) + 1
+    size = total if counts_batches and total > batch[-1] else math.nan
+    epoch = np.zeros(count, int)
+    return Period(size, interval if counts_batches else math.nan, length, batch, epoch, "the log's epochs")
+
+
 def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_samples: bool) -> Period:
     """Return the period of a log that counts batches within each epoch."""
     number = epoch - epoch[0]
     inner = np.diff(step)[np.diff(epoch) == 0]
-    unit = float(np.gcd.reduce(np.unique(step).astype(np.int64))) or 1.0
-    if np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
+    whole = np.unique(step).astype(np.int64)
+    unit = float(np.gcd.reduce(whole)) or 1.0
+    # Every w-th batch counted from 0 is w - 1, 2 w - 1, ...
+    from_zero = step.min() == 0 or (bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5))
+    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
+        # An epoch that differs from another by a batch: the place is the share of it that is done.
+        length = float(np.median(total))
+        step = step * length / total
+    elif np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
         length = float(total[0])
     else:
-        length = float(step.max()) + (unit if step.min() == 0 else 0)
-    ends = len(inner) > 0 and np.median(inner) > 1 and bool(((step + 1) % np.median(inner) == 0).all())
-    if ends and not np.isfinite(total).all():
-        # Counted from 0 and printed at the end of each interval.
-        length = float(step.max()) + 1
-    from_one = not ends and step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
+        length = float(step.max()) + (unit if step.min() == 0 else from_zero)
+    from_one = step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
     position = step - 1 if from_one else step
     gaps = np.diff(number * length + position)
     interval = float(np.median(gaps)) if len(gaps) else 1.0

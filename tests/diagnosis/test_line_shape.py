@@ -20,7 +20,7 @@ LINES = {
     "steps:  45%|####5     | 90/200 [05:23<06:39,  1.38it/s, avr_loss=0.1]": {"steps": 90, "avr_loss": 0.1},
     "3epoch:train:11-20batch: loss_ctc=2.5, loss=2.25": {"epoch": 3, "batch": 20, "loss_ctc": 2.5, "loss": 2.25},
     "[Losses: x 0.25, total 9.5, recall: 0.5]": {"x": 0.25, "total": 9.5, "recall": 0.5},
-    "Ep. 1 : Up. 200 : Sen. 6,400 : Cost 10.5 : Time 1.5s : L.r. 1e-5": {"Ep": 1, "Up": 200, "Sen": 6400, "Cost": 10.5, "L.r": 1e-5},
+    "Ep. 1 : Up. 200 : Sen. 6,400 : Cost 10.5 : L.r. 1e-5": {"Ep": 1, "Up": 200, "Sen": 6400, "Cost": 10.5, "L.r": 1e-5},
     "In epoch 2 after 10 batches, the loss is 0.5.": {"epoch": 2, "batches": 10, "loss": 0.5},
     "rank 0, pid 1234, line: 5, loss 0.5": {"loss": 0.5},
 }  # fmt: skip
