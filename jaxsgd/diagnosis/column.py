@@ -1,81 +1,110 @@
-"""The names of a log's columns, and the choice of the loss column."""
+"""The names of a log's numbers: the role of a name, and the names by which a loss is called."""
 
+import functools
 import re
 
-import numpy as np
-from jaxtyping import Float
-
-from jaxsgd.error import InputError, no_such
-
-_EPOCH = {"epoch", "epochs", "train/epoch", "current_epoch"}
-_STEP = {
-    "step", "steps", "_step", "global_step", "iteration", "iterations", "iter", "batch", "it", "train_step", "train/step",
-    "train/global_step", "trainer/global_step", "num_updates", "update",
+_EPOCH = re.compile(r"^e$|(^|[^a-z])(epochs?|ep|epoch_?(num|idx|number|index|i|id)|current_?epoch|cur_?epoch)$")
+_STEP = re.compile(
+    r"(^|[^a-z])(steps?|iter|iters|iterations?|num_?iters?|it|itr|batch|batches|batch_?(idx|index|i|id|num)|mini-?batch(es)?|"
+    r"updates?|up|num_?updates|n_?updates|total_timesteps|timesteps?|(global|current|cur|train|training|opt|optim)_?steps?|nb_?iters?|"
+    r"step_?(num|idx|index))$"
+)
+_STEP_ALONE = {"s", "i", "#", "n_iter", "it.", "k"}
+_TOTAL = {
+    "total_steps", "max_steps", "total_iters", "max_iters", "total_iterations", "max_iterations", "num_steps", "total steps",
 }  # fmt: skip
-_RATE = {"lr", "learning_rate", "train/learning_rate", "train/lr", "rate"}
+_SAMPLES = {"consumed samples", "consumed_samples", "samples", "num_samples", "sen", "images", "examples", "samples seen"}
+_NO_COUNT = re.compile(
+    r"(^|[^a-z])(per|time|times|size|number of|num of|skipped|nan|sec|secs|seconds|speed|loss|acc|accuracy|eta|rate)([^a-z]|$)"
+)
+_SETTING = re.compile(
+    r"(^|[^a-z])(num|max|min|total|n|nb|warmup|save|log|logging|eval|decay|accumulation|every|training)[ _-]?"
+    r"(epochs|steps|batches)$"
+)
+_RATE = {
+    "lr", "learning_rate", "learning rate", "train/learning_rate", "train/lr", "rate", "learningrate", "lr/pg0", "l.r",
+    "train_lr", "optim/learning_rate_group0",
+}  # fmt: skip
 _RUN = {"run", "run_id", "run_name", "experiment_id", "trial", "trial_id"}
 _SPLIT = {"mode", "split", "phase", "stage"}
 
 _HELD_OUT = re.compile(
-    r"(^|[^a-z])(val|valid|validation|eval|evaluation|test|dev)([^a-z]|$)|^(val|eval|test)loss", re.IGNORECASE
+    r"(^|[^a-z])(val|valid|validat(ion|ing|e)|eval|evaluat(ion|ing|e)|test|testing|dev|cv|held-?out)"
+    r"([^a-z]|$)|^(val|eval|test|valid|validation)_?(loss|cost|nll|error)|^tel$|^hist(ory)? loss",
+    re.IGNORECASE,
 )
-_PREFERRED = (
-    "loss",
-    "train_loss",
-    "train/loss",
-    "training_loss",
-    "train loss",
-    "training loss",
-    "train_loss_step",
-    "loss_step",
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TRAINING = re.compile(r"(^|[^a-z])(train|training|trn)([^a-z]|$)", re.IGNORECASE)
+
+_NO_LOSS = re.compile(
+    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|diff|delta|std|var)"
+    r"|(best|lowest|min|minimum|previous|prev|last best|target)[ _./-]?(\w+[ _./-])?loss|ppl|perplexity|lossless|glossary"
+)
+_KNOWN_LOSS = re.compile(
+    r"trl|kld?|-?elbo|n?ll|avg|total|train|training|ce-mean(-words)?|ce-sum|err[dg](_\w+)?|"
+    r"((train|training|total|avg|average|mean)[ _./-]?)?"
+    r"(cost|nll|nelbo|xent|x-?entropy|cross[ _-]?entropy|objective|obj|criterion|err|error|r?mse|mae|ce|bce)|"
+    r"(d|g|cycle|idt|dis|gen|disc|discriminator|generator)_(a|b|real|fake|gan|l1|l2|vgg|feat)"
+)
+_METRIC = re.compile(
+    r"(^|[^a-z])(acc|accuracy|recall|precision|map|iou|f1|auc|time|lr|rate|eta|mem|memory|norm|top|psnr|ssim|bleu|wer|cer|fps)"
+    r"([^a-z]|$)"
 )
 
-FEWEST = 4
-"""Number of values from which a column counts as a log; a trainer's summary has one value."""
+REMEMBERED = 4096
+"""Number of names of which it is remembered what they are."""
+
+COLUMN = "column"
+"""First word of the name of a column that has none, in a table without a header."""
+
+LONGEST_NAME = 64
+"""Largest number of letters of a name."""
 
 
+@functools.lru_cache(REMEMBERED)
 def role(name: str) -> str:
-    """Return the content of a column: "epoch", "step", "rate", "run", "split", "loss", or "" for anything else.
+    """Return the content of a column by its name.
 
-    The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, count as anything else.
+    It is "epoch", "step", "samples" (a count of samples), "total" (the number of steps of the whole run), "rate", "run",
+    "split", "loss", or "" for anything else. The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, are
+    anything else.
     """
     plain = name.strip().lower()
-    for names, meant in ((_EPOCH, "epoch"), (_STEP, "step"), (_RATE, "rate"), (_RUN, "run"), (_SPLIT, "split")):
-        if plain in names:
-            return meant
     if plain.endswith(("__min", "__max")):
         return ""
-    return "loss" if "loss" in plain else ""
+    for names, meant in ((_RATE, "rate"), (_RUN, "run"), (_SPLIT, "split"), (_TOTAL, "total"), (_SAMPLES, "samples")):
+        if plain in names:
+            return meant
+    if not _NO_COUNT.search(plain) and not (_SETTING.search(plain) and "current" not in plain):
+        word = plain.lstrip("#_ ") or plain
+        if _EPOCH.search(word):
+            return "epoch"
+        if plain in _STEP_ALONE or _STEP.search(word):
+            return "step"
+    return "loss" if "loss" in plain and not _NO_LOSS.search(plain) else ""
 
 
-def chosen_loss(losses: dict[str, Float[np.ndarray, " K"]], wanted: str | None, where: str) -> str:
-    """Return the name of the loss column to read.
+@functools.lru_cache(REMEMBERED)
+def is_known_loss(name: str) -> bool:
+    """Return True for a name that trainers give a loss without the word, such as `xent`, `Cost` or `D_A`."""
+    plain = name.strip().lower()
+    last = plain.rpartition("/")[2]
+    return bool(_KNOWN_LOSS.fullmatch(plain) or _KNOWN_LOSS.fullmatch(last)) and not _NO_LOSS.search(plain)
 
-    Args:
-      losses: the columns.
-      wanted: the name that the user gives; None for the training loss, if only one column can be that.
-      where: the file, for messages.
 
-    Raises:
-      InputError: when there is no loss column, none of that name, or several that may be meant; the message lists them.
-    """
-    if wanted is not None:
-        if wanted in losses:
-            return wanted
-        if not losses:
-            raise InputError(f"{where}: has no loss column, so none called {wanted!r} either")
-        raise no_such(f"loss column in {where}:", wanted, losses)
-    if not losses:
-        raise InputError(f"{where}: has no loss column; give the column a name that contains 'loss', as in 'step,loss'")
-    counts = {name: int(np.isfinite(values).sum()) for name, values in losses.items()}
-    many = [name for name, count in counts.items() if count >= FEWEST] or list(losses)
-    training = [name for name in many if not _HELD_OUT.search(name)] or many
-    stepwise = [name for name in training if not name.lower().endswith("_epoch")] or training
-    if len(stepwise) == 1:
-        return stepwise[0]
-    for name in _PREFERRED:
-        same = [column for column in stepwise if column.lower() == name]
-        if len(same) == 1:
-            return same[0]
-    listed = ", ".join(f"{name!r} ({counts[name]:,} values)" for name in stepwise)
-    raise InputError(f"{where}: has {len(stepwise)} loss columns: {listed}; choose one with --column")
+@functools.lru_cache(REMEMBERED)
+def is_held_out(words: str) -> bool:
+    """Return True if words speak of a validation or test set."""
+    return bool(_HELD_OUT.search(_HUMP.sub(" ", words)))
+
+
+@functools.lru_cache(REMEMBERED)
+def is_training(words: str) -> bool:
+    """Return True if words speak of training."""
+    return bool(_TRAINING.search(_HUMP.sub(" ", words)))
+
+
+@functools.lru_cache(REMEMBERED)
+def is_metric(name: str) -> bool:
+    """Return True for the usual name of a number that is neither a loss nor a count, such as `recall` or `lr`."""
+    return bool(_METRIC.search(name.lower()))

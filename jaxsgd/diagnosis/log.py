@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.column import chosen_loss
+from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, sample_texts
 from jaxsgd.diagnosis.reading import read_table
-from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError, counted, verb
 from jaxsgd.summary import short_repr
 
@@ -32,6 +31,8 @@ class Log(NamedTuple):
       resumed: how often the steps go back, as when a run is resumed; later prints then replace the earlier ones of their steps.
       repeated: number of prints that were so replaced.
       placeless: number of losses left out because they have no step and others do.
+      samples: two of the readings in words, with their lines: "line 41: epoch 3, step 200, loss 1.23".
+      left_out: the other losses in the file, of this and other shapes of lines, in words.
     """
 
     loss: Float[np.ndarray, " n"]
@@ -48,6 +49,8 @@ class Log(NamedTuple):
     resumed: int = 0
     repeated: int = 0
     placeless: int = 0
+    samples: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -64,7 +67,16 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
       InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
     """
     table = read_table(path)
-    return joined_log(table, chosen_loss(table.losses, column, str(path)), str(path), run)
+    series = file_series(table)
+    chosen = chosen_series(series, column, str(path), table.form)
+    try:
+        log = joined_log(chosen, str(path), run)
+    except InputError as error:
+        samples = "; ".join(sample_texts(chosen))
+        raise InputError(
+            f"{error}. Read so: {samples}" if samples and not str(error).startswith("--run") else str(error)
+        ) from None
+    return log._replace(left_out=left_out_series(series, chosen))
 
 
 def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
@@ -75,30 +87,27 @@ def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
     return Log(kept, missing, missing, missing, missing, non_finite=len(loss) - len(kept))
 
 
-def joined_log(table: Table, column: str, where: str, run: int | None = None) -> Log:
-    """Return one run's losses of a table, in the order of training.
+def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
+    """Return one run's losses of a series, in the order of training.
 
     Args:
-      table: the rows of a file.
-      column: the loss column.
+      series: the losses of the rows of one shape.
       where: the file, for messages.
       run: the number of the run, from 1.
 
     Raises:
       InputError: when the rows contain several runs and `run` is None, or there is no such run, or nothing is left.
     """
-    known = np.isfinite(table.losses[column])
+    table, column = series.table, series.name
+    values = table.values(column)
+    known = np.isfinite(values)
     if not known.any():
-        count = table.non_finite[column]
+        count = table.non_finite.get(column, 0)
         raise InputError(f"{where}: {column!r} has no finite value" + (f": all {count:,} are NaN or infinite" * bool(count)))
-    loss, places = table.losses[column][known], {name: values[known] for name, values in table.places.items()}
-    chosen = _run_rows(table, known, where, run)
-    loss, places = loss[chosen], {name: values[chosen] for name, values in places.items()}
-    placed = np.isfinite(places["step"])
-    placeless = 0
-    if 0 < placed.sum() < len(placed):
-        placeless = int((~placed).sum())
-        loss, places = loss[placed], {name: values[placed] for name, values in places.items()}
+    loss, places = values[known], {name: place[known] for name, place in table.places.items()}
+    chosen = _run_rows(table.run[known], table.run_names, where, run)
+    loss, places = loss[chosen], {name: place[chosen] for name, place in places.items()}
+    loss, places, placeless = _placed(loss, places)
     places = _with_epochs(places)
     key = order_key(places)
     begins = _beginnings(key, loss)
@@ -108,24 +117,35 @@ def joined_log(table: Table, column: str, where: str, run: int | None = None) ->
         rows = [f"{start + 1}-{stop}" for start, stop in zip(begins, [*begins[1:], len(key)], strict=True)]
         number = _number_of_run(run, len(begins), f"losses {_few(rows)}", where)
         own = slice(begins[number], [*begins[1:], len(key)][number])
-        loss, key, places = loss[own], key[own], {name: values[own] for name, values in places.items()}
+        loss, key, places = loss[own], key[own], {name: place[own] for name, place in places.items()}
     elif run is not None and len(set(table.run[known])) == 1 and run != 1:
         raise InputError(f"--run {run}: {where} contains one run; leave --run out")
     kept, duplicates, resumed, repeated = _newest(key)
     others = tuple(name for name in table.losses if name != column)
     return Log(
         loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
-        table.in_samples, table.form, column, others, table.non_finite[column], duplicates, resumed, repeated, placeless,
+        table.in_samples, table.form, column, others, table.non_finite.get(column, 0), duplicates, resumed, repeated, placeless,
+        sample_texts(series),
     )  # fmt: skip
 
 
-def _run_rows(table: Table, known: np.ndarray, where: str, run: int | None) -> np.ndarray:
-    """Return True for the known rows of the chosen run, where rows name their run."""
-    numbers = table.run[known]
+def _placed(loss: np.ndarray, places: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+    """Return losses and places without the losses that have no step where most have one, and the number of these."""
+    placed = np.isfinite(places["step"])
+    if placed.all() or not placed.any():
+        return loss, places, 0
+    if placed.mean() < 0.5:
+        missing = np.full(len(loss), np.nan)
+        return loss, places | {"step": missing, "total": missing}, 0
+    return loss[placed], {name: values[placed] for name, values in places.items()}, int((~placed).sum())
+
+
+def _run_rows(numbers: np.ndarray, names: tuple[str, ...], where: str, run: int | None) -> np.ndarray:
+    """Return True for the rows of the chosen run, where rows name their run."""
     runs = [int(number) for number in np.unique(numbers)]
     if len(runs) == 1:
         return np.ones(len(numbers), bool)
-    chosen = _number_of_run(run, len(runs), _few([table.run_names[number] for number in runs]), where)
+    chosen = _number_of_run(run, len(runs), _few([names[number] for number in runs]), where)
     return numbers == runs[chosen]
 
 
@@ -179,13 +199,21 @@ def order_key(places: dict[str, Float[np.ndarray, " n"]]) -> Float[np.ndarray, "
         return epoch * (step.max() - step.min() + 1) + step - step.min()
     if np.isfinite(step).all():
         return step
-    if np.isfinite(epoch).all() and len(np.unique(epoch)) > len(epoch) / 2:
-        return epoch
     if np.isfinite(epoch).all():
-        # Several prints share an epoch: their order in the file separates them, as long as the epoch does not go back.
-        inner = np.arange(len(epoch)) / (len(epoch) + 1)
-        return epoch + inner
+        return epoch + _place_among_equal(epoch)
     return np.arange(len(epoch), dtype=np.float64)
+
+
+def _place_among_equal(epoch: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return the place of each print among those next to it of the same epoch, as a part of the step to the next epoch, [n].
+
+    Several prints may share an epoch, whole or rounded: their order in the file separates them.
+    """
+    count = len(epoch)
+    begins = np.append(True, np.diff(epoch) != 0)
+    within = np.arange(count) - np.maximum.accumulate(np.where(begins, np.arange(count), 0))
+    gaps = np.abs(np.diff(np.unique(epoch)))
+    return within * (float(gaps.min()) if len(gaps) else 1.0) / (within.max(initial=0) + 1)
 
 
 def _beginnings(key: np.ndarray, loss: np.ndarray) -> list[int] | str:
@@ -244,6 +272,6 @@ def log_notes(log: Log) -> list[LogNote]:
         )
     if log.placeless:
         notes.append(LogNote("placeless", f"Left out {counted(log.placeless, 'loss')} without a step."))
-    if log.other_columns:
-        notes.append(LogNote("columns", f"Other loss columns, chosen with --column: {_few(list(log.other_columns))}."))
+    if log.left_out:
+        notes.append(LogNote("columns", f"Other losses in the file, chosen with --column: {_few(list(log.left_out))}."))
     return notes

@@ -13,6 +13,9 @@ from jaxsgd.diagnosis.series import normal_score
 from jaxsgd.error import InputError, shown
 from jaxsgd.summary import short_repr
 
+MOST_BATCHES = 1e7
+"""Largest number of batches in an epoch that is looked for."""
+
 ESTIMATED = "estimated from the losses"
 
 
@@ -90,6 +93,8 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
+    if len(epoch) > 1 and bool(np.isfinite(epoch).all()) and np.ptp(epoch) == 0:
+        return _of_one_epoch(log)
     has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
     fractional = has_epochs and bool((epoch % 1 != 0).any())
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
@@ -141,15 +146,35 @@ def _given(log: Log, length: float) -> Period:
     return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
 
 
+def _of_one_epoch(log: Log) -> Period:
+    """Return the period of a log in which all prints name the same epoch."""
+    count = len(log.loss)
+    step = log.step if np.isfinite(log.step).all() and (np.diff(log.step) > 0).all() else np.arange(1.0, count + 1)
+    counts_batches = step is log.step and not log.in_samples
+    batch, interval = _zero_based(step)
+    total = float(log.total[0]) if np.isfinite(log.total).all() and np.ptp(log.total) == 0 else math.nan
+    length = total if counts_batches and total > batch[-1] else float(batch[-1]) + 1
+    size = total if counts_batches and total > batch[-1] else math.nan
+    epoch = np.zeros(count, int)
+    return Period(size, interval if counts_batches else math.nan, length, batch, epoch, "the log's epochs")
+
+
 def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_samples: bool) -> Period:
     """Return the period of a log that counts batches within each epoch."""
     number = epoch - epoch[0]
     inner = np.diff(step)[np.diff(epoch) == 0]
-    unit = float(np.gcd.reduce(np.unique(step).astype(np.int64))) or 1.0
-    if np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
+    whole = np.unique(step).astype(np.int64)
+    unit = float(np.gcd.reduce(whole)) or 1.0
+    # Every w-th batch counted from 0 is w - 1, 2 w - 1, ...
+    from_zero = step.min() == 0 or (bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5))
+    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
+        # An epoch that differs from another by a batch: the place is the share of it that is done.
+        length = float(np.median(total))
+        step = step * length / total
+    elif np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
         length = float(total[0])
     else:
-        length = float(step.max()) + (unit if step.min() == 0 else 0)
+        length = float(step.max()) + (unit if step.min() == 0 else from_zero)
     from_one = step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
     position = step - 1 if from_one else step
     gaps = np.diff(number * length + position)
@@ -169,7 +194,7 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
     for batch in (zero_based, 2 * step - 1 - zero_based):
         with np.errstate(divide="ignore", invalid="ignore"):
             low, high = float((batch / (number + 1)).max()), float(np.nanmin(batch / number))
-        if low < high and batch[0] >= 0:
+        if low < high < MOST_BATCHES and batch[0] >= 0:
             candidates = np.arange(math.floor(low) + 1, math.floor(high) + 1)
             if len(candidates):
                 whole = candidates[candidates % interval == 0]
@@ -212,7 +237,8 @@ def _from_prints(epoch: np.ndarray) -> Period:
         position = prints - starts[number] + np.where(number == 0, length - counts[0], 0)
         return Period(math.nan, math.nan, length, np.maximum(position, 0), number, "the log's epochs, in prints")
     length = float(inner.mean())
-    position = np.mod(prints - counts[0], length)
+    # Epochs of unequal numbers of prints: each is stretched to the same length, so that time never goes back.
+    position = (prints - np.searchsorted(epoch, values)[number]) * length / counts[number]
     return Period(math.nan, math.nan, length, position, number, "the log's epochs, in prints")
 
 
@@ -348,7 +374,8 @@ def missing_length(period: Period) -> str:
     if period.slides and period.per_epoch < 2:
         epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
     needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
-    if prints >= needed:
+    # One print more or less is a matter of rounding.
+    if prints >= max(needed - 1, FEWEST_PRINTS):
         return ""
     more = needed - prints
     return (

@@ -5,7 +5,6 @@ from pathlib import Path
 from jaxsgd.diagnosis.readers import csv_table, event_file, json_document, json_line, mlflow_metric, text_line
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import Reader, Table
-from jaxsgd.error import InputError
 
 READERS: tuple[Reader, ...] = (
     event_file.READER,
@@ -19,20 +18,14 @@ READERS: tuple[Reader, ...] = (
 
 
 def read_table(path: str | Path) -> Table:
-    """Return the rows of a file that contain a loss, read by the first reader that recognizes its content.
+    """Return the rows of numbers in a file, read by the first reader that recognizes its content.
 
     Raises:
-      InputError: when no log can be read from the file.
+      InputError: when the file cannot be read.
     """
     source = Source(path)
     head = source.head()
     reader = next(reader for reader in READERS if reader.matches(head))
     if reader.is_text:
         source.check_text()
-    table = reader.read(source)
-    if not table.losses:
-        raise InputError(
-            f"{source.path}: no training log could be read from it (it looks like {table.form}): no number stands beside a "
-            "name that contains 'loss'"
-        )
-    return table
+    return reader.read(source)

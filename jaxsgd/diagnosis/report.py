@@ -20,6 +20,8 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
     log = diagnosis.log
     losses = counted(len(log.loss), "loss")
     lines = [f"{name}: {log.form}, {losses} in column {log.column!r}.", *period_lines(diagnosis.period)]
+    if log.samples:
+        lines.append(f"Read so: {'; '.join(log.samples)}.")
     lines += [note.text for note in log_notes(log)]
     lines.append("")
     if diagnosis.too_short:
@@ -120,7 +122,9 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
         "log": {
             "form": log.form,
             "column": log.column,
+            "samples": list(log.samples),
             "other_columns": list(log.other_columns),
+            "left_out": list(log.left_out),
             "losses": len(log.loss),
             "non_finite": log.non_finite,
             "duplicates": log.duplicates,

@@ -3,7 +3,6 @@
 import bz2
 import codecs
 import gzip
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +43,8 @@ _BINARY = {
     b"PAR1": "a Parquet file",
     b":W&B": "a W&B run file (export its history as CSV)",
 }
-_BREAK = re.compile(rb"[\r\n]+")
+_BREAK = re.compile(rb"([\r\n\x08]+)")
+_TEXT_BREAK = re.compile(r"([\r\n\x08]+)")
 
 
 class Source:
@@ -129,36 +129,42 @@ class Source:
             raise InputError(f"{self.path}: is damaged ({error}); copy it again") from None
 
     def lines(self) -> Iterator[str]:
-        """Return the lines without their ends. A carriage return ends a line too: progress bars write over themselves.
+        """Return the lines without their ends, as `numbered_lines` does."""
+        return (line for _, line in self.numbered_lines())
+
+    def numbered_lines(self) -> Iterator[tuple[int, str]]:
+        """Return the lines without their ends, each with its number, from 1.
+
+        A carriage return and backspaces end a line too, without counting as one: progress bars write over themselves.
 
         Raises:
           InputError: for a line that is too long for a log, and as `blocks`.
         """
         encoding = _encoding(self.head())
+        number = 1
         if encoding == "utf-8":
             left = b""
             for block in self.blocks():
                 *whole, left = _BREAK.split(left + block)
                 self._check_length(len(left))
-                for line in whole:
+                for line, end in zip(whole[::2], whole[1::2], strict=True):
                     self._check_length(len(line))
-                    yield line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8", "replace")
+                    yield number, line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8", "replace")
+                    number += end.count(b"\n")
             if left:
-                yield left.decode("utf-8", "replace")
+                yield number, left.decode("utf-8", "replace")
             return
-        for line in self._decoded(encoding):
-            self._check_length(len(line))
-            yield line
-
-    def _decoded(self, encoding: str) -> Iterator[str]:
-        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), True)
-        left = ""
+        decoder = codecs.getincrementaldecoder(encoding)("replace")
+        text = ""
         for block in self.blocks():
-            *whole, left = (left + decoder.decode(block)).split("\n")
-            self._check_length(len(left))
-            yield from whole
-        if left:
-            yield left
+            *parts, text = _TEXT_BREAK.split(text + decoder.decode(block))
+            self._check_length(len(text))
+            for piece, ending in zip(parts[::2], parts[1::2], strict=True):
+                self._check_length(len(piece))
+                yield number, piece
+                number += ending.count("\n")
+        if text:
+            yield number, text
 
     def _check_length(self, length: int) -> None:
         if length > LONGEST_LINE:

@@ -99,13 +99,21 @@ def test_lines_in_no_order_are_told(tmp_path):
         read_log(write(tmp_path, steps, np.ones(200)))
 
 
-def test_losses_without_a_place_are_left_out_where_others_have_one(tmp_path):
+def test_losses_of_lines_without_a_place_are_another_series(tmp_path):
     # Caffe says each loss twice, once without its iteration.
     text = "".join(f"Iteration {k}, loss = {k}\n    Train net output #0: loss = 9.0 (* 1 = 9.0 loss)\n" for k in range(5))
     (tmp_path / "log").write_text(text)
     log = read_log(tmp_path / "log")
     np.testing.assert_array_equal(log.loss, range(5))
-    assert log.placeless == 5
+    assert log.left_out == ("loss (in lines with 'train net output'): 5 values",)
+
+
+def test_losses_without_a_place_are_left_out_where_others_have_one(tmp_path):
+    rows = [{"step": k, "loss": k} for k in range(5)] + [{"loss": 9.0}] * 2
+    (tmp_path / "log").write_text("\n".join(json.dumps(row) for row in rows))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, range(5))
+    assert log.placeless == 2
 
 
 COLUMNS = "step,loss_a,loss_b,val_loss\n" + "".join(f"{k},{k},{2 * k},9\n" for k in range(1, 6))

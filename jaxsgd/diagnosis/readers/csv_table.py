@@ -5,8 +5,10 @@ any other with a column whose name has `loss` in it.
 """
 
 import csv
+import itertools
+import re
 
-from jaxsgd.diagnosis.column import role
+from jaxsgd.diagnosis.column import COLUMN, is_known_loss, role
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
@@ -17,18 +19,27 @@ _OF_TENSORBOARD = ["wall time", "step", "value"]
 
 
 def matches(head: bytes) -> bool:
-    """Return True if the first line contains names, several or that of a loss, and the next line numbers."""
+    """Return True if the first line contains names, several or a loss's, and the next line as many cells with numbers."""
     lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
     if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
         return False
+    if _is_headless(lines[:3]):
+        return True
     delimiter = _delimiter(lines[0])
     names, values = (next(csv.reader([line], delimiter=delimiter), []) for line in lines[:2])
-    if len(names) != len(values) or any(number(name) is not None for name in names):
+    if len(names) != len(values) or any(number(name) is not None or not name.strip() for name in names[1:] or names):
         return False
-    known = [role(name) for name in names]
-    is_names = any(known) or [name.strip().lower() for name in names] == _OF_TENSORBOARD
-    is_numbers = sum(number(value.strip()) is not None for value in values) > 0
-    return is_names and is_numbers and all(":" not in name or role(name) != "loss" for name in names)
+    is_names = len(names) > 1 or any(role(name) or is_known_loss(name) for name in names)
+    is_numbers = any(number(value.strip()) is not None for value in values)
+    # A line of text may have commas, too, but it has numbers beside its names.
+    return is_names and is_numbers and not any(re.search(r"[:=]\s*[-+.\d]", name) for name in names)
+
+
+def _is_headless(lines: list[str]) -> bool:
+    """Return True if all lines have the same number of cells, two or more, and all of them are numbers."""
+    rows = [next(csv.reader([line], delimiter=_delimiter(line)), []) for line in lines]
+    same = len({len(cells) for cells in rows}) == 1 and len(rows[0]) > 1
+    return same and all(number(cell.strip()) is not None for cells in rows for cell in cells)
 
 
 def _delimiter(line: str) -> str:
@@ -45,37 +56,34 @@ def read(source: Source) -> Table:
     first = next(lines).lstrip("\ufeff")
     delimiter = _delimiter(first)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-    roles = [role(name) for name in names]
-    if [name.lower() for name in names] == _OF_TENSORBOARD:
-        roles[2] = "loss"
-    if "step" in roles and [name.lower() for name in names].count("batch") and roles.count("step") > 1:
-        # Keras's `batch` counts within the epoch; a global step beside it says more.
-        roles[[name.lower() for name in names].index("batch")] = ""
+    begin = 1
+    if _is_headless([first]):
+        names = [f"{COLUMN} {place}" for place in range(1, len(names) + 1)]
+        lines, begin = itertools.chain([first], lines), 0
+    known = [name.lower() for name in names]
     builder = TableBuilder(FORM)
-    columns = [(place, meant, names[place]) for place, meant in enumerate(roles) if meant]
+    if known == _OF_TENSORBOARD:
+        names[0] = ""
+        builder.call_loss(names[2])
+    runs = [place for place, name in enumerate(names) if role(name) == "run"]
+    columns = [(place, name) for place, name in enumerate(names) if name and place not in runs and not _is_extreme(name)]
+    table = csv.reader(lines, delimiter=delimiter)
     try:
-        for cells in csv.reader(lines, delimiter=delimiter):
-            _add(builder, columns, cells)
+        for cells in table:
+            row = {}
+            for place, name in columns:
+                if place < len(cells) and (value := number(cells[place].strip())) is not None:
+                    row.setdefault(name, value)
+            if row:
+                run = cells[runs[0]] if runs and runs[0] < len(cells) else ""
+                builder.add_named(row, run, table.line_num + begin)
     except csv.Error as error:
         raise InputError(f"{source.path}: cannot be read as CSV: {error}") from None
     return builder.table()
 
 
-def _add(builder: TableBuilder, columns: list[tuple[int, str, str]], cells: list[str]) -> None:
-    losses, places, run = {}, {}, ""
-    for place, meant, name in columns:
-        cell = cells[place] if place < len(cells) else ""
-        if not cell:
-            continue
-        if meant == "run":
-            run = cell
-        elif (value := number(cell.strip())) is not None:
-            if meant == "loss":
-                losses[name] = value
-            elif meant not in places:
-                places[meant] = value
-    if losses:
-        builder.add(losses, places, run)
+def _is_extreme(name: str) -> bool:
+    return name.lower().endswith(("__min", "__max"))
 
 
 READER = Reader(matches, read)

@@ -4,7 +4,6 @@ import importlib
 import struct
 from typing import Any
 
-from jaxsgd.diagnosis.column import role
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import Reader, Table, TableBuilder
 from jaxsgd.error import InputError
@@ -21,7 +20,7 @@ def matches(head: bytes) -> bool:
 
 
 def read(source: Source) -> Table:
-    """Return the rows of an event file: every scalar whose tag contains `loss`.
+    """Return the rows of an event file: every scalar by its tag.
 
     Raises:
       InputError: when the `tensorboard` package is not installed, or the file is packed or damaged.
@@ -40,11 +39,9 @@ def read(source: Source) -> Table:
     values: dict[int, dict[str, float]] = {}
     for event in loader.EventFileLoader(str(source.path)).Load():
         for value in event.summary.value:
-            meant = role(value.tag)
-            if meant in ("loss", "epoch", "rate"):
-                scalar = _scalar(value, tensor_util)
-                if scalar is not None:
-                    _keep(values, event.step, value.tag, scalar, builder)
+            scalar = _scalar(value, tensor_util)
+            if scalar is not None:
+                _keep(values, event.step, value.tag, scalar, builder)
     for step, scalars in values.items():
         _add(builder, step, scalars)
     return builder.table()
@@ -85,10 +82,7 @@ def _keep(values: dict[int, dict[str, float]], step: int, tag: str, scalar: floa
 
 
 def _add(builder: TableBuilder, step: int, scalars: dict[str, float]) -> None:
-    losses = {tag: value for tag, value in scalars.items() if role(tag) == "loss"}
-    places = {role(tag): value for tag, value in scalars.items() if role(tag) != "loss"}
-    if losses:
-        builder.add(losses, {"step": float(step)} | places)
+    builder.add_named(scalars | {"step": float(step)})
 
 
 READER = Reader(matches, read, is_text=False)

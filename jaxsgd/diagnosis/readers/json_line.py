@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from jaxsgd.diagnosis.column import role
+from jaxsgd.diagnosis.column import LONGEST_NAME, is_training, role
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
@@ -15,10 +15,14 @@ MOST_WRONG = 20
 
 
 def matches(head: bytes) -> bool:
-    """Return True if the first line is a whole JSON object of values and no lists."""
-    first = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
+    """Return True if the first line is a whole JSON object, of values and no lists unless the next line is one, too."""
+    lines = (line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip())
+    first = next(lines, "")
     record = _value(first) if first.lstrip().startswith("{") else None
-    return isinstance(record, dict) and not any(isinstance(value, list) for value in record.values())
+    if not isinstance(record, dict):
+        return False
+    # One object of lists may be a whole history; two objects are lines.
+    return not any(isinstance(value, list) for value in record.values()) or isinstance(_value(next(lines, "")), dict)
 
 
 def read(source: Source) -> Table:
@@ -29,7 +33,7 @@ def read(source: Source) -> Table:
     """
     builder = TableBuilder(FORM)
     wrong = 0
-    for place, line in enumerate(source.lines(), start=1):
+    for place, line in source.numbered_lines():
         if not line.strip():
             continue
         record = _value(line)
@@ -39,7 +43,7 @@ def read(source: Source) -> Table:
                 raise InputError(f"{source.path}: line {place} is not a JSON object, nor are the {MOST_WRONG} lines before it")
             continue
         wrong = 0
-        add_record(builder, record)
+        add_record(builder, record, place)
     return builder.table()
 
 
@@ -50,31 +54,27 @@ def _value(line: str) -> Any:
         return None
 
 
-def add_record(builder: TableBuilder, record: dict[str, Any]) -> None:
-    """Add a JSON object as a row, if it contains a loss: numbers by name, also those one level below (`train/loss`)."""
+def add_record(builder: TableBuilder, record: dict[str, Any], line: int = 0) -> None:
+    """Add a JSON object as a row: its numbers by name, also those one level below (`train/loss`)."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, dict):
             flat |= {f"{name}/{inner}": leaf for inner, leaf in value.items() if not isinstance(leaf, (dict, list))}
         elif not isinstance(value, list):
             flat[name] = value
-    losses, places, run, split = {}, {}, "", ""
+    row, run, split = {}, "", ""
     for name, value in flat.items():
         meant = role(name)
         if meant == "run" and isinstance(value, (str, int)):
-            run = str(value)[:64]
+            run = str(value)[:LONGEST_NAME]
         elif meant == "split" and isinstance(value, str):
-            split = value[:64]
-        elif (meant or name == "iter") and (numeric := number(value)) is not None:
-            if meant == "loss":
-                losses[name] = numeric
-            else:
-                places.setdefault(meant, numeric)
-    if losses:
-        named = {
-            f"{split}/{name}" if split and not split.lower().startswith("train") else name: losses[name] for name in losses
-        }
-        builder.add(named, places, run)
+            split = value[:LONGEST_NAME]
+        elif (numeric := number(value)) is not None:
+            row[name] = numeric
+    if split and not is_training(split):
+        row = {f"{split}/{name}" if role(name) in ("loss", "") else name: value for name, value in row.items()}
+    if row:
+        builder.add_named(row, run, line)
 
 
 READER = Reader(matches, read)

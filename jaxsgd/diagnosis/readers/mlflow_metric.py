@@ -28,11 +28,11 @@ def _row(line: str) -> tuple[float, float | None] | None:
 def read(source: Source) -> Table:
     """Return the rows of a metric file; its only column is named after the file."""
     builder = TableBuilder(FORM)
-    for line in source.lines():
+    for place, line in source.numbered_lines():
         row = _row(line)
         if row is not None:
             value, step = row
-            builder.add({source.path.name: value}, {} if step is None else {"step": step})
+            builder.add({source.path.name: value}, {} if step is None else {"step": step}, line=place)
     return builder.table()
 
 

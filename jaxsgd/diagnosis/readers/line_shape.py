@@ -1,0 +1,248 @@
+"""The shape of a line of text: what is left of it without its numbers, and the name of each number.
+
+The shape is looked at once; every other line of the same shape is only cut into its numbers. (Libraries that mine templates of
+log lines, such as drain3, join lines whose words differ. Here the words between numbers are their names, so lines are one shape
+only where the words are the same, and a dictionary does that.)
+"""
+
+import functools
+import re
+from typing import NamedTuple
+
+from jaxsgd.diagnosis.column import LONGEST_NAME, REMEMBERED, is_held_out, is_known_loss, is_metric, is_training, role
+
+NUMBERS = re.compile(
+    # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`).
+    r"([0-9](?:(?<![A-Za-z_0-9@].)(?<!##.)(?<!\|#.)|(?<=[Ee]poch.)|(?<=EPOCH.)|(?<=[Bb]atch.)|(?<=[Ss]tep.)|(?<=[Ii]ter.))"
+    r"(?:[0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
+)
+"""Cuts a line into text and numbers, in turns. Signs stay with the text."""
+
+NUMBERS_AND_NAN = re.compile(NUMBERS.pattern[:-1] + r"|\b(?:[nN][aA][nN]|[iI]nf(?:inity)?|INF)\b(?![(]))")
+"""The same for lines with a value that is not finite."""
+
+_PREFIX = re.compile(r"(?:(?<=[\s:=(\[{,|'\"<>~])|^)[-+]?\.?$")
+_UNIT = re.compile(r"[A-Za-z%]+(?:/[A-Za-z]+)*\]?")
+_COUNTED = re.compile(r"(epochs?|batch(?:es)?|iter(?:ation)?s?|steps?)(?=[\s:,;|)\]]|$)", re.IGNORECASE)
+_WRAPPER = re.compile(r"(?:\b(?:tensor|array|asarray|DeviceArray|Array|(?:np|numpy|torch|jnp)?\.?float\d*)\s*\(\s*\[*\s*)$")
+_EDGE = " \t:=|>([{<'\"~*\u2502\u2503"
+_DASHED = re.compile(r"[A-Za-z)\]][-./]$")
+_BRACKET = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\])$")
+_CUT = re.compile(r"[,;|(){}\[\]<>\t\"'\u2502\u2503]|\s{2,}|[:=](?!$)|\s[-*>]+\s|\.\s|--+|(?:^|\s)[-*>]+(?=\s)")
+_JOINERS = r"(?:at|after|for|in|on|of|is|was|the)"
+_JOINER = re.compile(rf"{_JOINERS}\b", re.IGNORECASE)
+_JOINERS_AROUND = re.compile(rf"^(?:{_JOINERS}\b\s*)+|(?:(?:^|\s+){_JOINERS})+$", re.IGNORECASE)
+_JOINING = re.compile(rf"(.+?)\s{_JOINERS}\b(.+)", re.IGNORECASE | re.DOTALL)
+_LAST_WORDS = re.compile(r"(?:[^\s]+\s+){0,3}[^\s]+$")
+_LOSS_LIST = re.compile(r"loss(?:es)?['\"]?\s*[:=]?\s*[{\[(]?\s*['\"]?$", re.IGNORECASE)
+_LOSS_WORDS = re.compile(r"((?:[A-Za-z_]+ ){0,2}[A-Za-z_]*(?:loss|cost)[A-Za-z_]*)", re.IGNORECASE)
+_TRAILING = re.compile(r"\s+([A-Za-z][A-Za-z_./ ]*?)\s*(?:[,;|)\]]|$)")
+_FILE = re.compile(r"\.(?:py|pyx|cpp|cc|cu|c|h|hpp|lua|go|rs|java|js|sh|ipynb|txt|log|jl|swift)$", re.IGNORECASE)
+_PATH = re.compile(r"\S*/\S+/\S*|\S+\.\w{1,4}\b")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}")
+_NOISE = {
+    "info", "debug", "warning", "warn", "error", "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations",
+    "batch", "batches", "eta", "time", "root", "main", "log", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb",
+    "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "am", "of", "the", "at", "ms", "it", "loss", "losses",
+}  # fmt: skip
+_NO_NUMBER = {"cuda", "device", "rank", "gpu", "cpu", "pid", "line", "port", "seed"}
+
+
+class Field(NamedTuple):
+    """A number of a line.
+
+    Attributes:
+      place: which of the line's numbers it is, from 0.
+      name: the words that name it; empty where there are none.
+      prefix: its sign, or a leading point, that stand in the text before it.
+      total: the number that it counts up to, as in `10/60`; -1 where there is none.
+      has_percent: True if a percentage stands beside that.
+      is_listed_loss: True if it stands in a list of losses.
+    """
+
+    place: int
+    name: str
+    prefix: str = ""
+    total: int = -1
+    has_percent: bool = False
+    is_listed_loss: bool = False
+
+
+class LineShape(NamedTuple):
+    """The numbers of a line and its words.
+
+    Attributes:
+      fields: the numbers that may mean something.
+      words: the line's words before its first loss that name no number but a counter, in lower case.
+      has_epoch_word: True if the word epoch stands in the line.
+    """
+
+    fields: tuple[Field, ...]
+    words: str
+    has_epoch_word: bool
+
+    @property
+    def is_bare(self) -> bool:
+        """True if no number has a name."""
+        return all(not field.name for field in self.fields)
+
+
+def line_shape(pieces: list[str]) -> LineShape:
+    """Return the shape of a line.
+
+    Args:
+      pieces: the line cut by `NUMBERS`: text, number, text, number, ..., text.
+    """
+    texts, numbers = [_shortened(text) for text in pieces[::2]], pieces[1::2]
+    fields: list[Field] = []
+    words: list[str] = []
+    waiting, delayed, bar_name, in_list, met_loss = "", "", "", False, False
+    for index in range(len(numbers)):
+        before, unit = texts[index], ""
+        previous = fields[-1] if fields and fields[-1].place == index - 1 else None
+        if index:
+            before, unit = _without_unit(before)
+            if unit and previous is not None and _COUNTED.fullmatch(unit) and (not previous.name or role(previous.name) == ""):
+                fields[-1] = previous = previous._replace(name=unit)
+            if unit == "%" and before.lstrip().startswith(("|", "\u2502")) and previous is not None:
+                # The percentage of a progress bar: its name is that of the share behind the bar.
+                bar_name = fields.pop().name
+                previous = None
+        link = before.strip()
+        if (
+            index
+            and previous is not None
+            and not unit
+            and link in ("/", "of", "out of")
+            and _are_counts(numbers[index - 1 : index + 1])
+        ):
+            name, bar_name = previous.name or bar_name, ""
+            fields[-1] = previous._replace(name=name, total=index, has_percent=_has_percent(texts, index))
+            continue
+        if index and before in ("-", ":", ".") and not unit:
+            # `Batch [0-50]` is batch 50; dates, times and versions are nothing.
+            name = previous.name if previous is not None and before == "-" else ""
+            if previous is not None:
+                fields.pop()
+            if name or before == "-":
+                fields.append(Field(index, name))
+            continue
+        prefix = _PREFIX.search(before)
+        sign = prefix[0] if prefix else ""
+        body = _WRAPPER.sub("", before[: len(before) - len(sign)])
+        name, lead, head = _name_of(body)
+        if name and _LOSS_LIST.search(lead) and role(name) == "" and not is_metric(name):
+            in_list = True
+        elif in_list and re.search(r"[\]})]", lead):
+            in_list = False
+        listed = bool(name) and in_list and not is_metric(name) and role(name) == ""
+        if head:
+            waiting = head
+        if not name and not listed and waiting and index and body.strip() in (":", "=", "-", "->", "|", ":|"):
+            name, waiting = waiting, ""
+        if name and role(name) == "loss" and _is_count_before_value(texts, numbers, index):
+            # `Train loss 100 0.523`: the count stands between the name and its number.
+            name, delayed = "", name
+        elif not name and delayed:
+            name, delayed = delayed, ""
+        elif not name:
+            name = _trailing_name(texts, index)
+        is_loss = listed or role(name) == "loss" or (is_known_loss(name) and not is_training(name))
+        if not met_loss:
+            own = (
+                [word for word in _words(name) if is_held_out(word) or is_training(word)]
+                if is_metric(name) or is_loss
+                else _words(name)
+            )
+            words += [*_words(lead), *own]
+        met_loss = met_loss or is_loss
+        if name.lower() not in _NO_NUMBER and not _FILE.search(name):
+            fields.append(Field(index, name, sign, is_listed_loss=listed))
+    if not met_loss and len(texts) == 1:
+        words += _words(texts[0])
+    return LineShape(tuple(fields), " ".join(dict.fromkeys(words)), any("poch" in text or "POCH" in text for text in texts))
+
+
+LONGEST_TEXT = 512
+"""Number of letters between two numbers from which only both ends are looked at."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
+
+
+def _are_counts(pair: list[str]) -> bool:
+    """Return True if both numbers of a share are whole."""
+    return all(text.replace(",", "").isdigit() for text in pair)
+
+
+def _is_count_before_value(texts: list[str], numbers: list[str], index: int) -> bool:
+    """Return True if a whole number is followed by blanks and a number with decimals."""
+    follows = index + 1 < len(numbers) and texts[index + 1].isspace() and "." in numbers[index + 1]
+    return follows and numbers[index].isdigit()
+
+
+def _has_percent(texts: list[str], index: int) -> bool:
+    """Return True if a percentage follows the number in brackets."""
+    return texts[index + 1].strip() == "(" and index + 2 < len(texts) and texts[index + 2].lstrip().startswith("%")
+
+
+def _without_unit(text: str) -> tuple[str, str]:
+    """Return (a text without the unit with which it begins, that unit)."""
+    unit = _UNIT.match(text)
+    return (text[unit.end() :], unit[0]) if unit else (text, "")
+
+
+@functools.lru_cache(REMEMBERED)
+def _name_of(body: str) -> tuple[str, str, str]:
+    """Return (words that name the number after a text, the text before them, words of a loss that wait for a later number)."""
+    core = body
+    while core and core[-1] in _EDGE:
+        core = core[:-1].rstrip(_EDGE)
+    if len(core) == len(body) and not _COUNTED.search(core[-LONGEST_NAME:]):
+        return "", body, ""
+    if _DASHED.search(body):
+        return "", body, ""
+    bracket = _BRACKET.search(core)
+    # The number after `Epoch(train) [` is the epoch's, and so is that after `loss (mean):`.
+    if bracket and bracket.start():
+        core = core[: bracket.start()]
+    pieces = _CUT.split(core[-256:])
+    segment = pieces[-1].strip(" \t.-*>#~!\u00b7") if core[-1:] != "," else ""
+    if not _LETTER.search(segment):
+        return "", body, ""
+    lead = core[: max(core.rfind(segment), 0)] + (bracket[1] if bracket else "")
+    segment = _JOINERS_AROUND.sub("", segment)
+    if not segment:
+        earlier = _LOSS_WORDS.findall(body)
+        return "", body, earlier[-1][-LONGEST_NAME:] if earlier else ""
+    joined = _JOINING.fullmatch(segment)
+    head = ""
+    if joined:
+        head, segment = joined[1].strip(), joined[2].strip()
+        if not _LOSS_WORDS.search(head):
+            head = ""
+        lead += f" {head}"
+    elif _JOINER.match(pieces[-1].strip()):
+        earlier = _LOSS_WORDS.findall(lead)
+        head = earlier[-1] if earlier else ""
+    words = _LAST_WORDS.search(segment)
+    return (words[0] if words else segment)[-LONGEST_NAME:].strip(), lead, head[-LONGEST_NAME:]
+
+
+def _trailing_name(texts: list[str], index: int) -> str:
+    """Return the words after a number that has none before it, as in `2.02 avg loss,`."""
+    after = texts[index + 1]
+    match = _TRAILING.match(after)
+    if match is None or (
+        match.end() == len(after) and index + 2 < len(texts) and after.rstrip()[-1:] not in (",", ";", "|", ")", "]")
+    ):
+        return ""
+    return match[1] if len(match[1]) <= LONGEST_NAME else ""
+
+
+@functools.lru_cache(REMEMBERED)
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a text in lower case, without paths and without those that most lines have."""
+    return tuple(word for word in (match.lower() for match in _WORD.findall(_PATH.sub(" ", text[-512:]))) if word not in _NOISE)
