@@ -18,7 +18,9 @@ from jaxtyping import Bool, Float
 from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, ramp, settling, without_smooth
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import explained, student_score
+from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.stair import Stair, find_stair, rate_steps
+from jaxsgd.diagnosis.staircase import Staircase, find_staircase, without_staircase
 
 Numbers = Mapping[str, float]
 """The measured numbers of a log by name."""
@@ -39,9 +41,22 @@ class Prints:
     period: Period
 
     @functools.cached_property
+    def staircase(self) -> Staircase:
+        """The drops where epochs begin; none where the log's learning rate jumps there."""
+        if rate_steps(self.rate, self.period) > 0:
+            return Staircase()
+        return find_staircase(self.loss, self.period)
+
+    @functools.cached_property
+    def flat(self) -> Float[np.ndarray, " n"]:
+        """The loss without its staircase, [n]; as it is where it has none. By it the other causes are judged."""
+        is_staircase = staircase_chance(self.staircase.score) >= 0.5
+        return without_staircase(self.loss, self.period) if is_staircase else self.loss
+
+    @functools.cached_property
     def folded(self) -> Folded:
         """The detrended loss by its place in the epoch."""
-        return fold(self.loss, self.period)
+        return fold(self.flat, self.period)
 
     @functools.cached_property
     def smooth_free(self) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
@@ -51,7 +66,7 @@ class Prints:
     @functools.cached_property
     def settling(self) -> tuple[float, float, float]:
         """(slope, log likelihood, reset) of the changes within and across epochs."""
-        return settling(self.loss, self.period)
+        return settling(self.flat, self.period)
 
     @functools.cached_property
     def last(self) -> LastPlace:
@@ -61,7 +76,7 @@ class Prints:
     @functools.cached_property
     def stair(self) -> Stair:
         """The step between epochs that stands out most, and how their levels repeat."""
-        return find_stair(self.loss, self.period)
+        return find_stair(self.flat, self.period)
 
 
 class Reading(NamedTuple):
@@ -113,6 +128,11 @@ def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"
 def readings(numbers: Numbers) -> dict[str, float]:
     """Return the readings of the model by name: large scores drawn in, opposite signs apart, all of size about 1."""
     return {name: reading.value(numbers) for feature in FEATURES for name, reading in feature.readings.items()}
+
+
+def feature_sentence(name: str, numbers: Numbers, period: Period) -> str:
+    """Return the numbers of the feature of a name in one sentence, as evidence."""
+    return next(feature for feature in FEATURES if feature.name == name).sentence(numbers, period)
 
 
 def cause_readings() -> dict[str, tuple[str, ...]]:
@@ -220,6 +240,23 @@ def _step_size(numbers: Numbers, period: Period) -> str:
     return (
         f"After {numbers['step_after']:.0f} epochs the mean loss of an epoch steps by {numbers['step']:+.2g}, the clearest of "
         f"all steps (z = {numbers['step_z']:.1f}; half an epoch before or after, z = {beside:.1f})."
+    )
+
+
+def _size_text(size: float, is_log: float) -> str:
+    """Return a drop or rise without its sign: a percentage where the log of the loss was measured, otherwise loss units."""
+    return f"{100 * abs(math.expm1(size)):.2g} %" if is_log else f"{abs(size):.2g}"
+
+
+def _staircase(numbers: Numbers, period: Period) -> str:
+    del period
+    drop, slope, is_log = (numbers[f"staircase_{name}"] for name in ("drop", "slope", "log"))
+    if not numbers["staircase_z"]:
+        return "There are too few epochs or values to see a drop at each boundary."
+    return (
+        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {_size_text(-drop, is_log)} on average (z = "
+        f"{numbers['staircase_z']:.1f}; with the boundaries at other positions, z = {numbers['staircase_beside']:.1f} at most); "
+        f"within an epoch it {'rises' if slope > 0 else 'falls'} by {_size_text(slope, is_log)}."
     )
 
 
@@ -382,6 +419,26 @@ FEATURES: tuple[Feature, ...] = (
             "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
         },
         _step_size,
+    ),
+    Feature(
+        "staircase",
+        {
+            "staircase_score": "score of a staircase: a drop where each epoch begins and a flat run within",
+            "staircase_drop": "mean drop where an epoch begins beyond the slope within epochs; log of the loss, or loss units",
+            "staircase_slope": "rise within an epoch in the same unit; below 0 for a fall",
+            "staircase_z": "z of the drop",
+            "staircase_beside": "the largest z of a drop with the boundaries moved to other positions",
+            "staircase_share": "share of the variance of the detrended loss that the staircase explains",
+            "staircase_log": "1 if drop and slope are of the log of the loss",
+        },
+        lambda prints: (
+            prints.staircase.score,
+            *prints.staircase[:4],
+            prints.staircase.share,
+            float(prints.loss.min() > 0),
+        ),
+        {"staircase": Reading((), lambda n: _drawn(n["staircase_score"]))},
+        _staircase,
     ),
     Feature(
         "recurs",

@@ -42,7 +42,7 @@ def cycle_width(period: Period) -> int:
     count = len(period.position)
     cycle = period.stripe_count if period.slides else round(period.per_epoch)
     if period.slides and cycle > count / 3:
-        cycle = round(max(2.0, period.per_epoch))
+        cycle = round(max(2.0, period.cycle))
     return int(max(2, min(cycle, count // 2)))
 
 
@@ -126,8 +126,10 @@ def _groups(position: np.ndarray, period: Period) -> np.ndarray:
     exact = np.unique(np.round(position, 3), return_inverse=True)[1]
     if len(position) >= 3 * (exact.max(initial=0) + 1):
         return exact
-    bins = max(2, min(len(position) // 4, round(4 * period.per_epoch)))
-    return np.unique(np.floor(position / period.length * bins * (1 - 1e-9)), return_inverse=True)[1]
+    bins = max(2, min(len(position) // 4, round(4 * period.cycle)))
+    # Prints as rare as epochs may fall on a part of the epoch only.
+    first, length = (position.min(), np.ptp(position)) if period.per_epoch < 2 else (0.0, period.length)
+    return np.unique(np.floor((position - first) / length * bins * (1 - 1e-9)), return_inverse=True)[1]
 
 
 def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:

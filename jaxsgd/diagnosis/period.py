@@ -28,6 +28,7 @@ class Period(NamedTuple):
       epoch: [n], the epoch of that batch, from 0.
       origin: the source of the period, in words.
       confidence: 1 where the log or the user gives it; otherwise the probability that the estimate is right.
+      others: the periods with the other batch counts that are as likely; at most `MOST_OTHERS`.
     """
 
     batch_count: float
@@ -37,6 +38,7 @@ class Period(NamedTuple):
     epoch: Int[np.ndarray, " n"]
     origin: str
     confidence: float = 1.0
+    others: "tuple[Period, ...]" = ()
 
     __repr__ = short_repr
 
@@ -52,6 +54,19 @@ class Period(NamedTuple):
             return 1.0
         time = self.epoch + self.position / self.length
         return (len(time) - 1) / max(float(time[-1] - time[0]), 1e-9)
+
+    @property
+    def cycle(self) -> float:
+        """Prints until they fall near the same place of the epoch again: those of an epoch, or more where prints are as rare."""
+        moves = np.diff(self.position)
+        if self.per_epoch >= 2 or not len(moves):
+            return self.per_epoch
+        return len(self.position) / max(1, min(int((moves < 0).sum()), int((moves > 0).sum())))
+
+    @property
+    def has_last(self) -> bool:
+        """True if the last batch of an epoch is in some print: the last print of an epoch is at its end, or prints slide."""
+        return self.slides or float(self.position.max(initial=0)) >= self.length - 1.5
 
     @property
     def epochs(self) -> float:
@@ -75,6 +90,10 @@ class Period(NamedTuple):
         return not len(gap) or float(np.mean(np.abs(gap - np.median(gap)) < 0.01)) > 0.8
 
 
+MOST_OTHERS = 4
+"""Largest number of other batch counts that a log is judged with, where its epochs and steps leave several."""
+
+
 def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Period:
     """Return the period of a log: as the user gives it, from the log's epochs or counters, or estimated from its losses alone.
 
@@ -90,6 +109,8 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
+    if len(epoch) > 1 and bool(np.isfinite(epoch).all()) and np.ptp(epoch) == 0:
+        return _of_one_epoch(log)
     has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
     fractional = has_epochs and bool((epoch % 1 != 0).any())
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
@@ -141,15 +162,35 @@ def _given(log: Log, length: float) -> Period:
     return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
 
 
+def _of_one_epoch(log: Log) -> Period:
+    """Return the period of a log in which all prints name the same epoch: as long as the log says, or at least as the log is."""
+    count = len(log.loss)
+    step = log.step if np.isfinite(log.step).all() and (np.diff(log.step) > 0).all() else np.arange(1.0, count + 1)
+    counts_batches = step is log.step and not log.in_samples
+    batch, interval = _zero_based(step)
+    total = float(log.total[0]) if np.isfinite(log.total).all() and np.ptp(log.total) == 0 else math.nan
+    length = total if counts_batches and total > batch[-1] else float(batch[-1]) + 1
+    size = total if counts_batches and total > batch[-1] else math.nan
+    epoch = np.zeros(count, int)
+    return Period(size, interval if counts_batches else math.nan, length, batch, epoch, "the log's epochs")
+
+
 def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_samples: bool) -> Period:
     """Return the period of a log that counts batches within each epoch."""
     number = epoch - epoch[0]
     inner = np.diff(step)[np.diff(epoch) == 0]
-    unit = float(np.gcd.reduce(np.unique(step).astype(np.int64))) or 1.0
-    if np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
+    whole = np.unique(step).astype(np.int64)
+    unit = float(np.gcd.reduce(whole)) or 1.0
+    # Every w-th batch counted from 0 is w - 1, 2 w - 1, ...
+    from_zero = step.min() == 0 or bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5)
+    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
+        # An epoch that differs from another by a batch: the place is the share of it that is done.
+        length = float(np.median(total))
+        step = step * length / total
+    elif np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
         length = float(total[0])
     else:
-        length = float(step.max()) + (unit if step.min() == 0 else 0)
+        length = float(step.max()) + (unit if step.min() == 0 else from_zero)
     from_one = step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
     position = step - 1 if from_one else step
     gaps = np.diff(number * length + position)
@@ -173,8 +214,13 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
             candidates = np.arange(math.floor(low) + 1, math.floor(high) + 1)
             if len(candidates):
                 whole = candidates[candidates % interval == 0]
-                length = float(whole[len(whole) // 2] if len(whole) else candidates[len(candidates) // 2])
-                return _placed(batch, length, interval, "the log's epochs", 1 / max(1, len(whole) or len(candidates)))
+                likely = whole if len(whole) else candidates
+                length = float(likely[len(likely) // 2])
+                tried = np.unique(likely[np.linspace(0, len(likely) - 1, min(len(likely), MOST_OTHERS + 1)).round().astype(int)])
+                others = tuple(
+                    _placed(batch, float(other), interval, "the log's epochs") for other in tried if float(other) != length
+                )
+                return _placed(batch, length, interval, "the log's epochs")._replace(others=others[:MOST_OTHERS])
     begins = np.flatnonzero(np.diff(number) > 0) + 1
     first, last = begins[0], begins[-1]
     if first == last:
@@ -324,6 +370,9 @@ def period_confidence(score: float) -> float:
     return chance(line["intercept"] + line["slope"] * score)
 
 
+FEWEST_STAIRS, FEWEST_ON_STAIR = 2, 4
+"""Smallest numbers of epochs and of prints an epoch with which a staircase can be seen."""
+
 FEWEST_EPOCHS, FEWEST_PRINTS = 4, 12
 """Smallest log that is judged: places must return a few times to be distinguished from chance."""
 
@@ -338,15 +387,25 @@ def missing_length(period: Period) -> str:
             f"The log is too short: it has {prints} losses and does not say where epochs begin. "
             f"Give --batches-per-epoch, or a log of at least {2 * FEWEST_PRINTS} losses."
         )
+    if period.epoch.max(initial=0) == period.epoch.min(initial=0):
+        part = f"{prints} losses of one epoch" + (
+            f", {prints * period.interval / period.batch_count:.0%} of its {period.batch_count:,.0f} batches"
+            if math.isfinite(period.batch_count)
+            else ""
+        )
+        return (
+            f"One epoch only: the log has {part}. A pattern with the period of an epoch cannot be seen before it returns. "
+            "Give a log of several epochs, or --batches-per-epoch if the log's epochs are wrong."
+        )
     if period.per_epoch <= 1.01 and not period.slides:
         return (
-            "The log is too coarse: it has one loss an epoch, which does not show what happens within an epoch. "
+            "One print an epoch: the log has one loss an epoch, which does not show what happens within an epoch. "
             "Print the loss at least twice an epoch."
         )
     # A cycle that is longer than an epoch must return, too.
     epochs = float(FEWEST_EPOCHS)
     if period.slides and period.per_epoch < 2:
-        epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
+        epochs = max(epochs, 3 * min(period.stripe_count, period.cycle) / period.per_epoch)
     needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
     if prints >= needed:
         return ""
@@ -355,3 +414,8 @@ def missing_length(period: Period) -> str:
         f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
         f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({more / period.per_epoch:.3g} more epochs)."
     )
+
+
+def shows_stairs(period: Period) -> bool:
+    """Return True if a log, too short for other causes, may show a staircase: it has two epochs of several prints."""
+    return not period.is_estimated and period.epochs >= FEWEST_STAIRS - 0.3 and period.per_epoch >= FEWEST_ON_STAIR - 0.5
