@@ -176,7 +176,7 @@ def cause_chances(features: Numbers, models: Mapping[str, CauseModel]) -> dict[s
     """
     read = readings(features)
     chances = {name: model.probability(read) for name, model in models.items()}
-    stairs = staircase_chance(features["staircase_score"])
+    stairs = staircase_chance(features["staircase_score"]) if features["staircase_score"] > 0 else 0.0
     return chances | {"re_exposure": max(chances["re_exposure"], stairs)}
 
 

@@ -243,7 +243,7 @@ def _step_size(numbers: Numbers, period: Period) -> str:
     )
 
 
-def _size_text(size: float, is_log: float) -> str:
+def size_text(size: float, is_log: float) -> str:
     """Return a drop or rise without its sign: a percentage where the log of the loss was measured, otherwise loss units."""
     return f"{100 * abs(math.expm1(size)):.2g} %" if is_log else f"{abs(size):.2g}"
 
@@ -254,9 +254,9 @@ def _staircase(numbers: Numbers, period: Period) -> str:
     if not numbers["staircase_z"]:
         return "There are too few epochs or values to see a drop at each boundary."
     return (
-        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {_size_text(-drop, is_log)} on average (z = "
+        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {size_text(-drop, is_log)} on average (z = "
         f"{numbers['staircase_z']:.1f}; with the boundaries at other positions, z = {numbers['staircase_beside']:.1f} at most); "
-        f"within an epoch it {'rises' if slope > 0 else 'falls'} by {_size_text(slope, is_log)}."
+        f"within an epoch it {'rises' if slope > 0 else 'falls'} by {size_text(slope, is_log)}."
     )
 
 
@@ -328,7 +328,8 @@ FEATURES: tuple[Feature, ...] = (
             "ramp_z": "z of that rise, from its scatter over epochs",
             "ramp_share": "part of the levels' variance that a straight line over the epoch explains",
         },
-        lambda prints: ramp(prints.folded),
+        # A staircase, too, rises within the epoch without its trend.
+        lambda prints: ramp(fold(prints.loss, prints.period)),
         {
             "rise_z": Reading(("re_exposure",), lambda n: _drawn(_clipped(n["ramp_z"], -1, MOST_RISE))),
             "rise_both": Reading(("re_exposure",), lambda n: _drawn(max(min(n["ramp_z"], _rarity_of_line(n)), -1))),

@@ -16,6 +16,10 @@ from jaxsgd.summary import short_repr
 ESTIMATED = "estimated from the losses"
 
 
+NEAR_RETURN = 0.06
+"""Distance, as a share of the part of the epoch in which prints fall, at which prints have returned to nearly the same places."""
+
+
 class Period(NamedTuple):
     """The period of a log; n prints.
 
@@ -57,11 +61,14 @@ class Period(NamedTuple):
 
     @property
     def cycle(self) -> float:
-        """Prints until they fall near the same place of the epoch again: those of an epoch, or more where prints are as rare."""
-        moves = np.diff(self.position)
-        if self.per_epoch >= 2 or not len(moves):
+        """Prints until they fall near the same places of the epoch again: those of an epoch, or more where prints are as rare."""
+        if self.per_epoch >= 2:
             return self.per_epoch
-        return len(self.position) / max(1, min(int((moves < 0).sum()), int((moves > 0).sum())))
+        count, span = len(self.position), float(np.ptp(self.position))
+        for later in range(2, count // 3):
+            if float(np.median(np.abs(self.position[later:] - self.position[:-later]))) <= NEAR_RETURN * span:
+                return float(later)
+        return float(max(count // 3, 2))
 
     @property
     def has_last(self) -> bool:
@@ -389,7 +396,7 @@ def missing_length(period: Period) -> str:
         )
     if period.epoch.max(initial=0) == period.epoch.min(initial=0):
         part = f"{prints} losses of one epoch" + (
-            f", {prints * period.interval / period.batch_count:.0%} of its {period.batch_count:,.0f} batches"
+            f", {100 * prints * period.interval / period.batch_count:.0f} % of its {period.batch_count:,.0f} batches"
             if math.isfinite(period.batch_count)
             else ""
         )

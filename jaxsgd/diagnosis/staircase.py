@@ -52,6 +52,7 @@ class Staircase(NamedTuple):
       settles: log likelihood that what is left without the drops settles within epochs, as a running mean does, over that it
         stays as wide.
       share: part of the variance of the loss, without its trend, that the drops and the slope explain.
+      total_z: fall from epoch to epoch in standard errors of the drop: the score that the drop has if the runs are flat.
     """
 
     drop: float = 0.0
@@ -62,18 +63,21 @@ class Staircase(NamedTuple):
     per_epoch: float = 0.0
     settles: float = 0.0
     share: float = 0.0
+    total_z: float = 0.0
 
     @property
     def score(self) -> float:
         """The score of the drop, reduced where the loss drops at other positions too, falls within epochs, or drops seldom."""
         if self.drop <= 0 or self.z <= self.beside or self.settles > MOST_SETTLING:
             return 0.0
-        flat = max(1 - max(-self.slope, 0.0) / (MOST_FALL * self.drop), 0.0)
         often = min(max(self.every, 0.0) / FEWEST_DROPS, 1.0)
-        # Levels that repeat at a few positions may rise by chance, a flat run is rare among them.
-        rise = max(self.slope, 0.0) / self.drop
-        level = float(np.clip((FLAT + RISE_FOR_PRINT * (self.per_epoch - FEWEST_ON_STAIR) - rise) / FLAT, 0, 1))
-        return max(self.z - max(self.beside, 0.0) / 2, 0.0) * math.sqrt(flat) * often * level
+        # A run that is flat: likelier than a slope that would make the same fall without a drop.
+        flat = math.sqrt(max(self.z**2 - (self.z - self.total_z) ** 2, 0.0)) if self.total_z > 0 else 0.0
+        # A run that rises, or falls a little. Levels that repeat at a few positions may rise by chance.
+        bent = math.sqrt(max(1 - max(-self.slope, 0.0) / (MOST_FALL * self.drop), 0.0))
+        rise = FLAT + RISE_FOR_PRINT * (self.per_epoch - FEWEST_ON_STAIR) - max(self.slope, 0.0) / self.drop
+        risen = max(self.z - max(self.beside, 0.0) / 2, 0.0) * bent * float(np.clip(rise / FLAT, 0, 1))
+        return often * max(flat, risen)
 
 
 class _Values(NamedTuple):
@@ -104,6 +108,7 @@ class _Fit(NamedTuple):
     slope: float
     z: float
     every: float
+    total_z: float
     level: Float[np.ndarray, " e"]
     number: Int[np.ndarray, " n"]
     left: Float[np.ndarray, " n"]
@@ -130,7 +135,8 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     before, after = (float((_around_trend(values, period) ** 2).sum()) for values in (loss, flat))
     share = 1 - after / before if before > 0 else 0.0
     return Staircase(
-        here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settling(flat, period)[1], max(share, 0.0)
+        here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settling(flat, period)[1], max(share, 0.0),
+        here.total_z,
     )  # fmt: skip
 
 
@@ -226,13 +232,15 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     direction[0] += 1
     spread = float(direction @ inverse @ direction) + (1 / count[first] + 1 / count[last]) / stairs**2
     scatter = math.sqrt(max(variance, 1e-18 * float(values.value.var()) + 1e-300) * max(kin, pattern))
+    error = scatter * math.sqrt(spread)
+    total_z = (drop - slope) / error
     z = student_score(drop / (scatter * math.sqrt(spread)), max(round(freedom / pattern), 1))
     drops = np.sort(slope - np.diff(level[first : last + 1])[whole[first + 1 : last + 1] & whole[first:last]])
     often = 1.0
     if len(drops) > 1 and drop > 0:
         usual = float(drops[: len(drops) - max(1, len(drops) // 3)].mean())
         often = (usual + TRIMMED * scatter * math.sqrt(2 / float(np.median(count)))) / drop
-    return _Fit(drop, slope, cut_score(z), float(np.clip(often, -1, 2)), level, number, left)
+    return _Fit(drop, slope, cut_score(z), float(np.clip(often, -1, 2)), cut_score(total_z), level, number, left)
 
 
 def _kinship(left: np.ndarray, time: np.ndarray, number: np.ndarray, per_epoch: float) -> tuple[float, float]:

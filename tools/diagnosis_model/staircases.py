@@ -46,7 +46,8 @@ def staircase_log(rng: np.random.Generator) -> Log:
 
 def plain_log(rng: np.random.Generator, kind: str) -> Log:
     """Return a log without a staircase: a smooth fall and noise, with the mark of the kind (`WITHOUT`)."""
-    epochs, batches = int(rng.integers(2, 30)), int(rng.integers(8, 80))
+    # One step after one of two or three epochs is a staircase.
+    epochs, batches = int(rng.integers(4 if kind == "one_step" else 2, 30)), int(rng.integers(8, 80))
     interval = int(rng.integers(1, max(2, batches // 4)))
     time = np.arange(epochs * batches) / batches
     size = rng.uniform(0, 3)
