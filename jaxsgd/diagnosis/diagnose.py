@@ -180,9 +180,7 @@ def cause_chances(features: Numbers, models: Mapping[str, CauseModel]) -> dict[s
     return chances | {"re_exposure": max(chances["re_exposure"], stairs)}
 
 
-def staircase_evidence(
-    features: Numbers, period: Period, evidence: tuple[Evidence, ...], rise: float
-) -> tuple[Evidence, ...]:
+def staircase_evidence(features: Numbers, period: Period, evidence: tuple[Evidence, ...], rise: float) -> tuple[Evidence, ...]:
     """Return the evidence for re-exposure: the staircase first, where that is likelier than a rise within the epoch.
 
     Args:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, ramp, settling, without_smooth
+from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, level_length, ramp, settling, without_smooth
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import explained, student_score
 from jaxsgd.diagnosis.model import staircase_chance
@@ -319,6 +319,19 @@ FEATURES: tuple[Feature, ...] = (
         {"agreement": Reading((), lambda n: max(n["agreement"], 0.0))},
         lambda n, _: (
             f"The levels by position in the first half of the log and in the second have a correlation of {n['agreement']:.2f}."
+        ),
+    ),
+    Feature(
+        "level_length",
+        {
+            "level_length": "distance over which the levels by place resemble each other, as a share of the epoch; 0 where they jump"
+        },
+        lambda prints: (level_length(prints.folded),),
+        {"level_length": Reading((), lambda n: n["level_length"])},
+        lambda n, _: (
+            f"Levels resemble each other over {share_text(n['level_length'])} of the epoch."
+            if n["level_length"]
+            else "Levels jump from position to position."
         ),
     ),
     Feature(

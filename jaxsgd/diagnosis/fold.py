@@ -221,6 +221,37 @@ def agreement(folded: Folded, smooth_free: Float[np.ndarray, " k"], inner: Bool[
     return float((first * second).sum() / size) if size > 0 else 0.0
 
 
+FEWEST_LEVELS = 8
+"""Number of positions from which it can be seen that neighbouring levels resemble each other."""
+
+
+def level_length(folded: Folded) -> float:
+    """Return the distance over which the levels of positions resemble each other, as a share of the epoch.
+
+    A shuffle buffer of k of N samples smooths the levels of a fixed order: a sample waits for k others on average, and levels at the
+    distance d then have the correlation exp(-d N / k). So a buffer holds at most this share of the data. The scatter of the levels
+    by chance is taken off. 0 where the levels jump from position to position, or where there are fewer than eight.
+    """
+    places = len(folded.place)
+    if places < FEWEST_LEVELS:
+        return 0.0
+    count = np.bincount(folded.group)
+    within = folded.left - folded.level[folded.group]
+    chance = float((within**2).sum()) / max(len(within) - places, 1) * float((1 / count).mean())
+    level = folded.level - folded.level.mean()
+    variance = float((level**2).mean()) - chance
+    if variance <= 0:
+        return 0.0
+    before = 1.0
+    for lag in range(1, places // 2):
+        kinship = float((level[lag:] * level[:-lag]).mean()) / variance
+        if kinship < np.exp(-1):
+            # The distance at which the correlation passes 1 / e, between two prints.
+            return float((lag - 1 + (before - np.exp(-1)) / (before - kinship)) / places) if lag > 1 else 0.0
+        before = max(kinship, np.exp(-1) + 1e-9)
+    return 0.5
+
+
 TREND_KINSHIP, KINSHIP_WEIGHT = 1 / 3, 20.0
 """Correlation of the slopes of two successive epochs after their common trend is taken off, in white noise (0.30 to 0.36 for 5
 to 25 prints an epoch), and the number of epochs that this knowledge counts for beside those of the log."""
@@ -385,7 +416,11 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
     crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
     reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
-    return _slope(*((place, size) if not rounded else _above(place, size, np.log(step / 2)))), cut_score(float(likelihood)), reset
+    return (
+        _slope(*((place, size) if not rounded else _above(place, size, np.log(step / 2)))),
+        cut_score(float(likelihood)),
+        reset,
+    )
 
 
 def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:

@@ -223,7 +223,9 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
                 whole = candidates[candidates % interval == 0]
                 likely = whole if len(whole) else candidates
                 length = float(likely[len(likely) // 2])
-                tried = np.unique(likely[np.linspace(0, len(likely) - 1, min(len(likely), MOST_OTHERS + 1)).round().astype(int)])
+                tried = np.unique(
+                    likely[np.linspace(0, len(likely) - 1, min(len(likely), MOST_OTHERS + 1)).round().astype(int)]
+                )
                 others = tuple(
                     _placed(batch, float(other), interval, "the log's epochs") for other in tried if float(other) != length
                 )

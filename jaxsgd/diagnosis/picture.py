@@ -94,7 +94,7 @@ def simulated_figure(diagnosis: Diagnosis, nearest: Any, name: str) -> Figure:
         )
         for rank, case in enumerate(nearest.cases)
     ]
-    title = f"Of {len(nearest.cases)} simulated orders, {nearest.cases[0].order} gives a loss most like this"
+    title = f"Of {len(nearest.cases)} simulated orders, {nearest.group} gives a loss most like this"
     habit = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
     subtitle = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {habit}; the last epochs of each"
     return cases_figure(own, cases, title, subtitle)

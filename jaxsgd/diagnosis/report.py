@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxsgd.diagnosis.diagnose import LIKELY, Diagnosis, Verdict, percent
 from jaxsgd.diagnosis.features import share_text
-from jaxsgd.diagnosis.fold import FEWEST_RISING
+from jaxsgd.diagnosis.fold import FEWEST_LEVELS, FEWEST_RISING
 from jaxsgd.diagnosis.log import log_notes
 from jaxsgd.diagnosis.period import Period, missing_length
 from jaxsgd.error import counted
@@ -70,7 +70,9 @@ def _unknown(diagnosis: Diagnosis) -> list[str]:
     period = diagnosis.period
     lines = []
     if missing_length(period):
-        lines.append(f"With {period.epochs:.3g} epochs only a drop where epochs begin can be seen; other causes need four epochs.")
+        lines.append(
+            f"With {period.epochs:.3g} epochs only a drop where epochs begin can be seen; other causes need four epochs."
+        )
     elif not period.has_last:
         lines.append("A ragged last batch is unknown: the last batch of an epoch is never printed.")
     return lines
@@ -114,18 +116,40 @@ LINE_SHARE = 0.8
 
 
 def _alike(diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
-    """Return a line about the other cause that would look the same, if there is one."""
-    features = diagnosis.features
-    if verdict.cause.name not in ("fixed_order", "aliasing") or features is None:
+    """Return what else would look the same as a likely cause, line by line."""
+    features, cause = diagnosis.features, verdict.cause.name
+    if features is None:
         return []
+    lines = []
     is_line = features["ramp"] > 0 and features["ramp_share"] > LINE_SHARE
     # Of two places every difference is a line.
-    if not (is_line and 2.5 < features["per_epoch"] < FEWEST_RISING):
-        return []
-    return [
-        "  But with so few values an epoch, re-exposure to the samples would look the same. "
-        f"Print at least {FEWEST_RISING} values an epoch to distinguish the two."
-    ]
+    if cause in ("fixed_order", "aliasing") and is_line and 2.5 < features["per_epoch"] < FEWEST_RISING:
+        lines.append(
+            "  But with so few values an epoch, re-exposure to the samples would look the same. "
+            f"Print at least {FEWEST_RISING} values an epoch to distinguish the two."
+        )
+    if cause == "fixed_order" and features["per_epoch"] >= FEWEST_LEVELS:
+        lines.append(_buffer_line(features["level_length"], features["per_epoch"]))
+    if cause == "re_exposure" and features["repeat_index"] > PARTLY:
+        lines.append(
+            "  But samples in some order that pass a shuffle buffer smaller than the data would look the same. "
+            "If there is a buffer, make it as large as the data."
+        )
+    return lines
+
+
+PARTLY = 0.05
+"""Share of the variance that levels must explain beside a rise within the epoch for the data's order to be suspected."""
+
+
+def _buffer_line(length: float, per_epoch: float) -> str:
+    if not length:
+        return f"  The levels jump from value to value: a shuffle buffer, if there is one, holds less than {100 / per_epoch:.2g} % of the data."
+    return (
+        f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are shuffled only "
+        f"nearby, by a buffer of up to about {share_text(length)} of the data, look the same as an order without any shuffling in "
+        "which similar samples are neighbours: look up the size of the shuffle buffer."
+    )
 
 
 def remedy_lines(diagnosis: Diagnosis) -> list[str]:

@@ -15,6 +15,9 @@ from jaxsgd.diagnosis.fold import settling
 from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, shows_stairs
 from jaxsgd.diagnosis.series import cut_score, moving_mean, student_score
 
+NEAR_SCORE = 1.1
+"""Score near the boundary, in scores at the boundary, from which the loss drops elsewhere: next to it chance may be as large."""
+
 MOST_STAIRS, MOST_ON_STAIR = 100, 300
 """Largest numbers of epochs and of values an epoch that are measured: the first epochs of the log, and means of its prints."""
 
@@ -31,8 +34,9 @@ MOST_FALL, FEWEST_DROPS = 0.75, 0.6
 """Fall within an epoch, in drops, from which a loss is no staircase; and the size of the usual drop, in mean drops, below which
 only some of the boundaries have one."""
 
-MOST_SETTLING = 1.0
-"""Log likelihood of settling from which the loss is a running mean, whose first values of an epoch scatter most."""
+MOST_SETTLING, SURE_SETTLING = 1.0, 12.0
+"""Log likelihood of settling from which a loss with `SURE_SETTLING` prints an epoch is a running mean, whose first values of an
+epoch scatter most. It is larger by 1 for each print fewer: a few positions settle by chance."""
 
 FLAT, RISE_FOR_PRINT = 0.5, 0.15
 """Rise within an epoch, in drops, that is accepted with the fewest prints an epoch, and the rise more for each further print."""
@@ -68,7 +72,8 @@ class Staircase(NamedTuple):
     @property
     def score(self) -> float:
         """The score of the drop, reduced where the loss drops at other positions too, falls within epochs, or drops seldom."""
-        if self.drop <= 0 or self.z <= self.beside or self.settles > MOST_SETTLING:
+        settled = self.settles > MOST_SETTLING + max(SURE_SETTLING - self.per_epoch, 0.0)
+        if self.drop <= 0 or self.z <= self.beside or settled:
             return 0.0
         often = min(max(self.every, 0.0) / FEWEST_DROPS, 1.0)
         # A run that is flat: likelier than a slope that would make the same fall without a drop.
@@ -129,7 +134,7 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     beside = max((fit.z for fit in fits if fit is not None), default=0.0)
     # Nearer positions still have part of the drop, but less of it than the boundary.
     near = [_fit(values, move, per_epoch) for move in (-NEAR, NEAR) if per_epoch * NEAR >= 1.5]
-    if max((fit.z for fit in near if fit is not None), default=0.0) > here.z:
+    if max((fit.z for fit in near if fit is not None), default=0.0) > NEAR_SCORE * here.z:
         beside = max(beside, here.z)
     flat = without_staircase(loss, period)
     before, after = (float((_around_trend(values, period) ** 2).sum()) for values in (loss, flat))
