@@ -196,7 +196,7 @@ def staircase_evidence(features: Numbers, period: Period, evidence: tuple[Eviden
 
 
 def explained_share(cause: str, features: Numbers) -> float:
-    """Return the part of the variance of the detrended loss that a cause explains; NaN for a cause of which it is not measured."""
+    """Return the part of the variance of the detrended loss that a cause explains; NaN where that is not measured."""
     stairs = features["staircase_share"] if staircase_chance(features["staircase_score"]) >= LIKELY else 0.0
     levels = (1 - stairs) * float(np.clip(features["repeat_index"], 0, 1))
     line = levels * features["ramp_share"] if features["ramp"] > 0 else 0.0

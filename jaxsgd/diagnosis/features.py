@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, level_length, ramp, settling, without_smooth
+from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import explained, student_score
-from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.stair import Stair, find_stair, rate_steps
 from jaxsgd.diagnosis.staircase import Staircase, find_staircase, without_staircase
 
@@ -254,8 +254,8 @@ def _staircase(numbers: Numbers, period: Period) -> str:
     if not numbers["staircase_z"]:
         return "There are too few epochs or values to see a drop at each boundary."
     return (
-        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {size_text(-drop, is_log)} on average (z = "
-        f"{numbers['staircase_z']:.1f}; with the boundaries at other positions, z = {numbers['staircase_beside']:.1f} at most); "
+        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {size_text(-drop, is_log)} on average "
+        f"(z = {numbers['staircase_z']:.1f}; at other positions of the epoch z = {numbers['staircase_beside']:.1f} at most); "
         f"within an epoch it {'rises' if slope > 0 else 'falls'} by {size_text(slope, is_log)}."
     )
 
@@ -323,9 +323,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "level_length",
-        {
-            "level_length": "distance over which the levels by place resemble each other, as a share of the epoch; 0 where they jump"
-        },
+        {"level_length": "distance over which levels by place resemble each other, in epochs; 0 where they jump"},
         lambda prints: (level_length(prints.folded),),
         {"level_length": Reading((), lambda n: n["level_length"])},
         lambda n, _: (

@@ -139,7 +139,8 @@ MOST_BEND = 0.3
 def _bend(left: np.ndarray, width: int, most: float) -> np.ndarray:
     """Return what a moving mean leaves of a smooth curve, [k]: the moving mean of what is left, where that is much; else 0.
 
-    A moving mean lies above a loss that falls ever more slowly. Of a pattern within the cycle its own moving mean contains nothing.
+    A moving mean lies above a loss that falls ever more slowly. It contains nothing of a
+    pattern within the cycle.
     """
     if len(left) < 2 * width:
         return np.zeros_like(left)
@@ -149,8 +150,8 @@ def _bend(left: np.ndarray, width: int, most: float) -> np.ndarray:
 
 
 SMOOTH, ONE_WAY = 0.3, 0.95
-"""Distance of a loss from its trend, in steps of the trend from print to print, below which nine in ten prints of a smooth loss are;
-and the share of its changes that have one sign."""
+"""Distance of a loss from its trend, in steps of the trend from print to print, below which nine in ten prints of a smooth
+loss are; and the share of its changes that have one sign."""
 
 
 def _is_smooth(loss: np.ndarray, left: np.ndarray, trend: np.ndarray) -> bool:
@@ -228,9 +229,9 @@ FEWEST_LEVELS = 8
 def level_length(folded: Folded) -> float:
     """Return the distance over which the levels of positions resemble each other, as a share of the epoch.
 
-    A shuffle buffer of k of N samples smooths the levels of a fixed order: a sample waits for k others on average, and levels at the
-    distance d then have the correlation exp(-d N / k). So a buffer holds at most this share of the data. The scatter of the levels
-    by chance is taken off. 0 where the levels jump from position to position, or where there are fewer than eight.
+    A shuffle buffer of k of N samples smooths the levels of a fixed order: a sample waits for k others on average, and levels
+    at the distance d then have the correlation exp(-d N / k). So a buffer holds at most this share of the data. The scatter of
+    the levels by chance is taken off. 0 where the levels jump from position to position, or where there are fewer than eight.
     """
     places = len(folded.place)
     if places < FEWEST_LEVELS:
@@ -398,7 +399,7 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     step = _last_digit(loss)
     rounded = bool(step) and late.any() and float((change[late] < step / 2).mean()) > MANY_ZEROS
     if rounded:
-        # Of a loss with few digits a change of zero is a small change. Its size is not known, only that it is below the last digit.
+        # Of a loss with few digits a change of zero is a small change, of which only is known that it is below the last digit.
         change = np.maximum(change, step / 4)
     late &= change > 0
     if late.sum() < 12:
@@ -424,7 +425,7 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
 
 
 def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:
-    """Return the log changes of a loss that settles with the power -1, none of which is below `least`, fitted to those of a log."""
+    """Return the log changes, fitted to those of a log, of a loss that settles with the power -1; none is below `least`."""
     if not np.isfinite(least):
         return (size + place).mean() - place
     heights = least + np.linspace(0, place.max() + 8, 200)

@@ -17,7 +17,8 @@ ESTIMATED = "estimated from the losses"
 
 
 NEAR_RETURN = 0.06
-"""Distance, as a share of the part of the epoch in which prints fall, at which prints have returned to nearly the same places."""
+"""Distance, as a share of the part of the epoch in which prints fall, at which prints have returned to nearly the same
+places."""
 
 
 class Period(NamedTuple):
@@ -61,7 +62,7 @@ class Period(NamedTuple):
 
     @property
     def cycle(self) -> float:
-        """Prints until they fall near the same places of the epoch again: those of an epoch, or more where prints are as rare."""
+        """Prints until they fall near the same places of the epoch again: an epoch's, or more where prints are as rare."""
         if self.per_epoch >= 2:
             return self.per_epoch
         count, span = len(self.position), float(np.ptp(self.position))
@@ -170,7 +171,7 @@ def _given(log: Log, length: float) -> Period:
 
 
 def _of_one_epoch(log: Log) -> Period:
-    """Return the period of a log in which all prints name the same epoch: as long as the log says, or at least as the log is."""
+    """Return the period of a log in which all prints name the same epoch."""
     count = len(log.loss)
     step = log.step if np.isfinite(log.step).all() and (np.diff(log.step) > 0).all() else np.arange(1.0, count + 1)
     counts_batches = step is log.step and not log.in_samples
@@ -189,7 +190,7 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
     whole = np.unique(step).astype(np.int64)
     unit = float(np.gcd.reduce(whole)) or 1.0
     # Every w-th batch counted from 0 is w - 1, 2 w - 1, ...
-    from_zero = step.min() == 0 or bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5)
+    from_zero = step.min() == 0 or (bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5))
     if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
         # An epoch that differs from another by a batch: the place is the share of it that is done.
         length = float(np.median(total))

@@ -144,11 +144,14 @@ PARTLY = 0.05
 
 def _buffer_line(length: float, per_epoch: float) -> str:
     if not length:
-        return f"  The levels jump from value to value: a shuffle buffer, if there is one, holds less than {100 / per_epoch:.2g} % of the data."
+        return (
+            "  The levels jump from value to value: a shuffle buffer, if there is one, holds less than "
+            f"{100 / per_epoch:.2g} % of the data."
+        )
     return (
-        f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are shuffled only "
-        f"nearby, by a buffer of up to about {share_text(length)} of the data, look the same as an order without any shuffling in "
-        "which similar samples are neighbours: look up the size of the shuffle buffer."
+        f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are "
+        f"shuffled only nearby, by a buffer of up to about {share_text(length)} of the data, look the same as an order without any "
+        "shuffling in which similar samples are neighbours: look up the size of the shuffle buffer."
     )
 
 

@@ -1,8 +1,8 @@
 """A staircase: the loss drops where an epoch begins and is flat, or rises, within it, as in fine-tuning for a few epochs.
 
-Every epoch has a level of its own, all epochs share a slope, and the first may have a steep beginning. The drop at a boundary is
-the step from level to level beyond that slope. The same is measured with the boundaries moved to other positions of the epoch: a
-loss that falls smoothly drops alike everywhere, a staircase only where its epochs begin.
+Every epoch has a level of its own, all epochs share a slope, and the first may have a steep beginning. The drop at a boundary
+is the step from level to level beyond that slope. The same is measured with the boundaries moved to other positions of the
+epoch: a loss that falls smoothly drops alike everywhere, a staircase only where its epochs begin.
 """
 
 import math
@@ -16,7 +16,8 @@ from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, show
 from jaxsgd.diagnosis.series import cut_score, moving_mean, student_score
 
 NEAR_SCORE = 1.1
-"""Score near the boundary, in scores at the boundary, from which the loss drops elsewhere: next to it chance may be as large."""
+"""Score near the boundary, in scores at the boundary, from which the loss drops elsewhere: next to it chance may be as
+large."""
 
 MOST_STAIRS, MOST_ON_STAIR = 100, 300
 """Largest numbers of epochs and of values an epoch that are measured: the first epochs of the log, and means of its prints."""
@@ -39,7 +40,8 @@ MOST_SETTLING, SURE_SETTLING = 1.0, 12.0
 epoch scatter most. It is larger by 1 for each print fewer: a few positions settle by chance."""
 
 FLAT, RISE_FOR_PRINT = 0.5, 0.15
-"""Rise within an epoch, in drops, that is accepted with the fewest prints an epoch, and the rise more for each further print."""
+"""Rise within an epoch, in drops, that is accepted with the fewest prints an epoch, and the rise more for each further
+print."""
 
 
 class Staircase(NamedTuple):
@@ -146,7 +148,7 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
 
 
 def without_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " n"]:
-    """Return the loss with the levels of its epochs, and the slope within them, taken off; [n], around the loss's mean level."""
+    """Return the loss without the levels of its epochs and the slope within them, around its mean level; [n]."""
     if _is_too_short(loss, period):
         return loss
     values = _values(loss, period, np.ones(len(loss), bool))

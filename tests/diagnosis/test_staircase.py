@@ -73,7 +73,8 @@ def test_what_a_log_has_beside_its_staircase_is_diagnosed_too():
     diagnosis = diagnose(stairs([1.0, 0.8, 0.64, 0.512, 0.41, 0.328], 12) * (1 + levels))
     assert set(diagnosis.causes) == {"re_exposure", "fixed_order"}
     shares = {verdict.cause.name: verdict.share for verdict in diagnosis.verdicts}
-    # Around their mean over an epoch, sawteeth of 0.22 in the log have a variance of 0.22^2 / 12 = 0.0040, the levels of about 0.0016.
+    # Around their mean over an epoch, sawteeth of 0.22 in the log have a variance of 0.22^2 / 12 = 0.0040, the levels of about
+    # 0.0016.
     assert shares["re_exposure"] > shares["fixed_order"] > 0.1
 
 

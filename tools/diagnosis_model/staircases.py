@@ -1,7 +1,7 @@
 """Simulated staircases, as fine-tuning for a few epochs leaves them, and logs without one, drawn at random.
 
-A staircase is flat within an epoch and drops where the next begins. `python -m tools.diagnosis_model.staircases` counts how many of
-1,000 are diagnosed as re-exposure and nothing else.
+A staircase is flat within an epoch and drops where the next begins. `python -m tools.diagnosis_model.staircases` counts how
+many of 1,000 are diagnosed as re-exposure and nothing else.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.log import Log
 
 EPOCHS, PRINTS, NOISE, DROPS = (2, 10), (6, 300), (0.02, 0.10), (0.05, 0.40)
-"""Smallest and largest number of epochs and of prints an epoch, scatter of a print, and drop at a boundary, shares of the loss."""
+"""Smallest and largest number of epochs and of prints an epoch, scatter of a print, and drop at a boundary, shares of the
+loss."""
 
 WITHOUT = ("smooth", "fixed", "smooth_levels", "running", "never_reset", "exponential", "ragged", "one_step")
 """Kinds of logs without a staircase."""
@@ -24,8 +25,8 @@ WITHOUT = ("smooth", "fixed", "smooth_levels", "running", "never_reset", "expone
 def staircase_log(rng: np.random.Generator) -> Log:
     """Return the log of a staircase drawn at random.
 
-    The prints an epoch are even on a scale of logs, all else is even. Half of the intervals above 1 divide the epoch. The drops of a
-    log differ by up to a third. The prints are means of the batches since the last print, or single batches.
+    The prints an epoch are even on a scale of logs, all else is even. Half of the intervals above 1 divide the epoch. The
+    drops of a log differ by up to a third. The prints are means of the batches since the last print, or single batches.
     """
     epochs = int(rng.integers(EPOCHS[0], EPOCHS[1] + 1))
     per_epoch = round(float(np.exp(rng.uniform(*np.log(PRINTS)))))
