@@ -150,8 +150,8 @@ def _buffer_line(length: float, per_epoch: float) -> str:
         )
     return (
         f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are "
-        f"shuffled only nearby, by a buffer of up to about {share_text(length)} of the data, look the same as an order without any "
-        "shuffling in which similar samples are neighbours: look up the size of the shuffle buffer."
+        f"shuffled only nearby, by a buffer of up to about {share_text(length)} of the data, look like an order without "
+        "any shuffling in which similar samples are neighbours: look up the size of the shuffle buffer."
     )
 
 

@@ -15,6 +15,9 @@ from jaxsgd.diagnosis.fold import settling
 from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, shows_stairs
 from jaxsgd.diagnosis.series import cut_score, moving_mean, student_score
 
+FEW_STAIRS = 12
+"""Number of epochs up to which a loss is expected to be a staircase, as in fine-tuning. The score of a longer one is halved."""
+
 NEAR_SCORE = 1.1
 """Score near the boundary, in scores at the boundary, from which the loss drops elsewhere: next to it chance may be as
 large."""
@@ -59,6 +62,7 @@ class Staircase(NamedTuple):
         stays as wide.
       share: part of the variance of the loss, without its trend, that the drops and the slope explain.
       total_z: fall from epoch to epoch in standard errors of the drop: the score that the drop has if the runs are flat.
+      is_long: True for more than `FEW_STAIRS` epochs.
     """
 
     drop: float = 0.0
@@ -70,6 +74,7 @@ class Staircase(NamedTuple):
     settles: float = 0.0
     share: float = 0.0
     total_z: float = 0.0
+    is_long: bool = False
 
     @property
     def score(self) -> float:
@@ -84,7 +89,7 @@ class Staircase(NamedTuple):
         bent = math.sqrt(max(1 - max(-self.slope, 0.0) / (MOST_FALL * self.drop), 0.0))
         rise = FLAT + RISE_FOR_PRINT * (self.per_epoch - FEWEST_ON_STAIR) - max(self.slope, 0.0) / self.drop
         risen = max(self.z - max(self.beside, 0.0) / 2, 0.0) * bent * float(np.clip(rise / FLAT, 0, 1))
-        return often * max(flat, risen)
+        return often * max(flat, risen) / (2 if self.is_long else 1)
 
 
 class _Values(NamedTuple):
@@ -123,7 +128,8 @@ class _Fit(NamedTuple):
 
 def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     """Return the drops of a loss where its epochs begin, against those with the boundaries at other positions."""
-    if _is_too_short(loss, period):
+    is_long = period.epochs > FEW_STAIRS
+    if _is_too_short(loss, period) or (is_long and settling(loss, period)[1] > MOST_SETTLING):
         return Staircase()
     per_epoch = min(period.per_epoch, float(MOST_ON_STAIR))
     values = _averaged(_values(loss, period, ~_straddles(period)), per_epoch)
@@ -144,6 +150,7 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     return Staircase(
         here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settling(flat, period)[1], max(share, 0.0),
         here.total_z,
+        is_long,
     )  # fmt: skip
 
 
