@@ -10,10 +10,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.diagnosis.cause import CAUSES, Cause, Evidence, cause_evidence
-from jaxsgd.diagnosis.features import Numbers, measure_features, readings
+from jaxsgd.diagnosis.features import Numbers, feature_sentence, measure_features, readings
 from jaxsgd.diagnosis.log import Log, losses_log, read_log
-from jaxsgd.diagnosis.model import CauseModel, learned
-from jaxsgd.diagnosis.period import Period, find_period, missing_length
+from jaxsgd.diagnosis.model import CauseModel, learned, staircase_chance
+from jaxsgd.diagnosis.period import Period, find_period, missing_length, shows_stairs
 from jaxsgd.diagnosis.remedy import Remedy, find_remedy
 from jaxsgd.error import InputError
 
@@ -28,11 +28,13 @@ class Verdict(NamedTuple):
       cause: the cause.
       probability: that it acts on the log; NaN where the log cannot show it.
       evidence: the features that decided the probability, the weightiest first.
+      share: part of the variance of the detrended loss that the cause explains; NaN where that is not known.
     """
 
     cause: Cause
     probability: float
     evidence: tuple[Evidence, ...]
+    share: float = math.nan
 
     @property
     def is_likely(self) -> bool:
@@ -52,7 +54,8 @@ class Diagnosis(NamedTuple):
       log: its printed losses.
       period: when each was printed.
       features: the measured numbers by name (`jaxsgd.diagnosis.features`); None where the log is too short.
-      verdicts: one for each cause, likeliest first; none where the log is too short.
+      verdicts: one for each cause, likeliest first, of equally likely ones that which explains most; none where the log is too
+        short.
       nothing: probability that no cause acts; NaN where the log is too short.
       remedy: the loss averaged over whole epochs; None where the log is too short.
       too_short: what the log lacks, in words; empty where it lacks nothing.
@@ -71,6 +74,11 @@ class Diagnosis(NamedTuple):
         """The names of the likely causes, likeliest first; empty where nothing is periodic."""
         return tuple(verdict.cause.name for verdict in self.verdicts if verdict.is_likely)
 
+    @property
+    def is_doubtful(self) -> bool:
+        """True if no cause is likely, but not that nothing is periodic either."""
+        return bool(self.verdicts) and not self.causes and self.nothing < LIKELY
+
     def __repr__(self) -> str:
         """Return the finding and what it rests on, in short."""
         losses = f"{len(self.log.loss):,} losses of {self.log.column!r}"
@@ -82,7 +90,10 @@ class Diagnosis(NamedTuple):
         """Return the finding in one line."""
         if self.too_short:
             return self.too_short
-        likely = [f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in self.verdicts if verdict.is_likely]
+        titles = [f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in self.verdicts]
+        likely = titles[: len(self.causes)]
+        if self.is_doubtful:
+            return f"Not sure: most like {titles[0]}"
         return " and ".join(likely) if likely else f"nothing periodic ({percent(self.nothing)})"
 
 
@@ -121,27 +132,76 @@ def diagnose(
 def judged(log: Log, period: Period, models: Mapping[str, CauseModel]) -> Diagnosis:
     """Return the diagnosis of a log of which it is known when each loss was printed.
 
+    Where several batch counts are possible, the probabilities are means over them.
+
     Args:
       log: its printed losses.
       period: when each was printed.
       models: the model of each cause.
     """
     short = missing_length(period)
-    if short:
+    features = measure_features(log.loss, log.rate, period) if not short or shows_stairs(period) else None
+    if features is None or (short and staircase_chance(features["staircase_score"]) < LIKELY):
         return Diagnosis(log, period, None, (), math.nan, None, short)
-    features = measure_features(log.loss, log.rate, period)
+    others = [measure_features(log.loss, log.rate, other) for other in period.others]
+    chances = [cause_chances(numbers, models) for numbers in (features, *others)]
     read = readings(features)
     verdicts = []
     for cause in CAUSES:
-        model = models[cause.name]
         # The causes are judged by the place in the epoch: where that is in doubt, so are they.
-        probability = model.probability(read) * period.confidence
-        if cause.name == "aliasing" and period.is_estimated:
+        probability = float(np.mean([known[cause.name] for known in chances])) * period.confidence
+        if (cause.name == "aliasing" and period.is_estimated) or (short and cause.name != "re_exposure"):
             probability = math.nan
-        verdicts.append(Verdict(cause, probability, cause_evidence(cause.name, features, period, model.contributions(read))))
+        if cause.name == "ragged_batch" and not period.has_last:
+            probability = math.nan
+        evidence = cause_evidence(cause.name, features, period, models[cause.name].contributions(read))
+        if cause.name == "re_exposure":
+            evidence = staircase_evidence(features, period, evidence, models[cause.name].probability(read))
+        verdicts.append(Verdict(cause, probability, evidence, explained_share(cause.name, features)))
     nothing = float(np.prod([1 - verdict.probability for verdict in verdicts if math.isfinite(verdict.probability)]))
-    verdicts.sort(key=lambda verdict: -verdict.probability if math.isfinite(verdict.probability) else 1)
+    verdicts.sort(key=_rank)
     return Diagnosis(log, period, features, tuple(verdicts), nothing, find_remedy(log, period))
+
+
+def _rank(verdict: Verdict) -> tuple[float, float]:
+    """Return the place of a verdict among the others: by probability in percent, then by the variance that it explains."""
+    probability, share = (value if math.isfinite(value) else -1.0 for value in (verdict.probability, verdict.share))
+    return -round(probability, 2), -share
+
+
+def cause_chances(features: Numbers, models: Mapping[str, CauseModel]) -> dict[str, float]:
+    """Return the probability of each cause by name, from the measured numbers of a log.
+
+    Re-exposure shows itself as a rise within the epoch, which its model judges, or as a staircase.
+    """
+    read = readings(features)
+    chances = {name: model.probability(read) for name, model in models.items()}
+    stairs = staircase_chance(features["staircase_score"]) if features["staircase_score"] > 0 else 0.0
+    return chances | {"re_exposure": max(chances["re_exposure"], stairs)}
+
+
+def staircase_evidence(features: Numbers, period: Period, evidence: tuple[Evidence, ...], rise: float) -> tuple[Evidence, ...]:
+    """Return the evidence for re-exposure: the staircase first, where that is likelier than a rise within the epoch.
+
+    Args:
+      features: the measured numbers.
+      period: of the log.
+      evidence: for the rise within the epoch.
+      rise: probability of re-exposure by that.
+    """
+    stairs = staircase_chance(features["staircase_score"])
+    if stairs < max(rise, LIKELY):
+        return evidence
+    return (Evidence("staircase", feature_sentence("staircase", features, period), math.log(stairs / max(1 - stairs, 1e-17))),)
+
+
+def explained_share(cause: str, features: Numbers) -> float:
+    """Return the part of the variance of the detrended loss that a cause explains; NaN where that is not measured."""
+    stairs = features["staircase_share"] if staircase_chance(features["staircase_score"]) >= LIKELY else 0.0
+    levels = (1 - stairs) * float(np.clip(features["repeat_index"], 0, 1))
+    line = levels * features["ramp_share"] if features["ramp"] > 0 else 0.0
+    shares = {"fixed_order": levels, "aliasing": levels, "re_exposure": stairs or line}
+    return shares.get(cause, math.nan)
 
 
 def array_log(loss: Any) -> Log:

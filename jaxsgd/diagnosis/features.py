@@ -15,10 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, ramp, settling, without_smooth
+from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, level_length, ramp, settling, without_smooth
+from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.period import Period
 from jaxsgd.diagnosis.series import explained, student_score
 from jaxsgd.diagnosis.stair import Stair, find_stair, rate_steps
+from jaxsgd.diagnosis.staircase import Staircase, find_staircase, without_staircase
 
 Numbers = Mapping[str, float]
 """The measured numbers of a log by name."""
@@ -39,9 +41,22 @@ class Prints:
     period: Period
 
     @functools.cached_property
+    def staircase(self) -> Staircase:
+        """The drops where epochs begin; none where the log's learning rate jumps there."""
+        if rate_steps(self.rate, self.period) > 0:
+            return Staircase()
+        return find_staircase(self.loss, self.period)
+
+    @functools.cached_property
+    def flat(self) -> Float[np.ndarray, " n"]:
+        """The loss without its staircase, [n]; as it is where it has none. By it the other causes are judged."""
+        is_staircase = staircase_chance(self.staircase.score) >= 0.5
+        return without_staircase(self.loss, self.period) if is_staircase else self.loss
+
+    @functools.cached_property
     def folded(self) -> Folded:
         """The detrended loss by its place in the epoch."""
-        return fold(self.loss, self.period)
+        return fold(self.flat, self.period)
 
     @functools.cached_property
     def smooth_free(self) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
@@ -51,7 +66,7 @@ class Prints:
     @functools.cached_property
     def settling(self) -> tuple[float, float, float]:
         """(slope, log likelihood, reset) of the changes within and across epochs."""
-        return settling(self.loss, self.period)
+        return settling(self.flat, self.period)
 
     @functools.cached_property
     def last(self) -> LastPlace:
@@ -61,7 +76,7 @@ class Prints:
     @functools.cached_property
     def stair(self) -> Stair:
         """The step between epochs that stands out most, and how their levels repeat."""
-        return find_stair(self.loss, self.period)
+        return find_stair(self.flat, self.period)
 
 
 class Reading(NamedTuple):
@@ -113,6 +128,11 @@ def measure_features(loss: Float[np.ndarray, " n"], rate: Float[np.ndarray, " n"
 def readings(numbers: Numbers) -> dict[str, float]:
     """Return the readings of the model by name: large scores drawn in, opposite signs apart, all of size about 1."""
     return {name: reading.value(numbers) for feature in FEATURES for name, reading in feature.readings.items()}
+
+
+def feature_sentence(name: str, numbers: Numbers, period: Period) -> str:
+    """Return the numbers of the feature of a name in one sentence, as evidence."""
+    return next(feature for feature in FEATURES if feature.name == name).sentence(numbers, period)
 
 
 def cause_readings() -> dict[str, tuple[str, ...]]:
@@ -223,6 +243,23 @@ def _step_size(numbers: Numbers, period: Period) -> str:
     )
 
 
+def size_text(size: float, is_log: float) -> str:
+    """Return a drop or rise without its sign: a percentage where the log of the loss was measured, otherwise loss units."""
+    return f"{100 * abs(math.expm1(size)):.2g} %" if is_log else f"{abs(size):.2g}"
+
+
+def _staircase(numbers: Numbers, period: Period) -> str:
+    del period
+    drop, slope, is_log = (numbers[f"staircase_{name}"] for name in ("drop", "slope", "log"))
+    if not numbers["staircase_z"]:
+        return "There are too few epochs or values to see a drop at each boundary."
+    return (
+        f"Where an epoch begins, the loss {'drops' if drop > 0 else 'rises'} by {size_text(-drop, is_log)} on average "
+        f"(z = {numbers['staircase_z']:.1f}; at other positions of the epoch z = {numbers['staircase_beside']:.1f} at most); "
+        f"within an epoch it {'rises' if slope > 0 else 'falls'} by {size_text(slope, is_log)}."
+    )
+
+
 def _recurrence(numbers: Numbers, period: Period) -> str:
     del period
     repeats = f"repeats every {numbers['recurs']:.0f} epochs" if numbers["recurs"] else "does not repeat after several epochs"
@@ -285,13 +322,25 @@ FEATURES: tuple[Feature, ...] = (
         ),
     ),
     Feature(
+        "level_length",
+        {"level_length": "distance over which levels by place resemble each other, in epochs; 0 where they jump"},
+        lambda prints: (level_length(prints.folded),),
+        {"level_length": Reading((), lambda n: n["level_length"])},
+        lambda n, _: (
+            f"Levels resemble each other over {share_text(n['level_length'])} of the epoch."
+            if n["level_length"]
+            else "Levels jump from position to position."
+        ),
+    ),
+    Feature(
         "ramp",
         {
             "ramp": "rise of the detrended loss over the epoch, in standard deviations; below 0 for a fall",
             "ramp_z": "z of that rise, from its scatter over epochs",
             "ramp_share": "part of the levels' variance that a straight line over the epoch explains",
         },
-        lambda prints: ramp(prints.folded),
+        # A staircase, too, rises within the epoch without its trend.
+        lambda prints: ramp(fold(prints.loss, prints.period)),
         {
             "rise_z": Reading(("re_exposure",), lambda n: _drawn(_clipped(n["ramp_z"], -1, MOST_RISE))),
             "rise_both": Reading(("re_exposure",), lambda n: _drawn(max(min(n["ramp_z"], _rarity_of_line(n)), -1))),
@@ -382,6 +431,26 @@ FEATURES: tuple[Feature, ...] = (
             "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
         },
         _step_size,
+    ),
+    Feature(
+        "staircase",
+        {
+            "staircase_score": "score of a staircase: a drop where each epoch begins and a flat run within",
+            "staircase_drop": "mean drop where an epoch begins beyond the slope within epochs; log of the loss, or loss units",
+            "staircase_slope": "rise within an epoch in the same unit; below 0 for a fall",
+            "staircase_z": "z of the drop",
+            "staircase_beside": "the largest z of a drop with the boundaries moved to other positions",
+            "staircase_share": "share of the variance of the detrended loss that the staircase explains",
+            "staircase_log": "1 if drop and slope are of the log of the loss",
+        },
+        lambda prints: (
+            prints.staircase.score,
+            *prints.staircase[:4],
+            prints.staircase.share,
+            float(prints.loss.min() > 0),
+        ),
+        {"staircase": Reading((), lambda n: _drawn(n["staircase_score"]))},
+        _staircase,
     ),
     Feature(
         "recurs",

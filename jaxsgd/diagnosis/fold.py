@@ -42,7 +42,7 @@ def cycle_width(period: Period) -> int:
     count = len(period.position)
     cycle = period.stripe_count if period.slides else round(period.per_epoch)
     if period.slides and cycle > count / 3:
-        cycle = round(max(2.0, period.per_epoch))
+        cycle = round(max(2.0, period.cycle))
     return int(max(2, min(cycle, count // 2)))
 
 
@@ -62,7 +62,7 @@ def stands_apart(period: Period) -> Bool[np.ndarray, " n"]:
 def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     """Return the detrended loss by place in the epoch."""
     left, trend, scale, at, apart = _detrended(loss, period)
-    _, off = _last_prints(loss, trend, scale, at, apart)
+    _, off = _last_prints(loss, period, (left, trend, scale, at, apart))
     position = period.position[at]
     group = _groups(position, period)
     count = np.bincount(group)
@@ -78,7 +78,7 @@ def detrended(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray
     end are left out.
     """
     left, trend, scale, at, apart = _detrended(loss, period)
-    number, off = _last_prints(loss, trend, scale, at, apart)
+    number, off = _last_prints(loss, period, (left, trend, scale, at, apart))
     order = np.argsort(np.concatenate([at, number]), kind="stable")
     return np.concatenate([left / scale, off])[order]
 
@@ -88,12 +88,15 @@ def fold_scale(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarra
     return _detrended(loss, period)[2]
 
 
-def _last_prints(loss, trend, scale, at, apart) -> tuple[np.ndarray, np.ndarray]:
+def _last_prints(loss, period, detrended) -> tuple[np.ndarray, np.ndarray]:
     """Return (number of each print that stands apart, its loss less the trend around it in the scale around it)."""
+    left, trend, scale, at, apart = detrended
     last = np.flatnonzero(apart)
     last = last[(last > at[0]) & (last < at[-1])] if len(at) else last[:0]
-    off = (loss[last] - np.interp(last, at, trend)) / np.interp(last, at, scale) if len(last) else np.zeros(0)
-    return last, off
+    if not len(last) or not left.any():
+        return last, np.zeros(len(last))
+    time = period.epoch + period.position / period.length
+    return last, (loss[last] - np.interp(time[last], time[at], trend)) / np.interp(time[last], time[at], scale)
 
 
 def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -103,10 +106,60 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     half = width // 2
     kept = np.flatnonzero(~apart)
     skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
+    if period.per_epoch < 2:
+        # Of prints as rare as epochs a cycle falls as others' first epoch does.
+        skipped = max(skipped, min(width, len(kept) // 4))
     first, stop = max(half, skipped), len(kept) - half
     trend = moving_mean(loss[kept], width)[first - half :]
+    trend = trend + _unevenness(trend, (period.epoch + period.position / period.length)[kept], width, first, stop)
     left = loss[kept[first:stop]] - trend
+    bent = _bend(left, width, 0.0 if period.per_epoch < 2 else MOST_BEND)
+    left, trend = left - bent, trend + bent
+    if _is_smooth(loss[kept[first:stop]], left - _bend(left, width, 0.0), trend):
+        left = np.zeros_like(left)
     return left, trend, local_scale(left, width), kept[first:stop], apart
+
+
+def _unevenness(trend: np.ndarray, time: np.ndarray, width: int, first: int, stop: int) -> np.ndarray:
+    """Return what the trend falls from the mean time of the prints around to each print's own, [k]; 0 where prints are even.
+
+    A count that restarts with each epoch leaves a longer gap at the boundary if the interval does not divide the epoch.
+    """
+    middle = moving_mean(time, width)[first - width // 2 :]
+    away = time[first:stop] - middle
+    if len(trend) < 3 or float(np.abs(away).max()) < 1e-6:
+        return np.zeros_like(trend)
+    return away * np.gradient(trend) / np.maximum(np.gradient(middle), 1e-9)
+
+
+MOST_BEND = 0.3
+"""Share of the detrended loss's size from which what a moving mean leaves of a curved trend is taken off."""
+
+
+def _bend(left: np.ndarray, width: int, most: float) -> np.ndarray:
+    """Return what a moving mean leaves of a smooth curve, [k]: the moving mean of what is left, where that is much; else 0.
+
+    A moving mean lies above a loss that falls ever more slowly. It contains nothing of a
+    pattern within the cycle.
+    """
+    if len(left) < 2 * width:
+        return np.zeros_like(left)
+    bend = moving_mean(left, width)
+    bend = np.pad(bend, (width // 2, len(left) - len(bend) - width // 2), mode="edge")
+    return bend if float((bend**2).sum()) > most * float((left**2).sum()) else np.zeros_like(left)
+
+
+SMOOTH, ONE_WAY = 0.3, 0.95
+"""Distance of a loss from its trend, in steps of the trend from print to print, below which nine in ten prints of a smooth
+loss are; and the share of its changes that have one sign."""
+
+
+def _is_smooth(loss: np.ndarray, left: np.ndarray, trend: np.ndarray) -> bool:
+    """Return True if the loss goes only one way and hardly leaves its trend, so that nobody sees a pattern in it."""
+    change, step = np.diff(loss), np.abs(np.diff(trend))
+    if len(change) < 2 or max(float((change >= 0).mean()), float((change <= 0).mean())) < ONE_WAY:
+        return False
+    return float(np.quantile(np.abs(left[1:]) / np.maximum(step, 1e-300), 0.9)) < SMOOTH
 
 
 def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:
@@ -126,8 +179,10 @@ def _groups(position: np.ndarray, period: Period) -> np.ndarray:
     exact = np.unique(np.round(position, 3), return_inverse=True)[1]
     if len(position) >= 3 * (exact.max(initial=0) + 1):
         return exact
-    bins = max(2, min(len(position) // 4, round(4 * period.per_epoch)))
-    return np.unique(np.floor(position / period.length * bins * (1 - 1e-9)), return_inverse=True)[1]
+    bins = max(2, min(len(position) // 4, round((4 if period.per_epoch >= 2 else 1) * period.cycle)))
+    # Prints as rare as epochs may fall on a part of the epoch only.
+    first, length = (position.min(), np.ptp(position)) if period.per_epoch < 2 else (0.0, period.length)
+    return np.unique(np.floor((position - first) / length * bins * (1 - 1e-9)), return_inverse=True)[1]
 
 
 def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
@@ -165,6 +220,37 @@ def agreement(folded: Folded, smooth_free: Float[np.ndarray, " k"], inner: Bool[
     first, second = (half[known] - half[known].mean() for half in halves)
     size = np.sqrt((first**2).sum() * (second**2).sum())
     return float((first * second).sum() / size) if size > 0 else 0.0
+
+
+FEWEST_LEVELS = 8
+"""Number of positions from which it can be seen that neighbouring levels resemble each other."""
+
+
+def level_length(folded: Folded) -> float:
+    """Return the distance over which the levels of positions resemble each other, as a share of the epoch.
+
+    A shuffle buffer of k of N samples smooths the levels of a fixed order: a sample waits for k others on average, and levels
+    at the distance d then have the correlation exp(-d N / k). So a buffer holds at most this share of the data. The scatter of
+    the levels by chance is taken off. 0 where the levels jump from position to position, or where there are fewer than eight.
+    """
+    places = len(folded.place)
+    if places < FEWEST_LEVELS:
+        return 0.0
+    count = np.bincount(folded.group)
+    within = folded.left - folded.level[folded.group]
+    chance = float((within**2).sum()) / max(len(within) - places, 1) * float((1 / count).mean())
+    level = folded.level - folded.level.mean()
+    variance = float((level**2).mean()) - chance
+    if variance <= 0:
+        return 0.0
+    before = 1.0
+    for lag in range(1, places // 2):
+        kinship = float((level[lag:] * level[:-lag]).mean()) / variance
+        if kinship < np.exp(-1):
+            # The distance at which the correlation passes 1 / e, between two prints.
+            return float((lag - 1 + (before - np.exp(-1)) / (before - kinship)) / places) if lag > 1 else 0.0
+        before = max(kinship, np.exp(-1) + 1e-9)
+    return 0.5
 
 
 TREND_KINSHIP, KINSHIP_WEIGHT = 1 / 3, 20.0
@@ -281,6 +367,18 @@ def changes(loss: Float[np.ndarray, " n"], period: Period) -> tuple[Float[np.nda
     return period.position[1:][used] + 1, np.abs(np.diff(loss))[used]
 
 
+MANY_ZEROS = 0.1
+"""Share of changes of zero from which a loss counts as rounded."""
+
+
+def _last_digit(loss: np.ndarray) -> float:
+    """Return the value of the last decimal that a loss is printed with, of up to six; 0 for more."""
+    for digits in range(7):
+        if np.allclose(loss, np.round(loss, digits), rtol=0, atol=1e-9):
+            return 10.0**-digits
+    return 0.0
+
+
 def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
     """Measure whether the loss settles within the epoch, as a mean does that begins anew with each epoch.
 
@@ -297,7 +395,13 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     begins = _begins(period)
     change = np.abs(np.diff(loss))
     # The first epoch falls steeply whatever the habit.
-    late = (period.epoch[1:] > period.epoch[0]) & (change > 0)
+    late = period.epoch[1:] > period.epoch[0]
+    step = _last_digit(loss)
+    rounded = bool(step) and late.any() and float((change[late] < step / 2).mean()) > MANY_ZEROS
+    if rounded:
+        # Of a loss with few digits a change of zero is a small change, of which only is known that it is below the last digit.
+        change = np.maximum(change, step / 4)
+    late &= change > 0
     if late.sum() < 12:
         return 0.0, 0.0, 0.0
     # A pattern that repeats moves a print of one place by the same amount in every epoch: the places, not the prints, are the
@@ -308,11 +412,32 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     size, place = (np.bincount(at, np.log(change[late])) / count)[often], np.log(value[often] + 1.0)
     # The scatter that a mean of logs of normal draws has: pi^2 / 8 of each, less where many independent ones are averaged.
     floor = 0.02 * len(size)
-    even, settling = float(((size - size.mean()) ** 2).sum()), float(((size + place - (size + place).mean()) ** 2).sum())
+    shape = _settled_shape(size, place, np.log(step / 4) if rounded else -np.inf)
+    even, settling = (float((off**2).sum()) for off in (size - size.mean(), size - shape))
     likelihood = len(size) / 2 * np.log((even + floor) / (settling + floor))
     crossing, later = change[begins[1:] & late], change[~begins[1:] & late & (period.position[1:] >= 0.5 * period.length)]
     reset = float(np.log(np.median(crossing) / np.median(later))) if len(crossing) and len(later) else 0.0
-    return _slope(place, size), cut_score(float(likelihood)), reset
+    return (
+        _slope(*((place, size) if not rounded else _above(place, size, np.log(step / 2)))),
+        cut_score(float(likelihood)),
+        reset,
+    )
+
+
+def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:
+    """Return the log changes, fitted to those of a log, of a loss that settles with the power -1; none is below `least`."""
+    if not np.isfinite(least):
+        return (size + place).mean() - place
+    heights = least + np.linspace(0, place.max() + 8, 200)
+    shapes = np.logaddexp(heights[:, None] - place, least)
+    return shapes[np.argmin(((size - shapes) ** 2).sum(axis=1))]
+
+
+def _above(place: np.ndarray, size: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places and log changes up to the first that is below `least`, three at least."""
+    below = np.flatnonzero(size < least)
+    stop = max(3, int(below[0]) + 1 if len(below) else len(size))
+    return place[:stop], size[:stop]
 
 
 def _slope(place: np.ndarray, value: np.ndarray) -> float:

@@ -40,8 +40,14 @@ def chance(log_odds: float) -> float:
 
 @functools.cache
 def stored_model() -> dict[str, Any]:
-    """Return the content of `model.json`: the coefficients of each cause, and those of an estimated period."""
+    """Return the content of `model.json`: the coefficients of each cause, of an estimated period, and of a staircase."""
     return json.loads(importlib.resources.files("jaxsgd.diagnosis").joinpath("model.json").read_text(encoding="utf-8"))
+
+
+def staircase_chance(score: float) -> float:
+    """Return the probability that a loss whose drops at boundaries have such a score is a staircase."""
+    line = stored_model()["staircase"]
+    return chance(line["intercept"] + line["slope"] * score)
 
 
 @functools.cache

@@ -18,6 +18,13 @@ from jaxsgd.study.study import Study
 SEEDS, MOST_BATCHES, MOST_EPOCHS, SAMPLES = 4, 60, 40, 12
 """Runs of each order; batches an epoch, epochs and samples a batch of a simulated case."""
 
+ALIKE = (
+    ("the same order in every epoch", ("fixed", "shuffle_once")),
+    ("an order that is new in every epoch", ("reshuffle", "reshuffle_batches", "replacement")),
+    ("an order that returns after two epochs", ("flip_flop",)),
+)
+"""Orders whose printed losses cannot be distinguished: the nearest case is named by its group."""
+
 COMPARED = ("repeat_index", "jagged_index", "agreement", "smooth_rise", "smooth_fall")
 """The readings by which cases are compared."""
 
@@ -60,6 +67,11 @@ class Cases(NamedTuple):
     is_scaled: bool
     form: str
     optimizer: str
+
+    @property
+    def group(self) -> str:
+        """The group of the nearest order, in words."""
+        return next((title for title, orders in ALIKE if self.cases[0].order in orders), self.cases[0].order)
 
 
 def simulated_cases(diagnosis: Diagnosis) -> Cases:
@@ -135,7 +147,8 @@ def _case(order: str, loss: np.ndarray, interval: int, form: str, own: dict[str,
 
 def nearest_lines(simulated: Cases) -> list[str]:
     """Return the simulated cases line by line."""
-    first, second = simulated.cases[:2]
+    first = simulated.cases[0]
+    alike = next((orders for _, orders in ALIKE if first.order in orders), (first.order,))
     size = f"{simulated.batches} batches an epoch, printed every {simulated.interval}, {counted(simulated.epochs, 'epoch')}"
     return [
         "",
@@ -144,7 +157,7 @@ def nearest_lines(simulated: Cases) -> list[str]:
             f"  {case.order:<18} stripe index {case.repeat_index:5.2f}, rise {case.ramp:+.2f}, distance {case.distance:.2f}"
             for case in simulated.cases
         ),
-        f"Nearest to the log: {first.order}, then {second.order}.",
+        f"Nearest to the log: {simulated.group} ({', '.join(alike)}{', which look the same' * (len(alike) > 1)}).",
     ]
 
 
@@ -152,4 +165,8 @@ def nearest_report(simulated: Cases) -> dict[str, Any]:
     """Return the simulated cases as nested dictionaries."""
     named = ("order", "repeat_index", "ramp", "distance")
     cases = [{name: getattr(case, name) for name in named} for case in simulated.cases]
-    return simulated._asdict() | {"cases": cases, "nearest": simulated.cases[0].order}
+    return simulated._asdict() | {
+        "cases": cases,
+        "nearest": simulated.cases[0].order,
+        "nearest_group": simulated.group,
+    }

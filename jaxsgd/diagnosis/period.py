@@ -19,6 +19,11 @@ MOST_BATCHES = 1e7
 ESTIMATED = "estimated from the losses"
 
 
+NEAR_RETURN = 0.06
+"""Distance, as a share of the part of the epoch in which prints fall, at which prints have returned to nearly the same
+places."""
+
+
 class Period(NamedTuple):
     """The period of a log; n prints.
 
@@ -31,6 +36,7 @@ class Period(NamedTuple):
       epoch: [n], the epoch of that batch, from 0.
       origin: the source of the period, in words.
       confidence: 1 where the log or the user gives it; otherwise the probability that the estimate is right.
+      others: the periods with the other batch counts that are as likely; at most `MOST_OTHERS`.
     """
 
     batch_count: float
@@ -40,6 +46,7 @@ class Period(NamedTuple):
     epoch: Int[np.ndarray, " n"]
     origin: str
     confidence: float = 1.0
+    others: "tuple[Period, ...]" = ()
 
     __repr__ = short_repr
 
@@ -55,6 +62,22 @@ class Period(NamedTuple):
             return 1.0
         time = self.epoch + self.position / self.length
         return (len(time) - 1) / max(float(time[-1] - time[0]), 1e-9)
+
+    @property
+    def cycle(self) -> float:
+        """Prints until they fall near the same places of the epoch again: an epoch's, or more where prints are as rare."""
+        if self.per_epoch >= 2:
+            return self.per_epoch
+        count, span = len(self.position), float(np.ptp(self.position))
+        for later in range(2, count // 3):
+            if float(np.median(np.abs(self.position[later:] - self.position[:-later]))) <= NEAR_RETURN * span:
+                return float(later)
+        return float(max(count // 3, 2))
+
+    @property
+    def has_last(self) -> bool:
+        """True if the last batch of an epoch is in some print: the last print of an epoch is at its end, or prints slide."""
+        return self.slides or float(self.position.max(initial=0)) >= self.length - 1.5
 
     @property
     def epochs(self) -> float:
@@ -76,6 +99,10 @@ class Period(NamedTuple):
         """True if the interval is the same throughout, but for a few prints; a progress bar prints by the clock."""
         gap = np.diff(self.epoch * self.length + self.position)
         return not len(gap) or float(np.mean(np.abs(gap - np.median(gap)) < 0.01)) > 0.8
+
+
+MOST_OTHERS = 4
+"""Largest number of other batch counts that a log is judged with, where its epochs and steps leave several."""
 
 
 def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Period:
@@ -198,8 +225,15 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
             candidates = np.arange(math.floor(low) + 1, math.floor(high) + 1)
             if len(candidates):
                 whole = candidates[candidates % interval == 0]
-                length = float(whole[len(whole) // 2] if len(whole) else candidates[len(candidates) // 2])
-                return _placed(batch, length, interval, "the log's epochs", 1 / max(1, len(whole) or len(candidates)))
+                likely = whole if len(whole) else candidates
+                length = float(likely[len(likely) // 2])
+                tried = np.unique(
+                    likely[np.linspace(0, len(likely) - 1, min(len(likely), MOST_OTHERS + 1)).round().astype(int)]
+                )
+                others = tuple(
+                    _placed(batch, float(other), interval, "the log's epochs") for other in tried if float(other) != length
+                )
+                return _placed(batch, length, interval, "the log's epochs")._replace(others=others[:MOST_OTHERS])
     begins = np.flatnonzero(np.diff(number) > 0) + 1
     first, last = begins[0], begins[-1]
     if first == last:
@@ -350,6 +384,9 @@ def period_confidence(score: float) -> float:
     return chance(line["intercept"] + line["slope"] * score)
 
 
+FEWEST_STAIRS, FEWEST_ON_STAIR = 2, 4
+"""Smallest numbers of epochs and of prints an epoch with which a staircase can be seen."""
+
 FEWEST_EPOCHS, FEWEST_PRINTS = 4, 12
 """Smallest log that is judged: places must return a few times to be distinguished from chance."""
 
@@ -364,15 +401,25 @@ def missing_length(period: Period) -> str:
             f"The log is too short: it has {prints} losses and does not say where epochs begin. "
             f"Give --batches-per-epoch, or a log of at least {2 * FEWEST_PRINTS} losses."
         )
+    if period.epoch.max(initial=0) == period.epoch.min(initial=0):
+        part = f"{prints} losses of one epoch" + (
+            f", {100 * prints * period.interval / period.batch_count:.0f} % of its {period.batch_count:,.0f} batches"
+            if math.isfinite(period.batch_count)
+            else ""
+        )
+        return (
+            f"One epoch only: the log has {part}. A pattern with the period of an epoch cannot be seen before it returns. "
+            "Give a log of several epochs, or --batches-per-epoch if the log's epochs are wrong."
+        )
     if period.per_epoch <= 1.01 and not period.slides:
         return (
-            "The log is too coarse: it has one loss an epoch, which does not show what happens within an epoch. "
+            "One print an epoch: the log has one loss an epoch, which does not show what happens within an epoch. "
             "Print the loss at least twice an epoch."
         )
     # A cycle that is longer than an epoch must return, too.
     epochs = float(FEWEST_EPOCHS)
     if period.slides and period.per_epoch < 2:
-        epochs = max(epochs, 3 * period.stripe_count / period.per_epoch)
+        epochs = max(epochs, 3 * min(period.stripe_count, period.cycle) / period.per_epoch)
     needed = max(FEWEST_PRINTS, math.ceil(epochs * period.per_epoch - 1e-9))
     # One print more or less is a matter of rounding.
     if prints >= max(needed - 1, FEWEST_PRINTS):
@@ -382,3 +429,8 @@ def missing_length(period: Period) -> str:
         f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
         f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({more / period.per_epoch:.3g} more epochs)."
     )
+
+
+def shows_stairs(period: Period) -> bool:
+    """Return True if a log, too short for other causes, may show a staircase: it has two epochs of several prints."""
+    return not period.is_estimated and period.epochs >= FEWEST_STAIRS - 0.3 and period.per_epoch >= FEWEST_ON_STAIR - 0.5

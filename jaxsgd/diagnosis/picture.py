@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxsgd.diagnosis.diagnose import Diagnosis, Verdict, percent
-from jaxsgd.diagnosis.features import share_text
+from jaxsgd.diagnosis.diagnose import LIKELY, Diagnosis, Verdict, percent
+from jaxsgd.diagnosis.features import share_text, size_text
 from jaxsgd.diagnosis.fold import changes, fold
+from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.report import period_size
 from jaxsgd.diagnosis.stair import RATE_JUMP, recurring, steps_of
 from jaxsgd.plot.log import (
@@ -77,6 +78,8 @@ def nothing_figure(diagnosis: Diagnosis, name: str) -> Figure:
     assert diagnosis.features is not None
     note = f"the position explains {share_text(diagnosis.features['repeat_index'])} of the variance"
     title = f"Nothing periodic ({percent(diagnosis.nothing)}): all positions of the epoch are alike"
+    if diagnosis.is_doubtful:
+        title = str(diagnosis)
     return fold_figure(log_view(diagnosis), title, _subtitle(diagnosis, name), note)
 
 
@@ -91,7 +94,7 @@ def simulated_figure(diagnosis: Diagnosis, nearest: Any, name: str) -> Figure:
         )
         for rank, case in enumerate(nearest.cases)
     ]
-    title = f"Of {len(nearest.cases)} simulated orders, {nearest.cases[0].order} gives a loss most like this"
+    title = f"Of {len(nearest.cases)} simulated orders, {nearest.group} gives a loss most like this"
     habit = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
     subtitle = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {habit}; the last epochs of each"
     return cases_figure(own, cases, title, subtitle)
@@ -131,6 +134,9 @@ def cause_figure(diagnosis: Diagnosis, verdict: Verdict, name: str) -> Figure:
 
 def _slope_note(diagnosis: Diagnosis) -> str:
     assert diagnosis.features is not None
+    drop, is_log = diagnosis.features["staircase_drop"], diagnosis.features["staircase_log"]
+    if is_log and staircase_chance(diagnosis.features["staircase_score"]) >= LIKELY:
+        return f"drops by {size_text(-drop, is_log)} where an epoch begins (z = {diagnosis.features['staircase_z']:.1f})"
     rise, z = diagnosis.features["ramp"], diagnosis.features["ramp_z"]
     return f"{'rises' if rise > 0 else 'falls'} by {abs(rise):.1f} standard deviations (z = {z:.1f})"
 

@@ -4,14 +4,15 @@ import math
 from typing import Any
 
 from jaxsgd.diagnosis.diagnose import LIKELY, Diagnosis, Verdict, percent
-from jaxsgd.diagnosis.fold import FEWEST_RISING
+from jaxsgd.diagnosis.features import share_text
+from jaxsgd.diagnosis.fold import FEWEST_LEVELS, FEWEST_RISING
 from jaxsgd.diagnosis.log import log_notes
-from jaxsgd.diagnosis.period import Period
+from jaxsgd.diagnosis.period import Period, missing_length
 from jaxsgd.error import counted
 
 
 def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
-    """Return a diagnosis line by line: what was read, the causes with their evidence, and what to do.
+    """Return a diagnosis line by line: the answer, what to do, what was read, then the evidence.
 
     Args:
       diagnosis: of a log.
@@ -19,28 +20,64 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
     """
     log = diagnosis.log
     losses = counted(len(log.loss), "loss")
-    lines = [f"{name}: {log.form}, {losses} in column {log.column!r}.", *period_lines(diagnosis.period)]
+    first, second, *rest = period_lines(diagnosis.period)
+    lines = [*answer_lines(diagnosis), f"Read: {name}: {log.form}, {losses} in column {log.column!r}; {first}", second, *rest]
     if log.samples:
         lines.append(f"Read so: {'; '.join(log.samples)}.")
     lines += [note.text for note in log_notes(log)]
-    lines.append("")
     if diagnosis.too_short:
-        return [*lines, diagnosis.too_short]
-    likely = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
-    if not likely:
-        lines += [f"Nothing periodic ({percent(diagnosis.nothing)}): no cause is likely.", *_doubt(diagnosis)]
-    for verdict in likely:
-        lines += [*verdict_lines(verdict), *_alike(diagnosis, verdict), ""]
-    rest = [verdict for verdict in diagnosis.verdicts if not verdict.is_likely]
-    listed = ", ".join(f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in rest)
-    lines += [f"{'Less likely' if likely else 'Checked'}: {listed}.", "", *remedy_lines(diagnosis)]
+        return lines
+    lines += _doubt(diagnosis)
+    shown = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
+    for verdict in shown or diagnosis.verdicts[: int(diagnosis.is_doubtful)]:
+        lines += ["", *verdict_lines(verdict), *_alike(diagnosis, verdict)]
+    others = diagnosis.verdicts[len(shown) :]
+    listed = ", ".join(f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in others)
+    lines += ["", f"{'Less likely' if shown else 'Checked'}: {listed}.", *_unknown(diagnosis), "", *remedy_lines(diagnosis)]
     return lines
+
+
+def answer_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return the answer in one line and what to do in another; of a log that is too short, what it lacks."""
+    if diagnosis.too_short:
+        answer, _, remedy = diagnosis.too_short.rpartition(". ")
+        if not remedy.startswith(("Give", "Print")):
+            return [diagnosis.too_short, "What to do: Give a longer log."]
+        return [f"{answer}.", f"What to do: {remedy}"]
+    text = str(diagnosis)
+    likely = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
+    if len(likely) == 1:
+        text = f"{text}: {likely[0].cause.looks}"
+    if diagnosis.is_doubtful:
+        remedy = "Print more losses, over more epochs, and ask again. " + diagnosis.verdicts[0].cause.remedy
+    elif not likely:
+        text = f"{text}: no cause is likely"
+        remedy = "Nothing: the loss shows no pattern with the period of an epoch."
+    else:
+        remedy = " ".join(
+            verdict.cause.remedy if len(likely) == 1 else f"({number}) {verdict.cause.remedy}"
+            for number, verdict in enumerate(likely, 1)
+        )
+    return [f"{text[0].upper()}{text[1:]}.", f"What to do: {remedy}"]
 
 
 def _doubt(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.period.is_estimated and diagnosis.period.confidence < LIKELY:
         return ["The log does not say where epochs begin, and no period stands out: give --batches-per-epoch if you know it."]
     return []
+
+
+def _unknown(diagnosis: Diagnosis) -> list[str]:
+    """Return why some causes are unknown, line by line."""
+    period = diagnosis.period
+    lines = []
+    if missing_length(period):
+        lines.append(
+            f"With {period.epochs:.3g} epochs only a drop where epochs begin can be seen; other causes need four epochs."
+        )
+    elif not period.has_last:
+        lines.append("A ragged last batch is unknown: the last batch of an epoch is never printed.")
+    return lines
 
 
 def period_size(period: Period) -> str:
@@ -55,6 +92,9 @@ def period_lines(period: Period) -> list[str]:
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
     count = period.stripe_count
     positions = f"{count} positions: {count} stripes if their losses differ" if count > 1 else "one position of the epoch"
+    if period.others:
+        counts = sorted({period.batch_count, *(other.batch_count for other in period.others)})
+        origin += f", which leaves {counts[0]:g} to {counts[-1]:g} batches an epoch"
     return [
         f"{period_size(period)} ({origin}).",
         f"{period.epochs:.4g} epochs, with values at {positions}.",
@@ -62,12 +102,13 @@ def period_lines(period: Period) -> list[str]:
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
-    """Return a likely cause line by line: its probability, its evidence, its remedy, and the threads."""
+    """Return a cause line by line: its probability, the variance that it explains, its evidence, and the threads."""
     cause = verdict.cause
+    known = math.isfinite(verdict.share) and verdict.share >= 0.005
+    share = f", {share_text(verdict.share)} of the variance" if known else ""
     return [
-        f"{cause.title[0].upper()}{cause.title[1:]} ({percent(verdict.probability)}): {cause.looks}.",
+        f"Evidence for {cause.title} ({percent(verdict.probability)}{share}): {cause.looks}.",
         *(f"  - {evidence.text} Log odds {evidence.log_odds:+.1f}." for evidence in verdict.evidence),
-        f"  What to do: {cause.remedy}",
         f"  Others who met it: {', '.join(cause.threads)}",
     ]
 
@@ -77,18 +118,43 @@ LINE_SHARE = 0.8
 
 
 def _alike(diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
-    """Return a line about the other cause that would look the same, if there is one."""
-    features = diagnosis.features
-    if verdict.cause.name not in ("fixed_order", "aliasing") or features is None:
+    """Return what else would look the same as a likely cause, line by line."""
+    features, cause = diagnosis.features, verdict.cause.name
+    if features is None:
         return []
+    lines = []
     is_line = features["ramp"] > 0 and features["ramp_share"] > LINE_SHARE
     # Of two places every difference is a line.
-    if not (is_line and 2.5 < features["per_epoch"] < FEWEST_RISING):
-        return []
-    return [
-        "  But with so few values an epoch, re-exposure to the samples would look the same. "
-        f"Print at least {FEWEST_RISING} values an epoch to distinguish the two."
-    ]
+    if cause in ("fixed_order", "aliasing") and is_line and 2.5 < features["per_epoch"] < FEWEST_RISING:
+        lines.append(
+            "  But with so few values an epoch, re-exposure to the samples would look the same. "
+            f"Print at least {FEWEST_RISING} values an epoch to distinguish the two."
+        )
+    if cause == "fixed_order" and features["per_epoch"] >= FEWEST_LEVELS:
+        lines.append(_buffer_line(features["level_length"], features["per_epoch"]))
+    if cause == "re_exposure" and features["repeat_index"] > PARTLY:
+        lines.append(
+            "  But samples in some order that pass a shuffle buffer smaller than the data would look the same. "
+            "If there is a buffer, make it as large as the data."
+        )
+    return lines
+
+
+PARTLY = 0.05
+"""Share of the variance that levels must explain beside a rise within the epoch for the data's order to be suspected."""
+
+
+def _buffer_line(length: float, per_epoch: float) -> str:
+    if not length:
+        return (
+            "  The levels jump from value to value: a shuffle buffer, if there is one, holds less than "
+            f"{100 / per_epoch:.2g} % of the data."
+        )
+    return (
+        f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are "
+        f"shuffled only nearby, by a buffer of up to about {share_text(length)} of the data, look like an order without "
+        "any shuffling in which similar samples are neighbours: look up the size of the shuffle buffer."
+    )
 
 
 def remedy_lines(diagnosis: Diagnosis) -> list[str]:
@@ -117,6 +183,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
     log, period, remedy = diagnosis.log, diagnosis.period, diagnosis.remedy
     return {
         "finding": str(diagnosis),
+        "doubtful": diagnosis.is_doubtful,
         "causes": list(diagnosis.causes),
         "too_short": diagnosis.too_short,
         "log": {
@@ -141,6 +208,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
             "epochs": period.epochs,
             "origin": period.origin,
             "confidence": period.confidence,
+            "other_batches_per_epoch": [other.batch_count for other in period.others],
         },
         "probability": {verdict.cause.name: verdict.probability for verdict in diagnosis.verdicts}
         | {"nothing": diagnosis.nothing},
@@ -149,6 +217,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
                 "cause": verdict.cause.name,
                 "title": verdict.cause.title,
                 "probability": verdict.probability,
+                "explained_share": verdict.share,
                 "told": verdict.is_likely,
                 "evidence": [evidence._asdict() for evidence in verdict.evidence],
                 "remedy": verdict.cause.remedy,

@@ -37,6 +37,14 @@ def test_a_verdict_comes_with_probability_evidence_remedy_and_threads(article, c
         assert part in said
 
 
+def test_the_report_opens_with_the_answer_what_to_do_and_what_was_read(article, capsys):
+    assert run_app(["diagnose", "train.log"]) == 0
+    answer, remedy, source, *_ = capsys.readouterr().out.splitlines()
+    assert answer.startswith("Fixed order (over 99 %): the same levels return")
+    assert remedy.startswith("What to do: Shuffle")
+    assert source.startswith("Read: train.log: plain text, 20 losses in column 'loss'; 10 batches an epoch, printed every 5")
+
+
 def test_json_is_one_object_and_the_folder_holds_figures_and_report(article, capsys):
     assert run_app(["diagnose", "train.log", "--json", "--out", "out"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -76,5 +84,6 @@ def test_the_simulation_names_the_order_that_prints_most_alike(article, capsys):
     assert run_app(["diagnose", "train.log", "--simulate", "--json", "--out", "out"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["simulated"]["nearest"] in ("fixed", "shuffle_once")
+    assert report["simulated"]["nearest_group"] == "the same order in every epoch"
     assert {case["order"] for case in report["simulated"]["cases"]} == set(jaxsgd.ORDERS)
     assert (article / "out" / "simulated.png").exists()

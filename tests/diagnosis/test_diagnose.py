@@ -89,6 +89,48 @@ def test_one_print_an_epoch_is_too_coarse(tmp_path):
     assert "one loss an epoch" in str(diagnose(tmp_path / "log.csv"))
 
 
+def test_with_no_likely_cause_and_no_likely_nothing_the_answer_is_not_sure():
+    rng = np.random.default_rng(4)
+    noise, levels = rng.standard_normal((20, 8)), rng.standard_normal(8)
+    sizes = np.linspace(0, 0.6, 61)
+    doubtful = [one for one in (diagnose(noise + size * levels) for size in sizes) if one.is_doubtful]
+    # Between no levels and clear ones the probability of a fixed order passes from 0 to 1.
+    assert diagnose(noise + levels).causes == ("fixed_order",)
+    for diagnosis in doubtful:
+        assert str(diagnosis).startswith("Not sure: most like ")
+        lines = diagnosis_lines(diagnosis, "log")
+        assert lines[0].startswith("Not sure: most like ")
+        assert not any("Nothing periodic" in line for line in lines)
+
+
+def buffered(count, size, rng):
+    """Numbers from 0 in the order that a shuffle buffer of a size gives them out."""
+    waiting, order = list(range(size)), []
+    for new in range(size, count):
+        place = rng.integers(size)
+        order.append(waiting[place])
+        waiting[place] = new
+    return np.array([*order, *rng.permutation(waiting)])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1])
+def test_a_fixed_order_says_how_much_of_the_data_a_shuffle_buffer_may_hold(share):
+    rng = np.random.default_rng(1)
+    count, batches = 1200, 40
+    losses = rng.standard_normal(count)
+    size = max(1, round(share * count))
+    epochs = [losses[buffered(count, size, rng)].reshape(batches, -1).mean(axis=1) for _ in range(20)]
+    diagnosis = diagnose(3 + np.array(epochs))
+    assert diagnosis.causes == ("fixed_order",)
+    text = "\n".join(diagnosis_lines(diagnosis, "log"))
+    if share:
+        assert diagnosis.features["level_length"] == pytest.approx(share, rel=0.6)
+        assert "a buffer of up to about" in text
+    else:
+        assert diagnosis.features["level_length"] == 0
+        assert "holds less than 2.5 % of the data" in text
+
+
 def test_losses_by_epoch_and_batch_are_told_from_an_array():
     rng = np.random.default_rng(0)
     fixed = rng.standard_normal(8) + 0.1 * rng.standard_normal((20, 8))

@@ -89,6 +89,28 @@ def test_a_running_mean_settles_with_the_power_minus_one(noise):
     assert numbers["reset"] > 1
 
 
+def test_a_running_mean_that_is_printed_with_few_digits_settles_too():
+    rng = np.random.default_rng(4)
+    log, period = logged(0.11 + 0.01 * rng.standard_normal((12, 1000)), 91, form="running")
+    rounded = measure_features(np.round(log.loss, 3), log.rate, period)
+    assert (np.diff(np.round(log.loss, 3)) == 0).mean() > 0.3
+    assert rounded["settle_likelihood"] > 1
+    assert rounded["reset"] > 1
+    # Noise with few digits has as many small changes early in the epoch as late.
+    plain, _ = logged(0.11 + 0.001 * rng.standard_normal((12, 12)))
+    assert measure_features(np.round(plain.loss, 3), plain.rate, logged(np.zeros((12, 12)))[1])["settle_likelihood"] < 1
+
+
+@pytest.mark.parametrize(("interval", "restarts"), [(1, False), (6, True), (10, False)])
+def test_a_smooth_fall_has_no_pattern_also_where_prints_are_uneven(interval, restarts):
+    """A count that restarts leaves a longer gap at the boundary where the interval does not divide the epoch."""
+    time = np.arange(30 * 20).reshape(30, 20) / 20
+    for fall in (np.exp(-time / 8), 1 / (1 + time)):
+        numbers = measured(1 + fall, interval=interval, form="batch", restarts=restarts)
+        assert numbers["repeat_index"] == 0
+        assert numbers["last_level"] == 0
+
+
 @pytest.mark.parametrize("factor", [0.3, 3.0])
 def test_a_last_batch_divided_by_the_wrong_number_stands_off(noise, factor):
     numbers = measured(5 + noise, last_factor=factor)

@@ -14,7 +14,7 @@ from jaxsgd.plot.style import figure_file
 from tools.diagnosis_model.assess import assess, assessment_text, reliability, reliability_figure
 from tools.diagnosis_model.examples import Example, make_examples
 from tools.diagnosis_model.recordings import SIDES, recordings
-from tools.diagnosis_model.train import fit_models, fit_period
+from tools.diagnosis_model.train import fit_models, fit_period, fit_staircase
 
 LONG_PRINTS = 60
 """Smallest number of prints of a held-out log that is counted."""
@@ -52,6 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
     stored = {
         "causes": {name: {"intercept": model.intercept, "weights": model.weights} for name, model in models.items()},
         "period": fit_period(examples["taught"]),
+        "staircase": fit_staircase(),
     }
     (folder / "model.json").write_text(json.dumps(stored, indent=1) + "\n")
     text = assessment_text(assessment, len(examples["taught"]))

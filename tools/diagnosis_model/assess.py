@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from jaxsgd.diagnosis.cause import CAUSE_NAMES, CAUSES
-from jaxsgd.diagnosis.features import readings
+from jaxsgd.diagnosis.diagnose import cause_chances
 from jaxsgd.diagnosis.model import CauseModel
 from jaxsgd.plot.style import COLOURS, PALE, SMALL, panel, slide, styled
 from tools.diagnosis_model.examples import Example
@@ -41,8 +41,8 @@ class Assessment(NamedTuple):
 
 def assess(models: dict[str, CauseModel], examples: Sequence[Example]) -> Assessment:
     """Return the model's answers about examples, compared with the truth."""
-    read = [readings(example.features) for example in examples]
-    chance = np.array([[models[name].probability(values) for name in CAUSE_NAMES] for values in read])
+    chances = [cause_chances(example.features, models) for example in examples]
+    chance = np.array([[known[name] for name in CAUSE_NAMES] for known in chances])
     truth = np.stack([example.truth for example in examples])
     known: np.ndarray = np.isfinite(truth)
     reported: np.ndarray = chance >= 0.5

@@ -9,7 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.features import cause_readings, readings
 from jaxsgd.diagnosis.model import CauseModel
+from jaxsgd.diagnosis.period import find_period
+from jaxsgd.diagnosis.staircase import find_staircase
 from tools.diagnosis_model.examples import Example
+from tools.diagnosis_model.staircases import WITHOUT, plain_log, staircase_log
 
 RIDGE = 2e-4
 """Penalty on half the squared length of the coefficients, for each example."""
@@ -91,4 +94,26 @@ def fit_period(examples: Sequence[Example]) -> dict[str, float]:
     right = np.array([example.period_right for example in examples])
     score = np.array([[example.period_score] for example in examples])
     intercept, (slope,) = fit_logistic(score, right.astype(np.float64), np.ones(len(right)), RIDGE)
+    return {"intercept": round(intercept, 4), "slope": round(float(slope), 4)}
+
+
+STAIRCASES, STAIRCASE_SEED = 1000, 1
+"""Number of staircases to train on, and of logs without one; and the first number of their seeds."""
+
+
+def fit_staircase() -> dict[str, float]:
+    """Return intercept and slope of the log odds that a loss is a staircase, over its score.
+
+    Half of the logs are staircases, and half of the others fall smoothly, as most logs do.
+    """
+    seeds = [np.random.default_rng([STAIRCASE_SEED, number]) for number in range(2 * STAIRCASES)]
+    logs = [staircase_log(rng) for rng in seeds[:STAIRCASES]]
+    logs += [
+        plain_log(rng, WITHOUT[number // 2 % len(WITHOUT)] if number % 2 else "smooth")
+        for number, rng in enumerate(seeds[STAIRCASES:])
+    ]
+    score = np.array([[find_staircase(log.loss, find_period(log)).score] for log in logs])
+    target = (np.arange(2 * STAIRCASES) < STAIRCASES).astype(np.float64)
+    # From a score of 5 on there is nothing to learn.
+    intercept, (slope,) = fit_logistic(np.minimum(score, 5.0), target, np.ones(len(logs)), RIDGE)
     return {"intercept": round(intercept, 4), "slope": round(float(slope), 4)}
