@@ -184,8 +184,8 @@ MISTAKES = {
         "stop: unknown metric to stop at 'validation_los': did you mean 'validation_loss'?",
     ),
     "stop at a metric that the problem does not have": (
-        {"stop": {"distance": 1.0}, "held_out": 0.2},
-        "stop: the runs have no distance to stop at: they have validation_loss",
+        {"stop": {"validation_accuracy": 0.9}, "held_out": 0.2},
+        "stop: the runs have no validation_accuracy to stop at: they have distance, excess_loss, validation_loss",
     ),
     "stop without held-out samples": (
         {"stop": {"validation_loss": 1.0}},
