@@ -404,6 +404,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"epochs": LEFT_OUT, "samples": 60},
         {"evaluate_every": 2},
         {"evaluate_every": 0.5},
+        {"stop": {"distance": 0.5}},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
