@@ -72,6 +72,7 @@ def _validation_accuracy(params: Params, context: Context) -> Float[Array, ""]:
 
 
 def _hessian_trace(params: Params, context: Context) -> dict[str, Array]:
+    assert context.key is not None, "an epoch has a key"
     trace = hessian_trace(context.problem, params, context.data, context.key)
     return {"": trace.value, "error": trace.error}
 

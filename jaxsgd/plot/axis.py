@@ -25,7 +25,7 @@ from jaxsgd.results.axes import (
     places,
     seed_dims,
 )
-from jaxsgd.results.metric import time_dim
+from jaxsgd.results.metric import STOPPED, time_dim
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
@@ -226,6 +226,8 @@ def metric_words(ds: xr.Dataset, name: str) -> str:
         return "training loss" if "validation_loss" in ds else "loss"
     if name == "train_loss":
         return "training loss"
+    if name in STOPPED:
+        return "steps to the target" if name == "stopped_step" else "epochs to the target"
     return name.replace("_", " ")
 
 
@@ -249,8 +251,6 @@ def metric_label(ds: xr.Dataset, name: str) -> str:
         "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", words, 1),
         "stripe_slope": f"{words} (loss per epoch)",
         "distance": "distance from the optimum",
-        "stopped_step": "steps to the target",
-        "stopped_epoch": "epochs to the target",
     }.get(name, words)
 
 

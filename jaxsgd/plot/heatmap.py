@@ -47,7 +47,7 @@ from jaxsgd.plot.layout import (
     write_key,
 )
 from jaxsgd.plot.style import INK, SMALLEST, colour_bar, dress, slide, styled
-from jaxsgd.results.metric import STRIPES, cost, final, metric_named, time_dim
+from jaxsgd.results.metric import STOPPED, STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
 """Colour maps other than viridis; perceptually uniform, and safe for the colour-blind."""
@@ -289,7 +289,7 @@ def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, m
         return [[_number(content.median[place], norm, metric)], counts]
     if diverged:
         return [["diverged"], [f"{diverged} of {runs}", f"{diverged}/{runs}"]]
-    return [["not run"] if missing else ["none"]]
+    return [["not run"] if missing else ["never reached", "never"] if metric in STOPPED else ["none"]]
 
 
 def _is_dark(number: float, norm: Normalize, metric: str) -> bool:

@@ -139,30 +139,29 @@ def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:
     """
     described = {}
     for name in manifest["observed"]:
-        fields: Any = manifest["measures"].get(name)
-        if fields is None and name in observables():
-            described[name] = _usual_record(name)
-        elif isinstance(name, str) and name.isidentifier() and _is_sound(fields):
-            described[name] = Record(**{**fields, "shape": tuple(fields["shape"]), "dims": tuple(fields["dims"])})
-        else:
+        usual = name in observables() and name not in manifest["measures"]
+        record = _usual_record(name) if usual else _stored_record(name, manifest["measures"].get(name))
+        if record is None:
             return None
+        described[name] = record
     return described
 
 
-def _is_sound(fields: Any) -> bool:
-    """Return True if a stored description has the fields of a `Record`, with values of the right types."""
-    if not isinstance(fields, dict) or set(fields) != set(Record._fields):
-        return False
-    lists = isinstance(fields["shape"], list) and isinstance(fields["dims"], list)
-    return (
-        lists
-        and len(fields["shape"]) == len(fields["dims"])
-        and all(type(size) is int and 0 <= size < 2**31 for size in fields["shape"])
-        and all(isinstance(text, str) for text in (*fields["dims"], fields["units"], fields["meaning"]))
+def _stored_record(name: Any, fields: Any) -> Record | None:
+    """Return a stored description; None if it has not the fields of a `Record`, with values of the right types."""
+    if not (isinstance(name, str) and name.isidentifier() and isinstance(fields, dict) and set(fields) == set(Record._fields)):
+        return None
+    shape, dims = fields["shape"], fields["dims"]
+    if not (isinstance(shape, list) and isinstance(dims, list) and len(shape) == len(dims)):
+        return None
+    sound = (
+        all(type(size) is int and 0 <= size < 2**31 for size in shape)
+        and all(isinstance(text, str) for text in (*dims, fields["units"], fields["meaning"]))
         and isinstance(fields["sparse"], bool)
         and fields["better"] in BETTER
         and isinstance(fields["tolerance"], int | float)
     )
+    return Record(tuple(shape), tuple(dims), *(fields[field] for field in Record._fields[2:])) if sound else None
 
 
 def plain_records(described: Mapping[str, Record]) -> dict[str, dict[str, Any]]:

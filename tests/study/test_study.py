@@ -184,8 +184,8 @@ MISTAKES = {
         "stop: unknown metric to stop at 'validation_los': did you mean 'validation_loss'?",
     ),
     "stop at a metric that the problem does not have": (
-        {"stop": {"distance": 1.0}, "held_out": 0.2, "problem": "square_regression"},
-        "stop: the runs have no distance to stop at: they have validation_loss",
+        {"stop": {"validation_accuracy": 0.9}, "held_out": 0.2},
+        "stop: the runs have no validation_accuracy to stop at: they have distance, excess_loss, validation_loss",
     ),
     "stop along with observables": (
         {"stop": {"distance": 1.0}, "observe": ["sharpness"]},
@@ -410,7 +410,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"evaluate_every": 0.5},
         {"observe": ["sharpness"]},
         {"observe": ["sharpness"], "observe_every": 2},
-        {"stop": {"distance": 1.0}},
+        {"stop": {"distance": 0.5}},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
