@@ -167,7 +167,7 @@ def scaling(
     start = _reference(runs, reference)
     tuned = _BestRates.of(runs.steps)
     drawn = resampled_seeds(runs.steps.shape[-1], check_count("resamples", resamples), seed)
-    resampled = [_BestRates.of(runs.steps[..., own]) for own in drawn]
+    resampled = _BestRates.resampled(runs.steps, drawn)
     curve = _curve(runs, tuned, resampled, confidence)
     counted = np.where(curve["bounds"] * 2 > curve["reached"], np.nan, 1.0)
     curve["regime"] = np.where(np.isnan(counted), "bound", [regimes(row, runs.batch_size) for row in tuned.steps * counted])
@@ -281,8 +281,12 @@ def _reference(runs: _TargetRuns, count: int | None) -> int:
     return int(positions[0])
 
 
+_RESAMPLED_AT_ONCE = 2**22
+"""Most steps of runs that are resampled at once: 32 MiB."""
+
+
 class _BestRates(NamedTuple):
-    """The best rates over the runs of some seeds.
+    """The best rates over the runs of some seeds; those of n resamples have a first axis [n].
 
     Attributes:
       best: [O, K], the position of the rate with the fewest steps; -1 if none reaches the target.
@@ -300,6 +304,21 @@ class _BestRates(NamedTuple):
         medians = median_steps(steps)
         return _BestRates(best_place(medians), medians.min(axis=-1), medians)
 
+    @staticmethod
+    def resampled(steps: np.ndarray, drawn: np.ndarray) -> "_BestRates":
+        """Return the best rates over resampled seeds.
+
+        Args:
+          steps: [O, K, L, R], of every run.
+          drawn: [n, R], positions of seeds.
+        """
+        most = max(1, _RESAMPLED_AT_ONCE // max(1, steps.size))
+        parts = [
+            _BestRates.of(np.moveaxis(steps[..., drawn[first : first + most]], -2, 0))
+            for first in range(0, max(1, len(drawn)), most)
+        ]
+        return _BestRates(*map(np.concatenate, zip(*parts, strict=True)))
+
     def rate(self, runs: _TargetRuns) -> np.ndarray:
         """Return the best rates, [O, K]; NaN where the target is not reached."""
         return np.where(self.best >= 0, runs.rates[self.best], np.nan)
@@ -309,15 +328,11 @@ class _BestRates(NamedTuple):
         return np.where(is_edge(runs.rates, self.best), np.nan, self.rate(runs))
 
 
-def _stacked(arrays: list[np.ndarray], like: np.ndarray) -> np.ndarray:
-    return np.stack(arrays) if arrays else np.zeros((0, *like.shape))
-
-
-def _curve(runs: _TargetRuns, tuned: _BestRates, resampled: list[_BestRates], confidence: float) -> dict[str, np.ndarray]:
+def _curve(runs: _TargetRuns, tuned: _BestRates, resampled: _BestRates, confidence: float) -> dict[str, np.ndarray]:
     """Return the columns along the batch counts, [O, K] each."""
     steps = np.where(np.isfinite(tuned.steps), tuned.steps, np.nan)
-    ends = interval(_stacked([draw.steps for draw in resampled], steps), confidence)
-    rate_ends = interval(_stacked([draw.rate(runs) for draw in resampled], steps), confidence)
+    ends = interval(resampled.steps, confidence)
+    rate_ends = interval(resampled.rate(runs), confidence)
     known = tuned.best >= 0
     at_best = np.take_along_axis(runs.steps, np.maximum(tuned.best, 0)[..., None, None], axis=2)[:, :, 0]
     why = why_no_interval(np.where(np.isfinite(at_best), at_best, np.inf), confidence)
@@ -362,11 +377,11 @@ def _rules(runs: _TargetRuns, tuned: _BestRates, start: int) -> dict[str, np.nda
 
 
 def _fits(
-    runs: _TargetRuns, tuned: _BestRates, resampled: list[_BestRates], counted: np.ndarray, confidence: float
+    runs: _TargetRuns, tuned: _BestRates, resampled: _BestRates, counted: np.ndarray, confidence: float
 ) -> dict[str, np.ndarray]:
     """Return the columns of the fits over the batch counts, [O] each; those with NaN in `counted` [O, K] are left out."""
     bend = fit_bend(tuned.steps * counted, runs.batch_size)
-    bends = fit_bend(_stacked([draw.steps for draw in resampled], tuned.steps) * counted, runs.batch_size).critical
+    bends = fit_bend(resampled.steps * counted, runs.batch_size).critical
     # If the steps show no spread at any batch size, the fits have no interval either.
     why = why_no_interval(np.where(np.isfinite(runs.steps), runs.steps, np.inf), confidence).reshape(len(runs.steps), -1)
     spread = (why == "").any(axis=1)
@@ -380,7 +395,7 @@ def _fits(
     parts = dict(zip(names, map(np.asarray, zip(*critical, strict=True)), strict=True))
     rates = tuned.inner_rate(runs) * counted
     power = power_of_size(rates, runs.batch_size)
-    powers = power_of_size(_stacked([draw.inner_rate(runs) for draw in resampled], rates) * counted, runs.batch_size)
+    powers = power_of_size(resampled.inner_rate(runs) * counted, runs.batch_size)
     # If many resamples have no fit, those with one do not represent the seeds.
     known = np.isfinite(powers).sum(axis=0) >= FITTED_SHARE * len(powers)
     why_power = np.where(~spread, why[:, 0], np.where(known, "", NO_FITS))
@@ -567,7 +582,7 @@ def critical_batch_size(
     drawn = resampled_seeds(steps.shape[-1], resamples, seed)
     point = fit_bend(median_steps(steps), batch_size)
     spread = bool((why_no_interval(np.where(np.isfinite(steps), steps, np.inf), confidence) == "").any())
-    fits = fit_bend(np.stack([median_steps(steps[:, own]) for own in drawn]), batch_size) if spread else None
+    fits = fit_bend(median_steps(steps[:, drawn]).T, batch_size) if spread else None
     return enclosed(point, None if fits is None else fits.critical, batch_size, confidence)
 
 
