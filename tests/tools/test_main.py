@@ -8,6 +8,7 @@ import pytest
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.features import cause_readings
 from tools.diagnosis_model import __main__ as command
+from tools.diagnosis_model import train
 from tools.diagnosis_model.recordings import Side, TrainedProblem
 
 
@@ -19,12 +20,14 @@ def test_a_small_training_leaves_a_model_a_report_and_a_figure(tmp_path, monkeyp
         "held_out": Side((problem,), tuple(range(10, 14)), (6,), (0.3,), logs=20),
     }
     monkeypatch.setattr(command, "SIDES", sides)
+    monkeypatch.setattr(train, "STAIRCASES", 40)
     command.main(["--out", str(tmp_path)])
     stored = json.loads((tmp_path / "model.json").read_text())
     assert tuple(stored["causes"]) == CAUSE_NAMES
     for name, model in stored["causes"].items():
         assert tuple(model["weights"]) == cause_readings()[name]
         assert np.isfinite([model["intercept"], *model["weights"].values()]).all()
+    assert stored["staircase"]["slope"] > 0
     assert (tmp_path / "report.md").read_text() == capsys.readouterr().out
     assert all((tmp_path / f"reliability.{kind}").stat().st_size > 1000 for kind in ("png", "svg"))
     # Again from the runs that are there: the same model.
