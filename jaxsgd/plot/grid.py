@@ -115,9 +115,9 @@ def grid(
     _write_key(figure, contents, shown, windows)
     panel_axes[0, 0].set_xlim(0, epochs)
     panel_axes[0, 0].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    for i, j in np.ndindex(count):
-        _draw(panel_axes[i, j], contents[i][j], epochs)
     for across, contained in zip(panel_axes, contents, strict=True):
+        for axes, content in zip(across, contained, strict=True):
+            _draw(axes, content, epochs)
         _share_range(across, contained)
     head_grid(panel_axes, row, column, [_note(panel, width) for contained in contents for panel in contained])
     label_outside(panel_axes.ravel().tolist(), "epoch", f"change in {loss_label(ds)}")

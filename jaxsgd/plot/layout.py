@@ -62,7 +62,8 @@ def panels(
     """
     figure.set_layout_engine("constrained", w_pad=apart[0], h_pad=apart[1], wspace=0, hspace=0)
     _leave(figure, FOOT)
-    return figure.subfigures().subplots(rows, columns, squeeze=False, **how)
+    figure.subfigures()
+    return figure.subfigs[0].subplots(rows, columns, squeeze=False, **how)
 
 
 def _leave(figure: Figure, foot: float) -> None:
@@ -241,14 +242,17 @@ def write_key(figure: Figure, entries: Sequence[tuple], note: str = "") -> None:
         foot += words.get_window_extent().height / figure.dpi + 0.06
     if entries:
         handles, labels = zip(*entries, strict=True)
-        for columns in range(len(entries), 0, -1):
+        columns, height = len(entries), 0.0
+        while not height:
             key = figure.legend(
                 handles, labels, loc="lower left", ncols=columns, bbox_to_anchor=(EDGE / wide, foot / high),
                 handler_map={tuple: HandlerTuple(ndivide=None, pad=0.15)},
             )  # fmt: skip
             box = key.get_window_extent()
             if columns == 1 or box.width / figure.dpi <= room:
-                break
-            key.remove()
-        foot += box.height / figure.dpi + 0.06
+                height = box.height / figure.dpi
+            else:
+                key.remove()
+                columns -= 1
+        foot += height + 0.06
     _leave(figure, foot)

@@ -96,7 +96,7 @@ def fold_figure(view: LogView, title: str, subtitle: str, note: str, mark: str =
 def settling_figure(
     view: LogView, number: Float[np.ndarray, " c"], change: Float[np.ndarray, " c"], title: str, subtitle: str, note: str
 ) -> Figure:
-    """How far the loss moves from print to print, by the print's number in the epoch, beside the log as printed.
+    """The change of the loss from print to print, by the print's number in the epoch, beside the log as printed.
 
     Args:
       view: the log.
@@ -129,7 +129,7 @@ Scores = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 @styled
 def step_figure(view: LogView, steps: Scores, beside: Scores, title: str, subtitle: str, note: str) -> Figure:
-    """How clearly the level of the loss steps where epochs begin, beside the log as printed.
+    """The steps of the loss's level where epochs begin and in their middle, beside the log as printed.
 
     Args:
       view: the log.
@@ -297,7 +297,7 @@ def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitl
     rows = max(2, math.ceil(len(cases) / IN_A_ROW))
     # Panels keep their height: more rows make a higher page.
     figure = slide(title, subtitle, 2.0 + rows * 2.4)
-    places = [["log", *(f"case {row * IN_A_ROW + column}" for column in range(IN_A_ROW))] for row in range(rows)]
+    places: list[Any] = [["log", *(f"case {row * IN_A_ROW + column}" for column in range(IN_A_ROW))] for row in range(rows)]
     panels(figure, apart=(0.1, 0.08))[0, 0].remove()
     axes = figure.subfigs[0].subplot_mosaic(places, width_ratios=[1.7, 1, 1, 1])
     _draw_case(axes.pop("log"), log, BLUE)

@@ -77,7 +77,7 @@ class LogTicks(Locator):
         sets = [ticks for ticks in sets if len(ticks) > 1]
         if not sets:
             # Less than a step between round numbers: evenly spaced ones tell as much.
-            even = MaxNLocator(min(5, most), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+            even = np.asarray(MaxNLocator(min(5, most), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
             return even[(even >= low) & (even <= high)].tolist()
         ticks = next((ticks for ticks in sets if len(ticks) <= most), sets[-1])
         return ticks[:: int(np.ceil(len(ticks) / most))].tolist()

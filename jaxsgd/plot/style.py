@@ -140,8 +140,10 @@ def fit(text: Text, width: float, shorter: str = "") -> None:
     figure = text.get_figure(root=True)
     assert figure is not None
     widest = width * figure.dpi
-    while text.get_window_extent().width > widest and text.get_fontsize() > SMALL:
-        text.set_fontsize(max(SMALL, text.get_fontsize() - 0.5))
+    size = float(text.get_fontsize())
+    while text.get_window_extent().width > widest and size > SMALL:
+        size = max(SMALL, size - 0.5)
+        text.set_fontsize(size)
     words = text.get_text()
     if shorter and text.get_window_extent().width > widest:
         words = shorter
