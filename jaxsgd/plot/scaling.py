@@ -183,9 +183,11 @@ def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: lis
             axes.plot(span, rate * (span / size) ** power, color=PALE, linestyle=style, linewidth=1.6, zorder=1)
     axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
     rates = np.unique(tried)
-    axes.set_yticks(rates[:1], [value_text(float(rates[-1]))])
+    texts = [value_text(float(value)) for value in rates]
+    # The longest number takes its room before the panels have their places.
+    axes.set_yticks(rates[:1], [max(texts, key=len)])
     axes.minorticks_off()
-    page(axes).when_laid_out(lambda: name_values(axes.yaxis, rates, [value_text(float(value)) for value in rates]))
+    page(axes).when_laid_out(lambda: name_values(axes.yaxis, rates, texts))
 
 
 def _key(
