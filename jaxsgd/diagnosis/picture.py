@@ -26,7 +26,7 @@ from jaxsgd.plot.style import figure_file
 _TITLES = {
     "fixed_order": "Fixed order ({chance}): the same levels return in every epoch",
     "aliasing": "Print interval against epoch ({chance}): the pattern returns after {cycle:.3g} epochs",
-    "running_mean": "Running mean ({chance}): the loss settles within each epoch and is reset at the next",
+    "running_mean": "Running mean ({chance}): within each epoch the printed loss moves less and less",
     "ragged_batch": "Ragged last batch ({chance}): the epoch's last value lies far from the others",
     "re_exposure": "Re-exposure ({chance}): the loss drops where an epoch begins",
     "schedule": "Learning-rate steps ({chance}): the loss steps where an epoch begins",
@@ -89,9 +89,7 @@ def simulated_figure(diagnosis: Diagnosis, nearest: Any, name: str) -> Figure:
     assert diagnosis.features is not None
     own = OrderCase(name, f"stripe index {diagnosis.features['repeat_index']:.2f}", view.time, view.loss)
     cases = [
-        OrderCase(
-            f"{'nearest: ' * (rank == 0)}{case.order}", f"stripe index {case.repeat_index + 0.0:.2f}", case.time, case.loss
-        )
+        OrderCase(case.order, f"{'nearest: ' * (rank == 0)}stripe index {case.repeat_index + 0.0:.2f}", case.time, case.loss)
         for rank, case in enumerate(nearest.cases)
     ]
     title = f"Of {len(nearest.cases)} simulated orders, {nearest.group} gives a loss most like this"
@@ -128,6 +126,9 @@ def cause_figure(diagnosis: Diagnosis, verdict: Verdict, name: str) -> Figure:
         "ragged_batch": f"{'above' if level > 0 else 'below'} the other means by {abs(level):.1f} times their spread",
         "re_exposure": _slope_note(diagnosis),
     }
+    if cause == "re_exposure" and features["ramp"] > 0:
+        chance = percent(verdict.probability)
+        title = f"Re-exposure ({chance}): the loss rises within each epoch and drops where the next begins"
     marks = {"ragged_batch": "last", "re_exposure": "line"}
     return fold_figure(view, title, subtitle, notes[cause], marks.get(cause, "levels"))
 
@@ -148,6 +149,8 @@ def _stair_figure(diagnosis: Diagnosis, verdict: Verdict, view: LogView, title: 
     names = (evidence.measure for evidence in verdict.evidence)
     shown = next((name for name in names if name in ("step", "recurs", "ramp")), "step")
     if shown == "ramp":
+        course = "rises" if features["ramp"] > 0 else "falls"
+        title = f"Learning-rate steps ({percent(verdict.probability)}): the loss {course} within each epoch"
         return fold_figure(view, title, subtitle, _slope_note(diagnosis), "line")
     steps, beside = steps_of(diagnosis.log.loss, diagnosis.period)
     if shown == "recurs":
@@ -158,5 +161,6 @@ def _stair_figure(diagnosis: Diagnosis, verdict: Verdict, view: LogView, title: 
         title = f"Learning-rate steps ({percent(verdict.probability)}): the loss repeats every {epochs} epochs"
         return recurrence_figure(view, place + 1, left, title, subtitle, note)
     after, size = features["step_after"], features["step"]
+    title = f"Learning-rate steps ({percent(verdict.probability)}): the loss steps after {after:.0f} epochs"
     note = f"clearest after {after:.0f} epochs: a step of {size:+.2g} (z = {features['step_z']:.1f})"
     return step_figure(view, (steps.when, steps.score), (beside.when, beside.score), title, subtitle, note)

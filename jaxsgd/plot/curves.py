@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, seed_median
@@ -21,31 +22,17 @@ from jaxsgd.plot.axis import (
     selected,
     setting,
 )
+from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_records, panel_table
 from jaxsgd.plot.finding import best_end
-from jaxsgd.plot.layout import (
-    Facets,
-    band_entry,
-    facet_panels,
-    facets,
-    inches,
-    is_log,
-    label_outside,
-    line_entries,
-    page,
-    panel_records,
-    panel_table,
-    share_range,
-    text_width,
-    three_digits,
-    write_key,
-)
-from jaxsgd.plot.style import INK, SMALLEST, heights, slide, spread_apart, styled
+from jaxsgd.plot.layout import band_entry, label_ends, label_outside, line_entries, write_key
+from jaxsgd.plot.scale import is_log, share_range, three_digits
+from jaxsgd.plot.style import slide, styled
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95
 """Percentiles of the seeds between which the bands lie."""
 
-LINE_HEIGHT = 0.19
+LINE_HEIGHT = 0.21
 """Inches for a label at a line's end."""
 
 CLEAR = 0.95
@@ -116,30 +103,29 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
 
     words = metric_words(ds, metric)
     title = _title(contents, lines_by, panels_by, metric, words, length)
-    figure = slide(title, f"{setting(ds, dims)}, {length}", _height(panels_by))
-    texts = [lines_by.text(place) for place in range(len(lines_by))]
     rows, columns = panels_by.shape
-    label_width = max(text_width(figure, text, SMALLEST) for text in [*texts, lines_by.words])
-    room = (figure.get_figheight() - 2.3) / rows - 0.4
+    figure = slide(title, f"{setting(ds, dims)}, {length}", 2.8 + 0.95 * rows)
+    panels = facet_panels(figure, panels_by, notes=[_left_out(lines, lines_by) for lines in contents])
+    room = (figure.get_figheight() - 2.5) / rows - 0.4
     beside = columns <= 3 and LINE_HEIGHT * (len(lines_by) + 1) <= room
     what = "mean loss of each epoch" if metric == "loss_epoch" else f"{words} {resolution(ds, metric)}"
     start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
-    below = _key(figure, contents, None if beside else lines_by, shades, what, start) + 0.6
-    space = label_width + 0.3 if beside else 0.3
-    panels = facet_panels(figure, panels_by, space + 0.1 if beside else 0.3, below, label_room=1.1, gaps=(space, 0.14))
-    _share_range(panels, contents)
-    for axes, lines in zip(panels, contents, strict=True):
-        axes.set_xlim(0, float(progress.max()))
-        _draw(axes, lines, shades)
-        _write_left_out(axes, lines, texts)
-        if beside:
-            _label_ends(axes, lines, texts, shades, lines_by.words if lines_by.name != "order" else "")
-    label_outside(panels, columns, unit, metric_label(ds, metric), room=0.9)
+    _write_key(figure, contents, None if beside else lines_by, shades, what, start)
+    log = _is_log(contents)
+    bands = [_bands(lines, log) for lines in contents]
+    # All panels share both axes with the first.
+    _set_range(panels[0], contents, bands, log)
+    panels[0].set_xlim(0, float(progress.max()))
+    panels[0].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    for axes, lines, own in zip(panels, contents, bands, strict=True):
+        _draw(axes, lines, own, shades)
+        drawn = [place for place, curve in enumerate(lines) if len(curve.loss)]
+        if beside and drawn:
+            ends = [lines[place].median[-1] for place in drawn]
+            heading = lines_by.words if lines_by.name != "order" else ""
+            label_ends(axes, ends, [lines_by.text(place) for place in drawn], [shades[place] for place in drawn], heading)
+    label_outside(panels, unit, metric_label(ds, metric))
     return figure
-
-
-def _height(panels_by: Facets) -> float:
-    return 2.6 + 0.75 * panels_by.shape[0]
 
 
 def _most_values(ds: xr.Dataset) -> str:
@@ -208,28 +194,18 @@ def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
     return left.mean(axis=0) + (left - left.mean(axis=0)) * np.sqrt((count - 1) / (count - 2))
 
 
-def _share_range(panels: list[Axes], contents: list[list[Curve]]) -> None:
-    """The same y axis for all panels; lines that grow may leave it."""
-    log = _is_log(contents)
-    drawn = [
-        (curve, band)
-        for lines in contents
-        for curve, band in zip(lines, _bands(lines, log), strict=True)
-        if len(curve.loss)
-    ]  # fmt: skip
-    kept = [pair for pair in drawn if not pair[0].grown] or drawn
+def _set_range(axes: Axes, contents: list[list[Curve]], bands: list[list[np.ndarray | None]], log: bool) -> None:
+    """Give the panels their y axis; lines that grow may leave it."""
+    pairs = [pair for own in map(zip, contents, bands) for pair in own if len(pair[0].loss)]
+    kept = [pair for pair in pairs if not pair[0].grown] or pairs
     if not kept:
-        for axes in panels:
-            axes.set_yticks([])
+        axes.set_yticks([])
         return
-    values = np.concatenate([np.concatenate([curve.median, *(band if band is not None else ())]) for curve, band in kept])
-    left_out = any(curve.diverged or curve.missing for lines in contents for curve in lines)
-    head = min(0.45, 0.27 / inches(panels[0])[1]) if left_out else 0.04
-    share_range(panels, float(values.min()), float(values.max()), log, above=head / (1 - head))
+    values = np.concatenate([part for curve, band in kept for part in (curve.median, *(() if band is None else band))])
+    share_range([axes], float(values.min()), float(values.max()), log)
 
 
-def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
-    bands = _bands(lines, axes.get_yscale() == "log")
+def _draw(axes: Axes, lines: list[Curve], bands: list[np.ndarray | None], shades: list[str]) -> None:
     for curve, band, shade in zip(lines, bands, shades, strict=True):
         if not len(curve.loss):
             continue
@@ -239,48 +215,21 @@ def _draw(axes: Axes, lines: list[Curve], shades: list[str]) -> None:
         axes.plot(when, curve.median, color=shade, linewidth=2.0, zorder=3, marker="o" if len(when) == 1 else "")
 
 
-def _write_left_out(axes: Axes, lines: list[Curve], texts: list[str]) -> None:
-    """Who diverged and who is missing, in the upper corner, as much of it as there is room for."""
+def _left_out(lines: list[Curve], axis: Axis) -> str:
+    """Return who diverged and who is missing, in words."""
     runs = max(curve.runs for curve in lines)
-    clauses, short = [], []
+    clauses = []
     for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
-        if any(counts):
-            parts = [f"{text} ({count}/{runs})" for text, count in zip(texts, counts, strict=True) if count]
-            clauses.append(f"{what}: {', '.join(parts)}")
-            short.append(f"{sum(counts)} of {runs * len(lines)} {what}")
-    width, _ = inches(axes)
-    fits = text_width(page(axes), "; ".join(clauses), SMALLEST) <= width
-    axes.text(
-        1, 0.99, "; ".join(clauses if fits else short), fontsize=SMALLEST, color=INK, ha="right", va="top",
-        transform=axes.transAxes, zorder=6,
-    )  # fmt: skip
+        lost = [f"{axis.text(place)} ({count}/{runs})" for place, count in enumerate(counts) if count]
+        short = f"{sum(counts)} of {runs * len(lines)} {what}"
+        clauses += [f"{what}: {lost[0]}" if len(lost) == 1 else short] if lost else []
+    return "; ".join(clauses)
 
 
-def _label_ends(axes: Axes, lines: list[Curve], texts: list[str], shades: list[str], heading: str) -> None:
-    """Each line's value beside its end, joined to it where it had to move, and above them what the values are."""
-    known = [place for place, curve in enumerate(lines) if len(curve.loss)]
-    if not known:
-        return
-    ends = np.clip(heights(axes, [lines[place].median[-1] for place in known]), 0, 1)
-    width, height = inches(axes)
-    step = LINE_HEIGHT / height
-    top = 1 - 1.5 * step if heading else 1 - step / 2
-    places = spread_apart(ends, step, lowest=0.0, highest=top)
-    tip = 0.16 / width
-    for which, place, end in zip(known, places, ends, strict=True):
-        axes.plot(
-            [1, 1 + 0.7 * tip], [end, place], color=shades[which], linewidth=0.8, transform=axes.transAxes, clip_on=False,
-            label="_joint",
-        )  # fmt: skip
-        axes.text(
-            1 + tip, place, texts[which], color=shades[which], fontsize=SMALLEST, va="center", transform=axes.transAxes
-        )  # fmt: skip
-    if heading:
-        axes.text(1 + tip, 1 - step / 2, heading, fontsize=SMALLEST, va="center", transform=axes.transAxes)
-
-
-def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str) -> float:
-    """Write the key: what lines and bands are. Return the inches that it takes at the bottom."""
+def _write_key(
+    figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str
+) -> None:
+    """Write the key: what lines and bands are."""
     entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
@@ -290,7 +239,7 @@ def _key(figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades:
             f"Lines: {what}, median of {runs} seeds. "
             f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
         )
-    return write_key(figure, entries, note)
+    write_key(figure, entries, note)
 
 
 def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:

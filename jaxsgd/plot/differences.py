@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.compare import compare
@@ -14,28 +13,11 @@ from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
 from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, selected, setting, table
+from jaxsgd.plot.facets import Facets, check_one_other, facets, panel_records
 from jaxsgd.plot.finding import list_names
-from jaxsgd.plot.layout import (
-    EDGE,
-    TOP,
-    Facets,
-    band_entry,
-    check_one_other,
-    facets,
-    fit_heading,
-    inches,
-    is_log,
-    page,
-    panel_records,
-    panels,
-    plain_numbers,
-    share_range,
-    short_number,
-    text_width,
-    three_digits,
-    write_key,
-)
-from jaxsgd.plot.style import INK, PALE, SMALL, SMALLEST, heights, slide, styled
+from jaxsgd.plot.layout import band_entry, entry, head, label_outside, panels, write_key
+from jaxsgd.plot.scale import is_log, plain_numbers, share_range, short_number, three_digits
+from jaxsgd.plot.style import INK, PALE, slide, styled
 from jaxsgd.results.axes import axis_names, cell_dims, listed
 from jaxsgd.results.metric import metric_named, record_axis
 
@@ -118,30 +100,26 @@ def differences(
     at = lines_by.values.tolist().index(compared.attrs["reference"])
     shades = lasting_colours(whole, lines_by)
 
-    height = TOP + 1.35 + len(rows) * (0.45 + max(LINE_HEIGHT * len(lines_by), 1.5))
+    height = 2.6 + len(rows) * (0.5 + max(LINE_HEIGHT * len(lines_by), 1.5))
     title = _title(ds, lines_by, rows, at, metric, rows_by.words, confidence)
     figure = slide(title, f"{setting(ds, dims)}, {budget(ds)}", height)
     progress, unit = record_axis(ds, metric)
-    label = metric_label(ds, metric)
-    below = _key(figure, rows, confidence) + 0.62
-    names = 0.5 + max(text_width(figure, lines_by.phrase(place), SMALL) for place in range(len(lines_by)))
-    numbers = 0.2 + max(text_width(figure, _number(row, v, at), SMALL) for row in rows for v in range(len(lines_by)))
-    panel_axes = panels(figure, len(rows), 2, (EDGE + 0.85, EDGE + numbers, TOP + 0.3, below), (names + 0.2, 0.42))
+    panel_axes = panels(figure, len(rows), 2, apart=(0.1, 0.08), sharex="col")
+    _write_key(figure, rows, confidence)
     _share_range([left for left, _ in panel_axes], rows)
     reach = _reach(rows)
     for (left, right), row in zip(panel_axes, rows, strict=True):
-        if row.heading:
-            fit_heading(left, row.heading)
+        head(left, row.heading)
         order = _order(row)
         left.set_xlim(0, float(progress.max()))
+        left.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         _draw_curves(left, row, shades)
         _name_lines(left, row, order, lines_by, shades)
         _draw_differences(right, row, order, shades, at, reach)
-        for axes in (left, right):
-            axes.tick_params(labelbottom=row is rows[-1])
     _write_directions(panel_axes[0][1], metric)
-    after = f"after {budget(ds)}"
-    _label(panel_axes, unit, f"difference from {lines_by.phrase(at)} {after}", label)
+    label_outside([left for left, _ in panel_axes], "", metric_label(ds, metric))
+    panel_axes[-1][0].set_xlabel(unit)
+    panel_axes[-1][1].set_xlabel(f"difference from {lines_by.phrase(at)} after {budget(ds)}")
     return figure
 
 
@@ -203,17 +181,14 @@ def _draw_curves(axes: Axes, row: DifferenceRow, shades: list[str]) -> None:
 
 
 def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, shades: list[str]) -> None:
-    """Each value's name beside its row of the right panel, joined to the end of its line in the left one."""
-    width, _ = inches(axes)
+    """Write each value's name beside its row of the right panel, joined to the end of its line in the left one."""
+    joint = {"arrowstyle": "-", "linewidth": 1.0, "shrinkA": 2, "shrinkB": 0, "relpos": (0, 0.5)}
     for line, v in enumerate(order.tolist()):
-        place = 1 - (line + 0.5) / len(order)
-        if len(row.curves[v]):
-            end = float(heights(axes, np.median(row.curves[v][:, -1])))
-            axes.plot(
-                [1, 1 + 0.36 / width], [end, place], color=shades[v], linewidth=1.0, transform=axes.transAxes, clip_on=False
-            )  # fmt: skip
-        axes.text(
-            1 + 0.42 / width, place, axis.phrase(v), color=shades[v], fontsize=SMALL, va="center", transform=axes.transAxes
+        end = {"arrowprops": {**joint, "color": shades[v]}} if len(row.curves[v]) else {}
+        last = float(np.median(row.curves[v][:, -1])) if end else 0.0
+        axes.annotate(
+            axis.phrase(v), (1, last), (1.09, 1 - (line + 0.5) / len(order)), axes.get_yaxis_transform(), axes.transAxes,
+            color=shades[v], va="center", annotation_clip=False, **end,
         )  # fmt: skip
 
 
@@ -244,7 +219,7 @@ def _draw_differences(
             axes.plot(compared.difference[v], line, "o", color=shade, markersize=4.5, zorder=4)
         text = _number(row, v, at)
         axes.text(
-            1.03, 1 - (line + 0.5) / len(order), text, color=INK if shade != PALE else "#6E6E6E", fontsize=SMALL,
+            1.03, 1 - (line + 0.5) / len(order), text, color=INK if shade != PALE else "#6E6E6E",
             va="center", transform=axes.transAxes,
         )  # fmt: skip
     axes.set_ylim(len(order) - 0.5, -0.5)
@@ -252,7 +227,7 @@ def _draw_differences(
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(plain_numbers())
+    plain_numbers(axes.xaxis)
 
 
 def _number(row: DifferenceRow, v: int, at: int) -> str:
@@ -288,37 +263,24 @@ def _write_directions(axes: Axes, metric: str) -> None:
     less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
     arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
-        axes.text(x, 1.03, text, fontsize=SMALLEST, ha=align, va="bottom", transform=axes.transAxes)
+        axes.text(x, 1.03, text, ha=align, va="bottom", transform=axes.transAxes)
 
 
-def _label(panel_axes: list[list[Axes]], left: str, right: str, y: str) -> None:
-    """One label for each column and one for the y axes."""
-    figure = page(panel_axes[0][0])
-    wide, high = figure.get_size_inches()
-    for axes, text in zip(panel_axes[-1], (left, right), strict=True):
-        box = axes.get_position()
-        figure.text((box.x0 + box.x1) / 2, box.y0 - 0.42 / high, text, fontsize=SMALL, ha="center", va="center")
-    top, bottom = panel_axes[0][0].get_position(), panel_axes[-1][0].get_position()
-    figure.text(
-        top.x0 - 0.75 / wide, (top.y1 + bottom.y0) / 2, y, rotation=90, fontsize=SMALL, color=INK, ha="center", va="center"
-    )
-
-
-def _key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> float:
-    """Write the key: what lines, bands, points and greys are. Return the inches that it takes at the bottom."""
+def _write_key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> None:
+    """Write the key: what lines, bands, points and greys are."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
-        (Line2D([], [], color=INK, linewidth=2.0), "median of the seeds"),
+        entry("median of the seeds", color=INK, linewidth=2.0),
         band_entry("middle half of the seeds"),
-        (Line2D([], [], color=INK, **dot), f"mean difference, {100 * confidence:g} % interval"),
-        (Line2D([], [], color=PALE, **dot), "tie: the interval contains 0"),
+        entry(f"mean difference, {100 * confidence:g} % interval", color=INK, **dot),
+        entry("tie: the interval contains 0", color=PALE, **dot),
     ]
     seeds = int((rows[0].compared.pairs + rows[0].compared.left_out).max())
     note = f"Differences are taken between runs of the same seed: {seeds} pairs, where no other number is given."
     reasons = [str(reason) for row in rows for reason in row.compared["no_interval"].values if reason]
     if SAME in reasons:
         note += f" No interval: {SAME}."
-    return write_key(figure, entries, note)
+    write_key(figure, entries, note)
 
 
 def _title(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from jaxsgd.measure.observable import direction
 from jaxsgd.measure.stripes import STRIPED
 from jaxsgd.plot.axis import Axis
-from jaxsgd.plot.layout import three_digits
+from jaxsgd.plot.scale import three_digits
 
 FREE_BELOW = 0.2
 """Stripe index below which chance may explain it."""

@@ -1,12 +1,13 @@
 """The striped view under the averaged view, for every pair of values on two axes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.error import InputError, check_count, counted
 from jaxsgd.measure.stripes import Stripes, stripes
@@ -23,24 +24,11 @@ from jaxsgd.plot.axis import (
     setting,
     table,
 )
+from jaxsgd.plot.facets import check_room, head_grid
 from jaxsgd.plot.finding import stripe_finding, two_digits
-from jaxsgd.plot.layout import (
-    EDGE,
-    TOP,
-    band_entry,
-    check_room,
-    head_columns,
-    head_rows,
-    inches,
-    label_outside,
-    page,
-    panels,
-    row_heading_width,
-    share_range,
-    text_width,
-    write_key,
-)
-from jaxsgd.plot.style import INK, PALE, SMALLEST, colours, slide, styled
+from jaxsgd.plot.layout import band_entry, entry, label_outside, panels, write_key
+from jaxsgd.plot.scale import share_range
+from jaxsgd.plot.style import PALE, colours, slide, styled
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
@@ -122,19 +110,17 @@ def grid(
     windows = f"windows of {counted(width, 'batch')}"
     subtitle = f"{setting(ds, dims)}, {counted(epochs, 'epoch')}; {windows}"
     count = len(row), len(column)
-    figure = slide(title, subtitle, height=TOP + 1.5 + 0.68 * count[0])
-    below = _key(figure, contents, shown, windows)
-    left = EDGE + row_heading_width(figure, row) + 1.2
-    panel_axes = panels(figure, *count, margins=(left, 0.3, TOP + 0.3, below + 0.55), gaps=(0.32, 0.12))
+    figure = slide(title, subtitle, height=2.6 + 0.85 * count[0])
+    panel_axes = panels(figure, *count, apart=(0.1, 0.03), sharex=True, sharey="row")
+    _write_key(figure, contents, shown, windows)
+    panel_axes[0, 0].set_xlim(0, epochs)
+    panel_axes[0, 0].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     for across, contained in zip(panel_axes, contents, strict=True):
+        for axes, content in zip(across, contained, strict=True):
+            _draw(axes, content, epochs)
         _share_range(across, contained)
-    for i, j in np.ndindex(count):
-        _draw(panel_axes[i][j], contents[i][j], width, epochs)
-    head_columns(panel_axes, column)
-    head_rows(panel_axes, row)
-    label_outside(
-        [axes for across in panel_axes for axes in across], count[1], "epoch", f"change in {loss_label(ds)}", room=0.95
-    )
+    head_grid(panel_axes, row, column, [_note(panel, width) for contained in contents for panel in contained])
+    label_outside(panel_axes.ravel().tolist(), "epoch", f"change in {loss_label(ds)}")
     return figure
 
 
@@ -169,8 +155,7 @@ def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, l
     return shown, [[content((i, j)) for j in range(counts.shape[1])] for i in range(counts.shape[0])]
 
 
-def _draw(axes: Axes, panel: GridPanel, width: int, epochs: int) -> None:
-    axes.set_xlim(0, epochs)
+def _draw(axes: Axes, panel: GridPanel, epochs: int) -> None:
     if panel.striped is not None:
         _draw_windows(axes, panel.striped)
     if len(panel.averaged):
@@ -178,7 +163,6 @@ def _draw(axes: Axes, panel: GridPanel, width: int, epochs: int) -> None:
         if len(panel.averaged) > 1:
             axes.fill_between(when, *_band(panel.averaged), color="#000000", alpha=0.22, linewidth=0, zorder=1.5)
         axes.plot(when, panel.averaged[panel.shown], color="#000000", linewidth=2.0, zorder=5, **_dot(epochs))
-    _write_notes(axes, panel, width)
 
 
 def _band(averaged: np.ndarray) -> np.ndarray:
@@ -186,26 +170,18 @@ def _band(averaged: np.ndarray) -> np.ndarray:
     return np.percentile(averaged, (LOW, HIGH), axis=0)
 
 
-def _write_notes(axes: Axes, panel: GridPanel, width: int) -> None:
-    """In the upper corner the stripes and their index, as much of it as there is room for, and in the lower who is left out."""
-    notes = [""]
+def _note(panel: GridPanel, width: int) -> str:
+    """Return what stands above a panel: its stripes with their index, and who is left out."""
+    note = ""
     if panel.striped is None:
-        notes = [f"no window of {width} batches", "no window"] if len(panel.averaged) else notes
+        note = f"no window of {width} batches" if len(panel.averaged) else note
     elif panel.striped.stripe_count == 1:
-        notes = ["one curve"]
+        note = "one curve"
     elif np.isnan(panel.median_index):
-        notes = [f"{panel.striped.stripe_count} stripes"]
+        note = f"{panel.striped.stripe_count} stripes"
     else:
-        index = f"index {two_digits(panel.median_index)}"
-        notes = [f"{panel.striped.stripe_count} stripes, {index}", index]
-    figure, (room, _) = page(axes), inches(axes)
-    fitting = (note for note in notes if text_width(figure, note, SMALLEST) <= room)
-    corner: dict[str, Any] = {"fontsize": SMALLEST, "color": INK, "ha": "right", "transform": axes.transAxes, "zorder": 6}
-    axes.text(0.995, 0.985, next(fitting, notes[-1]), va="top", **corner)
-    text = _left_out(panel)
-    if text_width(figure, text, SMALLEST) > room:
-        text = text.replace(" of ", "/")
-    axes.text(0.995, 0.03, text, va="bottom", **corner)
+        note = f"{panel.striped.stripe_count} stripes, index {two_digits(panel.median_index)}"
+    return ", ".join(filter(None, (note, _left_out(panel)))) or " "
 
 
 def _left_out(panel: GridPanel) -> str:
@@ -228,8 +204,8 @@ def _dot(count: int) -> dict:
     return {"marker": "o", "markersize": 4, "clip_on": False} if count == 1 else {}
 
 
-def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
-    """The same y range for a row of panels, with room for the notes in the corners."""
+def _share_range(across: np.ndarray, contained: list[GridPanel]) -> None:
+    """Give a row of panels, which share it, their y axis."""
     calm = [panel for panel in contained if len(panel.averaged) and not panel.grown[panel.shown]]
     # A run that grows to 1e19 and stays finite would flatten all others.
     filled = calm or [panel for panel in contained if len(panel.averaged)]
@@ -238,18 +214,15 @@ def _share_range(across: list[Axes], contained: list[GridPanel]) -> None:
     drawn += [panel.striped.windows for panel in filled if panel.striped is not None]
     values = np.concatenate([np.empty(0), *drawn])
     low, high = (values.min(), values.max()) if len(values) else (-1.0, 1.0)
-    line = min(0.2 / inches(across[0])[1], 0.3)
-    foot = line if any(_left_out(panel) for panel in contained) else 0.05
-    inside = 1 - line - foot
-    share_range(across, float(low), float(high), below=foot / inside, above=line / inside)
+    share_range(across[:1], float(low), float(high))
+    if not len(values):
+        across[0].set_yticks([])
     for axes in across:
-        if not len(values):
-            axes.set_yticks([])
         axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
 
 
-def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> float:
-    """Write the key of all panels: what the lines are. Return the inches that it takes at the bottom."""
+def _write_key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> None:
+    """Write the key of all panels: what the lines are."""
     flat = [panel for contained in contents for panel in contained]
     striped = [panel.striped for panel in flat if panel.striped is not None]
     most = max((own.stripe_count for own in striped if own.stripe_count <= MOST_LINES), default=0)
@@ -261,16 +234,15 @@ def _key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: s
         lines = tuple(Line2D([], [], color=colour, linewidth=1.6) for colour in colours(min(most, 3)))
         entries.append((lines, f"{label}, one colour per stripe" if most > 1 else label))
     if many:
-        dots = Line2D([], [], color=colours(1)[0], marker="o", markersize=3, linewidth=0, alpha=0.6)
-        entries.append((dots, "the same, too many stripes for lines" if most else label))
-    bold = Line2D([], [], color="#000000", linewidth=2.6)
-    entries.append((bold, "its epoch means"))
+        dots = {"color": colours(1)[0], "marker": "o", "markersize": 3, "linewidth": 0, "alpha": 0.6}
+        entries.append(entry("the same, too many stripes for lines" if most else label, **dots))
+    entries.append(entry("its epoch means", color="#000000", linewidth=2.6))
     if runs > 1:
         entries.append(band_entry(f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
     note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
     if any(np.isfinite(panel.median_index) for panel in flat):
         note += " Index: share of the variance explained by the position in the epoch."
-    return write_key(figure, entries, note)
+    write_key(figure, entries, note)
 
 
 def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int) -> str:

@@ -28,25 +28,11 @@ from jaxsgd.plot.axis import (
     selected,
     setting,
 )
+from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
 from jaxsgd.plot.finding import best_end, best_title, stripe_finding, two_digits
-from jaxsgd.plot.layout import (
-    TOP,
-    Facets,
-    facet_panels,
-    facets,
-    inches,
-    is_log,
-    label_outside,
-    medians_of,
-    page,
-    panel_table,
-    plain_numbers,
-    short_number,
-    text_width,
-    three_digits,
-    write_key,
-)
-from jaxsgd.plot.style import INK, SMALLEST, colour_bar, dress, slide, styled
+from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
+from jaxsgd.plot.scale import is_log, name_values, plain_numbers, short_number, three_digits
+from jaxsgd.plot.style import INK, SMALL, slide, styled
 from jaxsgd.results.metric import STOPPED, STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
@@ -121,21 +107,20 @@ def heatmap(
 
     norm, extend = _norm(contents, metric)
     interval = "" if metric not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
-    rows, columns = panels_by.shape
-    height = TOP + 1.3 + rows * (0.45 + 0.27 * len(up))
     figure = slide(
         _title(contents, metric, metric_words(ds, metric), across, up, panels_by, budget(ds)),
         f"{setting(ds, dims)}, {budget(ds)}{interval}",
-        height,
+        2.5 + panels_by.shape[0] * (0.5 + 0.27 * len(up)),
     )
-    below = _key(figure, contents, metric, across, up) + 0.62
-    label_room = 0.45 + max(text_width(figure, up.text(place), SMALLEST) for place in range(len(up)))
-    panels = facet_panels(figure, panels_by, 1.45, below, label_room, gaps=(0.25, 0.14))
+    panels = facet_panels(figure, panels_by)
+    _write_key(figure, contents, metric, across, up)
     for axes, content in zip(panels, contents, strict=True):
-        _draw(axes, content, norm, metric, up.numeric)
-        _name_places(axes, across, up)
-    label_outside(panels, columns, across.label, up.label, room=label_room - 0.15)
-    _colour_bar(figure, panels, norm, extend, metric, measure_label(ds, metric))
+        _draw(axes, content, norm, metric)
+    _name_cells(panels[0], across, up)
+    label_outside(panels, across.label, up.label)
+    colours = ScalarMappable(norm, _colour_map(metric))
+    bar = colour_bar(colours, panels, measure_label(ds, metric), extend=extend, extendfrac=0.04)
+    plain_numbers(bar.ax.yaxis)
     return figure
 
 
@@ -212,12 +197,10 @@ def _colour_map(metric: str) -> Colormap:
     return colormaps[COLOUR_MAPS.get(metric, "viridis")]
 
 
-def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str, numeric: bool) -> None:
-    """The cells of a panel; numbers up the y axis grow upwards, names are read downwards."""
+def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> None:
+    """The cells of a panel."""
     rows, columns = content.median.shape
     colour_map = _colour_map(metric)
-    axes.set_xlim(0, columns)
-    axes.set_ylim(*((0, rows) if numeric else (rows, 0)))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     known = np.isfinite(content.median)
@@ -238,15 +221,14 @@ def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str, numer
             )  # fmt: skip
     best = _best(content, metric)
     if best is not None:
-        dx, dy = (0.02 * cells / size for size, cells in zip(inches(axes), (columns, rows), strict=True))
         axes.add_patch(
             Rectangle(
-                (best[1] + dx, best[0] + dy), 1 - 2 * dx, 1 - 2 * dy, fill=False, edgecolor=BEST, linewidth=2.6, zorder=5,
+                (best[1] + 0.02, best[0] + 0.02), 0.96, 0.96, fill=False, edgecolor=BEST, linewidth=2.6, zorder=5,
                 clip_on=False, path_effects=[effects.withStroke(linewidth=4.6, foreground="#FFFFFF")],
             )
         )  # fmt: skip
     if max(rows, columns) <= MOST_WRITTEN:
-        _write_values(axes, content, norm, metric)
+        page(axes).when_laid_out(lambda: _write_values(axes, content, norm, metric))
 
 
 def _best(content: HeatmapPanel, metric: str) -> tuple[int, int] | None:
@@ -260,7 +242,7 @@ def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: st
     figure, (rows, columns) = page(axes), content.median.shape
     width, height = (0.92 * size / cells for size, cells in zip(inches(axes), (columns, rows), strict=True))
     numbers = [_number(number, norm, metric) for number in content.median.flat if np.isfinite(number)]
-    sizes = (SMALLEST, 10.0, SMALLEST_IN_CELL)
+    sizes = (SMALL, 10.0, SMALLEST_IN_CELL)
     size = next((s for s in sizes if all(text_width(figure, number, s) <= width for number in numbers)), None)
     if size is None:
         return
@@ -312,31 +294,21 @@ def _number(number: float, norm: Normalize, metric: str) -> str:
     return f"{round(number, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _name_places(axes: Axes, across: Axis, up: Axis) -> None:
-    width, height = inches(axes)
-    cell = width / len(across), height / len(up)
-    texts = [across.text(i) for i in range(len(across))]
-    wide = max(text_width(page(axes), text, SMALLEST) for text in texts) + 0.08
-    for axis, names, step in (
-        (axes.xaxis, texts, max(1, int(np.ceil(wide / cell[0])))),
-        (axes.yaxis, [up.text(i) for i in range(len(up))], max(1, int(np.ceil(0.18 / cell[1])))),
-    ):
-        axis.set_ticks(np.arange(0, len(names), step) + 0.5, names[::step])
+def _name_cells(axes: Axes, across: Axis, up: Axis) -> None:
+    """Write the values along both axes; numbers up the y axis grow upwards, names are read downwards."""
+    axes.set_xlim(0, len(across))
+    axes.set_ylim(*((0, len(up)) if up.numeric else (len(up), 0)))
+    for along, axis in ((axes.xaxis, across), (axes.yaxis, up)):
+        texts = [axis.text(place) for place in range(len(axis))]
+        # The longest name takes its room before the panels have their places.
+        along.set_ticks([0.5], [max(texts, key=len)])
+        page(axes).when_laid_out(
+            lambda along=along, texts=texts: name_values(along, np.arange(len(texts)) + 0.5, texts, log=False)
+        )
 
 
-def _colour_bar(figure: Figure, panels: list[Axes], norm: Normalize, extend: str, metric: str, label: str) -> None:
-    boxes = [axes.get_position() for axes in panels]
-    right, low, high = max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes)
-    place = (right + 0.22 / figure.get_figwidth(), low, 0.2 / figure.get_figwidth(), high - low)
-    colours = ScalarMappable(norm, _colour_map(metric))
-    bar = colour_bar(figure, colours, place, extend=extend, format=plain_numbers(), extendfrac=0.04)
-    bar.set_label(label, fontsize=SMALLEST)
-    bar.minorticks_off()
-    dress(bar.ax)
-
-
-def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis, up: Axis) -> float:
-    """Write the key: what outlines, hatches and empty cells mean. Return the inches that it takes at the bottom."""
+def _write_key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis, up: Axis) -> None:
+    """Write the key: what outlines, hatches and empty cells mean."""
     entries: list[tuple] = []
     bests = [_best(content, metric) for content in contents]
     known = [best for best in bests if best is not None]
@@ -364,8 +336,7 @@ def _key(figure: Figure, contents: list[HeatmapPanel], metric: str, across: Axis
         notes.append(f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds.")
     if edges:
         notes.append(f"{end.capitalize()} at the edge of the range: {', '.join(edges)}.")
-    note = " ".join(notes)
-    return write_key(figure, entries, note)
+    write_key(figure, entries, " ".join(notes))
 
 
 def _best_of_all(contents: list[HeatmapPanel], metric: str) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from jaxsgd.plot.style import INK, SMALL, SMALLEST, colour_bar, dress, slide, styled
+from jaxsgd.plot.layout import colour_bar, head, page, panels
+from jaxsgd.plot.style import INK, slide, styled
 
 MOST_WRITTEN = 10
 """Batches up to which each entry's number is written into it."""
@@ -28,17 +29,13 @@ def influence_figure(effect: Float[np.ndarray, "m m"], cosine: Float[np.ndarray,
     figure = slide(title, subtitle)
     fall = -np.asarray(effect, np.float64)
     power = _power(fall)
-    left = _matrix(figure, 0.07, fall / 10.0**power, "Fall of each batch's loss by each step")
-    right = _matrix(figure, 0.54, np.asarray(cosine, np.float64), "Cosine between two batches' gradients")
+    left, right = panels(figure, 1, 2, apart=(0.04, 0.04))[0]
+    unit = "loss" if power == 0 else f"10$^{{{power}}}$ loss"
+    _draw_matrix(left, fall / 10.0**power, "Fall of each batch's loss by each step", f"fall ({unit})")
+    _draw_matrix(right, np.asarray(cosine, np.float64), "Cosine between two batches' gradients", "cosine")
     left.set_xlabel("step: the batch whose turn it is")
     left.set_ylabel("batch whose loss changes")
     right.set_xlabel("batch")
-    unit = "loss" if power == 0 else f"10$^{{{power}}}$ loss"
-    for axes, label in ((left, f"fall ({unit})"), (right, "cosine")):
-        place = axes.get_position()
-        bar = colour_bar(figure, axes.images[0], (place.x1 + 0.01, place.y0, 0.0125, place.height))
-        bar.set_label(label, fontsize=SMALL)
-        dress(bar.ax, SMALL)
     return figure
 
 
@@ -48,18 +45,21 @@ def _power(values: np.ndarray) -> int:
     return int(np.floor(np.log10(largest))) if np.isfinite(largest) and largest > 0 else 0
 
 
-def _matrix(figure: Figure, left: float, values: np.ndarray, heading: str) -> Axes:
-    width, height = figure.get_size_inches()
-    side = 4.3
-    axes = figure.add_axes((left, 0.115, side / width, side / height))
-    largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    axes.imshow(values, cmap=FALLS_AND_RISES, norm=Normalize(-largest, largest), interpolation="nearest")
-    axes.set_title(heading, loc="left", pad=10)
-    m = len(values)
-    places = np.arange(m) if m <= MOST_WRITTEN else np.unique(np.linspace(0, m - 1, 10).astype(int))
+def _draw_matrix(axes: Axes, values: np.ndarray, heading: str, label: str) -> None:
+    m, largest = len(values), float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    image = axes.imshow(values, cmap=FALLS_AND_RISES, norm=Normalize(-largest, largest), interpolation="nearest")
+    head(axes, heading)
+    bar = colour_bar(image, [axes], label)
+
+    def as_high_as_the_matrix() -> None:
+        own, beside = axes.get_position(), bar.ax.get_position()
+        bar.ax.set_position((beside.x0, own.y0, beside.width, own.height))
+
+    page(axes).when_laid_out(as_high_as_the_matrix)
+    places = np.unique(np.linspace(0, m - 1, min(m, MOST_WRITTEN)).astype(int))
     axes.set_xticks(places, [str(place + 1) for place in places])
     axes.set_yticks(places, [str(place + 1) for place in places])
-    dress(axes, SMALL if m <= 10 else SMALLEST, length=0)
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if m <= MOST_WRITTEN:
         for (row, column), value in np.ndenumerate(values):
@@ -67,5 +67,4 @@ def _matrix(figure: Figure, left: float, values: np.ndarray, heading: str) -> Ax
                 shade = "white" if abs(value) > 0.62 * largest else INK
                 weight = "bold" if row == column else "normal"
                 text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-                axes.text(column, row, text, ha="center", va="center", fontsize=SMALLEST, color=shade, fontweight=weight)
-    return axes
+                axes.text(column, row, text, ha="center", va="center", color=shade, fontweight=weight)

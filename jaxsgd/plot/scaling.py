@@ -8,25 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
 
 from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
 from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_words, open_axes, selected, setting, value_text
-from jaxsgd.plot.layout import (
-    EDGE,
-    TOP,
-    check_one_other,
-    line_entries,
-    medians_of,
-    panels,
-    share_range,
-    size_axis,
-    three_digits,
-    write_key,
-)
-from jaxsgd.plot.style import COLOURS, INK, PALE, SMALLEST, slide, styled
+from jaxsgd.plot.facets import check_one_other
+from jaxsgd.plot.layout import entry, line_entries, medians_of, page, panels, size_axis, write_key
+from jaxsgd.plot.scale import name_values, share_range, three_digits
+from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
 from jaxsgd.results.axes import axis_dim
 
 MOST_LINES = 7
@@ -84,10 +74,8 @@ def scaling(
 
     words = metric_words(ds, result.attrs["metric"])
     figure = slide(_title(curves, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
-    entries, note = _key(result, curves, lines_by, shades, noise_scale)
-    below = write_key(figure, entries, note) + 0.62
-    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
-    _widths(left, right, 0.58)
+    left, right = panels(figure, 1, 2, apart=(0.15, 0.05), width_ratios=[0.58, 0.42])[0]
+    write_key(figure, *_key(result, curves, lines_by, shades, noise_scale))
     _steps(left, curves, names, shades, noise_scale)
     _rates(right, result, curves, shades, tune)
     left.set_ylabel(f"steps to {words} {target:g}")
@@ -108,15 +96,6 @@ def _lines_by(ds: xr.Dataset, result: xr.Dataset) -> Axis | None:
     return find_axis(ds, axes[0].name)
 
 
-def _widths(left: Axes, right: Axes, share: float) -> None:
-    """Gives the left panel its share of the width of both."""
-    a, b = left.get_position(), right.get_position()
-    gap = b.x0 - a.x1
-    room = b.x1 - a.x0 - gap
-    left.set_position((a.x0, a.y0, room * share, a.height))
-    right.set_position((a.x0 + room * share + gap, b.y0, room * (1 - share), b.height))
-
-
 def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
     every = np.concatenate([curve["steps"].values for curve in curves])
     every = every[np.isfinite(every)]
@@ -131,16 +110,14 @@ def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[
         if known.any():
             first = int(np.flatnonzero(known)[np.argmin(size[known])])
             span = np.array([size.min(), size.max()])
-            axes.plot(span, steps[first] * size[first] / span, color=PALE, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
+            axes.plot(span, steps[first] * size[first] / span, color=PALE, linestyle=DASHED, linewidth=1.4, zorder=1)
         fitted, bound = known & (curve["regime"].values != "bound"), curve["regime"].values == "bound"
         ends = [curve[name].values for name in ("steps_low", "steps_high")]
         _whiskers(axes, size, ends, fitted, shade, high)
         axes.plot(size[known], steps[known], color=shade, linewidth=1.2 if len(curves) > 1 else 0, zorder=3)
         axes.plot(size[fitted], steps[fitted], "o", color=shade, markersize=7, zorder=4, label=name)
         axes.plot(size[bound], steps[bound], "o", color=shade, markerfacecolor="white", markersize=7, zorder=4)
-        axes.plot(
-            size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, clip_on=False, zorder=4
-        )
+        axes.plot(size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, zorder=4)
 
 
 def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
@@ -163,7 +140,7 @@ def _regimes(axes: Axes, curve: xr.Dataset, high: float) -> None:
         if stop / start > 2.2:
             middle = float(np.sqrt(start * stop))
             axes.text(
-                middle, high / 1.08, WORDS[name], ha="center", va="top", fontsize=SMALLEST, color=INK, linespacing=1.1,
+                middle, high / 1.08, WORDS[name], ha="center", va="top", color=INK, linespacing=1.1,
                 bbox={"facecolor": SHADES[name], "edgecolor": "none", "pad": 1.5}, zorder=6,
             )  # fmt: skip
 
@@ -181,7 +158,7 @@ def _bend(axes: Axes, curve: xr.Dataset, noise_scale: float | None) -> None:
         start, stop = max(low, size.min() / 1.35), min(high, size.max() * 1.35)
         axes.axvspan(float(start), float(stop), color=COLOURS[1], alpha=0.15, linewidth=0, zorder=1)
     if noise_scale is not None:
-        axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)), zorder=2)
+        axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=DOTTED, zorder=2)
 
 
 def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: list[str], tune: str) -> None:
@@ -202,16 +179,15 @@ def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: lis
     tried = np.concatenate([curve[tune].values for curve in curves])
     tried = tried[np.isfinite(tried)]
     if np.isfinite(rate):
-        for power, style in ((1.0, (0, (4, 3))), (0.5, (0, (1, 1.5)))):
+        for power, style in ((1.0, DASHED), (0.5, DOTTED)):
             axes.plot(span, rate * (span / size) ** power, color=PALE, linestyle=style, linewidth=1.6, zorder=1)
     axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
-    # The rates that were run, as many as there is room for.
-    shown: list[float] = []
-    for value in np.unique(tried):
-        if not shown or value > shown[-1] * (tried.max() / tried.min()) ** 0.06:
-            shown.append(float(value))
-    axes.set_yticks(shown, [value_text(value) for value in shown])
-    axes.yaxis.set_minor_locator(NullLocator())
+    rates = np.unique(tried)
+    texts = [value_text(float(value)) for value in rates]
+    # The longest number takes its room before the panels have their places.
+    axes.set_yticks(rates[:1], [max(texts, key=len)])
+    axes.minorticks_off()
+    page(axes).when_laid_out(lambda: name_values(axes.yaxis, rates, texts))
 
 
 def _key(
@@ -219,29 +195,25 @@ def _key(
 ) -> tuple[list[tuple], str]:
     several = len(curves) > 1
     entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.2)
-    dashed = Line2D([], [], color=PALE, linestyle=(0, (4, 3)), linewidth=1.4)
-    dotted = Line2D([], [], color=PALE, linestyle=(0, (1, 1.5)), linewidth=1.6)
-    entries.append((dashed, "left: twice the batch, half the steps; right: linear rule"))
-    entries.append((dotted, "square-root rule"))
+    dashed, dotted = {"linestyle": DASHED, "linewidth": 1.4}, {"linestyle": DOTTED, "linewidth": 1.6}
+    entries.append(entry("left: twice the batch, half the steps; right: linear rule", color=PALE, **dashed))
+    entries.append(entry("square-root rule", color=PALE, **dotted))
     curve = curves[0]
     if not several and np.isfinite(float(curve["critical_batch_size"])):
         ends = [float(curve[name]) for name in ("critical_low", "critical_high")]
         interval = "" if np.isnan(ends[0]) else f" (95 % interval {_size(ends[0])} to {_size(ends[1])})"
         line = (Line2D([], [], color=COLOURS[1], linewidth=2), Patch(color=COLOURS[1], alpha=0.15, linewidth=0))
         entries.append((line, f"critical batch size {float(curve['critical_batch_size']):.0f}{interval}"))
-        entries.append((Line2D([], [], color=INK, linewidth=1.4), "fitted curve"))
+        entries.append(entry("fitted curve", color=INK, linewidth=1.4))
     if noise_scale is not None and not several:
-        line = Line2D([], [], color=COLOURS[2], linewidth=2, linestyle=(0, (1, 1.2)))
-        entries.append((line, f"gradient noise scale {noise_scale:.0f}"))
-    hollow = {"linestyle": "none", "color": INK, "markerfacecolor": "white", "markersize": 7}
+        entries.append(entry(f"gradient noise scale {noise_scale:.0f}", color=COLOURS[2], linewidth=2, linestyle=DOTTED))
+    mark = {"linestyle": "none", "color": INK, "markersize": 7}
     if any((curve["regime"] == "bound").any() for curve in curves):
-        entries.append((Line2D([], [], marker="o", **hollow), "only a bound: reached at the first record"))
+        entries.append(entry("only a bound: reached at the first record", marker="o", markerfacecolor="white", **mark))
     if any(bool(curve["at_edge"].any()) for curve in curves):
-        entries.append((Line2D([], [], marker="D", **hollow), "at the edge of the range"))
+        entries.append(entry("at the edge of the range", marker="D", markerfacecolor="white", **mark))
     if any(not np.isfinite(curve["steps"]).all() for curve in curves):
-        entries.append(
-            (Line2D([], [], marker="x", linestyle="none", color=INK, markersize=7), "not reached by half of the seeds")
-        )
+        entries.append(entry("not reached by half of the seeds", marker="x", **mark))
     seeds = result.attrs["seeds"]
     reasons = Counter(np.concatenate([curve["no_interval"].values for curve in curves]).tolist())
     without = [reason for reason in reasons if reason]

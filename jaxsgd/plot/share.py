@@ -8,8 +8,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, SMALL, colour_bar, dress, slide, styled
+from jaxsgd.plot.layout import colour_bar, head, panels
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide, styled
 
 MAJORITY = 0.5
 """The own share from which a batch's fall is mainly its own step's."""
@@ -39,7 +41,7 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    axes = figure.add_axes((0.2, 0.14, 0.75, 0.62))
+    axes = panels(figure)[0, 0]
     shown = [group.values[np.isfinite(group.values)] for group in groups]
     most = max([1.0, *(float(values.max()) * 1.05 for values in shown if len(values))])
     axes.axvspan(MAJORITY, most, color=COLOURS[2], alpha=0.12, linewidth=0)
@@ -50,24 +52,23 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
     )
     for row, (group, values) in enumerate(zip(reversed(groups), reversed(shown), strict=True)):
         axes.plot([group.equal] * 2, [row - 0.3, row + 0.3], color=PALE, linewidth=1.6)
-        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", fontsize=SMALL, ha="center", va="top")
+        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", ha="center", va="top")
         if not len(values):
-            axes.text(0.01, row, "no run stayed finite", fontsize=SMALL, va="center")
+            axes.text(0.01, row, "no run stayed finite", va="center")
             continue
         # Evenly over the row's height by rank, so that no two dots hide each other.
         height = row + 0.26 * np.linspace(-1, 1, len(values))[np.argsort(np.argsort(_scrambled(len(values))))]
         axes.plot(values, height, "o", color=COLOURS[0], markersize=5, alpha=0.55, markeredgewidth=0)
         mean = float(values.mean())
         axes.plot([mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=2.4)
-        axes.text(mean, row + 0.33, f"mean {100 * mean:.1f} %", fontsize=SMALL, ha="center", va="bottom")
-    axes.set_yticks(range(len(groups)), [group.label for group in reversed(groups)], fontsize=MEDIUM, color=INK)
+        axes.text(mean, row + 0.33, f"mean {100 * mean:.1f} %", ha="center", va="bottom")
+    axes.set_yticks(range(len(groups)), [group.label for group in reversed(groups)], fontsize=MEDIUM)
     axes.set_ylim(-0.6, len(groups) - 0.4)
     axes.set_xlim(0, most)
     axes.set_xlabel("own share: part of a batch's fall that its own step makes (thin line: if all steps did the same)")
     axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
     axes.spines["left"].set_visible(False)
-    dress(axes, SMALL, length=0)
-    axes.tick_params(axis="y", labelsize=MEDIUM)
+    axes.tick_params(length=0)
     return figure
 
 
@@ -104,38 +105,31 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    width = 0.9 / len(maps)
-    for place, panel in enumerate(maps):
-        _panel(figure, 0.075 + place * width, width - 0.06, panel, first=place == 0)
-    place = (0.3, 0.085, 0.5, 0.022)
-    bar = colour_bar(figure, figure.axes[0].images[0], place, orientation="horizontal", ticks=[0, 0.5, 1])
-    bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"], fontsize=SMALL)
-    bar.ax.tick_params(length=0, labelcolor=INK)
-    figure.text(0.29, 0.096, "own share (%)", fontsize=SMALL, ha="right", va="center")
+    shown = panels(figure, 1, len(maps))[0].tolist()
+    images = [_draw_map(axes, panel) for axes, panel in zip(shown, maps, strict=True)]
+    shown[0].set_ylabel("batches per epoch")
+    look = {"location": "bottom", "shrink": 0.55, "aspect": 32, "pad": 0.03, "ticks": [0, 0.5, 1]}
+    bar = colour_bar(images[0], shown, "own share (%)", **look)
+    bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"])
+    bar.ax.tick_params(length=0)
     return figure
 
 
-def _panel(figure: Figure, left: float, width: float, panel: ShareMap, first: bool) -> Axes:
-    axes = figure.add_axes((left, 0.27, width, 0.49))
-    shown = np.clip(np.asarray(panel.share, np.float64), 0, 1)
-    axes.imshow(shown, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
-    axes.set_title(panel.heading, loc="left", pad=10)
-    for (row, column), value in np.ndenumerate(np.asarray(panel.share, np.float64)):
-        known = np.clip(value, 0, 1)
-        shade = "white" if abs(known - 0.5) > 0.34 else INK
-        axes.text(column, row, share_text(value), ha="center", va="center", fontsize=SMALL, color=shade)
-    axes.set_xticks(range(len(panel.epochs)), [_progress(*pair) for pair in zip(panel.epochs, panel.loss, strict=True)])
+def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
+    share = np.asarray(panel.share, np.float64)
+    image = axes.imshow(
+        np.clip(share, 0, 1), cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest"
+    )
+    head(axes, panel.heading)
+    for (row, column), value in np.ndenumerate(share):
+        shade = "white" if abs(np.clip(value, 0, 1) - 0.5) > 0.34 else INK
+        axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
+    axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])
     axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
     axes.set_xlabel("epoch, and below it the mean loss there")
-    if first:
-        axes.set_ylabel("batches per epoch")
-    dress(axes, SMALL, length=0)
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return axes
-
-
-def _progress(epoch: int, loss: float) -> str:
-    return f"{epoch}\n{loss:.2f}"
+    return image
 
 
 def share_text(value: float) -> str:

@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
 from jaxsgd.error import InputError
@@ -26,25 +25,10 @@ from jaxsgd.plot.axis import (
     setting,
     value_text,
 )
+from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
 from jaxsgd.plot.finding import best_title
-from jaxsgd.plot.layout import (
-    TOP,
-    Facets,
-    band_entry,
-    facet_panels,
-    facets,
-    inches,
-    is_log,
-    label_outside,
-    line_entries,
-    medians_of,
-    padded,
-    panel_table,
-    plain_numbers,
-    share_range,
-    short_number,
-    write_key,
-)
+from jaxsgd.plot.layout import band_entry, entry, label_outside, line_entries, medians_of, page, write_key
+from jaxsgd.plot.scale import is_log, padded, plain_numbers, share_range, short_number, use_log
 from jaxsgd.plot.style import COLOURS, INK, slide, styled
 from jaxsgd.results.axes import axis_names, seed_dims
 from jaxsgd.results.metric import cost, metric_named, time_dim
@@ -127,16 +111,16 @@ def slices(
     length, rows = budget(ds), panels_by.shape[0]
 
     title = _title(content, metric, metric_words(ds, metric), along, lines_by, panels_by, length)
-    figure = slide(title, f"{setting(ds, dims)}, {length}", TOP + 1.6 + 1.75 * rows)
-    low, high, log, head = _limits(content)
-    top = padded(low, high, log, ROOM_BELOW, head)[1]
-    below = _key(figure, content, lines_by, shades, along.dim == "draw", top) + 0.62
-    panels = facet_panels(figure, panels_by, 0.42, below, label_room=1.05, gaps=(0.3, 0.2))
-    share_range(panels, low, high, log, ROOM_BELOW, head)
+    figure = slide(title, f"{setting(ds, dims)}, {length}", 2.9 + 1.85 * rows)
+    low, high, log, above = _limits(content)
+    panels = facet_panels(figure, panels_by)
+    _write_key(figure, content, lines_by, shades, along.dim == "draw", padded(low, high, log, ROOM_BELOW, above)[1])
+    # All panels share both axes with the first.
+    share_range(panels[:1], low, high, log, below=ROOM_BELOW, above=above)
+    _scale_along(panels[0], along)
     for panel, axes in enumerate(panels):
-        _scale_along(axes, along)
         _draw(axes, content, panel, along, shades)
-    label_outside(panels, panels_by.shape[1], along.label, measure_label(ds, metric), room=0.85)
+    label_outside(panels, along.label, measure_label(ds, metric))
     return figure
 
 
@@ -210,28 +194,20 @@ def _limits(content: Slices) -> tuple[float, float, bool, float]:
 
 def _scale_along(axes: Axes, along: Axis) -> None:
     """Give a panel its x axis."""
-    width, _ = inches(axes)
     low, high = float(along.values.min()), float(along.values.max())
-    if is_log(low, high):
-        margin = (high / low) ** 0.04
-        axes.set_xscale("log")
-        axes.set_xlim(low / margin, high * margin)
-        axes.xaxis.set_major_locator(LogLocator(10, numticks=max(3, int(width / 0.45))))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: value_text(float(number))))
+    log = is_log(low, high)
+    if log:
+        use_log(axes.xaxis)
+        axes.xaxis.set_major_formatter(lambda number, _: value_text(float(number)))
     else:
-        margin = 0.04 * ((high - low) or 1.0)
-        axes.set_xlim(low - margin, high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(6, int(width / 0.55)))))
-        axes.xaxis.set_major_formatter(plain_numbers())
+        plain_numbers(axes.xaxis)
+    axes.set_xlim(*padded(low, high, log))
 
 
 def _draw(axes: Axes, content: Slices, panel: int, along: Axis, shades: list[str]) -> None:
     bottom, top = axes.get_ylim()
     points = along.dim == "draw"
     crossed = np.flatnonzero(content.diverged[panel].any(axis=-1)).tolist()
-    # Crosses of several lines below one another, from the top edge downwards.
-    step = min(0.1 / inches(axes)[1], 0.15 / max(len(crossed) - 1, 1))
     # The first lines are thicker, so as to be seen where later ones lie on them.
     widths = np.linspace(3.4, 1.6, len(shades)) if len(shades) > 1 else [2.0]
     for line, (shade, thick) in enumerate(zip(shades, widths, strict=True)):
@@ -247,10 +223,11 @@ def _draw(axes: Axes, content: Slices, panel: int, along: Axis, shades: list[str
             axes.plot(along.values, drawn, color=shade, linewidth=thick, marker=".", markersize=5, zorder=3)
         bad = content.diverged[panel, line] > 0
         if bad.any():
-            height = np.full(int(bad.sum()), 1 - step * crossed.index(line))
+            # Crosses of several lines below one another, from the top edge downwards: 7 points each.
+            lower = ScaledTranslation(0, -7 / 72 * crossed.index(line), page(axes).dpi_scale_trans)
             axes.plot(
-                along.values[bad], height, "x", color=shade, markersize=6, markeredgewidth=1.6, clip_on=False, zorder=4,
-                transform=axes.get_xaxis_transform(),
+                along.values[bad], np.ones(int(bad.sum())), "x", color=shade, markersize=6, markeredgewidth=1.6, clip_on=False,
+                zorder=4, transform=axes.get_xaxis_transform() + lower,
             )  # fmt: skip
         best = content.best[panel, line]
         if best >= 0:
@@ -266,19 +243,16 @@ def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
     return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
 
 
-def _key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> float:
-    """Write the key: what colours and marks mean. Return the inches that it takes at the bottom."""
+def _write_key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str], points: bool, top: float) -> None:
+    """Write the key: what colours and marks mean."""
     look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6} if points else {"linewidth": 2.4}
     entries = line_entries(lines_by if len(lines_by) > 1 else None, shades, **look)
     if (~content.at_edge & (content.best >= 0)).any():
-        entries.append((Line2D([], [], **_mark(INK, at_edge=False)), "best of its colour" if points else "best of its line"))
+        entries.append(entry("best of its colour" if points else "best of its line", **_mark(INK, at_edge=False)))
     if content.at_edge.any():
-        entries.append(
-            (Line2D([], [], **_mark(INK, at_edge=True)), "best at the edge of the range: a better one may lie beyond")
-        )
+        entries.append(entry("best at the edge of the range: a better one may lie beyond", **_mark(INK, at_edge=True)))
     if content.diverged.any():
-        cross = Line2D([], [], marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6)
-        entries.append((cross, "runs diverged"))
+        entries.append(entry("runs diverged", marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6))
     if content.runs > 1 and not points:
         entries.append(band_entry("middle half of the seeds"))
     notes = [f"{medians_of(content.runs)}."] if content.runs > 1 else []
@@ -287,7 +261,7 @@ def _key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str], poi
     finite = content.median[np.isfinite(content.median)]
     if len(finite) and finite.max() > top:
         notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
-    return write_key(figure, entries, " ".join(notes))
+    write_key(figure, entries, " ".join(notes))
 
 
 def _title(content: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:

@@ -8,26 +8,16 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from jaxsgd.analysis.scaling import batch_axis
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
 from jaxsgd.order import ORDERS
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
-from jaxsgd.plot.layout import (
-    EDGE,
-    TOP,
-    check_one_other,
-    line_entries,
-    medians_of,
-    panels,
-    plain_numbers,
-    size_axis,
-    three_digits,
-    write_key,
-)
-from jaxsgd.plot.style import COLOURS, INK, PALE, slide, styled
+from jaxsgd.plot.facets import check_one_other
+from jaxsgd.plot.layout import entry, line_entries, medians_of, panels, size_axis, write_key
+from jaxsgd.plot.scale import three_digits, use_log
+from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
 from jaxsgd.results.metric import readable_index
 
 MOST_LINES = 7
@@ -35,9 +25,6 @@ MOST_LINES = 7
 
 LOW, HIGH = 25, 75
 """Percentiles of the seeds between which the bars lie."""
-
-DASHED, DOTTED = (0, (4, 3)), (0, (1, 1.5))
-
 
 EXPLAINED = 0.3
 """Share by which a gap may be off for sampling to explain it: the range of a few draws scatters by as much."""
@@ -111,8 +98,9 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     anew = any(name in ORDERS and not ORDERS[name].repeats for name in gaps.names)
     runs = gaps.gap.shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
-    below = write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note) + 0.62
-    left, right = panels(figure, 1, 2, (EDGE + 0.62, EDGE, TOP + 0.3, below), (0.95, 0.0))[0]
+    left, right = panels(figure, 1, 2, apart=(0.15, 0.05))[0]
+    write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note)
+    use_log(left.yaxis)
     left.plot(gaps.size, sigma * gaps.expected, color=INK, linewidth=1.6, linestyle=DASHED, zorder=5)
     if anew:
         left.plot(gaps.size, sigma * gaps.expected / math.sqrt(epochs), color=INK, linewidth=1.4, linestyle=DOTTED, zorder=5)
@@ -120,8 +108,6 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
         for line, shade in zip(values, gaps.shades, strict=True):
             _draw_line(axes, gaps.size, line, shade)
         size_axis(axes, gaps.size, gaps.size)
-    left.set_yscale("log")
-    left.yaxis.set_major_formatter(plain_numbers())
     left.set_ylabel("stripe gap (loss)")
     right.set_ylim(-0.15, 1.05)
     right.axhline(0, color=PALE, linewidth=1)
@@ -163,12 +149,12 @@ def _key(lines_by: Axis | None, shades: list[str], sigma: float, fitted: bool, e
     """The entries; `epochs` is 0 where no line's batches are drawn anew."""
     entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.4)
     how = f"\N{GREEK SMALL LETTER SIGMA} = {three_digits(sigma)} ({'fitted' if fitted else 'measured'})"
-    law_line = Line2D([], [], color=INK, linewidth=1.6, linestyle=DASHED)
     root = "\N{GREEK SMALL LETTER SIGMA}/\N{SQUARE ROOT}B"
-    entries.append((law_line, f"sampling alone: {root} times the expected range, {how}"))
+    law_line = {"color": INK, "linewidth": 1.6, "linestyle": DASHED}
+    entries.append(entry(f"sampling alone: {root} times the expected range, {how}", **law_line))
     if epochs:
-        anew = Line2D([], [], color=INK, linewidth=1.4, linestyle=DOTTED)
-        entries.append((anew, f"that over \N{SQUARE ROOT}{epochs}: drawn anew every epoch"))
+        anew = {"color": INK, "linewidth": 1.4, "linestyle": DOTTED}
+        entries.append(entry(f"that over \N{SQUARE ROOT}{epochs}: drawn anew every epoch", **anew))
     return entries
 
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from jaxsgd.error import counted
 from jaxsgd.measure.stripes import Stripes
-from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, SMALL, colours, in_powers, panel, slide, styled, write_beside
+from jaxsgd.plot.layout import head, label_ends, panels
+from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, colours, in_powers, slide, styled
 
 MOST_LABELS = 7
 
@@ -25,10 +26,8 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
     """
     figure = slide(title, subtitle)
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
-    left = panel(figure, 0.09, 0.29, f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print")
-    right = panel(figure, 0.415, 0.35, "The whole run, one colour per stripe", sharey=left)
-    left.set_ylabel(LOSS_LABEL, fontsize=14)
-    right.tick_params(labelleft=False)
+    first = f"The first {'epoch' if shown == 1 else f'{shown} epochs'}, print by print"
+    left, right = _panels(figure, first, "The whole run, one colour per stripe")
 
     early = striped.time <= shown + 1e-9
     left.plot(striped.time[early], striped.windows[early], color=PALE, linewidth=1, zorder=1)
@@ -54,10 +53,7 @@ def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    left = panel(figure, 0.09, 0.33, "As printed: one line through all printouts")
-    right = panel(figure, 0.455, 0.31, "The same printouts, one colour per stripe", sharey=left)
-    left.set_ylabel(LOSS_LABEL, fontsize=14)
-    right.tick_params(labelleft=False)
+    left, right = _panels(figure, "As printed: one line through all printouts", "The same printouts, one colour per stripe")
     left.plot(striped.time, striped.windows, color=PALE, linewidth=1.1, **_single(len(striped.windows)))
     _draw_stripes(right, striped, linewidth=2.0)
     _limit(left, striped)
@@ -78,8 +74,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    axes = panel(figure, 0.09, 0.67)
-    axes.set_ylabel(LOSS_LABEL, fontsize=14)
+    (axes,) = _panels(figure, "")
     _draw_stripes(axes, striped, linewidth=1.6, alpha=0.35)
     axes.plot(averaged.time, averaged.windows, color="#000000", linewidth=3.2, **_single(len(averaged.windows)))
     _limit(axes, striped)
@@ -93,8 +88,18 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
         ends.append(float(last[np.argmax(np.abs(last - ends[0]))]))
         texts.append(f"faded: the same run,\nprinted more often:\n{counted(striped.stripe_count, 'stripe')}")
         shades.append("#666666")
-    write_beside(axes, ends, texts, shades, line_height=0.16)
+    label_ends(axes, ends, texts, shades, joined=False)
     return figure
+
+
+def _panels(figure: Figure, *headings: str) -> list[Axes]:
+    """Return panels of loss over epochs, side by side with one y axis, by their headings."""
+    shown = panels(figure, 1, len(headings), sharey=True, apart=(0.1, 0.05))[0].tolist()
+    for axes, heading in zip(shown, headings, strict=True):
+        head(axes, heading)
+        axes.set_xlabel("epoch")
+    shown[0].set_ylabel(LOSS_LABEL)
+    return shown
 
 
 def _single(count: int) -> dict[str, Any]:
@@ -139,9 +144,9 @@ def _label_stripes(axes: Axes, striped: Stripes) -> None:
     texts = [
         f"{name}level {_number(striped.level[number])}\n{_pace(striped, number)}".strip() for number, name in names.items()
     ]
-    heights = [float(striped.windows[striped.stripe == number][-1]) for number in names]
+    ends = [float(striped.windows[striped.stripe == number][-1]) for number in names]
     shades = [colours(count)[number] for number in names]
-    write_beside(axes, heights, texts, shades, line_height=0.105 if count <= MOST_LABELS else 0.16)
+    label_ends(axes, ends, texts, shades, joined=False)
 
 
 def _show_gap(axes: Axes, striped: Stripes) -> None:
@@ -152,12 +157,4 @@ def _show_gap(axes: Axes, striped: Stripes) -> None:
     when = striped.time[middle]
     ends = striped.windows[middle : middle + 2]
     axes.annotate("", (when, ends[0]), (when, ends[1]), arrowprops={"arrowstyle": "<->", "color": INK, "linewidth": 1.2})
-    axes.annotate(
-        f"gap {_number(float(striped.gap))}",
-        (when, ends.mean()),
-        (8, 0),
-        textcoords="offset points",
-        fontsize=SMALL,
-        color=INK,
-        va="center",
-    )
+    axes.annotate(f"gap {_number(float(striped.gap))}", (when, ends.mean()), (8, 0), textcoords="offset points", va="center")

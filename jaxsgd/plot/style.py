@@ -1,4 +1,4 @@
-"""The looks of every figure: sizes for a slide, colours that all readers can tell apart."""
+"""The looks of every figure: one style sheet, sizes for a slide, colours that all readers can tell apart."""
 
 import functools
 import io
@@ -9,9 +9,6 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
@@ -20,18 +17,37 @@ from numpy.typing import ArrayLike
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK = "#222222"
 PALE = "#9A9A9A"
-SMALLEST, SMALL, MEDIUM, LARGE = 11.0, 12.0, 14.0, 19.0
+SMALL, MEDIUM, LARGE = 11.0, 14.0, 19.0
+"""Sizes of text in points: numbers and keys, what stands below the title, the title. No text is smaller than the first."""
 LOSS_LABEL = "loss (mean squared error per output)"
+SLIDE = (12.0, 6.75)
+"""Width and height of a slide, inches."""
+DASHED, DOTTED = (0, (4, 3)), (0, (1, 1.5))
 
 STYLE: dict[Any, Any] = {
+    "font.size": SMALL,
     "text.color": INK,
     "axes.edgecolor": PALE,
     "axes.labelcolor": INK,
-    "axes.labelsize": MEDIUM,
-    "axes.titlesize": MEDIUM,
+    "axes.labelsize": 12,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.fontsize": SMALLEST,
+    "axes.formatter.useoffset": False,
+    "xtick.color": PALE,
+    "xtick.labelcolor": INK,
+    "ytick.color": PALE,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": SMALL,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0,
+    "legend.columnspacing": 1.8,
+    "legend.handlelength": 2.4,
+    "legend.handletextpad": 0.6,
+    "lines.solid_capstyle": "butt",
 }
 """Matplotlib's settings for all figures. They are in force while a figure is drawn, and never outside it."""
 
@@ -39,39 +55,17 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Return a function that draws the figure of `draw` with the settings of `STYLE`."""
+    """Return a function that draws the figure of `draw` with the settings of `STYLE`, and lays it out."""
 
     @functools.wraps(draw)
     def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            if isinstance(figure, ShownFigure):
+                figure.lay_out()
+            return figure
 
     return draw_styled
-
-
-def dress(axes: Axes, size: float = SMALLEST, **look: Any) -> None:
-    """Give the ticks of axes their looks: Matplotlib makes ticks when it draws, when `STYLE` is no longer in force.
-
-    Args:
-      axes: to dress.
-      size: of the tick labels, points.
-      look: other arguments of `tick_params`.
-    """
-    axes.tick_params(labelsize=size, color=PALE, labelcolor=INK, **look)
-
-
-def colour_bar(figure: Figure, mappable: ScalarMappable, place: tuple[float, float, float, float], **look: Any) -> Colorbar:
-    """Return a new colour bar without an outline.
-
-    Args:
-      figure: to put it on.
-      mappable: the colours.
-      place: left, bottom, width and height, shares of the figure.
-      look: other arguments of `Figure.colorbar`.
-    """
-    bar = figure.colorbar(mappable, cax=figure.add_axes(place, label="colour bar"), **look)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    return bar
 
 
 def colours(count: int) -> list[str]:
@@ -86,7 +80,28 @@ def colours(count: int) -> list[str]:
 
 class ShownFigure(Figure):
     """A figure that a notebook shows: Matplotlib's own is shown only where pyplot has been imported, which then shows this one
-    too, and once, for IPython asks for this method only where nothing else draws a type."""
+    too, and once, for IPython asks for this method only where nothing else draws a type.
+
+    What depends on the size of a panel is drawn by functions that run when the figure is laid out: `when_laid_out`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Take the arguments of `Figure`."""
+        super().__init__(*args, **kwargs)
+        self._later: list[Callable[[], None]] = []
+
+    def when_laid_out(self, function: Callable[[], None]) -> None:
+        """Call a function as soon as all panels have their places, in the order in which the functions are given."""
+        self._later.append(function)
+
+    def lay_out(self) -> None:
+        """Give all panels their places, once: a figure of many panels takes as long to lay out as to draw."""
+        engine = self.get_layout_engine()
+        if engine is not None:
+            engine.execute(self)
+            self.set_layout_engine("none")
+        while self._later:
+            self._later.pop(0)()
 
     def _repr_png_(self) -> bytes:
         """The picture, at the resolution of a screen."""
@@ -99,11 +114,7 @@ SCREEN_DPI = 80
 """Dots per inch of a figure in a notebook: a slide is 960 of them wide."""
 
 
-SLIDE = (12.0, 6.75)
-"""Width and height of a slide, inches."""
-
-
-def slide(title: str, subtitle: str, height: float = 0.0) -> Figure:
+def slide(title: str, subtitle: str, height: float = 0.0) -> ShownFigure:
     """An empty figure of a slide's shape, or a higher one, with a title and a line below it.
 
     Args:
@@ -111,42 +122,35 @@ def slide(title: str, subtitle: str, height: float = 0.0) -> Figure:
       subtitle: what was run.
       height: least height of the figure, inches.
     """
-    width, usual = SLIDE
-    height = max(height, usual)
-    figure = ShownFigure(figsize=(width, height))
-    # The same distance from the top, however high the figure is.
-    share = usual / height
-    title_text = figure.text(0.035, 1 - 0.065 * share, title, fontsize=LARGE, fontweight="bold", va="center")
-    subtitle_text = figure.text(0.035, 1 - 0.127 * share, subtitle, fontsize=MEDIUM, va="center")
-    fit(title_text, LARGE, room=0.93)
-    fit(subtitle_text, MEDIUM, room=0.93)
+    figure = ShownFigure(figsize=(SLIDE[0], max(height, SLIDE[1])))
+    for text, size, weight, below in ((title, LARGE, "bold", 0.44), (subtitle, MEDIUM, "normal", 0.86)):
+        written = figure.text(0.035, 1 - below / figure.get_figheight(), text, fontsize=size, fontweight=weight, va="center")
+        fit(written, 0.93 * SLIDE[0])
     return figure
 
 
-def fit(text: Text, size: float, room: float) -> None:
-    """Makes a text no wider than `room`, a share of its figure's width: smaller, down to 11 points, and then shorter."""
+def fit(text: Text, width: float, shorter: str = "") -> None:
+    """Make a text no wider than `width` inches: smaller, down to 11 points, then in other words, and then cut off.
+
+    Args:
+      text: as drawn.
+      width: inches.
+      shorter: the other words, if there are any.
+    """
     figure = text.get_figure(root=True)
     assert figure is not None
-    widest = room * figure.bbox.width
-    while text.get_window_extent().width > widest and size > SMALLEST:
-        size -= 0.5
+    widest = width * figure.dpi
+    size = float(text.get_fontsize())
+    while text.get_window_extent().width > widest and size > SMALL:
+        size = max(SMALL, size - 0.5)
         text.set_fontsize(size)
     words = text.get_text()
+    if shorter and text.get_window_extent().width > widest:
+        words = shorter
+        text.set_text(words)
     while text.get_window_extent().width > widest and words:
         words = words[:-1]
-        text.set_text(words + "...")
-
-
-def panel(figure: Figure, left: float, width: float, heading: str = "", sharey: Axes | None = None) -> Axes:
-    """Axes over the height that the title leaves; `left` and `width` are shares of the figure."""
-    top = 0.76 if heading else 0.82
-    axes = figure.add_axes((left, 0.12, width, top - 0.12), sharey=sharey)
-    if heading:
-        axes.set_title(heading, loc="left", pad=10)
-    dress(axes, SMALL)
-    axes.set_xlabel("epoch")
-    axes.ticklabel_format(axis="y", useOffset=False)
-    return axes
+        text.set_text(f"{words.rstrip()}...")
 
 
 def spread_apart(
@@ -183,28 +187,6 @@ def in_powers(value: float) -> str:
         str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
     )
     return f"{digits} \N{MULTIPLICATION SIGN} 10{raised}".replace("-", "\N{MINUS SIGN}")
-
-
-def heights(axes: Axes, values: ArrayLike) -> Float[np.ndarray, "*L"]:
-    """Return where values lie on the y axis, as shares of its height; its ends are set."""
-    onto = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = onto(axes.get_ylim())
-    return np.asarray((onto(np.asarray(values, np.float64)) - low) / (high - low))
-
-
-def write_beside(axes: Axes, values: ArrayLike, texts: list[str], colours: list[str], line_height: float) -> None:
-    """Writes each text to the right of the axes at its height, moved as little as keeps them apart.
-
-    Args:
-      axes: with its final y limits.
-      values: [L], in data units.
-      texts: L texts.
-      colours: L colours.
-      line_height: room for one text, as a share of the axes' height.
-    """
-    places = spread_apart(heights(axes, values), line_height, lowest=line_height / 2, highest=1 - line_height / 2)
-    for place, text, colour in zip(places, texts, colours, strict=True):
-        axes.text(1.025, place, text, color=colour, fontsize=SMALL, va="center", transform=axes.transAxes, linespacing=1.25)
 
 
 DPI = 160

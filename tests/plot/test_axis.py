@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import jaxsgd
 from jaxsgd.plot.axis import find_axis, open_axes, problem_name, seed_texts, selected, setting, table, value_text
-from jaxsgd.plot.layout import InnerLocator, check_room, short_number, three_digits
+from jaxsgd.plot.facets import check_room
+from jaxsgd.plot.scale import short_number, three_digits
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -33,16 +32,6 @@ def test_values_of_axes_in_few_letters(value, text):
 )  # fmt: skip
 def test_numbers_in_few_letters(value, short, three):
     assert (short_number(value), three_digits(value)) == (short, three)
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.floats(0.3, 6))
-def test_ticks_keep_their_distance_and_stay_inside(low, span, height):
-    if abs(low) > 1e6 * span:
-        return
-    ticks = np.asarray(InnerLocator(height).tick_values(low, low + span))
-    assert ((low <= ticks) & (ticks <= low + span)).all()
-    # A label is 0.15 inches high.
-    assert (np.diff(ticks) * height / span > 0.16).all()
 
 
 def test_headings_say_what_lies_beside(striped, apart):

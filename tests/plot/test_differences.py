@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from scipy import stats
 
 from jaxsgd import ORDERS, InputError
 from jaxsgd.plot.curves import curves
 from jaxsgd.plot.differences import differences
-from jaxsgd.plot.layout import log_ticks
 from jaxsgd.plot.style import PALE
 from tests.plot.drawn import check_legible, data_lines, words
 
@@ -163,14 +161,3 @@ def test_a_mistake_is_named_with_what_would_be_right(change, arguments, said):
 
 def test_every_built_in_order_is_among_those_drawn():
     assert set(ENDS) == set(ORDERS)
-
-
-@pytest.mark.parametrize("decades", [0.02, 0.1, 0.3, 1, 1.4, 3, 8])
-def test_a_logarithmic_axis_has_more_than_one_label_whatever_its_range(decades):
-    figure = Figure(figsize=(4, 4))
-    axes = figure.add_axes((0.2, 0.1, 0.7, 0.8))
-    axes.set_yscale("log")
-    axes.set_ylim(0.13, 0.13 * 10**decades)
-    log_ticks(axes.yaxis, 3.2)
-    low, high = axes.get_ylim()
-    assert 2 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 3.2 / 0.25 + 1

@@ -153,7 +153,7 @@ def test_what_was_held_out_is_mapped_with_its_best_outlined(diverging, value, si
     for axes, other in zip(panels(figure), panels(usual), strict=True):
         (one,), (two,) = ([patch.get_xy() for patch in each.patches if not patch.get_fill()] for each in (axes, other))
         assert one == pytest.approx(two)
-    best = float(panels(usual)[0].figure.texts[0].get_text().split(": ")[1].split(" at ")[0])
+    best = float(usual.texts[0].get_text().split(": ")[1].split(" at ")[0])
     title = figure.texts[0].get_text()
     assert title.startswith(f"{said} after 8 epochs: ")
     assert float(title.split(": ")[1].split(" at ")[0]) == pytest.approx(best if sign > 0 else 1 - best, abs=2e-3)

@@ -124,7 +124,7 @@ def test_random_draws_are_points_with_the_best_marked():
         np.testing.assert_allclose(line.get_ydata(), expected)
     assert [marker for _, marker, _ in marked(figure.axes[0])] == ["o", "o"]
     assert "(momentum " in figure.texts[0].get_text()
-    assert "momentum" in slices(ds, x="momentum").texts[-2].get_text()
+    assert slices(ds, x="momentum").subfigs[0].get_supxlabel() == "momentum"
 
 
 def test_losses_far_above_the_start_leave_the_panel():

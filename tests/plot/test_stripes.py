@@ -1,7 +1,5 @@
 """The figures show each stripe once, in its own colour, with words that can be read."""
 
-import itertools
-
 import matplotlib
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from matplotlib.colors import to_hex
 import jaxsgd
 from jaxsgd.plot.stripes import averaged_figure, band_figure, striped_figure
 from jaxsgd.plot.style import colours, figure_file
+from tests.plot.drawn import check_legible, texts
 
 SUBTITLE = "Experiment: 2000 samples in 20 batches, printed every 5 batches; learning rate 0.001, order fixed"
 
@@ -27,18 +26,6 @@ def figures(loss, eval_interval, title="What looks like a broad band is four str
         "band": band_figure(striped, title, SUBTITLE),
         "averaged": averaged_figure(averaged, striped, title, SUBTITLE),
     }
-
-
-def words(figure):
-    """Every text that is drawn, tick labels inside the axes included."""
-    figure.draw_without_rendering()
-    texts = list(figure.texts)
-    for axes in figure.axes:
-        texts += [*axes.texts, axes.xaxis.label, axes.yaxis.label, axes._left_title]
-        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-            inside = [low <= tick <= high for tick in axis.get_ticklocs()]
-            texts += list(itertools.compress(axis.get_ticklabels(), inside))
-    return [text for text in texts if text.get_text() and text.get_visible()]
 
 
 @pytest.mark.parametrize("count", [2, 4, 7, 10])
@@ -101,20 +88,12 @@ def test_axes_are_labelled_with_their_units(name):
 )
 def test_no_text_lies_on_another_or_leaves_the_figure(batch_count, eval_interval, seed):
     for figure in figures(run(batch_count, 100, seed), eval_interval).values():
-        boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
-        for (one, a), (other, b) in itertools.combinations(boxes, 2):
-            assert not a.padded(-1).overlaps(b), f"{one!r} on {other!r}"
-        # Half a percent of the width is left free at every edge.
-        for text, box in boxes:
-            assert box.x0 >= 6, text
-            assert box.y0 >= 6, text
-            assert box.x1 <= figure.bbox.x1 - 6, text
-            assert box.y1 <= figure.bbox.y1 - 6, text
+        check_legible(figure, edge=6)  # half a percent of the width
 
 
 def test_no_text_is_smaller_than_11_points():
     for figure in figures(run(20, 30), 5).values():
-        assert min(text.get_fontsize() for text in words(figure)) >= 11
+        assert min(text.get_fontsize() for text in texts(figure)) >= 11
 
 
 def test_long_titles_are_made_to_fit():

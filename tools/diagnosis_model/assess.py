@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from jaxsgd.diagnosis.cause import CAUSE_NAMES, CAUSES
 from jaxsgd.diagnosis.diagnose import cause_chances
 from jaxsgd.diagnosis.model import CauseModel
-from jaxsgd.plot.style import COLOURS, PALE, SMALL, panel, slide, styled
+from jaxsgd.plot.layout import panels
+from jaxsgd.plot.style import COLOURS, DASHED, PALE, slide, styled
 from tools.diagnosis_model.examples import Example
 from tools.diagnosis_model.train import PRIOR, prior_weights
 
@@ -125,8 +126,8 @@ def reliability_figure(bins: Reliability, title: str, subtitle: str) -> Figure:
     """
     stated, acts, count = bins
     figure = slide(title, subtitle)
-    axes = panel(figure, 0.085, 0.52)
-    axes.plot([0, 1], [0, 1], color=PALE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=1)
+    axes, histogram = panels(figure, 1, 2, apart=(0.15, 0.05), width_ratios=[2, 1])[0]
+    axes.plot([0, 1], [0, 1], color=PALE, linewidth=1.4, linestyle=DASHED, zorder=1)
     known = np.isfinite(stated) & np.isfinite(acts)
     error = np.sqrt(np.maximum(acts * (1 - acts), 0) / np.maximum(count, 1))
     drawn = axes.errorbar(stated[known], acts[known], 2 * error[known], color=COLOURS[0], fmt="o-", capsize=3)
@@ -135,8 +136,7 @@ def reliability_figure(bins: Reliability, title: str, subtitle: str) -> Figure:
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("stated probability")
     axes.set_ylabel("share of the logs in which the cause acts")
-    axes.text(0.56, 0.47, "as stated", fontsize=SMALL, color="#666666", rotation=38, ha="left", va="bottom")
-    histogram = panel(figure, 0.72, 0.25)
+    axes.text(0.56, 0.47, "as stated", color="#666666", rotation=38, ha="left", va="bottom")
     histogram.barh((np.arange(len(count)) + 0.5) / len(count), np.maximum(count, 0.5), height=0.08, color=COLOURS[0], alpha=0.8)
     histogram.set_xscale("log")
     histogram.set_ylim(-0.03, 1.05)
