@@ -31,11 +31,11 @@ FULLY_OPTIMIZED = (
     "test_docs.py",
     "test_readme.py",
     "test_reference_result.py",
-    "test_simulator_against_reference.py",
+    "test_the_articles_network_and_sizes",
 )
-"""The tests, by file or folder, that run programs as XLA optimizes them for users: those that print or store numbers, that time
-something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with little
-optimization, which takes half the time.
+"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that print or store numbers, that
+time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
+little optimization, which takes less time.
 """
 
 FIRST = (
@@ -100,7 +100,7 @@ def programs():
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Have a test, all its fixtures and the processes that they start compile as `FULLY_OPTIMIZED` says."""
-    own = item.path.relative_to(ROOT / "tests").parts
+    own = (*item.path.relative_to(ROOT / "tests").parts, getattr(item, "originalname", ""))
     little = not any(part in FULLY_OPTIMIZED for part in own)
     if jax.config.values["jax_disable_most_optimizations"] != little:
         # JAX's own memory of compiled functions does not know this setting.

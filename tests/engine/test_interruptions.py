@@ -141,7 +141,7 @@ def test_no_sequence_of_runs_kills_and_damage_loses_doubles_or_changes_a_cell(tm
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=16,
             stateful_step_count=15,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
