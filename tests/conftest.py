@@ -33,8 +33,8 @@ FULLY_OPTIMIZED = (
     "test_reference_result.py",
     "test_the_articles_network_and_sizes",
 )
-"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that print or store numbers, that
-time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
+"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that print or store numbers,
+that time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
 little optimization, which takes less time.
 """
 
