@@ -181,7 +181,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     """Return the arrays of a chunk that the result keeps, NaN past the end of a run.
 
     They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, with record="batch" the loss
-    of each batch, and of a study with a target the step at which each run stopped.
+    of each batch, of a study with a target the step at which each run stopped, and the parameters if they are kept.
     """
     study, cells = plan.study, plan.cells
     loss = _padded(outputs.loss, cells.epochs)
@@ -218,6 +218,10 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         **measured,
         "diverged_epoch": first,
         **stop,
+        **{
+            name: np.asarray(array, leaf.stored)
+            for (name, leaf), array in zip(plan.params.items(), jax.tree.leaves(outputs.params), strict=True)
+        },
     }
 
 

@@ -40,7 +40,7 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop")
+ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep")
 """Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -176,6 +176,7 @@ class StudyFields(BaseModel):
     observe: Names | None = None
     observe_every: int | None = Field(default=None, ge=1, validate_default=True)
     stop: dict[str, float] | None = None
+    keep: Literal["final"] | None = None
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -290,6 +291,17 @@ class StudyFields(BaseModel):
     def _check_observe_every(cls, value: int | None, info: Any):
         if value is not None and "observe" in info.data and info.data["observe"] is None:
             raise ValueError("give it together with observe, the observables to measure")
+        return value
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _check_keep(cls, value: Any, info: Any):
+        if value in (None, "none"):
+            return None
+        if value != "final":
+            raise ValueError(f"must be 'final', to keep the parameters after the last step, or 'none', got {shown(value)}")
+        if info.data.get("stop") is not None:
+            raise ValueError("cannot be given together with stop: run two studies, one for each")
         return value
 
     @field_validator("stop")
@@ -494,6 +506,8 @@ class Study(StudyFields):
       stop: A metric and its target, at which a run ends: at the first evaluation at which the metric is at or past the target.
         Values after that are NaN, and `stopped_step` has the number of steps. The metric is one that is measured after an
         epoch or at an evaluation (`evaluate_every`). For example `held_out=0.2, stop={"validation_loss": 0.1}`.
+      keep: "final" keeps the parameters of every run after its last step in the result folder, for `jaxsgd.parameters`. A dry
+        run says how much disk they need. By default ("none") they are not kept. For example `keep="final"`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -544,6 +558,7 @@ class Study(StudyFields):
         observe: Iterable[str] | str | None = None,
         observe_every: int | None = None,
         stop: Mapping[str, float] | None = None,
+        keep: Literal["none", "final"] | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",
