@@ -86,7 +86,11 @@ class Execution:
                 train = self._compiled(self._spec(chunk.program, lanes), device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
-                    outputs = train(given, draw(seeds(cells, padded)), self._own(device))
+                    drawn = draw(seeds(cells, padded))
+                    if self.plan.start:
+                        structure = jax.tree.structure(drawn.params)
+                        drawn = drawn._replace(params=jax.tree.unflatten(structure, self.plan.start.leaves(padded)))
+                    outputs = train(given, drawn, self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs), time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:

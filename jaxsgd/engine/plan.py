@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.program import Program, programs
+from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import cores, threads
 from jaxsgd.memory import gibibytes, machine_memory
@@ -94,6 +95,7 @@ class Plan(NamedTuple):
       result_bytes: size of the result.
       params: leaves of the parameters that are kept, by the names of their arrays; empty if none are.
       param_bytes: their part of the size of the result.
+      start: the parameters from which the cells begin; None for those of the problem.
     """
 
     study: Study
@@ -111,6 +113,7 @@ class Plan(NamedTuple):
     result_bytes: int
     params: dict[str, KeptLeaf]
     param_bytes: int
+    start: Start | None
 
     def __repr__(self) -> str:
         """Return the numbers of cells, programs and chunks, and the widths."""
@@ -218,6 +221,7 @@ def plan(
         result_bytes=cells.num_cells * (kept * np.dtype(study.dtype).itemsize + param_bytes),
         params=params,
         param_bytes=cells.num_cells * param_bytes,
+        start=start_of(study, subject, cells),
     )
 
 

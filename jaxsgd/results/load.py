@@ -236,8 +236,9 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         manifest.setdefault("observed", [])
         manifest.setdefault("measures", {})
         manifest.setdefault("params", [])
+        manifest.setdefault("start", "")
     wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict, "params": list}
+    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict, "params": list, "start": str}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
     whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))

@@ -108,7 +108,7 @@ def test_a_wrong_selection_is_one_line(select, text, folder):
 
 def test_a_missing_cell_is_named(copy):
     Folder(copy).chunk_file(0).unlink()
-    with pytest.raises(InputError, match=r"selected cells? not run yet, the first: seed=0, optimizer=sgd"):
+    with pytest.raises(InputError, match=r"cells? not run yet, the first: seed=0, optimizer=sgd"):
         jaxsgd.parameters(copy)
 
 
