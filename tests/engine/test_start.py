@@ -22,7 +22,7 @@ PARENT = Study(**FIELDS, seeds=[0, 1], learning_rates=[0.1, 0.5], keep="final")
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start") / "parent"
-    jaxsgd.sweep(PARENT, folder)
+    jaxsgd.sweep(PARENT, folder, chunk_width=2)
     return folder
 
 
@@ -92,7 +92,7 @@ def test_another_parent_is_refused(parent, tmp_path):
         ({"seeds": [0, 2]}, "has no seed 2: there is 0, 1; start_select picks one for all cells"),
         ({"seeds": None, "init_seeds": [0]}, "has several values of seed (0, 1) and this study has no such axis; pick one"),
         ({"learning_rates": [0.2]}, "has no learning_rate 0.2: there is 0.1, 0.5; start_select picks one"),
-        ({"start_select": {"rate": 0.1}}, "start: no axis 'rate'"),
+        ({"start_select": {"rate": 0.1}}, "start: unknown axis 'rate': valid: batch_count"),
         ({"problem_args": {"num_samples": 20, "num_hidden": 4}}, "has parameters of other shapes or types"),
     ],
 )
@@ -110,9 +110,11 @@ def test_a_parent_that_kept_nothing_is_one_line(tmp_path):
 
 
 def test_a_diverged_or_missing_cell_of_the_parent_is_named(parent, tmp_path):
-    jaxsgd.sweep(PARENT.replaced(learning_rates=[1e6], batch_counts=[5], epochs=9), tmp_path / "diverged")
+    # A linear model diverges at such a rate; the network's sigmoids would only saturate.
+    line = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5]}
+    jaxsgd.sweep(PARENT.replaced(**line, learning_rates=[1e3], epochs=9), tmp_path / "diverged")
     with pytest.raises(InputError, match=r"from which seed=0, .*batch_count=5 would begin has diverged"):
-        jaxsgd.sweep(fork(tmp_path / "diverged", batch_counts=[5], learning_rates=[0.1]))
+        jaxsgd.sweep(fork(tmp_path / "diverged", **line, learning_rates=[0.1]))
     place = shutil.copytree(parent, tmp_path / "missing")
     for path in sorted((place / "chunks").iterdir())[1:]:
         path.unlink()
@@ -121,7 +123,7 @@ def test_a_diverged_or_missing_cell_of_the_parent_is_named(parent, tmp_path):
 
 
 def test_start_select_needs_a_start():
-    with pytest.raises(InputError, match="start_select give it together with start"):
+    with pytest.raises(InputError, match="start_select: give it together with start"):
         PARENT.replaced(start_select={"seed": 0})
 
 

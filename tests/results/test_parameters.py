@@ -35,15 +35,12 @@ def copy(folder, tmp_path):
 
 
 def trained(seed, count, rate):
-    run = jaxsgd.simulate(
-        square_regression(**SIZES),
-        jax.random.key(seed),
-        batch_count=count,
-        epochs=3,
-        optimizer=optax.sgd(rate),
-        order="reshuffle",
-    )
-    return run.params
+    how = {"batch_count": count, "epochs": 3, "optimizer": optax.sgd(rate), "order": "reshuffle"}
+    return jaxsgd.simulate(square_regression(**SIZES), jax.random.key(seed), **how).params
+
+
+def assert_close(one, other):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), one, other)
 
 
 def test_all_cells_have_the_parameters_of_simulate_in_the_problems_own_pytree(folder):
@@ -54,9 +51,7 @@ def test_all_cells_have_the_parameters_of_simulate_in_the_problems_own_pytree(fo
         for j, rate in enumerate(ds.learning_rate.values.tolist()):
             for k, count in enumerate(ds.batch_count.values.tolist()):
                 own = jax.tree.map(lambda leaf, at=(i, 0, 0, j, k): leaf[at], every)
-                jax.tree.map(
-                    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), own, trained(seed, count, rate)
-                )
+                assert_close(own, trained(seed, count, rate))
 
 
 def test_a_single_value_leaves_its_axis_out_and_a_list_keeps_it(folder):
@@ -126,8 +121,8 @@ def test_in_memory_there_is_no_place_for_them():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"keep": "all"}, "keep must be 'final', to keep the parameters after the last step, or 'none', got 'all'"),
-        ({"keep": "final", "stop": {"train_loss": 0.1}, "evaluate_every": 1}, "keep cannot be given together with stop"),
+        ({"keep": "all"}, "keep: must be 'final', to keep the parameters after the last step, or 'none', got 'all'"),
+        ({"keep": "final", "stop": {"train_loss": 0.1}, "evaluate_every": 1}, "keep: cannot be given together with stop"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(fields, text):
@@ -146,7 +141,7 @@ def half_precision():
     """A problem with parameters of a type that NumPy does not have."""
 
     def loss(params, batch):
-        return ((batch * params["w"].astype(float)).sum(axis=-1) - 1) ** 2
+        return ((batch * params["w"].astype(float)[None]).sum(axis=-1) - 1) ** 2
 
     data = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
     return Problem(init=lambda key: {"w": jax.random.normal(key, 2, dtype=jax.numpy.bfloat16)}, loss=loss, data=data)
@@ -160,7 +155,8 @@ def test_types_that_numpy_does_not_have_come_back(tmp_path):
     weights = jaxsgd.parameters(tmp_path / "result", batch_count=3)["w"]
     assert (weights.dtype, weights.shape) == (ml_dtypes.bfloat16, (2, 1, 1, 1, 2))
     run = jaxsgd.simulate(half_precision(), jax.random.key(1), batch_count=3, epochs=2, optimizer=optax.sgd(0.1))
-    np.testing.assert_array_equal(weights[1, 0, 0, 0].astype(float), np.asarray(run.params["w"]).astype(float))
+    # Of two programs, whose rounding to 8 bits may differ.
+    np.testing.assert_allclose(weights[1, 0, 0, 0].astype(float), np.asarray(run.params["w"]).astype(float), rtol=0.02)
 
 
 def test_a_dry_run_says_what_they_take(tmp_path, capsys, unchecked):
