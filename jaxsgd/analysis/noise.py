@@ -45,6 +45,8 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     if several:
         clauses = "; ".join(f"{name} has {listed(ds[name].values)}" for name in several)
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
+    if study.start is not None:
+        raise InputError(f"run_noise cannot begin at {study.start}: it runs from the problem's own initial parameters")
     if study.epochs is None:
         given = f"steps={study.steps}" if study.steps else f"samples={study.samples}"
         raise InputError(

@@ -153,8 +153,9 @@ def _draw(
     Returns:
       Kind, file names and title of each; and why a kind was not drawn, which is an error unless `is_all`.
     """
-    from jaxsgd.plot.axis import open_axes, selected
+    from jaxsgd.plot.axis import open_axes
     from jaxsgd.plot.style import figure_file
+    from jaxsgd.results.axes import selected
 
     # A wrong selection is no reason to leave a kind out.
     shown = selected(ds, selection)

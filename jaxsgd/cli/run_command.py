@@ -112,6 +112,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "memory_bytes": expected.memory_bytes,
         "probed_programs": expected.probed,
         "result_bytes": planned.result_bytes,
+        "parameter_bytes": planned.param_bytes,
     }
 
 
@@ -124,6 +125,7 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
     probed = report["probed_programs"]
     source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
     most = "at most " if report["study"].get("stop") else ""
+    kept = f"; {size(report['parameter_bytes'])} of it are parameters" if report["parameter_bytes"] else ""
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}{there}"),
@@ -131,6 +133,6 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
         ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
         ("time", f"{most}about {duration(report['seconds'])}, compiling included ({source})"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),
-        ("result", f"{size(report['result_bytes'])}, uncompressed"),
+        ("result", f"{size(report['result_bytes'])}, uncompressed{kept}"),
     ):
         console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)

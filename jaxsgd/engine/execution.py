@@ -86,7 +86,11 @@ class Execution:
                 train = self._compiled(self._spec(chunk.program, lanes), device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
-                    outputs = train(given, draw(seeds(cells, padded)), self._own(device))
+                    drawn = draw(seeds(cells, padded))
+                    if self.plan.start:
+                        structure = jax.tree.structure(drawn.params)
+                        drawn = drawn._replace(params=jax.tree.unflatten(structure, self.plan.start.leaves(padded)))
+                    outputs = train(given, drawn, self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs), time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -181,7 +185,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     """Return the arrays of a chunk that the result keeps, NaN past the end of a run.
 
     They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, with record="batch" the loss
-    of each batch, and of a study with a target the step at which each run stopped.
+    of each batch, of a study with a target the step at which each run stopped, and the parameters if they are kept.
     """
     study, cells = plan.study, plan.cells
     loss = _padded(outputs.loss, cells.epochs)
@@ -218,6 +222,10 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         **measured,
         "diverged_epoch": first,
         **stop,
+        **{
+            name: np.asarray(array, leaf.stored)
+            for (name, leaf), array in zip(plan.params.items(), jax.tree.leaves(outputs.params), strict=True)
+        },
     }
 
 

@@ -29,6 +29,8 @@ def facts(plan: Plan) -> dict[str, Any]:
         "data_sha256": subject.data_fingerprint,
         "observed": list(plan.records),
         "measures": plain_records(plan.records),
+        "params": [leaf.described() for leaf in plan.params.values()],
+        "start": plan.start.identity if plan.start else "",
         "cells": plan.cells.num_cells,
         "held": plan.settings(),
         "versions": versions(),
@@ -56,7 +58,7 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-SAME_RUNS = ("fixed_identity", "num_samples", "data_sha256", "observed", "measures")
+SAME_RUNS = ("fixed_identity", "num_samples", "data_sha256", "observed", "measures", "params", "start")
 """Facts about the runs themselves: if one of them differs, the numbers differ."""
 
 _GROUPS = ("held", "versions", "flags", "device")

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.program import Program, programs
+from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import cores, threads
 from jaxsgd.memory import gibibytes, machine_memory
@@ -24,7 +25,7 @@ from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.study.subject import KeptLeaf, Subject, kept_parameters, precision_of
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
@@ -92,6 +93,9 @@ class Plan(NamedTuple):
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
+      params: leaves of the parameters that are kept, by the names of their arrays; empty if none are.
+      param_bytes: their part of the size of the result.
+      start: the parameters from which the cells begin; None for those of the problem.
     """
 
     study: Study
@@ -107,6 +111,9 @@ class Plan(NamedTuple):
     records: dict[str, Record]
     run_bytes: int
     result_bytes: int
+    params: dict[str, KeptLeaf]
+    param_bytes: int
+    start: Start | None
 
     def __repr__(self) -> str:
         """Return the numbers of cells, programs and chunks, and the widths."""
@@ -196,6 +203,8 @@ def plan(
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     kept = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     kept += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
+    params = kept_parameters(subject.problem, study.dtype) if study.keep else {}
+    param_bytes = sum(math.prod(leaf.shape) * leaf.stored.itemsize for leaf in params.values())
     return Plan(
         study=study,
         subject=subject,
@@ -209,7 +218,10 @@ def plan(
         seconds=_seconds(run_seconds, chunks),
         records=described,
         run_bytes=run_bytes,
-        result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize,
+        result_bytes=cells.num_cells * (kept * np.dtype(study.dtype).itemsize + param_bytes),
+        params=params,
+        param_bytes=cells.num_cells * param_bytes,
+        start=start_of(study, subject, cells),
     )
 
 

@@ -156,6 +156,7 @@ class TrainSpec:
       measures: the observables that are measured then.
       sparse: the observables that are measured after some epochs only.
       stop: the metric with a target at which a run ends; None if every run takes all its steps.
+      keep: True if the parameters after the last step are kept.
     """
 
     subject: Subject
@@ -176,6 +177,7 @@ class TrainSpec:
     measures: Measures | None
     sparse: Sparse | None
     stop: str | None
+    keep: bool
 
     @property
     def key(self) -> tuple:
@@ -193,7 +195,7 @@ class TrainSpec:
         names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         code = Dependencies(self.subject, *functions)
-        return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, self.stop)
+        return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, self.stop, self.keep)
 
     def compile(self):
         """Compile the program and return it."""
@@ -230,6 +232,7 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         measures=measures,
         sparse=sparse,
         stop=stop_of(study)[0] if study.stop else None,
+        keep=study.keep is not None,
     )
 
 
@@ -258,6 +261,7 @@ class Outputs(NamedTuple):
       finite: [], True if the final parameters are finite.
       observed: by name, an observable after each epoch, [E, ...], or at each of its V measurements, [V, ...].
       stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
+      params: after the last step; None if they are not kept.
     """
 
     loss: Array
@@ -265,6 +269,7 @@ class Outputs(NamedTuple):
     finite: Array
     observed: dict[str, Array]
     stopped: Array | None = None
+    params: Params | None = None
 
 
 class Drawn(NamedTuple):
@@ -323,7 +328,8 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
         else:
             assert spec.split, "a program has a split or a layout"
             done = run(*start, split=spec.split, steps=spec.steps, **how)
-        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {})
+        params = done.params if spec.keep else None
+        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {}, params=params)
 
     return trained
 

@@ -74,6 +74,8 @@ def sweep(
     team = _Team(executor, retries)
     with watched(progress, on_progress) as report:
         if out is None:
+            if study.keep:
+                raise InputError("keep='final' needs a result folder for the parameters: jaxsgd.sweep(study, 'results/mine')")
             planned, manifest = team.planned(study, how)
             check_fits(planned, in_memory=True)
             assembly = Assembly(study, planned.cells, planned.records)
@@ -172,7 +174,8 @@ def _write_keys(folder: Folder, study: StudyFields, planned: Plan) -> None:
 
 
 def _kept(planned: Plan) -> dict[str, tuple[int, ...]]:
-    return kept_arrays(planned.study, planned.cells, planned.records)
+    params = {name: leaf.shape for name, leaf in planned.params.items()}
+    return kept_arrays(planned.study, planned.cells, planned.records) | params
 
 
 def rest_of(study: Study, out: str | Path, how: dict[str, Any]) -> Plan:

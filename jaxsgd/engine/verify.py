@@ -98,6 +98,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     for number, program in enumerate(planned.programs):
         program_of[program.cells] = number
     kept = kept_arrays(study, planned.cells, stored_records(manifest) or {})
+    kept |= {name: leaf.shape for name, leaf in planned.params.items()}
     cells, missing, whole, differences, broken = 0, np.ones(len(drawn), bool), 0, [], []
     for stored in stored_chunks(result, study, planned.cells, kept):
         if stored.fault:

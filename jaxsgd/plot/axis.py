@@ -22,7 +22,6 @@ from jaxsgd.results.axes import (
     coords_along,
     is_numeric,
     listed,
-    places,
     seed_dims,
 )
 from jaxsgd.results.metric import STOPPED, time_dim
@@ -115,26 +114,6 @@ def find_axis(ds: xr.Dataset, name: str) -> Axis:
     dim = axis_dim(ds, name)
     beside = {other: ds[other].values for other in coords_along(ds, dim) if other != name}
     return Axis(name, dim, axis_values(ds, name), beside)
-
-
-def selected(ds: xr.Dataset, select: Selection | None) -> xr.Dataset:
-    """The part of a result that has the wanted values; dimensions stay, with as many places as were selected.
-
-    Args:
-      ds: a result.
-      select: by axis, the value to keep, or a list of them. Numbers match to a relative 1e-5, and may be text.
-
-    Raises:
-      InputError: for an unknown axis or value, with the nearest ones.
-    """
-    for name, wanted in (select or {}).items():
-        axis = find_axis(ds, name)
-        several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
-        keep = np.zeros(len(axis), bool)
-        for value in wanted if several else [wanted]:
-            keep |= places(axis.name, axis.values, value)
-        ds = ds.isel({axis.dim: np.flatnonzero(keep)})
-    return ds
 
 
 def open_axes(ds: xr.Dataset, used: Iterable[str] = ()) -> list[Axis]:

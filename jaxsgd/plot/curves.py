@@ -19,7 +19,6 @@ from jaxsgd.plot.axis import (
     metric_label,
     metric_words,
     open_axes,
-    selected,
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_records, panel_table
@@ -27,6 +26,7 @@ from jaxsgd.plot.finding import best_end
 from jaxsgd.plot.layout import band_entry, label_ends, label_outside, line_entries, write_key
 from jaxsgd.plot.scale import is_log, share_range, three_digits
 from jaxsgd.plot.style import slide, styled
+from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
 LOW, HIGH = 5, 95

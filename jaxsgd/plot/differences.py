@@ -12,13 +12,13 @@ from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
-from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, selected, setting, table
+from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, setting, table
 from jaxsgd.plot.facets import Facets, check_one_other, facets, panel_records
 from jaxsgd.plot.finding import list_names
 from jaxsgd.plot.layout import band_entry, entry, head, label_outside, panels, write_key
 from jaxsgd.plot.scale import is_log, plain_numbers, share_range, short_number, three_digits
 from jaxsgd.plot.style import INK, PALE, slide, styled
-from jaxsgd.results.axes import axis_names, cell_dims, listed
+from jaxsgd.results.axes import axis_names, cell_dims, listed, selected
 from jaxsgd.results.metric import metric_named, record_axis
 
 LOW, HIGH = 25, 75

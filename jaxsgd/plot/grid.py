@@ -20,7 +20,6 @@ from jaxsgd.plot.axis import (
     find_axis,
     loss_label,
     seed_texts,
-    selected,
     setting,
     table,
 )
@@ -29,6 +28,7 @@ from jaxsgd.plot.finding import stripe_finding, two_digits
 from jaxsgd.plot.layout import band_entry, entry, label_outside, panels, write_key
 from jaxsgd.plot.scale import share_range
 from jaxsgd.plot.style import PALE, colours, slide, styled
+from jaxsgd.results.axes import selected
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""

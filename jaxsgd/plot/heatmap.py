@@ -25,7 +25,6 @@ from jaxsgd.plot.axis import (
     measure_label,
     metric_words,
     open_axes,
-    selected,
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
@@ -33,6 +32,7 @@ from jaxsgd.plot.finding import best_end, best_title, stripe_finding, two_digits
 from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
 from jaxsgd.plot.scale import is_log, name_values, plain_numbers, short_number, three_digits
 from jaxsgd.plot.style import INK, SMALL, slide, styled
+from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import STOPPED, STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}

@@ -12,12 +12,12 @@ from matplotlib.patches import Patch
 from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
 from jaxsgd.error import InputError
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_words, open_axes, selected, setting, value_text
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_words, open_axes, setting, value_text
 from jaxsgd.plot.facets import check_one_other
 from jaxsgd.plot.layout import entry, line_entries, medians_of, page, panels, size_axis, write_key
 from jaxsgd.plot.scale import name_values, share_range, three_digits
 from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
-from jaxsgd.results.axes import axis_dim
+from jaxsgd.results.axes import axis_dim, selected
 
 MOST_LINES = 7
 """Values of another axis that colours tell apart."""

@@ -21,7 +21,6 @@ from jaxsgd.plot.axis import (
     measure_label,
     metric_words,
     open_axes,
-    selected,
     setting,
     value_text,
 )
@@ -30,7 +29,7 @@ from jaxsgd.plot.finding import best_title
 from jaxsgd.plot.layout import band_entry, entry, label_outside, line_entries, medians_of, page, write_key
 from jaxsgd.plot.scale import is_log, padded, plain_numbers, share_range, short_number, use_log
 from jaxsgd.plot.style import COLOURS, INK, slide, styled
-from jaxsgd.results.axes import axis_names, seed_dims
+from jaxsgd.results.axes import axis_names, seed_dims, selected
 from jaxsgd.results.metric import cost, metric_named, time_dim
 
 LOW, HIGH = 25, 75

@@ -13,11 +13,12 @@ from jaxsgd.analysis.scaling import batch_axis
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
 from jaxsgd.order import ORDERS
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, selected, setting, table
+from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, setting, table
 from jaxsgd.plot.facets import check_one_other
 from jaxsgd.plot.layout import entry, line_entries, medians_of, panels, size_axis, write_key
 from jaxsgd.plot.scale import three_digits, use_log
 from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
+from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import readable_index
 
 MOST_LINES = 7

@@ -1,6 +1,6 @@
 """The axes of a result, read off the result itself: by name, by value, and which of them are seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,26 @@ def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
             else f"no {name} {number:g}: there is {listed(values)}"
         )
     return matches
+
+
+def selected(ds: xr.Dataset, select: Mapping[str, Any] | None) -> xr.Dataset:
+    """Return the part of a result that has the wanted values; dimensions stay, with as many places as were selected.
+
+    Args:
+      ds: a result.
+      select: by axis, the value to keep, or a list of them. Numbers match to a relative 1e-5, and may be text.
+
+    Raises:
+      InputError: for an unknown axis or value, with the nearest ones.
+    """
+    for name, wanted in (select or {}).items():
+        dim, values = axis_dim(ds, name), axis_values(ds, name)
+        several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+        keep = np.zeros(len(values), bool)
+        for value in wanted if several else [wanted]:
+            keep |= places(name, values, value)
+        ds = ds.isel({dim: np.flatnonzero(keep)})
+    return ds
 
 
 def listed(values: np.ndarray, most: int = 8) -> str:

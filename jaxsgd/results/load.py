@@ -143,7 +143,8 @@ def _check_lengths(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], own: C
     records = min([epochs, *(int(np.isfinite(steps).sum(axis=1).max()) for steps in times)])
     lengths = {"loss_epoch": (epochs,), "loss": (epochs, max(split.batch_count for split in splits))}
     for variable, inner in kept.items():
-        needed = lengths.get(variable, (records, *inner[1:]) if inner else ())
+        own_inner = inner if variable.startswith("params/") else (records, *inner[1:])
+        needed = lengths.get(variable, own_inner if inner else ())
         if any(length < least for length, least in zip(arrays[variable].shape[1:], needed, strict=True)):
             raise BrokenChunk(f"{name}: has no {variable} of the study's shape")
 
@@ -234,8 +235,10 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         # Manifests of early versions have no observables.
         manifest.setdefault("observed", [])
         manifest.setdefault("measures", {})
+        manifest.setdefault("params", [])
+        manifest.setdefault("start", "")
     wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict}
+    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict, "params": list, "start": str}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
     whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))

@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, ParamSpec
 
 import numpy as np
@@ -40,7 +41,7 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop")
+ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep", "start", "start_select")
 """Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -176,6 +177,9 @@ class StudyFields(BaseModel):
     observe: Names | None = None
     observe_every: int | None = Field(default=None, ge=1, validate_default=True)
     stop: dict[str, float] | None = None
+    keep: Literal["final"] | None = None
+    start: str | None = None
+    start_select: dict[str, Any] | None = Field(default=None, validate_default=True)
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -291,6 +295,29 @@ class StudyFields(BaseModel):
         if value is not None and "observe" in info.data and info.data["observe"] is None:
             raise ValueError("give it together with observe, the observables to measure")
         return value
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _check_keep(cls, value: Any, info: Any):
+        if value in (None, "none"):
+            return None
+        if value != "final":
+            raise ValueError(f"must be 'final', to keep the parameters after the last step, or 'none', got {shown(value)}")
+        if info.data.get("stop") is not None:
+            raise ValueError("cannot be given together with stop: run two studies, one for each")
+        return value
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _check_start(cls, value: Any):
+        return str(value) if hasattr(value, "__fspath__") else value
+
+    @field_validator("start_select")
+    @classmethod
+    def _check_start_select(cls, value: dict[str, Any] | None, info: Any):
+        if value is not None and info.data.get("start") is None and "start" in info.data:
+            raise ValueError("give it together with start, the folder of the parent's result")
+        return None if value is None else _plain(value)
 
     @field_validator("stop")
     @classmethod
@@ -494,6 +521,13 @@ class Study(StudyFields):
       stop: A metric and its target, at which a run ends: at the first evaluation at which the metric is at or past the target.
         Values after that are NaN, and `stopped_step` has the number of steps. The metric is one that is measured after an
         epoch or at an evaluation (`evaluate_every`). For example `held_out=0.2, stop={"validation_loss": 0.1}`.
+      keep: "final" keeps the parameters of every run after its last step in the result folder, for `jaxsgd.parameters`. A dry
+        run says how much disk they need. By default ("none") they are not kept. For example `keep="final"`.
+      start: Folder of a result with kept parameters, the parent. Every cell begins at the parameters of the parent's cell with
+        the same values on the axes that both have. Epochs are counted from 0, and the optimizer begins anew. For example
+        `start="results/parent"`.
+      start_select: By axis of the parent, the value at which all cells begin: where the parent has several and the study has
+        others or none. For example `start="results/parent", start_select={"learning_rate": 0.1}`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -544,6 +578,9 @@ class Study(StudyFields):
         observe: Iterable[str] | str | None = None,
         observe_every: int | None = None,
         stop: Mapping[str, float] | None = None,
+        keep: Literal["none", "final"] | None = None,
+        start: str | Path | None = None,
+        start_select: Mapping[str, Any] | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",

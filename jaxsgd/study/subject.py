@@ -204,3 +204,42 @@ def _make_problem(name: str, factory: Any, args: dict[str, Any], dtype: str) -> 
     if not isinstance(problem, Problem):
         raise InputError(f"problem {name!r} must return a jaxsgd.Problem, got {type(problem).__name__}")
     return problem
+
+
+class KeptLeaf(NamedTuple):
+    """A leaf of the parameters that a result keeps.
+
+    Attributes:
+      path: of the leaf in the pytree, as text.
+      shape: of one run's.
+      dtype: of the run's.
+      stored: the type in the file: a type that NumPy does not have, such as bfloat16, is stored as float32, which has all its
+        values.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    stored: np.dtype
+
+    def described(self) -> list[Any]:
+        """Return path, shape and type as plain values, as a manifest has them."""
+        return [self.path, list(self.shape), self.dtype.name]
+
+
+def kept_parameters(problem: Problem, dtype: str) -> dict[str, KeptLeaf]:
+    """Return the leaves of a problem's parameters, by the names of their arrays in a chunk: `params/0`, `params/1`, ...
+
+    Args:
+      problem: the problem of the runs.
+      dtype: of the study.
+    """
+    with precision_of(dtype):
+        shapes = jax.eval_shape(problem.init, jax.random.key(0))
+    leaves = {}
+    for number, (path, leaf) in enumerate(jax.tree_util.tree_flatten_with_path(shapes)[0]):
+        own = np.dtype(leaf.dtype)
+        stored = own if own.kind == "f" else np.dtype(np.float32)
+        text = jax.tree_util.keystr(path, simple=True, separator="/")
+        leaves[f"params/{number}"] = KeptLeaf(text, tuple(leaf.shape), own, stored)
+    return leaves

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.plot.axis import find_axis, open_axes, problem_name, seed_texts, selected, setting, table, value_text
+from jaxsgd.plot.axis import find_axis, open_axes, problem_name, seed_texts, setting, table, value_text
 from jaxsgd.plot.facets import check_room
 from jaxsgd.plot.scale import short_number, three_digits
+from jaxsgd.results.axes import selected
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -1,0 +1,132 @@
+"""Forks: studies whose runs begin at the parameters that another result kept."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+from jaxsgd import InputError, Study
+from jaxsgd.order import as_order, split
+from jaxsgd.problems import square_regression
+from jaxsgd.simulator import run as simulated
+
+SIZES = {"num_samples": 20, "num_hidden": 3}
+FIELDS = {"problem": "square_regression", "problem_args": SIZES, "orders": ["reshuffle"], "batch_counts": [2, 5], "epochs": 2}
+PARENT = Study(**FIELDS, seeds=[0, 1], learning_rates=[0.1, 0.5], keep="final")
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start") / "parent"
+    jaxsgd.sweep(PARENT, folder, chunk_width=2)
+    return folder
+
+
+def fork(parent, **fields):
+    return Study(**FIELDS | {"seeds": [0, 1], "learning_rates": [0.1, 0.5], "start": str(parent)} | fields)
+
+
+def continued(parent, order_seed, count, rate, *, seed, parent_count=None, parent_rate=None, epochs=2):
+    """The losses of a run by the plain simulator, from the parent's parameters."""
+    problem = square_regression(**SIZES)
+    chosen = {"seed": seed, "batch_count": parent_count or count, "learning_rate": parent_rate or rate}
+    params = jaxsgd.parameters(parent, **chosen, order="reshuffle", optimizer="sgd")
+    data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+    order_key = jaxsgd.streams(jax.random.key(order_seed)).order
+    how = {"optimizer": optax.sgd(rate), "order": as_order("reshuffle"), "precision": "float32", "epochs": epochs}
+    return simulated(problem, params, data, order_key, split=split(20, batch_count=count), **how).loss
+
+
+@pytest.mark.parametrize("vectorize", ["one_program", "grouped"])
+def test_every_cell_begins_at_the_parents_cell_of_the_same_values(vectorize, parent):
+    ds = jaxsgd.sweep(fork(parent), vectorize=vectorize).squeeze()
+    for seed in (0, 1):
+        for rate in (0.1, 0.5):
+            for count in (2, 5):
+                cell = ds.sel(seed=seed, learning_rate=rate, batch_count=count).loss[:, :count]
+                np.testing.assert_allclose(cell, continued(parent, seed, count, rate, seed=seed), rtol=1e-5)
+
+
+def test_another_rate_and_batch_count_and_more_seeds_of_the_order(parent):
+    fields = {"seeds": None, "data_seeds": [1], "order_seeds": [7, 8], "learning_rates": [0.3], "batch_counts": [4]}
+    study = fork(parent, **fields, start_select={"learning_rate": 0.5, "batch_count": 2})
+    ds = jaxsgd.sweep(study).squeeze()
+    for order_seed in (7, 8):
+        expected = continued(parent, order_seed, 4, 0.3, seed=1, parent_count=2, parent_rate=0.5)
+        np.testing.assert_allclose(ds.sel(order_seed=order_seed).loss, expected, rtol=1e-5)
+    # Before the first step of the fork nothing but the order differs: the same samples, the same parameters.
+    first = ds.loss_epoch.isel(epoch=0)
+    assert first.sel(order_seed=7) != first.sel(order_seed=8)
+
+
+def test_a_stored_fork_is_continued_verified_and_run_by_workers(parent, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    study = fork(parent, seeds=[0])
+    whole = jaxsgd.sweep(study, tmp_path / "fork", vectorize="grouped", chunk_width=1)
+    assert jaxsgd.verify(tmp_path / "fork").passed
+    (tmp_path / "fork/chunks/000001.npz").unlink()
+    assert jaxsgd.sweep(study, tmp_path / "fork").loss.equals(whole.loss)
+    with ThreadPoolExecutor(1) as pool:
+        assert jaxsgd.sweep(study, vectorize="grouped", chunk_width=1, executor=pool).loss.equals(whole.loss)
+
+
+def test_another_parent_is_refused(parent, tmp_path):
+    place = shutil.copytree(parent, tmp_path / "parent")
+    study = fork(place)
+    jaxsgd.sweep(study, tmp_path / "fork")
+    shutil.rmtree(place)
+    jaxsgd.sweep(PARENT.replaced(epochs=1), place)
+    with pytest.raises(InputError, match=r"start: [0-9a-f]+ in the result, [0-9a-f]+ now"):
+        jaxsgd.sweep(study, tmp_path / "fork")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"start": "results/none"}, "start: results/none: no such folder"),
+        ({"seeds": [0, 2]}, "has no seed 2: there is 0, 1; start_select picks one for all cells"),
+        ({"seeds": None, "init_seeds": [0]}, "has several values of seed (0, 1) and this study has no such axis; pick one"),
+        ({"learning_rates": [0.2]}, "has no learning_rate 0.2: there is 0.1, 0.5; start_select picks one"),
+        ({"start_select": {"rate": 0.1}}, "start: unknown axis 'rate': valid: batch_count"),
+        ({"problem_args": {"num_samples": 20, "num_hidden": 4}}, "has parameters of other shapes or types"),
+    ],
+)
+def test_a_cell_without_a_partner_is_one_line(fields, text, parent):
+    with pytest.raises(InputError) as error:
+        jaxsgd.sweep(fork(parent, **fields))
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_parent_that_kept_nothing_is_one_line(tmp_path):
+    jaxsgd.sweep(PARENT.replaced(keep="none"), tmp_path / "parent")
+    with pytest.raises(InputError, match=r"start: .*: this result kept no parameters"):
+        jaxsgd.sweep(fork(tmp_path / "parent"))
+
+
+def test_a_diverged_or_missing_cell_of_the_parent_is_named(parent, tmp_path):
+    # A linear model diverges at such a rate; the network's sigmoids would only saturate.
+    line = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5]}
+    jaxsgd.sweep(PARENT.replaced(**line, learning_rates=[1e3], epochs=9), tmp_path / "diverged")
+    with pytest.raises(InputError, match=r"from which seed=0, .*batch_count=5 would begin has diverged"):
+        jaxsgd.sweep(fork(tmp_path / "diverged", **line, learning_rates=[0.1]))
+    place = shutil.copytree(parent, tmp_path / "missing")
+    for path in sorted((place / "chunks").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"cells? not run yet, the first: seed="):
+        jaxsgd.sweep(fork(place))
+
+
+def test_start_select_needs_a_start():
+    with pytest.raises(InputError, match="start_select: give it together with start"):
+        PARENT.replaced(start_select={"seed": 0})
+
+
+def test_a_study_without_a_start_keeps_its_identity():
+    assert "start" in PARENT.resolved()
+    assert Study(**json.loads(json.dumps(PARENT.resolved()))).identity == PARENT.identity

@@ -1,0 +1,172 @@
+"""The trained parameters of a result: those of `simulate`, in both paths, selected, grown, damaged and refused."""
+
+import json
+import shutil
+
+import jax
+import ml_dtypes
+import numpy as np
+import optax
+import pytest
+
+import jaxsgd
+from jaxsgd import InputError, Problem, Study
+from jaxsgd.engine.plan import plan
+from jaxsgd.problems import square_regression
+from jaxsgd.results.store import Folder
+
+SIZES = {"num_samples": 20, "num_hidden": 3}
+STUDY = Study(
+    problem="square_regression", problem_args=SIZES, seeds=[0, 5], batch_counts=[2, 5], orders=["reshuffle"],
+    learning_rates=[0.1, 0.5], epochs=3, keep="final",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["one_program", "grouped"])
+def folder(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp("parameters") / request.param
+    jaxsgd.sweep(STUDY, place, vectorize=request.param, chunk_width=4, lanes=2)
+    return place
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def trained(seed, count, rate):
+    how = {"batch_count": count, "epochs": 3, "optimizer": optax.sgd(rate), "order": "reshuffle"}
+    return jaxsgd.simulate(square_regression(**SIZES), jax.random.key(seed), **how).params
+
+
+def assert_close(one, other):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), one, other)
+
+
+def test_all_cells_have_the_parameters_of_simulate_in_the_problems_own_pytree(folder):
+    every = jaxsgd.parameters(folder)
+    ds = jaxsgd.load(folder)
+    assert list(ds.loss_epoch.dims[:-1]) == ["seed", "optimizer", "order", "learning_rate", "batch_count"]
+    for i, seed in enumerate(ds.seed.values.tolist()):
+        for j, rate in enumerate(ds.learning_rate.values.tolist()):
+            for k, count in enumerate(ds.batch_count.values.tolist()):
+                own = jax.tree.map(lambda leaf, at=(i, 0, 0, j, k): leaf[at], every)
+                assert_close(own, trained(seed, count, rate))
+
+
+def test_a_single_value_leaves_its_axis_out_and_a_list_keeps_it(folder):
+    one = jaxsgd.parameters(folder, seed=5, learning_rate=0.5, batch_count=2, order="reshuffle", optimizer="sgd")
+    assert jax.tree.map(np.shape, one) == jax.tree.map(np.shape, trained(5, 2, 0.5))
+    assert_close(one, trained(5, 2, 0.5))
+    some = jaxsgd.parameters(folder, seed=[5], batch_count=[2, 5], learning_rate=0.5, order="reshuffle", optimizer="sgd")
+    jax.tree.map(lambda leaf, own: np.testing.assert_array_equal(leaf[0, 0], own), some, one)
+    assert {leaf.shape[:2] for leaf in jax.tree.leaves(some)} == {(1, 2)}
+
+
+def test_they_grow_with_the_study_and_are_compared_by_verify(copy):
+    before = jaxsgd.parameters(copy)
+    jaxsgd.sweep(STUDY.replaced(seeds=[0, 3, 5]), copy)
+    after = jaxsgd.parameters(copy, seed=[0, 5])
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+    assert jaxsgd.verify(copy).passed
+    place = Folder(copy)
+    arrays = place.read_chunk(0, STUDY.fixed_identity)
+    arrays["params/0"][1] *= 1 + 1e-6
+    place.write_chunk(0, arrays, STUDY.fixed_identity)
+    (difference,) = jaxsgd.verify(copy).differences
+    assert difference.what == "params/0"
+
+
+def test_a_chunk_without_its_parameters_is_damaged(copy):
+    place = Folder(copy)
+    arrays = place.read_chunk(0, STUDY.fixed_identity)
+    place.write_chunk(0, {name: array for name, array in arrays.items() if name != "params/0"}, STUDY.fixed_identity)
+    seen = []
+    jaxsgd.sweep(STUDY, copy, on_progress=seen.append)
+    assert seen[0].broken == ("000000.npz: has no params/0 of the study's shape",)
+    assert jaxsgd.verify(copy).passed
+
+
+@pytest.mark.parametrize(
+    ("select", "text"),
+    [
+        ({"seeds": 0}, "did you mean 'seed'"),
+        ({"seed": 1}, "no seed 1: there is 0, 5"),
+        ({"learning_rate": "fast"}, "learning_rate is a number, got 'fast'"),
+    ],
+)
+def test_a_wrong_selection_is_one_line(select, text, folder):
+    with pytest.raises(InputError) as error:
+        jaxsgd.parameters(folder, **select)
+    assert text in str(error.value)
+
+
+def test_a_missing_cell_is_named(copy):
+    Folder(copy).chunk_file(0).unlink()
+    with pytest.raises(InputError, match=r"cells? not run yet, the first: seed=0, optimizer=sgd"):
+        jaxsgd.parameters(copy)
+
+
+def test_a_result_that_kept_none_says_how(tmp_path):
+    jaxsgd.sweep(STUDY.replaced(keep="none", seeds=[0], batch_counts=[2], learning_rates=[0.1]), tmp_path / "result")
+    with pytest.raises(InputError, match=r"kept no parameters; run the study with keep='final' into another folder"):
+        jaxsgd.parameters(tmp_path / "result")
+
+
+def test_in_memory_there_is_no_place_for_them():
+    with pytest.raises(InputError, match="keep='final' needs a result folder"):
+        jaxsgd.sweep(STUDY)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"keep": "all"}, "keep: must be 'final', to keep the parameters after the last step, or 'none', got 'all'"),
+        ({"keep": "final", "stop": {"train_loss": 0.1}, "evaluate_every": 1}, "keep: cannot be given together with stop"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(fields, text):
+    with pytest.raises(InputError) as error:
+        STUDY.replaced(**fields)
+    assert text in str(error.value)
+
+
+def test_a_study_without_them_keeps_its_identity():
+    plain = STUDY.replaced(keep="none")
+    assert plain.keep is None
+    assert plain.identity == Study(**{name: value for name, value in plain.resolved().items() if name != "keep"}).identity
+
+
+def half_precision():
+    """A problem with parameters of a type that NumPy does not have."""
+
+    def loss(params, batch):
+        return ((batch * params["w"].astype(float)[None]).sum(axis=-1) - 1) ** 2
+
+    data = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+    return Problem(init=lambda key: {"w": jax.random.normal(key, 2, dtype=jax.numpy.bfloat16)}, loss=loss, data=data)
+
+
+def test_types_that_numpy_does_not_have_come_back(tmp_path):
+    study = Study(
+        problem=f"{__name__}:half_precision", seeds=[0, 1], batch_counts=[3], learning_rates=[0.1], epochs=2, keep="final"
+    )
+    jaxsgd.sweep(study, tmp_path / "result")
+    weights = jaxsgd.parameters(tmp_path / "result", batch_count=3)["w"]
+    assert (weights.dtype, weights.shape) == (ml_dtypes.bfloat16, (2, 1, 1, 1, 2))
+    run = jaxsgd.simulate(half_precision(), jax.random.key(1), batch_count=3, epochs=2, optimizer=optax.sgd(0.1))
+    # Of two programs, whose rounding to 8 bits may differ.
+    np.testing.assert_allclose(weights[1, 0, 0, 0].astype(float), np.asarray(run.params["w"]).astype(float), rtol=0.02)
+
+
+def test_a_dry_run_says_what_they_take(tmp_path, capsys, unchecked):
+    from jaxsgd.cli.errors import run_app
+
+    (tmp_path / "study.json").write_text(json.dumps(STUDY.resolved()))
+    words = ["run", str(tmp_path / "study.json"), "--out", str(tmp_path / "result"), "--dry-run"]
+    assert run_app([*words, "--json"]) == 0
+    # 8 cells of a network of 10 inputs, 3 hidden units and 10 outputs: weights and biases of 4 bytes.
+    kept = sum(np.size(leaf) for leaf in jax.tree.leaves(trained(0, 2, 0.1)))
+    assert json.loads(capsys.readouterr().out)["parameter_bytes"] == 8 * 4 * kept == plan(STUDY).param_bytes
+    assert run_app(words) == 0
+    assert "of it are parameters" in capsys.readouterr().out
