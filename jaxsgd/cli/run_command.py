@@ -118,7 +118,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
 
 def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]) -> None:
     stored = report["stored_cells"]
-    there = f"; {stored:,} {verb(stored)} in {folder}, {report['cells'] - stored:,} will run" if stored else ""
+    present = f"; {stored:,} {verb(stored)} in {folder}, {report['cells'] - stored:,} will run" if stored else ""
     axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
     settings = report["held"]
     path = "one program for all batch counts" if settings["vectorize"] == "one_program" else "a program for each batch count"
@@ -128,7 +128,7 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
     kept = f"; {size(report['parameter_bytes'])} of it are parameters" if report["parameter_bytes"] else ""
     for label, value in (
         ("study", name),
-        ("cells", f"{report['cells']:,} = {axes}{there}"),
+        ("cells", f"{report['cells']:,} = {axes}{present}"),
         ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
         ("time", f"{most}about {duration(report['seconds'])}, compiling included ({source})"),

@@ -107,7 +107,9 @@ def checksum(arrays: ChunkArrays, identity: str) -> str:
 def packed(arrays: ChunkArrays, identity: str) -> bytes:
     """Return the content of a finished chunk's file: an `.npz` archive of its arrays and their checksum."""
     buffer = io.BytesIO()
-    np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **arrays)  # type: ignore[arg-type]
+    # By name, so that equal chunks are equal files.
+    ordered = dict(sorted(arrays.items()))
+    np.savez(buffer, checksum=np.asarray(checksum(arrays, identity)), **ordered)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

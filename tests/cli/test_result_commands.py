@@ -114,7 +114,7 @@ def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command,
 def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_command):
     done = jaxsgd_command("run", "stripes_by_batch_count", *SMALL, "--set", "epochs=4", cwd=small_result)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has the result of another study (epochs: 3 there, 4 now)" in done.stderr
+    assert "has the result of another study (epochs: 3 in the result, 4 now)" in done.stderr
 
 
 @pytest.mark.parametrize(
