@@ -108,7 +108,7 @@ def article_run(shared_folder, jaxsgd_process, environment):
     """A folder in which `jaxsgd article --quick` ran, and then once more in `again`: killed, and finished with
     --json. The texts of the two whole runs are in files, and what the killed one left is in `killed`."""
     # As its users run it: it trains too many runs to be cheap with little optimization.
-    optimized = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+    optimized = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}
 
     def finish(folder, name, *words):
         done = jaxsgd_process("article", "--quick", *words, cwd=folder, **optimized)

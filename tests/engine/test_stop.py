@@ -44,7 +44,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("how", "lanes", "fields"), CASES.values(), ids=CASES)
+SLOW = ("after each epoch", "every 3 of 4 steps", "several records at a step, and one before the first", "one program")
+"""Cases whose parts others show too."""
+
+
+@pytest.mark.parametrize(
+    ("how", "lanes", "fields"),
+    [pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in CASES.items()],
+)
 def test_a_run_is_bit_for_bit_the_run_without_a_target_up_to_the_first_record_that_reaches_it(how, lanes, fields):
     study = jaxsgd.Study(**BASE, **fields)
     settings = {"vectorize": how, "chunk_width": 6, "lanes": lanes}
