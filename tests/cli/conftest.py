@@ -103,15 +103,17 @@ def once(folder: Path, make):
     return folder
 
 
+OPTIMIZED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}
+"""Environment of the article, as its users run it: it trains too many runs to be cheap with little optimization."""
+
+
 @pytest.fixture(scope="session")
 def article_run(shared_folder, jaxsgd_process, environment):
     """A folder in which `jaxsgd article --quick` ran, and then once more in `again`: killed, and finished with
     --json. The texts of the two whole runs are in files, and what the killed one left is in `killed`."""
-    # As its users run it: it trains too many runs to be cheap with little optimization.
-    optimized = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}
 
     def finish(folder, name, *words):
-        done = jaxsgd_process("article", "--quick", *words, cwd=folder, **optimized)
+        done = jaxsgd_process("article", "--quick", *words, cwd=folder, **OPTIMIZED)
         (folder / f"{name}.stdout").write_text(done.stdout)
         (folder / f"{name}.stderr").write_text(done.stderr)
         (folder / f"{name}.status").write_text(str(done.returncode))
@@ -119,7 +121,7 @@ def article_run(shared_folder, jaxsgd_process, environment):
     def make(folder):
         finish(folder, "text")
         words = [*COMMAND, "article", "--quick", "--out", "again"]
-        with subprocess.Popen(words, cwd=folder, env=environment | optimized, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(words, cwd=folder, env=environment | OPTIMIZED, stdout=subprocess.PIPE, text=True) as process:
             while process.stdout.readline() != "wrote again/striped.png\n":
                 assert process.poll() is None
             process.kill()

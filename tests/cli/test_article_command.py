@@ -7,6 +7,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.article.log_line import format_line, parse_log
+from tests.cli.conftest import OPTIMIZED
 
 PICTURES = ("averaged", "band", "claim_map", "influence", "own_share", "striped")
 FIGURES = [f"{name}.png" for name in PICTURES]
@@ -138,9 +139,9 @@ def test_an_article_that_was_killed_is_finished_without_what_it_had_and_reports_
     assert (again / "report.json").read_bytes() == (article_run / OUT / "report.json").read_bytes()
 
 
-def test_after_an_article_its_studies_have_nothing_to_do(article_run, jaxsgd_command, tmp_path):
+def test_after_an_article_its_studies_have_nothing_to_do(article_run, jaxsgd_process, tmp_path):
     (tmp_path / "quick.py").write_text("from jaxsgd.article import article_studies\nSTUDIES = article_studies(quick=True)\n")
-    done = jaxsgd_command("run", "quick.py", "--out", article_run / OUT, cwd=tmp_path)
+    done = jaxsgd_process("run", "quick.py", "--out", article_run / OUT, cwd=tmp_path, **OPTIMIZED)
     assert (done.returncode, done.stderr) == (0, "")
     sizes = {
         "striped": "its cell is",

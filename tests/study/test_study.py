@@ -327,7 +327,7 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
-    later = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop")
+    later = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep", "start", "start_select")
     return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
 
 
@@ -411,6 +411,9 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"observe": ["sharpness"]},
         {"observe": ["sharpness"], "observe_every": 2},
         {"stop": {"distance": 0.5}},
+        {"keep": "final"},
+        {"start": "results/parent"},
+        {"start": "results/parent", "start_select": {"seed": 0}},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
