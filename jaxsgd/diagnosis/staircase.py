@@ -218,7 +218,9 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     number = np.floor(time).astype(int)
     number -= number.min()
     count = np.bincount(number)
-    whole = count >= 0.5 * float(np.median(count))
+    # Epochs of which the log has nothing are not counted.
+    usual_count = float(np.median(count[count > 0]))
+    whole = count >= 0.5 * usual_count
     # An epoch of which the log has little has a level, too, but no boundary is judged by it.
     judged = np.flatnonzero(whole)
     freedom = len(time) - len(count) - 1
@@ -253,7 +255,7 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     often = 1.0
     if len(drops) > 1 and drop > 0:
         usual = float(drops[: len(drops) - max(1, len(drops) // 3)].mean())
-        often = (usual + TRIMMED * scatter * math.sqrt(2 / float(np.median(count)))) / drop
+        often = (usual + TRIMMED * scatter * math.sqrt(2 / usual_count)) / drop
     return _Fit(drop, slope, cut_score(z), float(np.clip(often, -1, 2)), cut_score(total_z), level, number, left)
 
 

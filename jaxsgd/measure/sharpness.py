@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import eigh_tridiagonal
 from jaxtyping import Array, Float, Int
 
 from jaxsgd.error import check_count
@@ -125,5 +126,19 @@ def _largest(diagonal: Array, beside: Array, place: Array) -> tuple[Array, Array
     low = diagonal[0] - jnp.max(jnp.abs(diagonal)) - jnp.max(beside)
     on = jnp.where(number <= place, diagonal, low)
     off = jnp.where(number < place, beside, 0)[:-1]
-    values, vectors = jnp.linalg.eigh(jnp.diag(on) + jnp.diag(off, 1) + jnp.diag(off, -1))
-    return values[-1], vectors[place, -1]
+    if not len(off):
+        return on[0], jnp.ones_like(on[0])
+    # Not `jnp.linalg.eigh`: LAPACK's routine waits for the threads of the process, and two programs side by side hang.
+    most = diagonal.shape[0] - 1
+    value = eigh_tridiagonal(on, off, eigvals_only=True, select="i", select_range=(most, most))[0]
+
+    def eliminate(before: tuple[Array, Array], row: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        # The pivots of T - value, and their derivatives with respect to the value: at an eigenvalue the last entry of its
+        # vector has the square -1 / (derivative of the last pivot).
+        (pivot, slope), (own, above) = before, row
+        after = own - value - above**2 / pivot, -1 + above**2 * slope / pivot**2
+        return after, after[1]
+
+    above = jnp.concatenate([jnp.zeros(1, off.dtype), off])
+    _, slopes = jax.lax.scan(eliminate, (-jnp.ones_like(value), jnp.zeros_like(value)), (on, above))
+    return value, 1 / jnp.sqrt(jnp.abs(slopes[place]))

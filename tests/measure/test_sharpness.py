@@ -137,6 +137,21 @@ def test_many_samples_are_taken_in_blocks_with_the_same_numbers():
     np.testing.assert_allclose(product, hessian @ np.arange(4), rtol=1e-5)
 
 
+def test_a_single_parameter_is_its_own_curvature():
+    problem = jaxsgd.Problem(init=lambda key: jnp.ones(1), loss=lambda w, x: 1.5 * (w[0] - x) ** 2, data=jnp.arange(6.0))
+    np.testing.assert_allclose(sharpness(problem, jnp.ones(1), problem.data, KEY), 3, rtol=1e-6)
+
+
+def test_no_routine_of_lapack_is_called():
+    """Two programs side by side that call one from several lanes wait for each other for ever."""
+    problem = tanh_network()
+    shapes = jax.eval_shape(problem.init, KEY)
+    several = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((3, *leaf.shape), leaf.dtype), shapes)
+    text = jax.jit(jax.vmap(lambda params: sharpness(problem, params, problem.data, KEY))).lower(several).as_text()
+    assert "while" in text
+    assert "lapack" not in text
+
+
 def test_bad_sizes():
     problem = line(24)
     with pytest.raises(jaxsgd.InputError, match="iterations must be a whole number of at least 1, got 0"):
