@@ -227,9 +227,8 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
     measured = ds[metric]
-    if (
-        metric == "loss_epoch" and "stopped_step" in ds
-    ):  # the mean over an epoch that the run did not complete stands for no step
+    # The mean over an epoch that the run did not complete stands for no step.
+    if metric == "loss_epoch" and "stopped_step" in ds:
         whole = xr.DataArray(record_epochs(ds, metric) * ds["batch_count"])
         measured = measured.where(~(whole > ds["stopped_step"]))
     ordered = measured.isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)

@@ -83,7 +83,7 @@ def different(
       stored_label, new_label: the words for their origins.
       every: True to include the facts that may differ when a result is continued.
     """
-    pairs = [(name, stored.get(name, {} if name == "measures" else None), new[name]) for name in SAME_RUNS]
+    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]

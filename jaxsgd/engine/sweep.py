@@ -168,9 +168,10 @@ def _continued(folder: Folder, study: Study, how: dict[str, Any], team: _Team) -
 def _write_keys(folder: Folder, study: StudyFields, planned: Plan) -> None:
     """Write the chunks of format 1 again, with the keys of their cells, so that the study can change."""
     own = cells_of(study, planned.subject.num_samples)
+    keys = own.keys()
     for chunk in stored_chunks(folder, study, own, _kept(planned)):
         if not chunk.fault:
-            folder.write_chunk(chunk.number, keyed(chunk.arrays, own.keys()), study.fixed_identity)
+            folder.write_chunk(chunk.number, keyed(chunk.arrays, keys), study.fixed_identity)
 
 
 def _kept(planned: Plan) -> dict[str, tuple[int, ...]]:

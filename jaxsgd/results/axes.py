@@ -114,12 +114,16 @@ def selected(ds: xr.Dataset, select: Mapping[str, Any] | None) -> xr.Dataset:
     """
     for name, wanted in (select or {}).items():
         dim, values = axis_dim(ds, name), axis_values(ds, name)
-        several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
         keep = np.zeros(len(values), bool)
-        for value in wanted if several else [wanted]:
+        for value in wanted if is_several(wanted) else [wanted]:
             keep |= places(name, values, value)
         ds = ds.isel({dim: np.flatnonzero(keep)})
     return ds
+
+
+def is_several(wanted: Any) -> bool:
+    """Return True if a selection is a list of values, and False for a single value."""
+    return isinstance(wanted, Iterable) and not isinstance(wanted, str)
 
 
 def listed(values: np.ndarray, most: int = 8) -> str:

@@ -74,8 +74,8 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
       own: its cells.
       kept: the inner shape of each array, as `kept_arrays` has them.
     """
-    numbers: dict[bytes, list[int]] = {}
-    for number, key in enumerate(own.keys()):
+    every, numbers = own.keys(), {}
+    for number, key in enumerate(every):
         numbers.setdefault(key, []).append(number)
     seen: dict[bytes, str] = {}
     for number in place.chunk_numbers():
@@ -84,7 +84,7 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
             arrays = place.read_chunk(number, study.fixed_identity, study.identity)
             if arrays is None:
                 continue
-            keys = _keys(arrays, own, name)
+            keys = _keys(arrays, every, name)
             if all(key in seen for key in keys):
                 raise BrokenChunk(f"{name}: has the cells of {seen[keys[0]]} again")
             seen |= dict.fromkeys(keys, name)
@@ -97,8 +97,13 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
             yield StoredChunk(number, {}, str(error))
 
 
-def _keys(arrays: ChunkArrays, own: Cells, name: str) -> list[bytes]:
+def _keys(arrays: ChunkArrays, every: list[bytes], name: str) -> list[bytes]:
     """Return the keys of a chunk's cells; a chunk of format 1 has their numbers instead.
+
+    Args:
+      arrays: of the chunk.
+      every: the keys of all cells of the study.
+      name: of the file.
 
     Raises:
       BrokenChunk: if it has neither, or has a cell twice.
@@ -110,11 +115,10 @@ def _keys(arrays: ChunkArrays, own: Cells, name: str) -> list[bytes]:
         keys = [row.tobytes() for row in stored]
     else:
         cell = arrays.get("cell", np.empty(0))
-        if cell.ndim != 1 or cell.dtype != np.int64 or not len(cell) or cell.min() < 0 or cell.max() >= own.num_cells:
+        if cell.ndim != 1 or cell.dtype != np.int64 or not len(cell) or cell.min() < 0 or cell.max() >= len(every):
             raise BrokenChunk(f"{name}: has cells that the study does not have")
         if len(np.unique(cell)) != len(cell):
             raise BrokenChunk(f"{name}: has a cell twice")
-        every = own.keys()
         return [every[number] for number in cell]
     if len(set(keys)) != len(keys):
         raise BrokenChunk(f"{name}: has a cell twice")

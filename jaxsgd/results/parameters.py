@@ -1,7 +1,6 @@
 """The trained parameters that a result keeps."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, counted
-from jaxsgd.results.axes import axis_dim, cell_dims, selected
+from jaxsgd.results.axes import axis_dim, cell_dims, is_several, selected
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.load import load, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
@@ -113,12 +112,8 @@ def parameters(folder: str | Path, **select: Any) -> Any:
     """
     kept = kept_cells(folder)
     chosen = selected(kept.labels, select)["cell"]
-    single = {axis_dim(kept.labels, name): 0 for name, value in select.items() if not _is_several(value)}
+    single = {axis_dim(kept.labels, name): 0 for name, value in select.items() if not is_several(value)}
     numbers = chosen.isel(single).values
     arrays = kept.arrays(numbers.reshape(-1))
     shaped = [array.reshape(*numbers.shape, *array.shape[1:]) for array in arrays.values()]
     return jax.tree.unflatten(kept.structure, shaped)
-
-
-def _is_several(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
