@@ -149,6 +149,16 @@ def num_samples(data: Batch) -> int:
     return leading.pop()
 
 
+def take_samples(data: Batch, which: Any) -> Batch:
+    """Return the samples at given places of a data set, the same of all its arrays.
+
+    Args:
+      data: arrays with leading axis N.
+      which: numbers [B], a slice, or a mask [N], as arrays are indexed.
+    """
+    return jax.tree.map(lambda leaf: leaf[which], data)
+
+
 def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
     """Return the problem with some of its samples set aside to validate on.
 
@@ -176,15 +186,15 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
         draw, kept = problem.data, samples - held_count
 
         def rest(key: jax.Array) -> Batch:
-            return jax.tree.map(lambda leaf: leaf[:kept], draw(key))
+            return take_samples(draw(key), slice(kept))
 
         def last(key: jax.Array) -> Batch:
-            return jax.tree.map(lambda leaf: leaf[kept:], draw(key))
+            return take_samples(draw(key), slice(kept, None))
 
         return dataclasses.replace(problem, data=rest, held_out=last)
     drawn = np.zeros(samples, bool)
     drawn[np.random.default_rng(seed).permutation(samples)[:held_count]] = True
-    rest_data, held_data = (jax.tree.map(lambda leaf, own=own: leaf[own], problem.data) for own in (~drawn, drawn))
+    rest_data, held_data = (take_samples(problem.data, own) for own in (~drawn, drawn))
     return dataclasses.replace(problem, data=rest_data, held_out=held_data)
 
 

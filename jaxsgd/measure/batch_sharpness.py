@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import Batches
 
 
@@ -35,7 +35,7 @@ def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batc
     parts = (batches.sample, batches.own, batches.position)
 
     def summed(flat: Array, sample: Array, own: Array | None) -> Array:
-        losses = problem.loss(unravel(flat), jax.tree.map(lambda leaf: leaf[sample], data))
+        losses = problem.loss(unravel(flat), take_samples(data, sample))
         return jnp.sum(losses if own is None else jnp.where(own, losses, 0))
 
     def add_gradient(so_far: Array, part: tuple) -> tuple[Array, None]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxsgd.problem import Batch, Params, Problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, num_samples, take_samples
 from jaxsgd.simulator import BLOCK, batch_loss
 
 
@@ -24,7 +24,7 @@ def mean_over_samples(mean: Callable[[Batch, Array | None], Any], data: Batch) -
 
     def block(start: Array) -> tuple[Batch, Array]:
         own = jnp.minimum(start + jnp.arange(BLOCK), samples - 1)
-        return jax.tree.map(lambda leaf: leaf[own], data), jnp.minimum(samples - start, BLOCK)
+        return take_samples(data, own), jnp.minimum(samples - start, BLOCK)
 
     def add(total: Any, start: Array) -> tuple[Any, None]:
         batch, size = block(start)

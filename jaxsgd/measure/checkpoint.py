@@ -1,6 +1,7 @@
 """Training that stops at chosen epochs for a measurement."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -72,7 +73,63 @@ class Epoch(NamedTuple):
     progress: Array
 
 
-def at_epochs(
+Measure = Callable[[TrainingSpec, Batch, Epoch, Any], Any]
+"""`(training, data, epoch, option) -> any pytree of arrays`. A function of a module, for a program is compiled for each."""
+
+
+def measured(given: "Prepared", measure: Measure, option: Hashable) -> Any:
+    """Return a measurement at the beginning of chosen epochs of a training, which it does not change.
+
+    Args:
+      given: the training, and the C epochs to measure in.
+      measure: the measurement.
+      option: its last argument.
+
+    Returns:
+      The values of `measure`, with leading axis C; of several batch counts [S, C, ...].
+    """
+    return measured_runs(
+        given.params,
+        given.data,
+        given.order_key,
+        given.cuts,
+        given.at,
+        training=given.training,
+        several=given.runs is not None,
+        measure=measure,
+        option=option,
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("training", "several", "measure", "option"))
+def measured_runs(
+    params: Params,
+    data: Batch,
+    order_key: Array,
+    cuts: Cuts,
+    at: Int[Array, " C"],
+    *,
+    training: TrainingSpec,
+    several: bool,
+    measure: Measure,
+    option: Hashable,
+) -> Any:
+    """Return what `measured` returns, compiled.
+
+    Args:
+      params, data, order_key, cuts, at, training: as in `Prepared`.
+      several: True if `cuts` are those of several splits.
+      measure, option: as `measured` takes them.
+    """
+
+    def run(cuts: Cuts) -> Any:
+        return _at_epochs(training, params, data, order_key, cuts, at, lambda epoch: measure(training, data, epoch, option))
+
+    # In sequence, so that a small batch count takes only its own steps.
+    return jax.lax.map(run, cuts) if several else run(cuts)
+
+
+def _at_epochs(
     training: TrainingSpec,
     params: Params,
     data: Batch,
@@ -81,20 +138,7 @@ def at_epochs(
     at: Int[Array, " C"],
     measure: Callable[[Epoch], Any],
 ) -> Any:
-    """Train, and measure at the beginning of C epochs; the measurement does not change the training.
-
-    Args:
-      training: its static parts.
-      params: initial parameters.
-      data: arrays with leading axis N.
-      order_key: the key of the order's stream.
-      cuts: the cut of the samples into batches.
-      at: the epochs, ascending.
-      measure: `Epoch -> any pytree of arrays`.
-
-    Returns:
-      The values of `measure`, with leading axis C.
-    """
+    """Train, and return the values of `measure` at the beginning of C epochs, with leading axis C."""
     how = {"optimizer": training.optimizer, "order": training.order, "epochs": training.epochs}
     parts = micro_stepping(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
 
@@ -135,10 +179,12 @@ class Prepared(NamedTuple):
 
     Attributes:
       training: its static parts.
-      params, data, order_key: as `at_epochs` takes them.
+      params: initial parameters.
+      data: arrays with leading axis N.
+      order_key: the key of the order's stream.
       cuts: of a single split, or stacked [S] of several splits.
       runs: S, or None for a single batch count.
-      at: [C], epochs to measure in.
+      at: [C], epochs to measure in, ascending.
     """
 
     training: TrainingSpec
@@ -158,8 +204,8 @@ def prepare(
     at: Sequence[int] | int,
     epochs: int | None,
     batch_count: int | Sequence[int] | None,
-    batch_size: int | None,
-    drop_last: bool,
+    batch_size: int | None = None,
+    drop_last: bool = False,
     order: str | Order | Callable,
     precision: str,
 ) -> Prepared:

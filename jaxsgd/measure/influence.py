@@ -16,11 +16,11 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.checkpoint import Cuts, Epoch, Prepared, TrainingSpec, at_epochs, prepare
+from jaxsgd.measure.checkpoint import Epoch, Prepared, TrainingSpec, measured, prepare
 from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
-from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step
 from jaxsgd.summary import short_repr
 
@@ -221,40 +221,10 @@ def influence(
         precision=precision,
     )
     _check_memory(given, one_gradient, check_count("memory_limit", memory_limit))
-    run = _runs if given.runs else _run
-    return run(
-        given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, one_gradient=one_gradient
-    )
+    return measured(given, epoch_influence, one_gradient)
 
 
-def influence_at(
-    params: Params,
-    data: Batch,
-    order_key: Array,
-    cuts: Cuts,
-    at: Int[Array, " C"],
-    *,
-    training: TrainingSpec,
-    one_gradient: bool,
-) -> Influence:
-    """Return the `influence` of one run from checked arguments; mapped over by sweeps."""
-
-    def measure(epoch: Epoch) -> Influence:
-        return _epoch_influence(training, data, epoch, one_gradient)
-
-    return at_epochs(training, params, data, order_key, cuts, at, measure)
-
-
-def _influence_of_several(params, data, order_key, cuts, at, **how) -> Influence:
-    # In sequence, so that a small batch count takes only its own steps.
-    return jax.lax.map(lambda cuts: influence_at(params, data, order_key, cuts, at, **how), cuts)
-
-
-_run = jax.jit(influence_at, static_argnames=("training", "one_gradient"))
-_runs = jax.jit(_influence_of_several, static_argnames=("training", "one_gradient"))
-
-
-def _epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
+def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
     """Return the influence in one epoch, [m, ...]; see `Influence`."""
     problem, visits, state = training.problem, epoch.visits, epoch.state
     share = _batch_shares(visits, training.layout.num_samples)
@@ -263,14 +233,14 @@ def _epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_grad
         return sample_losses(problem, params, data)
 
     def gradient(sample: Array, size: Array) -> Params:
-        batch = jax.tree.map(lambda leaf: leaf[sample], data)
+        batch = take_samples(data, sample)
         return jax.grad(lambda params: batch_loss(problem, params, batch, size))(state.params)
 
     def exact(carry: tuple[State, Array], inputs: tuple) -> tuple[tuple[State, Array], Array]:
         sample, size, ends, done = inputs
 
         def taken() -> tuple[State, Array]:
-            batch = jax.tree.map(lambda leaf: leaf[sample], data)
+            batch = take_samples(data, sample)
             after, _ = step(problem, optimizer_at(training.optimizer, done), carry[0], batch, size)
             return after, losses(after.params)
 

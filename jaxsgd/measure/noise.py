@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.blocks import mean_gradient
-from jaxsgd.measure.checkpoint import Cuts, Epoch, TrainingSpec, at_epochs, prepare
+from jaxsgd.measure.checkpoint import Epoch, TrainingSpec, measured, prepare
 from jaxsgd.order import Order
-from jaxsgd.problem import Batch, Params, Problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, num_samples, take_samples
 from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
 from jaxsgd.summary import short_repr
 
@@ -115,29 +115,14 @@ def noise(
     if samples < 2:
         raise InputError(f"noise needs at least 2 samples, got {samples}")
     small = check_count("small_batch", small_batch, samples // 2, "half the samples")
-    run = _runs if given.runs else _run
-    return run(given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, small_batch=small)
+    return measured(given, _epoch_noise, small)
 
 
-def _noise_at(
-    params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: TrainingSpec, small_batch: int
-) -> Noise:
-    """Return the `noise` of one run from checked arguments; mapped over by sweeps."""
-
-    def measure(epoch: Epoch) -> Noise:
-        trace, square = gradient_noise(training.problem, epoch.state.params, data, small_batch)
-        deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
-        return Noise(epoch.number, trace, square, deviation)
-
-    return at_epochs(training, params, data, order_key, cuts, at, measure)
-
-
-def _noise_of_several(params, data, order_key, cuts, at, **how) -> Noise:
-    return jax.lax.map(lambda cuts: _noise_at(params, data, order_key, cuts, at, **how), cuts)
-
-
-_run = jax.jit(_noise_at, static_argnames=("training", "small_batch"))
-_runs = jax.jit(_noise_of_several, static_argnames=("training", "small_batch"))
+def _epoch_noise(training: TrainingSpec, data: Batch, epoch: Epoch, small_batch: int) -> Noise:
+    """Return the noise before the first step of an epoch, each []; see `Noise`."""
+    trace, square = gradient_noise(training.problem, epoch.state.params, data, small_batch)
+    deviation = jnp.std(sample_losses(training.problem, epoch.state.params, data), ddof=1)
+    return Noise(epoch.number, trace, square, deviation)
 
 
 def gradient_noise(
@@ -159,7 +144,7 @@ def gradient_noise(
 
     def group(start: Array) -> Array:
         sample = start + jnp.arange(small_batch)
-        return _squared_length(gradient(jax.tree.map(lambda leaf: leaf[sample], data)))
+        return _squared_length(gradient(take_samples(data, sample)))
 
     small = jnp.mean(jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16)))
     return noise_parts(small, _squared_length(mean_gradient(problem, params, data)), small_batch, num_samples(data))

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.measure.checkpoint import Cuts, Epoch, TrainingSpec, at_epochs, prepare
+from jaxsgd.measure.checkpoint import Epoch, TrainingSpec, measured, prepare
 from jaxsgd.order import Order
-from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.problem import Batch, Problem, take_samples
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, step
 
 
@@ -82,44 +82,19 @@ def own_steps(
         at=at,
         epochs=epochs,
         batch_count=batch_count,
-        batch_size=None,
-        drop_last=False,
         order=order,
         precision=precision,
     )
-    run = _runs if given.runs else _run
-    return run(given.params, given.data, given.order_key, given.cuts, given.at, training=given.training, gram=gram)
-
-
-def _own_steps_at(
-    params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Int[Array, " C"], *, training: TrainingSpec, gram: bool
-) -> OwnSteps:
-    data = jax.tree.map(jnp.asarray, data)
-
-    def measure(epoch: Epoch) -> OwnSteps:
-        return _epoch_own_steps(training, data, epoch, gram)
-
-    return at_epochs(training, params, data, order_key, cuts, at, measure)
-
-
-def _own_steps_of_several(params, data, order_key, cuts, at, **how) -> OwnSteps:
-    return jax.lax.map(lambda cuts: _own_steps_at(params, data, order_key, cuts, at, **how), cuts)
-
-
-_run = jax.jit(_own_steps_at, static_argnames=("training", "gram"))
-_runs = jax.jit(_own_steps_of_several, static_argnames=("training", "gram"))
+    return measured(given, _epoch_own_steps, gram)
 
 
 def _epoch_own_steps(training: TrainingSpec, data: Batch, epoch: Epoch, gram: bool) -> OwnSteps:
     """Return the own steps of one epoch, [m, ...]; see `OwnSteps`."""
     problem, visits, first = training.problem, epoch.visits, epoch.state.params
 
-    def samples_of(sample: Array) -> Batch:
-        return jax.tree.map(lambda leaf: leaf[sample], data)
-
     def measured_step(state: State, at: tuple[Array, Array, Array, Array]) -> tuple[State, tuple]:
         sample, size, ends, done = at
-        batch = samples_of(sample)
+        batch = take_samples(data, sample)
         after, _ = step(problem, optimizer_at(training.optimizer, done), state, batch, size)
         start, before = problem.loss(first, batch), problem.loss(state.params, batch)
         changes = start, before - start, problem.loss(after.params, batch) - before
@@ -134,12 +109,12 @@ def _epoch_own_steps(training: TrainingSpec, data: Batch, epoch: Epoch, gram: bo
 
     def whole_change(at: tuple[Array, Array, Array]) -> Array:
         sample, size, start = at
-        return batch_mean(problem.loss(last.params, samples_of(sample)) - start, size)
+        return batch_mean(problem.loss(last.params, take_samples(data, sample)) - start, size)
 
     changes.append(jax.lax.map(whole_change, (visits.sample, visits.size, start)))
-    measured = [jnp.where(visits.ends, values, jnp.nan) for values in changes]
+    by_batch = [jnp.where(visits.ends, values, jnp.nan) for values in changes]
     both = visits.ends[:, None] & visits.ends[None, :]
-    return OwnSteps(*measured, gram=jnp.where(both, gradients @ gradients.T, jnp.nan) if gram else None)
+    return OwnSteps(*by_batch, gram=jnp.where(both, gradients @ gradients.T, jnp.nan) if gram else None)
 
 
 def cosines(gram: ArrayLike) -> Float[np.ndarray, "*runs m m"]:

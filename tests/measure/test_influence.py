@@ -7,8 +7,8 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.measure.checkpoint import prepare
-from jaxsgd.measure.influence import influence_at
+from jaxsgd.measure.checkpoint import measured_runs, prepare
+from jaxsgd.measure.influence import epoch_influence
 from jaxsgd.order import visits
 from tests import probe, reference
 
@@ -111,9 +111,8 @@ def test_one_gradient_at_a_time_keeps_no_more_of_them():
     given = prepare(problem, KEYS, **how, drop_last=False, order="fixed", precision="float32")
 
     def bytes_between(one_gradient):
-        compiled = jax.jit(influence_at, static_argnames=("training", "one_gradient")).lower(
-            *given[1:4], given.cuts, given.at, training=given.training, one_gradient=one_gradient
-        )
+        static = {"training": given.training, "several": False, "measure": epoch_influence, "option": one_gradient}
+        compiled = measured_runs.lower(*given[1:4], given.cuts, given.at, **static)
         return compiled.compile().memory_analysis().temp_size_in_bytes
 
     # 20,000 float32 parameters.
