@@ -32,6 +32,7 @@ from jaxsgd.simulator import (
     State,
     Stepping,
     contexts,
+    noise_keys,
     optimizer_at,
     train,
 )
@@ -135,6 +136,7 @@ class MicroVisits(NamedTuple):
       size: [K], samples in the micro-step's whole batch.
       ends: [K], True if the micro-step completes its batch.
       position: [K], the position of its batch in the epoch.
+      noise: [K], its random key for a loss that takes one; None for other losses.
     """
 
     sample: Int[Array, "K q"]
@@ -142,10 +144,19 @@ class MicroVisits(NamedTuple):
     size: Int[Array, " K"]
     ends: Bool[Array, " K"]
     position: Int[Array, " K"]
+    noise: Array | None = None
 
 
-def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout) -> MicroVisits:
-    """Return the samples of each micro-step of an epoch."""
+def micro_visits(
+    order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout, has_noise: bool = False
+) -> MicroVisits:
+    """Return the samples of each micro-step of an epoch.
+
+    Args:
+      order, key, epoch, cut, layout: of the run.
+      has_noise: True for a loss that takes a key. The first micro-step of a batch has the key of the batch, and each further
+        one has a key that is derived from it.
+    """
     sequence = sample_sequence(order, key, epoch, layout.num_samples)
     visited = order.batches(key, epoch, layout.slots, cut.batch_count)
     number = jnp.arange(layout.micro_steps)
@@ -158,7 +169,12 @@ def micro_visits(order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut
     inside = offset < size[:, None]
     sample = sequence[cut.start[batch][:, None] + jnp.minimum(offset, size[:, None] - 1)]
     own = (inside & active[:, None]) if layout.masked else None
-    return MicroVisits(sample, own, size, active & (part == cut.micro_per_batch - 1), position)
+    ends = active & (part == cut.micro_per_batch - 1)
+    if not has_noise:
+        return MicroVisits(sample, own, size, ends, position)
+    whole = noise_keys(key, epoch, layout.slots)[position]
+    noise = jnp.where(part == 0, whole, jax.vmap(jax.random.fold_in)(whole, part))
+    return MicroVisits(sample, own, size, ends, position, noise)
 
 
 class Sums(NamedTuple):
@@ -190,7 +206,7 @@ def _micro_step(
     batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
 
     def summed(params: Params) -> Array:
-        losses = problem.loss(params, batch)
+        losses = problem.training_losses(params, batch, visit.noise)
         return jnp.sum(losses if visit.own is None else jnp.where(visit.own, losses, 0))
 
     loss, grad = jax.value_and_grad(summed)(state.params)
@@ -224,11 +240,12 @@ def micro_stepping(
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
 
     def inputs(epoch: Array | int) -> tuple[MicroVisits, Array]:
-        visits = micro_visits(order, order_key, epoch, cut, layout)
+        visits = micro_visits(order, order_key, epoch, cut, layout, problem.has_noise)
         return visits, (epoch + visits.position / cut.batch_count) / epochs
 
     def begin(state: State) -> tuple[State, Sums]:
-        loss_type = jax.eval_shape(problem.loss, state.params, data).dtype
+        key = jax.random.key(0)
+        loss_type = jax.eval_shape(problem.training_losses, state.params, data, key).dtype
         return state, Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
 
     def step(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array]) -> tuple[tuple[State, Sums], Array]:

@@ -217,10 +217,12 @@ class Visits(NamedTuple):
     Attributes:
       sample: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
       size: [m], the number of samples in each batch: the first `size` of its B.
+      noise: [m], the random key of each batch for a loss that takes one; None for other losses.
     """
 
     sample: Int[Array, "m B"]
     size: Int[Array, "m"]
+    noise: Array | None = None
 
     __repr__ = short_repr
 

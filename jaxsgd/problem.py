@@ -1,6 +1,7 @@
 """Problem: initial parameters, a loss for each sample and data, and the checks that they fit together."""
 
 import dataclasses
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +37,8 @@ class Problem:
       loss: `(params, batch) -> losses [B]`, one loss per sample. The simulator takes the mean. With the loss of every
         sample it can also mask ragged batches, accumulate micro-steps and measure noise exactly. This rules out losses
         that couple the samples of a batch, such as batch normalization or contrastive losses: they have a loss per
-        batch, not per sample, and the simulator cannot detect that.
+        batch, not per sample, and the simulator cannot detect that. A loss with random parts, such as dropout or label noise,
+        takes a third argument, a random key: `(params, batch, key)`. Each batch of each epoch has a key of its own.
       data: `key -> batch` with leading axis N, or the arrays themselves.
       optimum: `data -> params`, the minimizer of the mean loss over all samples, if it is known in closed form.
       held_out: samples to validate on, which no step sees: `key -> batch`, called with the key of the data, or arrays if
@@ -45,10 +47,13 @@ class Problem:
       name: its name in figures and messages.
       origin: the source of its data, in words: for `from_file`, the columns that are inputs and targets.
       loss_unit: the unit of the loss, in words, such as "cross-entropy, nats"; empty if it is not stated.
+      evaluation_loss: `(params, batch) -> losses [B]`, the loss for whatever is measured besides the losses of the training,
+        such as the validation loss: usually the loss without its random parts. Without it, that is `loss`, and a loss that
+        takes a key gets the same fixed key in every measurement.
     """
 
     init: Callable[[jax.Array], Params]
-    loss: Callable[[Params, Batch], jax.Array]
+    loss: Callable[..., jax.Array]
     data: Callable[[jax.Array], Batch] | Batch
     optimum: Callable[[Batch], Params] | None = None
     held_out: Callable[[jax.Array], Batch] | Batch | None = None
@@ -56,6 +61,7 @@ class Problem:
     name: str = UNNAMED
     origin: str = ""
     loss_unit: str = ""
+    evaluation_loss: Callable[[Params, Batch], jax.Array] | None = None
 
     def __repr__(self) -> str:
         """Return its name, and the types and shapes of its data."""
@@ -64,6 +70,21 @@ class Problem:
         has = [name for name in ("optimum", "accuracy") if getattr(self, name) is not None]
         parts += [f"with {' and '.join(has)}"] if has else []
         return f"Problem({', '.join(parts)}{f'; {self.origin}' if self.origin else ''})"
+
+    @property
+    def has_noise(self) -> bool:
+        """True if the loss takes a key besides the parameters and the batch."""
+        return _takes_key(self.loss)
+
+    def training_losses(self, params: Params, batch: Batch, key: jax.Array | None) -> jax.Array:
+        """Return the loss of each sample in a step, [B]; the key is used if the loss takes one."""
+        return self.loss(params, batch, key) if self.has_noise else self.loss(params, batch)
+
+    def losses(self, params: Params, batch: Batch) -> jax.Array:
+        """Return the loss of each sample in a measurement, [B]."""
+        if self.evaluation_loss is not None:
+            return self.evaluation_loss(params, batch)
+        return self.training_losses(params, batch, jax.random.key(0) if self.has_noise else None)
 
     def sample_data(self, key: jax.Array) -> Batch:
         """Return the data set, leading axis N: drawn with `key`, or the problem's own arrays."""
@@ -75,6 +96,15 @@ class Problem:
         """Return the held-out samples, drawn with the data's `key`, or the problem's own arrays; None without any."""
         with jax.default_matmul_precision("float32"):
             return self.held_out(key) if callable(self.held_out) else self.held_out
+
+
+def _takes_key(loss: Callable) -> bool:
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):  # a function without a signature, or no function
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(own.kind in positional and own.default is inspect.Parameter.empty for own in parameters) == 3
 
 
 def _kind_of_data(data: Any) -> str:
@@ -246,7 +276,10 @@ def _check_training(problem: Problem) -> None:
     params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
     num_samples(data)
     _check_params(problem, params)
-    _check_losses(problem, params, data)
+    noise_key = (key,) if problem.has_noise else ()
+    _check_losses(f"the loss of {problem.name!r}", problem.loss, params, data, *noise_key)
+    if problem.evaluation_loss is not None:
+        _check_losses(f"the evaluation_loss of {problem.name!r}", problem.evaluation_loss, params, data)
     _check_optimum(problem, params, data)
     check_held_out(problem, data)
 
@@ -277,8 +310,14 @@ def _check_values(name: str, field: str, value: Any) -> None:
                 raise InputError(f"{where} must be finite, got {array[index]} in {sample} ({count}): leave such samples out")
 
 
-def _check_losses(problem: Problem, params: Params, batch: Batch) -> None:
-    """Check by shapes alone, running nothing, that the loss is one number per sample.
+def _check_losses(name: str, loss: Callable, params: Params, batch: Batch, *key: jax.Array) -> None:
+    """Check by shapes alone, running nothing, that a loss is one number per sample.
+
+    Args:
+      name: of the loss, for the message.
+      loss: the function.
+      params, batch: its arguments, or their shapes.
+      key: its third argument, if it takes one.
 
     Raises:
       InputError: if it is not.
@@ -286,10 +325,10 @@ def _check_losses(problem: Problem, params: Params, batch: Batch) -> None:
     # With two sizes, because a loss per output has the right shape if there are as many outputs as samples.
     for size in (num_samples(batch), num_samples(batch) + 1):
         sized = jax.tree.map(lambda leaf, size=size: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), batch)
-        losses = jax.eval_shape(problem.loss, params, sized)
+        losses = jax.eval_shape(loss, params, sized, *key)
         if getattr(losses, "shape", None) != (size,):
             got = getattr(losses, "shape", type(losses).__name__)
             raise InputError(
-                f"the loss of {problem.name!r} must be one number per sample, shape ({size},), got {got}: "
+                f"{name} must be one number per sample, shape ({size},), got {got}: "
                 "leave the mean over the batch to the simulator"
             )

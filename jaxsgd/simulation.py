@@ -119,7 +119,7 @@ def _check_keep(keep: Any, epochs: int) -> tuple[int, ...]:
     Raises:
       InputError: unless they are whole numbers from 0 to E, ascending.
     """
-    listed = [*keep] if isinstance(keep, Iterable) and not isinstance(keep, str) else [keep]
+    listed: list[Any] = [*keep] if isinstance(keep, Iterable) and not isinstance(keep, str) else [keep]
     numbers = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in listed)
     if not numbers or listed != sorted(set(listed)) or not all(0 <= value <= epochs for value in listed):
         raise InputError(f"keep must list numbers of epochs from 0 to {epochs} in ascending order, got {shown(keep)}")

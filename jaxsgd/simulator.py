@@ -42,6 +42,25 @@ class Keys(NamedTuple):
 
     __repr__ = short_repr
 
+    @property
+    def noise(self) -> Array:
+        """The key for the random parts of the loss: it follows from that of the order, so that orders can be compared."""
+        return noise_stream(self.order)
+
+
+def noise_stream(order_key: Array) -> Array:
+    """Return the key for the random parts of the loss, from the key of the order."""
+    return jax.random.fold_in(order_key, zlib.crc32(b"noise"))
+
+
+def noise_keys(order_key: Array, epoch: Int[Array, ""] | int, slots: int) -> Array:
+    """Return the keys of an epoch's batches for the random parts of the loss, [slots].
+
+    A key depends on the epoch and on the position of the batch alone: not on the order, the rate or the batch count.
+    """
+    key = jax.random.fold_in(noise_stream(order_key), epoch)
+    return jax.vmap(lambda position: jax.random.fold_in(key, position))(jnp.arange(slots))
+
 
 def streams(key: Array, *, data: Array | None = None, init: Array | None = None, order: Array | None = None) -> Keys:
     """Return three independent streams, derived from `key` by name.
@@ -129,7 +148,7 @@ def _final_loss(run: Run) -> list[str]:
 
 
 def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None = None) -> Float[Array, ""]:
-    """Return the mean loss of a batch.
+    """Return the mean loss of a batch in a measurement.
 
     Args:
       problem: gives the losses of the samples.
@@ -138,7 +157,7 @@ def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, 
       size: the first `size` of the B samples are the batch's own; None for all. The others repeat one of them, so that
         their losses are finite whenever the batch's are.
     """
-    return batch_mean(problem.loss(params, batch), size)
+    return batch_mean(problem.losses(params, batch), size)
 
 
 def batch_mean(values: Float[Array, " B"], size: Int[Array, ""] | None = None) -> Float[Array, ""]:
@@ -162,12 +181,12 @@ def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array,
     """Return every sample's loss at the same parameters, [N], computed in blocks to save memory."""
     samples = num_samples(data)
     if samples <= BLOCK:
-        return problem.loss(params, data)
+        return problem.losses(params, data)
     blocks = jnp.arange(-(-samples // BLOCK) * BLOCK).reshape(-1, BLOCK)
 
     def block_losses(indices: Array) -> Array:
         own = jnp.minimum(indices, samples - 1)
-        return problem.loss(params, jax.tree.map(lambda leaf: leaf[own], data))
+        return problem.losses(params, jax.tree.map(lambda leaf: leaf[own], data))
 
     return jax.lax.map(block_losses, blocks).reshape(-1)[:samples]
 
@@ -225,11 +244,21 @@ def step(
     state: State,
     batch: Batch,
     size: Int[Array, ""] | None = None,
+    noise: Array | None = None,
 ) -> tuple[State, Float[Array, ""]]:
-    """Take one update of mini-batch SGD and return the new state and the batch's mean loss before it."""
+    """Take one update of mini-batch SGD and return the new state and the batch's mean loss before it.
+
+    Args:
+      problem: gives the losses of the samples.
+      optimizer: the transformation for this step.
+      state: before it.
+      batch: arrays with leading axis B.
+      size: the first `size` of the B samples are the batch's own; None for all.
+      noise: the batch's random key, for a loss that takes one.
+    """
 
     def value(params: Params) -> Array:
-        return batch_loss(problem, params, batch, size)
+        return batch_mean(problem.training_losses(params, batch, noise), size)
 
     loss, grad = jax.value_and_grad(value)(state.params)
     updates, opt_state = optimizer.update(grad, state.opt_state, state.params, value=loss, grad=grad, value_fn=value)
@@ -281,7 +310,8 @@ def make_simulator(
         return initial_state(optimizer, problem.init(key))
 
     def epoch_visits(key: Array, epoch: Int[Array, ""] | int) -> Visits:
-        return visits(order, key, epoch, split)
+        own = visits(order, key, epoch, split)
+        return own._replace(noise=noise_keys(key, epoch, split.batch_count)) if problem.has_noise else own
 
     def advance(
         state: State, data: Batch, visits: Visits, progress: Float[Array, " m"] | None = None
@@ -293,7 +323,8 @@ def make_simulator(
 
     def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
         batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
-        return step(problem, optimizer_at(optimizer, done), state, batch, visit.size if split.is_ragged else None)
+        size = visit.size if split.is_ragged else None
+        return step(problem, optimizer_at(optimizer, done), state, batch, size, visit.noise)
 
     return Simulator(start, epoch_visits, advance, visit_step)
 

@@ -183,7 +183,9 @@ def plan(
             f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
         )
     if vectorize == "auto":
-        vectorize = "grouped" if one_program_is_out else _cheaper(cells, cost, on_cpu)
+        # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
+        has_noise = subject.problem.has_noise
+        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, cost, on_cpu)
     own_programs = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
     described = records(study, subject)
@@ -260,7 +262,8 @@ class _Cost(NamedTuple):
         problem = subject.problem
 
         def one_pass(params, data):
-            return jax.value_and_grad(lambda params: problem.loss(params, data).mean())(params)
+            key = jax.random.key(0)
+            return jax.value_and_grad(lambda params: problem.training_losses(params, data, key).mean())(params)
 
         with precision_of(study.dtype):
             key = jax.random.key(0)

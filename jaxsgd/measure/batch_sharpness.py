@@ -35,7 +35,7 @@ def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batc
     parts = (batches.sample, batches.own, batches.position)
 
     def summed(flat: Array, sample: Array, own: Array | None) -> Array:
-        losses = problem.loss(unravel(flat), take_samples(data, sample))
+        losses = problem.losses(unravel(flat), take_samples(data, sample))
         return jnp.sum(losses if own is None else jnp.where(own, losses, 0))
 
     def add_gradient(so_far: Array, part: tuple) -> tuple[Array, None]:

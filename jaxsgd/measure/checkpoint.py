@@ -51,9 +51,13 @@ class Cuts(NamedTuple):
     whole: Cut
 
 
-def layouts(splits: Sequence[Split]) -> tuple[Layout, Layout, list[Cuts]]:
-    """Return the micro-steps for training, the whole batches for measuring, and each split as data for both."""
-    micro, whole = layout(splits), layout(splits, max(int(split.sizes.max()) for split in splits))
+def layouts(splits: Sequence[Split], has_noise: bool) -> tuple[Layout, Layout, list[Cuts]]:
+    """Return the micro-steps for training, the whole batches for measuring, and each split as data for both.
+
+    A loss that takes a key is trained in whole batches too, so that its random parts are those of `simulate`.
+    """
+    whole = layout(splits, max(int(split.sizes.max()) for split in splits))
+    micro = whole if has_noise else layout(splits)
     return micro, whole, [Cuts(cut(split, micro), cut(split, whole)) for split in splits]
 
 
@@ -145,7 +149,7 @@ def _at_epochs(
     def to_next_stop(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
         state, begun = carry
         state = jax.lax.fori_loop(begun, stop, lambda i, state: train_epoch(parts, state, i), state)
-        visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole)
+        visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole, training.problem.has_noise)
         progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
         return (state, stop), measure(Epoch(stop, state, visits, progress))
 
@@ -226,7 +230,7 @@ def prepare(
         raise InputError("batch_count must name at least one batch count, such as [1, 10]")
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
-    micro, whole, cuts = layouts(splits)
+    micro, whole, cuts = layouts(splits, problem.has_noise)
     params, data = draw_start(problem, keys)
     training = TrainingSpec(problem, optimizer, as_order(order), precision, epochs, micro, whole)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cuts) if several else cuts[0]

@@ -21,7 +21,7 @@ from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, take_samples
-from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step
+from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, sample_losses, step
 from jaxsgd.summary import short_repr
 
 MEMORY_LIMIT = 4 * 2**30
@@ -236,29 +236,37 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
         batch = take_samples(data, sample)
         return jax.grad(lambda params: batch_loss(problem, params, batch, size))(state.params)
 
+    def frozen_gradient(visit: MicroVisits) -> Params:
+        batch = take_samples(data, visit.sample)
+
+        def loss(params: Params) -> Array:
+            return batch_mean(problem.training_losses(params, batch, visit.noise), visit.size)
+
+        return jax.grad(loss)(state.params)
+
     def exact(carry: tuple[State, Array], inputs: tuple) -> tuple[tuple[State, Array], Array]:
-        sample, size, ends, done = inputs
+        visit, done = inputs
 
         def taken() -> tuple[State, Array]:
-            batch = take_samples(data, sample)
-            after, _ = step(problem, optimizer_at(training.optimizer, done), carry[0], batch, size)
+            batch = take_samples(data, visit.sample)
+            after, _ = step(problem, optimizer_at(training.optimizer, done), carry[0], batch, visit.size, visit.noise)
             return after, losses(after.params)
 
-        state, after = jax.lax.cond(ends, taken, lambda: carry)
+        state, after = jax.lax.cond(visit.ends, taken, lambda: carry)
         # The difference before the mean: the mean of two nearly equal losses would round it away.
         return (state, after), share @ (after - carry[1])
 
     def frozen(carry: tuple[Params, Any], inputs: tuple) -> tuple[tuple[Params, Any], None]:
-        sample, size, ends, done = inputs
+        visit, done = inputs
 
         def taken() -> tuple[Params, Any]:
-            grad = gradient(sample, size)
+            grad = frozen_gradient(visit)
             updates, opt_state = optimizer_at(training.optimizer, done).update(grad, carry[1], state.params)
             return jax.tree.map(jnp.add, carry[0], updates), opt_state
 
-        return jax.lax.cond(ends, taken, lambda: carry), None
+        return jax.lax.cond(visit.ends, taken, lambda: carry), None
 
-    inputs = (visits.sample, visits.size, visits.ends, epoch.progress)
+    inputs = (visits, epoch.progress)
     before = losses(state.params)
     (last, _), changes = jax.lax.scan(exact, (state, before), inputs)
     (frozen_params, _), _ = jax.lax.scan(frozen, (state.params, state.opt_state), inputs)

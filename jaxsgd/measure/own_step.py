@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxsgd.measure.checkpoint import Epoch, TrainingSpec, measured, prepare
+from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Problem, take_samples
 from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, step
@@ -92,24 +93,23 @@ def _epoch_own_steps(training: TrainingSpec, data: Batch, epoch: Epoch, gram: bo
     """Return the own steps of one epoch, [m, ...]; see `OwnSteps`."""
     problem, visits, first = training.problem, epoch.visits, epoch.state.params
 
-    def measured_step(state: State, at: tuple[Array, Array, Array, Array]) -> tuple[State, tuple]:
-        sample, size, ends, done = at
-        batch = take_samples(data, sample)
-        after, _ = step(problem, optimizer_at(training.optimizer, done), state, batch, size)
-        start, before = problem.loss(first, batch), problem.loss(state.params, batch)
-        changes = start, before - start, problem.loss(after.params, batch) - before
+    def measured_step(state: State, at: tuple[MicroVisits, Array]) -> tuple[State, tuple]:
+        visit, done = at
+        batch, size = take_samples(data, visit.sample), visit.size
+        after, _ = step(problem, optimizer_at(training.optimizer, done), state, batch, size, visit.noise)
+        start, before = problem.losses(first, batch), problem.losses(state.params, batch)
+        changes = start, before - start, problem.losses(after.params, batch) - before
         gradient = ()
         if gram:
             gradient = ravel_pytree(jax.grad(lambda params: batch_loss(problem, params, batch, size))(first))[0]
-        after = jax.tree.map(lambda new, old: jnp.where(ends, new, old), after, state)
+        after = jax.tree.map(lambda new, old: jnp.where(visit.ends, new, old), after, state)
         return after, (start, [batch_mean(values, size) for values in changes], gradient)
 
-    inputs = (visits.sample, visits.size, visits.ends, epoch.progress)
-    last, (start, changes, gradients) = jax.lax.scan(measured_step, epoch.state, inputs)
+    last, (start, changes, gradients) = jax.lax.scan(measured_step, epoch.state, (visits, epoch.progress))
 
     def whole_change(at: tuple[Array, Array, Array]) -> Array:
         sample, size, start = at
-        return batch_mean(problem.loss(last.params, take_samples(data, sample)) - start, size)
+        return batch_mean(problem.losses(last.params, take_samples(data, sample)) - start, size)
 
     changes.append(jax.lax.map(whole_change, (visits.sample, visits.size, start)))
     by_batch = [jnp.where(visits.ends, values, jnp.nan) for values in changes]

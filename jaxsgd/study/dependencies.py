@@ -55,7 +55,7 @@ def _parts(value: Any) -> Iterator[Any]:
     if isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, Problem):
-        yield from (value.init, value.loss, value.data, value.optimum, value.held_out, value.accuracy)
+        yield from (value.init, value.loss, value.data, value.optimum, value.held_out, value.accuracy, value.evaluation_loss)
     elif hasattr(value, "__wrapped__"):
         yield value.__wrapped__
     elif hasattr(value, "__func__"):

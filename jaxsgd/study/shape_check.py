@@ -110,7 +110,7 @@ def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, fl
             raise InputError(f"must be a function that returns an optax transformation, got {shown(transform)}")
         optimizer = scheduled(make, rate, {**args, **hyper})
         state = initial_state(optimizer, problem.init(key))
-        after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, data)
+        after, _ = step(problem, optimizer_at(optimizer, jnp.zeros(())), state, data, noise=key)
         return state, after
 
     values = {name: np.float32(value) for name, value in axes.items()}
