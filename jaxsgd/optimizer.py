@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -172,3 +173,40 @@ def scheduled(
         return make(rate, **hyper)
 
     return at
+
+
+def continued(
+    optimizer: Callable[[TrainingShare], optax.GradientTransformation], opt_state: Any
+) -> Callable[[TrainingShare], optax.GradientTransformation]:
+    """Return an optimizer whose state begins at a given one in place of a new one.
+
+    Hyperparameters within the state (`optax.inject_hyperparams`), and counts of the steps of a schedule, are the optimizer's
+    own, as in a new state: all other parts, such as moments and the count of Adam's bias correction, are the given ones.
+
+    Args:
+      optimizer: a function of progress, as `scheduled` returns it.
+      opt_state: a state of the same structure.
+    """
+
+    def at(progress: TrainingShare) -> optax.GradientTransformation:
+        transform = optimizer(progress)
+        return transform._replace(init=lambda params: _with_own_values(transform.init(params), opt_state))
+
+    return at
+
+
+def _with_own_values(new: Any, given: Any) -> Any:
+    """Return a given state with the hyperparameters and schedule counts of a new one."""
+
+    def joined(own: Any, other: Any) -> Any:
+        if isinstance(own, optax.ScaleByScheduleState):
+            return own
+        if isinstance(own, _INJECTED):
+            return own._replace(inner_state=_with_own_values(own.inner_state, other.inner_state))
+        return other
+
+    return jax.tree.map(joined, new, given, is_leaf=lambda node: isinstance(node, (optax.ScaleByScheduleState, *_INJECTED)))
+
+
+_INJECTED = (optax.InjectHyperparamsState, optax.InjectStatefulHyperparamsState)
+"""The states of optax that hold hyperparameters."""

@@ -113,6 +113,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "probed_programs": expected.probed,
         "result_bytes": planned.result_bytes,
         "parameter_bytes": planned.param_bytes,
+        "state_bytes": planned.state_bytes,
     }
 
 
@@ -126,6 +127,7 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
     source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
     most = "at most " if report["study"].get("stop") else ""
     kept = f"; {size(report['parameter_bytes'])} of it are parameters" if report["parameter_bytes"] else ""
+    kept += f", {size(report['state_bytes'])} states of the optimizer" if report["state_bytes"] else ""
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}{present}"),
