@@ -175,34 +175,22 @@ def scheduled(
     return at
 
 
-def continued(
-    optimizer: Callable[[TrainingShare], optax.GradientTransformation], opt_state: Any
-) -> Callable[[TrainingShare], optax.GradientTransformation]:
-    """Return an optimizer whose state begins at a given one in place of a new one.
+def carried_on(new: Any, given: Any) -> Any:
+    """Return an optimizer's state that goes on from a given one.
 
-    Hyperparameters within the state (`optax.inject_hyperparams`), and counts of the steps of a schedule, are the optimizer's
-    own, as in a new state: all other parts, such as moments and the count of Adam's bias correction, are the given ones.
+    Hyperparameters within the state (`optax.inject_hyperparams`), and counts of the steps of a schedule, are those of the new
+    state: all other parts, such as moments and the count of Adam's bias correction, are the given ones.
 
     Args:
-      optimizer: a function of progress, as `scheduled` returns it.
-      opt_state: a state of the same structure.
+      new: the state with which the optimizer begins.
+      given: a state of the same structure.
     """
-
-    def at(progress: TrainingShare) -> optax.GradientTransformation:
-        transform = optimizer(progress)
-        return transform._replace(init=lambda params: _with_own_values(transform.init(params), opt_state))
-
-    return at
-
-
-def _with_own_values(new: Any, given: Any) -> Any:
-    """Return a given state with the hyperparameters and schedule counts of a new one."""
 
     def joined(own: Any, other: Any) -> Any:
         if isinstance(own, optax.ScaleByScheduleState):
             return own
         if isinstance(own, _INJECTED):
-            return own._replace(inner_state=_with_own_values(own.inner_state, other.inner_state))
+            return own._replace(inner_state=carried_on(own.inner_state, other.inner_state))
         return other
 
     return jax.tree.map(joined, new, given, is_leaf=lambda node: isinstance(node, (optax.ScaleByScheduleState, *_INJECTED)))

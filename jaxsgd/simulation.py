@@ -11,18 +11,18 @@ from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
 from jaxsgd.order import Order, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import Keys, Optimizer, Run, Sparse, as_keys, check_optimizer, draw_start, run
+from jaxsgd.simulator import Keys, Optimizer, Recording, Run, Sparse, as_keys, check_optimizer, draw_start, initial_state, run
 
 
 def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch | None, order_key: Array, **how: Any) -> Run:
-    if how["observe"] or how["sparse"]:
+    if how["recording"].observe or how["recording"].sparse:
         how["known"] = known(problem, data, held_out)
-    return run(problem, params, data, order_key, **how)
+    return run(problem, initial_state(how["optimizer"], params), data, order_key, **how)
 
 
 _run = jax.jit(
     _observed_run,
-    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "evaluate_every", "observe", "sparse"),
+    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "recording"),
 )
 _held_out = jax.jit(lambda problem, key: problem.sample_held_out(key), static_argnames="problem")
 
@@ -87,6 +87,11 @@ def simulate(
         evaluate_every = check_every(evaluate_every)
     measures = None if observe is None else measures_of(problem, observe)
     every = None if observe_every is None else check_count("observe_every", observe_every)
+    if every is None:
+        recording = Recording(measures, evaluate_every)
+    else:
+        assert measures, "observe_every comes with observables"
+        recording = Recording(sparse=Sparse(measures, every))
     params, data = draw_start(problem, keys)
     held_out = _held_out(problem, keys.data) if measures and problem.held_out is not None else None
     return _run(
@@ -100,7 +105,5 @@ def simulate(
         order=as_order(order),
         precision=precision,
         epochs=epochs,
-        evaluate_every=evaluate_every,
-        observe=measures if every is None else None,
-        sparse=Sparse(measures, every) if measures and every is not None else None,
+        recording=recording,
     )

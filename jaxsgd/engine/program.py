@@ -16,13 +16,15 @@ from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
-from jaxsgd.optimizer import OptimizerFactory, Schedule, TrainingShare, continued, optimizer_named, schedule_named, scheduled
+from jaxsgd.optimizer import OptimizerFactory, Schedule, TrainingShare, carried_on, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import (
     NOTHING_KNOWN,
     Context,
     Known,
+    Optimizer,
+    Recording,
     Sparse,
     State,
     Stepping,
@@ -320,8 +322,6 @@ def _training(spec: TrainSpec, given: dict[str, Any], drawn: Drawn) -> tuple[tup
       given, drawn: the cell's inputs, and its start with the data.
     """
     optimizer = _optimizer(spec, given)
-    if spec.start_state:
-        optimizer = continued(optimizer, drawn.opt_state)
     assert drawn.data is not None, "a run has data"
     own = (spec.subject.problem, drawn.data, streams(jax.random.key(given["order_seed"])).order)
     return own, {"optimizer": optimizer, "order": spec.order, "epochs": spec.epochs}
@@ -333,16 +333,21 @@ def _optimizer(spec: TrainSpec, given: dict[str, Any]) -> Callable[[TrainingShar
     return scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
 
 
+def _begun(spec: TrainSpec, optimizer: Optimizer, drawn: Drawn) -> State:
+    """Return the state before the first step of a run, whose optimizer begins anew or goes on from a given state."""
+    begun = initial_state(optimizer, drawn.params)
+    return begun._replace(opt_state=carried_on(begun.opt_state, drawn.opt_state)) if spec.start_state else begun
+
+
 def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
     """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
 
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
         (problem, data, order_key), how = _training(spec, given, drawn)
-        how |= {"precision": spec.precision, "evaluate_every": spec.evaluate_every}
-        how |= {"observe": spec.measures, "sparse": spec.sparse, "known": drawn.known or NOTHING_KNOWN}
-        if isinstance(spec.keep, tuple):
-            how["keep"] = spec.keep
-        start = (problem, drawn.params, data, order_key)
+        how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN}
+        keep = spec.keep if isinstance(spec.keep, tuple) else ()
+        how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse, keep)}
+        start = (problem, _begun(spec, how["optimizer"], drawn), data, order_key)
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
@@ -374,7 +379,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
 
     def start(cell: tuple[dict[str, Any], Drawn]) -> State:
         _, how = _training(spec, *whole(cell))
-        return initial_state(how["optimizer"], cell[1].params)
+        return _begun(spec, how["optimizer"], cell[1])
 
     def steps_of(cell: tuple[dict[str, Any], Drawn]) -> Stepping:
         given, drawn = whole(cell)
@@ -382,7 +387,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         if spec.layout:
             return micro_stepping(*training, given["cut"], layout=spec.layout, **how)
         assert spec.split, "a program has a split or a layout"
-        return stepping(*training, split=spec.split, steps=spec.steps, precision=spec.precision, **how)
+        return stepping(*training, split=spec.split, steps=spec.steps, **how)
 
     def observe(cell: tuple[dict[str, Any], Drawn], params: Params) -> dict[str, Array]:
         _, drawn = whole(cell)
@@ -421,7 +426,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         losses = jnp.zeros(length, loss.dtype)
 
         def sizes_of(i: Array) -> Array:
-            return parts.batches(losses, parts.inputs(i), parts.used(jnp.minimum(length, steps - i * length)))[1]
+            return parts.losses(losses, parts.inputs(i), jnp.minimum(length, steps - i * length))[1]
 
         sizes = jax.lax.map(sizes_of, jnp.arange(spec.epochs))
         return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))

@@ -134,6 +134,10 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
             jax.debug.callback(lambda number: epochs_begun.append(int(number)), cell)
             return jnp.zeros(2)
 
+        def losses(losses, inputs, done):
+            done = jnp.arange(2) < (2 if done is None else done)
+            return jnp.where(done, losses, jnp.nan), jnp.where(done, 1, 0)
+
         # Its loss is the number of steps still to do: 2 an epoch.
         return Stepping(
             length=2,
@@ -141,9 +145,10 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
             begin=lambda state: state,
             step=lambda state, _: (State(state.params - 1, ()), state.params),
             state=lambda state: state,
+            ends=None,
             steps_done=lambda done: done,
-            used=lambda done: jnp.arange(2) < (2 if done is None else done),
-            batches=lambda losses, _, used: (jnp.where(used, losses, jnp.nan), jnp.where(used, 1, 0)),
+            losses=losses,
+            batches=lambda inputs: None,
             batch_count=2,
         )
 
