@@ -70,13 +70,14 @@ def _of_result(folder: str | Path, axis: str, points: int) -> xr.Dataset:
     )
     numbers = ds["cell"].transpose(*others, axis).values.reshape(-1, ds.sizes[axis])
     pairs = np.array(list(itertools.combinations(range(ds.sizes[axis]), 2)))
+    data_seeds = kept.own.seeds("data")
     with precision_of(study.dtype):
         lines = [
             _lines(
                 problem,
                 jax.tree.map(lambda leaf, at=at: leaf[at], params),
                 pairs,
-                int(kept.own.seeds("data")[cells[0]]),
+                int(data_seeds[cells[0]]),
                 points,
             )
             for at, cells in enumerate(numbers)

@@ -14,7 +14,7 @@ def export(
     params: Annotated[
         Path | None,
         typer.Option(
-            help="Write the kept parameters: FILE.npz or FILE.safetensors, or with --per-cell a folder.", show_default=False
+            help="Kept parameters, into FILE.npz or FILE.safetensors, or with --per-cell a folder.", show_default=False
         ),
     ] = None,
     per_cell: Annotated[

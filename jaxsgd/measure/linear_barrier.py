@@ -25,8 +25,8 @@ class LinearBarrier(NamedTuple):
     """The loss along a line; A points.
 
     Attributes:
-      barrier: [], the largest loss on the line less the mean of the losses at its two ends, in units of the loss. It is below 0
-        only if no point of the line has a loss above that mean, which cannot be as long as the ends are points of it.
+      barrier: [], the largest loss on the line less the mean of the losses at its two ends, in units of the loss. It is never
+        below 0, and for a convex loss it is half the difference between the two ends.
       loss: [A], the mean loss at each point.
       share: [A], the way from the first parameters to the second that is done at each point, from 0 to 1.
     """

@@ -32,9 +32,7 @@ def branches_figure(ds: xr.Dataset, title: str | None = None) -> Figure:
     kind = ds.loss.attrs["long_name"]
     seed = ds.attrs["axis"].replace("_", " ")
     pairs = int(np.isfinite(flat).any(axis=0).sum())
-    subtitle = (
-        f"{pairs} pairs of forks that differ in the {seed} alone, at each epoch of the fork; line and bold lines: medians"
-    )
+    subtitle = f"{pairs} pairs of forks that differ in the {seed} alone, at each epoch of the fork; lines: medians"
     figure = slide(title or _finding(epochs, median, kind), subtitle)
     left, right = panels(figure, 1, 2, apart=(0.12, 0.04))[0]
     _draw_barriers(left, epochs, flat, median)

@@ -578,7 +578,8 @@ class Study(StudyFields):
       keep_state: True keeps the optimizer's state with the parameters, for `jaxsgd.state` and `start_state`. With Adam it is
         twice as large as they are. For example `keep="final", keep_state=True`.
       start: Folder of a result with kept parameters, the parent. Every cell begins at the parameters of the parent's cell with
-        the same values on the axes that both have. Epochs are counted from 0. For example `start="results/parent"`.
+        the same values on the axes that both have. Epochs are counted from 0. For `jaxsgd run` it may be the name of another
+        study in the same file. For example `start="results/parent"`.
       start_select: By axis of the parent, the value at which all cells begin: where the parent has several and the study has
         others or none. For example `start="results/parent", start_select={"learning_rate": 0.1}`.
       start_epoch: The number of epochs of the parent after which the runs begin, one of those that it kept. By default it is
