@@ -2,12 +2,13 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxsgd.error import InputError
 from jaxsgd.plot.layout import head, panels
-from jaxsgd.plot.style import COLOURS, INK, PALE, colours, in_powers, slide, styled
+from jaxsgd.plot.style import COLOURS, INK, PALE, SMALL, slide, styled
 
 
 @styled
@@ -33,22 +34,24 @@ def branches_figure(ds: xr.Dataset, title: str | None = None) -> Figure:
     seed = ds.attrs["axis"].replace("_", " ")
     pairs = int(np.isfinite(flat).any(axis=0).sum())
     subtitle = f"{pairs} pairs of forks that differ in the {seed} alone, at each epoch of the fork; lines: medians"
-    figure = slide(title or _finding(epochs, median, kind), subtitle)
+    figure = slide(title or _finding(epochs, median), subtitle)
     left, right = panels(figure, 1, 2, apart=(0.12, 0.04))[0]
     _draw_barriers(left, epochs, flat, median)
     left.set_ylabel(f"barrier ({kind})")
     head(left, "Largest loss on the line, less the mean of its ends")
     _draw_lines(right, epochs, lines, ds.share.values)
-    right.set_ylabel(kind)
+    right.set_ylabel(f"{kind}, less the mean of the two ends")
     head(right, "Loss on the straight line between two ends")
     return figure
 
 
-def _finding(epochs: np.ndarray, median: np.ndarray, kind: str) -> str:
+def _finding(epochs: np.ndarray, median: np.ndarray) -> str:
+    words = [
+        f"{median[at]:.2g} for forks {'at the start' if epochs[at] == 0 else f'after {epochs[at]} epochs'}" for at in (0, -1)
+    ]
     if len(epochs) == 1:
-        return f"Forked after {epochs[0]} epochs, two runs end with a barrier of {in_powers(float(median[0]))} between them"
-    words = [f"{in_powers(float(median[at]))} after {epochs[at]} epochs" for at in (0, -1)]
-    return f"Barrier between forks: {words[0]}, {words[1]} ({kind})"
+        return f"Barrier between two ends: {words[0]}"
+    return f"Barrier between two ends: {words[0]}, {words[1]}"
 
 
 def _draw_barriers(axes: Axes, epochs: np.ndarray, barrier: np.ndarray, median: np.ndarray) -> None:
@@ -63,10 +66,13 @@ def _draw_barriers(axes: Axes, epochs: np.ndarray, barrier: np.ndarray, median: 
 
 
 def _draw_lines(axes: Axes, epochs: np.ndarray, lines: np.ndarray, share: np.ndarray) -> None:
-    """Draw the median loss along the lines for each epoch, with its name at the middle of the line."""
-    shades = colours(len(epochs))
-    for epoch, loss, shade in zip(epochs, lines, shades, strict=True):
-        axes.plot(share, np.nanmedian(loss, axis=0), color=shade, linewidth=2, label=str(epoch))
-    axes.set_xlabel("way from the one end to the other")
+    """Draw the median along the lines for each epoch, of the loss less the mean of the two ends."""
+    axes.axhline(0, color=PALE, linewidth=0.8)
+    order = colormaps["viridis"](np.linspace(0, 0.85, len(epochs)))
+    for epoch, loss, shade in zip(epochs, lines, order, strict=True):
+        above = loss - (loss[:, :1] + loss[:, -1:]) / 2
+        axes.plot(share, np.nanmedian(above, axis=0), color=shade, linewidth=2, label=str(epoch))
+    axes.set_xlabel("way from one end to the other")
     axes.set_xlim(0, 1)
-    axes.legend(title="epochs before the fork", loc="best", labelcolor=INK)
+    key = axes.legend(title="epochs\nbefore\nthe fork", loc="upper left", borderaxespad=0.8, labelcolor=INK, alignment="left")
+    key.get_title().set_fontsize(SMALL)

@@ -174,7 +174,7 @@ def read_leaves(kept: KeptCells, chosen: Selection, group: str) -> list[np.ndarr
       InputError: if a selected cell is missing.
     """
     arrays = kept.arrays(chosen.numbers.values.reshape(-1), group, chosen.at)
-    return [array.reshape(*chosen.lead, *array.shape[2:]) for array in arrays]
+    return [array.reshape((*chosen.lead, *array.shape[2:])) for array in arrays]
 
 
 def parameters(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
