@@ -59,7 +59,7 @@ def test_one_file_has_all_cells_with_their_axes_in_front(to, folder, tmp_path):
 @pytest.mark.parametrize("to", ["npz", "safetensors"])
 def test_a_file_for_each_cell_has_its_values_beside_its_name(to, folder, tmp_path):
     out = export_cells(folder, tmp_path / "cells", to)
-    rows = list(csv.DictReader((out / "cells.csv").open()))
+    rows = list(csv.DictReader((out / "cells.csv").read_text().splitlines()))
     assert sorted(path.name for path in out.iterdir()) == [*sorted(row["file"] for row in rows), "cells.csv"]
     assert len(rows) == 4
     for row in rows:
