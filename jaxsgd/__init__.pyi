@@ -29,6 +29,7 @@ from .problem import hold_out as hold_out
 from .results.dataset import views as views
 from .results.load import load as load
 from .results.parameters import parameters as parameters
+from .results.parameters import state as state
 from .simulation import simulate as simulate
 from .simulator import Run as Run
 from .simulator import streams as streams

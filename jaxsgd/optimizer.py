@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -172,3 +173,28 @@ def scheduled(
         return make(rate, **hyper)
 
     return at
+
+
+def carried_on(new: Any, given: Any) -> Any:
+    """Return an optimizer's state that goes on from a given one.
+
+    Hyperparameters within the state (`optax.inject_hyperparams`), and counts of the steps of a schedule, are those of the new
+    state: all other parts, such as moments and the count of Adam's bias correction, are the given ones.
+
+    Args:
+      new: the state with which the optimizer begins.
+      given: a state of the same structure.
+    """
+
+    def joined(own: Any, other: Any) -> Any:
+        if isinstance(own, optax.ScaleByScheduleState):
+            return own
+        if isinstance(own, _INJECTED):
+            return own._replace(inner_state=carried_on(own.inner_state, other.inner_state))
+        return other
+
+    return jax.tree.map(joined, new, given, is_leaf=lambda node: isinstance(node, (optax.ScaleByScheduleState, *_INJECTED)))
+
+
+_INJECTED = (optax.InjectHyperparamsState, optax.InjectStatefulHyperparamsState)
+"""The states of optax that hold hyperparameters."""

@@ -13,7 +13,6 @@ import jaxsgd
 from jaxsgd.engine import dispatch, manifest
 from jaxsgd.engine import sweep as sweep_module
 from jaxsgd.engine.plan import plan
-from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.load import stored_chunks
 from jaxsgd.results.store import Folder
 
@@ -31,8 +30,7 @@ CHUNKS = 3
 def replaying(whole):
     """Has every sweep of the study take its chunks from a folder, and be planned once."""
     planned = plan(STUDY, **HELD)
-    kept = kept_arrays(STUDY, planned.cells, planned.records)
-    chunks = [chunk.arrays for chunk in stored_chunks(Folder(whole), STUDY, planned.cells, kept)]
+    chunks = [chunk.arrays for chunk in stored_chunks(Folder(whole), STUDY, planned.cells, planned.form)]
     assert len(chunks) == CHUNKS
     # All cells by seed: a study of other seeds of these makes other chunks of them.
     whole_arrays = {name: np.concatenate([arrays[name] for arrays in chunks]) for name in chunks[0]}

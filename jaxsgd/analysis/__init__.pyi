@@ -1,6 +1,7 @@
 from .best import benchmark as benchmark
 from .best import best as best
 from .best import tune as tune
+from .branches import branches as branches
 from .choice import best_place as best_place
 from .choice import is_edge as is_edge
 from .choice import seed_median as seed_median

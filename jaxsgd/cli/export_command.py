@@ -10,16 +10,37 @@ from jaxsgd.cli.output import check_output_folder, make_console, missing_cells, 
 
 def export(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
-    to: Annotated[str, typer.Option(help="netcdf, zarr, csv or parquet.")],
+    to: Annotated[str | None, typer.Option(help="netcdf, zarr, csv or parquet.", show_default=False)] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(
+            help="Kept parameters, into FILE.npz or FILE.safetensors, or with --per-cell a folder.", show_default=False
+        ),
+    ] = None,
+    per_cell: Annotated[
+        str | None, typer.Option(help="With --params: a file for each cell, npz or safetensors.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="beside the result")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table."""
-    from jaxsgd.error import no_such
+    """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table.
+
+    With --params it writes the parameters that the result kept, in place of its numbers.
+    """
+    from jaxsgd.error import InputError, no_such
     from jaxsgd.results.export import FORMATS, SUFFIXES
     from jaxsgd.results.export import export as export_result
     from jaxsgd.results.load import load
 
+    if (to is None) == (params is None):
+        raise InputError(
+            "give either --to netcdf, zarr, csv or parquet, for the numbers, or --params FILE.npz for the parameters"
+        )
+    if params is not None:
+        _export_parameters(result, params, per_cell, out, as_json)
+        return
+    if per_cell is not None:
+        raise InputError("--per-cell needs --params FOLDER: it writes the parameters of each cell into a file of its own")
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
     with working("reading the result"):
@@ -33,3 +54,18 @@ def export(
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))
     note = f" ({missing_cells(missing)})" if missing else ""
     make_console(quiet=as_json).print(f"wrote {written}{note}", markup=False, soft_wrap=True)
+
+
+def _export_parameters(result: Path, params: Path, per_cell: str | None, out: Path | None, as_json: bool) -> None:
+    from jaxsgd.error import InputError
+    from jaxsgd.results.parameter_files import export_cells, export_parameters
+
+    if out is not None:
+        raise InputError(f"--params names the file itself; leave out --out {out}")
+    check_output_folder(params.parent, params)
+    with working("writing the parameters"):
+        written = export_parameters(result, params) if per_cell is None else export_cells(result, params, per_cell)
+    if as_json:
+        to = written.suffix.removeprefix(".") if per_cell is None else per_cell
+        typer.echo(to_json({"file": str(written), "format": to, "per_cell": per_cell is not None}))
+    make_console(quiet=as_json).print(f"wrote {written}", markup=False, soft_wrap=True)

@@ -52,7 +52,8 @@ def run(
     from jaxsgd.engine.sweep import rest_of
     from jaxsgd.error import InputError
     from jaxsgd.memory import machine_memory
-    from jaxsgd.study.study_file import read_studies, result_folders, study_path
+    from jaxsgd.results.store import Folder
+    from jaxsgd.study.study_file import read_studies, result_folders, starts_in_folders, study_path
 
     path = study_path(study)
     studies = read_studies(path, assignments or [])
@@ -65,8 +66,15 @@ def run(
         raise InputError("--probe needs --dry-run: it estimates the time and memory of a run")
     reports, failures = {}, []
     folders = result_folders(studies, out or Path("results") / path.stem)
+    studies = starts_in_folders(studies, folders)
     if dry_run:
         for name, chosen in studies.items():
+            if chosen.start in map(str, folders.values()) and not Folder(Path(chosen.start)).is_there():
+                reports[name] = {"study": chosen.resolved(), "waits_for": chosen.start}
+                console.print(
+                    f"{'study':<9} {name}: begins at {chosen.start}, which is run first", markup=False, soft_wrap=True
+                )
+                continue
             planned = rest_of(chosen, folders[name], how)
             expected = estimate(planned)
             # A plan that does not fit cannot be tried.
@@ -113,6 +121,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "probed_programs": expected.probed,
         "result_bytes": planned.result_bytes,
         "parameter_bytes": planned.param_bytes,
+        "state_bytes": planned.state_bytes,
     }
 
 
@@ -126,6 +135,7 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
     source = f"from chunks of {probed} of the programs" if probed else "rough, from the sizes alone; --probe measures"
     most = "at most " if report["study"].get("stop") else ""
     kept = f"; {size(report['parameter_bytes'])} of it are parameters" if report["parameter_bytes"] else ""
+    kept += f", {size(report['state_bytes'])} states of the optimizer" if report["state_bytes"] else ""
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}{present}"),

@@ -88,8 +88,7 @@ class Execution:
                 with precision_of(study.dtype), jax.default_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
-                        structure = jax.tree.structure(drawn.params)
-                        drawn = drawn._replace(params=jax.tree.unflatten(structure, self.plan.start.leaves(padded)))
+                        drawn = self.plan.start.begun(drawn, padded, program.optimizer)
                     outputs = train(given, drawn, self._own(device))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs), time.perf_counter() - began
@@ -185,7 +184,8 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     """Return the arrays of a chunk that the result keeps, NaN past the end of a run.
 
     They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, with record="batch" the loss
-    of each batch, of a study with a target the step at which each run stopped, and the parameters if they are kept.
+    of each batch, of a study with a target the step at which each run stopped, and the parameters and the optimizer's states if
+    they are kept.
     """
     study, cells = plan.study, plan.cells
     loss = _padded(outputs.loss, cells.epochs)
@@ -214,6 +214,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
     lengths = {name: cells.num_observations if own.sparse else cells.num_records for name, own in plan.records.items()}
     kept = {"loss": loss} if study.record == "batch" else {}
+    optimizer = plan.programs[chunk.program].optimizer
     return {
         "cell": chunk.cells.astype(np.int64),
         **kept,
@@ -224,7 +225,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         **stop,
         **{
             name: np.asarray(array, leaf.stored)
-            for (name, leaf), array in zip(plan.params.items(), jax.tree.leaves(outputs.params), strict=True)
+            for (name, leaf), array in zip(plan.kept.leaves(optimizer).items(), jax.tree.leaves(outputs.kept), strict=True)
         },
     }
 

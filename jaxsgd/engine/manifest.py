@@ -9,6 +9,7 @@ from jaxsgd.error import InputError
 from jaxsgd.machine import compiler_options, devices, git_commit, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
+from jaxsgd.study.kept import plain_states
 from jaxsgd.study.observed import plain_records
 from jaxsgd.study.study import Study
 
@@ -29,7 +30,8 @@ def facts(plan: Plan) -> dict[str, Any]:
         "data_sha256": subject.data_fingerprint,
         "observed": list(plan.records),
         "measures": plain_records(plan.records),
-        "params": [leaf.described() for leaf in plan.params.values()],
+        "params": [leaf.described() for leaf in plan.kept.params],
+        "states": plain_states(plan.kept),
         "start": plan.start.identity if plan.start else "",
         "cells": plan.cells.num_cells,
         "held": plan.settings(),
@@ -84,6 +86,9 @@ def different(
       every: True to include the facts that may differ when a result is continued.
     """
     pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
+    # A result that grows by an optimizer has states that the stored part has not.
+    was, now = stored.get("states", {}), new["states"]
+    pairs += [(f"state of {name}", was[name], now[name]) for name in was if name in now]
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]

@@ -20,12 +20,14 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import cores, threads
 from jaxsgd.memory import gibibytes, machine_memory
 from jaxsgd.microstep import can_evaluate, layout
+from jaxsgd.results.chunk_form import ChunkForm
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import KeptLeaf, Subject, kept_parameters, precision_of
+from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
@@ -93,8 +95,9 @@ class Plan(NamedTuple):
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
-      params: leaves of the parameters that are kept, by the names of their arrays; empty if none are.
-      param_bytes: their part of the size of the result.
+      kept: the parameters and the optimizers' states that are kept.
+      param_bytes: the parameters' part of the size of the result.
+      state_bytes: the states' part of it.
       start: the parameters from which the cells begin; None for those of the problem.
     """
 
@@ -111,8 +114,9 @@ class Plan(NamedTuple):
     records: dict[str, Record]
     run_bytes: int
     result_bytes: int
-    params: dict[str, KeptLeaf]
+    kept: Kept
     param_bytes: int
+    state_bytes: int
     start: Start | None
 
     def __repr__(self) -> str:
@@ -124,6 +128,11 @@ class Plan(NamedTuple):
     def vectorize(self) -> str:
         """The path: "one_program" or "grouped"."""
         return "grouped" if self.micro_size is None else "one_program"
+
+    @property
+    def form(self) -> ChunkForm:
+        """The arrays of a chunk."""
+        return ChunkForm.of(self.study, self.cells, self.records, self.kept)
 
     @property
     def memory_bytes(self) -> int:
@@ -192,7 +201,10 @@ def plan(
     numbers = {sparse: _numbers(r for r in described.values() if r.sparse == sparse) for sparse in (False, True)}
     # Evaluations within epochs are kept with every step until the run ends.
     rows = numbers[True] + numbers[False] * (1 if every is None else slots)
-    run_bytes = cost.run_bytes + cells.epochs * (slots + rows) * 4
+    kept = kept_of(study, subject, cells)
+    params_size = kept.num_bytes(kept.params)
+    state_size = {name: kept.num_bytes(leaves) for name, leaves in kept.states.items()}
+    run_bytes = cost.run_bytes + cells.epochs * (slots + rows) * 4 + params_size + max(state_size.values(), default=0)
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
@@ -203,10 +215,10 @@ def plan(
         raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
     lanes = lanes_within(width, most_lanes)
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
-    kept = cells.epochs * (1 + (slots if study.record == "batch" else 0))
-    kept += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
-    params = kept_parameters(subject.problem, study.dtype) if study.keep else {}
-    param_bytes = sum(math.prod(leaf.shape) * leaf.stored.itemsize for leaf in params.values())
+    recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
+    recorded += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
+    param_bytes = cells.num_cells * params_size
+    state_bytes = sum(size * int((cells.values["optimizer"] == name).sum()) for name, size in state_size.items())
     return Plan(
         study=study,
         subject=subject,
@@ -220,9 +232,10 @@ def plan(
         seconds=_seconds(run_seconds, chunks),
         records=described,
         run_bytes=run_bytes,
-        result_bytes=cells.num_cells * (kept * np.dtype(study.dtype).itemsize + param_bytes),
-        params=params,
-        param_bytes=cells.num_cells * param_bytes,
+        result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + param_bytes + state_bytes,
+        kept=kept,
+        param_bytes=param_bytes,
+        state_bytes=state_bytes,
         start=start_of(study, subject, cells),
     )
 

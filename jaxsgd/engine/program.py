@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array
 
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
@@ -15,13 +16,14 @@ from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
-from jaxsgd.optimizer import OptimizerFactory, Schedule, optimizer_named, schedule_named, scheduled
+from jaxsgd.optimizer import OptimizerFactory, Schedule, TrainingShare, carried_on, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import (
     NOTHING_KNOWN,
     Context,
     Known,
+    Optimizer,
     Recording,
     Sparse,
     State,
@@ -157,7 +159,9 @@ class TrainSpec:
       measures: the observables that are measured then.
       sparse: the observables that are measured after some epochs only.
       stop: the metric with a target at which a run ends; None if every run takes all its steps.
-      keep: True if the parameters after the last step are kept.
+      keep: "final" if the parameters after the last step are kept, or numbers of epochs done after which they are; else None.
+      keep_state: True if the optimizer's state is kept with them.
+      start_state: True if a run goes on from a given state of the optimizer.
     """
 
     subject: Subject
@@ -178,7 +182,9 @@ class TrainSpec:
     measures: Measures | None
     sparse: Sparse | None
     stop: str | None
-    keep: bool
+    keep: str | tuple[int, ...] | None
+    keep_state: bool
+    start_state: bool
 
     @property
     def key(self) -> tuple:
@@ -196,7 +202,8 @@ class TrainSpec:
         names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         code = Dependencies(self.subject, *functions)
-        return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, self.stop, self.keep)
+        ends = (self.stop, self.keep, self.keep_state, self.start_state)
+        return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, *ends)
 
     def compile(self):
         """Compile the program and return it."""
@@ -233,7 +240,9 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         measures=measures,
         sparse=sparse,
         stop=stop_of(study)[0] if study.stop else None,
-        keep=study.keep is not None,
+        keep=study.keep,
+        keep_state=bool(study.keep_state),
+        start_state=bool(study.start_state),
     )
 
 
@@ -262,7 +271,8 @@ class Outputs(NamedTuple):
       finite: [], True if the final parameters are finite.
       observed: by name, an observable after each epoch, [E, ...], or at each of its V measurements, [V, ...].
       stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
-      params: after the last step; None if they are not kept.
+      kept: the parameters and the optimizer's state that are kept, with a leading axis K for a list of K epochs; None for those
+        that are not.
     """
 
     loss: Array
@@ -270,7 +280,7 @@ class Outputs(NamedTuple):
     finite: Array
     observed: dict[str, Array]
     stopped: Array | None = None
-    params: Params | None = None
+    kept: State | None = None
 
 
 class Drawn(NamedTuple):
@@ -280,11 +290,13 @@ class Drawn(NamedTuple):
       params: initial parameters.
       data: arrays with leading axis N; None for a problem with its own arrays.
       known: the inputs of the observables, computed once for all epochs; None if `data` is None.
+      opt_state: the optimizer's state from which a run goes on; None if the optimizer begins anew.
     """
 
     params: Params
     data: Batch | None
     known: Known | None
+    opt_state: Any = None
 
 
 def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
@@ -309,11 +321,22 @@ def _training(spec: TrainSpec, given: dict[str, Any], drawn: Drawn) -> tuple[tup
       spec: static parts.
       given, drawn: the cell's inputs, and its start with the data.
     """
-    hyper = {**json.loads(spec.optimizer_args), **given["hyper"]}
-    optimizer = scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
+    optimizer = _optimizer(spec, given)
     assert drawn.data is not None, "a run has data"
     own = (spec.subject.problem, drawn.data, streams(jax.random.key(given["order_seed"])).order)
     return own, {"optimizer": optimizer, "order": spec.order, "epochs": spec.epochs}
+
+
+def _optimizer(spec: TrainSpec, given: dict[str, Any]) -> Callable[[TrainingShare], optax.GradientTransformation]:
+    """Return the optimizer of one run, from its inputs."""
+    hyper = {**json.loads(spec.optimizer_args), **given["hyper"]}
+    return scheduled(spec.optimizer, given["learning_rate"], hyper, spec.schedule)
+
+
+def _begun(spec: TrainSpec, optimizer: Optimizer, drawn: Drawn) -> State:
+    """Return the state before the first step of a run, whose optimizer begins anew or goes on from a given state."""
+    begun = initial_state(optimizer, drawn.params)
+    return begun._replace(opt_state=carried_on(begun.opt_state, drawn.opt_state)) if spec.start_state else begun
 
 
 def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
@@ -322,15 +345,18 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
         (problem, data, order_key), how = _training(spec, given, drawn)
         how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN}
-        how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse)}
-        start = (problem, initial_state(how["optimizer"], drawn.params), data, order_key)
+        keep = spec.keep if isinstance(spec.keep, tuple) else ()
+        how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse, keep)}
+        start = (problem, _begun(spec, how["optimizer"], drawn), data, order_key)
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
             assert spec.split, "a program has a split or a layout"
             done = run(*start, split=spec.split, steps=spec.steps, **how)
-        params = done.params if spec.keep else None
-        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {}, params=params)
+        kept = State(done.params, done.opt_state) if spec.keep == "final" else done.kept if spec.keep else None
+        if kept and not spec.keep_state:
+            kept = kept._replace(opt_state=None)
+        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {}, kept=kept)
 
     return trained
 
@@ -353,7 +379,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
 
     def start(cell: tuple[dict[str, Any], Drawn]) -> State:
         _, how = _training(spec, *whole(cell))
-        return initial_state(how["optimizer"], cell[1].params)
+        return _begun(spec, how["optimizer"], cell[1])
 
     def steps_of(cell: tuple[dict[str, Any], Drawn]) -> Stepping:
         given, drawn = whole(cell)
@@ -461,5 +487,8 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
         return jax.lax.map(run_cell, (given, drawn), batch_size=_batch_size(spec))
 
     with precision_of(spec.dtype):
-        drawn = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width))
-        return jax.jit(chunk).lower(_input_shapes(spec), drawn, subject.own)
+        drawn, given = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width)), _input_shapes(spec)
+        if spec.start_state:
+            begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
+            drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
+        return jax.jit(chunk).lower(given, drawn, subject.own)

@@ -2,35 +2,68 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from jaxsgd.engine.program import Drawn
 from jaxsgd.error import InputError, counted
 from jaxsgd.results.axes import axis_names, coords_along, listed, places, selected
-from jaxsgd.results.parameters import kept_cells
+from jaxsgd.results.parameters import KeptCells, kept_cells
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.kept import parameter_leaves, state_leaves, state_shapes
 from jaxsgd.study.study import SEED_AXES, Study
-from jaxsgd.study.subject import Subject, kept_parameters
+from jaxsgd.study.subject import Subject
 from jaxsgd.summary import short_repr
 
 
+class StartStates(NamedTuple):
+    """The optimizer's states from which the cells with an optimizer begin.
+
+    Attributes:
+      arrays: the leaves of the states of S cells of the parent, [S, ...] each, in the order of the pytree.
+      position: [R], the place of each cell's own among them; 0 for cells with another optimizer.
+      structure: of the pytree.
+    """
+
+    arrays: list[np.ndarray]
+    position: np.ndarray
+    structure: Any
+
+    __repr__ = short_repr
+
+
 class Start(NamedTuple):
-    """The parameters from which the cells of a study begin.
+    """The parameters, and perhaps the optimizers' states, from which the cells of a study begin.
 
     Attributes:
       arrays: the leaves of the parameters of S cells of the parent, [S, ...] each, in the order of the pytree.
       position: [R], the place of each cell's own among them.
+      states: by optimizer, the states; empty if the optimizers begin anew.
       identity: of the parent's study, without the values of its axes.
     """
 
     arrays: list[np.ndarray]
     position: np.ndarray
+    states: dict[str, StartStates]
     identity: str
 
     __repr__ = short_repr
 
-    def leaves(self, own: np.ndarray) -> list[np.ndarray]:
-        """Return the leaves of the parameters from which some cells begin, [n, ...] each."""
-        return [array[self.position[own]] for array in self.arrays]
+    def begun(self, drawn: Drawn, own: np.ndarray, optimizer: str) -> Drawn:
+        """Return the start of some cells with the parent's parameters, and its states, in place of the problem's own.
+
+        Args:
+          drawn: the start that the problem gives.
+          own: numbers of the cells, all with the same optimizer.
+          optimizer: that optimizer.
+        """
+        leaves = [array[self.position[own]] for array in self.arrays]
+        drawn = drawn._replace(params=jax.tree.unflatten(jax.tree.structure(drawn.params), leaves))
+        if not self.states:
+            return drawn
+        states = self.states[optimizer]
+        leaves = [array[states.position[own]] for array in states.arrays]
+        return drawn._replace(opt_state=jax.tree.unflatten(states.structure, leaves))
 
 
 def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
@@ -40,37 +73,83 @@ def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
     or that `start_select` picks, need not be the same.
 
     Raises:
-      InputError: if the parent kept no parameters or has other ones than the problem, a cell has no partner or several, or a
-        partner is missing or diverged.
+      InputError: if the parent kept no parameters, not those of `start_epoch` or no states, or has other ones than the study;
+        a cell has no partner or several, or with `start_state` a partner with another optimizer; or a partner is missing or
+        diverged.
     """
     if study.start is None:
         return None
     try:
-        kept = kept_cells(study.start)
-        labels = selected(kept.labels, study.start_select)
+        parent = kept_cells(study.start)
+        labels = selected(parent.labels, study.start_select)
+        at = len(parent.epochs) - 1 if study.start_epoch is None else parent.epoch_index(study.start_epoch)
     except InputError as error:
         raise InputError(f"start: {error}") from None
-    if [leaf.described() for leaf in kept.leaves.values()] != [
-        leaf.described() for leaf in kept_parameters(subject.problem, study.dtype).values()
+    if [leaf.described() for leaf in parent.form.kept.params] != [
+        leaf.described() for leaf in parameter_leaves(subject.problem, study.dtype)
     ]:
         raise InputError(f"start: {study.start} has parameters of other shapes or types than {study.problem!r}")
     index: dict[str, Any] = {}
     for dim in labels["cell"].dims:
         if labels.sizes[dim] > 1:
             index[str(dim)] = _positions(study, labels, str(dim), own)
-    numbers = labels["cell"].values
-    at = tuple(index.get(str(dim), np.zeros(own.num_cells, int)) for dim in labels["cell"].dims)
-    chosen = np.broadcast_to(numbers[at], own.num_cells)
-    diverged = np.broadcast_to(labels["diverged"].transpose(*labels["cell"].dims).values[at], own.num_cells)
-    if diverged.any():
-        cell = int(diverged.argmax())
-        raise InputError(f"start: the cell of {study.start} from which {own.name(cell)} would begin has diverged")
+    place = tuple(index.get(str(dim), np.zeros(own.num_cells, int)) for dim in labels["cell"].dims)
+    chosen = np.broadcast_to(labels["cell"].values[place], own.num_cells)
     parents, position = np.unique(chosen, return_inverse=True)
+    position = position.reshape(-1)
     try:
-        arrays = list(kept.arrays(parents).values())
+        arrays = [leaf[:, 0] for leaf in parent.arrays(parents, "params", [at])]
+        states = _states(study, subject, own, parent, chosen, at) if study.start_state else {}
     except InputError as error:
         raise InputError(f"start: {error}") from None
-    return Start(arrays, position.reshape(-1), kept.study.fixed_identity)
+    epoch = parent.epochs[at]
+    first = np.broadcast_to(labels["diverged_epoch"].transpose(*labels["cell"].dims).values[place], own.num_cells)
+    finite = np.all([np.isfinite(leaf.astype(np.float32)).reshape(len(leaf), -1).all(axis=1) for leaf in arrays], axis=0)
+    diverged = (first < (np.inf if epoch is None else epoch)) | ~finite[position]
+    if diverged.any():
+        cell = int(diverged.argmax())
+        raise InputError(
+            f"start: the cell of {study.start} from which {own.name(cell)} would begin has diverged: "
+            f"{parent.own.name(int(chosen[cell]))}"
+        )
+    return Start(arrays, position, states, parent.study.fixed_identity)
+
+
+def _states(
+    study: Study, subject: Subject, own: Cells, parent: KeptCells, chosen: np.ndarray, at: int
+) -> dict[str, StartStates]:
+    """Return the states from which the cells of a study begin, by optimizer.
+
+    Args:
+      study, subject, own: of the cells.
+      parent: the cells of the parent.
+      chosen: [R], the number of each cell's partner.
+      at: the index of the epoch in those that the parent kept.
+
+    Raises:
+      InputError: as `start_of`.
+    """
+    before, after = parent.own.values["optimizer"][chosen], own.values["optimizer"]
+    for cell in np.flatnonzero(before != after)[:1]:
+        raise InputError(
+            f"the state of an optimizer goes on only with the same optimizer, and {own.name(int(cell))} would begin at a cell "
+            f"with {before[cell]}; leave start_state out, and the optimizer begins anew"
+        )
+    states = {}
+    for optimizer in map(str, np.unique(after)):
+        leaves = parent.state_leaves(optimizer)
+        if leaves != state_leaves(study, subject, own, optimizer):
+            raise InputError(
+                f"{study.start} has a state of {optimizer!r} with another structure than this study's {optimizer!r}, which has "
+                "other arguments; leave start_state out, and the optimizer begins anew"
+            )
+        cells = after == optimizer
+        parents, places = np.unique(chosen[cells], return_inverse=True)
+        position = np.zeros(own.num_cells, int)
+        position[cells] = places.reshape(-1)
+        arrays = [leaf[:, 0] for leaf in parent.arrays(parents, "state", [at])]
+        states[optimizer] = StartStates(arrays, position, jax.tree.structure(state_shapes(study, subject, own, optimizer)))
+    return states
 
 
 def _positions(study: Study, labels: Any, dim: str, own: Cells) -> np.ndarray:

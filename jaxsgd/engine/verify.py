@@ -11,10 +11,9 @@ from jaxsgd.engine.manifest import different, facts, other_samples
 from jaxsgd.engine.plan import Chunk, plan
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS, differs
-from jaxsgd.results.dataset import kept_arrays
+from jaxsgd.results.chunk_form import stored_form
 from jaxsgd.results.load import fitted, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
-from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
@@ -97,10 +96,9 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     program_of = np.empty(len(drawn), int)
     for number, program in enumerate(planned.programs):
         program_of[program.cells] = number
-    kept = kept_arrays(study, planned.cells, stored_records(manifest) or {})
-    kept |= {name: leaf.shape for name, leaf in planned.params.items()}
+    form = stored_form(study, planned.cells, manifest)
     cells, missing, whole, differences, broken = 0, np.ones(len(drawn), bool), 0, [], []
-    for stored in stored_chunks(result, study, planned.cells, kept):
+    for stored in stored_chunks(result, study, planned.cells, form):
         if stored.fault:
             broken.append(stored.fault)
             continue
@@ -111,11 +109,12 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
             continue
         for program in np.unique(program_of[own[drawn[own]]]):
             rows = np.flatnonzero(program_of[own] == program)
-            again = fitted(execution.run_chunk(Chunk(int(program), own[rows]), device)[0], kept)
+            ran = execution.run_chunk(Chunk(int(program), own[rows]), device)[0]
+            again = fitted({name: ran[name] for name in ran if name != "cell"}, form)
             compared = np.flatnonzero(drawn[own[rows]])
             cells += len(compared)
             for i in compared:
-                was = {name: stored.arrays[name][rows[i]] for name in kept}
+                was = {name: array[rows[i]] for name, array in stored.arrays.items() if name != "cell"}
                 worst = _worst(was, {name: array[i] for name, array in again.items()}, not reason, tolerances)
                 if worst:
                     differences.append(Difference(planned.cells.name(int(own[rows[i]])), *worst))

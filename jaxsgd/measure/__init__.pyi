@@ -10,6 +10,8 @@ from .influence import own_share as own_share
 from .influence import visit_to_visit as visit_to_visit
 from .limit_cycle import LimitCycle as LimitCycle
 from .limit_cycle import limit_cycle as limit_cycle
+from .linear_barrier import LinearBarrier as LinearBarrier
+from .linear_barrier import linear_barrier as linear_barrier
 from .noise import Noise as Noise
 from .noise import noise as noise
 from .noise import noise_scale as noise_scale

@@ -1,3 +1,4 @@
+from .branches import branches_figure as branches_figure
 from .curves import curves as curves
 from .differences import differences as differences
 from .grid import grid as grid

@@ -56,7 +56,12 @@ def export(ds: xr.Dataset, path: str | Path, to: str) -> Path:
     return path
 
 
-def _need(*modules: str) -> None:
+def need(*modules: str) -> None:
+    """Check that optional libraries are installed.
+
+    Raises:
+      InputError: for the first that is not, with the command that installs it.
+    """
     for module in modules:
         try:
             importlib.import_module(module)
@@ -65,19 +70,19 @@ def _need(*modules: str) -> None:
 
 
 def _netcdf(ds: xr.Dataset, path: Path) -> None:
-    _need("h5netcdf", "h5py")
+    need("h5netcdf", "h5py")
     ds.to_netcdf(path, engine="h5netcdf")
 
 
 def _zarr(ds: xr.Dataset, path: Path) -> None:
-    _need("zarr")
+    need("zarr")
     # Zarr's third format has no fixed-width text; readers in other languages know its variable-length text.
     plain = ds.assign_coords({name: ds[name].astype(object) for name in ds.coords if ds[name].dtype.kind == "U"})
     plain.to_zarr(path, mode="w", consolidated=False)
 
 
 def _parquet(ds: xr.Dataset, path: Path) -> None:
-    _need("pyarrow")
+    need("pyarrow")
     table(ds).to_parquet(path, index=False)
 
 

@@ -10,9 +10,11 @@ import xarray as xr
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.memory import free_memory, gibibytes
-from jaxsgd.results.dataset import Assembly, dataset_bytes, kept_arrays
+from jaxsgd.results.chunk_form import ChunkForm, stored_form
+from jaxsgd.results.dataset import Assembly, dataset_bytes
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
+from jaxsgd.study.kept import stored_kept
 from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import StudyFields, without_axis_values
 
@@ -36,14 +38,14 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
     study, manifest = stored_result(place)
     all_cells = cells(study, manifest["num_samples"])
     observed = stored_records(manifest) or {}
-    kept = kept_arrays(study, all_cells, observed)
-    names = list(kept) if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    form = stored_form(study, all_cells, manifest)
+    names = list(form.numbers) if variables is None else [variables] if isinstance(variables, str) else list(variables)
     for name in names:
-        if name not in kept:
-            raise no_such(f"variable of {place.path}", name, kept)
+        if name not in form.numbers:
+            raise no_such(f"variable of {place.path}", name, form.numbers)
     _check_fits(place, dataset_bytes(study, all_cells, observed, names), "loss" in names)
     assembly = Assembly(study, all_cells, observed, names)
-    for chunk in stored_chunks(place, study, all_cells, kept):
+    for chunk in stored_chunks(place, study, all_cells, form):
         if not chunk.fault:
             assembly.add(chunk.arrays)
     return assembly.dataset(manifest)
@@ -63,7 +65,7 @@ class StoredChunk(NamedTuple):
     fault: str
 
 
-def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str, tuple[int, ...]]) -> Iterator[StoredChunk]:
+def stored_chunks(place: Folder, study: StudyFields, own: Cells, form: ChunkForm) -> Iterator[StoredChunk]:
     """Read the chunks of a result one at a time, and return each with the cells that the study has.
 
     A chunk whose cells are all in chunks before it counts as damaged: a file was copied.
@@ -72,7 +74,7 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
       place: the folder.
       study: the study as it now stands.
       own: its cells.
-      kept: the inner shape of each array, as `kept_arrays` has them.
+      form: of its chunks.
     """
     every, numbers = own.keys(), {}
     for number, key in enumerate(every):
@@ -88,11 +90,13 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
             if all(key in seen for key in keys):
                 raise BrokenChunk(f"{name}: has the cells of {seen[keys[0]]} again")
             seen |= dict.fromkeys(keys, name)
-            check_arrays(arrays, kept, len(keys), name)
             rows = [(row, cell) for row, key in enumerate(keys) for cell in numbers.get(key, ())]
             row, cell = np.asarray(rows, np.int64).reshape(-1, 2).T
-            _check_lengths(arrays, kept, own, cell, name)
-            yield StoredChunk(number, {"cell": cell, **fitted({key: arrays[key][row] for key in kept}, kept)}, "")
+            optimizer = _optimizer(own, cell, name)
+            check_arrays(arrays, form, optimizer, len(keys), name)
+            _check_lengths(arrays, form, own, cell, name)
+            chosen = {key: arrays[key][row] for key in form.names(optimizer)}
+            yield StoredChunk(number, {"cell": cell, **fitted(chosen, form)}, "")
         except BrokenChunk as error:
             yield StoredChunk(number, {}, str(error))
 
@@ -125,12 +129,24 @@ def _keys(arrays: ChunkArrays, every: list[bytes], name: str) -> list[bytes]:
     return keys
 
 
-def _check_lengths(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], own: Cells, cell: np.ndarray, name: str) -> None:
-    """Check that a chunk's arrays are as long as the runs of its cells.
+def _optimizer(own: Cells, cell: np.ndarray, name: str) -> str | None:
+    """Return the optimizer of the cells of a chunk; None if the study has none of them.
+
+    Raises:
+      BrokenChunk: if they have several.
+    """
+    optimizers = np.unique(own.values["optimizer"][cell])
+    if len(optimizers) > 1:
+        raise BrokenChunk(f"{name}: has cells of several optimizers")
+    return str(optimizers[0]) if len(optimizers) else None
+
+
+def _check_lengths(arrays: ChunkArrays, form: ChunkForm, own: Cells, cell: np.ndarray, name: str) -> None:
+    """Check that a chunk's losses, observables and measures are as long as the runs of its cells.
 
     Args:
       arrays: of the chunk.
-      kept: the inner shape of each array.
+      form: of the chunk.
       own: the cells of the study.
       cell: the numbers of the chunk's cells in the study.
       name: of the file.
@@ -146,9 +162,8 @@ def _check_lengths(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], own: C
     times = [times[rows] for times in (own.evaluations, own.observations) if times is not None]
     records = min([epochs, *(int(np.isfinite(steps).sum(axis=1).max()) for steps in times)])
     lengths = {"loss_epoch": (epochs,), "loss": (epochs, max(split.batch_count for split in splits))}
-    for variable, inner in kept.items():
-        own_inner = inner if variable.startswith("params/") else (records, *inner[1:])
-        needed = lengths.get(variable, own_inner if inner else ())
+    for variable, inner in form.numbers.items():
+        needed = lengths.get(variable, (records, *inner[1:]) if inner else ())
         if any(length < least for length, least in zip(arrays[variable].shape[1:], needed, strict=True)):
             raise BrokenChunk(f"{name}: has no {variable} of the study's shape")
 
@@ -164,12 +179,12 @@ def keyed(arrays: ChunkArrays, keys: list[bytes]) -> ChunkArrays:
     return {"key": rows, **{name: array for name, array in arrays.items() if name != "cell"}}
 
 
-def fitted(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]]) -> ChunkArrays:
+def fitted(arrays: ChunkArrays, form: ChunkForm) -> ChunkArrays:
     """Return a chunk's arrays with the inner lengths of the study as it now stands; past the end of a run they are NaN.
 
     Args:
-      arrays: [n, ...].
-      kept: the inner shape of each array, as `kept_arrays` has them.
+      arrays: [n, ...]; parameters and states have the same lengths in all runs.
+      form: of the study's chunks.
     """
 
     def at_length(array: np.ndarray, inner: tuple[int, ...]) -> np.ndarray:
@@ -177,7 +192,7 @@ def fitted(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]]) -> ChunkArrays
         short = [(0, 0), *((0, length - own) for length, own in zip(inner, cut.shape[1:], strict=True))]
         return np.pad(cut, short, constant_values=np.nan) if any(after for _, after in short) else cut
 
-    return {name: at_length(arrays[name], inner) for name, inner in kept.items()}
+    return {name: at_length(array, form.numbers[name]) if name in form.numbers else array for name, array in arrays.items()}
 
 
 def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
@@ -191,22 +206,29 @@ def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
         )
 
 
-def check_arrays(arrays: ChunkArrays, kept: dict[str, tuple[int, ...]], length: int, file: str) -> None:
+def check_arrays(arrays: ChunkArrays, form: ChunkForm, optimizer: str | None, length: int, file: str) -> None:
     """Check the names, types and dimensions of a chunk's arrays; a checksum is no signature, so it does not suffice.
 
     Args:
       arrays: of the chunk.
-      kept: the inner shape of each array, as `kept_arrays` has them. The lengths may differ: with other batch counts the study
-        had other lengths.
+      form: of the study's chunks. The lengths of losses and observables may differ: with other batch counts the study had other
+        lengths.
+      optimizer: of its cells; None if the study has none of them, so that the states cannot be checked.
       length: the number of its cells.
       file: its name, for the message.
 
     Raises:
       BrokenChunk: if they are not those of a chunk of this study.
     """
-    for name, inner in kept.items():
+    right = {}
+    for name, inner in form.numbers.items():
         array = arrays.get(name, np.empty(()))
-        if array.dtype.kind != "f" or array.ndim != 1 + len(inner) or len(array) != length:
+        right[name] = array.dtype.kind == "f" and array.ndim == 1 + len(inner) and len(array) == length
+    for name, leaf in form.leaves(optimizer).items():
+        array = arrays.get(name, np.empty(()))
+        right[name] = array.dtype == leaf.stored and array.shape == (length, *form.kept.inner(leaf))
+    for name in right:
+        if not right[name]:
             raise BrokenChunk(f"{file}: has no {name} of the study's shape")
 
 
@@ -240,11 +262,25 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         manifest.setdefault("observed", [])
         manifest.setdefault("measures", {})
         manifest.setdefault("params", [])
+        manifest.setdefault("states", {})
         manifest.setdefault("start", "")
     wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict, "params": list, "start": str}
+    wanted |= {
+        "lanes_narrowed": list,
+        "broken_chunks": list,
+        "observed": list,
+        "measures": dict,
+        "params": list,
+        "states": dict,
+        "start": str,
+    }
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
-    whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
+    whole = (
+        whole
+        and stored_records(manifest) is not None
+        and stored_kept(None, manifest) is not None
+        and manifest["num_samples"] > 0
+    )
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))
     if not whole or not 1 <= manifest["format"] <= FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
         raise InputError(f"{place.path}: manifest.json is not of format 1 to {FORMAT}, which this version reads")

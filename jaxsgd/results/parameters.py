@@ -1,4 +1,4 @@
-"""The trained parameters that a result keeps."""
+"""The trained parameters, and the optimizers' states, that a result keeps."""
 
 import math
 from pathlib import Path
@@ -8,15 +8,15 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxsgd.error import InputError, counted
-from jaxsgd.results.axes import axis_dim, cell_dims, is_several, selected
-from jaxsgd.results.dataset import kept_arrays
+from jaxsgd.error import InputError, counted, shown
+from jaxsgd.results.axes import axis_dim, cell_dims, is_several, listed, selected
+from jaxsgd.results.chunk_form import ChunkForm, stored_form
 from jaxsgd.results.load import load, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
-from jaxsgd.study.cells import cells
-from jaxsgd.study.observed import stored_records
+from jaxsgd.study.cells import Cells, cells
+from jaxsgd.study.kept import Leaves, parameter_leaves, state_leaves, state_shapes
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import KeptLeaf, kept_parameters
+from jaxsgd.study.subject import Subject
 
 
 class KeptCells(NamedTuple):
@@ -25,47 +25,90 @@ class KeptCells(NamedTuple):
     Attributes:
       place: the folder.
       study: of the result.
-      manifest: of the result.
-      leaves: the leaves of the parameters, by the names of their arrays.
-      structure: of the pytree.
+      subject: its problem.
+      own: the cells of the study.
+      form: of the chunks.
       labels: the dataset of the result, with the number of each cell as `cell`.
     """
 
     place: Folder
     study: Study
-    manifest: dict[str, Any]
-    leaves: dict[str, KeptLeaf]
-    structure: Any
+    subject: Subject
+    own: Cells
+    form: ChunkForm
     labels: xr.Dataset
 
-    def arrays(self, wanted: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the parameters of cells, by the names of their arrays, [n, ...].
+    @property
+    def epochs(self) -> list[int | None]:
+        """The numbers of epochs done after which parameters were kept; None for the end of a run in steps or samples."""
+        return [self.study.epochs] if self.form.kept.epochs is None else list(self.form.kept.epochs)
 
-        Args:
-          wanted: [n], different numbers of cells.
+    def epoch_index(self, epoch: Any) -> int:
+        """Return the index in `epochs` of a number of epochs done.
 
         Raises:
-          InputError: if one of them is missing.
+          InputError: if no parameters were kept then, with the nearest number.
         """
-        own = cells(self.study, self.manifest["num_samples"])
-        position = np.full(own.num_cells, -1)
+        if epoch in self.epochs and type(epoch) is not bool and epoch is not None:
+            return self.epochs.index(epoch)
+        kept = [number for number in self.epochs if number is not None]
+        if not kept:
+            raise InputError(f"{self.place.path}: kept the end of each run, which has no number of epochs; leave epoch out")
+        if isinstance(epoch, bool) or not isinstance(epoch, int | float | np.number):
+            raise InputError(
+                f"{self.place.path}: epoch is a number of epochs done, got {shown(epoch)}; it kept {_epochs(kept)}"
+            )
+        near = min(kept, key=lambda number: abs(number - float(epoch)))
+        raise InputError(
+            f"{self.place.path}: kept nothing after {epoch} epochs: the nearest is {near} (it kept {_epochs(kept)})"
+        )
+
+    def arrays(self, wanted: np.ndarray, group: str, at: list[int]) -> list[np.ndarray]:
+        """Return the leaves of some cells, [n, K, ...] each, in the order of the pytree.
+
+        Args:
+          wanted: [n], different numbers of cells; for states their optimizer is the same.
+          group: "params" or "state".
+          at: K indices in `epochs`.
+
+        Raises:
+          InputError: if a cell is missing.
+        """
+        optimizer = str(self.own.values["optimizer"][wanted[0]]) if len(wanted) else ""
+        leaves = {name: leaf for name, leaf in self.form.leaves(optimizer).items() if name.startswith(f"{group}/")}
+        position = np.full(self.own.num_cells, -1)
         position[wanted] = np.arange(len(wanted))
-        arrays = {name: np.empty((len(wanted), *leaf.shape), leaf.stored) for name, leaf in self.leaves.items()}
+        arrays = {name: np.empty((len(wanted), len(at), *leaf.shape), leaf.stored) for name, leaf in leaves.items()}
         missing = np.ones(len(wanted), bool)
-        shapes = kept_arrays(self.study, own, stored_records(self.manifest) or {})
-        shapes |= {name: leaf.shape for name, leaf in self.leaves.items()}
-        for chunk in stored_chunks(self.place, self.study, own, shapes):
+        for chunk in stored_chunks(self.place, self.study, self.own, self.form):
             if chunk.fault:
                 continue
-            at = position[chunk.arrays["cell"]]
-            missing[at[at >= 0]] = False
-            for name, array in arrays.items():
-                array[at[at >= 0]] = chunk.arrays[name][at >= 0]
+            rows = position[chunk.arrays["cell"]]
+            here = rows >= 0
+            missing[rows[here]] = False
+            for name, array in arrays.items() if here.any() else ():
+                stored = chunk.arrays[name][here]
+                array[rows[here]] = stored[:, None] if self.form.kept.epochs is None else stored[:, at]
         if missing.any():
-            first = own.name(int(wanted[missing.argmax()]))
+            first = self.own.name(int(wanted[missing.argmax()]))
             count = counted(int(missing.sum()), "cell")
             raise InputError(f"{self.place.path}: {count} not run yet, the first: {first}; finish that study")
-        return {name: array.astype(self.leaves[name].dtype) for name, array in arrays.items()}
+        return [array.astype(leaves[name].dtype) for name, array in arrays.items()]
+
+    def state_leaves(self, optimizer: str) -> Leaves:
+        """Return the leaves of the states that were kept of runs with an optimizer.
+
+        Raises:
+          InputError: if no states were kept.
+        """
+        if not self.study.keep_state:
+            how = "run the study with keep_state=True into another folder"
+            raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
+        return self.form.kept.states[optimizer]
+
+
+def _epochs(kept: list[int]) -> str:
+    return listed(np.asarray(kept))
 
 
 def kept_cells(folder: str | Path) -> KeptCells:
@@ -80,40 +123,109 @@ def kept_cells(folder: str | Path) -> KeptCells:
     if fields.keep is None:
         raise InputError(f"{place.path}: this result kept no parameters; run the study with keep='final' into another folder")
     study = Study(**fields.resolved())
-    problem = study.subject().problem
-    leaves = kept_parameters(problem, study.dtype)
-    if [leaf.described() for leaf in leaves.values()] != manifest["params"]:
+    subject, own = study.subject(), cells(study, manifest["num_samples"])
+    form = stored_form(study, own, manifest)
+    if form.kept.params != parameter_leaves(subject.problem, study.dtype):
         raise InputError(f"{place.path}: the problem {study.problem!r} has other parameters now than those that were kept")
-    structure = jax.tree.structure(jax.eval_shape(problem.init, jax.random.key(0)))
     dims = cell_dims(ds)
     sizes = [ds.sizes[dim] for dim in dims]
     labels = ds.assign(cell=(dims, np.arange(math.prod(sizes)).reshape(sizes)))
-    return KeptCells(place, study, manifest, leaves, structure, labels)
+    return KeptCells(place, study, subject, own, form, labels)
 
 
-def parameters(folder: str | Path, **select: Any) -> Any:
-    """Return the parameters of the cells of a result after their last step.
+class Selection(NamedTuple):
+    """The cells and epochs that a reader selects of a result.
+
+    Attributes:
+      numbers: of the cells, with a dimension for each axis without a single selected value.
+      at: indices of the epochs that were kept.
+      has_epoch_axis: True if their axis stays.
+    """
+
+    numbers: xr.DataArray
+    at: list[int]
+    has_epoch_axis: bool
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The shape of the axes in front of each leaf."""
+        return (*self.numbers.shape, *([len(self.at)] if self.has_epoch_axis else []))
+
+
+def selection(kept: KeptCells, epoch: Any, select: dict[str, Any]) -> Selection:
+    """Return the selected cells and epochs.
+
+    Raises:
+      InputError: if an axis, a value or an epoch does not exist, with the nearest one.
+    """
+    chosen = selected(kept.labels, select)["cell"]
+    single = {axis_dim(kept.labels, name): 0 for name, value in select.items() if not is_several(value)}
+    if epoch is None:
+        at, has_axis = list(range(len(kept.epochs))), len(kept.epochs) > 1
+    else:
+        at, has_axis = [kept.epoch_index(value) for value in (epoch if is_several(epoch) else [epoch])], is_several(epoch)
+    return Selection(chosen.isel(single), at, has_axis)
+
+
+def read_leaves(kept: KeptCells, chosen: Selection, group: str) -> list[np.ndarray]:
+    """Return the selected parameters ("params") or states ("state") as leaves, [*lead, ...] each.
+
+    Raises:
+      InputError: if a selected cell is missing.
+    """
+    arrays = kept.arrays(chosen.numbers.values.reshape(-1), group, chosen.at)
+    return [array.reshape((*chosen.lead, *array.shape[2:])) for array in arrays]
+
+
+def parameters(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
+    """Return the parameters that a result kept of its cells.
 
     The code of the study's problem is run, because it gives the pytree its structure; `load` runs none.
 
     Args:
-      folder: a result of a study with `keep="final"`.
+      folder: a result of a study with `keep`.
+      epoch: the number of epochs done, one of those in the study's `keep`, or a list of them; None for all.
       select: by axis, the value to keep, or a list of values; as `seed=3, learning_rate=[0.1, 0.3]`. Only the selected cells
         need memory.
 
     Returns:
       The problem's pytree; each leaf is a NumPy array with the dimensions of the result's cells in front, in the order of the
-      dataset that `load` gives. The dimension of an axis with a single selected value is left out: with one value for each axis
-      the leaves are those of one run. Parameters of a run that diverged may not be finite.
+      dataset that `load` gives, and then one of the epochs, if several were kept or `epoch` is a list. The dimension of an axis
+      with a single selected value is left out: with one value for each axis the leaves are those of one run. Parameters of a
+      run that diverged may not be finite.
 
     Raises:
-      InputError: if the result kept no parameters, an axis or a value does not exist, a selected cell is missing, or the
-        problem has other parameters than those that were kept.
+      InputError: if the result kept no parameters, an axis, a value or an epoch does not exist, a selected cell is missing, or
+        the problem has other parameters than those that were kept.
     """
     kept = kept_cells(folder)
-    chosen = selected(kept.labels, select)["cell"]
-    single = {axis_dim(kept.labels, name): 0 for name, value in select.items() if not is_several(value)}
-    numbers = chosen.isel(single).values
-    arrays = kept.arrays(numbers.reshape(-1))
-    shaped = [array.reshape(*numbers.shape, *array.shape[1:]) for array in arrays.values()]
-    return jax.tree.unflatten(kept.structure, shaped)
+    structure = jax.tree.structure(jax.eval_shape(kept.subject.problem.init, jax.random.key(0)))
+    return jax.tree.unflatten(structure, read_leaves(kept, selection(kept, epoch, select), "params"))
+
+
+def state(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
+    """Return the states of the optimizers that a result kept of its cells.
+
+    Args:
+      folder: a result of a study with `keep` and `keep_state=True`.
+      epoch, select: as in `parameters`. The selected cells must have one optimizer.
+
+    Returns:
+      The optimizer's pytree, as optax has it; its leaves have the axes that those of `parameters` have.
+
+    Raises:
+      InputError: as `parameters`; and if the result kept no states, or the selected cells have several optimizers.
+    """
+    kept = kept_cells(folder)
+    chosen = selection(kept, epoch, select)
+    optimizers = np.unique(kept.own.values["optimizer"][chosen.numbers.values.reshape(-1)])
+    if len(optimizers) > 1:
+        raise InputError(
+            f"{kept.place.path}: has states of {listed(optimizers)}, each with its own structure; pick one: "
+            f"optimizer={str(optimizers[0])!r}"
+        )
+    optimizer = str(optimizers[0])
+    if kept.state_leaves(optimizer) != state_leaves(kept.study, kept.subject, kept.own, optimizer):
+        raise InputError(f"{kept.place.path}: the optimizer {optimizer!r} has another state now than the one that was kept")
+    structure = jax.tree.structure(state_shapes(kept.study, kept.subject, kept.own, optimizer))
+    return jax.tree.unflatten(structure, read_leaves(kept, chosen, "state"))

@@ -41,7 +41,10 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
-ADDED_FIELDS = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep", "start", "start_select")
+ADDED_FIELDS = (
+    *("steps", "samples", "evaluate_every", "observe", "observe_every", "stop"),
+    *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
+)
 """Fields that were added after results had been stored; None if they are not used."""
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
@@ -177,9 +180,12 @@ class StudyFields(BaseModel):
     observe: Names | None = None
     observe_every: int | None = Field(default=None, ge=1, validate_default=True)
     stop: dict[str, float] | None = None
-    keep: Literal["final"] | None = None
+    keep: Literal["final"] | tuple[int, ...] | None = None
+    keep_state: Literal[True] | None = Field(default=None, validate_default=True)
     start: str | None = None
     start_select: dict[str, Any] | None = Field(default=None, validate_default=True)
+    start_epoch: int | None = Field(default=None, ge=0, validate_default=True)
+    start_state: Literal[True] | None = Field(default=None, validate_default=True)
     eval_interval: int = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -299,12 +305,30 @@ class StudyFields(BaseModel):
     @field_validator("keep", mode="before")
     @classmethod
     def _check_keep(cls, value: Any, info: Any):
-        if value in (None, "none"):
+        if value is None or (isinstance(value, str) and value == "none"):
             return None
-        if value != "final":
-            raise ValueError(f"must be 'final', to keep the parameters after the last step, or 'none', got {shown(value)}")
         if info.data.get("stop") is not None:
             raise ValueError("cannot be given together with stop: run two studies, one for each")
+        if isinstance(value, str) and value == "final":
+            return value
+        if _is_number(value):
+            raise ValueError(
+                f"must be a list of numbers of epochs, such as [{shown(value)}], or 'final' or 'none', got {value!r}"
+            )
+        epochs = () if isinstance(value, str) else _as_tuple(value)
+        if not epochs or not all(type(epoch) is int for epoch in epochs):
+            wanted = "'final', to keep the parameters after the last step, a list of numbers of epochs done, or 'none'"
+            raise ValueError(f"must be {wanted}, got {shown(value)}")
+        return _kept_epochs(epochs, info.data)
+
+    @field_validator("keep_state", "start_state", mode="before")
+    @classmethod
+    def _check_state(cls, value: Any, info: Any):
+        if value is None or value is False:
+            return None
+        needed = "keep" if info.field_name == "keep_state" else "start"
+        if value is True and needed in info.data and info.data[needed] is None:
+            raise ValueError(f"give it together with {needed}, {_NEEDED[needed]}")
         return value
 
     @field_validator("start", mode="before")
@@ -312,12 +336,12 @@ class StudyFields(BaseModel):
     def _check_start(cls, value: Any):
         return str(value) if hasattr(value, "__fspath__") else value
 
-    @field_validator("start_select")
+    @field_validator("start_select", "start_epoch")
     @classmethod
-    def _check_start_select(cls, value: dict[str, Any] | None, info: Any):
+    def _check_start_select(cls, value: Any, info: Any):
         if value is not None and info.data.get("start") is None and "start" in info.data:
-            raise ValueError("give it together with start, the folder of the parent's result")
-        return None if value is None else _plain(value)
+            raise ValueError(f"give it together with start, {_NEEDED['start']}")
+        return _plain(value) if isinstance(value, dict) else value
 
     @field_validator("stop")
     @classmethod
@@ -412,6 +436,33 @@ class StudyFields(BaseModel):
           InputError: when its problem is an object.
         """
         return _digest(without_axis_values(self.resolved()))
+
+
+_NEEDED = {"keep": "such as keep='final'", "start": "the folder of the parent's result"}
+"""By field, the words that say in a message what to give."""
+
+
+def _kept_epochs(epochs: tuple[int, ...], fields: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the numbers of epochs of a list for `keep`, ascending.
+
+    Args:
+      epochs: as they were given.
+      fields: the fields of the study that are valid.
+    """
+    if "epochs" not in fields:  # that field is wrong, and says so itself
+        return epochs
+    last = fields["epochs"]
+    if last is None:
+        raise ValueError(
+            "a list of numbers of epochs needs a study with epochs; with steps or samples keep is 'final' or 'none'"
+        )
+    outside = [epoch for epoch in epochs if not 0 <= epoch <= last]
+    if outside:
+        near = min(max(outside[0], 0), last)
+        raise ValueError(
+            f"numbers of epochs done must be from 0 (the start) to {last}, got {outside[0]}: the nearest is {near}"
+        )
+    return tuple(sorted(_distinct(epochs)))
 
 
 def _digest(fields: dict[str, Any]) -> str:
@@ -521,13 +572,21 @@ class Study(StudyFields):
       stop: A metric and its target, at which a run ends: at the first evaluation at which the metric is at or past the target.
         Values after that are NaN, and `stopped_step` has the number of steps. The metric is one that is measured after an
         epoch or at an evaluation (`evaluate_every`). For example `held_out=0.2, stop={"validation_loss": 0.1}`.
-      keep: "final" keeps the parameters of every run after its last step in the result folder, for `jaxsgd.parameters`. A dry
-        run says how much disk they need. By default ("none") they are not kept. For example `keep="final"`.
+      keep: The parameters of every run that the result folder keeps, for `jaxsgd.parameters` and for forks: "final" keeps those
+        after the last step, and a list keeps those after so many epochs, 0 being the start. A dry run says how much disk they
+        need. By default ("none") they are not kept. For example `keep=[0, 5, 10], epochs=10`.
+      keep_state: True keeps the optimizer's state with the parameters, for `jaxsgd.state` and `start_state`. With Adam it is
+        twice as large as they are. For example `keep="final", keep_state=True`.
       start: Folder of a result with kept parameters, the parent. Every cell begins at the parameters of the parent's cell with
-        the same values on the axes that both have. Epochs are counted from 0, and the optimizer begins anew. For example
-        `start="results/parent"`.
+        the same values on the axes that both have. Epochs are counted from 0. For `jaxsgd run` it may be the name of another
+        study in the same file. For example `start="results/parent"`.
       start_select: By axis of the parent, the value at which all cells begin: where the parent has several and the study has
         others or none. For example `start="results/parent", start_select={"learning_rate": 0.1}`.
+      start_epoch: The number of epochs of the parent after which the runs begin, one of those that it kept. By default it is
+        the last one. For example `start="results/parent", start_epoch=5`.
+      start_state: True takes the optimizer's state on from the parent's cell, which kept it (`keep_state`). By default the
+        optimizer begins anew. Hyperparameters and schedules within the state are those of this study. For example
+        `start="results/parent", start_state=True`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -578,9 +637,12 @@ class Study(StudyFields):
         observe: Iterable[str] | str | None = None,
         observe_every: int | None = None,
         stop: Mapping[str, float] | None = None,
-        keep: Literal["none", "final"] | None = None,
+        keep: Literal["none", "final"] | Iterable[int] | None = None,
+        keep_state: bool = False,
         start: str | Path | None = None,
         start_select: Mapping[str, Any] | None = None,
+        start_epoch: int | None = None,
+        start_state: bool = False,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",

@@ -4,7 +4,7 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,19 @@ def result_folders(studies: Iterable[str], folder: Path) -> dict[str, Path]:
     """Return the result folder of each study of a file: `folder` for a single study, and a folder in it for each of several."""
     names = list(studies)
     return {name: folder / name for name in names} if len(names) > 1 else dict.fromkeys(names, folder)
+
+
+def starts_in_folders(studies: Mapping[str, Study], folders: Mapping[str, Path]) -> dict[str, Study]:
+    """Return the studies of a file; where one starts at another of them, by its name, it starts at that one's folder.
+
+    Args:
+      studies: of the file, by name.
+      folders: the result folder of each.
+    """
+    return {
+        name: study.replaced(start=str(folders[study.start])) if study.start in folders and len(folders) > 1 else study
+        for name, study in studies.items()
+    }
 
 
 def look_beside(path: Path) -> None:

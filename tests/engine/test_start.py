@@ -10,7 +10,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.order import as_order, split
+from jaxsgd.order import as_order, split, visits
 from jaxsgd.problems import square_regression
 from jaxsgd.simulator import run as simulated
 
@@ -130,3 +130,116 @@ def test_start_select_needs_a_start():
 def test_a_study_without_a_start_keeps_its_identity():
     assert "start" in PARENT.resolved()
     assert Study(**json.loads(json.dumps(PARENT.resolved()))).identity == PARENT.identity
+
+
+def injected(learning_rate):
+    """Adam with its rate within its state, and a factor of its own that falls with the count of its steps."""
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate)
+    return optax.chain(adam, optax.scale_by_schedule(lambda count: 1 / (1 + count)))
+
+
+OPTIMIZERS = {"momentum": lambda rate: optax.sgd(rate, momentum=0.9), "adam": optax.adam, f"{__name__}:injected": injected}
+STATES = {"orders": ["reshuffle"], "learning_rates": [0.02], "optimizers": list(OPTIMIZERS), "seeds": [0, 1]}
+
+
+@pytest.fixture(scope="module", params=["one_program", "grouped"])
+def stateful(request, tmp_path_factory):
+    """The result of a study with the states of its optimizers, after the start, one epoch and two."""
+    folder = tmp_path_factory.mktemp("states") / request.param
+    jaxsgd.sweep(Study(**FIELDS | STATES, keep=[0, 1, 2], keep_state=True), folder, vectorize=request.param)
+    return folder, request.param
+
+
+def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
+    """The losses of a plain loop of optax, from the saved parameters and the saved state."""
+    problem = square_regression(**SIZES)
+    own = {"seed": seed, "batch_count": 5, "optimizer": optimizer, "order": "reshuffle", "learning_rate": 0.02, "epoch": epoch}
+    params, state = jaxsgd.parameters(parent, **own), jaxsgd.state(parent, **own)
+    transform = OPTIMIZERS[optimizer](rate)
+    if "injected" in optimizer:
+        # The rate, and the count of the schedule's steps, are the fork's own.
+        new = transform.init(params)
+        inner = state[0]._replace(count=new[0].count, hyperparams=new[0].hyperparams)
+        state = (inner, new[1])
+    data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+    order_key = jaxsgd.streams(jax.random.key(order_seed)).order
+    losses = []
+    for number in range(epochs):
+        for sample in visits(as_order("reshuffle"), order_key, number, split(20, batch_count=count)).sample:
+            batch = jax.tree.map(lambda leaf, own=sample: leaf[own], data)
+            loss, gradient = jax.value_and_grad(lambda params, batch=batch: problem.loss(params, batch).mean())(params)
+            updates, state = transform.update(gradient, state, params)
+            params = optax.apply_updates(params, updates)
+            losses.append(loss)
+    return np.asarray(losses).reshape(epochs, count)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_the_optimizers_state_goes_on_as_in_a_plain_loop_of_optax(optimizer, stateful):
+    parent, vectorize = stateful
+    fields = {"seeds": None, "data_seeds": [1], "order_seeds": [7, 8], "learning_rates": [0.05], "batch_counts": [4, 10]}
+    how = {"start_select": {"batch_count": 5, "learning_rate": 0.02}, "start_epoch": 1, "start_state": True}
+    study = Study(**FIELDS | STATES | fields | how | {"optimizers": [optimizer], "start": str(parent)})
+    ds = jaxsgd.sweep(study, vectorize=vectorize).squeeze()
+    for order_seed in (7, 8):
+        for count in (4, 10):
+            expected = loop(parent, optimizer, 0.05, seed=1, order_seed=order_seed, count=count, epoch=1, epochs=2)
+            own = ds.sel(order_seed=order_seed, batch_count=count).loss[:, :count]
+            np.testing.assert_allclose(own, expected, rtol=1e-6)
+
+
+def test_a_fork_begins_after_the_wanted_epoch_and_by_default_after_the_last(stateful):
+    parent, vectorize = stateful
+    study = Study(**FIELDS | STATES | {"optimizers": ["momentum"]}, start=str(parent))
+    runs = {epoch: jaxsgd.sweep(study.replaced(start_epoch=epoch), vectorize=vectorize) for epoch in (None, 0, 1, 2)}
+    assert runs[None].equals(runs[2])
+    # After no epoch it is the parent's run again, whose optimizer began anew as well.
+    own = jaxsgd.load(parent).sel(optimizer=["momentum"])
+    np.testing.assert_array_equal(runs[0].loss, own.loss)
+    first = [float(runs[epoch].loss_epoch[0, 0, 0, 0, 0, 0]) for epoch in (0, 1, 2)]
+    assert first[0] > first[1] > first[2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"start_epoch": 7}, "kept nothing after 7 epochs: the nearest is 2 (it kept 0, 1, 2)"),
+        (
+            {"optimizers": ["adamw"], "start_select": {"optimizer": "adam"}},
+            "would begin at a cell with adam; leave start_state out",
+        ),
+        ({"hyper": {"nesterov": [0.0]}}, "cannot be an axis"),
+        (
+            {"optimizer_args": {"momentum": None}, "optimizers": ["momentum"]},
+            "has a state of 'momentum' with another structure",
+        ),
+    ],
+)
+def test_a_state_that_cannot_go_on_is_one_line(fields, text, stateful):
+    with pytest.raises(InputError) as error:
+        jaxsgd.sweep(Study(**FIELDS | STATES | {"optimizers": ["momentum"]} | fields, start=str(stateful[0]), start_state=True))
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_parent_without_states_is_one_line(parent):
+    with pytest.raises(InputError, match=r"start: .*kept no states of optimizers; run the study with keep_state=True"):
+        jaxsgd.sweep(fork(parent, start_state=True))
+    with pytest.raises(InputError, match=r"start: .*kept nothing after 1 epochs: the nearest is 2"):
+        jaxsgd.sweep(fork(parent, start_epoch=1))
+
+
+def test_a_run_that_diverged_later_is_a_start_at_an_earlier_epoch(tmp_path):
+    line = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5], "epochs": 9}
+    jaxsgd.sweep(PARENT.replaced(**line, learning_rates=[1e3], keep=[0, 9]), tmp_path / "parent")
+    assert jaxsgd.load(tmp_path / "parent").diverged.all()
+    fields = line | {"learning_rates": [0.1]}
+    assert np.isfinite(jaxsgd.sweep(fork(tmp_path / "parent", **fields, start_epoch=0)).loss_epoch).all()
+    with pytest.raises(InputError, match=r"would begin has diverged: seed=0, .*learning_rate=1000"):
+        jaxsgd.sweep(fork(tmp_path / "parent", **fields))
+
+
+@pytest.mark.parametrize("field", ["start_epoch", "start_state"])
+def test_the_fields_of_a_fork_need_a_start(field):
+    with pytest.raises(InputError, match=f"{field}: give it together with start"):
+        PARENT.replaced(**{field: True if field == "start_state" else 1})

@@ -121,7 +121,15 @@ def test_in_memory_there_is_no_place_for_them():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"keep": "all"}, "keep: must be 'final', to keep the parameters after the last step, or 'none', got 'all'"),
+        ({"keep": "all"}, "a list of numbers of epochs done, or 'none', got 'all'"),
+        ({"keep": []}, "a list of numbers of epochs done, or 'none', got []"),
+        ({"keep": [0.5]}, "a list of numbers of epochs done, or 'none', got [0.5]"),
+        ({"keep": 3}, "keep: must be a list of numbers of epochs, such as [3], or 'final' or 'none', got 3"),
+        ({"keep": [0, 4]}, "must be from 0 (the start) to 3, got 4: the nearest is 3"),
+        ({"keep": [-1]}, "must be from 0 (the start) to 3, got -1: the nearest is 0"),
+        ({"keep": [1, 1]}, "keep: has 1 more than once"),
+        ({"keep": [1], "steps": 8}, "needs a study with epochs; with steps or samples keep is 'final' or 'none'"),
+        ({"keep": "none", "keep_state": True}, "keep_state: give it together with keep, such as keep='final'"),
         ({"keep": "final", "stop": {"train_loss": 0.1}, "evaluate_every": 1}, "keep: cannot be given together with stop"),
     ],
 )
@@ -170,3 +178,93 @@ def test_a_dry_run_says_what_they_take(tmp_path, capsys, unchecked):
     assert json.loads(capsys.readouterr().out)["parameter_bytes"] == 8 * 4 * kept == plan(STUDY).param_bytes
     assert run_app(words) == 0
     assert "of it are parameters" in capsys.readouterr().out
+
+
+EPOCHS = STUDY.replaced(keep=[3, 0, 1], keep_state=True, optimizers=["momentum", "adam"], learning_rates=[0.05])
+TRANSFORMS = {"momentum": optax.sgd(0.05, momentum=0.9), "adam": optax.adam(0.05)}
+
+
+@pytest.fixture(scope="module", params=["one_program", "grouped"])
+def at_epochs(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp("epochs") / request.param
+    jaxsgd.sweep(EPOCHS, place, vectorize=request.param, chunk_width=4, lanes=2)
+    return place
+
+
+@pytest.mark.parametrize("name", list(TRANSFORMS))
+def test_after_each_epoch_they_and_the_states_are_those_of_a_run_that_ends_there(name, at_epochs):
+    assert EPOCHS.keep == (0, 1, 3)
+    own = {"learning_rate": 0.05, "order": "reshuffle", "optimizer": name}
+    params, state = jaxsgd.parameters(at_epochs, **own), jaxsgd.state(at_epochs, **own)
+    for i, seed in enumerate([0, 5]):
+        for j, count in enumerate([2, 5]):
+            problem, how = (
+                square_regression(**SIZES),
+                {"batch_count": count, "optimizer": TRANSFORMS[name], "order": "reshuffle"},
+            )
+            for k, epoch in enumerate([0, 1, 3]):
+                at = jax.tree.map(lambda leaf, at=(i, j, k): leaf[at], (params, state))
+                if epoch:
+                    run = jaxsgd.simulate(problem, jax.random.key(seed), epochs=epoch, **how)
+                    expected = run.params, run.opt_state
+                else:
+                    first = problem.init(jaxsgd.streams(jax.random.key(seed)).init)
+                    expected = first, TRANSFORMS[name].init(first)
+                assert jax.tree.structure(at) == jax.tree.structure(expected)
+                assert_close(at, expected)
+
+
+def test_one_epoch_is_picked_and_a_list_keeps_its_axis(at_epochs):
+    own = {"learning_rate": 0.05, "order": "reshuffle", "optimizer": "adam", "seed": 5, "batch_count": 2}
+    every = jaxsgd.state(at_epochs, **own)
+    assert every[0].count.tolist() == [0, 2, 6]  # steps
+    assert jaxsgd.state(at_epochs, epoch=1, **own)[0].count == 2
+    assert jaxsgd.state(at_epochs, epoch=[3], **own)[0].count.tolist() == [6]
+    assert jaxsgd.state(at_epochs, epoch=[3, 0], **own)[0].count.tolist() == [6, 0]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "text"),
+    [
+        (2, "kept nothing after 2 epochs: the nearest is 1 (it kept 0, 1, 3)"),
+        (-1, "kept nothing after -1 epochs: the nearest is 0 (it kept 0, 1, 3)"),
+        ("last", "epoch is a number of epochs done, got 'last'; it kept 0, 1, 3"),
+    ],
+)
+def test_an_epoch_that_was_not_kept_is_one_line(epoch, text, at_epochs):
+    with pytest.raises(InputError) as error:
+        jaxsgd.parameters(at_epochs, epoch=epoch)
+    assert text in str(error.value)
+
+
+def test_states_of_several_optimizers_are_one_line(at_epochs, folder):
+    with pytest.raises(InputError, match=r"has states of adam, momentum, .* pick one: optimizer='adam'"):
+        jaxsgd.state(at_epochs)
+    with pytest.raises(InputError, match=r"kept no states of optimizers; run the study with keep_state=True"):
+        jaxsgd.state(folder)
+
+
+def test_a_result_with_epochs_and_states_is_resumed_grown_and_verified(at_epochs, tmp_path):
+    place = shutil.copytree(at_epochs, tmp_path / "copy")
+    own = {"optimizer": "adam", "seed": [0, 5]}
+    before = jaxsgd.parameters(place), jaxsgd.state(place, **own)
+    Folder(place).chunk_file(1).unlink()
+    # By a seed and an optimizer: chunks of states of another structure.
+    jaxsgd.sweep(EPOCHS.replaced(seeds=[0, 3, 5], optimizers=["sgd", "momentum", "adam"]), place)
+    assert jaxsgd.verify(place).passed
+    assert jax.tree.leaves(jaxsgd.state(place, optimizer="sgd")) == []
+    after = jaxsgd.parameters(place, seed=[0, 5], optimizer=["momentum", "adam"]), jaxsgd.state(place, **own)
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+    with pytest.raises(InputError, match=r"keep: \[0, 1, 3\] in the result, \[0, 3\] now"):
+        jaxsgd.sweep(EPOCHS.replaced(keep=[0, 3]), place)
+    arrays = Folder(place).read_chunk(0, EPOCHS.fixed_identity)
+    arrays["state/0"] = arrays["state/0"][:, :2]
+    Folder(place).write_chunk(0, arrays, EPOCHS.fixed_identity)
+    assert jaxsgd.verify(place, sample=1).broken == ["000000.npz: has no state/0 of the study's shape"]
+
+
+def test_the_dry_run_knows_the_states_of_each_optimizer():
+    planned = plan(EPOCHS)
+    # 3 epochs of 4 cells of each optimizer: one copy of 60 weights of 4 bytes for momentum, two and a count of 4 for Adam.
+    assert planned.param_bytes == 3 * 8 * 240
+    assert planned.state_bytes == 3 * 4 * (240 + 484)

@@ -328,6 +328,7 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
     later = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep", "start", "start_select")
+    later += ("keep_state", "start_epoch", "start_state")
     return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
 
 
@@ -412,8 +413,12 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"observe": ["sharpness"], "observe_every": 2},
         {"stop": {"distance": 0.5}},
         {"keep": "final"},
+        {"keep": [0, 2]},
+        {"keep": "final", "keep_state": True},
         {"start": "results/parent"},
         {"start": "results/parent", "start_select": {"seed": 0}},
+        {"start": "results/parent", "start_epoch": 1},
+        {"start": "results/parent", "start_state": True},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
