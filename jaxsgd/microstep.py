@@ -272,6 +272,7 @@ def micro_stepping(
         steps_done=lambda done: jnp.minimum(done // cut.micro_per_batch, cut.batch_count),
         losses=losses,
         batches=batches,
+        visit=None,
         batch_count=cut.batch_count,
     )
 

@@ -42,6 +42,7 @@ def simulate(
     observe: str | Callable | Sequence[str | Callable] | None = None,
     evaluate_every: int | float | None = None,
     observe_every: int | None = None,
+    observe_batches: bool | str | Callable | Sequence[str | Callable] = False,
     keep: Sequence[int] = (),
 ) -> Run:
     """Train one complete run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or the update of `optimizer`.
@@ -69,6 +70,8 @@ def simulate(
         of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
       observe_every: observe after each so many epochs, and after the last; `jaxsgd.evaluation.observed_epochs` lists the V
         epochs.
+      observe_batches: observables to measure before each step of these epochs, kept in `Run.observed_batches`, [V, m, ...];
+        True for those of `observe`. Their context has the step's batch and its gradient too.
       keep: numbers of epochs, 0 for the start, after which the parameters and the optimizer's state are kept, in `Run.kept`.
 
     Raises:
@@ -81,23 +84,26 @@ def simulate(
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     check_optimizer(optimizer)
     if observe is None:
-        for name, value in (("evaluate_every", evaluate_every), ("observe_every", observe_every)):
-            if value is not None:
-                raise InputError(f"{name} needs observe, a name or a function (params, context) -> arrays to measure")
+        wanting = {"evaluate_every": evaluate_every is not None, "observe_batches=True": observe_batches is True}
+        wanting["observe_every"] = observe_every is not None and not observe_batches
+        for name in (name for name, is_given in wanting.items() if is_given):
+            raise InputError(f"{name} needs observe, a name or a function (params, context) -> arrays to measure")
+    if observe_batches and observe_every is None:
+        raise InputError("observe_batches needs observe_every: the steps of each so many epochs are measured")
     if evaluate_every is not None:
         if observe_every is not None:
             raise InputError("give either evaluate_every or observe_every, and not both")
         evaluate_every = check_every(evaluate_every)
     measures = None if observe is None else measures_of(problem, observe)
+    of_steps = measures if observe_batches is True else measures_of(problem, observe_batches) if observe_batches else None
     every = None if observe_every is None else check_count("observe_every", observe_every)
     kept = _check_keep(keep, epochs)
     if every is None:
         recording = Recording(measures, evaluate_every, keep=kept)
     else:
-        assert measures, "observe_every comes with observables"
-        recording = Recording(sparse=Sparse(measures, every), keep=kept)
+        recording = Recording(sparse=Sparse(measures, every, of_steps), keep=kept)
     params, data = draw_start(problem, keys)
-    held_out = _held_out(problem, keys.data) if measures and problem.held_out is not None else None
+    held_out = _held_out(problem, keys.data) if (measures or of_steps) and problem.held_out is not None else None
     return _run(
         problem,
         params,

@@ -105,6 +105,8 @@ class Run(NamedTuple):
       observed: the values of `observe`, arrays with leading axis E, or V if the run was evaluated within epochs; None
         without `observe`.
       kept: the states after the epochs that are kept, with leading axis V in their order; None if none are.
+      observed_batches: the values that were measured before each step of chosen epochs, arrays with leading axes [V, m]; None
+        without any.
     """
 
     loss: Float[Array, "E m"]
@@ -113,6 +115,7 @@ class Run(NamedTuple):
     opt_state: Any
     observed: Any = None
     kept: State | None = None
+    observed_batches: Any = None
 
     @property
     def epoch_loss(self) -> Float[Array, "*runs E"]:
@@ -360,6 +363,10 @@ class Context(NamedTuple):
         share it.
       optimum: the parameters with the smallest mean loss, if the problem knows them.
       least: [], the mean loss at the optimum.
+      batch: in a measurement before a step, the samples of the step's batch, arrays with leading axis B.
+      batch_size: in a measurement before a step, [], the number of samples in the batch: the first of `batch`; the others
+        repeat one of them.
+      gradient: in a measurement before a step, the gradient of the batch's mean loss, shaped like the parameters.
     """
 
     problem: Problem
@@ -370,6 +377,9 @@ class Context(NamedTuple):
     key: Array | None
     optimum: Params | None
     least: Float[Array, ""] | None
+    batch: Batch | None = None
+    batch_size: Int[Array, ""] | None = None
+    gradient: Params | None = None
 
     __repr__ = short_repr
 
@@ -382,12 +392,14 @@ class Sparse(NamedTuple):
     """Observables that are measured after some epochs only; hashable, so that it can be a static argument.
 
     Attributes:
-      observe: the observables.
+      observe: the observables that are measured after these epochs; None without any.
       every: measure after each so many epochs, and after the last.
+      before_steps: the observables that are measured before each step of these epochs; None without any.
     """
 
-    observe: Observe
+    observe: Observe | None
     every: int
+    before_steps: Observe | None = None
 
 
 class Recording(NamedTuple):
@@ -410,16 +422,29 @@ LOSSES_ONLY = Recording()
 """Of a run that records nothing but its losses."""
 
 
-def contexts(
-    problem: Problem, data: Batch, order_key: Array, known: Known
-) -> Callable[[Int[Array, ""] | int, Batches, Params, Params], Context]:
-    """Return the function `(epoch, batches, params before a step, params after it) -> Context` of a run."""
+ContextAt = Callable[..., Context]
+"""`(epoch, batches, params before a step, params after it, visit=None) -> Context`; with the visit of the step that comes next,
+a context of a measurement before that step."""
+
+
+def contexts(problem: Problem, data: Batch, order_key: Array, known: Known) -> ContextAt:
+    """Return the function that makes the contexts of a run."""
     key = jax.random.fold_in(order_key, zlib.crc32(b"observe"))
 
-    def at(epoch: Int[Array, ""] | int, batches: Batches, before: Params, after: Params) -> Context:
+    def at(
+        epoch: Int[Array, ""] | int, batches: Batches, before: Params, after: Params, visit: Visits | None = None
+    ) -> Context:
         update = jax.tree.map(jnp.subtract, after, before)
         own_key = jax.random.fold_in(key, epoch)
-        return Context(problem, data, known.held_out, batches, update, own_key, known.optimum, known.least)
+        context = Context(problem, data, known.held_out, batches, update, own_key, known.optimum, known.least)
+        if visit is None:
+            return context
+        batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
+
+        def loss(params: Params) -> Array:
+            return batch_mean(problem.training_losses(params, batch, visit.noise), visit.size)
+
+        return context._replace(batch=batch, batch_size=visit.size, gradient=jax.grad(loss)(after))
 
     return at
 
@@ -444,6 +469,8 @@ class Stepping(NamedTuple):
       losses: `(losses [K], inputs, done) -> (loss [M], size [M])` of an epoch after `done` steps of the loop, None for all; a
         batch that is not done has loss NaN and size 0.
       batches: `inputs -> Batches` of those steps of the loop.
+      visit: `inputs of one step of the loop -> Visits` without its leading axis; None if a step of the loop is a part of a
+        step.
       batch_count: m.
     """
 
@@ -456,6 +483,7 @@ class Stepping(NamedTuple):
     steps_done: Callable[[Int[Array, ""]], Int[Array, ""]]
     losses: Callable[[Float[Array, " K"], Any, Int[Array, ""] | int | None], tuple[Float[Array, " M"], Int[Array, " M"]]]
     batches: Callable[[Any], Batches]
+    visit: Callable[[Any], Visits] | None
     batch_count: int | Int[Array, ""]
 
 
@@ -494,6 +522,7 @@ def stepping(
         steps_done=lambda done: done,
         losses=losses,
         batches=lambda inputs: batches_of(inputs[0]),
+        visit=lambda inputs: inputs[0],
         batch_count=count,
     )
 
@@ -537,7 +566,7 @@ def train_epoch(parts: Stepping, state: State, epoch: Int[Array, ""] | int) -> S
 def train(
     parts: Stepping,
     begun: State,
-    context_at: Callable[[Int[Array, ""] | int, Batches, Params, Params], Context],
+    context_at: ContextAt,
     *,
     epochs: int,
     steps: int | None = None,
@@ -561,68 +590,122 @@ def train(
     looks = None
     if observe and recording.evaluate_every is not None:
         looks = _looks(recording.evaluate_every, parts.length, epochs, whole * parts.length + rest)
-    rare = observed_epochs(sparse.every, epochs) if sparse else None
-    rarely_marked = marked(rare + 1, epochs) if rare is not None else None
+    rare = observed_epochs(sparse.every, epochs) if sparse else np.zeros(0, int)
+    is_rare = np.isin(np.arange(epochs), rare)
+    after_epochs, before_steps = (sparse.observe, sparse.before_steps) if sparse else (None, None)
 
-    def epoch(carry: tuple[State, State | None], inputs: tuple[Array | int, Any], length: int) -> tuple[Any, _Recorded]:
-        (state, kept), (i, look) = carry, inputs
+    def epoch(carry: _Carry, inputs: tuple[Array | int, Any], length: int) -> tuple[_Carry, _Recorded]:
+        i, look = inputs
+        due = jnp.asarray(is_rare)[i]
         all_inputs = parts.inputs(i)
         own = all_inputs if length == parts.length else jax.tree.map(lambda leaf: leaf[:length], all_inputs)
-        seen, rarely = None, None
-        if observe or sparse:
+        earlier, kept, rows, seen, rarely = carry.earlier, carry.kept, carry.before_steps, None, None
+        if earlier is not None:
             batches = parts.batches(own)
 
             def observed_step(carry: tuple[Any, Params], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Params], Any]:
-                (before, moved_from), (own, mark) = carry, inputs
+                (before, earlier), (own, mark) = carry, inputs
+                old, seen, seen_before = parts.state(before).params, None, None
+                if before_steps:
+                    visit = _visit(parts, own)
+                    seen_before = observed_where(due, before_steps, old, lambda: context_at(i, batches, earlier, old, visit))
                 after, loss = parts.step(before, own)
-                old, new = parts.state(before).params, parts.state(after).params
+                new = parts.state(after).params
                 if parts.ends is not None:
                     ends = parts.ends(own)
-                    old = jax.tree.map(lambda old, earlier: jnp.where(ends, old, earlier), old, moved_from)
-                seen = observed_where(mark, observe, new, context_at(i, batches, old, new)) if observe and looks else None
-                return (after, old), (loss, seen)
+                    old = jax.tree.map(lambda old, earlier: jnp.where(ends, old, earlier), old, earlier)
+                if observe and looks:
+                    seen = observed_where(mark, observe, new, lambda: context_at(i, batches, old, new))
+                return (after, old), (loss, seen, seen_before)
 
-            first = (parts.begin(state), state.params)
-            (carried, moved_from), (losses, seen) = jax.lax.scan(observed_step, first, (own, look and look.mark[:length]))
+            first = (parts.begin(carry.state), earlier)
+            marks = look and look.mark[:length]
+            (carried, earlier), (losses, seen, seen_before) = jax.lax.scan(observed_step, first, (own, marks))
             state = parts.state(carried)
-            context = context_at(i, batches, moved_from, state.params)
+            context = context_at(i, batches, earlier, state.params)
             if looks:
                 seen = jax.tree.map(lambda leaf: leaf[look.after], seen)
             elif observe:
                 seen = observe(state.params, context)
-            if sparse:
-                rarely = observed_where(jnp.asarray(rarely_marked)[i], sparse.observe, state.params, context)
+            if after_epochs:
+                rarely = observed_where(due, after_epochs, state.params, lambda: context)
+            if before_steps:
+                whole_rows = jax.tree.map(lambda leaf: _padded(leaf, parts.length), seen_before)
+                rows = _put_at(rows, jnp.searchsorted(rare, i), due, whole_rows)
         else:
-            carried, losses = jax.lax.scan(parts.step, parts.begin(state), own)
+            carried, losses = jax.lax.scan(parts.step, parts.begin(carry.state), own)
             state = parts.state(carried)
-        if kept is not None:
-            kept = _kept_after(kept, keep, i, state)
+        if keep:
+            kept = _put_at(kept, jnp.searchsorted(np.asarray(keep), i + 1), jnp.any(np.asarray(keep) == i + 1), state)
         done = None if length == parts.length else length
-        losses = losses if done is None else jnp.pad(losses, (0, parts.length - length), constant_values=jnp.nan)
-        return (state, kept), _Recorded(*parts.losses(losses, all_inputs, done), seen, rarely)
+        record = _Recorded(*parts.losses(_padded(losses, parts.length), all_inputs, done), seen, rarely)
+        return _Carry(state, earlier, kept, rows), record
 
-    def whole_epoch(carry: Any, inputs: Any) -> tuple[Any, _Recorded]:
-        return epoch(carry, inputs, parts.length)
+    def rows_of(shape: Any, length: int) -> Any:
+        return jax.tree.map(lambda leaf: jnp.full((length, *leaf.shape), _missing(leaf.dtype), leaf.dtype), shape)
 
+    def first_values(params: Params, before_steps: Observe) -> Any:
+        own = parts.inputs(0)
+        visit = _visit(parts, jax.tree.map(lambda leaf: leaf[0], own))
+        return jax.tree.map(jnp.asarray, before_steps(params, context_at(0, parts.batches(own), params, params, visit)))
+
+    unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), begun.params)
     kept = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(keep), *jnp.shape(leaf))), begun) if keep else None
-    each_look = looks and looks.by_epoch
-    of_whole = jax.tree.map(lambda leaf: leaf[:whole], each_look)
-    carry, recorded = jax.lax.scan(whole_epoch, (begun, kept), (jnp.arange(whole), of_whole))
+    rows = None
+    if before_steps:
+        shapes = jax.eval_shape(lambda params: first_values(params, before_steps), begun.params)
+        rows = rows_of(rows_of(shapes, parts.length), len(rare))
+    carry = _Carry(begun, unmoved if observe or sparse else None, kept, rows)
+    by_epoch = looks and looks.by_epoch
+    of_whole = jax.tree.map(lambda leaf: leaf[:whole], by_epoch)
+    carry, recorded = jax.lax.scan(lambda carry, own: epoch(carry, own, parts.length), carry, (jnp.arange(whole), of_whole))
     if rest:
-        carry, last = epoch(carry, (whole, jax.tree.map(lambda leaf: leaf[whole], each_look)), rest)
+        carry, last = epoch(carry, (whole, jax.tree.map(lambda leaf: leaf[whole], by_epoch)), rest)
         recorded = jax.tree.map(lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, last)
-    state, kept = carry
     seen = recorded.observed
     if looks:
         seen = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[looks.row], seen)
         if looks.at_start.any():
-            unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), begun.params)
             at_start = observe(begun.params, context_at(0, parts.batches(parts.inputs(0)), unmoved, begun.params))  # type: ignore[misc]
             seen = jax.tree.map(lambda leaf, own: jnp.where(_lead(looks.at_start, leaf), own, leaf), seen, at_start)
-    if rare is not None:
-        rows = jax.tree.map(lambda leaf: leaf[rare], recorded.rarely)
-        seen = rows if seen is None else {**seen, **rows}
-    return Run(recorded.loss, recorded.size, state.params, state.opt_state, seen, kept)
+    if after_epochs:
+        rarely = jax.tree.map(lambda leaf: leaf[rare], recorded.rarely)
+        seen = rarely if seen is None else {**seen, **rarely}
+    state = carry.state
+    return Run(recorded.loss, recorded.size, state.params, state.opt_state, seen, carry.kept, carry.before_steps)
+
+
+class _Carry(NamedTuple):
+    """The state between two epochs.
+
+    Attributes:
+      state: of the training.
+      earlier: the parameters before the last step, NaN before the first; None if nothing is observed.
+      kept: the states that are kept, with leading axis V; None if none are.
+      before_steps: the measurements before steps, [V, m, ...], NaN where they are still to be taken; None without any.
+    """
+
+    state: State
+    earlier: Params | None
+    kept: State | None
+    before_steps: Any
+
+
+def _padded(values: Array, length: int) -> Array:
+    """Return an array with a leading axis of a given length, NaN past its own, or 0 if it has whole numbers."""
+    missing = length - values.shape[0]
+    pad = [(0, missing), *[(0, 0)] * (values.ndim - 1)]
+    return jnp.pad(values, pad, constant_values=_missing(values.dtype)) if missing else values
+
+
+def _missing(dtype: Any) -> float:
+    return jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
+
+
+def _visit(parts: Stepping, inputs: Any) -> Visits:
+    """Return the visit of one step of a loop over whole steps."""
+    assert parts.visit, "a measurement before each step needs whole steps"
+    return parts.visit(inputs)
 
 
 class _Recorded(NamedTuple):
@@ -681,23 +764,14 @@ def _looks(every: int | float, length: int, epochs: int, steps: int) -> _Looks:
     return _Looks(_Look(mark, after), row, done == 0)
 
 
-def _kept_after(kept: State, keep: tuple[int, ...], epoch: Array | int, state: State) -> State:
-    """Return the kept states, with the state after an epoch put in its place if that epoch is kept.
+def _put_at(rows: Any, row: Array, row_is_due: Array, value: Any) -> Any:
+    """Return rows [V, ...], with a value in its row if that is due."""
 
-    Args:
-      kept: with leading axis V.
-      keep: as in `Recording`.
-      epoch: 0-based.
-      state: after it.
-    """
-    done = np.asarray(keep)
-
-    def put() -> State:
-        mine = jnp.argmax(done == epoch + 1)
-        return jax.tree.map(lambda all_kept, own: all_kept.at[mine].set(own), kept, state)
+    def put() -> Any:
+        return jax.tree.map(lambda rows, own: rows.at[row].set(own), rows, value)
 
     # A branch under `vmap` too, because all mapped runs are in the same epoch.
-    return jax.lax.cond(jnp.any(done == epoch + 1), put, lambda: kept)
+    return jax.lax.cond(row_is_due, put, lambda: rows)
 
 
 def marked(done: np.ndarray, steps: int) -> np.ndarray:
@@ -712,14 +786,14 @@ def marked(done: np.ndarray, steps: int) -> np.ndarray:
     return marks
 
 
-def observed_where(mark: Array | np.bool, observe: Observe, params: Params, context: Context) -> Any:
-    """Return the observables after a step or an epoch if `mark` is True, and zeros otherwise.
+def observed_where(mark: Array | np.bool, observe: Observe, params: Params, context: Callable[[], Context]) -> Any:
+    """Return the observables of a step or an epoch if `mark` is True, and zeros otherwise.
 
     A `mark` that is the same for all mapped runs stays a branch, so steps and epochs that are not measured cost nothing.
     """
 
     def measure() -> Any:
-        return jax.tree.map(jnp.asarray, observe(params, context))
+        return jax.tree.map(jnp.asarray, observe(params, context()))
 
     shapes = jax.eval_shape(measure)
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

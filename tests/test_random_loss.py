@@ -108,7 +108,8 @@ def test_without_an_evaluation_loss_a_measurement_has_one_fixed_key():
     params = PLAIN.init(KEYS.init)
     np.testing.assert_array_equal(problem.losses(params, DATA), dropped(params, DATA, jax.random.key(0)))
     plain = jaxsgd.Problem(init=PLAIN.init, loss=PLAIN.loss, data=PLAIN.data)
-    assert problem.has_noise and not plain.has_noise
+    assert problem.has_noise
+    assert not plain.has_noise
 
 
 def test_streams_are_apart_and_noise_follows_the_order():

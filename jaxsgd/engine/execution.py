@@ -16,6 +16,7 @@ from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.error import InputError
 from jaxsgd.machine import threads
 from jaxsgd.measure.stripes import stripes
+from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.subject import OwnArrays, precision_of
 
@@ -212,14 +213,14 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
             measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
     finite[:, -1] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
-    lengths = {name: cells.num_observations if own.sparse else cells.num_records for name, own in plan.records.items()}
+    shapes = kept_arrays(study, cells, plan.records)
     kept = {"loss": loss} if study.record == "batch" else {}
     optimizer = plan.programs[chunk.program].optimizer
     return {
         "cell": chunk.cells.astype(np.int64),
         **kept,
         "loss_epoch": _padded(outputs.loss_epoch, cells.epochs),
-        **{name: _padded(values, lengths[name]) for name, values in observed.items()},
+        **{name: _padded(values, *shapes[name]) for name, values in observed.items()},
         **measured,
         "diverged_epoch": first,
         **stop,
@@ -240,9 +241,9 @@ def _repeated(values: Any, plan: Plan, chunk: Chunk, stopped: np.ndarray) -> np.
     return np.where(same, at_stop, values)
 
 
-def _padded(array: Any, length: int) -> np.ndarray:
-    """Return an array with a second axis of a given length, NaN past its own."""
+def _padded(array: Any, *lengths: int) -> np.ndarray:
+    """Return an array whose axes after the first have given lengths, NaN past its own; further axes stay as they are."""
     values = np.asarray(array)
-    missing = length - values.shape[1]
-    pad = [(0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)]
-    return np.pad(values, pad, constant_values=np.nan) if missing else values
+    missing = [length - own for length, own in zip(lengths, values.shape[1:], strict=False)]
+    pad = [(0, 0), *((0, own) for own in missing), *[(0, 0)] * (values.ndim - 1 - len(missing))]
+    return np.pad(values, pad, constant_values=np.nan) if any(missing) else values

@@ -198,13 +198,18 @@ def plan(
     own_programs = programs(cells, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
     described = records(study, subject)
-    numbers = {sparse: _numbers(r for r in described.values() if r.sparse == sparse) for sparse in (False, True)}
+    numbers = {
+        sparse: _numbers(record for record in described.values() if record.sparse == sparse and not record.by_batch)
+        for sparse in (False, True)
+    }
+    of_steps = slots * _numbers(record for record in described.values() if record.by_batch)
     # Evaluations within epochs are kept with every step until the run ends.
     rows = numbers[True] + numbers[False] * (1 if every is None else slots)
     kept = kept_of(study, subject, cells)
     params_size = kept.num_bytes(kept.params)
     state_size = {name: kept.num_bytes(leaves) for name, leaves in kept.states.items()}
-    run_bytes = cost.run_bytes + cells.epochs * (slots + rows) * 4 + params_size + max(state_size.values(), default=0)
+    records_size = (cells.epochs * (slots + rows) + cells.num_observations * of_steps) * 4
+    run_bytes = cost.run_bytes + records_size + params_size + max(state_size.values(), default=0)
     most_lanes = lanes or _lanes(cost, on_cpu)
     run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
@@ -216,7 +221,7 @@ def plan(
     lanes = lanes_within(width, most_lanes)
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
-    recorded += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
+    recorded += cells.num_records * numbers[False] + cells.num_observations * (numbers[True] + of_steps)
     param_bytes = cells.num_cells * params_size
     state_bytes = sum(size * int((cells.values["optimizer"] == name).sum()) for name, size in state_size.items())
     return Plan(
@@ -310,6 +315,8 @@ def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
     """Return the reason why batch counts cannot share a program; empty if they can."""
     if (cells.steps != cells.epochs * np.asarray([s.batch_count for s in cells.splits])).any():
         return "its runs do not have the same number of epochs"
+    if study.observe_batches:
+        return "observe_batches measures before each step of a batch count of its own"
     every = study.evaluate_every
     if every is None or can_evaluate(cells.splits, layout(cells.splits, micro_size), every):
         return ""

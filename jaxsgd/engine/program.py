@@ -38,7 +38,7 @@ from jaxsgd.simulator import (
 )
 from jaxsgd.study.cells import Cells, hyper_axes
 from jaxsgd.study.dependencies import Dependencies
-from jaxsgd.study.observed import study_measures
+from jaxsgd.study.observed import batch_variable, study_measures
 from jaxsgd.study.study import Study, order_named, stop_of
 from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 
@@ -189,7 +189,8 @@ class TrainSpec:
     @property
     def key(self) -> tuple:
         """A key that is equal exactly if the program is the same, with the code of the user's functions."""
-        observed = (*_items(self.measures), *_items(self.sparse and self.sparse.observe))
+        of_steps = _items(self.sparse and self.sparse.before_steps)
+        observed = (*_items(self.measures), *_items(self.sparse and self.sparse.observe), *of_steps)
         functions = (
             self.optimizer,
             self.schedule,
@@ -197,8 +198,8 @@ class TrainSpec:
             self.order.batches,
             *(measure for _, measure in observed),
         )
-        # The names also tell which of the functions are measured after some epochs only.
-        every = self.sparse and self.sparse.every
+        # The names also tell which of the functions are measured in some epochs only, and which of them before steps.
+        every = self.sparse and (self.sparse.every, len(of_steps))
         names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         code = Dependencies(self.subject, *functions)
@@ -269,7 +270,8 @@ class Outputs(NamedTuple):
       loss: [E, M], the loss of each batch; NaN past the batch count.
       loss_epoch: [E], mean over each epoch's samples.
       finite: [], True if the final parameters are finite.
-      observed: by name, an observable after each epoch, [E, ...], or at each of its V measurements, [V, ...].
+      observed: by name, an observable after each epoch, [E, ...], at each of its V measurements, [V, ...], or before each step
+        of V epochs, [V, m, ...].
       stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
       kept: the parameters and the optimizer's state that are kept, with a leading axis K for a list of K epochs; None for those
         that are not.
@@ -356,7 +358,9 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
         kept = State(done.params, done.opt_state) if spec.keep == "final" else done.kept if spec.keep else None
         if kept and not spec.keep_state:
             kept = kept._replace(opt_state=None)
-        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed or {}, kept=kept)
+        of_steps = {batch_variable(name): values for name, values in (done.observed_batches or {}).items()}
+        observed = {**(done.observed or {}), **of_steps}
+        return Outputs(done.loss, done.epoch_loss, all_finite(done.params), observed, kept=kept)
 
     return trained
 

@@ -82,7 +82,7 @@ def limit_cycle(
     """
     check_training(problem)
     if problem.has_noise:
-        raise InputError(f"the loss of {problem.name!r} takes a random key, so its training does not repeat: it has no limit cycle")
+        raise InputError(f"the loss of {problem.name!r} takes a random key, so its training does not repeat: it has no cycle")
     if not isinstance(optimizer, optax.GradientTransformation):
         raise InputError(f"optimizer must be an optax transformation such as optax.sgd(1e-3), got {shown(optimizer)}")
     keys = as_keys(key)

@@ -44,7 +44,8 @@ def kept_arrays(study: StudyFields, cells: Cells, observed: Mapping[str, Record]
     slots = max(split.batch_count for split in cells.splits)
     kept: dict[str, tuple[int, ...]] = {"loss_epoch": (cells.epochs,)}
     for name, record in observed.items():
-        kept[name] = (cells.num_observations if record.sparse else cells.num_records, *record.shape)
+        length = cells.num_observations if record.sparse else cells.num_records
+        kept[name] = (length, *([slots] if record.by_batch else []), *record.shape)
     if study.record == "batch":
         kept["loss"] = (cells.epochs, slots)
     kept |= dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
@@ -123,7 +124,8 @@ def _dataset(
     dims = [dim.name for dim in cells.dims]
     recorded = "epoch" if cells.evaluations is None else "evaluation"
     inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"]}
-    inner |= {name: ["observation" if own.sparse else recorded, *own.dims] for name, own in observed.items()}
+    for name, own in observed.items():
+        inner[name] = ["observation" if own.sparse else recorded, *(["batch"] if own.by_batch else []), *own.dims]
     variables = {
         name: (
             dims + inner.get(name, []),
@@ -136,7 +138,7 @@ def _dataset(
         axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
     }
     coords["epoch"] = ("epoch", np.arange(cells.epochs), _attrs("epoch"))
-    if "loss" in flat:
+    if any("batch" in inner.get(name, []) for name in flat):
         coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
     place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))
     # The first cell at each place of that dimension: the counts and sizes are the same in all others.

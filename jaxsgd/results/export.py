@@ -104,10 +104,17 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
     """Return a result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
 
     If observables were measured within epochs, or after some epochs only, rows for each cell and evaluation, or each
-    observation, follow, without an epoch and a batch. An array has a column for each of its entries: `name_0`, `name_1`, ...
+    observation, follow, without an epoch and a batch; of those measured before steps, rows for each
+    observation and batch. An array has a column for each of its entries: `name_0`, `name_1`, ...
     """
     ds = _with_entries(ds)
-    times = [["epoch", "batch"], ["evaluation"], ["observation"]]
+    of_steps = [name for name, variable in ds.data_vars.items() if {"observation", "batch"} <= set(variable.dims)]
+    if of_steps and len(of_steps) < len(ds.data_vars):
+        others = ds.drop_vars(of_steps)
+        if not any("batch" in variable.dims for variable in others.data_vars.values()):
+            others = others.drop_dims("batch")
+        return pd.concat([table(others), table(ds[of_steps])], ignore_index=True)
+    times = [["observation", "batch"]] if of_steps else [["epoch", "batch"], ["evaluation"], ["observation"]]
     groups = [group for group in ([dim for dim in dims if dim in ds.dims] for dims in times) if group]
     if len(groups) > 1:
         others = [[dim for other in groups if other is not group for dim in other] for group in groups]

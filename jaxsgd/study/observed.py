@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
@@ -16,8 +17,8 @@ from jaxsgd.measure.observable import (
     measures_named,
     observables,
 )
-from jaxsgd.order import ORDERS, split, visits
-from jaxsgd.simulator import Sparse, batches_of, contexts, draw, streams
+from jaxsgd.order import ORDERS, split
+from jaxsgd.simulator import Sparse, contexts, draw, stepping, streams
 from jaxsgd.study.subject import Subject, precision_of
 
 # The functions below take a `Study` as `Any`: its own checks use them.
@@ -31,8 +32,9 @@ class Record(NamedTuple):
     Attributes:
       shape: of one measurement; [] for a number.
       dims: the names of its dimensions.
-      sparse: True if it is measured after each `observe_every`-th epoch, along the dimension `observation`.
+      sparse: True if it is measured in each `observe_every`-th epoch, along the dimension `observation`.
       units, meaning, better, tolerance: as those of a `Metric`.
+      by_batch: True if it is measured before each step of those epochs, along the dimension `batch` too; else after them.
     """
 
     shape: tuple[int, ...] = ()
@@ -42,6 +44,7 @@ class Record(NamedTuple):
     meaning: str = ""
     better: str = "lower"
     tolerance: float = Metric("", "").tolerance
+    by_batch: bool = False
 
 
 def study_measures(study: Any, subject: Subject) -> tuple[Measures | None, Sparse | None]:
@@ -52,11 +55,12 @@ def study_measures(study: Any, subject: Subject) -> tuple[Measures | None, Spars
     """
     asked = study.observe or ()
     usual = default_measures(subject.problem, study.evaluate_every, besides=asked)
-    if not asked:
-        return usual, None
-    named = measures_named(subject.problem, asked)
+    named = measures_named(subject.problem, asked) if asked else None
     if study.observe_every is not None:
-        return usual, Sparse(named, study.observe_every)
+        of_steps = measures_named(subject.problem, study.observe_batches) if study.observe_batches else None
+        return usual, Sparse(named, study.observe_every, of_steps)
+    if named is None:
+        return usual, None
     return Measures((*(usual.items if usual else ()), *named.items)), None
 
 
@@ -72,15 +76,33 @@ def records(study: Any, subject: Subject) -> dict[str, Record]:
     for measures, is_sparse in ((usual, False), (sparse.observe if sparse else None, True)):
         for item in measures.items if isinstance(measures, Measures) else ():
             described |= _records_of(*item, subject, study.dtype, is_sparse)
+    of_steps = sparse.before_steps if sparse else None
+    for item in of_steps.items if isinstance(of_steps, Measures) else ():
+        own = _records_of(*item, subject, study.dtype, True, by_batch=True)
+        described |= {batch_variable(name): record._replace(by_batch=True) for name, record in own.items()}
     return described
 
 
-def _records_of(name: str, measure: Callable, subject: Subject, dtype: str, sparse: bool) -> dict[str, Record]:
-    """Return the description of each variable of one observable."""
+def batch_variable(name: str) -> str:
+    """Return the name of the variable of an observable that is measured before each step."""
+    return f"{name}_batch"
+
+
+def _records_of(
+    name: str, measure: Callable, subject: Subject, dtype: str, sparse: bool, by_batch: bool = False
+) -> dict[str, Record]:
+    """Return the description of each variable of one observable.
+
+    Args:
+      name, measure: the observable.
+      subject, dtype: of the study.
+      sparse: True if it is measured in some epochs only.
+      by_batch: True if it is measured before steps.
+    """
     if name in METRICS and not METRICS[name].on_request:
         return {name: _usual_record(name)._replace(sparse=sparse)}
     described = {}
-    for variable, shape in _shapes(name, measure, subject, dtype).items():
+    for variable, shape in _shapes(name, measure, subject, dtype, by_batch).items():
         if variable in METRICS:
             if name not in METRICS:
                 raise InputError(f"observable {name!r} needs another name: jaxsgd has a metric called {variable!r}")
@@ -105,7 +127,7 @@ def _usual_record(name: str) -> Record:
     return Record((), (), False, own.units, own.meaning, own.better, own.tolerance)
 
 
-def _shapes(name: str, measure: Callable, subject: Subject, dtype: str) -> dict[str, tuple[int, ...]]:
+def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch: bool) -> dict[str, tuple[int, ...]]:
     """Return the shape of each variable of an observable, by shapes alone: nothing is computed."""
     problem = subject.problem
 
@@ -114,8 +136,14 @@ def _shapes(name: str, measure: Callable, subject: Subject, dtype: str) -> dict[
         params, data = draw(problem, keys)
         data, held_out = jax.tree.map(jnp.asarray, (data, problem.sample_held_out(keys.data)))
         own = known(problem, data, held_out)
-        batches = batches_of(visits(ORDERS["fixed"], keys.order, 0, split(subject.num_samples, batch_count=1)))
-        context = contexts(problem, data, keys.order, own)(0, batches, params, params)
+        parts = stepping(
+            problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=1),
+            order=ORDERS["fixed"], epochs=1,
+        )  # fmt: skip
+        inputs = parts.inputs(0)
+        assert parts.visit, "a loop over whole steps has visits"
+        visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs)) if by_batch else None
+        context = contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
         return Measures(((name, measure),))(params, context)
 
     with precision_of(dtype):
@@ -149,7 +177,10 @@ def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:
 
 def _stored_record(name: Any, fields: Any) -> Record | None:
     """Return a stored description; None if it has not the fields of a `Record`, with values of the right types."""
-    if not (isinstance(name, str) and name.isidentifier() and isinstance(fields, dict) and set(fields) == set(Record._fields)):
+    if not (isinstance(name, str) and name.isidentifier() and isinstance(fields, dict)):
+        return None
+    fields = {"by_batch": False, **fields}  # results from before this field have no such variables
+    if set(fields) != set(Record._fields):
         return None
     shape, dims = fields["shape"], fields["dims"]
     if not (isinstance(shape, list) and isinstance(dims, list) and len(shape) == len(dims)):
@@ -158,6 +189,7 @@ def _stored_record(name: Any, fields: Any) -> Record | None:
         all(type(size) is int and 0 <= size < 2**31 for size in shape)
         and all(isinstance(text, str) for text in (*dims, fields["units"], fields["meaning"]))
         and isinstance(fields["sparse"], bool)
+        and isinstance(fields["by_batch"], bool)
         and fields["better"] in BETTER
         and isinstance(fields["tolerance"], int | float)
     )

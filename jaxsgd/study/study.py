@@ -42,7 +42,7 @@ from jaxsgd.summary import brief, brief_axis
 
 LARGEST_SEED = 2**32 - 1
 ADDED_FIELDS = (
-    *("steps", "samples", "evaluate_every", "observe", "observe_every", "stop"),
+    *("steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
     *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
 )
 """Fields that were added after results had been stored; None if they are not used."""
@@ -178,6 +178,7 @@ class StudyFields(BaseModel):
     epochs: int | None = Field(default=None, ge=1, validate_default=True)
     evaluate_every: int | float | None = None
     observe: Names | None = None
+    observe_batches: Names | None = None
     observe_every: int | None = Field(default=None, ge=1, validate_default=True)
     stop: dict[str, float] | None = None
     keep: Literal["final"] | tuple[int, ...] | None = None
@@ -295,11 +296,26 @@ class StudyFields(BaseModel):
         except InputError as error:  # the field's name comes before every mistake
             raise ValueError(str(error).removeprefix("evaluate_every ")) from None
 
+    @field_validator("observe_batches", mode="before")
+    @classmethod
+    def _check_observe_batches(cls, value: Any, info: Any):
+        if value is True:
+            if info.data.get("observe") is None:
+                raise ValueError("True needs observe, the observables to measure; or give their names here")
+            return info.data["observe"]
+        return None if value is False else value
+
     @field_validator("observe_every")
     @classmethod
     def _check_observe_every(cls, value: int | None, info: Any):
-        if value is not None and "observe" in info.data and info.data["observe"] is None:
+        if not {"observe", "observe_batches"} <= set(info.data):
+            return value
+        if value is not None and info.data["observe"] is None and info.data["observe_batches"] is None:
             raise ValueError("give it together with observe, the observables to measure")
+        if value is None and info.data["observe_batches"] is not None:
+            raise ValueError(
+                "observe_batches needs it: measure before each step of each so many epochs, such as observe_every=10"
+            )
         return value
 
     @field_validator("keep", mode="before")
@@ -348,7 +364,7 @@ class StudyFields(BaseModel):
     def _check_stop(cls, value: dict[str, float] | None, info: Any):
         if value is None:
             return value
-        if info.data.get("observe") is not None:
+        if info.data.get("observe") is not None or info.data.get("observe_batches") is not None:
             raise ValueError("cannot be given together with observe: run two studies, one for each")
         if len(value) != 1:
             wrong = f"{len(value)} metrics: {', '.join(value)}" if value else "none"
@@ -566,6 +582,9 @@ class Study(StudyFields):
       observe: Observables to measure besides the usual ones: names such as `sharpness`, `gradient_norm` and `noise_scale`, or
         pointers to functions `(params, context) -> a number, an array or a dictionary of these`. For example
         `observe=["sharpness", "gradient_norm"]`.
+      observe_batches: Observables to measure before each step of every `observe_every`-th epoch, for which the context has the
+        step's `batch`, its `batch_size` and its `gradient`; True for those of `observe`. The variables are `<name>_batch`. For
+        example `observe_batches=["gradient_norm"], observe_every=10`.
       observe_every: Epochs between two measurements of `observe`, which then lie along `observation`; they are also measured
         after the last epoch. By default they are measured as often as the usual ones. For example
         `observe=["sharpness"], observe_every=5`.
@@ -635,6 +654,7 @@ class Study(StudyFields):
         samples: int | None = None,
         evaluate_every: int | float | None = None,
         observe: Iterable[str] | str | None = None,
+        observe_batches: Iterable[str] | str | bool | None = None,
         observe_every: int | None = None,
         stop: Mapping[str, float] | None = None,
         keep: Literal["none", "final"] | Iterable[int] | None = None,
@@ -723,7 +743,7 @@ class Study(StudyFields):
         check_schedule(value, schedule_named(value))
         return value
 
-    @field_validator("observe")
+    @field_validator("observe", "observe_batches")
     @classmethod
     def _check_observe(cls, value: tuple[str, ...] | None, info: Any):
         if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
@@ -732,7 +752,7 @@ class Study(StudyFields):
 
     @model_validator(mode="after")
     def _check_measures(self):
-        if self.observe is not None:
+        if self.observe is not None or self.observe_batches is not None:
             _check_names(records(self, self.subject()), axis_lengths(dict(self)))
         return self
 
