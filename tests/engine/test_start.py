@@ -225,7 +225,7 @@ def test_a_state_that_cannot_go_on_is_one_line(fields, text, stateful):
 def test_a_parent_without_states_is_one_line(parent):
     with pytest.raises(InputError, match=r"start: .*kept no states of optimizers; run the study with keep_state=True"):
         jaxsgd.sweep(fork(parent, start_state=True))
-    with pytest.raises(InputError, match=r"start: .*kept nothing after 1 epochs: the nearest is 2"):
+    with pytest.raises(InputError, match=r"start: .*kept nothing after 1 epoch: the nearest is 2"):
         jaxsgd.sweep(fork(parent, start_epoch=1))
 
 
