@@ -246,12 +246,12 @@ def test_the_fields_of_a_fork_need_a_start(field):
 
 
 def test_a_run_with_a_target_goes_on_from_the_state_too(stateful):
-    parent, vectorize = stateful
+    parent, _ = stateful
     fields = {"optimizers": ["momentum"], "seeds": [1], "batch_counts": [5], "start_epoch": 1, "start_state": True}
     study = Study(**FIELDS | STATES | fields, start=str(parent), evaluate_every=1)
-    whole = jaxsgd.sweep(study, vectorize=vectorize).squeeze()
+    whole = jaxsgd.sweep(study).squeeze()
     target = float(whole.train_loss[5])
-    stopped = jaxsgd.sweep(study.replaced(stop={"train_loss": target}), vectorize=vectorize).squeeze()
+    stopped = jaxsgd.sweep(study.replaced(stop={"train_loss": target})).squeeze()
     steps = int(stopped.stopped_step)
     assert 1 <= steps <= 6
     np.testing.assert_allclose(stopped.loss.values.ravel()[:steps], whole.loss.values.ravel()[:steps], rtol=1e-6)
