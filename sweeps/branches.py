@@ -3,7 +3,7 @@
 Command: jaxsgd run branches
          and in Python ds = jaxsgd.analysis.branches(Path("results/branches").glob("from_*"))
          jaxsgd.plot.branches_figure(ds), the figure in docs/forks.md
-Cost:    200 runs of 4 to 20 epochs, under a minute on 2 cores, most of it to compile 7 programs; 2.5 MiB
+Cost:    200 runs of 4 to 20 epochs, most of the time to compile 7 programs; 2.5 MiB
 Finding: From the fourth epoch on, and nearly so from the first. A network on `digits` is trained to its 20th epoch from each of
          six epochs, four times with other seeds of the order, and the loss on held-out samples is taken along the straight
          line between every two ends. Forked at the start, its largest value is 0.049 above the mean of the two ends (median of

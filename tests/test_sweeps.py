@@ -11,7 +11,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.study.shipped import question, shipped
-from jaxsgd.study.study_file import read_studies, read_study, study_path
+from jaxsgd.study.study_file import read_studies, read_study, result_folders, starts_in_folders, study_path
 
 NAMES = sorted(shipped())
 
@@ -23,7 +23,7 @@ def test_every_shipped_study_runs(name, tmp_path):
         small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
         args = study.problem_args | {"num_samples": 200}
         if isinstance(study.keep, tuple):
-            small["keep"] = [0, 2]
+            small["keep"] = [0, 1, 2]
         if study.start:
             small |= {"start": tmp_path / study.start, "start_epoch": min(study.start_epoch or 2, 2)}
         ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / part)
@@ -79,3 +79,16 @@ def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytest
     found = done.stdout.split()
     assert [path.rpartition("/")[2] for path in found] == [f"{name}.py" for name in NAMES]
     assert all(path.startswith(str(tmp_path / "site" / "jaxsgd" / "_sweeps")) for path in found)
+
+
+def test_forks_of_a_file_begin_at_the_results_of_its_own_studies_wherever_they_are(tmp_path, monkeypatch, capsys, unchecked):
+    from jaxsgd.cli.errors import run_app
+
+    monkeypatch.chdir(tmp_path)
+    assert run_app(["run", "branches", "--out", "elsewhere", "--dry-run"]) == 0
+    assert "from_4: begins at elsewhere/parent, which is run first" in capsys.readouterr().out
+    studies = read_studies(study_path("branches"))
+    alone = {name: studies[name] for name in ("parent", "from_4")}
+    folders = result_folders(alone, tmp_path)
+    assert starts_in_folders(alone, folders)["from_4"].start == str(tmp_path / "parent")
+    assert starts_in_folders(alone, folders)["parent"] == studies["parent"]

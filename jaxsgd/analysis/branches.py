@@ -83,7 +83,8 @@ def _of_result(folder: str | Path, axis: str, points: int) -> xr.Dataset:
             for at, cells in enumerate(numbers)
         ]
     shape = [ds.sizes[dim] for dim in others]
-    diverged = ds["diverged"].transpose(*others, axis).values.reshape(len(numbers), -1)[:, pairs].any(axis=-1)
+    by_seed = np.asarray(ds["diverged"].transpose(*others, axis)).reshape(len(numbers), -1)
+    diverged = np.any(by_seed[:, pairs], axis=-1)
     barrier, loss = (np.asarray(part, np.float64) for part in zip(*lines, strict=True))
     barrier, loss = np.where(diverged, np.nan, barrier), np.where(diverged[..., None], np.nan, loss)
     names = {"units": "loss", "long_name": f"{'validation' if problem.held_out is not None else 'training'} loss"}
@@ -123,13 +124,13 @@ def _lines(problem: Problem, params: Any, pairs: np.ndarray, data_seed: int, poi
     keys = streams(jax.random.key(data_seed))
     held_out = problem.sample_held_out(keys.data)
     data = problem.sample_data(keys.data) if held_out is None else held_out
-    ends = [jax.tree.map(lambda leaf, side=side: leaf[pairs[:, side]], params) for side in (0, 1)]
-    barrier, loss, _ = _along(problem, *ends, data, points)
+    first, second = (jax.tree.map(lambda leaf, side=side: leaf[pairs[:, side]], params) for side in (0, 1))
+    barrier, loss, _ = _along(problem, first, second, data, points)
     return barrier, loss
 
 
 def _each_line(problem: Problem, first: Any, second: Any, data: Any, points: int) -> Any:
-    return jax.lax.map(lambda pair: linear_barrier(problem, *pair, data, points=points), (first, second))
+    return jax.lax.map(lambda pair: linear_barrier(problem, pair[0], pair[1], data, points=points), (first, second))
 
 
 _along = jax.jit(_each_line, static_argnames=("problem", "points"))

@@ -69,7 +69,8 @@ def run(
     studies = starts_in_folders(studies, folders)
     if dry_run:
         for name, chosen in studies.items():
-            if chosen.start in map(str, folders.values()) and not Folder(Path(chosen.start)).is_there():
+            parent = Path(chosen.start) if chosen.start else None
+            if parent and parent in folders.values() and not Folder(parent).is_there():
                 reports[name] = {"study": chosen.resolved(), "waits_for": chosen.start}
                 console.print(
                     f"{'study':<9} {name}: begins at {chosen.start}, which is run first", markup=False, soft_wrap=True

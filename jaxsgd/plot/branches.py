@@ -23,9 +23,8 @@ def branches_figure(ds: xr.Dataset, title: str | None = None) -> Figure:
       InputError: for a Dataset that has no barriers.
     """
     if not {"barrier", "loss", "barrier_median"} <= set(ds):
-        raise InputError(
-            f"barriers are what jaxsgd.analysis.branches returns, got a Dataset with {', '.join(map(str, ds.data_vars))}"
-        )
+        names = ", ".join(map(str, ds.data_vars))
+        raise InputError(f"ds must be what jaxsgd.analysis.branches returns, got a Dataset with {names}")
     epochs = ds.start_epoch.values
     flat = ds.barrier.transpose("start_epoch", ...).values.reshape(len(epochs), -1)
     lines = ds.loss.transpose("start_epoch", ..., "share").values.reshape(len(epochs), flat.shape[1], -1)

@@ -59,9 +59,8 @@ class KeptCells(NamedTuple):
                 f"{self.place.path}: epoch is a number of epochs done, got {shown(epoch)}; it kept {_epochs(kept)}"
             )
         near = min(kept, key=lambda number: abs(number - float(epoch)))
-        raise InputError(
-            f"{self.place.path}: kept nothing after {epoch} epochs: the nearest is {near} (it kept {_epochs(kept)})"
-        )
+        done = f"{epoch:g} {'epoch' if epoch == 1 else 'epochs'}"
+        raise InputError(f"{self.place.path}: kept nothing after {done}: the nearest is {near} (it kept {_epochs(kept)})")
 
     def arrays(self, wanted: np.ndarray, group: str, at: list[int]) -> list[np.ndarray]:
         """Return the leaves of some cells, [n, K, ...] each, in the order of the pytree.

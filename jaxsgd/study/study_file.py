@@ -43,10 +43,9 @@ def starts_in_folders(studies: Mapping[str, Study], folders: Mapping[str, Path])
       studies: of the file, by name.
       folders: the result folder of each.
     """
-    return {
-        name: study.replaced(start=str(folders[study.start])) if study.start in folders and len(folders) > 1 else study
-        for name, study in studies.items()
-    }
+    others = {name: str(folder) for name, folder in folders.items()} if len(folders) > 1 else {}
+    starts = {name: others.get(study.start or "") for name, study in studies.items()}
+    return {name: study.replaced(start=starts[name]) if starts[name] else study for name, study in studies.items()}
 
 
 def look_beside(path: Path) -> None:

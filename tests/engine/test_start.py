@@ -225,7 +225,7 @@ def test_a_state_that_cannot_go_on_is_one_line(fields, text, stateful):
 def test_a_parent_without_states_is_one_line(parent):
     with pytest.raises(InputError, match=r"start: .*kept no states of optimizers; run the study with keep_state=True"):
         jaxsgd.sweep(fork(parent, start_state=True))
-    with pytest.raises(InputError, match=r"start: .*kept nothing after 1 epochs: the nearest is 2"):
+    with pytest.raises(InputError, match=r"start: .*kept nothing after 1 epoch: the nearest is 2"):
         jaxsgd.sweep(fork(parent, start_epoch=1))
 
 
@@ -243,3 +243,15 @@ def test_a_run_that_diverged_later_is_a_start_at_an_earlier_epoch(tmp_path):
 def test_the_fields_of_a_fork_need_a_start(field):
     with pytest.raises(InputError, match=f"{field}: give it together with start"):
         PARENT.replaced(**{field: True if field == "start_state" else 1})
+
+
+def test_a_run_with_a_target_goes_on_from_the_state_too(stateful):
+    parent, _ = stateful
+    fields = {"optimizers": ["momentum"], "seeds": [1], "batch_counts": [5], "start_epoch": 1, "start_state": True}
+    study = Study(**FIELDS | STATES | fields, start=str(parent), evaluate_every=1)
+    whole = jaxsgd.sweep(study).squeeze()
+    target = float(whole.train_loss[5])
+    stopped = jaxsgd.sweep(study.replaced(stop={"train_loss": target})).squeeze()
+    steps = int(stopped.stopped_step)
+    assert 1 <= steps <= 6
+    np.testing.assert_allclose(stopped.loss.values.ravel()[:steps], whole.loss.values.ravel()[:steps], rtol=1e-6)

@@ -268,3 +268,25 @@ def test_the_dry_run_knows_the_states_of_each_optimizer():
     # 3 epochs of 4 cells of each optimizer: one copy of 60 weights of 4 bytes for momentum, two and a count of 4 for Adam.
     assert planned.param_bytes == 3 * 8 * 240
     assert planned.state_bytes == 3 * 4 * (240 + 484)
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        ["w1", [-1, 3], "float32"],
+        ["w1", [10.0, 3], "float32"],
+        ["w1", [10, 3], "object"],
+        ["w1", [10, 3], "no_type"],
+        ["w1"],
+        "w1",
+    ],
+)
+def test_a_manifest_with_leaves_that_cannot_be_is_refused(leaf, folder, tmp_path):
+    place = tmp_path / "copy"
+    place.mkdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (place / "study.json").write_bytes((folder / "study.json").read_bytes())
+    for changed in ({"params": [leaf]}, {"states": {"sgd": [leaf]}}):
+        (place / "manifest.json").write_text(json.dumps(manifest | changed))
+        with pytest.raises(InputError, match=r"manifest\.json is not of format 1 to"):
+            jaxsgd.load(place)
