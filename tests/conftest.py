@@ -9,14 +9,21 @@ os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false"]
 ).strip()
 
+# NumPy's products are small here, and pytest's workers share the cores: with a thread for each core, OpenBLAS waits in loops that
+# took nine tenths of the oracle's time. NumPy has been loaded by pytest's plugins before this file; the processes that tests
+# start, and SciPy, read the variable.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import jax
 import jaxtyping
 import pytest
+import threadpoolctl
 from hypothesis import settings
 
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.program_folder import environment_of_programs, keep_programs, processor_kind
 
+threadpoolctl.threadpool_limits(1, user_api="blas")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 ROOT = Path(__file__).parents[1]
