@@ -1,5 +1,6 @@
 """Strict JAX for every test, one cache of compiled programs for all of them, and the fixtures that they share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,14 +10,21 @@ os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false"]
 ).strip()
 
+# NumPy's products are small here, and pytest's workers share the cores. With a thread for each core, OpenBLAS waits in loops,
+# which were nine tenths of the oracle's time. NumPy has been loaded by pytest's plugins before this file; SciPy and the
+# processes that tests start read the variable.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import jax
 import jaxtyping
 import pytest
+import threadpoolctl
 from hypothesis import settings
 
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.program_folder import environment_of_programs, keep_programs, processor_kind
 
+threadpoolctl.threadpool_limits(1, user_api="blas")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +97,9 @@ def pytest_sessionstart(session):
 
 def pytest_collection_modifyitems(items):
     """Put the longest files first; the others stay in their order."""
+    # Packages and tests stay to the end. Tracing makes many objects that live long, and Python searched them again and again.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 

@@ -123,7 +123,8 @@ def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     head(axes, panel.heading)
     for (row, column), value in np.ndenumerate(share):
         shade = "white" if abs(np.clip(value, 0, 1) - 0.5) > 0.34 else INK
-        axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
+        number = axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
+        number.set_in_layout(False)  # it lies within the panel
     axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])
     axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
     axes.set_xlabel("epoch, and below it the mean loss there")

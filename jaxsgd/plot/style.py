@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine, PlaceHolderLayoutEngine
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
@@ -102,6 +103,14 @@ class ShownFigure(Figure):
             self.set_layout_engine("none")
         while self._later:
             self._later.pop(0)()
+
+    def get_layout_engine(self) -> LayoutEngine | None:
+        """Return the engine that is still to give the panels their places; None for a figure that has been laid out.
+
+        Matplotlib's placeholder for an engine that was taken away does nothing, but has each file drawn twice.
+        """
+        engine = super().get_layout_engine()
+        return None if isinstance(engine, PlaceHolderLayoutEngine) else engine
 
     def _repr_png_(self) -> bytes:
         """The picture, at the resolution of a screen."""

@@ -9,7 +9,6 @@ import pytest
 import jaxsgd
 from jaxsgd.cli.errors import run_app
 from jaxsgd.cli.measure_table import noise_rows
-from tests.cli.conftest import once
 
 # Typer hands out other types than its annotations say.
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -147,15 +146,9 @@ def test_files_are_named_on_stdout(measured, tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def noisy(measured, target, shared_folder, jaxsgd_process):
-    """What `--noise` says of the best settings, as a process of its own, for it changes JAX's settings."""
-    folder = once(
-        shared_folder / "noisy",
-        lambda folder: (folder / "said").write_text(
-            jaxsgd_process("measure", measured, "--noise", "--json", cwd=folder).stdout
-        ),
-    )
-    return json.loads((folder / "said").read_text())
+def noisy(measured, jaxsgd_command, tmp_path_factory):
+    """The JSON object that `--noise` prints for the best settings."""
+    return json.loads(jaxsgd_command("measure", measured, "--noise", "--json", cwd=tmp_path_factory.mktemp("noisy")).stdout)
 
 
 def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from matplotlib.text import Text
 
-from jaxsgd.plot.style import SCREEN_DPI, in_powers, slide, spread_apart
+from jaxsgd.plot.layout import panels
+from jaxsgd.plot.style import SCREEN_DPI, figure_file, in_powers, slide, spread_apart, styled
 
 PLACES = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=8)
 
@@ -23,6 +25,27 @@ def test_a_figure_gives_a_notebook_its_picture():
     drawn = picture[..., 0] < 0.5
     assert drawn[: picture.shape[0] // 5].sum() > 500
     assert not drawn[picture.shape[0] // 5 :].any()
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_a_figure_that_is_laid_out_is_drawn_once_for_a_file(kind):
+    drawn = []
+
+    class Counted(Text):
+        def draw(self, renderer):
+            drawn.append(self)
+            super().draw(renderer)
+
+    @styled
+    def two_panels():
+        figure = slide("a", "b")
+        panels(figure, 1, 2, apart=(0.1, 0.1))
+        return figure
+
+    figure = two_panels()
+    figure.add_artist(Counted(0.5, 0.5, "counted"))
+    assert figure_file(figure, kind)
+    assert len(drawn) == 1
 
 
 def test_the_picture_is_drawn_without_pyplot():
