@@ -379,6 +379,17 @@ def _last_digit(loss: np.ndarray) -> float:
     return 0.0
 
 
+FEWEST_SETTLING = 4
+"""Prints an epoch from which the slope of the changes within the epoch shows that it settles. With fewer, the scatter of each
+change over epochs does."""
+
+FEWEST_RETURNS = 8
+"""Number of epochs from which the scatter of a change over epochs is measured."""
+
+OF_DIFFERENCES = 2 / 3
+"""Weight of a variance that is measured by the differences of successive values, against one measured around a known mean."""
+
+
 def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
     """Measure whether the loss settles within the epoch, as a mean does that begins anew with each epoch.
 
@@ -388,8 +399,8 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
       Slope of the log change over the log number of batches in the epoch so far; log likelihood of the slope -1 over the slope
       0; log of the change across boundaries over that between an epoch's later prints. All 0 where there is too little.
     """
-    if period.per_epoch < 4:
-        return 0.0, 0.0, 0.0
+    if period.per_epoch < FEWEST_SETTLING:
+        return _settling_of_few(loss, period)
     apart = stands_apart(period)
     loss, period = loss[~apart], period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
     begins = _begins(period)
@@ -421,6 +432,43 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
         _slope(*((place, size) if not rounded else _above(place, size, np.log(step / 2)))),
         cut_score(float(likelihood)),
         reset,
+    )
+
+
+def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
+    """Return the same as `settling` of a loss that is printed twice or three times an epoch.
+
+    Of independent windows of equal size, the change to the (k + 1)-th print of a running mean has the variance 1 / (k (k + 1)),
+    and that across the boundary, after K prints, 1 + 1 / K; printed as they are, all have the same. The variances are those of
+    the same change from epoch to epoch, so that neither levels that repeat nor a fall count.
+    """
+    places = period.stripe_count
+    if period.slides or not period.is_steady or places < 2:
+        return 0.0, 0.0, 0.0
+    place = np.unique(np.round(period.position, 3), return_inverse=True)[1]
+    change = np.diff(loss)
+    used = (period.epoch[1:] > period.epoch[0]) & (place[1:] == (place[:-1] + 1) % places)
+    variance, count = np.zeros(places), np.zeros(places)
+    for later in range(places):
+        again = np.diff(change[used & (place[1:] == later)])
+        if len(again) < FEWEST_RETURNS:
+            return 0.0, 0.0, 0.0
+        variance[later], count[later] = (again**2).mean() / 2, OF_DIFFERENCES * len(again)
+    if not (variance > 0).all():
+        return 0.0, 0.0, 0.0
+    number = np.arange(1.0, places)
+    running = np.append(1 + 1 / places, 1 / (number * (number + 1)))
+
+    def log_likelihood(shape: np.ndarray) -> float:
+        scaled = shape * (count * variance / shape).sum() / count.sum()
+        return -0.5 * float((count * (np.log(scaled) + variance / scaled)).sum())
+
+    expected, measured = np.log(running) / 2, np.log(variance) / 2
+    expected, measured = expected - expected.mean(), measured - measured.mean()
+    return (
+        -float((expected * measured).sum() / (expected**2).sum()),
+        cut_score(log_likelihood(running) - log_likelihood(np.ones(places))),
+        float(np.log(variance[0] / variance[-1]) / 2),
     )
 
 
