@@ -387,7 +387,7 @@ FEWEST_RETURNS = 8
 """Number of epochs from which the scatter of a change over epochs is measured."""
 
 OF_DIFFERENCES = 2 / 3
-"""Weight of a variance that is measured by the differences of successive values, against one measured around a known mean."""
+"""Part of the differences of successive values that count as independent draws."""
 
 
 def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
@@ -439,8 +439,9 @@ def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, fl
     """Return the same as `settling` of a loss that is printed twice or three times an epoch.
 
     Of independent windows of equal size, the change to the (k + 1)-th print of a running mean has the variance 1 / (k (k + 1)),
-    and that across the boundary, after K prints, 1 + 1 / K; printed as they are, all have the same. The variances are those of
-    the same change from epoch to epoch, so that neither levels that repeat nor a fall count.
+    and that across the boundary, after K prints, 1 + 1 / K; printed as they are, all have the same. The changes are compared
+    with the same change of the epoch before, so that neither levels that repeat nor a fall count, and by the logs of these
+    differences, so that each epoch counts the same.
     """
     places = period.stripe_count
     if period.slides or not period.is_steady or places < 2:
@@ -448,28 +449,22 @@ def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, fl
     place = np.unique(np.round(period.position, 3), return_inverse=True)[1]
     change = np.diff(loss)
     used = (period.epoch[1:] > period.epoch[0]) & (place[1:] == (place[:-1] + 1) % places)
-    variance, count = np.zeros(places), np.zeros(places)
+    size, error = np.zeros(places), np.zeros(places)
     for later in range(places):
-        again = np.diff(change[used & (place[1:] == later)])
+        again = np.abs(np.diff(change[used & (place[1:] == later)]))
+        again = np.log(again[again > 0])
         if len(again) < FEWEST_RETURNS:
             return 0.0, 0.0, 0.0
-        variance[later], count[later] = (again**2).mean() / 2, OF_DIFFERENCES * len(again)
-    if not (variance > 0).all():
-        return 0.0, 0.0, 0.0
+        # The log of a normal draw scatters by pi / sqrt(8) or more.
+        size[later] = again.mean()
+        error[later] = max(float(again.std()), np.pi / np.sqrt(8)) / np.sqrt(OF_DIFFERENCES * len(again))
     number = np.arange(1.0, places)
-    running = np.append(1 + 1 / places, 1 / (number * (number + 1)))
-
-    def log_likelihood(shape: np.ndarray) -> float:
-        scaled = shape * (count * variance / shape).sum() / count.sum()
-        return -0.5 * float((count * (np.log(scaled) + variance / scaled)).sum())
-
-    expected, measured = np.log(running) / 2, np.log(variance) / 2
-    expected, measured = expected - expected.mean(), measured - measured.mean()
-    return (
-        -float((expected * measured).sum() / (expected**2).sum()),
-        cut_score(log_likelihood(running) - log_likelihood(np.ones(places))),
-        float(np.log(variance[0] / variance[-1]) / 2),
-    )
+    expected = np.log(np.append(1 + 1 / places, 1 / (number * (number + 1)))) / 2
+    weight = 1 / error**2
+    expected, size = (values - (weight * values).sum() / weight.sum() for values in (expected, size))
+    even, running = (float((weight * (size - shape) ** 2).sum()) / 2 for shape in (0.0, expected))
+    slope = float((weight * expected * size).sum() / (weight * expected**2).sum())
+    return -slope, cut_score(even - running), float(size[0] - size[-1])
 
 
 def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:

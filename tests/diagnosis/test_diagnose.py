@@ -55,8 +55,8 @@ def test_a_framework_s_log_is_told_for_what_its_training_did(name):
         pytest.importorskip("tensorboard", reason="tensorboard is not installed: no event files are read")
     diagnosis = diagnose(FOLDER / name)
     assert set(diagnosis.causes) == CAUSES[name], str(diagnosis)
-    # All trainings had 20 batches an epoch, but for the ragged one's 17. Two logs do not contain it: one counts samples, one has
-    # its epochs as shares only. These are known by their 10 values an epoch.
+    # All trainings had 20 batches an epoch, but for the ragged one's 17. Three logs do not contain it: two count samples, one
+    # has its epochs as shares only. These are known by their 10 values an epoch.
     if name.startswith(("torch_mnist", "torch_three_epochs")):
         assert np.isnan(diagnosis.period.batch_count)
         assert diagnosis.period.per_epoch == pytest.approx(10)
