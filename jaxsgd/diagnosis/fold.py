@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, cut_score, moving_mean, student_score
+from jaxsgd.diagnosis.series import LARGEST, cut_score, student_score
+from jaxsgd.measure.trend import cycle_trend, moving_mean
 
 
 class Folded(NamedTuple):
@@ -110,7 +111,7 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
         # Of prints as rare as epochs a cycle falls as others' first epoch does.
         skipped = max(skipped, min(width, len(kept) // 4))
     first, stop = max(half, skipped), len(kept) - half
-    trend = moving_mean(loss[kept], width)[first - half :]
+    trend = cycle_trend(loss[kept], width, 1)[first:stop]
     trend = trend + _unevenness(trend, (period.epoch + period.position / period.length)[kept], width, first, stop)
     left = loss[kept[first:stop]] - trend
     bent = _bend(left, width, 0.0 if period.per_epoch < 2 else MOST_BEND)
@@ -125,7 +126,7 @@ def _unevenness(trend: np.ndarray, time: np.ndarray, width: int, first: int, sto
 
     A count that restarts with each epoch leaves a longer gap at the boundary if the interval does not divide the epoch.
     """
-    middle = moving_mean(time, width)[first - width // 2 :]
+    middle = cycle_trend(time, width, 1)[first:stop]
     away = time[first:stop] - middle
     if len(trend) < 3 or float(np.abs(away).max()) < 1e-6:
         return np.zeros_like(trend)

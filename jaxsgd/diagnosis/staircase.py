@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 
 from jaxsgd.diagnosis.fold import settling
 from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, shows_stairs
-from jaxsgd.diagnosis.series import cut_score, moving_mean, student_score
+from jaxsgd.diagnosis.series import cut_score, student_score
+from jaxsgd.measure.trend import moving_mean
 
 FEW_STAIRS = 12
 """Number of epochs up to which a loss is expected to be a staircase, as in fine-tuning. The score of a longer one is halved."""
