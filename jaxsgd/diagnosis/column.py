@@ -27,6 +27,7 @@ _RATE = {
 }  # fmt: skip
 _RUN = {"run", "run_id", "run_name", "experiment_id", "trial", "trial_id"}
 _SPLIT = {"mode", "split", "phase", "stage"}
+_RANK = re.compile(r"(^|[^a-z])rank$|^(gpu|default|process_index)$")
 
 _HELD_OUT = re.compile(
     r"(^|[^a-z])(val|valid|validat(ion|ing|e)|eval|evaluat(ion|ing|e)|test|testing|dev|cv|held-?out)"
@@ -66,13 +67,19 @@ def role(name: str) -> str:
     """Return the content of a column by its name.
 
     It is "epoch", "step", "samples" (a count of samples), "total" (the number of steps of the whole run), "rate", "run",
-    "split", "loss", or "" for anything else. The extremes that W&B exports beside each curve, `...__MIN` and `...__MAX`, are
-    anything else.
+    "split", "rank" (of the process that prints), "loss", or "" for anything else. The extremes that W&B exports beside each
+    curve, `...__MIN` and `...__MAX`, are anything else.
     """
     plain = name.strip().lower()
     if plain.endswith(("__min", "__max")):
         return ""
-    for names, meant in ((_RATE, "rate"), (_RUN, "run"), (_SPLIT, "split"), (_TOTAL, "total"), (_SAMPLES, "samples")):
+    for names, meant in (
+        (_RATE, "rate"),
+        (_RUN, "run"),
+        (_SPLIT, "split"),
+        (_TOTAL, "total"),
+        (_SAMPLES, "samples"),
+    ):
         if plain in names:
             return meant
     if not _NO_COUNT.search(plain) and not (_SETTING.search(plain) and "current" not in plain):
@@ -81,6 +88,8 @@ def role(name: str) -> str:
             return "epoch"
         if plain in _STEP_ALONE or _STEP.search(word):
             return "step"
+    if _RANK.search(plain):
+        return "rank"
     return "loss" if "loss" in plain and not _NO_LOSS.search(plain) else ""
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, cut_score, moving_mean, student_score
+from jaxsgd.diagnosis.series import LARGEST, cut_score, student_score
+from jaxsgd.measure.trend import cycle_trend, moving_mean
 
 
 class Folded(NamedTuple):
@@ -110,7 +111,7 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
         # Of prints as rare as epochs a cycle falls as others' first epoch does.
         skipped = max(skipped, min(width, len(kept) // 4))
     first, stop = max(half, skipped), len(kept) - half
-    trend = moving_mean(loss[kept], width)[first - half :]
+    trend = cycle_trend(loss[kept], width, 1)[first:stop]
     trend = trend + _unevenness(trend, (period.epoch + period.position / period.length)[kept], width, first, stop)
     left = loss[kept[first:stop]] - trend
     bent = _bend(left, width, 0.0 if period.per_epoch < 2 else MOST_BEND)
@@ -125,7 +126,7 @@ def _unevenness(trend: np.ndarray, time: np.ndarray, width: int, first: int, sto
 
     A count that restarts with each epoch leaves a longer gap at the boundary if the interval does not divide the epoch.
     """
-    middle = moving_mean(time, width)[first - width // 2 :]
+    middle = cycle_trend(time, width, 1)[first:stop]
     away = time[first:stop] - middle
     if len(trend) < 3 or float(np.abs(away).max()) < 1e-6:
         return np.zeros_like(trend)
@@ -379,6 +380,17 @@ def _last_digit(loss: np.ndarray) -> float:
     return 0.0
 
 
+FEWEST_SETTLING = 4
+"""Prints an epoch from which the slope of the changes within the epoch shows that it settles. With fewer, the scatter of each
+change over epochs does."""
+
+FEWEST_RETURNS = 8
+"""Number of epochs from which the scatter of a change over epochs is measured."""
+
+OF_DIFFERENCES = 2 / 3
+"""Part of the differences of successive values that count as independent draws."""
+
+
 def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
     """Measure whether the loss settles within the epoch, as a mean does that begins anew with each epoch.
 
@@ -388,8 +400,8 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
       Slope of the log change over the log number of batches in the epoch so far; log likelihood of the slope -1 over the slope
       0; log of the change across boundaries over that between an epoch's later prints. All 0 where there is too little.
     """
-    if period.per_epoch < 4:
-        return 0.0, 0.0, 0.0
+    if period.per_epoch < FEWEST_SETTLING:
+        return _settling_of_few(loss, period)
     apart = stands_apart(period)
     loss, period = loss[~apart], period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
     begins = _begins(period)
@@ -422,6 +434,38 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
         cut_score(float(likelihood)),
         reset,
     )
+
+
+def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
+    """Return the same as `settling` of a loss that is printed twice or three times an epoch.
+
+    Of independent windows of equal size, the change to the (k + 1)-th print of a running mean has the variance 1 / (k (k + 1)),
+    and that across the boundary, after K prints, 1 + 1 / K; printed as they are, all have the same. The changes are compared
+    with the same change of the epoch before, so that neither levels that repeat nor a fall count, and by the logs of these
+    differences, so that each epoch counts the same.
+    """
+    places = period.stripe_count
+    if period.slides or not period.is_steady or places < 2:
+        return 0.0, 0.0, 0.0
+    place = np.unique(np.round(period.position, 3), return_inverse=True)[1]
+    change = np.diff(loss)
+    used = (period.epoch[1:] > period.epoch[0]) & (place[1:] == (place[:-1] + 1) % places)
+    size, error = np.zeros(places), np.zeros(places)
+    for later in range(places):
+        again = np.abs(np.diff(change[used & (place[1:] == later)]))
+        again = np.log(again[again > 0])
+        if len(again) < FEWEST_RETURNS:
+            return 0.0, 0.0, 0.0
+        # The log of a normal draw scatters by pi / sqrt(8) or more.
+        size[later] = again.mean()
+        error[later] = max(float(again.std()), np.pi / np.sqrt(8)) / np.sqrt(OF_DIFFERENCES * len(again))
+    number = np.arange(1.0, places)
+    expected = np.log(np.append(1 + 1 / places, 1 / (number * (number + 1)))) / 2
+    weight = 1 / error**2
+    expected, size = (values - (weight * values).sum() / weight.sum() for values in (expected, size))
+    even, running = (float((weight * (size - shape) ** 2).sum()) / 2 for shape in (0.0, expected))
+    slope = float((weight * expected * size).sum() / (weight * expected**2).sum())
+    return -slope, cut_score(even - running), float(size[0] - size[-1])
 
 
 def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:

@@ -33,6 +33,7 @@ class Log(NamedTuple):
       placeless: number of losses left out because they have no step and others do.
       samples: two of the readings in words, with their lines: "line 41: epoch 3, step 200, loss 1.23".
       left_out: the other losses in the file, of this and other shapes of lines, in words.
+      other_ranks: the ranks of the processes whose losses are left out, because those of rank 0 are read.
     """
 
     loss: Float[np.ndarray, " n"]
@@ -51,6 +52,7 @@ class Log(NamedTuple):
     placeless: int = 0
     samples: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    other_ranks: tuple[int, ...] = ()
 
     __repr__ = short_repr
 
@@ -125,7 +127,7 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
     return Log(
         loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
         table.in_samples, table.form, column, others, table.non_finite.get(column, 0), duplicates, resumed, repeated, placeless,
-        sample_texts(series),
+        sample_texts(series), other_ranks=table.other_ranks,
     )  # fmt: skip
 
 
@@ -272,6 +274,12 @@ def log_notes(log: Log) -> list[LogNote]:
         )
     if log.placeless:
         notes.append(LogNote("placeless", f"Left out {counted(log.placeless, 'loss')} without a step."))
+    if log.other_ranks:
+        first, last = log.other_ranks[0], log.other_ranks[-1]
+        others = f"ranks {first} to {last}" if last > first else f"rank {first}"
+        notes.append(
+            LogNote("ranks", f"Several processes print: the losses of rank 0 are read, those of {others} are left out.")
+        )
     if log.left_out:
         notes.append(LogNote("columns", f"Other losses in the file, chosen with --column: {_few(list(log.left_out))}."))
     return notes

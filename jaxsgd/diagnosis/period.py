@@ -295,8 +295,8 @@ MOST_CANDIDATES = 24
 """Largest number of lags, the peaks of the autocorrelation, that are compared closely."""
 
 
-NEARLY = 0.85
-"""Part of the best period's explained share from which a divisor of it is preferred."""
+NOTHING_MORE = 2.0
+"""Score of what a period explains beyond a divisor of it up to which the divisor is preferred: some are tried."""
 
 NO_SCORE = -10.0
 """The score where there is no candidate."""
@@ -306,8 +306,8 @@ def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """Return the most likely period, in prints, and the score of its fold less that of the best of as many folds of noise.
 
     Candidates are the peaks of the autocorrelation of the detrended loss; of these, the one whose fold (the split of the prints
-    by their place in the period) explains most beyond chance, as a normal score; or the smallest divisor of it that
-    explains nearly as much.
+    by their place in the period) explains most beyond chance, as a normal score; or the smallest divisor of it beyond which it
+    explains nothing more than chance would.
 
     Args:
       loss: [n], equally far apart.
@@ -328,15 +328,12 @@ def best_period(loss: Float[np.ndarray, " n"]) -> tuple[float, float]:
     candidates = lags[peak][np.argsort(-height[peak], kind="stable")[:MOST_CANDIDATES]]
     if not len(candidates):
         return float(count), NO_SCORE
-    folds = [_fold_score(left, int(lag)) for lag in candidates]
-    best = max(range(len(folds)), key=lambda place: folds[place][0])
-    score, explained = folds[best]
-    length = int(candidates[best])
-    # A pattern that repeats after a period also repeats after its multiples; slow changes may even favour these.
-    for part in range(2, length):
-        if length % part == 0 and _fold_score(left, part)[1] >= NEARLY * explained:
-            length = part
-            break
+    scores = [_fold_score(left, int(lag)) for lag in candidates]
+    score = max(scores)
+    length = int(candidates[scores.index(score)])
+    # A pattern that repeats after a period also repeats after its multiples, of which one may score more by chance.
+    parts = (part for part in range(2, length) if length % part == 0)
+    length = next((part for part in parts if _beyond_score(left, length, part) < NOTHING_MORE), length)
     return float(length), score - math.sqrt(2 * math.log(len(lags) + 1))
 
 
@@ -362,20 +359,33 @@ def _even_loss(loss: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return np.where(scale > floor, left / np.maximum(scale, floor), 0.0)
 
 
-def _fold_score(left: Float[np.ndarray, " n"], lag: int) -> tuple[float, float]:
-    """Return (normal score, adjusted share) of the differences between the levels by place in a period of `lag`."""
+def _fold_score(left: Float[np.ndarray, " n"], lag: int) -> float:
+    """Return the normal score of the differences between the levels by place in a period of `lag`."""
     cycles = len(left) // lag
     if cycles < 2:
-        return 0.0, 0.0
+        return 0.0
     table = left[: cycles * lag].reshape(cycles, lag)
-    levels = table.mean(axis=0)
+    return _level_score(table, np.full(lag, table.mean()), 1)
+
+
+def _beyond_score(left: Float[np.ndarray, " n"], lag: int, part: int) -> float:
+    """Return the normal score of the levels by place in a period of `lag` beyond those in a divisor of it."""
+    cycles = len(left) // lag
+    table = left[: cycles * lag].reshape(cycles, lag)
+    return _level_score(table, np.tile(table.reshape(-1, part).mean(axis=0), lag // part), part)
+
+
+def _level_score(table: Float[np.ndarray, "c l"], known: Float[np.ndarray, " l"], levels: int) -> float:
+    """Return the normal score of the columns' means around known ones, of which `levels` were fitted."""
+    cycles, lag = table.shape
+    means = table.mean(axis=0)
     freedom = lag * (cycles - 1)
-    between = cycles * float(((levels - levels.mean()) ** 2).sum())
-    within = float(((table - levels) ** 2).sum())
-    if within <= 0:
-        return 40.0, 1.0
-    share = 1 - (within / freedom) / ((between + within) / (cycles * lag - 1))
-    return min(normal_score((between / (lag - 1)) / (within / freedom), lag - 1, freedom), 40.0), share
+    between = cycles * float(((means - known) ** 2).sum())
+    within = float(((table - means) ** 2).sum())
+    # What is left of a pattern that returns exactly is rounding.
+    if within <= 1e-20 * float((table**2).sum()):
+        return 40.0 if between > within else 0.0
+    return min(normal_score((between / (lag - levels)) / (within / freedom), lag - levels, freedom), 40.0)
 
 
 def period_confidence(score: float) -> float:

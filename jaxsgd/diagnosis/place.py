@@ -44,6 +44,10 @@ class Column(NamedTuple):
         """True if the name is that of a loss."""
         return self.is_listed_loss or role(self.name) == "loss"
 
+    def rows(self, kept: Bool[np.ndarray, " K"]) -> "Column":
+        """Return the column with some of its rows only."""
+        return self._replace(values=self.values[kept], total=None if self.total is None else self.total[kept])
+
 
 class RowPlaces(NamedTuple):
     """The places of K rows.

@@ -27,7 +27,6 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
     lines += [note.text for note in log_notes(log)]
     if diagnosis.too_short:
         return lines
-    lines += _doubt(diagnosis)
     shown = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
     for verdict in shown or diagnosis.verdicts[: int(diagnosis.is_doubtful)]:
         lines += ["", *verdict_lines(verdict), *_alike(diagnosis, verdict)]
@@ -44,8 +43,13 @@ def answer_lines(diagnosis: Diagnosis) -> list[str]:
         if not remedy.startswith(("Give", "Print")):
             return [diagnosis.too_short, "What to do: Give a longer log."]
         return [f"{answer}.", f"What to do: {remedy}"]
-    text = str(diagnosis)
     likely = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
+    if _is_period_unknown(diagnosis.period) and not likely:
+        return [
+            "No pattern stands out, and the log does not say where epochs begin.",
+            "What to do: Give --batches-per-epoch if you know it, and ask again.",
+        ]
+    text = str(diagnosis)
     if len(likely) == 1:
         text = f"{text}: {likely[0].cause.looks}"
     if diagnosis.is_doubtful:
@@ -61,10 +65,9 @@ def answer_lines(diagnosis: Diagnosis) -> list[str]:
     return [f"{text[0].upper()}{text[1:]}.", f"What to do: {remedy}"]
 
 
-def _doubt(diagnosis: Diagnosis) -> list[str]:
-    if diagnosis.period.is_estimated and diagnosis.period.confidence < LIKELY:
-        return ["The log does not say where epochs begin, and no period stands out: give --batches-per-epoch if you know it."]
-    return []
+def _is_period_unknown(period: Period) -> bool:
+    """Return True if the log does not say where epochs begin, and its losses do not show it."""
+    return period.is_estimated and period.confidence < LIKELY
 
 
 def _unknown(diagnosis: Diagnosis) -> list[str]:
@@ -75,7 +78,7 @@ def _unknown(diagnosis: Diagnosis) -> list[str]:
         lines.append(
             f"With {period.epochs:.3g} epochs only a drop where epochs begin can be seen; other causes need four epochs."
         )
-    elif not period.has_last:
+    elif not period.has_last and not _is_period_unknown(period):
         lines.append("A ragged last batch is unknown: the last batch of an epoch is never printed.")
     return lines
 

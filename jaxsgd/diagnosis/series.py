@@ -1,19 +1,7 @@
-"""Moving means, and the scores by which differences in a series are compared with chance."""
+"""The scores by which differences in a series are compared with chance."""
 
 import numpy as np
 from jaxtyping import Float, Int
-
-
-def moving_mean(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray, " k"]:
-    """Return the centred mean over a whole cycle, [n - 2 (width // 2)]: the ends of an even width count half.
-
-    A pattern that repeats every `width` values leaves no trace in it, and a straight line stays as it is.
-    """
-    total = np.concatenate([[0.0], np.cumsum(values - values.mean())])
-    sums = total[width:] - total[:-width]
-    if width % 2 == 0:
-        sums = (sums[:-1] + sums[1:]) / 2
-    return sums / width + values.mean()
 
 
 def normal_score(f: float, between: int, within: int) -> float:

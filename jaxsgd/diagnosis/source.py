@@ -14,7 +14,7 @@ HEAD = 65536
 """Number of bytes by which a format is recognized."""
 
 LONGEST_LINE = 1 << 20
-"""Largest length of a line, bytes."""
+"""Largest length of a line, letters."""
 
 BLOCK = 1 << 18
 
@@ -43,8 +43,9 @@ _BINARY = {
     b"PAR1": "a Parquet file",
     b":W&B": "a W&B run file (export its history as CSV)",
 }
-_BREAK = re.compile(rb"([\r\n\x08]+)")
-_TEXT_BREAK = re.compile(r"([\r\n\x08]+)")
+_BREAK = re.compile(r"([\r\n\x08]+)")
+_MARK = "\ufeff"
+"""The byte order mark with which a file may begin."""
 
 
 class Source:
@@ -140,36 +141,26 @@ class Source:
         Raises:
           InputError: for a line that is too long for a log, and as `blocks`.
         """
-        encoding = _encoding(self.head())
-        number = 1
-        if encoding == "utf-8":
-            left = b""
-            for block in self.blocks():
-                *whole, left = _BREAK.split(left + block)
-                self._check_length(len(left))
-                for line, end in zip(whole[::2], whole[1::2], strict=True):
-                    self._check_length(len(line))
-                    yield number, line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8", "replace")
-                    number += end.count(b"\n")
-            if left:
-                yield number, left.decode("utf-8", "replace")
-            return
-        decoder = codecs.getincrementaldecoder(encoding)("replace")
-        text = ""
+        # An incremental decoder keeps the bytes of a letter that a block cuts.
+        decoder = codecs.getincrementaldecoder(_encoding(self.head()))("replace")
+        number, text = 1, ""
         for block in self.blocks():
-            *parts, text = _TEXT_BREAK.split(text + decoder.decode(block))
+            whole = text + decoder.decode(block)
+            *parts, text = _BREAK.split(whole)
+            self._check_length(max(map(len, parts), default=0))
             self._check_length(len(text))
-            for piece, ending in zip(parts[::2], parts[1::2], strict=True):
-                self._check_length(len(piece))
-                yield number, piece
-                number += ending.count("\n")
+            has_mark = _MARK in whole
+            for line, end in zip(parts[::2], parts[1::2], strict=True):
+                yield number, line.removeprefix(_MARK) if has_mark else line
+                number += 1 if end == "\n" else end.count("\n")
+        text += decoder.decode(b"", final=True)
         if text:
-            yield number, text
+            yield number, text.removeprefix(_MARK)
 
     def _check_length(self, length: int) -> None:
         if length > LONGEST_LINE:
             raise InputError(
-                f"{self.path}: has a line of more than {LONGEST_LINE:,} bytes; give a log with one loss on each line"
+                f"{self.path}: has a line of more than {LONGEST_LINE:,} letters; give a log with one loss on each line"
             )
 
     def whole(self, most: int) -> bytes:

@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from jaxsgd.diagnosis.fold import MANY_EPOCHS, fold_scale, local_scale
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, explained, moving_mean, student_scores
+from jaxsgd.diagnosis.series import LARGEST, explained, student_scores
+from jaxsgd.measure.trend import moving_mean
 
 
 def epoch_levels(loss: Float[np.ndarray, " n"], period: Period, offset: float = 0.0) -> tuple[Float[np.ndarray, " e"], int]:

@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 
 from jaxsgd.diagnosis.fold import settling
 from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, shows_stairs
-from jaxsgd.diagnosis.series import cut_score, moving_mean, student_score
+from jaxsgd.diagnosis.series import cut_score, student_score
+from jaxsgd.measure.trend import moving_mean
 
 FEW_STAIRS = 12
 """Number of epochs up to which a loss is expected to be a staircase, as in fine-tuning. The score of a longer one is halved."""
@@ -34,17 +35,32 @@ NEAREST, NEAR = 0.15, 0.08
 TRIMMED = 0.55
 """Expected distance of the mean of normal draws without the largest third from their mean, in standard deviations."""
 
-MOST_FALL, FEWEST_DROPS = 0.75, 0.6
-"""Fall within an epoch, in drops, from which a loss is no staircase; and the size of the usual drop, in mean drops, below which
-only some of the boundaries have one."""
+MOST_FALL, SURE_FALL = 0.75, 2.2
+"""Fall within an epoch, in drops, from which a loss is no staircase; and its score from which the loss is not flat."""
+
+FEWEST_DROPS, ENOUGH_DROPS = 0.6, 0.85
+"""Size of the usual drop, in mean drops: below the first only some of the boundaries have one, and from the second on all have.
+"""
+
+FEW_BOUNDARIES = 2
+"""Number of boundaries up to which one large drop cannot be distinguished from drops at all of them."""
 
 MOST_SETTLING, SURE_SETTLING = 1.0, 12.0
 """Log likelihood of settling from which a loss with `SURE_SETTLING` prints an epoch is a running mean, whose first values of an
-epoch scatter most. It is larger by 1 for each print fewer: a few positions settle by chance."""
+epoch scatter most. It is larger by 1 for each print fewer: a few positions settle by chance, which lowers the score only."""
 
-FLAT, RISE_FOR_PRINT = 0.5, 0.15
-"""Rise within an epoch, in drops, that is accepted with the fewest prints an epoch, and the rise more for each further
-print."""
+SETTLING_WEIGHT = 0.5
+"""Score for each unit of the log likelihood of settling: the log odds grow by about 2 for each unit of the score."""
+
+FLAT, MOST_RISE = 0.5, 0.75
+"""Rise within an epoch, in drops, up to which a run may count as flat, and from which a loss is no staircase: levels that
+repeat, too, drop where an epoch begins, by as much as they rise within it."""
+
+EXPECTED_SHARE = 0.5
+"""Part of the share of the variance that follows from the drop's score which the staircase explains at least."""
+
+VERY_FEW, ENOUGH = 6, 16
+"""Numbers of values up to which nothing counts as a staircase, and from which all of its score counts."""
 
 
 class Staircase(NamedTuple):
@@ -63,6 +79,8 @@ class Staircase(NamedTuple):
       share: part of the variance of the loss, without its trend, that the drops and the slope explain.
       total_z: fall from epoch to epoch in standard errors of the drop: the score that the drop has if the runs are flat.
       is_long: True for more than `FEW_STAIRS` epochs.
+      boundaries: number of boundaries at which drops are measured.
+      count: number of values that the drops are measured in.
     """
 
     drop: float = 0.0
@@ -75,21 +93,42 @@ class Staircase(NamedTuple):
     share: float = 0.0
     total_z: float = 0.0
     is_long: bool = False
+    boundaries: int = 0
+    count: int = 0
 
     @property
     def score(self) -> float:
-        """The score of the drop, reduced where the loss drops at other positions too, falls within epochs, or drops seldom."""
-        settled = self.settles > MOST_SETTLING + max(SURE_SETTLING - self.per_epoch, 0.0)
-        if self.drop <= 0 or self.z <= self.beside or settled:
+        """The score of the drop, reduced by all that speaks against a staircase.
+
+        That is a drop as large at other positions, at a few boundaries only, or larger than what it explains; a run that falls,
+        or rises as much as the loss drops; and a loss that settles within epochs.
+        """
+        doubtful = self.settles - MOST_SETTLING
+        if self.drop <= 0 or self.z <= self.beside or doubtful > max(SURE_SETTLING - self.per_epoch, 0.0):
             return 0.0
-        often = min(max(self.every, 0.0) / FEWEST_DROPS, 1.0)
+        slope = self.slope / self.drop
         # A run that is flat: likelier than a slope that would make the same fall without a drop.
         flat = math.sqrt(max(self.z**2 - (self.z - self.total_z) ** 2, 0.0)) if self.total_z > 0 else 0.0
-        # A run that rises, or falls a little. Levels that repeat at a few positions may rise by chance.
-        bent = math.sqrt(max(1 - max(-self.slope, 0.0) / (MOST_FALL * self.drop), 0.0))
-        rise = FLAT + RISE_FOR_PRINT * (self.per_epoch - FEWEST_ON_STAIR) - max(self.slope, 0.0) / self.drop
-        risen = max(self.z - max(self.beside, 0.0) / 2, 0.0) * bent * float(np.clip(rise / FLAT, 0, 1))
-        return often * max(flat, risen) / (2 if self.is_long else 1)
+        # A run that rises, or falls a little.
+        bent = math.sqrt(max(1 - max(-slope, 0.0) / MOST_FALL, 0.0))
+        fall_z = max(-slope, 0.0) * max(self.total_z, 0.0) / (1 - slope) if slope < 0 else 0.0
+        bent *= float(np.clip(1 + SURE_FALL - fall_z, 0, 1))
+        risen = max(self.z - max(self.beside, 0.0) / 2, 0.0) * bent
+        score = max(flat, risen) * self._often() * self._explains()
+        score *= float(np.clip((MOST_RISE - slope) / (MOST_RISE - FLAT), 0, 1))
+        score *= float(np.clip((self.count - VERY_FEW) / (ENOUGH - VERY_FEW), 0, 1))
+        return max(score / (2 if self.is_long else 1) - SETTLING_WEIGHT * max(doubtful, 0.0), 0.0)
+
+    def _often(self) -> float:
+        """Return 1 if the loss drops at all boundaries, 0 if it does at a few of many only."""
+        if self.boundaries <= FEW_BOUNDARIES:
+            return min(max(self.every, 0.0) / FEWEST_DROPS, 1.0)
+        return float(np.clip((self.every - FEWEST_DROPS) / (ENOUGH_DROPS - FEWEST_DROPS), 0, 1))
+
+    def _explains(self) -> float:
+        """Return 1 if the staircase explains as much of the variance as follows from the score of its drop, 0 if nothing."""
+        expected = self.z**2 / (self.z**2 + self.count)
+        return min(self.share / (EXPECTED_SHARE * expected), 1.0)
 
 
 class _Values(NamedTuple):
@@ -110,7 +149,7 @@ class _Fit(NamedTuple):
     """A staircase fitted by least squares; n values.
 
     Attributes:
-      drop, slope, z, every: as in `Staircase`.
+      drop, slope, z, every, total_z, boundaries: as in `Staircase`.
       level: [e], of each epoch.
       number: [n], the epoch of each value.
       left: [n], the values less the staircase.
@@ -121,6 +160,7 @@ class _Fit(NamedTuple):
     z: float
     every: float
     total_z: float
+    boundaries: int
     level: Float[np.ndarray, " e"]
     number: Int[np.ndarray, " n"]
     left: Float[np.ndarray, " n"]
@@ -149,8 +189,7 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     share = 1 - after / before if before > 0 else 0.0
     return Staircase(
         here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settling(flat, period)[1], max(share, 0.0),
-        here.total_z,
-        is_long,
+        here.total_z, is_long, here.boundaries, len(values.value),
     )  # fmt: skip
 
 
@@ -256,7 +295,7 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     if len(drops) > 1 and drop > 0:
         usual = float(drops[: len(drops) - max(1, len(drops) // 3)].mean())
         often = (usual + TRIMMED * scatter * math.sqrt(2 / usual_count)) / drop
-    return _Fit(drop, slope, cut_score(z), float(np.clip(often, -1, 2)), cut_score(total_z), level, number, left)
+    return _Fit(drop, slope, cut_score(z), float(np.clip(often, -1, 2)), cut_score(total_z), len(drops), level, number, left)
 
 
 def _kinship(left: np.ndarray, time: np.ndarray, number: np.ndarray, per_epoch: float) -> tuple[float, float]:

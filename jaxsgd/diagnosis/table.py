@@ -23,6 +23,9 @@ MOST_COLUMNS = 64
 """Largest number of columns; losses count first."""
 
 
+MOST_RANKS = 4096
+"""Largest number of processes whose rows are told apart by their rank."""
+
 LARGEST = 1e100
 """Largest loss: the square of a larger one may be infinite."""
 
@@ -43,6 +46,7 @@ class Table(NamedTuple):
       line: the number of the line of each row, from 1, [K]; empty where the format has no lines.
       words: the words by which lines of this shape differ from others; empty where there is one shape.
       is_held_out: True if these words speak of a validation or test set.
+      other_ranks: the ranks of the processes whose rows are left out, because the first rank's are read.
       others: the rows of other shapes in the same file.
     """
 
@@ -57,6 +61,7 @@ class Table(NamedTuple):
     line: Int[np.ndarray, " L"] = np.zeros(0, np.int64)
     words: str = ""
     is_held_out: bool = False
+    other_ranks: tuple[int, ...] = ()
     others: tuple["Table", ...] = ()
 
     @property
@@ -211,6 +216,10 @@ def named_table(
       line: the number of the line of each row; 0 where there are none.
       words, is_held_out: as in `Table`.
     """
+    kept, other_ranks = first_rank_rows(columns)
+    if other_ranks:
+        columns = [column.rows(kept) for column in columns]
+        run, line = run[kept], line[kept]
     columns = _one_case(columns)
     known = find_places(columns, len(run))
     left = [column for column in columns if column.name not in known.used and column.is_value]
@@ -218,7 +227,23 @@ def named_table(
     numbers = {column.name: column.values for column in left if not column.is_loss}
     line = line if line.any() else line[:0]
     table = Table(form, losses, {}, known.places, run, run_names, known.in_samples, numbers, line, words, is_held_out)
-    return _finite(table)
+    return _finite(table._replace(other_ranks=other_ranks))
+
+
+def first_rank_rows(columns: list[Column]) -> tuple[Bool[np.ndarray, " K"], tuple[int, ...]]:
+    """Return (True for the rows of rank 0 and for those that name no rank, the other ranks); no ranks where there are none.
+
+    Several processes of one training print their rows in turns. Numbers called rank are ranks if they count from 0 without a
+    gap and each comes back.
+    """
+    for column in columns:
+        if role(column.name) != "rank" or column.is_carried:
+            continue
+        known = column.values[~np.isnan(column.values)]
+        ranks, counts = np.unique(known, return_counts=True)
+        if 1 < len(ranks) <= MOST_RANKS and (ranks == np.arange(len(ranks))).all() and counts.min() > 1:
+            return ~(column.values > 0), tuple(int(rank) for rank in ranks[1:])
+    return np.ones(len(columns[0].values) if columns else 0, bool), ()
 
 
 def _finite(table: Table) -> Table:

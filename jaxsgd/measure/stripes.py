@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
+from jaxsgd.measure.trend import cycle_trend, period_means, trend_weights
 from jaxsgd.summary import short_repr
 
 FEWEST_WINDOWS = 5
@@ -150,31 +151,22 @@ def _levels(values, time, count):
     if cycles == 1:
         return table[..., 0, :], np.full((*shape, count), np.nan), np.full(shape, np.nan)
 
-    before, after, share = _trend_weights(cycles, count)
-    means = table.mean(axis=-1)
-    trend = (1 - share) * means[..., before] + share * means[..., after]
+    means = period_means(table.reshape(*shape, -1), count, count)
+    trend = cycle_trend(table.reshape(*shape, -1), count, count).reshape(table.shape)
     left = table - trend
     level = left.mean(axis=-2) + means.mean(axis=-1)[..., None]
 
     when = time[: cycles * count].reshape(cycles, count)
     when = when - when.mean(axis=0)
     slope = (when * table).sum(axis=-2) / (when**2).sum(axis=0)
-    return level, slope, _index(left, np.abs(table).max(axis=(-2, -1)), before, after, share)
+    return level, slope, _index(left, np.abs(table).max(axis=(-2, -1)))
 
 
-def _trend_weights(cycles, count):
-    """Return `before`, `after` and `share`, [cycles, S]: the trend at a window is the mean of the cycles `before` and `after`,
-    with weights 1 - share and share."""
-    middle = np.arange(cycles * count).reshape(cycles, count)
-    middle = (middle - (count - 1) / 2) / count
-    before = np.clip(np.floor(middle).astype(int), 0, cycles - 2)
-    return before, before + 1, middle - before
-
-
-def _index(left, scale, before, after, share):
+def _index(left, scale):
     cycles, count = left.shape[-2:]
     if count == 1:
         return np.full(left.shape[:-2], np.nan)
+    before, after, share = (part.reshape(cycles, count) for part in trend_weights(cycles * count, count, count))
     # Each remainder is a linear form in white noise; the traces are the sums of the forms' squared coefficients.
     own = np.where(before == np.arange(cycles)[:, None], 1 - share, share)
     squares = np.sum(1 - 2 * own / count + ((1 - share) ** 2 + share**2) / count)

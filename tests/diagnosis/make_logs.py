@@ -18,7 +18,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
 
 FOLDER = Path(__file__).parent / "logs"
@@ -132,6 +132,169 @@ def torch_step_rate():
                 )
 
         train(loader, model, optimizer, 45, say, after_epoch=schedule.step)
+
+
+def classes(count, inputs=20, noise=2.0, seed=6):
+    """Samples of ten classes, each around a point of its own, in random order."""
+    draw = torch.Generator().manual_seed(seed)
+    points = torch.randn(10, inputs, generator=draw)
+    target = torch.randint(10, (count,), generator=draw)
+    return points[target] + noise * torch.randn(count, inputs, generator=draw), target
+
+
+class ShuffleBuffer(IterableDataset):
+    """Samples in their order through a shuffle buffer, as WebDataset, tf.data and streaming datasets have it."""
+
+    def __init__(self, x, t, size):
+        self.samples, self.size = list(zip(x, t, strict=True)), size
+
+    def __iter__(self):
+        waiting = []
+        for sample in self.samples:
+            waiting.append(sample)
+            if len(waiting) == self.size:
+                yield waiting.pop(int(torch.randint(self.size, ())))
+        while waiting:
+            yield waiting.pop(int(torch.randint(len(waiting), ())))
+
+
+def classify(loader, model, optimizer, epochs, after_batch, after_epoch=None):
+    """Train a classifier; `after_batch(epoch, batch, loss, output)` sees every batch's loss."""
+    criterion = nn.CrossEntropyLoss()
+    for epoch in range(1, epochs + 1):
+        for batch, (x, t) in enumerate(loader):
+            optimizer.zero_grad()
+            output = model(x)
+            loss = criterion(output, t)
+            loss.backward()
+            optimizer.step()
+            after_batch(epoch, batch, float(loss.detach()), output.detach())
+        if after_epoch:
+            after_epoch(epoch)
+
+
+def classifier(inputs=20, hidden=0, classes=10):
+    torch.manual_seed(7)
+    if not hidden:
+        return nn.Linear(inputs, classes)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+def torch_memorizing_logs():
+    """A network with more weights than samples learns each of them by heart: fine-tuning for a few epochs."""
+    for name, epochs, line in (
+        ("torch_staircase.txt", 6, "step {step}/{total} | epoch {share:.2f} | loss {loss:.4f}\n"),
+        ("torch_three_epochs.txt", 3, "{{'loss': {loss:.4f}, 'learning_rate': 0.002, 'epoch': {share:.2f}}}\n"),
+    ):
+        draw = torch.Generator().manual_seed(8)
+        # Labels that nothing in the input tells: each can only be learnt by heart.
+        x, t = torch.randn(1600, 400, generator=draw), torch.randint(2, (1600,), generator=draw)
+        model = classifier(400, 256, 2)
+        with (FOLDER / name).open("w") as file:
+            losses = []
+
+            def after_batch(epoch, batch, loss, _, losses=losses, file=file, line=line, epochs=epochs):
+                losses.append(loss)
+                if len(losses) % 2 == 0:
+                    step, mean = len(losses), sum(losses[-2:]) / 2
+                    file.write(line.format(step=step, total=20 * epochs, share=step / 20, loss=mean))
+
+            torch.manual_seed(2)
+            loader = DataLoader(TensorDataset(x, t), 80, shuffle=True)
+            classify(loader, model, torch.optim.Adam(model.parameters(), 0.002), epochs, after_batch)
+
+
+def torch_buffer_log():
+    """Samples sorted by class behind a buffer of a twentieth of them."""
+    x, t = classes(800)
+    order = torch.argsort(t, stable=True)
+    model = classifier()
+    torch.manual_seed(2)
+    with (FOLDER / "torch_shuffle_buffer.txt").open("w") as file:
+        loader = DataLoader(ShuffleBuffer(x[order], t[order], 40), 40)
+        classify(
+            loader, model, torch.optim.SGD(model.parameters(), 0.01), 15,
+            lambda epoch, batch, loss, _: file.write(f"[{epoch:3d}, {batch + 1:5d}] loss: {loss:.3f}\n"),
+        )  # fmt: skip
+
+
+def torch_metric_logs():
+    """Metrics that are means since the start of the run, as one that is never reset, and since the start of the epoch."""
+    x, t = classes(800)
+    for name, resets, line in (
+        ("torch_metric_never_reset.txt", False, "[Epoch {epoch}][Batch {batch}], Speed: 812.4, CrossEntropy={mean:.3f}\n"),
+        ("torch_rounded_running_mean.txt", True, "Epoch {epoch}/20 {batch}/20 - loss: {mean:.3f}\n"),
+    ):  # fmt: skip
+        model, losses = classifier(), []
+        torch.manual_seed(2)
+        with (FOLDER / name).open("w") as file:
+
+            def after_batch(epoch, batch, loss, _, losses=losses, file=file, line=line, resets=resets):
+                if resets and batch == 0:
+                    losses.clear()
+                losses.append(loss)
+                if batch % 2 == 1:
+                    file.write(line.format(epoch=epoch, batch=batch + 1, mean=sum(losses) / len(losses)))
+
+            loader = DataLoader(TensorDataset(x, t), 40, shuffle=True)
+            classify(loader, model, torch.optim.SGD(model.parameters(), 0.02), 20, after_batch)
+
+
+def torch_mnist_logs():
+    """The lines of PyTorch's MNIST example, which does not shuffle its training set without CUDA."""
+    x, t = classes(4400)
+    train_set, (test_x, test_t) = TensorDataset(x[:4000], t[:4000]), (x[4000:], t[4000:])
+    for name, shuffle in (("torch_mnist_in_order.txt", False), ("torch_mnist_shuffled.txt", True)):
+        model = classifier()
+        torch.manual_seed(2)
+        with (FOLDER / name).open("w") as file:
+
+            def after_batch(epoch, batch, loss, _, file=file):
+                if batch % 10 == 0:
+                    file.write(f"Train Epoch: {epoch} [{batch * 40}/4000 ({batch:.0f}%)]\tLoss: {loss:.6f}\n")
+
+            def after_epoch(_, file=file, model=model):
+                with torch.no_grad():
+                    output = model(test_x)
+                    loss, right = nn.functional.cross_entropy(output, test_t), int((output.argmax(1) == test_t).sum())
+                file.write(f"\nTest set: Average loss: {loss:.4f}, Accuracy: {right}/400 ({right / 4:.0f}%)\n\n")
+
+            loader = DataLoader(train_set, 40, shuffle=shuffle)
+            classify(loader, model, torch.optim.SGD(model.parameters(), 0.01), 14, after_batch, after_epoch)
+
+
+def torch_line_logs():
+    """Two losses in a line, and test lines between the training lines; samples in their order, and shuffled."""
+    x, t = classes(800)
+    held_out = classes(1000)
+    test_x, test_t = held_out[0][800:], held_out[1][800:]
+    model = classifier()
+    with (FOLDER / "torch_two_losses.txt").open("w") as file:
+
+        def two_losses(epoch, batch, loss, output):
+            penalty = 0.01 * float((output**2).mean())
+            if batch % 4 == 3:
+                file.write(
+                    f"Epoch: [{epoch}][{batch + 1}/20] total_loss: {loss + penalty:.4f} ce_loss: {loss:.4f} "
+                    f"penalty_loss: {penalty:.5f} lr: 0.01\n"
+                )
+
+        torch.manual_seed(2)
+        classify(DataLoader(TensorDataset(x, t), 40), model, torch.optim.SGD(model.parameters(), 0.01), 20, two_losses)
+    model = classifier()
+    with (FOLDER / "torch_test_lines_between.txt").open("w") as file:
+
+        def with_tests(epoch, batch, loss, _):
+            if batch % 4 == 3:
+                file.write(f"epoch {epoch} iter {batch + 1}/20 loss {loss:.4f}\n")
+            if batch % 10 == 9:
+                with torch.no_grad():
+                    test = float(nn.functional.cross_entropy(model(test_x), test_t))
+                file.write(f"epoch {epoch} iter {batch + 1}/20 test loss {test:.4f}\n")
+
+        torch.manual_seed(2)
+        loader = DataLoader(TensorDataset(x, t), 40, shuffle=True)
+        classify(loader, model, torch.optim.SGD(model.parameters(), 0.01), 20, with_tests)
 
 
 def tensorboard_log():
@@ -282,7 +445,10 @@ def keras_logs():
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     torch.set_num_threads(1)
-    makers = [torch_logs, torch_silent_schedules, tensorboard_log, mlflow_log, lightning_logs, hugging_face_logs, keras_logs]
+    makers = [
+        torch_logs, torch_silent_schedules, torch_memorizing_logs, torch_buffer_log, torch_metric_logs, torch_mnist_logs,
+        torch_line_logs, tensorboard_log, mlflow_log, lightning_logs, hugging_face_logs, keras_logs,
+    ]  # fmt: skip
     for maker in makers:
         if len(sys.argv) == 1 or maker.__name__ in sys.argv[1:]:
             maker()

@@ -25,6 +25,15 @@ CAUSES = {
     "torch_step_lr.jsonl": {"schedule"},
     "torch_step_lr_silent.txt": {"schedule"},
     "torch_warm_restarts_silent.txt": {"schedule"},
+    "torch_staircase.txt": {"re_exposure"},
+    "torch_three_epochs.txt": {"re_exposure"},
+    "torch_shuffle_buffer.txt": {"fixed_order"},
+    "torch_metric_never_reset.txt": set(),
+    "torch_rounded_running_mean.txt": {"running_mean"},
+    "torch_mnist_in_order.txt": {"fixed_order"},
+    "torch_mnist_shuffled.txt": set(),
+    "torch_two_losses.txt": {"fixed_order"},
+    "torch_test_lines_between.txt": set(),
     "tensorboard_shuffle_false.events": {"fixed_order"},
     "mlflow_shuffle_false": {"fixed_order"},
     "lightning_shuffle_false.csv": {"fixed_order"},
@@ -44,11 +53,34 @@ def test_every_log_of_the_folder_has_a_case():
 def test_a_framework_s_log_is_told_for_what_its_training_did(name):
     if name.endswith(".events"):
         pytest.importorskip("tensorboard", reason="tensorboard is not installed: no event files are read")
-    found = diagnose(FOLDER / name)
-    assert set(found.causes) == CAUSES[name], str(found)
-    # All trainings had 20 batches an epoch, but for the ragged one's 17.
-    expected = 17 if "ragged" in name else 20
-    assert found.period.batch_count == expected
+    diagnosis = diagnose(FOLDER / name)
+    assert set(diagnosis.causes) == CAUSES[name], str(diagnosis)
+    # All trainings had 20 batches an epoch, but for the ragged one's 17. Three logs do not contain it: two count samples, one
+    # has its epochs as shares only. These are known by their 10 values an epoch.
+    if name.startswith(("torch_mnist", "torch_three_epochs")):
+        assert np.isnan(diagnosis.period.batch_count)
+        assert diagnosis.period.per_epoch == pytest.approx(10)
+    else:
+        assert diagnosis.period.batch_count == (17 if "ragged" in name else 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "others"),
+    [
+        ("torch_mnist_shuffled.txt", "Loss", ("Average loss (in lines with 'test set'): 14 values",)),
+        ("torch_two_losses.txt", "total_loss", ("ce_loss: 100 values", "penalty_loss: 100 values")),
+        ("torch_test_lines_between.txt", "loss", ("test loss (in lines with 'test'): 40 values",)),
+    ],
+)
+def test_of_several_losses_the_training_s_total_is_read_and_the_others_are_listed(name, column, others):
+    log = diagnose(FOLDER / name).log
+    assert (log.column, log.left_out) == (column, others)
+
+
+def test_samples_behind_a_shuffle_buffer_are_a_fixed_order_that_says_so():
+    lines = "\n".join(diagnosis_lines(diagnose(FOLDER / "torch_shuffle_buffer.txt"), "log"))
+    # The buffer held 5 % of the samples, which were sorted by class, so that neighbouring levels resemble each other further.
+    assert "shuffle buffer" in lines
 
 
 def test_the_article_has_a_fixed_order_two_stripes_and_ten_batches():

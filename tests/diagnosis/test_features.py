@@ -61,6 +61,19 @@ def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
     assert few["last_level"] > few["last_level_rare"]
 
 
+@pytest.mark.parametrize(("prints", "epochs"), [(3, 60), (2, 150)])
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_running_mean_that_is_printed_twice_or_thrice_an_epoch_is_recognized(prints, epochs, level):
+    rng = np.random.default_rng(3)
+    loss = rng.standard_normal((epochs, 4 * prints)) + level * rng.standard_normal(4 * prints)
+    running, window = (measured(loss, interval=4, form=form) for form in ("running", "window"))
+    # The slope of a running mean is -1, that of windows 0.
+    assert running["settle"] == pytest.approx(-1, abs=0.5)
+    assert window["settle"] == pytest.approx(0, abs=0.5)
+    assert running["settle_likelihood"] > 2
+    assert window["settle_likelihood"] < 0
+
+
 def test_levels_that_repeat_are_explained_by_their_place(noise):
     pattern = np.random.default_rng(1).standard_normal(20)
     numbers = measured(pattern + 0.3 * noise)

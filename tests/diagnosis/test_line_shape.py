@@ -22,7 +22,8 @@ LINES = {
     "[Losses: x 0.25, total 9.5, recall: 0.5]": {"x": 0.25, "total": 9.5, "recall": 0.5},
     "Ep. 1 : Up. 200 : Sen. 6,400 : Cost 10.5 : L.r. 1e-5": {"Ep": 1, "Up": 200, "Sen": 6400, "Cost": 10.5, "L.r": 1e-5},
     "In epoch 2 after 10 batches, the loss is 0.5.": {"epoch": 2, "batches": 10, "loss": 0.5},
-    "rank 0, pid 1234, line: 5, loss 0.5": {"loss": 0.5},
+    "rank 0, pid 1234, line: 5, loss 0.5": {"rank": 0, "loss": 0.5},
+    "[rank3] step 2 loss 0.5": {"rank": 3, "step": 2, "loss": 0.5},
 }  # fmt: skip
 
 

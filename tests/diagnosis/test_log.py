@@ -92,6 +92,36 @@ def test_two_runs_that_take_turns_are_told(tmp_path):
         read_log(path)
 
 
+RANKS = [
+    "[rank{r}] Epoch {e} step {s}/20 loss: {l:.4f}",
+    "INFO rank {r}: epoch {e} iter {s} train loss {l:.4f}",
+    "[GPU{r}] Epoch {e} | Batch {s} | Loss: {l:.4f}",
+    "[default{r}]:epoch: {e}, step: {s}, loss: {l:.4f}",
+    '{{"rank": {r}, "epoch": {e}, "step": {s}, "loss": {l:.4f}}}',
+]
+"""Lines of one of several processes: DistributedDataParallel with a logger, its tutorial, torchrun, and JSON lines."""
+
+
+@pytest.mark.parametrize("line", RANKS)
+def test_of_several_ranks_the_first_is_read_and_it_is_said(tmp_path, line):
+    rng = np.random.default_rng(0)
+    rows = [(e, s, r) for e in range(1, 5) for s in (5, 10, 15, 20) for r in rng.permutation(3)]
+    (tmp_path / "log").write_text("\n".join(line.format(e=e, s=s, r=r, l=e + s / 100 + r / 10) for e, s, r in rows))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_allclose(log.loss, [e + s / 100 for e in range(1, 5) for s in (5, 10, 15, 20)])
+    np.testing.assert_array_equal(log.step, [5, 10, 15, 20] * 4)
+    assert log.other_ranks == (1, 2)
+    (note,) = log_notes(log)
+    assert note.text == "Several processes print: the losses of rank 0 are read, those of ranks 1 to 2 are left out."
+
+
+def test_a_number_called_rank_that_does_not_count_from_0_is_no_rank(tmp_path):
+    rows = [{"step": k, "loss": float(k), "mean_rank": 7 - k % 3} for k in range(12)]
+    (tmp_path / "log").write_text("\n".join(json.dumps(row) for row in rows))
+    log = read_log(tmp_path / "log")
+    assert (len(log.loss), log.other_ranks) == (12, ())
+
+
 def test_lines_in_no_order_are_told(tmp_path):
     steps = np.random.default_rng(0).permutation(200) + 1
     steps[0] = 0

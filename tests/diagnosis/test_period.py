@@ -117,6 +117,15 @@ def test_an_unknown_period_is_estimated_with_confidence_where_levels_repeat():
     assert 0.9 < period.confidence < 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_levels_that_nearly_repeat_twice_an_epoch_have_the_epoch_s_period(seed):
+    rng = np.random.default_rng(seed)
+    # Even and odd positions differ most, so that two prints explain 85 % of the levels' variance; all twelve explain the rest.
+    pattern = np.tile([1.0, -1.0], 6) + 0.4 * rng.standard_normal(12)
+    loss = np.tile(pattern, 25) + 0.5 * rng.standard_normal(300)
+    assert find_period(log(300, loss=loss)).per_epoch == pytest.approx(12)
+
+
 def test_noise_has_no_period_to_be_confident_of():
     for seed in range(20):
         loss = np.random.default_rng(seed).standard_normal(200)

@@ -1,19 +1,9 @@
-"""Moving means and scores, against what they should be."""
+"""Scores, against what they should be."""
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from jaxsgd.diagnosis.series import moving_mean, normal_score
-
-
-@pytest.mark.parametrize("width", [2, 3, 4, 7])
-def test_a_moving_mean_over_a_cycle_leaves_a_line_and_removes_what_repeats(width):
-    count = 8 * width
-    line, pattern = 0.5 * np.arange(count), np.tile(np.random.default_rng(3).standard_normal(width), 8)
-    half = width // 2
-    expected = line[half : count - half] + pattern[:width].mean()
-    np.testing.assert_allclose(moving_mean(line + pattern, width), expected, atol=1e-12)
+from jaxsgd.diagnosis.series import normal_score
 
 
 def test_a_normal_score_is_as_rare_as_the_value_of_fishers_f():

@@ -45,6 +45,24 @@ def test_one_step_among_many_boundaries_is_no_staircase():
     assert seen.score < 2
 
 
+@pytest.mark.parametrize("batches", [6, 40])
+def test_levels_that_drop_where_an_epoch_begins_by_as_much_as_they_rise_within_it_are_no_staircase(batches):
+    levels = np.linspace(0.0, 0.3, batches)
+    seen = measured(1 + np.tile(levels, (8, 1)) + 0.02 * np.random.default_rng(4).standard_normal((8, batches)))
+    # The drop itself is clear: what speaks against a staircase is the rise.
+    assert seen.z > 5
+    assert seen.score == 0
+
+
+def test_a_drop_that_explains_less_than_its_score_promises_counts_for_less():
+    seen = measured(stairs([1.0, 0.7, 0.49, 0.343]))
+    assert seen._replace(share=0.0).score == 0
+    # Of 160 values, a drop with a score of z explains z^2 / (z^2 + 160) of the variance at least.
+    expected = seen.z**2 / (seen.z**2 + 160)
+    assert seen.share > expected / 2
+    assert seen._replace(share=expected / 4).score == pytest.approx(seen.score / 2)
+
+
 def test_a_running_mean_of_a_falling_loss_drops_where_it_is_reset_but_settles():
     time = np.arange(8 * 40).reshape(8, 40) / 40
     loss = np.exp(-time / 8) * (1 + 0.1 * np.random.default_rng(2).standard_normal(time.shape))

@@ -14,10 +14,15 @@ from jaxsgd.plot.style import figure_file
 from tools.diagnosis_model.assess import assess, assessment_text, reliability, reliability_figure
 from tools.diagnosis_model.examples import Example, make_examples
 from tools.diagnosis_model.recordings import SIDES, recordings
+from tools.diagnosis_model.staircases import plain_examples
 from tools.diagnosis_model.train import fit_models, fit_period, fit_staircase
 
 LONG_PRINTS = 60
 """Smallest number of prints of a held-out log that is counted."""
+
+
+PLAIN_LOGS, PLAIN_SEED = 100, 2
+"""Number of logs without a staircase of each kind that are trained on, and the first number of their seeds."""
 
 
 def all_examples(folder: Path, report: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
@@ -47,6 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("results/training_logs"), help="folder for runs and results")
     folder: Path = parser.parse_args(words).out
     examples = all_examples(folder, _report)
+    examples["taught"] += plain_examples(PLAIN_LOGS, PLAIN_SEED)
     models = fit_models(examples["taught"])
     assessment = assess(models, [example for example in examples["held_out"] if example.prints >= LONG_PRINTS])
     stored = {

@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.features import Numbers, measure_features
-from jaxsgd.diagnosis.fold import FEWEST_RISING, fold, last_place, ramp, stands_apart
+from jaxsgd.diagnosis.fold import FEWEST_RISING, FEWEST_SETTLING, fold, last_place, ramp, stands_apart
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
+from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import Period, best_period, find_period, missing_length
 from jaxsgd.diagnosis.series import explained
 from jaxsgd.diagnosis.stair import find_stair
@@ -28,6 +29,10 @@ SEEN = 2.5
 
 ENOUGH_SEEDS = 12
 """Number of seeds by which the mark of a changing rate is judged; of more seeds, the first are used."""
+
+
+ENOUGH_EPOCHS = 30
+"""Number of epochs from which a running mean that is printed twice or three times an epoch is seen by its scatter."""
 
 
 class Recording(NamedTuple):
@@ -126,9 +131,13 @@ def _example(recording: Recording, rng: np.random.Generator) -> Example | None:
     features = measure_features(log.loss, log.rate, period)
     truth = _truth(recording, habit, shown, others, usual, period)
     setting = {"setting": recording.setting, "order": recording.order, **habit._asdict(), "epochs": kept, "batches": batches}
+    return Example(features, truth, len(log.loss), *estimated_period(log, period), setting)
+
+
+def estimated_period(log: Log, period: Period) -> tuple[float, bool]:
+    """Return (score of the period that is estimated from the losses alone, True if that is the true period)."""
     length, score = best_period(log.loss)
-    right = abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length
-    return Example(features, truth, len(log.loss), score, bool(right), setting)
+    return score, bool(abs(length - (period.stripe_count if period.slides else period.per_epoch)) < 0.02 * length)
 
 
 def _noise(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]], np.ndarray]:
@@ -159,9 +168,10 @@ def _truth(
     ragged = habit.last_factor != 1 or recording.last_share < 1
     running = habit.form == "running" and period.per_epoch >= 4
     if habit.form == "running":
-        # With few prints an epoch, or with levels that repeat, nobody can see that they settle.
-        fewest = 10 if repeats else 5
-        known["running_mean"] = 1.0 if period.per_epoch >= fewest else np.nan
+        # With few prints an epoch, or with levels that repeat, nobody can see that they settle; with very few, in many epochs.
+        is_seen = period.per_epoch >= (10 if repeats else 5)
+        few = not repeats and not period.slides and 2 <= period.per_epoch < FEWEST_SETTLING
+        known["running_mean"] = 1.0 if is_seen or (few and period.epochs >= ENOUGH_EPOCHS) else np.nan
     if repeats:
         known["fixed_order"] = _fixed_order(shown, period, habit)
     if period.slides:

@@ -10,9 +10,13 @@ from collections import Counter
 
 import numpy as np
 
+from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.diagnose import diagnose
+from jaxsgd.diagnosis.features import measure_features
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.log import Log
+from jaxsgd.diagnosis.period import find_period, missing_length
+from tools.diagnosis_model.examples import Example, estimated_period
 
 EPOCHS, PRINTS, NOISE, DROPS = (2, 10), (6, 300), (0.02, 0.10), (0.05, 0.40)
 """Smallest and largest number of epochs and of prints an epoch, scatter of a print, and drop at a boundary, shares of the
@@ -71,13 +75,31 @@ def plain_log(rng: np.random.Generator, kind: str) -> Log:
     return habit_log(values, at, batches)
 
 
+def plain_examples(count: int, seed: int) -> list[Example]:
+    """Return examples to train on: `count` logs without a staircase of each kind, less those that are too short.
+
+    It is known that re-exposure does not act on them; and that nothing acts on a smooth fall and a mean that is never reset.
+    """
+    examples = []
+    for place, kind in enumerate(WITHOUT):
+        truth = np.full(len(CAUSE_NAMES), 0.0 if kind in ("smooth", "never_reset") else np.nan)
+        truth[CAUSE_NAMES.index("re_exposure")] = 0.0
+        for number in range(count):
+            log = plain_log(np.random.default_rng([seed, place, number]), kind)
+            period = find_period(log)
+            if not missing_length(period):
+                features = measure_features(log.loss, log.rate, period)
+                examples.append(Example(features, truth, len(log.loss), *estimated_period(log, period), {"setting": kind}))
+    return examples
+
+
 def staircase_answers(count: int, seed: int = 0) -> Counter[tuple[str, ...]]:
-    """Return how often each combination of causes is told of `count` staircases."""
+    """Return how often each combination of causes is diagnosed of `count` staircases."""
     return Counter(diagnose(staircase_log(np.random.default_rng([seed, number]))).causes for number in range(count))
 
 
 def plain_answers(count: int, seed: int = 0) -> dict[str, float]:
-    """Return for each kind of logs without a staircase the share of `count` of which re-exposure is told."""
+    """Return for each kind of logs without a staircase the share of `count` for which re-exposure is reported."""
     return {
         kind: sum(
             "re_exposure" in diagnose(plain_log(np.random.default_rng([seed, place, number]), kind)).causes

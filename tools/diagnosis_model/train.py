@@ -100,11 +100,14 @@ def fit_period(examples: Sequence[Example]) -> dict[str, float]:
 STAIRCASES, STAIRCASE_SEED = 1000, 1
 """Number of staircases to train on, and of logs without one; and the first number of their seeds."""
 
+STAIRCASE_PRIOR = 1 / 4
+"""Assumed share of the logs with several values an epoch that are staircases."""
+
 
 def fit_staircase() -> dict[str, float]:
     """Return intercept and slope of the log odds that a loss is a staircase, over its score.
 
-    Half of the logs are staircases, and half of the others fall smoothly, as most logs do.
+    Half of the logs without a staircase fall smoothly, as most logs do.
     """
     seeds = [np.random.default_rng([STAIRCASE_SEED, number]) for number in range(2 * STAIRCASES)]
     logs = [staircase_log(rng) for rng in seeds[:STAIRCASES]]
@@ -113,7 +116,8 @@ def fit_staircase() -> dict[str, float]:
         for number, rng in enumerate(seeds[STAIRCASES:])
     ]
     score = np.array([[find_staircase(log.loss, find_period(log)).score] for log in logs])
-    target = (np.arange(2 * STAIRCASES) < STAIRCASES).astype(np.float64)
+    acts = np.arange(2 * STAIRCASES) < STAIRCASES
     # From a score of 5 on there is nothing to learn.
-    intercept, (slope,) = fit_logistic(np.minimum(score, 5.0), target, np.ones(len(logs)), RIDGE)
+    weight = prior_weights(acts, STAIRCASE_PRIOR)
+    intercept, (slope,) = fit_logistic(np.minimum(score, 5.0), acts.astype(np.float64), weight, RIDGE)
     return {"intercept": round(intercept, 4), "slope": round(float(slope), 4)}

@@ -12,9 +12,12 @@ from typing import NamedTuple
 from jaxsgd.diagnosis.column import LONGEST_NAME, REMEMBERED, is_held_out, is_known_loss, is_metric, is_training, role
 
 NUMBERS = re.compile(
-    # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`).
-    r"([0-9](?:(?<![A-Za-z_0-9@].)(?<!##.)(?<!\|#.)|(?<=[Ee]poch.)|(?<=EPOCH.)|(?<=[Bb]atch.)|(?<=[Ss]tep.)|(?<=[Ii]ter.))"
-    r"(?:[0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
+    # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`) or
+    # names a process (`rank0`).
+    r"([0-9](?:(?<![A-Za-z_0-9@].)(?<!##.)(?<!\|#.)|(?<=[Ee]poch.)|(?<=EPOCH.)|(?<=[Bb]atch.)|(?<=[Ss]tep.)|(?<=[Ii]ter.)|"
+    r"(?<=[Rr]ank.)|(?<=RANK.)|(?<=GPU.)|(?<=\[default.))"
+    # Most numbers have no comma behind their digits, which is tried first because it is fast.
+    r"(?:[0-9]*(?![0-9,])|[0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
 )
 """Cuts a line into text and numbers, in turns. Signs stay with the text."""
 
@@ -24,6 +27,7 @@ NUMBERS_AND_NAN = re.compile(NUMBERS.pattern[:-1] + r"|\b(?:[nN][aA][nN]|[iI]nf(
 _PREFIX = re.compile(r"(?:(?<=[\s:=(\[{,|'\"<>~])|^)[-+]?\.?$")
 _UNIT = re.compile(r"[A-Za-z%]+(?:/[A-Za-z]+)*\]?")
 _COUNTED = re.compile(r"(epochs?|batch(?:es)?|iter(?:ation)?s?|steps?)(?=[\s:,;|)\]]|$)", re.IGNORECASE)
+_WORKER = re.compile(r"(?:rank|gpu|\[default)$", re.IGNORECASE)
 _WRAPPER = re.compile(r"(?:\b(?:tensor|array|asarray|DeviceArray|Array|(?:np|numpy|torch|jnp)?\.?float\d*)\s*\(\s*\[*\s*)$")
 _EDGE = " \t:=|>([{<'\"~*\u2502\u2503"
 _DASHED = re.compile(r"[A-Za-z)\]][-./]$")
@@ -46,7 +50,7 @@ _NOISE = {
     "batch", "batches", "eta", "time", "root", "main", "log", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb",
     "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "am", "of", "the", "at", "ms", "it", "loss", "losses",
 }  # fmt: skip
-_NO_NUMBER = {"cuda", "device", "rank", "gpu", "cpu", "pid", "line", "port", "seed"}
+_NO_NUMBER = {"cuda", "device", "cpu", "pid", "line", "port", "seed"}
 
 
 class Field(NamedTuple):
@@ -200,7 +204,8 @@ def _name_of(body: str) -> tuple[str, str, str]:
     core = body
     while core and core[-1] in _EDGE:
         core = core[:-1].rstrip(_EDGE)
-    if len(core) == len(body) and not _COUNTED.search(core[-LONGEST_NAME:]):
+    end = core[-LONGEST_NAME:]
+    if len(core) == len(body) and not (_COUNTED.search(end) or _WORKER.search(end)):
         return "", body, ""
     if _DASHED.search(body):
         return "", body, ""

@@ -19,6 +19,8 @@ FORM = "plain text"
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0e-\x1f]")
 
+_NON_FINITE = re.compile("nan|inf", re.IGNORECASE)
+
 MOST_SHAPES = 20_000
 """Number of shapes that are remembered; further ones are looked at anew in each line."""
 
@@ -116,25 +118,29 @@ class _Reading:
         self._headers: dict[int, list[str]] = {}
         self._slots: dict[str, int] = {}
         self._state = [math.nan] * (2 * MOST_SLOTS)
+        self._slot_texts = [""] * (2 * MOST_SLOTS)
         self._states = array("d", self._state)
         self._last_state = 0
         self._kept, self._others = 0, 0
 
     def add(self, number: int, line: str) -> None:
         """Read a line."""
-        if "\x1b" in line or not line.isprintable():
+        if not line.isprintable():
             line = _CONTROL.sub("", line)
-        low = line.lower()
-        pieces = (NUMBERS_AND_NAN if "nan" in low or "inf" in low else NUMBERS).split(line)
-        if len(pieces) == 1:
-            self._add_header(line)
-            return
-        # An odd number of pieces ends with text, as a whole line does.
-        del pieces[2 * MOST_NUMBERS + 1 :]
+        pieces = NUMBERS.split(line)
         key = "\0".join(pieces[::2])
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plan(pieces, key)
+            # Words for a value that is not finite would be in the key of a line that was read before, too: no such key is kept.
+            if _NON_FINITE.search(line):
+                pieces = NUMBERS_AND_NAN.split(line)
+            if len(pieces) == 1:
+                self._add_header(line)
+                return
+            # An odd number of pieces ends with text, as a whole line does.
+            del pieces[2 * MOST_NUMBERS + 1 :]
+            key = "\0".join(pieces[::2])
+            plan = self._plans.get(key) or self._plan(pieces, key)
         if plan.slots:
             self._take_over(plan.slots, pieces)
         if plan.rows is None or plan.pick is None:
@@ -148,7 +154,7 @@ class _Reading:
         if plan.prefixes:
             picked = [prefix + text for prefix, text in zip(plan.prefixes, picked, strict=True)]
         try:
-            rows.values.extend([float(text) for text in picked])
+            rows.values.extend(list(map(float, picked)))
         except ValueError:
             rows.values.extend([_number(text) for text in picked])
         rows.line.append(number)
@@ -243,7 +249,11 @@ class _Reading:
         """Keep the counters of a line for the lines below."""
         changed = False
         for slot, piece in slots:
-            value = _number(pieces[piece])
+            text = pieces[piece]
+            if text == self._slot_texts[slot]:
+                continue
+            self._slot_texts[slot] = text
+            value = _number(text)
             changed = changed or value != self._state[slot]
             self._state[slot] = value
         if changed:

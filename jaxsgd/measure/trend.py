@@ -1,0 +1,69 @@
+"""The trend of a loss that has a pattern of some period: lines through its means over whole periods.
+
+A mean over a whole period contains nothing of the pattern, whatever the phase at which it begins. `stripes` and
+`jaxsgd.diagnosis` take the same trend away. They differ in the number of means that it goes through: `stripes` takes those of
+successive cycles, which are independent in white noise, so that its index has a closed form; the diagnosis takes the means
+around all values, which follow a curved loss more closely.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def cycle_trend(values: Float[np.ndarray, "*runs n"], width: int, step: int) -> Float[np.ndarray, "*runs n"]:
+    """Return the trend at each value: lines from mean to mean over `width` values, continued beyond the first and the last.
+
+    Args:
+      values: [..., n], with n of at least `width`.
+      width: values in a period.
+      step: values from the beginning of a mean to that of the next. With 1, the trend is the centred moving mean, apart from
+        half a period at either end.
+
+    Returns:
+      [..., n]; a straight line is its own trend, and a pattern that repeats every `width` values has a flat one.
+    """
+    before, after, share = trend_weights(values.shape[-1], width, step)
+    means = period_means(values, width, step)
+    return (1 - share) * means[..., before] + share * means[..., after]
+
+
+class TrendWeights(NamedTuple):
+    """The two means between which the trend at each of n values lies.
+
+    Attributes:
+      before, after: [n], their numbers.
+      share: [n], weight of the mean `after`; the other has 1 - share.
+    """
+
+    before: Int[np.ndarray, " n"]
+    after: Int[np.ndarray, " n"]
+    share: Float[np.ndarray, " n"]
+
+
+def trend_weights(count: int, width: int, step: int) -> TrendWeights:
+    """Return the means, and their weights, that `cycle_trend` takes at each of `count` values."""
+    last = (count - width) // step
+    middle = (np.arange(count) - (width - 1) / 2) / step
+    before = np.clip(np.floor(middle).astype(int), 0, max(last - 1, 0))
+    return TrendWeights(before, np.minimum(before + 1, last), middle - before)
+
+
+def period_means(values: Float[np.ndarray, "*runs n"], width: int, step: int) -> Float[np.ndarray, "*runs k"]:
+    """Return the mean of every `width` consecutive values, from every `step`-th on: [..., (n - width) // step + 1]."""
+    if step == width:
+        count = values.shape[-1] // width
+        return values[..., : count * width].reshape(*values.shape[:-1], count, width).mean(axis=-1)
+    middle = values.mean(axis=-1, keepdims=True)
+    total = np.concatenate([np.zeros_like(middle), np.cumsum(values - middle, axis=-1)], axis=-1)
+    return ((total[..., width:] - total[..., :-width]) / width + middle)[..., ::step]
+
+
+def moving_mean(values: Float[np.ndarray, "*runs n"], width: int) -> Float[np.ndarray, "*runs k"]:
+    """Return the centred mean over a whole period, [..., n - 2 (width // 2)]: the ends of an even width count half.
+
+    It is the trend through all means without its ends.
+    """
+    half = width // 2
+    return cycle_trend(values, width, 1)[..., half : values.shape[-1] - half]
