@@ -102,6 +102,7 @@ class Order(NamedTuple):
       name: its name in studies and messages.
       period: the number of epochs after which each position has the same batch again; None if that is not promised.
       title: its name in a figure or a table; empty to use `name`.
+      size: the number of samples in the buffer that it draws from, or in a block that stays together; None for other orders.
     """
 
     samples: Callable[[Array, Int[Array, ""] | int, int], Int[Array, "N"]]
@@ -110,6 +111,7 @@ class Order(NamedTuple):
     name: str = "custom"
     period: int | None = None
     title: str = ""
+    size: int | None = None
 
     @property
     def repeats(self) -> bool:
@@ -203,7 +205,7 @@ def _buffer(k: int) -> Order:
         output = jnp.where(is_last, num_samples - k + emptied[sorted_place], follower - k)
         return jnp.zeros(num_samples, by_place.dtype).at[output].set(by_place)
 
-    return Order(samples, visits_once=True)
+    return Order(samples, visits_once=True, size=k)
 
 
 def _blocks(k: int) -> Order:
@@ -219,7 +221,7 @@ def _blocks(k: int) -> Order:
         visited = jax.random.permutation(jax.random.fold_in(key, epoch), -(-num_samples // k))
         return jnp.argsort(jnp.argsort(visited)[jnp.arange(num_samples) // k], stable=True)
 
-    return Order(samples, visits_once=True)
+    return Order(samples, visits_once=True, size=k)
 
 
 def _block_buffer(k: int, n: int) -> Order:
@@ -240,7 +242,7 @@ def _block_buffer(k: int, n: int) -> Order:
         shuffled = jax.random.permutation(key, num_samples)
         return shuffled[jnp.argsort(filled[shuffled // k], stable=True)]
 
-    return Order(samples, visits_once=True)
+    return Order(samples, visits_once=True, size=k * n)
 
 
 _BLOCK = Parameter("k", "samples in a block")
