@@ -482,7 +482,7 @@ class Study(StudyFields):
         `drop_last=True, batch_sizes=[32], batch_counts=None`.
       orders: Names of orders, or pointers to an `Order` or to a function `(key, epoch, num_samples) -> [N]` (axis `order`).
         Some have numbers in brackets: `buffer(k)`, `blocks(k)`, `block_buffer(k, n)`. For example
-        `orders=["fixed", "buffer(50)", "reshuffle"]`.
+        `orders=["fixed", "buffer(10)", "reshuffle"]`.
       optimizer: A single optimizer, in place of `optimizers`. For example `optimizer="adam"`.
       optimizers: Names of optimizers, or pointers to functions `(learning_rate, **hyperparameters) -> optax transformation`
         (axis `optimizer`). For example `optimizers=["sgd", "adam", "optax:adabelief"]`.
