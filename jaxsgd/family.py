@@ -97,11 +97,6 @@ def without_numbers(text: str) -> str:
     return _parts(text)[0]
 
 
-def numbers_of(text: str) -> tuple[float, ...]:
-    """Return the numbers in brackets of a valid name; empty for a name without them."""
-    return tuple(float(number) for number in _parts(text)[1] or ())
-
-
 def split_names(text: str) -> list[str]:
     """Return the names in a text: they are separated by commas, and those inside brackets separate numbers."""
     return re.split(r",(?![^(]*\))", text)

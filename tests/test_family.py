@@ -3,7 +3,7 @@
 import pytest
 
 from jaxsgd.error import InputError
-from jaxsgd.family import Family, Parameter, member, numbers_of, split_names, without_numbers
+from jaxsgd.family import Family, Parameter, member, split_names, without_numbers
 
 PLAIN = {"constant": "the constant"}
 FAMILIES = {
@@ -69,6 +69,6 @@ def test_commas_inside_brackets_separate_numbers_and_not_names():
     assert split_names("fixed") == ["fixed"]
 
 
-def test_the_parts_of_a_name():
-    assert (without_numbers("wsd(0.1, 0.2)"), numbers_of("wsd(0.1, 0.2)")) == ("wsd", (0.1, 0.2))
-    assert (without_numbers("constant"), numbers_of("constant")) == ("constant", ())
+def test_the_name_before_the_brackets():
+    assert without_numbers("wsd(0.1, 0.2)") == "wsd"
+    assert without_numbers("constant") == "constant"

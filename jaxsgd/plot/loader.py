@@ -1,4 +1,4 @@
-"""How well a data loader mixes: a metric and the stripe index against the size of its buffer or its blocks."""
+"""The mixing of data loaders: a metric and the stripe index against the size of its buffer or its blocks."""
 
 import json
 from typing import NamedTuple
