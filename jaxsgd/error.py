@@ -43,8 +43,9 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
       own: how to give a thing of the user's own, in words; empty if that is not possible.
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    before_brackets = {text.partition("(")[0]: text for text in names}  # "buffer" for "buffer(k)"
+    close = difflib.get_close_matches(str(name).partition("(")[0], before_brackets, n=1, cutoff=0.5)
+    hint = f"did you mean {before_brackets[close[0]]!r}? " if close else ""
     return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f" (or {own})" if own else ""))
 
 

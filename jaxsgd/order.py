@@ -9,6 +9,7 @@ References:
     replacement).
   Safran and Shamir 2020, "How good is SGD with random shuffling?" (incremental gradient, shuffle-once, reshuffling).
   Rajput, Lee and Papailiopoulos 2022, "Permutation-based SGD: is random optimal?" (flip-flop).
+  Xu et al. 2022, "Stochastic gradient descent without full data shuffle", arXiv 2206.05830 (CorgiPile: `block_buffer`).
 """
 
 import dataclasses
@@ -20,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.family import Family, Parameter, member
 from jaxsgd.summary import short_repr
 
 
@@ -100,6 +102,7 @@ class Order(NamedTuple):
       name: its name in studies and messages.
       period: the number of epochs after which each position has the same batch again; None if that is not promised.
       title: its name in a figure or a table; empty to use `name`.
+      size: the number of samples in the buffer that it draws from, or in a block that stays together; None for other orders.
     """
 
     samples: Callable[[Array, Int[Array, ""] | int, int], Int[Array, "N"]]
@@ -108,6 +111,7 @@ class Order(NamedTuple):
     name: str = "custom"
     period: int | None = None
     title: str = ""
+    size: int | None = None
 
     @property
     def repeats(self) -> bool:
@@ -169,29 +173,123 @@ ORDERS = {order.name: order for order in (fixed, shuffle_once, reshuffle, reshuf
 """The built-in orders by name."""
 
 
+# Orders as data loaders make them. The number of samples or blocks is part of the order, so each has a program of its own: an
+# order is a static part of a program, and these sort arrays whose lengths depend on the numbers. Each costs one sort of N
+# numbers an epoch besides its draws, as a permutation does, and no loop over samples.
+
+_SECOND_DRAW = 2
+"""What an epoch's key is folded with for its second draw: `jax.random.permutation` folds it with 0 and 1 itself."""
+
+
+def _buffer(k: int) -> Order:
+    """A shuffle buffer: it is filled with the first k samples; each output is drawn uniformly from the k that it holds, and the
+    next sample takes its place; at the end it is emptied at random. With k = 1 it is `fixed`, with k = N it is `reshuffle`.
+
+    So do `tf.data.Dataset.shuffle(k)`, Hugging Face's `IterableDataset.shuffle(buffer_size=k)`, and WebDataset's
+    `shuffle(k, initial=k)`.
+    """
+    name = f"buffer({k})"
+
+    def samples(key: Array, epoch: Array | int, num_samples: int) -> Array:
+        check_count(f"k of order {name!r}", k, num_samples, "the number of samples")
+        key = jax.random.fold_in(key, epoch)
+        # Sample k + t takes the place from which output t was drawn. So output t is the sample before it in that place: in a
+        # stable sort by place, its neighbour.
+        drawn = jax.random.randint(jax.random.fold_in(key, _SECOND_DRAW), (num_samples - k,), 0, k)
+        place = jnp.concatenate([jnp.arange(k), drawn])
+        by_place = jnp.argsort(place, stable=True)
+        sorted_place = place[by_place]
+        is_last = jnp.concatenate([sorted_place[1:] != sorted_place[:-1], jnp.ones(1, bool)])
+        emptied = jnp.zeros(k, jnp.int32).at[jax.random.permutation(key, k)].set(jnp.arange(k, dtype=jnp.int32))
+        follower = jnp.concatenate([by_place[1:], by_place[:1]])
+        output = jnp.where(is_last, num_samples - k + emptied[sorted_place], follower - k)
+        return jnp.zeros(num_samples, by_place.dtype).at[output].set(by_place)
+
+    return Order(samples, visits_once=True, size=k)
+
+
+def _blocks(k: int) -> Order:
+    """Blocks of k consecutive samples, the last one perhaps smaller, in a new permutation every epoch; the samples of a block
+    stay together and in sequence. With k = 1 it is `reshuffle`, with k = N it is `fixed`.
+
+    So do loaders that shuffle files and read each from its beginning.
+    """
+    name = f"blocks({k})"
+
+    def samples(key: Array, epoch: Array | int, num_samples: int) -> Array:
+        check_count(f"k of order {name!r}", k, num_samples, "the number of samples")
+        visited = jax.random.permutation(jax.random.fold_in(key, epoch), -(-num_samples // k))
+        return jnp.argsort(jnp.argsort(visited)[jnp.arange(num_samples) // k], stable=True)
+
+    return Order(samples, visits_once=True, size=k)
+
+
+def _block_buffer(k: int, n: int) -> Order:
+    """Blocks of k consecutive samples in a new permutation every epoch; n blocks at a time are read, and their samples are
+    shuffled together: CorgiPile (Xu et al. 2022). With n the number of blocks it is `reshuffle`.
+
+    As in their loaders, an epoch goes on until every block has been read.
+    """
+    name = f"block_buffer({k}, {n})"
+
+    def samples(key: Array, epoch: Array | int, num_samples: int) -> Array:
+        check_count(f"k of order {name!r}", k, num_samples, "the number of samples")
+        num_blocks = -(-num_samples // k)
+        check_count(f"n of order {name!r}", n, num_blocks, f"the number of blocks of {k} samples")
+        key = jax.random.fold_in(key, epoch)
+        visited = jax.random.permutation(jax.random.fold_in(key, _SECOND_DRAW), num_blocks)
+        filled = jnp.argsort(visited) // n  # of each block, the filling of the buffer that it is part of
+        shuffled = jax.random.permutation(key, num_samples)
+        return shuffled[jnp.argsort(filled[shuffled // k], stable=True)]
+
+    return Order(samples, visits_once=True, size=k * n)
+
+
+_BLOCK = Parameter("k", "samples in a block")
+
+ORDER_FAMILIES = {
+    "buffer": Family(_buffer, (Parameter("k", "samples in the buffer"),)),
+    "blocks": Family(_blocks, (_BLOCK,)),
+    "block_buffer": Family(_block_buffer, (_BLOCK, Parameter("n", "blocks that are shuffled together"))),
+}
+"""The built-in orders with numbers in brackets, such as `buffer(100)`, by the name before the brackets."""
+
+
+def built_in(name: str) -> Order | None:
+    """Return the built-in order that a result calls `name`; None for an order of the user's own."""
+    try:
+        return as_order(name)
+    except InputError:
+        return None
+
+
 def order_title(name: str) -> str:
     """Return the text for an order in a figure or a table.
 
     Args:
       name: the order's name in a result. An order that is not built in is called by its name.
     """
-    return ORDERS[name].title or name if name in ORDERS else name
+    order = built_in(name)
+    return order.title or name if order else name
 
 
-def as_order(order: str | Order | Callable) -> Order:
+def as_order(order: str | Order | Callable, own: str = "give your own function (key, epoch, num_samples) -> [N]") -> Order:
     """Return the order that a name, an `Order` or a user's function stands for.
 
     A function `(key, epoch, num_samples) -> [N]` gives the samples' sequence; `epoch` is traced.
 
+    Args:
+      order: a name in `ORDERS`, or of `ORDER_FAMILIES` with numbers in brackets; an `Order`; or a function.
+      own: how to give an order of one's own, in words, for the message on an unknown name.
+
     Raises:
-      InputError: for an unknown name (with the nearest valid one), or a value that is not a function.
+      InputError: for an unknown name (with the nearest valid one), wrong numbers in brackets, or a value that is no function.
     """
     if isinstance(order, Order):
         return order
     if isinstance(order, str):
-        if order not in ORDERS:
-            raise no_such("order", order, ORDERS, "give your own function (key, epoch, num_samples) -> [N]")
-        return ORDERS[order]
+        name, named = member("order", order, ORDERS, ORDER_FAMILIES, own)
+        return named if order in ORDERS else named._replace(name=name)
     if callable(order):
         return Order(order, name=getattr(order, "__name__", "custom"))
     raise InputError(f"order must be a name, an Order or a function (key, epoch, num_samples) -> [N], got {shown(order)}")

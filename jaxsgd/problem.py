@@ -3,15 +3,15 @@
 import dataclasses
 import inspect
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.summary import brief
 
 Params = Any
@@ -23,6 +23,26 @@ Batch = Any
 
 UNNAMED = "problem"
 """The default name of a problem."""
+
+TARGET_NAMES = ("t", "target", "targets", "y", "label", "labels")
+"""The names that targets may have in a file or a dictionary, in the order of preference."""
+
+ARRANGEMENTS = ("given", "label")
+"""The sequences that samples may have: as they are given, or sorted by class or target."""
+
+
+class Arrangement(NamedTuple):
+    """The sequence of a problem's samples.
+
+    Attributes:
+      name: in `ARRANGEMENTS`.
+      given: the data as they were given.
+      result: the data in this sequence.
+    """
+
+    name: str
+    given: Any
+    result: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +70,7 @@ class Problem:
       evaluation_loss: `(params, batch) -> losses [B]`, the loss for whatever is measured besides the losses of the training,
         such as the validation loss: usually the loss without its random parts. Without it, that is `loss`, and a loss that
         takes a key gets the same fixed key in every measurement.
+      arrangement: the sequence of the samples, if it is not the one given (see `arranged`).
     """
 
     init: Callable[[jax.Array], Params]
@@ -62,11 +83,13 @@ class Problem:
     origin: str = ""
     loss_unit: str = ""
     evaluation_loss: Callable[[Params, Batch], jax.Array] | None = None
+    arrangement: Arrangement | None = None
 
     def __repr__(self) -> str:
         """Return its name, and the types and shapes of its data."""
         parts = [repr(self.name), f"data: {_kind_of_data(self.data)}"]
         parts += [f"held_out: {_kind_of_data(self.held_out)}"] if self.held_out is not None else []
+        parts += [f"sorted by {self.arrangement.name}"] if self.arrangement is not None else []
         has = [name for name in ("optimum", "accuracy") if getattr(self, name) is not None]
         parts += [f"with {' and '.join(has)}"] if has else []
         return f"Problem({', '.join(parts)}{f'; {self.origin}' if self.origin else ''})"
@@ -96,6 +119,49 @@ class Problem:
         """Return the held-out samples, drawn with the data's `key`, or the problem's own arrays; None without any."""
         with jax.default_matmul_precision("float32"):
             return self.held_out(key) if callable(self.held_out) else self.held_out
+
+    def arranged(self, arrangement: str) -> "Problem":
+        """Return the problem with its samples in another sequence, so that it matters how far an order mixes them.
+
+        Held-out samples, those that there are and those that `hold_out` will take, are the same as without it.
+
+        Args:
+          arrangement: "given", or "label": sorted by class, or by target for a regression, by the first output that differs.
+            Samples with the same label keep their sequence. The labels are the last part of data `(inputs, targets)`, or the
+            part called t, target, y or label of a dictionary.
+
+        Raises:
+          InputError: for another arrangement, or data without such a part; if the data are drawn, when they are drawn.
+        """
+        if arrangement not in ARRANGEMENTS:
+            raise no_such("arrangement", arrangement, ARRANGEMENTS)
+        if arrangement == "given":
+            return self
+        data = self.data
+        if callable(data):
+            draw = data
+
+            def result(key: jax.Array) -> Batch:
+                return _sorted_by_label(draw(key), self.name)
+        else:
+            result = _sorted_by_label(data, self.name)
+        return dataclasses.replace(self, data=result, arrangement=Arrangement(arrangement, data, result))
+
+
+def _sorted_by_label(batch: Batch, name: str) -> Batch:
+    """Return samples sorted by their labels; `name` is that of their problem."""
+    labels: Any = None
+    if isinstance(batch, tuple | list) and len(batch) > 1:
+        labels = batch[-1]
+    elif isinstance(batch, Mapping):
+        labels = next((batch[key] for key in TARGET_NAMES if key in batch), None)
+    if not getattr(labels, "shape", ()):
+        wanted = f"(inputs, targets), or a dictionary with one of {', '.join(TARGET_NAMES)}"
+        raise InputError(f"to be sorted by label, data of {name!r} must be {wanted}, got {shown(batch)}")
+    # In NumPy if possible, because JAX would start a backend even if the problem is only named.
+    numpy = jnp if isinstance(labels, jax.Array) else np
+    sequence = numpy.lexsort(labels.reshape(len(labels), -1).T[::-1])
+    return jax.tree.map(lambda leaf: leaf[sequence], batch)
 
 
 def _takes_key(loss: Callable) -> bool:
@@ -208,6 +274,10 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
         raise InputError(f"the share to hold out must be above 0 and below 1, such as 0.2, got {shown(share)}")
     if problem.held_out is not None:
         raise InputError(f"problem {problem.name!r} has held-out samples already")
+    arrangement = problem.arrangement
+    if arrangement is not None and problem.data is arrangement.result:
+        given = dataclasses.replace(problem, data=arrangement.given, arrangement=None)
+        return hold_out(given, share, seed).arranged(arrangement.name)
     samples = num_samples(jax.eval_shape(problem.sample_data, jax.random.key(0)))
     if samples < 2:
         raise InputError("to hold out samples, a problem must have at least 2, got 1")

@@ -60,7 +60,8 @@ def simulate(
       batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
       batch_size: B, in place of `batch_count`: full batches and a smaller last one.
       drop_last: with `batch_size`, leave out a smaller last batch.
-      order: one of `jaxsgd.ORDERS`, an `Order`, or a function `(key, epoch, num_samples) -> [N]`.
+      order: one of `jaxsgd.ORDERS`, a name with numbers in brackets such as "buffer(100)" (`jaxsgd.order.ORDER_FAMILIES`), an
+        `Order`, or a function `(key, epoch, num_samples) -> [N]`.
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
       observe: observables to measure after each epoch, kept in `Run.observed`: names in `jaxsgd.measure.METRICS` such as
         "sharpness", pointers "my_module:my_measure", and functions `(params, context) -> a number, an array or a dictionary of

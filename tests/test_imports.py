@@ -17,7 +17,7 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"_facade", "summary", "error", "evaluation", "problem", "order", "optimizer"},
+    {"_facade", "summary", "error", "family", "evaluation", "problem", "order", "optimizer"},
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},
@@ -36,6 +36,7 @@ STAGES = [
 CORE = {
     "summary",
     "error",
+    "family",
     "evaluation",
     "problem",
     "order",

@@ -7,13 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxsgd
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.report import run_outcome
-from jaxsgd.order import Order, Split, as_order, sample_sequence, split, visits
+from jaxsgd.family import Family, Parameter
+from jaxsgd.order import ORDER_FAMILIES, Order, Split, as_order, built_in, order_title, sample_sequence, split, visits
 from jaxsgd.plot.axis import find_axis
 from jaxsgd.simulator import streams
 
@@ -26,8 +28,12 @@ def rotated(key, epoch, num_samples):
     return (jnp.arange(num_samples) + epoch) % num_samples
 
 
-EVERY_ORDER = {**jaxsgd.ORDERS, "rotated": Order(rotated, visits_once=True, name="rotated")}
-RANDOM = ["shuffle_once", "reshuffle", "reshuffle_batches", "flip_flop", "replacement"]
+LOADERS = ("buffer(5)", "blocks(4)", "block_buffer(3, 2)")
+"""Orders with numbers in brackets, one of each family."""
+
+BUILT_IN = (*jaxsgd.ORDERS, *LOADERS)
+EVERY_ORDER = {name: as_order(name) for name in BUILT_IN} | {"rotated": Order(rotated, visits_once=True, name="rotated")}
+RANDOM = ["shuffle_once", "reshuffle", "reshuffle_batches", "flip_flop", "replacement", *LOADERS]
 SPLITS = {
     "one batch": split(23, batch_count=1),
     "dividing": split(24, batch_count=4),
@@ -136,8 +142,9 @@ def test_the_batches_visited_are_the_same_however_many_slots_there_are_and_trace
 
 
 def test_every_built_in_order_but_replacement_promises_visits_once():
-    assert {name for name, order in jaxsgd.ORDERS.items() if not order.visits_once} == {"replacement"}
-    assert all(order.name == name for name, order in jaxsgd.ORDERS.items())
+    assert {name for name in BUILT_IN if not as_order(name).visits_once} == {"replacement"}
+    assert all(as_order(name).name == name for name in BUILT_IN)
+    assert {name.partition("(")[0] for name in LOADERS} == set(ORDER_FAMILIES)
 
 
 # What each order means
@@ -201,6 +208,156 @@ def test_replacement_draws_all_samples_about_as_often_and_some_twice_an_epoch():
     assert distinct == pytest.approx(50 * (1 - 0.98**50), abs=0.6)
 
 
+# Orders as data loaders make them
+
+
+def buffer_loader(rng, num_samples, k):
+    """A shuffle buffer, as a stream goes through it."""
+    buffer = []
+    for sample in range(num_samples):
+        if len(buffer) < k:
+            buffer.append(sample)
+        else:
+            place = rng.integers(k)
+            yield buffer[place]
+            buffer[place] = sample
+    while buffer:
+        yield buffer.pop(rng.integers(len(buffer)))
+
+
+def block_buffer_loader(rng, num_samples, k, n, shuffled=True):
+    """Blocks in a random sequence, read n at a time; the samples of a reading are shuffled together."""
+    blocks = [list(range(start, min(start + k, num_samples))) for start in range(0, num_samples, k)]
+    rng.shuffle(blocks)
+    for start in range(0, len(blocks), n):
+        reading = [sample for block in blocks[start : start + n] for sample in block]
+        if shuffled:
+            rng.shuffle(reading)
+        yield from reading
+
+
+SIMULATED = {
+    "buffer(1)": functools.partial(buffer_loader, k=1),
+    "buffer(5)": functools.partial(buffer_loader, k=5),
+    "buffer(20)": functools.partial(buffer_loader, k=20),
+    "buffer(24)": functools.partial(buffer_loader, k=24),
+    "blocks(4)": functools.partial(block_buffer_loader, k=4, n=1, shuffled=False),
+    "blocks(7)": functools.partial(block_buffer_loader, k=7, n=1, shuffled=False),
+    "block_buffer(3, 2)": functools.partial(block_buffer_loader, k=3, n=2),
+    "block_buffer(5, 3)": functools.partial(block_buffer_loader, k=5, n=3),
+    "block_buffer(24, 1)": functools.partial(block_buffer_loader, k=24, n=1),
+}
+MANY = 1500
+"""Epochs of each of two samples of sequences."""
+
+
+@functools.cache
+def sequences(order, num_samples=24, epochs=MANY):
+    epoch = jax.jit(jax.vmap(lambda epoch: sample_sequence(as_order(order), KEY, epoch, num_samples)))
+    return np.asarray(epoch(jnp.arange(epochs)))
+
+
+@functools.cache
+def simulated(order, num_samples=24, epochs=MANY):
+    rng = np.random.default_rng(1)
+    return np.array([list(SIMULATED[order](rng, num_samples)) for _ in range(epochs)])
+
+
+def chance_of_both(first, second):
+    """Chance that two samples of whole numbers from one distribution differ as much: a chi-square test of homogeneity."""
+    values, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    counts = np.stack([np.bincount(own, minlength=len(values)) for own in np.split(place, [len(first)])])
+    rare = counts.sum(axis=0) < 20
+    counts = np.concatenate([counts[:, ~rare], counts[:, rare].sum(axis=1, keepdims=True)], axis=1)
+    counts = counts[:, counts.sum(axis=0) > 0]
+    return 1.0 if counts.shape[1] == 1 else float(scipy.stats.chi2_contingency(counts).pvalue)
+
+
+def least_chance(ours, theirs):
+    """The least of the chances of the displacements of each sample, and of the steps between outputs."""
+    displaced = [np.argsort(sequences, axis=1) - np.arange(sequences.shape[1]) for sequences in (ours, theirs)]
+    steps = [np.diff(sequences, axis=1) for sequences in (ours, theirs)]
+    # Each column has one number of each epoch, so its numbers are independent draws.
+    return min(chance_of_both(*pair) for both in (displaced, steps) for pair in zip(*(own.T for own in both), strict=True))
+
+
+@pytest.mark.parametrize("order", SIMULATED)
+def test_the_displacements_are_those_of_the_loader(order):
+    # 47 tests of one order: at 1e-5 each, fewer than 1 in 2,000 seeds would fail. The seeds are fixed, so none does by chance.
+    assert least_chance(sequences(order), simulated(order)) > 1e-5
+
+
+@pytest.mark.parametrize(("order", "other"), [("buffer(6)", "buffer(5)"), ("blocks(5)", "blocks(4)")])
+def test_the_displacements_tell_one_number_in_brackets_from_the_next(order, other):
+    assert least_chance(sequences(order), simulated(other)) < 1e-12
+
+
+def test_a_shuffle_buffer_gives_a_sample_out_no_sooner_than_it_is_read_and_draws_uniformly():
+    output = sequences("buffer(5)")
+    # Output t comes from the first t + 5 samples.
+    assert (output <= np.arange(24) + 4).all()
+    assert chance_of(np.bincount(output[:, 0], minlength=5)) > 1e-3
+    # A sample waits w more outputs with the chance (4/5)^w / 5.
+    waited = np.argmax(output == 6, axis=1) - 2
+    assert np.mean(waited == 0) == pytest.approx(0.2, abs=0.04)
+    assert np.mean(waited == 3) == pytest.approx(0.2 * 0.8**3, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("order", "same"),
+    [
+        ("buffer(1)", "fixed"),
+        ("buffer(24)", "reshuffle"),
+        ("blocks(24)", "fixed"),
+        ("blocks(1)", "reshuffle"),
+        ("block_buffer(4, 6)", "reshuffle"),
+        ("block_buffer(1, 24)", "reshuffle"),
+    ],
+)
+def test_the_ends_of_the_range_are_orders_that_have_names(order, same):
+    np.testing.assert_array_equal(sequences(order, epochs=EPOCHS), sequences(same, epochs=EPOCHS))
+
+
+def test_blocks_stay_together_and_in_sequence():
+    for epoch in sequences("blocks(7)", epochs=EPOCHS):
+        # Blocks of 7, 7, 7 and 3 samples.
+        pieces = np.split(epoch, np.flatnonzero(np.diff(epoch) != 1) + 1)
+        assert {int(sample) // 7 for piece in pieces for sample in piece} == {0, 1, 2, 3}
+        starts = [int(piece[0]) for piece in pieces]
+        assert set(starts) <= {0, 7, 14, 21}
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ("bufer(5)", "unknown order 'bufer(5)': did you mean 'buffer(k)'? valid: block_buffer(k, n), blocks(k), buffer(k), "),
+        ("buffer(0)", "k of order 'buffer(0)' must be a whole number of at least 1 (samples in the buffer), got 0"),
+        ("buffer(25)", "k of order 'buffer(25)' must be a whole number from 1 to 24 (the number of samples), got 25"),
+        ("blocks(25)", "k of order 'blocks(25)' must be a whole number from 1 to 24 (the number of samples), got 25"),
+        (
+            "block_buffer(5, 6)",
+            "n of order 'block_buffer(5, 6)' must be a whole number from 1 to 5 (the number of blocks of 5 ",
+        ),
+    ],
+)
+def test_numbers_out_of_range_are_one_line_in_a_study_and_in_a_run(order, message):
+    problem = jaxsgd.problems.least_squares(24, 2)
+    with pytest.raises(jaxsgd.InputError) as alone:
+        jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(0.1), batch_count=2, epochs=1, order=order)
+    with pytest.raises(jaxsgd.InputError) as swept:
+        jaxsgd.Study(problem=problem, seeds=[0], batch_counts=[2], orders=[order], learning_rates=[0.1], epochs=1)
+    for caught, start in ((alone, message), (swept, f"orders: {message}")):
+        assert str(caught.value).startswith(start)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_study_writes_the_numbers_of_an_order_in_one_way():
+    fields = {"problem": "least_squares", "seeds": [0], "batch_counts": [2], "learning_rates": [0.1], "epochs": 1}
+    assert jaxsgd.Study(**fields, orders=["buffer( 1e1 )", "block_buffer(3,2)"]).orders == ("buffer(10)", "block_buffer(3, 2)")
+    with pytest.raises(jaxsgd.InputError, match=r"^orders: has 'buffer\(10\)' more than once$"):
+        jaxsgd.Study(**fields, orders=["buffer(10)", "buffer(1e1)"])
+
+
 # A user's own
 
 
@@ -237,11 +394,11 @@ def test_orders_of_the_users_making_may_permute_their_batches():
 # The facts that an order states of itself
 
 
-@pytest.mark.parametrize("name", jaxsgd.ORDERS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_an_order_states_after_how_many_epochs_its_positions_have_the_same_batches_again(name):
     epochs = [[sorted(batch) for batch in epoch] for epoch in seen(name, SPLITS["array_split"])]
     periods = [p for p in range(1, EPOCHS // 2 + 1) if epochs[p:] == epochs[:-p]]
-    order = jaxsgd.ORDERS[name]
+    order = as_order(name)
     assert order.period == (periods[0] if periods else None)
     assert order.repeats == bool(periods)
 
@@ -267,3 +424,26 @@ def test_an_order_is_added_by_one_entry(monkeypatch):
     assert np.isfinite(run_outcome(settings, np.ones((2, 2)), np.arange(6.0), 1).expected_gap)
     with pytest.raises(jaxsgd.InputError, match="such as fixed, shuffle_once, flip_flop, evens, got 'reshuffle'"):
         jaxsgd.limit_cycle(jaxsgd.problems.least_squares(6, 1), KEY, optimizer=optax.sgd(0.1), batch_count=2, order="reshuffle")
+
+
+def test_a_family_of_orders_is_added_by_one_entry(monkeypatch):
+    """The entry is all that a study, a run and a figure know of the family."""
+
+    def later(shift):
+        return Order(lambda key, epoch, n: (jnp.arange(n) + shift) % n, visits_once=True, period=1, title=f"{shift} later")
+
+    monkeypatch.setitem(ORDER_FAMILIES, "later", Family(later, (Parameter("shift", "samples"),)))
+    assert seen("later(2)", split(5, batch_count=2), epochs=1) == [[(2, 3, 4), (0, 1)]]
+    assert as_order("later(2)").name == "later(2)"
+    assert order_title("later(2)") == "2 later"
+    assert built_in("later(2)").repeats
+    assert built_in("later") is None
+    sizes = {"problem": "least_squares", "problem_args": {"num_samples": 6, "num_inputs": 1}, "batch_counts": [2]}
+    assert jaxsgd.Study(**sizes, seeds=[0], orders=["later( 2)"], learning_rates=[0.1], epochs=1).orders == ("later(2)",)
+
+
+def test_a_users_order_may_be_called_like_a_family():
+    def buffer(key, epoch, num_samples):
+        return jnp.arange(num_samples)
+
+    assert order_title(as_order(buffer).name) == "buffer"

@@ -1,5 +1,7 @@
 """What a user brings."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,3 +133,40 @@ def test_a_mistaken_problem_is_refused_in_one_line_by_a_run_and_by_a_study(mista
 
 def test_a_problem_without_mistakes_passes():
     check_training(mistaken())
+
+
+# The sequence of the samples
+
+
+def dictionary(labels):
+    data = {"image": np.arange(6.0)[:, None], "label": np.asarray(labels)}
+    return jaxsgd.Problem(lambda key: jnp.zeros(1), lambda w, batch: (batch["image"] @ w) ** 2, data, name="mine")
+
+
+def test_a_dictionary_is_sorted_by_the_part_that_is_called_like_a_label_and_ties_keep_their_sequence():
+    arranged = dictionary([2, 0, 1, 0, 2, 1]).arranged("label")
+    np.testing.assert_array_equal(arranged.data["image"][:, 0], [1, 3, 2, 5, 0, 4])
+    assert "sorted by label" in repr(arranged)
+
+
+def test_labels_with_several_outputs_are_sorted_by_the_first_that_differs():
+    one_hot = np.eye(3)[[2, 0, 1, 0, 2, 1]]
+    np.testing.assert_array_equal(dictionary(one_hot).arranged("label").data["image"][:, 0], [0, 4, 2, 5, 1, 3])
+
+
+def test_other_data_than_those_arranged_are_held_out_as_they_are():
+    changed = dataclasses.replace(dictionary([1, 0, 1, 0, 1, 0]).arranged("label"), data=dictionary(range(6)).data)
+    expected = jaxsgd.hold_out(dictionary(range(6)), 0.5)
+    np.testing.assert_array_equal(jaxsgd.hold_out(changed, 0.5).data["image"], expected.data["image"])
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "message"),
+    [
+        ("labels", r"^unknown arrangement 'labels': did you mean 'label'\? valid: given, label$"),
+        ("label", r"^to be sorted by label, data of 'problem' must be \(inputs, targets\), or a dictionary with one of t, "),
+    ],
+)
+def test_a_wrong_arrangement_or_data_without_labels_is_one_line(arrangement, message):
+    with pytest.raises(jaxsgd.InputError, match=message):
+        probe.numbered(4).arranged(arrangement)

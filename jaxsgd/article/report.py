@@ -12,7 +12,7 @@ from jaxsgd.article.claim import Claim, ClaimMap
 from jaxsgd.article.comparison import Quantities, measure_seeds, percentile_rank, quantities, sampling_gap, spread
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.measure.stripes import Stripes, stripes
-from jaxsgd.order import ORDERS
+from jaxsgd.order import built_in
 
 RANKED = ("first_loss", "gap", "slope")
 """The quantities that are ranked among the seeds."""
@@ -59,7 +59,8 @@ def run_outcome(experiment: Experiment, loss: ArrayLike, sample_loss: ArrayLike,
     """
     loss = np.asarray(loss)
     # A gap from sampling alone is defined if the samples are drawn into batches once, and not again in later epochs.
-    mixed = experiment.order not in ORDERS or ORDERS[experiment.order].period != 1
+    order = built_in(experiment.order)
+    mixed = order is None or order.period != 1
     width = experiment.eval_interval
     early = loss[: max(early_epochs, -(-width // experiment.batch_count))]
     expected = np.nan if mixed else float(sampling_gap(sample_loss, experiment.batch_count, width))

@@ -28,7 +28,9 @@ def train(
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 100,
     learning_rate: Annotated[float, typer.Option(help="Of plain SGD.")] = 1e-3,
-    order: Annotated[str, typer.Option(help="How samples are assigned to batches each epoch.")] = "fixed",
+    order: Annotated[
+        str, typer.Option(help="How samples are assigned to batches each epoch: fixed, 'buffer(100)', ...")
+    ] = "fixed",
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order.")] = 0,
     svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG too, beside its PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,

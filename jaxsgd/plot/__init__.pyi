@@ -4,6 +4,8 @@ from .differences import differences as differences
 from .grid import grid as grid
 from .heatmap import heatmap as heatmap
 from .influence import influence_figure as influence_figure
+from .loader import loader as loader
+from .orders import orders as orders
 from .scaling import scaling as scaling
 from .share import ShareGroup as ShareGroup
 from .share import ShareMap as ShareMap

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxsgd.analysis.scaling import batch_axis
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
-from jaxsgd.order import ORDERS
+from jaxsgd.order import built_in
 from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, setting, table
 from jaxsgd.plot.facets import check_one_other
 from jaxsgd.plot.layout import entry, line_entries, medians_of, panels, size_axis, write_key
@@ -96,7 +96,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
     printed = "every batch printed" if width == 1 else f"printed every {width} batches"
     figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
-    anew = any(name in ORDERS and not ORDERS[name].repeats for name in gaps.names)
+    anew = any(order is not None and not order.repeats for order in map(built_in, gaps.names))
     runs = gaps.gap.shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
     left, right = panels(figure, 1, 2, apart=(0.15, 0.05))[0]
@@ -174,7 +174,7 @@ def _title(ratio: np.ndarray, name: str) -> str:
     known = ratio[np.isfinite(ratio)]
     if not len(known):
         return "No gap between stripes could be measured"
-    order = f" of the {name} order" if name in ORDERS else ""
+    order = f" of the {name} order" if built_in(name) else ""
     worst = float(np.max(np.abs(known - 1)))
     if worst <= EXPLAINED:
         return f"Sampling explains the gap between stripes{order}: within {100 * worst:.0f} % at every batch size"

@@ -38,7 +38,11 @@ def squared_error(params: dict[str, Array], batch: tuple[Array, Array]) -> Float
 
 
 def square_regression(
-    num_samples: int = 1000, num_inputs: int = 10, num_hidden: int = 1000, dtype: DTypeLike = jnp.float32
+    num_samples: int = 1000,
+    num_inputs: int = 10,
+    num_hidden: int = 1000,
+    dtype: DTypeLike = jnp.float32,
+    arrange: str = "given",
 ) -> Problem:
     """The network and data of "Understanding stochastic gradient descent, and analysis of a phenomenon" (2024-05-09).
 
@@ -51,6 +55,7 @@ def square_regression(
       num_inputs: D, also the number of outputs O.
       num_hidden: H.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+      arrange: "given", or "label" to sort the samples by target (see `Problem.arranged`).
 
     Raises:
       InputError: for a size below 1.
@@ -66,4 +71,4 @@ def square_regression(
     def init(key: Array) -> dict[str, Array]:
         return init_network(key, num_inputs, num_hidden, num_inputs, dtype)
 
-    return Problem(init, squared_error, data, name="square_regression", loss_unit=SQUARED_ERROR)
+    return Problem(init, squared_error, data, name="square_regression", loss_unit=SQUARED_ERROR).arranged(arrange)

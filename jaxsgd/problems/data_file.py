@@ -14,11 +14,8 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxsgd.error import InputError, InputWarning, check_count, shown
-from jaxsgd.problem import Problem
+from jaxsgd.problem import TARGET_NAMES, Problem
 from jaxsgd.problems.article_network import SQUARED_ERROR, init_network, squared_error
-
-TARGET_NAMES = ("t", "target", "targets", "y", "label", "labels")
-"""The names that a file's targets may have, in the order of preference."""
 
 
 def from_file(
@@ -27,6 +24,7 @@ def from_file(
     num_hidden: int = 1000,
     standardize: bool = True,
     dtype: DTypeLike = jnp.float32,
+    arrange: str = "given",
 ) -> Problem:
     """The article's network and loss (see `square_regression`) on the samples of a file. No pickle is read.
 
@@ -42,6 +40,7 @@ def from_file(
       standardize: shift and scale each input column to mean 0 and standard deviation 1, as the article's inputs have them;
         the scale of the initial weights fits such inputs. Targets are not changed.
       dtype: of data and parameters.
+      arrange: "given" for the file's sequence of samples, or "label" to sort them by target (see `Problem.arranged`).
 
     Returns:
       The problem; its `origin` gives the columns of the inputs and of the targets.
@@ -72,7 +71,8 @@ def from_file(
     def init(key: jax.Array) -> dict[str, jax.Array]:
         return init_network(key, x.shape[1], num_hidden, t.shape[1], dtype)
 
-    return Problem(init, squared_error, data, name=path.name, origin=origin, loss_unit=SQUARED_ERROR)
+    problem = Problem(init, squared_error, data, name=path.name, origin=origin, loss_unit=SQUARED_ERROR)
+    return problem.arranged(arrange)
 
 
 class _Samples(NamedTuple):

@@ -23,7 +23,7 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(pixels) / 16, np.asarray(labels)
 
 
-def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp.float32) -> Problem:
+def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp.float32, arrange: str = "given") -> Problem:
     """A two-layer network with cross-entropy on scikit-learn's digits.
 
     The data are 1,797 images of 8 x 8 pixels in ten classes, the test set of "Optical recognition of handwritten digits"
@@ -34,6 +34,7 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
       num_samples: N, the first N images.
       num_hidden: H.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+      arrange: "given" for the file's sequence, or "label" to sort the images by class (see `Problem.arranged`).
 
     Raises:
       InputError: if scikit-learn is not installed (extra `digits`), or for more samples than images.
@@ -64,4 +65,5 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
         x, label = batch
         return jnp.argmax(logits(params, x), axis=1) == label
 
-    return Problem(init, loss, data, accuracy=accuracy, name="digits", loss_unit="cross-entropy, nats")
+    problem = Problem(init, loss, data, accuracy=accuracy, name="digits", loss_unit="cross-entropy, nats")
+    return problem.arranged(arrange)

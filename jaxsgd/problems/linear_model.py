@@ -15,6 +15,7 @@ def least_squares(
     noise: float = 1.0,
     condition: float = 1.0,
     dtype: DTypeLike = jnp.float32,
+    arrange: str = "given",
 ) -> Problem:
     """Linear regression, with the loss (x.w - t)^2 / 2 per sample.
 
@@ -31,6 +32,7 @@ def least_squares(
       noise: standard deviation of the targets' noise. With 0 all samples agree on the optimum and no order leaves a floor.
       condition: condition number of the inputs' covariance, at least 1.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+      arrange: "given", or "label" to sort the samples by target (see `Problem.arranged`).
 
     Raises:
       InputError: for a size below 1, a noise below 0, or a condition number below 1.
@@ -61,4 +63,5 @@ def least_squares(
         x, target = data
         return jnp.linalg.lstsq(x, target)[0]
 
-    return Problem(init, loss, data, optimum, name="least_squares", loss_unit="half the squared error")
+    problem = Problem(init, loss, data, optimum, name="least_squares", loss_unit="half the squared error")
+    return problem.arranged(arrange)

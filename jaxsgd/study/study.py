@@ -30,7 +30,7 @@ from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import METRICS, measures_named, observables, observations
 from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
-from jaxsgd.order import ORDERS, Order, Split, as_order
+from jaxsgd.order import Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
 from jaxsgd.study.observed import Record, records
@@ -548,7 +548,8 @@ class Study(StudyFields):
       drop_last: With `batch_sizes`, leave out a smaller last batch. For example
         `drop_last=True, batch_sizes=[32], batch_counts=None`.
       orders: Names of orders, or pointers to an `Order` or to a function `(key, epoch, num_samples) -> [N]` (axis `order`).
-        For example `orders=["fixed", "reshuffle"]`.
+        Some have numbers in brackets: `buffer(k)`, `blocks(k)`, `block_buffer(k, n)`. For example
+        `orders=["fixed", "buffer(10)", "reshuffle"]`.
       optimizer: A single optimizer, in place of `optimizers`. For example `optimizer="adam"`.
       optimizers: Names of optimizers, or pointers to functions `(learning_rate, **hyperparameters) -> optax transformation`
         (axis `optimizer`). For example `optimizers=["sgd", "adam", "optax:adabelief"]`.
@@ -704,7 +705,7 @@ class Study(StudyFields):
             order = order_named(name)
             if set(_SUBJECT_FIELDS) <= set(info.data):
                 check_order(order, _subject_of(info).num_samples)
-        return value
+        return _distinct(tuple(name if ":" in name else order_named(name).name for name in value))
 
     @field_validator("optimizers")
     @classmethod
@@ -848,9 +849,7 @@ def order_named(name: str) -> Order:
     Raises:
       InputError: for an unknown name, with the nearest valid one.
     """
-    if ":" not in name and name not in ORDERS:
-        raise no_such("order", name, ORDERS, POINTERS["order"])
-    return as_order(attribute_at(name, "order") if ":" in name else name)
+    return as_order(attribute_at(name, "order") if ":" in name else name, POINTERS["order"])
 
 
 def without_axis_values(fields: dict[str, Any]) -> dict[str, Any]:

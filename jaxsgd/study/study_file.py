@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.family import split_names
 from jaxsgd.study.shipped import shipped
 from jaxsgd.study.study import Study, replaced_fields
 
@@ -173,4 +174,5 @@ def _value(text: str) -> Any:
             return json.loads(candidate)
         except ValueError:
             continue
-    return text.split(",") if "," in text else text
+    names = split_names(text)
+    return names if len(names) > 1 else text

@@ -102,6 +102,13 @@ def test_xla_compiles_one_training_program_for_each_optimizer_and_order_and_one_
     assert len([name for name in names if "lambda" in name]) == 1
 
 
+def test_a_sweep_over_a_buffers_size_compiles_one_program_for_each_size_once(compiled):
+    fields = {**NARROW, "orders": ["buffer(3)", "buffer(5)"]}
+    assert compiled(lambda: jaxsgd.sweep(study(**fields), **HELD)).count("jit(chunk)") == 2
+    again = {**fields, "seeds": [1], "orders": ["buffer( 5 )", "buffer(3)"]}
+    assert compiled(lambda: jaxsgd.sweep(study(**again), **HELD)) == []
+
+
 def test_grouped_runs_compile_a_program_for_each_batch_count(compiled):
     names = compiled(lambda: jaxsgd.sweep(study(**NARROW), vectorize="grouped"))
     assert names.count("jit(chunk)") == 2

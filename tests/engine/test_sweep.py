@@ -9,6 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
+from jaxsgd.order import as_order
 
 SMALL = {"problem_args": {"num_samples": 100, "num_hidden": 10}, "learning_rates": [0.5], "epochs": 4, "eval_interval": 2}
 HELD = {"vectorize": "one_program", "chunk_width": 4, "lanes": 2}
@@ -44,6 +45,32 @@ def test_both_paths_agree_with_single_runs_at_every_batch_loss(order):
             # The averaged view weighs a batch by its size.
             weighted = (np.asarray(single.loss, float) * single.size).sum(1) / np.asarray(single.size).sum(1)
             np.testing.assert_allclose(cell.loss_epoch, weighted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["buffer(17)", "blocks(9)", "block_buffer(9, 3)"])
+def test_both_paths_agree_with_a_plain_loop_over_optax_in_the_orders_of_loaders(order):
+    problem, keys, counts = jaxsgd.problems.least_squares(60, 3), jaxsgd.streams(jax.random.key(3)), [1, 4, 7]
+    fields = {"problem": "least_squares", "problem_args": {"num_samples": 60, "num_inputs": 3}, "seeds": [3], "epochs": 3}
+    swept = Study(**fields, batch_counts=counts, orders=[order], optimizer="momentum", learning_rates=[0.05])
+    optimizer = optax.sgd(0.05, momentum=0.9)
+    batch_loss = jax.jit(jax.value_and_grad(lambda params, batch: problem.loss(params, batch).mean()))
+    x, t = problem.sample_data(keys.data)
+    expected = {}
+    for m in counts:
+        params, losses = problem.init(keys.init), []
+        state = optimizer.init(params)
+        for epoch in range(3):
+            sequence = np.asarray(as_order(order).samples(keys.order, epoch, 60))
+            for samples in np.array_split(sequence, m):
+                loss, gradient = batch_loss(params, (x[samples], t[samples]))
+                updates, state = optimizer.update(gradient, state)
+                params = optax.apply_updates(params, updates)
+                losses.append(loss)
+        expected[m] = np.reshape(losses, (3, m))
+    for path in ("one_program", "grouped"):
+        ds = jaxsgd.sweep(swept, vectorize=path)
+        for m in counts:
+            np.testing.assert_allclose(ds.loss.sel(batch_count=m).squeeze()[:, :m], expected[m], rtol=1e-5)
 
 
 @pytest.mark.parametrize("path", ["one_program", "grouped"])

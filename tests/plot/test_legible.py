@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict] = {
     "slices": {"axis": "learning_rate", "x": "momentum"},
     "scaling": {"target": 1.2},
     "stripe_law": SELECT_RATE,
+    "loader": {},
 }
 """How each kind is drawn."""
 
@@ -82,4 +83,7 @@ def test_no_text_lies_on_another_or_leaves_the_figure(kind, panels):
     ds = result(optimizers, counts)
     if kind != "slices":
         ds = ds.isel(momentum=[0])
+    if kind == "loader":
+        names = ["buffer(20)", "reshuffle", "fixed", "buffer(100)", "block_buffer(20, 5)"][: ds.sizes["optimizer"]]
+        ds = ds.rename(optimizer="order").assign_coords(order=names).isel(learning_rate=[0], batch_count=[-1])
     check_legible(function(kind)(ds, **OPTIONS[kind]), smallest=9)

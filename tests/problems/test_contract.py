@@ -111,3 +111,20 @@ def test_an_unknown_problem_is_answered_with_the_nearest():
 
 def test_every_problem_is_public_by_its_name():
     assert all(getattr(jaxsgd.problems, name) is make for name, make in PROBLEMS.items())
+
+
+def test_arranged_by_label_its_samples_are_the_same_sorted_and_so_are_those_held_out(make):
+    if make().name == "noisy_quadratic":  # its samples have no targets
+        with pytest.raises(jaxsgd.InputError, match="to be sorted by label, data of 'noisy_quadratic' must be"):
+            make().arranged("label").sample_data(KEY)
+        return
+    given, arranged = (jaxsgd.hold_out(make(arrange=arrange), 0.3) for arrange in ("given", "label"))
+    for kept, again in zip(given.sample_held_out(KEY), arranged.sample_held_out(KEY), strict=True):
+        np.testing.assert_array_equal(kept, again)
+    (x, t), (sorted_x, sorted_t) = (map(np.asarray, problem.sample_data(KEY)) for problem in (given, arranged))
+    first = t.reshape(len(t), -1)[:, 0]
+    # Python's sort is stable, as ours promises to be; without ties in the first output the others do not matter.
+    sequence = sorted(range(len(t)), key=lambda sample: first[sample])
+    np.testing.assert_array_equal(sorted_t, t[sequence])
+    np.testing.assert_array_equal(sorted_x, x[sequence])
+    assert not np.array_equal(sorted_x, x)
