@@ -31,7 +31,7 @@ def diagnose(
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and report.json.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Tell why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
+    """Find out why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
 
     Each cause comes with its probability, the numbers that speak for it, what to do about it, and where others met it: a fixed
     order, a print interval that does not fit the epoch, a running mean reset each epoch, a ragged last batch, re-exposure to

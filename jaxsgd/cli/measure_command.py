@@ -36,11 +36,11 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes; a star marks an edge.
+    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
     the critical batch size, and the cost of the linear and the square-root rule. All intervals are 95 % intervals over
-    the seeds.
+    the seeds. A star marks a best value at the edge of its range.
     """
     from jaxsgd.analysis.best import best as best_of
     from jaxsgd.analysis.scaling import scaling

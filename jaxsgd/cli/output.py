@@ -163,12 +163,3 @@ class Writer:
         listed = {**report, "files": [*self.names, "report.json"]}
         self.write({"report.json": to_json(listed) + "\n"})
         return listed
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in words."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError("the last unit has no upper limit")

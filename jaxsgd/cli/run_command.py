@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from jaxsgd.cli.output import check_result_folder, make_console, size, to_json, working
+from jaxsgd.cli.output import check_result_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
 from jaxsgd.error import CommandFailure, counted, verb
-from jaxsgd.summary import duration
+from jaxsgd.number import duration, size
 
 
 def run(
@@ -42,7 +42,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a study, or the cells of it that are not in the result yet. The studies of a file with several run one after another.
+    """Run a study, or the cells of it that are not in the result yet. Several studies in one file run one after another.
 
     After any interruption only complete chunks remain: after Ctrl-C, a full disk, lost workers or a power cut, the same command
     finishes the rest with identical bits. With more values on the study's axes (seeds, rates, ...), only the new cells are run.

@@ -43,7 +43,7 @@ def test_the_title_tells_orders_with_stripes_from_those_without(figure):
 
 def test_the_line_below_the_title_says_what_was_run(figure):
     assert figure.texts[1].get_text() == (
-        "square_regression, 200 samples, sgd, learning rate 0.001, 3 seeds, 12 epochs; windows of 5 batches"
+        "square_regression, 200 samples, sgd, learning rate 0.001, 3 seeds, 12 epochs; printed every 5 batches"
     )
 
 
@@ -108,9 +108,9 @@ def test_axes_are_labelled_with_their_units(figure):
 def test_the_key_names_windows_means_and_seeds_once(figure):
     (key,) = figure.legends
     assert [text.get_text() for text in key.get_texts()] == [
-        "windows of 5 batches of seed 0, one colour per stripe",
-        "its epoch means",
-        "epoch means of the seeds, 5\N{EN DASH}95 %",
+        "printed loss, mean of 5 batches (seed 0), one colour per stripe",
+        "the same run, averaged over each epoch",
+        "5\N{EN DASH}95 % of the seeds, averaged over each epoch",
     ]
 
 
