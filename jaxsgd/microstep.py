@@ -9,7 +9,7 @@ chosen to waste little, and samples that fill up a batch's last micro-step are m
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,25 +18,22 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.evaluation import evaluation_steps, observed_epochs, parts_of_epoch
+from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.order import Order, Split, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import (
+    LOSSES_ONLY,
     NOTHING_KNOWN,
     Batches,
     Known,
-    Observe,
     Optimizer,
+    Recording,
     Run,
-    Sparse,
     State,
     Stepping,
     contexts,
-    initial_state,
-    joined,
-    marked,
-    observed_where,
     optimizer_at,
+    train,
 )
 
 STEP_COST = 8
@@ -226,7 +223,7 @@ def micro_stepping(
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
 
-    def inputs(epoch: Array) -> tuple[MicroVisits, Array]:
+    def inputs(epoch: Array | int) -> tuple[MicroVisits, Array]:
         visits = micro_visits(order, order_key, epoch, cut, layout)
         return visits, (epoch + visits.position / cut.batch_count) / epochs
 
@@ -238,12 +235,15 @@ def micro_stepping(
         state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs)
         return (state, sums), loss
 
-    def used(done: Array | None) -> Array:
+    def losses(losses: Array, inputs: tuple[MicroVisits, Array], done: Array | int | None) -> tuple[Array, Array]:
         used = slot < cut.batch_count
-        return used if done is None else used & (last < done)
-
-    def batches(losses: Array, inputs: tuple[MicroVisits, Array], used: Array) -> tuple[Array, Array]:
+        used = used if done is None else used & (last < done)
         return jnp.where(used, losses[last], jnp.nan), jnp.where(used, inputs[0].size[last], 0)
+
+    def batches(inputs: tuple[MicroVisits, Array]) -> Batches:
+        visits = inputs[0]
+        size = jnp.where(slot < cut.batch_count, visits.size[last], 0)
+        return Batches(visits.sample, visits.own, visits.position, size)
 
     return Stepping(
         length=layout.micro_steps,
@@ -251,102 +251,40 @@ def micro_stepping(
         begin=begin,
         step=step,
         state=lambda carry: carry[0],
+        ends=lambda inputs: inputs[0].ends,
         steps_done=lambda done: jnp.minimum(done // cut.micro_per_batch, cut.batch_count),
-        used=used,
+        losses=losses,
         batches=batches,
         batch_count=cut.batch_count,
     )
 
 
-def micro_epoch(
-    problem: Problem,
-    data: Batch,
-    order_key: Array,
-    cut: Cut,
-    *,
-    optimizer: Optimizer,
-    layout: Layout,
-    order: Order,
-    epochs: int,
-    evaluate_every: int | float | None = None,
-    observe: Observe | None = None,
-    sparse: Sparse | None = None,
-    known: Known = NOTHING_KNOWN,
-) -> Callable[[State, Int[Array, ""]], tuple[State, tuple[Float[Array, " M"], Int[Array, " M"], Any, Any]]]:
-    """Return one epoch as a function: `(state, epoch) -> (state, (loss, size, observed, sparsely observed))`.
-
-    Loss and size are [M]; past the batch count they are NaN and 0. The observed arrays have the leading axis q for evaluations
-    every 1/q of an epoch, and are None without `observe`.
-    """
-    parts = micro_stepping(problem, data, order_key, cut, optimizer=optimizer, layout=layout, order=order, epochs=epochs)
-    looks = None
-    if observe and evaluate_every is not None:
-        looks = evaluation_steps(evaluate_every, layout.micro_steps, layout.micro_steps)
-    marks = None if looks is None else marked(looks, layout.micro_steps)
-    context_at = contexts(problem, data, order_key, known)
-
-    def epoch(state: State, i: Array) -> tuple[State, tuple[Array, Array, Any, Any]]:
-        inputs, used = parts.inputs(i), parts.used(None)
-        visits, size = inputs[0], parts.batches(jnp.zeros(layout.micro_steps), inputs, used)[1]
-        batches = Batches(visits.sample, visits.own, visits.position, size)
-
-        def body(carry: tuple[tuple[State, Sums], Params], inputs: tuple[tuple[MicroVisits, Array], Any]):
-            (before, moved_from), (visit, mark) = carry, inputs
-            after, loss = parts.step(before, visit)
-            old, new = parts.state(before).params, parts.state(after).params
-            moved_from = jax.tree.map(lambda old, kept: jnp.where(visit[0].ends, old, kept), old, moved_from)
-            context = context_at(i, batches, moved_from, new)
-            seen = observed_where(mark, observe, new, context) if observe and mark is not None else None
-            return (after, moved_from), (loss, seen)
-
-        (carry, moved_from), (losses, seen) = jax.lax.scan(body, (parts.begin(state), state.params), (inputs, marks))
-        state = parts.state(carry)
-        context = context_at(i, batches, moved_from, state.params)
-        if looks is not None:
-            after = looks - 1
-            seen = jax.tree.map(lambda leaf: leaf[after], seen)
-        elif observe:
-            seen = observe(state.params, context)
-        rarely = None
-        if sparse:
-            looked = marked(observed_epochs(sparse.every, epochs) + 1, epochs)
-            rarely = observed_where(jnp.asarray(looked)[i], sparse.observe, state.params, context)
-        return state, (*parts.batches(losses, inputs, used), seen, rarely)
-
-    return epoch
-
-
 def run_micro(
     problem: Problem,
-    params: Params,
+    begun: State,
     data: Batch,
     order_key: Array,
     cut: Cut,
     *,
-    optimizer: Optimizer,
-    layout: Layout,
-    order: Order,
     precision: str,
     epochs: int,
-    evaluate_every: int | float | None = None,
-    observe: Observe | None = None,
-    sparse: Sparse | None = None,
+    recording: Recording = LOSSES_ONLY,
     known: Known = NOTHING_KNOWN,
+    **how: Any,
 ) -> Run:
     """Train one run whose batch count is data: the same numbers as `simulator.run`, to rounding.
 
     An optimizer that evaluates the batch's loss again in its update (a line search) is not possible here, because no
     micro-step sees its batch as a whole. Evaluations within an epoch are possible if `can_evaluate` returns True.
 
+    Args:
+      cut: of the samples into batches.
+      problem, begun, data, order_key, precision, epochs, recording, known: as `simulator.run` takes them.
+      how: `optimizer`, `layout` and `order`, as `micro_stepping` takes them.
+
     Returns:
       The run, with loss and size [E, M]; past the batch count the loss is NaN and the size 0.
     """
-    how: dict[str, Any] = {"optimizer": optimizer, "layout": layout, "order": order, "epochs": epochs}
-    how |= {"evaluate_every": evaluate_every, "observe": observe, "sparse": sparse, "known": known}
-    epoch = micro_epoch(problem, data, order_key, cut, **how)
     with jax.default_matmul_precision(precision):
-        state, (loss, size, observed, rarely) = jax.lax.scan(epoch, initial_state(optimizer, params), jnp.arange(epochs))
-    if observe and evaluate_every is not None:
-        observed = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), observed)
-    looks = observed_epochs(sparse.every, epochs) if sparse else None
-    return Run(loss, size, state.params, state.opt_state, joined(observed, rarely, looks))
+        parts = micro_stepping(problem, data, order_key, cut, epochs=epochs, **how)
+        return train(parts, begun, contexts(problem, data, order_key, known), epochs=epochs, recording=recording)

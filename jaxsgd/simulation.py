@@ -1,28 +1,29 @@
 """Simulate: one complete run from a problem and a key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
 from jaxsgd.order import Order, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import Keys, Optimizer, Run, Sparse, as_keys, check_optimizer, draw_start, run
+from jaxsgd.simulator import Keys, Optimizer, Recording, Run, Sparse, as_keys, check_optimizer, draw_start, initial_state, run
 
 
 def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch | None, order_key: Array, **how: Any) -> Run:
-    if how["observe"] or how["sparse"]:
+    if how["recording"].observe or how["recording"].sparse:
         how["known"] = known(problem, data, held_out)
-    return run(problem, params, data, order_key, **how)
+    return run(problem, initial_state(how["optimizer"], params), data, order_key, **how)
 
 
 _run = jax.jit(
     _observed_run,
-    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "evaluate_every", "observe", "sparse"),
+    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "recording"),
 )
 _held_out = jax.jit(lambda problem, key: problem.sample_held_out(key), static_argnames="problem")
 
@@ -41,6 +42,7 @@ def simulate(
     observe: str | Callable | Sequence[str | Callable] | None = None,
     evaluate_every: int | float | None = None,
     observe_every: int | None = None,
+    keep: Sequence[int] = (),
 ) -> Run:
     """Train one complete run by mini-batch SGD: w <- w - lr * mean gradient over the batch, or the update of `optimizer`.
 
@@ -67,6 +69,7 @@ def simulate(
         of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
       observe_every: observe after each so many epochs, and after the last; `jaxsgd.evaluation.observed_epochs` lists the V
         epochs.
+      keep: numbers of epochs, 0 for the start, after which the parameters and the optimizer's state are kept, in `Run.kept`.
 
     Raises:
       InputError: for sizes that do not fit the data, an unknown order, or a loss that is not one number per sample.
@@ -87,6 +90,12 @@ def simulate(
         evaluate_every = check_every(evaluate_every)
     measures = None if observe is None else measures_of(problem, observe)
     every = None if observe_every is None else check_count("observe_every", observe_every)
+    kept = _check_keep(keep, epochs)
+    if every is None:
+        recording = Recording(measures, evaluate_every, keep=kept)
+    else:
+        assert measures, "observe_every comes with observables"
+        recording = Recording(sparse=Sparse(measures, every), keep=kept)
     params, data = draw_start(problem, keys)
     held_out = _held_out(problem, keys.data) if measures and problem.held_out is not None else None
     return _run(
@@ -100,7 +109,18 @@ def simulate(
         order=as_order(order),
         precision=precision,
         epochs=epochs,
-        evaluate_every=evaluate_every,
-        observe=measures if every is None else None,
-        sparse=Sparse(measures, every) if measures and every is not None else None,
+        recording=recording,
     )
+
+
+def _check_keep(keep: Any, epochs: int) -> tuple[int, ...]:
+    """Return the numbers of epochs after which states are kept.
+
+    Raises:
+      InputError: unless they are whole numbers from 0 to E, ascending.
+    """
+    listed = [*keep] if isinstance(keep, Iterable) and not isinstance(keep, str) else [keep]
+    numbers = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in listed)
+    if not numbers or listed != sorted(set(listed)) or not all(0 <= value <= epochs for value in listed):
+        raise InputError(f"keep must list numbers of epochs from 0 to {epochs} in ascending order, got {shown(keep)}")
+    return tuple(int(value) for value in listed)

@@ -85,6 +85,7 @@ class Run(NamedTuple):
       opt_state: the optimizer's state after the last step.
       observed: the values of `observe`, arrays with leading axis E, or V if the run was evaluated within epochs; None
         without `observe`.
+      kept: the states after the epochs that are kept, with leading axis V in their order; None if none are.
     """
 
     loss: Float[Array, "E m"]
@@ -92,6 +93,7 @@ class Run(NamedTuple):
     params: Params
     opt_state: Any
     observed: Any = None
+    kept: State | None = None
 
     @property
     def epoch_loss(self) -> Float[Array, "*runs E"]:
@@ -357,6 +359,26 @@ class Sparse(NamedTuple):
     every: int
 
 
+class Recording(NamedTuple):
+    """Static choice of what a run records besides its losses; hashable.
+
+    Attributes:
+      observe: observables that are measured after each epoch, or as often as `evaluate_every` says.
+      evaluate_every: a value that `jaxsgd.evaluation.check_every` returned; None for after each epoch.
+      sparse: observables that are measured after some epochs only. With `observe` too, both return dictionaries.
+      keep: the numbers of whole epochs after which the state is kept, ascending, 0 for the start.
+    """
+
+    observe: Observe | None = None
+    evaluate_every: int | float | None = None
+    sparse: Sparse | None = None
+    keep: tuple[int, ...] = ()
+
+
+LOSSES_ONLY = Recording()
+"""Of a run that records nothing but its losses."""
+
+
 def contexts(
     problem: Problem, data: Batch, order_key: Array, known: Known
 ) -> Callable[[Int[Array, ""] | int, Batches, Params, Params], Context]:
@@ -377,107 +399,274 @@ def draw(problem: Problem, keys: Keys) -> tuple[Params, Batch]:
     return problem.init(keys.init), problem.sample_data(keys.data)
 
 
-def run(
+class Stepping(NamedTuple):
+    """The parts of one run for a loop over its steps; a step of the loop may be a part of a step.
+
+    Attributes:
+      length: K, the number of the loop's steps in an epoch.
+      inputs: `epoch -> inputs` of the loop's steps in that epoch, with leading axis K.
+      begin: `State -> carry` at the beginning of an epoch.
+      step: `(carry, inputs of one step of the loop) -> (carry, loss)`.
+      state: `carry -> State`.
+      ends: `inputs of one step of the loop -> []`, True if it completes a batch; None if each of them does.
+      steps_done: `steps of the loop -> steps` that are complete after so many in an epoch.
+      losses: `(losses [K], inputs, done) -> (loss [M], size [M])` of an epoch after `done` steps of the loop, None for all; a
+        batch that is not done has loss NaN and size 0.
+      batches: `inputs -> Batches` of those steps of the loop.
+      batch_count: m.
+    """
+
+    length: int
+    inputs: Callable[[Int[Array, ""] | int], Any]
+    begin: Callable[[State], Any]
+    step: Callable[[Any, Any], tuple[Any, Float[Array, ""]]]
+    state: Callable[[Any], State]
+    ends: Callable[[Any], Bool[Array, ""]] | None
+    steps_done: Callable[[Int[Array, ""]], Int[Array, ""]]
+    losses: Callable[[Float[Array, " K"], Any, Int[Array, ""] | int | None], tuple[Float[Array, " M"], Int[Array, " M"]]]
+    batches: Callable[[Any], Batches]
+    batch_count: int | Int[Array, ""]
+
+
+def stepping(
     problem: Problem,
-    params: Params,
     data: Batch,
     order_key: Array,
     *,
     optimizer: Optimizer,
     split: Split,
     order: Order,
+    epochs: int,
+    steps: int | None = None,
+) -> Stepping:
+    """Return the parts of the run that `run` trains with the same arguments."""
+    parts = make_simulator(problem, optimizer, split, order)
+    count = split.batch_count
+    position = jnp.arange(count)
+    length = epochs if steps is None else steps / count
+
+    def inputs(epoch: Array | int) -> tuple[Visits, Array]:
+        return parts.epoch_visits(order_key, epoch), (epoch + position / count) / length
+
+    def losses(losses: Array, inputs: tuple[Visits, Array], done: Array | int | None) -> tuple[Array, Array]:
+        if done is None:
+            return losses, inputs[0].size
+        return jnp.where(position < done, losses, jnp.nan), jnp.where(position < done, inputs[0].size, 0)
+
+    return Stepping(
+        length=count,
+        inputs=inputs,
+        begin=lambda state: state,
+        step=lambda state, inputs: parts.visit_step(state, data, *inputs),
+        state=lambda state: state,
+        ends=None,
+        steps_done=lambda done: done,
+        losses=losses,
+        batches=lambda inputs: batches_of(inputs[0]),
+        batch_count=count,
+    )
+
+
+def run(
+    problem: Problem,
+    begun: State,
+    data: Batch,
+    order_key: Array,
+    *,
     precision: str,
     epochs: int,
     steps: int | None = None,
-    evaluate_every: int | float | None = None,
-    observe: Observe | None = None,
-    sparse: Sparse | None = None,
+    recording: Recording = LOSSES_ONLY,
     known: Known = NOTHING_KNOWN,
+    **how: Any,
 ) -> Run:
-    """Train one run from given parameters and data. Nothing is checked; sweeps map over this function.
+    """Train one run from a given state and data. Nothing is checked; sweeps map over this function.
 
     Args:
-      params: initial parameters.
+      begun: the state before the first step.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
       steps: steps of the run, if its last epoch is incomplete; the losses past them are NaN, and the sizes 0.
-      sparse: observables that are measured after some epochs only. With `observe` too, both return dictionaries.
+      recording: what it records besides its losses.
       known: the inputs of observables that are computed once for a run.
-      problem, optimizer, split, order, precision, epochs, evaluate_every, observe: as `simulate`.
+      problem, precision, epochs: as `simulate`.
+      how: `optimizer`, `split` and `order`, as `stepping` takes them.
     """
-    parts = make_simulator(problem, optimizer, split, order, precision)
-    count = split.batch_count
-    position = jnp.arange(count) / count
-    whole, rest = (epochs, 0) if steps is None else divmod(steps, count)
-    length = epochs if steps is None else steps / count
-    begun = initial_state(optimizer, params)
-    context_at = contexts(problem, data, order_key, known)
-    looks = observed_epochs(sparse.every, epochs) if sparse else None
-    marks, done = None, None
-    if observe and evaluate_every is not None:
-        done = evaluation_steps(evaluate_every, count, epochs * count if steps is None else steps)
-        marks = marked(done, epochs * count).reshape(epochs, count)
-
-    def epoch(state: State, i: Array | int, marks: Any, first: int) -> tuple[State, tuple[Array, Array, Any, Any]]:
-        visits = jax.tree.map(lambda leaf: leaf[:first], parts.epoch_visits(order_key, i))
-        progress = (i + position[:first]) / length
-        if not (observe or sparse):
-            state, loss = parts.advance(state, data, visits, progress)
-            return state, (loss, visits.size, None, None)
-        batches = batches_of(visits)
-
-        def observed_step(carry: tuple[State, Params], inputs: tuple[Visits, Array, Any]) -> tuple[tuple[State, Params], Any]:
-            (state, _), (visit, share, mark) = carry, inputs
-            after, loss = parts.visit_step(state, data, visit, share)
-            context = context_at(i, batches, state.params, after.params)
-            seen = observed_where(mark, observe, after.params, context) if observe and mark is not None else None
-            return (after, state.params), (loss, seen)
-
-        (state, before), (loss, seen) = jax.lax.scan(observed_step, (state, state.params), (visits, progress, marks))
-        context = context_at(i, batches, before, state.params)
-        if observe and marks is None:
-            seen = observe(state.params, context)
-        rarely = None
-        if sparse:
-            assert looks is not None
-            rarely = observed_where(jnp.asarray(marked(looks + 1, epochs))[i], sparse.observe, state.params, context)
-        return state, (loss, visits.size, seen, rarely)
-
-    def whole_epoch(state: State, inputs: tuple[Array, Any]) -> tuple[State, tuple[Array, Array, Any, Any]]:
-        return epoch(state, *inputs, count)
-
     with jax.default_matmul_precision(precision):
-        state, recorded = jax.lax.scan(whole_epoch, begun, (jnp.arange(whole), None if marks is None else marks[:whole]))
-        if rest:
-            state, last = epoch(state, whole, None if marks is None else marks[whole, :rest], rest)
-            recorded = jax.tree.map(
-                lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, _filled(last, count, marks is not None)
-            )
-        loss, size, seen, rarely = recorded
-        if observe and done is not None:
-            # Rows are steps, and the evaluations are taken from them. An evaluation before the first step is added if needed.
-            rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[np.maximum(done - 1, 0)], seen)
-            if done[0] == 0:
-                unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), params)
-                context = context_at(0, batches_of(parts.epoch_visits(order_key, 0)), unmoved, params)
-                at_start = observe(params, context)
-                rows = jax.tree.map(lambda leaf, own: jnp.where(_lead(done == 0, leaf), own, leaf), rows, at_start)
-            seen = rows
-    return Run(loss, size, state.params, state.opt_state, joined(seen, rarely, looks))
+        parts = stepping(problem, data, order_key, epochs=epochs, steps=steps, **how)
+        context_at = contexts(problem, data, order_key, known)
+        return train(parts, begun, context_at, epochs=epochs, steps=steps, recording=recording)
 
 
-def joined(seen: Any, rarely: Any, looks: np.ndarray | None) -> Any:
-    """Return the values of all observables of a run.
+def train_epoch(parts: Stepping, state: State, epoch: Int[Array, ""] | int) -> State:
+    """Return the state after one epoch, of which nothing is recorded."""
+    return parts.state(jax.lax.scan(parts.step, parts.begin(state), parts.inputs(epoch))[0])
+
+
+def train(
+    parts: Stepping,
+    begun: State,
+    context_at: Callable[[Int[Array, ""] | int, Batches, Params, Params], Context],
+    *,
+    epochs: int,
+    steps: int | None = None,
+    recording: Recording = LOSSES_ONLY,
+) -> Run:
+    """Train one run by a scan over its epochs, in each of which a scan goes over the steps of the loop.
 
     Args:
-      seen: those of `observe`, or None.
-      rarely: those of `sparse`, a row for each epoch, or None.
-      looks: [V], the epochs after which `sparse` was measured.
+      parts: of the run.
+      begun: the state before the first step.
+      context_at: as `contexts` returns it.
+      epochs: E.
+      steps: steps of the loop in the whole run, if its last epoch is incomplete.
+      recording: what the run records besides its losses.
+
+    Returns:
+      The run, with loss and size [E, M]. What `evaluate_every` asks for is measured after steps of the loop.
     """
-    if looks is None:
-        return seen
-    rows = jax.tree.map(lambda leaf: leaf[looks], rarely)
-    return rows if seen is None else {**seen, **rows}
+    observe, _, sparse, keep = recording
+    whole, rest = (epochs, 0) if steps is None else divmod(steps, parts.length)
+    looks = None
+    if observe and recording.evaluate_every is not None:
+        looks = _looks(recording.evaluate_every, parts.length, epochs, whole * parts.length + rest)
+    rare = observed_epochs(sparse.every, epochs) if sparse else None
+    rarely_marked = marked(rare + 1, epochs) if rare is not None else None
+
+    def epoch(carry: tuple[State, State | None], inputs: tuple[Array | int, Any], length: int) -> tuple[Any, _Recorded]:
+        (state, kept), (i, look) = carry, inputs
+        all_inputs = parts.inputs(i)
+        own = all_inputs if length == parts.length else jax.tree.map(lambda leaf: leaf[:length], all_inputs)
+        seen, rarely = None, None
+        if observe or sparse:
+            batches = parts.batches(own)
+
+            def observed_step(carry: tuple[Any, Params], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Params], Any]:
+                (before, moved_from), (own, mark) = carry, inputs
+                after, loss = parts.step(before, own)
+                old, new = parts.state(before).params, parts.state(after).params
+                if parts.ends is not None:
+                    ends = parts.ends(own)
+                    old = jax.tree.map(lambda old, earlier: jnp.where(ends, old, earlier), old, moved_from)
+                seen = observed_where(mark, observe, new, context_at(i, batches, old, new)) if observe and looks else None
+                return (after, old), (loss, seen)
+
+            first = (parts.begin(state), state.params)
+            (carried, moved_from), (losses, seen) = jax.lax.scan(observed_step, first, (own, look and look.mark[:length]))
+            state = parts.state(carried)
+            context = context_at(i, batches, moved_from, state.params)
+            if looks:
+                seen = jax.tree.map(lambda leaf: leaf[look.after], seen)
+            elif observe:
+                seen = observe(state.params, context)
+            if sparse:
+                rarely = observed_where(jnp.asarray(rarely_marked)[i], sparse.observe, state.params, context)
+        else:
+            carried, losses = jax.lax.scan(parts.step, parts.begin(state), own)
+            state = parts.state(carried)
+        if kept is not None:
+            kept = _kept_after(kept, keep, i, state)
+        done = None if length == parts.length else length
+        losses = losses if done is None else jnp.pad(losses, (0, parts.length - length), constant_values=jnp.nan)
+        return (state, kept), _Recorded(*parts.losses(losses, all_inputs, done), seen, rarely)
+
+    def whole_epoch(carry: Any, inputs: Any) -> tuple[Any, _Recorded]:
+        return epoch(carry, inputs, parts.length)
+
+    kept = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(keep), *jnp.shape(leaf))), begun) if keep else None
+    each_look = looks and looks.by_epoch
+    of_whole = jax.tree.map(lambda leaf: leaf[:whole], each_look)
+    carry, recorded = jax.lax.scan(whole_epoch, (begun, kept), (jnp.arange(whole), of_whole))
+    if rest:
+        carry, last = epoch(carry, (whole, jax.tree.map(lambda leaf: leaf[whole], each_look)), rest)
+        recorded = jax.tree.map(lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, last)
+    state, kept = carry
+    seen = recorded.observed
+    if looks:
+        seen = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[looks.row], seen)
+        if looks.at_start.any():
+            unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), begun.params)
+            at_start = observe(begun.params, context_at(0, parts.batches(parts.inputs(0)), unmoved, begun.params))  # type: ignore[misc]
+            seen = jax.tree.map(lambda leaf, own: jnp.where(_lead(looks.at_start, leaf), own, leaf), seen, at_start)
+    if rare is not None:
+        rows = jax.tree.map(lambda leaf: leaf[rare], recorded.rarely)
+        seen = rows if seen is None else {**seen, **rows}
+    return Run(recorded.loss, recorded.size, state.params, state.opt_state, seen, kept)
+
+
+class _Recorded(NamedTuple):
+    """The record of an epoch: loss and size [M], and the observables, None without any."""
+
+    loss: Array
+    size: Array
+    observed: Any
+    rarely: Any
+
+
+class _Look(NamedTuple):
+    """The evaluations within epochs, for each epoch, [E, ...].
+
+    Attributes:
+      mark: [E, K], True for a step of the loop that is followed by an evaluation.
+      after: [E, L], the steps of the loop after which the up to L evaluations of an epoch are taken; 0 where it has fewer.
+    """
+
+    mark: np.ndarray
+    after: np.ndarray
+
+
+class _Looks(NamedTuple):
+    """The V evaluations of a run that is evaluated within epochs.
+
+    Attributes:
+      by_epoch: the steps that are followed by one.
+      row: [V], the row of each evaluation among the E L of all epochs.
+      at_start: [V], True for an evaluation before the first step.
+    """
+
+    by_epoch: _Look
+    row: np.ndarray
+    at_start: np.ndarray
+
+
+def _looks(every: int | float, length: int, epochs: int, steps: int) -> _Looks:
+    """Return the evaluations within the epochs of a run.
+
+    Args:
+      every: as in `Recording`.
+      length: K, steps of the loop in an epoch.
+      epochs: E.
+      steps: steps of the loop in the whole run.
+    """
+    done = evaluation_steps(every, length, steps)
+    mark = marked(done, epochs * length).reshape(epochs, length)
+    rank = np.cumsum(mark, axis=1) - 1
+    most = int(mark.sum(axis=1).max())
+    after = np.zeros((epochs, most), int)
+    epoch, step = np.nonzero(mark)
+    after[epoch, rank[epoch, step]] = step
+    last = np.maximum(done - 1, 0)
+    row = last // length * most + np.maximum(rank.reshape(-1)[last], 0)
+    return _Looks(_Look(mark, after), row, done == 0)
+
+
+def _kept_after(kept: State, keep: tuple[int, ...], epoch: Array | int, state: State) -> State:
+    """Return the kept states, with the state after an epoch put in its place if that epoch is kept.
+
+    Args:
+      kept: with leading axis V.
+      keep: as in `Recording`.
+      epoch: 0-based.
+      state: after it.
+    """
+    done = np.asarray(keep)
+
+    def put() -> State:
+        mine = jnp.argmax(done == epoch + 1)
+        return jax.tree.map(lambda all_kept, own: all_kept.at[mine].set(own), kept, state)
+
+    # A branch under `vmap` too, because all mapped runs are in the same epoch.
+    return jax.lax.cond(jnp.any(done == epoch + 1), put, lambda: kept)
 
 
 def marked(done: np.ndarray, steps: int) -> np.ndarray:
@@ -506,86 +695,9 @@ def observed_where(mark: Array | np.bool, observe: Observe, params: Params, cont
     return jax.lax.cond(mark, measure, lambda: nothing)
 
 
-def _filled(last: tuple[Array, Array, Any, Any], count: int, by_step: bool) -> tuple[Array, Array, Any, Any]:
-    """Return an incomplete epoch, padded to the length of the others: losses with NaN, sizes with 0."""
-    loss, size, seen, rarely = last
-
-    def pad(leaf: Array, value: int | float) -> Array:
-        return jnp.concatenate([leaf, jnp.full((count - len(leaf), *leaf.shape[1:]), value, leaf.dtype)])
-
-    return pad(loss, jnp.nan), pad(size, 0), jax.tree.map(lambda leaf: pad(leaf, 0), seen) if by_step else seen, rarely
-
-
 def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
     """Return a mask of the leading axis with as many axes as an array."""
     return mask.reshape(-1, *[1] * (like.ndim - 1))
-
-
-class Stepping(NamedTuple):
-    """The parts of one run for a loop that may end it between two steps; the steps of a loop may be parts of a step.
-
-    Attributes:
-      length: the number of the loop's steps in an epoch.
-      inputs: `epoch -> inputs` of the loop's steps in that epoch, with leading axis `length`.
-      begin: `State -> carry` at the beginning of an epoch.
-      step: `(carry, inputs of one step of the loop) -> (carry, loss)`.
-      state: `carry -> State`.
-      steps_done: `steps of the loop -> steps` that are complete after so many in an epoch.
-      used: `steps of the loop -> [M]`, True for the batches that are done after so many in an epoch; None for the whole epoch.
-      batches: `(losses [length], inputs, used [M]) -> (loss [M], size [M])` of an epoch; a batch that is not done has loss NaN
-        and size 0.
-      batch_count: m.
-    """
-
-    length: int
-    inputs: Callable[[Int[Array, ""]], Any]
-    begin: Callable[[State], Any]
-    step: Callable[[Any, Any], tuple[Any, Float[Array, ""]]]
-    state: Callable[[Any], State]
-    steps_done: Callable[[Int[Array, ""]], Int[Array, ""]]
-    used: Callable[[Int[Array, ""] | None], Bool[Array, " M"]]
-    batches: Callable[[Float[Array, " K"], Any, Bool[Array, " M"]], tuple[Float[Array, " M"], Int[Array, " M"]]]
-    batch_count: int | Int[Array, ""]
-
-
-def stepping(
-    problem: Problem,
-    data: Batch,
-    order_key: Array,
-    *,
-    optimizer: Optimizer,
-    split: Split,
-    order: Order,
-    precision: str,
-    epochs: int,
-    steps: int | None = None,
-) -> Stepping:
-    """Return the parts of the run that `run` trains with the same arguments."""
-    parts = make_simulator(problem, optimizer, split, order, precision)
-    count = split.batch_count
-    position = jnp.arange(count)
-    length = epochs if steps is None else steps / count
-
-    def inputs(epoch: Array) -> tuple[Visits, Array]:
-        return parts.epoch_visits(order_key, epoch), (epoch + position / count) / length
-
-    def used(done: Array | None) -> Array:
-        return position < (count if done is None else done)
-
-    def batches(losses: Array, inputs: tuple[Visits, Array], used: Array) -> tuple[Array, Array]:
-        return jnp.where(used, losses, jnp.nan), jnp.where(used, inputs[0].size, 0)
-
-    return Stepping(
-        length=count,
-        inputs=inputs,
-        begin=lambda state: state,
-        step=lambda state, inputs: parts.visit_step(state, data, *inputs),
-        state=lambda state: state,
-        steps_done=lambda done: done,
-        used=used,
-        batches=batches,
-        batch_count=count,
-    )
 
 
 # Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.

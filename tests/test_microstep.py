@@ -18,7 +18,7 @@ import jaxsgd
 from jaxsgd.microstep import STEP_COST, Layout, cut, layout, run_micro
 from jaxsgd.optimizer import SCHEDULES, scheduled
 from jaxsgd.order import ORDERS, Order, Split, as_order, split
-from jaxsgd.simulator import run
+from jaxsgd.simulator import initial_state, run
 from tests import probe, reference
 
 NUM_SAMPLES, EPOCHS, RATE = 1000, 3, 0.05
@@ -49,11 +49,12 @@ def micro(problem, splits, optimizer, order="fixed", *, epochs=EPOCHS, micro_siz
     """`run_micro` mapped over splits: a Run whose arrays have the splits as their leading axis."""
     shared = layout(splits, micro_size)
     how = {"layout": shared, "order": as_order(order), "precision": "float32", "epochs": epochs}
-    params, data = problem.init(keys.init), jax.tree.map(jnp.asarray, problem.sample_data(keys.data))
+    begun = initial_state(optimizer, problem.init(keys.init))
+    data = jax.tree.map(jnp.asarray, problem.sample_data(keys.data))
 
     @jax.jit
     def all_of_them(cuts):
-        return jax.vmap(lambda one: run_micro(problem, params, data, keys.order, one, optimizer=optimizer, **how))(cuts)
+        return jax.vmap(lambda one: run_micro(problem, begun, data, keys.order, one, optimizer=optimizer, **how))(cuts)
 
     return all_of_them(stacked(splits, shared))
 
@@ -117,7 +118,8 @@ def one_program(counts):
     def all_runs(cuts):
         def trained(number, momentum, cut):
             how = {"optimizer": optax.sgd(RATE, momentum=momentum), "order": numbered_order(number), "layout": shared}
-            done = run_micro(PROBLEM, params, data, KEYS.order, cut, **how, **HOW)
+            begun = initial_state(how["optimizer"], params)
+            done = run_micro(PROBLEM, begun, data, KEYS.order, cut, **how, **HOW)
             return done.loss, done.size
 
         over_momenta = jax.vmap(trained, (None, 0, None))
@@ -153,7 +155,8 @@ def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loo
         def trained(momentum, samples, batches):
             order = Order(lambda key, epoch, num_samples: samples[epoch], lambda key, epoch, slots, m: batches[epoch, :slots])
             optimizer = optax.sgd(RATE, momentum=momentum)
-            done = run(PROBLEM, params, data, KEYS.order, optimizer=optimizer, split=one, order=order, **HOW)
+            begun = initial_state(optimizer, params)
+            done = run(PROBLEM, begun, data, KEYS.order, optimizer=optimizer, split=one, order=order, **HOW)
             return done.loss, done.size
 
         over_momenta = jax.vmap(trained, (0, None, None))
@@ -347,7 +350,9 @@ def test_a_run_that_diverges_leaves_the_bits_of_its_siblings_alone(bad, masked):
     @jax.jit
     def beside_each_other(rates):
         def trained(rate):
-            return run_micro(problem, jnp.ones(4), data, KEYS.order, cut_of_all, optimizer=optax.sgd(rate, momentum=0.9), **how)
+            optimizer = optax.sgd(rate, momentum=0.9)
+            begun = initial_state(optimizer, jnp.ones(4))
+            return run_micro(problem, begun, data, KEYS.order, cut_of_all, optimizer=optimizer, **how)
 
         return jax.vmap(trained)(rates)
 

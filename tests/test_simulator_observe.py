@@ -7,7 +7,9 @@ import optax
 import pytest
 
 import jaxsgd
+from jaxsgd.error import InputError
 from jaxsgd.microstep import cut, layout, run_micro
+from jaxsgd.simulator import Recording, initial_state
 from tests import probe
 
 PROBLEM = probe.line()
@@ -20,9 +22,9 @@ def weights_and_loss(params, context):
     return {"weights": params, "loss": jnp.mean(PROBLEM.loss(params, context.data))}
 
 
-def run(epochs, observe=None):
+def run(epochs, observe=None, keep=()):
     how = {"optimizer": OPTIMIZER, "batch_count": 7, "order": "reshuffle"}
-    return jaxsgd.simulate(PROBLEM, KEYS, epochs=epochs, observe=observe, **how)
+    return jaxsgd.simulate(PROBLEM, KEYS, epochs=epochs, observe=observe, keep=keep, **how)
 
 
 def test_it_sees_the_parameters_that_a_run_of_so_many_epochs_ends_with():
@@ -35,6 +37,23 @@ def test_it_sees_the_parameters_that_a_run_of_so_many_epochs_ends_with():
         np.testing.assert_allclose(observed["loss"][epochs - 1], loss, rtol=1e-6)
 
 
+def test_kept_states_are_those_in_which_runs_of_so_many_epochs_end():
+    kept = run(5, keep=[0, 2, 5]).kept
+    np.testing.assert_array_equal(kept.params[0], PROBLEM.init(KEYS.init))
+    np.testing.assert_array_equal(kept.opt_state[0].trace[0], 0 * kept.params[0])
+    for row, epochs in ((1, 2), (2, 5)):
+        ended = run(epochs)
+        own = jax.tree.map(lambda leaf, row=row: leaf[row], kept)
+        jax.tree.map(np.testing.assert_array_equal, (own.params, own.opt_state), (ended.params, ended.opt_state))
+
+
+@pytest.mark.parametrize("keep", [[6], [-1], [2, 2], [3, 2], [True]])
+def test_epochs_that_a_run_does_not_have_are_not_kept(keep):
+    with pytest.raises(InputError, match="keep must list numbers of epochs from 0 to 5 in ascending order") as error:
+        run(5, keep=keep)
+    assert "\n" not in str(error.value)
+
+
 def test_looking_changes_no_loss():
     seen, unseen = run(3, weights_and_loss), run(3)
     assert unseen.observed is None
@@ -44,12 +63,14 @@ def test_looking_changes_no_loss():
 def test_where_the_batch_count_is_data_it_sees_the_same():
     split = jaxsgd.split(60, batch_count=7)
     shared = layout([split, jaxsgd.split(60, batch_count=10)])
-    params = PROBLEM.init(KEYS.init)
+    begun = initial_state(OPTIMIZER, PROBLEM.init(KEYS.init))
     how = {"optimizer": OPTIMIZER, "order": jaxsgd.ORDERS["reshuffle"], "precision": "float32", "epochs": 3}
-    given = (params, DATA, KEYS.order, jax.tree.map(jnp.asarray, cut(split, shared)))
-    done = run_micro(PROBLEM, *given, layout=shared, observe=weights_and_loss, **how)
+    given = (begun, DATA, KEYS.order, jax.tree.map(jnp.asarray, cut(split, shared)))
+    done = run_micro(PROBLEM, *given, layout=shared, recording=Recording(weights_and_loss, keep=(0, 2)), **how)
     # Gradients of parts of a batch are summed in another order.
     jax.tree.map(lambda *pair: np.testing.assert_allclose(*pair, rtol=1e-5), done.observed, run(3, weights_and_loss).observed)
+    kept = run(3, keep=[0, 2]).kept
+    jax.tree.map(lambda *pair: np.testing.assert_allclose(*pair, rtol=1e-4), done.kept, kept)
 
 
 def test_what_a_measure_is_given():

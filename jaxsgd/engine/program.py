@@ -22,6 +22,7 @@ from jaxsgd.simulator import (
     NOTHING_KNOWN,
     Context,
     Known,
+    Recording,
     Sparse,
     State,
     Stepping,
@@ -320,9 +321,9 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
 
     def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
         (problem, data, order_key), how = _training(spec, given, drawn)
-        how |= {"precision": spec.precision, "evaluate_every": spec.evaluate_every}
-        how |= {"observe": spec.measures, "sparse": spec.sparse, "known": drawn.known or NOTHING_KNOWN}
-        start = (problem, drawn.params, data, order_key)
+        how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN}
+        how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse)}
+        start = (problem, initial_state(how["optimizer"], drawn.params), data, order_key)
         if spec.layout:
             done = run_micro(*start, given["cut"], layout=spec.layout, **how)
         else:
@@ -360,7 +361,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         if spec.layout:
             return micro_stepping(*training, given["cut"], layout=spec.layout, **how)
         assert spec.split, "a program has a split or a layout"
-        return stepping(*training, split=spec.split, steps=spec.steps, precision=spec.precision, **how)
+        return stepping(*training, split=spec.split, steps=spec.steps, **how)
 
     def observe(cell: tuple[dict[str, Any], Drawn], params: Params) -> dict[str, Array]:
         _, drawn = whole(cell)
@@ -399,7 +400,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         losses = jnp.zeros(length, loss.dtype)
 
         def sizes_of(i: Array) -> Array:
-            return parts.batches(losses, parts.inputs(i), parts.used(jnp.minimum(length, steps - i * length)))[1]
+            return parts.losses(losses, parts.inputs(i), jnp.minimum(length, steps - i * length))[1]
 
         sizes = jax.lax.map(sizes_of, jnp.arange(spec.epochs))
         return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))

@@ -168,7 +168,7 @@ def run_queue(
 
         def summed(cell: Cell, losses: Array, inputs: Any, done: Array) -> tuple[Array, Array, Array, Array]:
             run = parts.stepping(cell)
-            loss, size = run.batches(losses, inputs, run.used(done))
+            loss, size = run.losses(losses, inputs, done)
             return loss, size, run.steps_done(done), jnp.asarray(run.batch_count)
 
         loss, size, steps_done, batch_count = side_by_side(summed)(own, losses, inputs, done)
@@ -205,7 +205,7 @@ def run_queue(
 
     def batch_losses(cell: Cell, losses: Array, inputs: Any) -> Array:
         run = parts.stepping(cell)
-        return run.batches(losses, inputs, run.used(None))[0]
+        return run.losses(losses, inputs, None)[0]
 
     slots = jax.eval_shape(side_by_side(batch_losses), first_cells, shapes.losses, shapes.inputs)
     result = Queued(

@@ -10,10 +10,20 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxsgd.error import InputError, check_count, no_such, shown
-from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_epoch, micro_visits
+from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import PRECISIONS, Keys, Optimizer, State, as_keys, check_optimizer, draw_start, initial_state
+from jaxsgd.simulator import (
+    PRECISIONS,
+    Keys,
+    Optimizer,
+    State,
+    as_keys,
+    check_optimizer,
+    draw_start,
+    initial_state,
+    train_epoch,
+)
 
 
 class TrainingSpec(NamedTuple):
@@ -130,11 +140,11 @@ def _at_epochs(
 ) -> Any:
     """Train, and return the values of `measure` at the beginning of C epochs, with leading axis C."""
     how = {"optimizer": training.optimizer, "order": training.order, "epochs": training.epochs}
-    train = micro_epoch(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
+    parts = micro_stepping(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
 
     def to_next_stop(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
         state, begun = carry
-        state = jax.lax.fori_loop(begun, stop, lambda i, state: train(state, i)[0], state)
+        state = jax.lax.fori_loop(begun, stop, lambda i, state: train_epoch(parts, state, i), state)
         visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole)
         progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
         return (state, stop), measure(Epoch(stop, state, visits, progress))

@@ -16,7 +16,7 @@ from jaxsgd.error import InputError
 from jaxsgd.measure.observable import default_measures
 from jaxsgd.optimizer import scheduled
 from jaxsgd.results.metric import carried, cost, final
-from jaxsgd.simulator import State, Stepping, run, streams
+from jaxsgd.simulator import Recording, State, Stepping, initial_state, run, streams
 
 BASE = {
     "problem": "square_regression",
@@ -110,8 +110,9 @@ def test_a_study_without_a_target_compiles_the_plain_runs_and_nothing_else(lanes
             optimizer = scheduled(spec.optimizer, given["learning_rate"], {}, spec.schedule)
             key = streams(jax.random.key(given["order_seed"])).order
             done = run(
-                problem, drawn.params, drawn.data, key, optimizer=optimizer, split=split, order=spec.order,
-                precision="float32", epochs=6, observe=default_measures(problem, None), known=drawn.known,
+                problem, initial_state(optimizer, drawn.params), drawn.data, key, optimizer=optimizer, split=split,
+                order=spec.order, precision="float32", epochs=6, known=drawn.known,
+                recording=Recording(default_measures(problem, None)),
             )  # fmt: skip
             return Outputs(done.loss, done.epoch_loss, all_finite(done.params), done.observed)
 
@@ -134,6 +135,10 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
             jax.debug.callback(lambda number: epochs_begun.append(int(number)), cell)
             return jnp.zeros(2)
 
+        def losses(losses, inputs, done):
+            done = jnp.arange(2) < (2 if done is None else done)
+            return jnp.where(done, losses, jnp.nan), jnp.where(done, 1, 0)
+
         # Its loss is the number of steps still to do: 2 an epoch.
         return Stepping(
             length=2,
@@ -141,9 +146,10 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
             begin=lambda state: state,
             step=lambda state, _: (State(state.params - 1, ()), state.params),
             state=lambda state: state,
+            ends=None,
             steps_done=lambda done: done,
-            used=lambda done: jnp.arange(2) < (2 if done is None else done),
-            batches=lambda losses, _, used: (jnp.where(used, losses, jnp.nan), jnp.where(used, 1, 0)),
+            losses=losses,
+            batches=lambda inputs: None,
             batch_count=2,
         )
 
