@@ -61,14 +61,14 @@ def value_text(value: Any) -> str:
     return in_powers(value).removeprefix(f"1.0 {TIMES} ")
 
 
-def plain_number(value: float | str, digits: int = 3) -> str:
+def plain_number(value: int | float | str, digits: int = 3) -> str:
     """Return a number in plain letters; "-" for NaN. A text stays as it is."""
     if isinstance(value, str):
         return value
     return "-" if math.isnan(value) else f"{value:.{digits}g}" if not math.isinf(value) else "inf"
 
 
-def between(low: float, high: float, digits: int = 3) -> str:
+def between(low: int | float, high: int | float, digits: int = 3) -> str:
     """Return an interval in plain letters, "1.2 to 1.5"; "" without one."""
     if math.isnan(low) or math.isnan(high):
         return ""
@@ -77,7 +77,7 @@ def between(low: float, high: float, digits: int = 3) -> str:
     return " to ".join(next((pair for pair in ends if pair[0] != pair[1]), ends[0]))
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """Return a time in words, to about two digits: "42 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -85,7 +85,7 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def size(count: float) -> str:
+def size(count: int | float) -> str:
     """Return a number of bytes in words."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":

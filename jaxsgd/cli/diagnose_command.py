@@ -47,7 +47,7 @@ def diagnose(
     report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(diagnosis)
     console = make_console(quiet=as_json)
     for line in diagnosis_lines(diagnosis, log.name):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     nearest = None
     if simulate and not diagnosis.too_short:
         start_jax(context)
@@ -57,7 +57,7 @@ def diagnose(
             nearest = simulated_cases(diagnosis)
         report["simulated"] = nearest_report(nearest)
         for line in nearest_lines(nearest):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     if out:
         with working("drawing"):
             from jaxsgd.diagnosis.picture import diagnosis_files
@@ -66,6 +66,6 @@ def diagnose(
         report["files"] = [*files, "report.json"]
         files["report.json"] = to_json(report) + "\n"
         for path in write_files(out, files):
-            console.print(f"wrote {path}", markup=False, soft_wrap=True)
+            console.print(f"wrote {path}", soft_wrap=True)
     if as_json:
         typer.echo(to_json(report))

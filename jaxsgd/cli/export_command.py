@@ -32,4 +32,4 @@ def export(
     if as_json:
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))
     note = f" ({missing_cells(missing)})" if missing else ""
-    make_console(quiet=as_json).print(f"wrote {written}{note}", markup=False, soft_wrap=True)
+    make_console(quiet=as_json).print(f"wrote {written}{note}", soft_wrap=True)

@@ -135,4 +135,4 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed{kept}"),
     ):
-        console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)
+        console.print(f"{label:<9} {value}", soft_wrap=True)

@@ -36,14 +36,15 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         if None in classes:
             continue
         of_order = axis.name == "order"
-        clauses = []
-        for wanted, adverb, conjunction in (("striped", "", "and"), ("part", "faintly ", "and"), ("free", "not ", "or")):
+        clauses: list[str] = []
+        for wanted, noun in (("striped", "stripes"), ("part", "faint ones"), ("free", "none")):
             names = [axis.text(i) if of_order else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
                 where = "at" if not of_order else "if it is" if clauses else "if the order is"
-                clauses.append(f"{adverb}{where} {list_names(names, 'or' if of_order else conjunction)}")
-        return f"The printed loss splits into stripes {', '.join(clauses)}"
-    return f"The printed loss splits into stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
+                conjunction = "or" if of_order or wanted == "free" else "and"
+                clauses.append(f"{noun} {where} {list_names(names, conjunction)}")
+        return f"The printed loss has {', '.join(clauses)}"
+    return f"The printed loss has stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
 
 
 class Words(NamedTuple):

@@ -103,7 +103,7 @@ def heatmap(
     contents, across, up = _contents(ds, metric, panels_by, across, up)
 
     norm, extend = _norm(contents, metric)
-    interval = f"; {printed(ds.attrs['eval_interval'])}" if metric in STRIPES else ""
+    interval = f"; {printed(int(ds.attrs['eval_interval']))}" if metric in STRIPES else ""
     figure = slide(
         _title(contents, metric, metric_words(ds, metric), across, up, panels_by, budget(ds)),
         f"{setting(ds, dims)}, {budget(ds)}{interval}",

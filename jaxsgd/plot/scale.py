@@ -50,7 +50,7 @@ def use_log(axis: Axis1D) -> None:
     plain_numbers(axis)
 
 
-def use_progress(axes: Axes, end: float) -> None:
+def use_progress(axes: Axes, end: int | float) -> None:
     """Give a panel an x axis of epochs or steps, from 0 to `end`, with round whole numbers as ticks."""
     axes.set_xlim(0, end)
     axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))

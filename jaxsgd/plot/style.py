@@ -3,7 +3,7 @@
 import functools
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -78,12 +78,12 @@ def colours(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.8 * i / (count - 1))) for i in range(count)]
 
 
-def ink_on(colour: Sequence[float]) -> str:
+def ink_on(colour: ArrayLike) -> str:
     """Return the colour of letters that stands out more from a colour (red, green, blue from 0 to 1): white or dark.
 
     By the relative luminance of the Web Content Accessibility Guidelines 2.2: the contrast is never below 3.9.
     """
-    channel = np.asarray(colour[:3], np.float64)
+    channel = np.asarray(colour, np.float64)[:3]
     linear = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
     # At a luminance of 0.213 the contrasts with white, 1.05 / (0.213 + 0.05), and with dark ink, of luminance 0.016, are equal.
     return "#FFFFFF" if linear @ [0.2126, 0.7152, 0.0722] < 0.213 else INK

@@ -14,15 +14,12 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("index", "sentence"),
     [
-        ([[1, 0, 0], [1, 0.1, -0.1]], "splits into stripes if the order is fixed, not if it is reshuffle or flip_flop"),
-        (
-            [[1, 0, 0.4], [1, 0, 0]],
-            "splits into stripes if the order is fixed, faintly if it is flip_flop, not if it is reshuffle",
-        ),
-        ([[NAN, NAN, NAN], [1, 0, 0.9]], "splits into stripes if the order is fixed or flip_flop, not if it is reshuffle"),
+        ([[1, 0, 0], [1, 0.1, -0.1]], "has stripes if the order is fixed, none if it is reshuffle or flip_flop"),
+        ([[1, 0, 0.4], [1, 0, 0]], "has stripes if the order is fixed, faint ones if it is flip_flop, none if it is reshuffle"),
+        ([[NAN, NAN, NAN], [1, 0, 0.9]], "has stripes if the order is fixed or flip_flop, none if it is reshuffle"),
         # Every order both ways: the batch count decides.
-        ([[0, 0, 0], [1, 1, 1]], "splits into stripes at m = 20, not at m = 10"),
-        ([[0, 1, 0], [1, 0, 1]], "splits into stripes in 3 of the 6 settings with an index"),
+        ([[0, 0, 0], [1, 1, 1]], "has stripes at m = 20, none at m = 10"),
+        ([[0, 1, 0], [1, 0, 1]], "has stripes in 3 of the 6 settings with an index"),
         ([[1, 1, NAN], [1, 0.9, 1]], "splits into stripes wherever windows cut an epoch (median index 1.00)"),
         ([[0, 0.1, 0], [0, 0, 0]], "has no clear stripes wherever windows cut an epoch (median index 0.00)"),
         ([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]], "has faint stripes wherever windows cut an epoch (median index 0.30)"),
