@@ -16,7 +16,7 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"_facade", "summary", "error", "evaluation", "problem", "order", "optimizer"},
+    {"_facade", "summary", "error", "number", "evaluation", "problem", "order", "optimizer"},
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},

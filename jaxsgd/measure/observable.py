@@ -86,7 +86,7 @@ def _noise_scale(params: Params, context: Context) -> Float[Array, ""]:
     return jnp.where(square > 0, trace / square, jnp.nan)
 
 
-def _on_request(units: str, meaning: str, measure: Observe, tolerance: float = 1e-2) -> Metric:
+def _on_request(units: str, meaning: str, measure: Callable[..., Any], tolerance: float = 1e-2) -> Metric:
     """Return an observable that only describes a run, and that a study measures where it names it."""
     return Metric(units, meaning, better="neither", tolerance=tolerance, measure=measure, on_request=True)
 

@@ -119,12 +119,11 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
 
 def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     share = np.asarray(panel.share, np.float64)
-    image = axes.imshow(
-        np.clip(share, 0, 1), cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest"
-    )
+    coloured = np.clip(share, 0, 1)
+    image = axes.imshow(coloured, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
     head(axes, panel.heading)
     for (row, column), value in np.ndenumerate(share):
-        shade = INK if np.isnan(value) else ink_on(image.cmap(image.norm(np.clip(value, 0, 1))))
+        shade = INK if np.isnan(value) else ink_on(image.cmap(image.norm(coloured[row, column])))
         axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
     axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])
     axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
