@@ -79,14 +79,6 @@ def shortened(text: str, most: int = MOST_LETTERS) -> str:
     return text if len(text) <= most else f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time in words, to about two digits: "42 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
 def _array(value: Any) -> str:
     if value.shape == () and getattr(value.dtype, "kind", "") in "fiubc":
         try:

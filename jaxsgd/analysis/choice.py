@@ -45,6 +45,25 @@ def best_place(median: ArrayLike) -> Int[np.ndarray, "*cells"]:
     return np.asarray(np.where(np.isfinite(cost).any(axis=-1), cost.argmin(axis=-1), -1))
 
 
+CLEAR = 0.95
+"""Share of the seeds in which a setting must be better than another to be clearly so."""
+
+
+def is_clearly_better(cost: ArrayLike, others: ArrayLike) -> Bool[np.ndarray, "*settings"]:
+    """Return True where a setting is better than another one for nearly every seed that both have.
+
+    Args:
+      cost: [R], of the setting, by seed; lower is better, NaN for a run that does not count.
+      others: [..., R], of the other settings.
+
+    Returns:
+      [...]; False if there is no seed that both have.
+    """
+    cost, others = np.asarray(cost, np.float64), np.asarray(others, np.float64)
+    both = ~np.isnan(cost) & ~np.isnan(others)
+    return np.asarray(both.any(axis=-1) & ((both & (cost < others)).sum(axis=-1) >= CLEAR * both.sum(axis=-1)))
+
+
 def is_edge(values: ArrayLike, position: ArrayLike) -> Bool[np.ndarray, "*cells"]:
     """Return True where the best value is an edge of the values that were tried, so that a better one may lie beyond.
 

@@ -1,6 +1,5 @@
 """The noise of a result's own runs, at one setting: of gradients and of losses."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import xarray as xr
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
-from jaxsgd.results.axes import axis_names, listed, seed_dims
+from jaxsgd.results.axes import axis_names, listed, seed_dims, stored
 from jaxsgd.simulator import streams
 from jaxsgd.study.study import SEED_AXES, Study, order_named
 from jaxsgd.study.subject import precision_of
@@ -39,7 +38,7 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     Raises:
       InputError: for a result with several settings, a budget in steps or samples, or epochs past its end.
     """
-    study = Study(**json.loads(ds.attrs["study"]))
+    study = Study(**stored(ds, "study"))
     dims = seed_dims(ds)
     several = [name for name in axis_names(ds) if name in ds.coords and set(ds[name].dims) - set(dims) and ds[name].size > 1]
     if several:

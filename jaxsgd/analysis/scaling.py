@@ -9,7 +9,6 @@ References:
 The functions below `scaling` take arrays of any leading shape, compute in float64, and return missing values as NaN.
 """
 
-import json
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from jaxsgd.analysis.confidence import (
 )
 from jaxsgd.error import InputError, check_count, counted, no_such, shown
 from jaxsgd.measure.observable import direction
-from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims
+from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims, stored
 from jaxsgd.results.metric import metric_named, record_epochs, record_steps, resolution, time_dim
 from jaxsgd.summary import short_repr
 
@@ -209,7 +208,7 @@ def batch_axis(ds: xr.Dataset) -> str:
 
 def _mean_size(ds: xr.Dataset) -> np.ndarray:
     """Return N / m at each position of the batch axis, which orders it by batch size."""
-    samples = json.loads(ds.attrs["manifest"])["num_samples"]
+    samples = stored(ds, "manifest")["num_samples"]
     return samples / ds["batch_count"].values
 
 
@@ -248,7 +247,7 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
         stopped = ds["stopped_step"].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds).values
         unknown = int((np.isfinite(stopped).reshape(steps.shape) & np.isnan(steps)).sum())
         if unknown:
-            stop = " ".join(f"{name} {value:g}" for name, value in json.loads(ds.attrs["study"])["stop"].items())
+            stop = " ".join(f"{name} {value:g}" for name, value in stored(ds, "study")["stop"].items())
             raise InputError(
                 f"{counted(unknown, 'run')} stopped at {stop} before reaching {metric} {target:g}: give a target "
                 "that all runs reach before they stop, or run the study without stop"

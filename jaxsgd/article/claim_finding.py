@@ -138,9 +138,9 @@ def map_title(panels: Sequence[ClaimMap]) -> str:
     early = all((row[:, 0] < MAJORITY).all() for row in rows)
     late = all((row[:, -1] > MAJORITY).all() for row in rows)
     if early and late:
-        return "Early on a batch falls by the others' steps, near the optimum by its own"
+        return "Early on, other steps lower a batch's loss; near the optimum, its own"
     if early:
-        return "Early on a batch falls by the others' steps"
+        return "Early on, other steps lower a batch's loss"
     return "Where a batch's loss falls mainly through its own step"
 
 

@@ -57,7 +57,10 @@ def share_view(claims: Mapping[str, Claim]) -> Figure:
 
 def map_view(maps: Sequence[ClaimMap]) -> Figure:
     """Return the figure of the map on which the claim holds or not."""
-    panels = [ShareMap(panel.name, panel.batch_counts, panel.epochs, panel.share, panel.loss) for panel in maps]
+    panels = [
+        ShareMap(panel.name[0].upper() + panel.name[1:], panel.batch_counts, panel.epochs, panel.share, panel.loss)
+        for panel in maps
+    ]
     subtitle = (
         f"200 samples, plain SGD, {maps[0].seeds} seeds. Above 100 %: the other steps raise the loss that the own step lowers"
     )

@@ -1,6 +1,5 @@
 """The article's trainings as studies, for the engine to run and store."""
 
-import json
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,6 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from jaxsgd.article.experiment import Experiment, article_experiments, check_seed
+from jaxsgd.results.axes import stored
 from jaxsgd.study.study import Study
 
 SEEDS = 64
@@ -61,5 +61,5 @@ def run_losses(result: xr.Dataset) -> Float[np.ndarray, "R E m"]:
 
 def training_seconds(result: xr.Dataset) -> float:
     """Return the time of a study's runs without compiling."""
-    times = json.loads(result.attrs["manifest"])["times"]
+    times = stored(result, "manifest")["times"]
     return max(0.0, times["seconds"] - times["compile_seconds"])

@@ -71,7 +71,7 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
     def print_findings(sentences: list[str]) -> None:
         findings.extend(sentences)
         for sentence in sentences:
-            console.print(f"- {sentence}", markup=False)
+            console.print(f"- {sentence}")
 
     def draw(**figures) -> None:
         for name, figure in figures.items():

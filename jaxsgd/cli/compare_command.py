@@ -68,15 +68,15 @@ def compare(
     console.print(_table(rows, axis, str(metric), tune if tuning_seeds else None))
     if len(named) > 1 and ranks:
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
-        console.print(f"mean rank over {len(named)} problems: {listed}", markup=False, soft_wrap=True)
+        console.print(f"mean rank over {len(named)} problems: {listed}", soft_wrap=True)
     for line in interval_notes([row["no_interval"] for row in rows if not row["reference"]]):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
     if edges:
         words = tune.replace("_", " ")
-        console.print(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}", markup=False)
+        console.print(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}")
     if csv:
-        console.print(f"wrote {csv}", markup=False, soft_wrap=True)
+        console.print(f"wrote {csv}", soft_wrap=True)
 
 
 def _name(path: Path, results: list[Path]) -> str:

@@ -31,7 +31,7 @@ def diagnose(
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and report.json.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Tell why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
+    """Find out why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
 
     Each cause comes with its probability, the numbers that speak for it, what to do about it, and where others met it: a fixed
     order, a print interval that does not fit the epoch, a running mean reset each epoch, a ragged last batch, re-exposure to
@@ -47,7 +47,7 @@ def diagnose(
     report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(diagnosis)
     console = make_console(quiet=as_json)
     for line in diagnosis_lines(diagnosis, log.name):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     nearest = None
     if simulate and not diagnosis.too_short:
         start_jax(context)
@@ -57,7 +57,7 @@ def diagnose(
             nearest = simulated_cases(diagnosis)
         report["simulated"] = nearest_report(nearest)
         for line in nearest_lines(nearest):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     if out:
         with working("drawing"):
             from jaxsgd.diagnosis.picture import diagnosis_files
@@ -66,6 +66,6 @@ def diagnose(
         report["files"] = [*files, "report.json"]
         files["report.json"] = to_json(report) + "\n"
         for path in write_files(out, files):
-            console.print(f"wrote {path}", markup=False, soft_wrap=True)
+            console.print(f"wrote {path}", soft_wrap=True)
     if as_json:
         typer.echo(to_json(report))

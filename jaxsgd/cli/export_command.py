@@ -53,7 +53,7 @@ def export(
     if as_json:
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))
     note = f" ({missing_cells(missing)})" if missing else ""
-    make_console(quiet=as_json).print(f"wrote {written}{note}", markup=False, soft_wrap=True)
+    make_console(quiet=as_json).print(f"wrote {written}{note}", soft_wrap=True)
 
 
 def _export_parameters(result: Path, params: Path, per_cell: str | None, out: Path | None, as_json: bool) -> None:
@@ -68,4 +68,4 @@ def _export_parameters(result: Path, params: Path, per_cell: str | None, out: Pa
     if as_json:
         to = written.suffix.removeprefix(".") if per_cell is None else per_cell
         typer.echo(to_json({"file": str(written), "format": to, "per_cell": per_cell is not None}))
-    make_console(quiet=as_json).print(f"wrote {written}", markup=False, soft_wrap=True)
+    make_console(quiet=as_json).print(f"wrote {written}", soft_wrap=True)

@@ -43,4 +43,4 @@ def info(
     for group, values in facts.items():
         inner = values.items() if isinstance(values, dict) else [("", values)]
         for row, (name, value) in enumerate(inner):
-            console.print(f"{group if row == 0 else '':<11} {name:<9} {value}".rstrip(), markup=False, soft_wrap=True)
+            console.print(f"{group if row == 0 else '':<11} {name:<9} {value}".rstrip(), soft_wrap=True)

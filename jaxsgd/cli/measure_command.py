@@ -36,11 +36,11 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes; a star marks an edge.
+    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
     the critical batch size, and the cost of the linear and the square-root rule. All intervals are 95 % intervals over
-    the seeds.
+    the seeds. A star marks a best value at the edge of its range.
     """
     from jaxsgd.analysis.best import best as best_of
     from jaxsgd.analysis.scaling import scaling
@@ -75,7 +75,7 @@ def measure(
     notes = best_notes(ds, best)
     console.print(best_table(tables["best"], best))
     for line in notes:
-        console.print(f"- {line}", markup=False, soft_wrap=True)
+        console.print(f"- {line}", soft_wrap=True)
     if sum(ds.sizes[dim] > 1 for dim in seed_dims(ds)) > 1:
         tables["seed_variance"] = rows(seed_variance(ds, best.attrs["metric"]))
         console.print(variance_table(tables["seed_variance"], best.attrs["metric"]))
@@ -87,7 +87,7 @@ def measure(
         console.print(scaling_table(scaled))
         of_scaling = scaling_notes(scaled)
         for line in of_scaling:
-            console.print(f"- {line}", markup=False, soft_wrap=True)
+            console.print(f"- {line}", soft_wrap=True)
         notes += of_scaling
     if noise:
         start_jax(context)
@@ -97,7 +97,7 @@ def measure(
         console.print(noise_table(tables["noise"], scaled is not None))
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):
-            console.print(f"wrote {path}", markup=False, soft_wrap=True)
+            console.print(f"wrote {path}", soft_wrap=True)
     if as_json:
         report = {"command": "measure", "result": str(result), "metric": best.attrs["metric"], "target": target, "notes": notes}
         typer.echo(to_json(report | {"tables": tables}))

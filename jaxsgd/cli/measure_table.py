@@ -15,6 +15,7 @@ from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
 from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
+from jaxsgd.number import between, plain_number
 from jaxsgd.results.metric import time_dim
 
 TableRow = Mapping[str, Any]
@@ -52,22 +53,6 @@ def _edges(row: TableRow, searched: Sequence[str]) -> list[str]:
     return [name for name in searched if row[f"{name}_at_edge"]]
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a number as a short text; "-" for NaN."""
-    if isinstance(value, str):
-        return value
-    return "-" if math.isnan(value) else f"{value:.{digits}g}" if not math.isinf(value) else "inf"
-
-
-def between(low: float, high: float, digits: int = 3) -> str:
-    """Return an interval as text; "" without one."""
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    # More digits if the ends would look the same.
-    ends = [(number(low, more), number(high, more)) for more in range(digits, digits + 4)]
-    return " to ".join(next((pair for pair in ends if pair[0] != pair[1]), ends[0]))
-
-
 def _count(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}" if math.isfinite(value) else "inf"
 
@@ -94,12 +79,12 @@ def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
     printed = plain_table(texts, (f"median {metric}", "95 % interval", "diverged", "stripe index", "gap"), "Best settings")
     for row in table:
         edges = _edges(row, searched)
-        chosen = [f"{number(row[name])}{'*' if name in edges else ''}" for name in searched]
+        chosen = [f"{plain_number(row[name])}{'*' if name in edges else ''}" for name in searched]
         lost = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
         printed.add_row(
-            *(number(row[name], 6) for name in places), *chosen, number(row["median_value"], 4),
+            *(plain_number(row[name], 6) for name in places), *chosen, plain_number(row["median_value"], 4),
             between(row["low"], row["high"], 4), lost,
-            "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", number(row["stripe_gap"], 2),
+            "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", plain_number(row["stripe_gap"], 2),
         )  # fmt: skip
     return printed
 
@@ -135,9 +120,9 @@ def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
     first = min(known, key=lambda row: direction(metric) * row["median_value"])
     places = [name for name in _places(best, table) if len({row[name] for row in table}) > 1]
     named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZES else str(first[name]) for name in places]
-    searched = [f"{name.replace('_', ' ')} {number(first[name])}" for name in best["searched"].values.tolist()]
+    searched = [f"{name.replace('_', ' ')} {plain_number(first[name])}" for name in best["searched"].values.tolist()]
     ends = between(first["low"], first["high"], 4)
-    result = f"median {metric.replace('_', ' ')} {number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
+    result = f"median {metric.replace('_', ' ')} {plain_number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
     return [f"best of all: {', '.join([*named, *searched])}: {result}"]
 
 
@@ -178,7 +163,9 @@ def variance_table(table: Sequence[TableRow], metric: str) -> Table:
     )
     for row in table:
         of_all = f"{100 * row['share']:.1f} %" if math.isfinite(row["share"]) else "-"
-        printed.add_row(*(str(row[name]) for name in places), row["source"].replace("_", " "), number(row["deviation"]), of_all)
+        printed.add_row(
+            *(str(row[name]) for name in places), row["source"].replace("_", " "), plain_number(row["deviation"]), of_all
+        )
     return printed
 
 
@@ -218,10 +205,10 @@ def scaling_table(scaled: xr.Dataset) -> Table:
             at = setting.isel({along: position})
             bound = "<=" if at["regime"].item() == "bound" else ""
             ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in ("linear", "sqrt")]
-            rate = f"{number(float(at[tune]))}{'*' if bool(at['at_edge']) else ''}"
+            rate = f"{plain_number(float(at[tune]))}{'*' if bool(at['at_edge']) else ''}"
             printed.add_row(
                 *([_place(scaled, setting)] if several else []), str(int(at["batch_count"])), str(int(at["batch_size"])),
-                bound + _count(float(at["steps"])), _steps_between(at), number(float(at["epochs"])), rate, *ratios,
+                bound + _count(float(at["steps"])), _steps_between(at), plain_number(float(at["epochs"])), rate, *ratios,
                 str(at["regime"].item()) or "not reached",
             )  # fmt: skip
         printed.add_section()
@@ -353,6 +340,9 @@ def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
     for row in table:
         scales = [_count(row[name]) for name in ("noise_scale", "at_first", "at_last")]
         printed.add_row(
-            *(number(row[name], 6) for name in names), *scales, f"0 to {row['last_epoch']}", number(row["loss_deviation"], 4)
+            *(plain_number(row[name], 6) for name in names),
+            *scales,
+            f"0 to {row['last_epoch']}",
+            plain_number(row["loss_deviation"], 4),
         )
     return printed

@@ -20,10 +20,11 @@ from jaxsgd.error import InputError, counted, verb
 def make_console(quiet: bool) -> Console:
     """Return the console for text on stdout; quiet if stdout is for JSON.
 
-    Without a terminal, and so without a width, lines have up to 120 letters.
+    Without a terminal, and so without a width, lines have up to 120 letters. Brackets are letters, not markup: names of files
+    and settings may have them.
     """
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-    return Console(quiet=quiet, width=width, highlight=False)
+    return Console(quiet=quiet, width=width, highlight=False, markup=False)
 
 
 @contextmanager
@@ -155,7 +156,7 @@ class Writer:
     def write(self, contents: Mapping[str, bytes | str]) -> None:
         """Write whole files, by file name."""
         for path in write_files(self._folder, contents):
-            self._console.print(f"wrote {path}", markup=False, soft_wrap=True)
+            self._console.print(f"wrote {path}", soft_wrap=True)
         self.names += contents
 
     def write_report(self, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,12 +164,3 @@ class Writer:
         listed = {**report, "files": [*self.names, "report.json"]}
         self.write({"report.json": to_json(listed) + "\n"})
         return listed
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in words."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError("the last unit has no upper limit")

@@ -113,10 +113,10 @@ def _plot(
     console = make_console(quiet=as_json)
     titles, notes = _draw(ds, wanted, selection, Writer(console, folder), is_all)
     for left_out, reason in notes.items():
-        console.print(f"no {left_out}: {reason}", markup=False, soft_wrap=True)
+        console.print(f"no {left_out}: {reason}", soft_wrap=True)
     missing = ds.attrs["missing_cells"]
     if missing:
-        console.print(missing_cells(missing), markup=False, soft_wrap=True)
+        console.print(missing_cells(missing), soft_wrap=True)
     if as_json:
         report = {
             "command": "plot",

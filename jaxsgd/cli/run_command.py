@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from jaxsgd.cli.output import check_result_folder, make_console, size, to_json, working
+from jaxsgd.cli.output import check_result_folder, make_console, to_json, working
 from jaxsgd.cli.runtime import start_jax, started_workers
 from jaxsgd.cli.watched_sweep import run_sweep
 from jaxsgd.error import CommandFailure, counted, verb
-from jaxsgd.summary import duration
+from jaxsgd.number import duration, size
 
 
 def run(
@@ -42,7 +42,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Run a study, or the cells of it that are not in the result yet. The studies of a file with several run one after another.
+    """Run a study, or the cells of it that are not in the result yet. Several studies in one file run one after another.
 
     After any interruption only complete chunks remain: after Ctrl-C, a full disk, lost workers or a power cut, the same command
     finishes the rest with identical bits. With more values on the study's axes (seeds, rates, ...), only the new cells are run.
@@ -72,9 +72,7 @@ def run(
             parent = Path(chosen.start) if chosen.start else None
             if parent and parent in folders.values() and not Folder(parent).is_there():
                 reports[name] = {"study": chosen.resolved(), "waits_for": chosen.start}
-                console.print(
-                    f"{'study':<9} {name}: begins at {chosen.start}, which is run first", markup=False, soft_wrap=True
-                )
+                console.print(f"{'study':<9} {name}: begins at {chosen.start}, which is run first", soft_wrap=True)
                 continue
             planned = rest_of(chosen, folders[name], how)
             expected = estimate(planned)
@@ -146,4 +144,4 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
         ("memory", f"about {size(report['memory_bytes'])} while running"),
         ("result", f"{size(report['result_bytes'])}, uncompressed{kept}"),
     ):
-        console.print(f"{label:<9} {value}", markup=False, soft_wrap=True)
+        console.print(f"{label:<9} {value}", soft_wrap=True)

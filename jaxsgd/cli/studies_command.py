@@ -19,5 +19,5 @@ def studies(
         return
     console = make_console(quiet=False)
     for name, study in listed.items():
-        console.print(f"{name:<22} {study['question']}", markup=False, soft_wrap=True)
-        console.print(f"{'':<22} {study['file']}", markup=False, soft_wrap=True, style="dim")
+        console.print(f"{name:<22} {study['question']}", soft_wrap=True)
+        console.print(f"{'':<22} {study['file']}", soft_wrap=True, style="dim")

@@ -54,7 +54,7 @@ def comparison_table(sections: Sequence[Section], caption: str = "") -> Table:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for section in sections:
         table.add_section()
-        table.add_row(f"[bold]{section.title}[/bold]")
+        table.add_row(section.title, style="bold")
         for name in QUANTITIES:
             if name not in OF_STRIPES or section.report["whole_run"]["stripe_count"] > 1:
                 table.add_row(*_row(name, section, with_article))

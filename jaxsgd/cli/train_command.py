@@ -50,7 +50,7 @@ def train(
     start_jax(context)
 
     console = make_console(quiet=as_json)
-    console.print(f"{file}: {counted(num_samples(problem.data), 'sample')}; {problem.origin}\n", markup=False, soft_wrap=True)
+    console.print(f"{file}: {counted(num_samples(problem.data), 'sample')}; {problem.origin}\n", soft_wrap=True)
     writer = Writer(console, folder)
     report = writer.write_report(_train(console, writer, problem, experiment, seed, svg))
     if as_json:
@@ -98,7 +98,7 @@ def _train(console, writer: Writer, problem, experiment, seed: int, svg: bool) -
     console.print()
     findings = article.run_findings(outcome, averaged)
     for sentence in findings:
-        console.print(f"- {sentence}", markup=False)
+        console.print(f"- {sentence}")
     console.print()
     subtitle = f"{name}: {experiment}"
     views = {

@@ -41,11 +41,10 @@ def verify(
     for difference in outcome.differences[:_SHOWN]:
         console.print(
             f"differs: {difference.cell}: {difference.what}, relative difference {difference.relative:.1e}",
-            markup=False,
             soft_wrap=True,
         )
     for broken in outcome.broken:
-        console.print(f"damaged: {broken}", markup=False, soft_wrap=True)
+        console.print(f"damaged: {broken}", soft_wrap=True)
     failures = [
         (outcome.other_samples, f"the samples are not those of the result ({outcome.other_samples})"),
         (outcome.differences, f"cells that differ: {len(outcome.differences)} of {outcome.cells}, compared {how}"),
@@ -57,6 +56,5 @@ def verify(
         raise CommandFailure(f"{result}: " + "; ".join(text for failed, text in failures if failed) + first)
     console.print(
         f"verified: {counted(outcome.cells, 'cell')} run again with the same numbers, compared {how}",
-        markup=False,
         soft_wrap=True,
     )

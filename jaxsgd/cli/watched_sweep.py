@@ -45,7 +45,7 @@ def run_sweep(
         return report, failure
     report |= {"diverged_cells": shown.last.diverged, "lanes_narrowed": manifest["lanes_narrowed"]}
     for line in _lines(shown.last, report):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     return report, failure
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsgd.error import InputError, counted, shown
-from jaxsgd.summary import duration
+from jaxsgd.number import duration
 
 SECONDS_BETWEEN_LINES = 60.0
 """The time between two lines of progress, if there is neither a terminal nor a notebook."""

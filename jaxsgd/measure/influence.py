@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.checkpoint import Epoch, Prepared, TrainingSpec, measured, prepare
+from jaxsgd.measure.norms import distance
 from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
@@ -278,8 +278,8 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
         effect=jnp.where(both, changes.T, jnp.nan),
         gram=jnp.where(both, gram(gradient, lambda params: share @ losses(params), state.params, visits), jnp.nan),
         frozen_loss=jnp.where(visits.ends, share @ losses(frozen_params), jnp.nan),
-        frozen_distance=_tree_distance(frozen_params, last.params),
-        distance=_tree_distance(state.params, last.params),
+        frozen_distance=distance(frozen_params, last.params),
+        distance=distance(state.params, last.params),
     )
 
 
@@ -320,11 +320,6 @@ def _batch_shares(visits: MicroVisits, num_samples: int) -> Float[Array, "M N"]:
     row = jnp.arange(visits.sample.shape[0])[:, None]
     count = jnp.zeros((visits.sample.shape[0], num_samples)).at[row, visits.sample].add(own)
     return count / visits.size[:, None]
-
-
-def _tree_distance(params: Params, other: Params) -> Float[Array, ""]:
-    """Return the Euclidean distance between two sets of parameters."""
-    return optax.tree.norm(jax.tree.map(jnp.subtract, params, other))
 
 
 def _check_memory(given: Prepared, one_gradient: bool, limit: int) -> None:

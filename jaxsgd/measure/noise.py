@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.blocks import mean_gradient
 from jaxsgd.measure.checkpoint import Epoch, TrainingSpec, measured, prepare
+from jaxsgd.measure.norms import squared_norm
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, num_samples, take_samples
 from jaxsgd.simulator import Keys, Optimizer, batch_loss, sample_losses
@@ -144,15 +145,10 @@ def gradient_noise(
 
     def group(start: Array) -> Array:
         sample = start + jnp.arange(small_batch)
-        return _squared_length(gradient(take_samples(data, sample)))
+        return squared_norm(gradient(take_samples(data, sample)))
 
     small = jnp.mean(jax.lax.map(group, small_batch * jnp.arange(count), batch_size=min(count, 16)))
-    return noise_parts(small, _squared_length(mean_gradient(problem, params, data)), small_batch, num_samples(data))
-
-
-def _squared_length(tree: Params) -> Float[Array, ""]:
-    """Return the sum of the squares of all entries."""
-    return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))  # type: ignore[return-value]
+    return noise_parts(small, squared_norm(mean_gradient(problem, params, data)), small_batch, num_samples(data))
 
 
 def noise_parts(small_square: Array, large_square: Array, small: int, large: int) -> tuple[Array, Array]:

@@ -8,9 +8,19 @@ from jaxsgd.measure.blocks import mean_gradient
 from jaxsgd.problem import Batch, Params, Problem
 
 
+def squared_norm(tree: Params) -> Float[Array, ""]:
+    """Return the sum of the squares of all entries of a pytree, []."""
+    return jnp.sum(jnp.stack([jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)]))
+
+
 def norm(tree: Params) -> Float[Array, ""]:
     """Return the Euclidean length of all entries of a pytree together, []."""
-    return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)])))
+    return jnp.sqrt(squared_norm(tree))
+
+
+def distance(params: Params, other: Params) -> Float[Array, ""]:
+    """Return the Euclidean distance between two sets of parameters, [], in units of a parameter."""
+    return norm(jax.tree.map(jnp.subtract, params, other))
 
 
 def parameter_norm(params: Params) -> Float[Array, ""]:
@@ -31,4 +41,4 @@ def gradient_norm(problem: Problem, params: Params, data: Batch) -> Float[Array,
 
 def update_norm(before: Params, after: Params) -> Float[Array, ""]:
     """Return the length of the change of the parameters from before an update to after it, [], in units of a parameter."""
-    return norm(jax.tree.map(lambda old, new: new - old, before, after))
+    return distance(after, before)

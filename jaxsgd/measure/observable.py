@@ -16,7 +16,7 @@ from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.measure.batch_sharpness import batch_sharpness
 from jaxsgd.measure.hessian_trace import hessian_trace
 from jaxsgd.measure.noise import gradient_noise
-from jaxsgd.measure.norms import gradient_norm, norm, parameter_norm
+from jaxsgd.measure.norms import distance, gradient_norm, norm, parameter_norm
 from jaxsgd.measure.sharpness import sharpness
 from jaxsgd.optimizer import POINTERS, attribute_at
 from jaxsgd.problem import Batch, Params, Problem
@@ -37,6 +37,8 @@ class Metric(NamedTuple):
       within_epochs: True if a study measures it without being asked only where `evaluate_every` is set.
       on_request: True if a study measures it only where `observe` names it. Others may not use the `batches`, the `update` and
         the `key` of the context, which a run that stops at a target does not have.
+      words: its name in figures and sentences; "" if that is `name` with blanks.
+      shown_unit: its unit in figures; "" if that follows from `units`.
     """
 
     units: str
@@ -47,10 +49,12 @@ class Metric(NamedTuple):
     is_of: Callable[[Problem], bool] = lambda problem: True
     within_epochs: bool = False
     on_request: bool = False
+    words: str = ""
+    shown_unit: str = ""
 
 
 def _distance(params: Params, context: Context) -> Float[Array, ""]:
-    return norm(jax.tree.map(jnp.subtract, params, context.optimum))
+    return distance(params, context.optimum)
 
 
 def _excess_loss(params: Params, context: Context) -> Float[Array, ""]:
@@ -82,6 +86,16 @@ def _noise_scale(params: Params, context: Context) -> Float[Array, ""]:
     return jnp.where(square > 0, trace / square, jnp.nan)
 
 
+def _on_request(units: str, meaning: str, measure: Callable[..., Any], tolerance: float = 1e-2) -> Metric:
+    """Return an observable that only describes a run, and that a study measures where it names it."""
+    return Metric(units, meaning, better="neither", tolerance=tolerance, measure=measure, on_request=True)
+
+
+def _of_stripes(units: str, meaning: str, shown_unit: str = "") -> Metric:
+    """Return a metric that describes the stripes of the loss."""
+    return Metric(units, meaning, better="neither", tolerance=math.inf, shown_unit=shown_unit)
+
+
 METRICS = {
     "loss_epoch": Metric("loss", "averaged view: mean loss over each epoch's samples", tolerance=1e-5),
     "distance": Metric(
@@ -90,6 +104,7 @@ METRICS = {
         # Near the optimum it is a small difference of large numbers, of which rounding is a larger share.
         tolerance=1e-2,
         measure=_distance,
+        words="distance from the optimum",
         is_of=lambda problem: problem.optimum is not None,
     ),
     "excess_loss": Metric(
@@ -110,6 +125,7 @@ METRICS = {
         "1",
         "share of the held-out samples that are predicted correctly",
         better="higher",
+        shown_unit="share",
         # A sample near the border between two classes may change sides.
         tolerance=1e-2,
         measure=_validation_accuracy,
@@ -120,84 +136,63 @@ METRICS = {
         "mean loss over all training samples, at the same parameters",
         measure=_train_loss,
         within_epochs=True,
+        words="training loss",
     ),
-    "gradient_norm": Metric(
+    "gradient_norm": _on_request(
         "loss/parameter",
         "length of the gradient of the mean loss over all training samples",
-        better="neither",
-        tolerance=1e-2,
-        measure=lambda params, context: gradient_norm(context.problem, params, context.data),
-        on_request=True,
+        lambda params, context: gradient_norm(context.problem, params, context.data),
     ),
-    "update_norm": Metric(
-        "parameters",
-        "length of the change of the parameters by the last step",
-        better="neither",
-        tolerance=1e-2,
-        measure=lambda params, context: norm(context.update),
-        on_request=True,
+    "update_norm": _on_request(
+        "parameters", "length of the change of the parameters by the last step", lambda params, context: norm(context.update)
     ),
-    "parameter_norm": Metric(
-        "parameters",
-        "length of the parameters",
-        better="neither",
-        measure=lambda params, context: parameter_norm(params),
-        on_request=True,
+    "parameter_norm": _on_request(
+        "parameters", "length of the parameters", lambda params, context: parameter_norm(params), tolerance=1e-4
     ),
-    "sharpness": Metric(
+    # Its iterations may stop one earlier or later.
+    "sharpness": _on_request(
         "loss/parameter^2",
         "largest eigenvalue of the Hessian of the mean training loss",
-        better="neither",
-        # The iterations may stop one earlier or later.
-        tolerance=1e-2,
-        measure=lambda params, context: sharpness(context.problem, params, context.data, context.key),
-        on_request=True,
+        lambda params, context: sharpness(context.problem, params, context.data, context.key),
     ),
-    "batch_sharpness": Metric(
+    "batch_sharpness": _on_request(
         "loss/parameter^2",
         "mean over the batches of the curvature along the batch's own gradient",
-        better="neither",
-        tolerance=1e-2,
-        measure=lambda params, context: batch_sharpness(context.problem, params, context.data, context.batches),
-        on_request=True,
+        lambda params, context: batch_sharpness(context.problem, params, context.data, context.batches),
     ),
-    "hessian_trace": Metric(
-        "loss/parameter^2",
-        "trace of the Hessian of the mean training loss, estimated with random vectors",
-        better="neither",
-        tolerance=1e-2,
-        measure=_hessian_trace,
-        on_request=True,
+    "hessian_trace": _on_request(
+        "loss/parameter^2", "trace of the Hessian of the mean training loss, estimated with random vectors", _hessian_trace
     ),
     "hessian_trace_error": Metric(
         "loss/parameter^2", "standard error of the estimate of the trace of the Hessian", better="neither", tolerance=math.inf
     ),
-    "noise_scale": Metric(
+    "noise_scale": _on_request(
         "samples",
         "gradient noise scale: the batch size above which larger batches gain little",
-        better="neither",
+        _noise_scale,
         # A quotient whose denominator may be a small difference.
         tolerance=math.inf,
-        measure=_noise_scale,
-        on_request=True,
     ),
     # Differences of losses, of which rounding is a larger share: the losses themselves are compared between machines.
-    "stripe_gap": Metric(
-        "loss", "largest minus smallest stripe level at the study's eval_interval", better="neither", tolerance=math.inf
-    ),
-    "stripe_index": Metric(
+    "stripe_gap": _of_stripes("loss", "largest minus smallest stripe level at the study's eval_interval"),
+    "stripe_index": _of_stripes(
         "1",
         "share of the detrended variance explained by the position in the epoch; 0 expected without stripes",
-        better="neither",
-        tolerance=math.inf,
+        shown_unit="share of variance",
     ),
-    "stripe_slope": Metric("loss/epoch", "mean slope of the stripes", better="neither", tolerance=math.inf),
+    "stripe_slope": _of_stripes("loss/epoch", "mean slope of the stripes"),
     # A rounding error can move the stop to another evaluation.
     "stopped_step": Metric(
-        "steps", "steps after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+        "steps",
+        "steps after which the run stopped at its target; NaN for a run that never reached it",
+        tolerance=math.inf,
+        words="steps to the target",
     ),
     "stopped_epoch": Metric(
-        "epochs", "epochs after which the run stopped at its target; NaN for a run that never reached it", tolerance=math.inf
+        "epochs",
+        "epochs after which the run stopped at its target; NaN for a run that never reached it",
+        tolerance=math.inf,
+        words="epochs to the target",
     ),
 }
 """Every metric of a result, by the name of its variable. A new one is one entry: whatever else needs it reads it from here."""
@@ -223,6 +218,29 @@ class MetricName(str):
         named = cls(name)
         named.better = better
         return named
+
+
+def words_for(metric: str) -> str:
+    """Return the words for a metric in figures and sentences: "validation loss", "steps to the target"."""
+    return (METRICS[metric].words if metric in METRICS else "") or metric.replace("_", " ")
+
+
+def unit_for(metric: str, units: str, loss_unit: str) -> str:
+    """Return the unit of a metric in figures: "loss per epoch"; "" if its words say it, or if it has none.
+
+    Args:
+      metric: its name.
+      units: its units, as in the `attrs` of a result's variable.
+      loss_unit: the unit of the problem's loss; may be empty.
+    """
+    if metric in METRICS and METRICS[metric].shown_unit:
+        return METRICS[metric].shown_unit
+    words = words_for(metric)
+    if units == "loss":
+        return loss_unit or ("" if "loss" in words else "loss")
+    if units in ("1", "parameters") or units in words:
+        return ""
+    return units.replace("/", " per ").replace("^2", "\N{SUPERSCRIPT TWO}")
 
 
 def direction(metric: str) -> float:

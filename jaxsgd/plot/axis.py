@@ -1,7 +1,6 @@
 """The axes of a result as figures need them: looked up by name, selected from, and put into words."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from jaxsgd.error import InputError, counted
+from jaxsgd.measure.observable import METRICS, unit_for, words_for
+from jaxsgd.number import value_text
 from jaxsgd.order import ORDERS, order_title
-from jaxsgd.plot.style import colours, in_powers
+from jaxsgd.plot.style import colours
 from jaxsgd.problem import UNNAMED
 from jaxsgd.results.axes import (
     WITHIN_CELLS,
@@ -23,8 +24,9 @@ from jaxsgd.results.axes import (
     is_numeric,
     listed,
     seed_dims,
+    stored,
 )
-from jaxsgd.results.metric import STOPPED, time_dim
+from jaxsgd.results.metric import time_dim
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
@@ -55,17 +57,17 @@ class Axis:
 
     @property
     def numeric(self) -> bool:
-        """True if its values are numbers, which have an order of their own."""
+        """True if the values are numbers, which have an order of their own."""
         return is_numeric(self.values)
 
     @property
     def words(self) -> str:
-        """Its name in a sentence."""
+        """The name in a sentence."""
         return self.name.replace("_", " ")
 
     @property
     def label(self) -> str:
-        """Its label along an axis of a figure, with its unit."""
+        """The label along an axis of a figure, with the unit."""
         symbol, unit = SYMBOLS.get(self.name, ("", ""))
         return f"{self.words} {symbol} ({unit})" if symbol else self.words
 
@@ -83,19 +85,6 @@ class Axis:
         return f"{self.phrase(place)} ({beside})" if beside else self.phrase(place)
 
 
-def value_text(value: Any) -> str:
-    """A value of an axis in few letters: "0.001", "10^-4" with the power raised, "adam"."""
-    if isinstance(value, (bool, np.bool_, str)):
-        # What a pointer "package.module:attribute" points at says enough.
-        return str(value).rpartition(":")[2]
-    if isinstance(value, (int, np.integer)):
-        return str(value)
-    value = float(value)
-    if value == 0 or 0.001 <= abs(value) < 10000:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return in_powers(value).removeprefix("1.0 \N{MULTIPLICATION SIGN} ")
-
-
 def _phrase(name: str, value: Any) -> str:
     text = value_text(value)
     if name == "order":
@@ -106,10 +95,10 @@ def _phrase(name: str, value: Any) -> str:
 
 
 def find_axis(ds: xr.Dataset, name: str) -> Axis:
-    """The axis called `name`.
+    """Return the axis called `name`.
 
     Raises:
-      InputError: when there is none, with the nearest valid name.
+      InputError: if there is none, with the nearest valid name.
     """
     dim = axis_dim(ds, name)
     beside = {other: ds[other].values for other in coords_along(ds, dim) if other != name}
@@ -117,23 +106,23 @@ def find_axis(ds: xr.Dataset, name: str) -> Axis:
 
 
 def open_axes(ds: xr.Dataset, used: Iterable[str] = ()) -> list[Axis]:
-    """One axis for each dimension that is neither used, nor seeds, nor of length 1."""
+    """Return an axis for each dimension that is neither used, nor of seeds, nor of length 1."""
     taken = [*used, *seed_dims(ds, used), *WITHIN_CELLS]
     dims = [dim for dim in cell_dims(ds) if dim not in taken and ds.sizes[dim] > 1]
     return [find_axis(ds, speaking_name(ds, dim)) for dim in dims]
 
 
 def speaking_name(ds: xr.Dataset, dim: str) -> str:
-    """An axis along the dimension: of its own name if there is one, and otherwise the first; draws of several are numbered."""
+    """Return the name of an axis along a dimension: that of the dimension, or else the first; of several axes, "draw"."""
     along = coords_along(ds, dim)
     return dim if dim in along or not along or (dim == "draw" and len(along) > 1) else along[0]
 
 
 def check_open(ds: xr.Dataset, used: Iterable[str], what: str) -> None:
-    """Checks that all axes are used, seeds, or down to one value.
+    """Check that all axes are used, seeds, or down to one value.
 
     Raises:
-      InputError: naming each other axis and its values.
+      InputError: with each axis that is left and its values.
     """
     left = open_axes(ds, used)
     if left:
@@ -143,10 +132,10 @@ def check_open(ds: xr.Dataset, used: Iterable[str], what: str) -> None:
 
 
 def check_different(*axes: Axis) -> None:
-    """Checks that no two axes vary together.
+    """Check that no two axes vary together.
 
     Raises:
-      InputError: naming the two.
+      InputError: with the names of the two.
     """
     for i, axis in enumerate(axes):
         for other in axes[:i]:
@@ -157,7 +146,7 @@ def check_different(*axes: Axis) -> None:
 
 
 def table(ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
-    """A variable as an array with the given dimensions first, then all seeds as one, then those within a cell.
+    """Return a variable as an array with the given dimensions first, then all seeds as one, then those within a cell.
 
     Args:
       ds: a result in which every other dimension has one place.
@@ -178,12 +167,12 @@ def table(ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
 
 
 def batch_counts(ds: xr.Dataset, dims: Sequence[str]) -> np.ndarray:
-    """The batch count of each cell, as `table` has a variable."""
+    """Return the batch count of each cell, shaped as by `table`."""
     return table(ds.assign(cell_batch_count=ds.batch_count + xr.zeros_like(ds.missing, int)), "cell_batch_count", dims)
 
 
 def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:
-    """The name of each combination of seeds, in the order of `table`: "seed 3"."""
+    """Return the name of each combination of seeds, in the order of `table`: "seed 3"."""
     dims = seed_dims(ds, used)
     names = [coords_along(ds, dim) for dim in dims]
     texts = [""]
@@ -193,48 +182,45 @@ def seed_texts(ds: xr.Dataset, used: Iterable[str]) -> list[str]:
     return texts
 
 
+def loss_unit(ds: xr.Dataset) -> str:
+    """Return the unit of the loss; "" if the problem does not state one."""
+    return stored(ds, "manifest").get("loss_unit", "")
+
+
 def loss_label(ds: xr.Dataset) -> str:
-    """The loss with its unit, where the problem states one."""
-    unit = _stored(ds, "manifest").get("loss_unit", "")
-    return f"loss ({unit})" if unit else "loss"
+    """Return the words for the loss, with its unit if the problem states one."""
+    return f"loss ({loss_unit(ds)})" if loss_unit(ds) else "loss"
 
 
 def metric_words(ds: xr.Dataset, name: str) -> str:
-    """A metric in words: the loss of the training says so where there is another one."""
+    """Return a metric in words; the training loss is called that if there is a validation loss too."""
     if name == "loss_epoch":
         return "training loss" if "validation_loss" in ds else "loss"
-    if name == "train_loss":
-        return "training loss"
-    if name in STOPPED:
-        return "steps to the target" if name == "stopped_step" else "epochs to the target"
-    return name.replace("_", " ")
+    return words_for(name)
 
 
 def budget(ds: xr.Dataset) -> str:
     """Return the length of the runs in words: "30 epochs", "500 steps"; "at most 30 epochs" if they stop at a target."""
-    study = _stored(ds, "study")
+    study = stored(ds, "study")
     given = [counted(study[name], name.removesuffix("s")) for name in ("steps", "samples") if study.get(name)]
     length = given[0] if given else counted(ds.sizes["epoch"], "epoch")
     return f"at most {length}" if study.get("stop") else length
 
 
+def printed(width: int) -> str:
+    """Return the print interval in words: "printed every 5 batches"."""
+    return "printed every batch" if width == 1 else f"printed every {width} batches"
+
+
 def metric_label(ds: xr.Dataset, name: str) -> str:
-    """A metric with its unit, as along an axis."""
-    loss, words = loss_label(ds), metric_words(ds, name)
-    return {
-        "loss_epoch": loss.replace("loss", words, 1),
-        "validation_loss": f"validation {loss}",
-        "train_loss": loss.replace("loss", words, 1),
-        "validation_accuracy": f"{words} (share)",
-        "stripe_index": f"{words} (share of variance)",
-        "stripe_gap": "stripe gap (loss)" if loss == "loss" else loss.replace("loss", words, 1),
-        "stripe_slope": f"{words} (loss per epoch)",
-        "distance": "distance from the optimum",
-    }.get(name, words)
+    """Return a metric with its unit, as along an axis."""
+    units = METRICS[name].units if name in METRICS else str(ds[name].attrs.get("units", "1"))
+    unit = unit_for(name, units, loss_unit(ds))
+    return f"{metric_words(ds, name)} ({unit})" if unit else metric_words(ds, name)
 
 
 def measure_label(ds: xr.Dataset, name: str) -> str:
-    """A metric of whole runs with its unit, as along an axis: of a metric with several records, that of the last one."""
+    """Return the words for a metric at the end of runs with its unit, as along an axis."""
     last = {"epoch": "last epoch\N{RIGHT SINGLE QUOTATION MARK}s ", "evaluation": "final ", "observation": "final "}
     return last.get(time_dim(ds, name) or "", "") + metric_label(ds, name)
 
@@ -246,7 +232,7 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
       ds: a result.
       used: the dimensions that the figure sets out.
     """
-    study, manifest = _stored(ds, "study"), _stored(ds, "manifest")
+    study, manifest = stored(ds, "study"), stored(ds, "manifest")
     dims, seeds = list(used), seed_dims(ds, used)
     parts = [problem_name(study.get("problem", ""), manifest.get("problem_name"))]
     if "num_samples" in manifest:
@@ -270,12 +256,6 @@ def problem_name(pointer: str, own: str | None) -> str:
     return own if own and own != UNNAMED else pointer
 
 
-def _stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
-    """An attribute that holds JSON; empty where the result has none."""
-    text = ds.attrs.get(name)
-    return json.loads(text) if isinstance(text, str) else {}
-
-
 def lasting_colours(whole: xr.Dataset, axis: Axis) -> list[str]:
     """Return a colour for each value of an axis, the same whichever of its values in the whole result are selected."""
     everything = find_axis(whole, axis.name)
@@ -284,7 +264,7 @@ def lasting_colours(whole: xr.Dataset, axis: Axis) -> list[str]:
 
 
 def axis_colours(axis: Axis) -> list[str]:
-    """A colour for each value: a built-in order's own, dark to light for numbers, and otherwise by place."""
+    """Return a colour for each value: a built-in order's own, dark to light for numbers, and otherwise by place."""
     if axis.numeric:
         if len(axis) == 1:
             return colours(1)

@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.analysis.best import KEPT
-from jaxsgd.analysis.choice import best_place, seed_median
+from jaxsgd.analysis.choice import best_place, is_clearly_better, seed_median
+from jaxsgd.number import three_digits
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -22,21 +22,15 @@ from jaxsgd.plot.axis import (
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_records, panel_table
-from jaxsgd.plot.finding import best_end
-from jaxsgd.plot.layout import band_entry, label_ends, label_outside, line_entries, write_key
-from jaxsgd.plot.scale import is_log, share_range, three_digits
+from jaxsgd.plot.finding import words_of
+from jaxsgd.plot.layout import MIDDLE_90, band_entry, label_ends, label_outside, line_entries, write_key
+from jaxsgd.plot.scale import is_log, share_range, use_progress
 from jaxsgd.plot.style import slide, styled
 from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 
-LOW, HIGH = 5, 95
-"""Percentiles of the seeds between which the bands lie."""
-
 LINE_HEIGHT = 0.21
 """Inches for a label at a line's end."""
-
-CLEAR = 0.95
-"""Share of the seeds in which the lowest line must end below the next for the title to say so."""
 
 
 class Curve(NamedTuple):
@@ -74,13 +68,13 @@ class Curve(NamedTuple):
 def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, select: Selection | None = None) -> Figure:
     """A metric against the epoch, or the step of a budget in steps, one line per value of an axis.
 
-    A line is the median over the seeds. Its band holds the middle 90 % of the seeds, less what each seed's level at the start
-    explains (its first value, median over the lines of the panel): seeds start far apart, and comparisons are paired.
-    Runs that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic when values
-    differ twentyfold.
+    A line is the median over the seeds, and its band holds the middle 90 % of them. Seeds start far apart, and settings are
+    compared on the same seeds; so the part of a seed's values that its first value explains is taken out of the bands. Runs
+    that diverged or are missing are left out and counted. The y axis is shared by all panels, and logarithmic if values differ
+    twentyfold.
 
-    The title compares the lines at their best: where panels differ in a searched axis, such as the learning rate, each line at
-    the panel where it ends best, and a run that diverged counts as infinitely bad.
+    The title compares the lines at their best: if panels differ in a searched axis, such as the learning rate, it takes each
+    line from the panel in which it ends best. A run that diverged counts as infinitely bad.
 
     Args:
       ds: a result.
@@ -115,8 +109,7 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     bands = [_bands(lines, log) for lines in contents]
     # All panels share both axes with the first.
     _set_range(panels[0], contents, bands, log)
-    panels[0].set_xlim(0, float(progress.max()))
-    panels[0].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    use_progress(panels[0], float(progress.max()))
     for axes, lines, own in zip(panels, contents, bands, strict=True):
         _draw(axes, lines, own, shades)
         drawn = [place for place, curve in enumerate(lines) if len(curve.loss)]
@@ -156,7 +149,7 @@ def _is_log(contents: list[list[Curve]]) -> bool:
 
 
 def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
-    """Each line's band, [2, E]; None without seeds to spread."""
+    """Return each line's band, [2, E]; None for a line of one seed."""
     onto, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     # Each seed's level at the start: its first epoch, median over the lines that have the seed.
     starts = np.full((len(lines), max(curve.runs for curve in lines)), np.nan)
@@ -170,7 +163,7 @@ def _bands(lines: list[Curve], log: bool) -> list[np.ndarray | None]:
             bands.append(None)
             continue
         left = _unexplained(onto(curve.loss), np.nanmedian(starts[:, curve.seeds], axis=0))
-        bands.append(back(np.percentile(left - np.median(left, axis=0), (LOW, HIGH), axis=0) + onto(curve.median)))
+        bands.append(back(np.percentile(left - np.median(left, axis=0), MIDDLE_90, axis=0) + onto(curve.median)))
     return bands
 
 
@@ -216,7 +209,7 @@ def _draw(axes: Axes, lines: list[Curve], bands: list[np.ndarray | None], shades
 
 
 def _left_out(lines: list[Curve], axis: Axis) -> str:
-    """Return who diverged and who is missing, in words."""
+    """Return in words which lines have runs that diverged or are missing."""
     runs = max(curve.runs for curve in lines)
     clauses = []
     for what, counts in (("diverged", [c.diverged for c in lines]), ("not run", [c.missing for c in lines])):
@@ -234,16 +227,16 @@ def _write_key(
     runs = contents[0][0].runs
     note = f"Lines: {what}."
     if runs > 1:
-        entries.append(band_entry(f"{LOW}\N{EN DASH}{HIGH} % of the seeds"))
+        entries.append(band_entry(MIDDLE_90))
         note = (
             f"Lines: {what}, median of {runs} seeds. "
-            f"Bands: less what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
+            f"Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
         )
     write_key(figure, entries, note)
 
 
 def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:
-    """The finding: which line ends best, each at its best setting, and whether the seeds agree.
+    """Return the title: which line ends best, each at its best setting, and if the seeds agree.
 
     Args:
       contents: the lines of each panel.
@@ -256,7 +249,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
     after = f"after {length}"
-    end, beside, _ = best_end(metric)
+    end, beside = words_of(metric).best, words_of(metric).beyond
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
@@ -290,7 +283,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
 
 
 def _at_best(contents: list[list[Curve]], panels_by: Facets) -> list[list[int]]:
-    """For each setting of the axes that are not searched, the panel in which each line ends best."""
+    """Return, for each setting of the axes that are not searched, the panel in which each line ends best."""
     lengths = [len(panel_axis) for panel_axis in panels_by.axes]
     kept = [place for place, panel_axis in enumerate(panels_by.axes) if panel_axis.name in KEPT]
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -305,7 +298,7 @@ def _at_best(contents: list[list[Curve]], panels_by: Facets) -> list[list[int]]:
 
 
 def _ranked(lines: list[Curve]) -> list[int]:
-    """The lines from the best end to the worst; those without a finite median are left out."""
+    """Return the places of the lines, from the one that ends best to the worst; those without a finite median are left out."""
     medians = seed_median(np.stack([curve.cost for curve in lines]))
     order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable").tolist()
     return [place for place in order if np.isfinite(medians[place])]
@@ -315,6 +308,4 @@ def _clear(lines: list[Curve], order: list[int]) -> bool:
     """Return True if the best line ends better than the next for nearly every seed that both have."""
     if len(order) < 2:
         return True
-    best, other = lines[order[0]].cost, lines[order[1]].cost
-    both = ~np.isnan(best) & ~np.isnan(other)
-    return bool(both.any()) and bool((best < other)[both].mean() >= CLEAR)
+    return bool(is_clearly_better(lines[order[0]].cost, lines[order[1]].cost))

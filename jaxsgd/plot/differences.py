@@ -12,17 +12,15 @@ from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import SAME
 from jaxsgd.error import InputError, verb
 from jaxsgd.measure.observable import direction
+from jaxsgd.number import three_digits, with_reach
 from jaxsgd.plot.axis import Axis, Selection, budget, find_axis, lasting_colours, metric_label, setting, table
 from jaxsgd.plot.facets import Facets, check_one_other, facets, panel_records
-from jaxsgd.plot.finding import list_names
-from jaxsgd.plot.layout import band_entry, entry, head, label_outside, panels, write_key
-from jaxsgd.plot.scale import is_log, plain_numbers, share_range, short_number, three_digits
+from jaxsgd.plot.finding import LOWER, Words, list_names, words_of
+from jaxsgd.plot.layout import MIDDLE_HALF, band_entry, entry, head, label_outside, panels, write_key
+from jaxsgd.plot.scale import is_log, plain_numbers, share_range, use_progress
 from jaxsgd.plot.style import INK, PALE, slide, styled
 from jaxsgd.results.axes import axis_names, cell_dims, listed, selected
 from jaxsgd.results.metric import metric_named, record_axis
-
-LOW, HIGH = 25, 75
-"""Percentiles of the seeds between which the bands lie."""
 
 LINE_HEIGHT = 0.3
 """Inches for each value of the axis, at least."""
@@ -30,14 +28,11 @@ LINE_HEIGHT = 0.3
 MOST_ROWS = 4
 """Values of another axis that there is room for."""
 
-UNTOLD = ("order", "optimizer")
+BY_DEFAULT = ("order", "optimizer")
 """The axes that are compared where none is named, the first that has several values."""
 
-WORDS = {"distance": ("nearer the optimum", "nearest the optimum", "farther", "farthest")}
-"""The words for better and worse by a metric: better than another, best, worse, worst."""
-
-LOWER_HIGHER = ("lower", "lowest", "higher", "highest")
-HIGHER_LOWER = (*LOWER_HIGHER[2:], *LOWER_HIGHER[:2])
+OWN_WORDS = {"distance": Words("nearer the optimum", "nearest the optimum", "farther", "farthest", "nearer", "farther")}
+"""The words for better and worse by metrics that are not lower or higher."""
 
 
 class DifferenceRow(NamedTuple):
@@ -48,7 +43,7 @@ class DifferenceRow(NamedTuple):
       curves: by value, the measure of the runs that are whole and finite, [F, E].
       when: by value, how many epochs, or steps of a budget in steps, were done at each record, [E].
       diverged: how many runs diverged, [V].
-      found: the comparison with the reference, each variable [V].
+      compared: the comparison with the reference, each variable [V].
     """
 
     heading: str
@@ -111,8 +106,7 @@ def differences(
     for (left, right), row in zip(panel_axes, rows, strict=True):
         head(left, row.heading)
         order = _order(row)
-        left.set_xlim(0, float(progress.max()))
-        left.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        use_progress(left, float(progress.max()))
         _draw_curves(left, row, shades)
         _name_lines(left, row, order, lines_by, shades)
         _draw_differences(right, row, order, shades, at, reach)
@@ -125,7 +119,7 @@ def differences(
 
 def _named(ds: xr.Dataset) -> str:
     known = axis_names(ds)
-    several = [name for name in UNTOLD if name in known and len(find_axis(ds, name)) > 1]
+    several = [name for name in BY_DEFAULT if name in known and len(find_axis(ds, name)) > 1]
     if not several:
         raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as batch_count")
     return several[0]
@@ -152,17 +146,17 @@ def _rows(ds: xr.Dataset, axis: Axis, rows_by: Facets, metric: str, compared: xr
 
 
 def _order(row: DifferenceRow) -> np.ndarray:
-    """The places of the axis from the highest end to the lowest; those without a run last."""
+    """Return the places of the axis, from the value that ends highest to the lowest; those without a run last."""
     ends = [np.median(curve[:, -1]) if len(curve) else -np.inf for curve in row.curves]
     return np.argsort(-np.asarray(ends), kind="stable")
 
 
 def _bands(row: DifferenceRow) -> list[np.ndarray | None]:
-    return [np.percentile(curve, (LOW, 50, HIGH), axis=0) if len(curve) else None for curve in row.curves]
+    return [np.percentile(curve, (MIDDLE_HALF[0], 50, MIDDLE_HALF[1]), axis=0) if len(curve) else None for curve in row.curves]
 
 
 def _share_range(panels: list[Axes], rows: list[DifferenceRow]) -> None:
-    """The same y axis for all rows."""
+    """Give all rows the same y axis."""
     drawn = [band for row in rows for band in _bands(row) if band is not None]
     if not drawn:
         for axes in panels:
@@ -193,7 +187,7 @@ def _name_lines(axes: Axes, row: DifferenceRow, order: np.ndarray, axis: Axis, s
 
 
 def _reach(rows: list[DifferenceRow]) -> tuple[float, float]:
-    """The range of all intervals, 0 in it."""
+    """Return the range of all intervals; it includes 0."""
     ends = np.concatenate(
         [np.concatenate([row.compared[name].values for name in ("difference", "low", "high")]) for row in rows]
     )
@@ -244,24 +238,14 @@ def _number(row: DifferenceRow, v: int, at: int) -> str:
         text = f"{'+' if difference > 0 else ''}{three_digits(difference)}, no interval"
     elif not bool(compared.tie[v]):
         reach = float(compared.high[v]) - difference
-        text = _with_reach(difference, reach)
+        text = with_reach(difference, reach)
     return f"{text} ({pairs} of {pairs + left_out})" if left_out else text
-
-
-def _with_reach(difference: float, reach: float) -> str:
-    """A difference and how far its interval reaches to each side, to two digits of the latter: -0.0197 +- 0.0020."""
-    sign = "+" if difference > 0 else ""
-    if not 1e-5 <= reach < 1e4:
-        return f"{sign}{three_digits(difference)} \N{PLUS-MINUS SIGN} {short_number(float(f'{reach:.2g}'))}"
-    decimals = max(0, 1 - int(np.floor(np.log10(reach))))
-    text = f"{sign}{difference:.{decimals}f} \N{PLUS-MINUS SIGN} {reach:.{decimals}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _write_directions(axes: Axes, metric: str) -> None:
     """Write above the panel which side is lower and which is higher."""
-    less, _, more, _ = WORDS.get(metric, LOWER_HIGHER)
-    arrows = f"\N{LEFTWARDS ARROW} {less.partition(' ')[0]}", f"{more} \N{RIGHTWARDS ARROW}"
+    words = OWN_WORDS.get(metric, LOWER)
+    arrows = f"\N{LEFTWARDS ARROW} {words.better.partition(' ')[0]}", f"{words.worse} \N{RIGHTWARDS ARROW}"
     for x, text, align in ((0, arrows[0], "left"), (1, arrows[1], "right")):
         axes.text(x, 1.03, text, ha=align, va="bottom", transform=axes.transAxes)
 
@@ -271,7 +255,7 @@ def _write_key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> 
     dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 2.0}
     entries = [
         entry("median of the seeds", color=INK, linewidth=2.0),
-        band_entry("middle half of the seeds"),
+        band_entry(MIDDLE_HALF),
         entry(f"mean difference, {100 * confidence:g} % interval", color=INK, **dot),
         entry("tie: the interval contains 0", color=PALE, **dot),
     ]
@@ -286,8 +270,8 @@ def _write_key(figure: Figure, rows: list[DifferenceRow], confidence: float) -> 
 def _title(
     ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], at: int, metric: str, rows_words: str, confidence: float
 ) -> str:
-    """The finding: what ends lowest and what highest, where that is clear in every row, and what ties with the reference."""
-    less, least, more, most = WORDS.get(metric, LOWER_HIGHER if direction(metric) > 0 else HIGHER_LOWER)
+    """Return the title: what ends lowest and highest, if that is clear in every row, and what ties with the reference."""
+    less, least, more, most, *_ = OWN_WORDS.get(metric, words_of(metric))
     names = [axis.phrase(place) for place in range(len(axis))]
     others = [place for place in range(len(axis)) if place != at]
     ties = [names[v] for v in others if all(bool(row.compared.tie[v]) for row in rows)]
@@ -319,10 +303,9 @@ def _sign(compared: xr.Dataset, v: int) -> int:
 def _extreme(
     ds: xr.Dataset, axis: Axis, rows: list[DifferenceRow], metric: str, is_best: bool, confidence: float
 ) -> int | None:
-    """The value of the axis that ends clearly better (or worse) than every other in every row; None if there is none.
+    """Return the place of the value that ends clearly better (or worse) than every other in every row; None if there is none.
 
-    Better than those whose runs all diverged is every other; worse than them is none, and nothing is said of what has not
-    been run.
+    A value whose runs all diverged is worse than every other. A value that has not been run counts neither way.
     """
     sign = direction(metric)
     costs = sign * np.stack([row.compared["mean_value"].values for row in rows])

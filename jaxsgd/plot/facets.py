@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxsgd.error import InputError
-from jaxsgd.plot.axis import Axis, open_axes, table
+from jaxsgd.plot.axis import Axis, axis_colours, open_axes, table
 from jaxsgd.plot.layout import head, head_row, panels
+from jaxsgd.plot.style import colours
 from jaxsgd.results.axes import listed
 from jaxsgd.results.metric import carried, record_axis
 
@@ -20,10 +21,10 @@ MOST_ROWS, MOST_COLUMNS = 40, 10
 
 
 def check_room(rows: int, columns: int) -> None:
-    """Checks that so many panels can be drawn.
+    """Check that so many panels can be drawn.
 
     Raises:
-      InputError: when not.
+      InputError: if there are too many.
     """
     if rows > MOST_ROWS or columns > MOST_COLUMNS:
         raise InputError(
@@ -73,10 +74,10 @@ class Facets(NamedTuple):
 
 
 def facets(ds: xr.Dataset, used: tuple[str, ...], what: str) -> Facets:
-    """The axes that are neither used, nor seeds, nor down to one value.
+    """Return the facets for the axes that are neither used, nor of seeds, nor down to one value.
 
     Raises:
-      InputError: for more than two, naming each and its values, or more values than there is room for.
+      InputError: for more than two axes, with the values of each, or more values than there is room for.
     """
     left = open_axes(ds, used)
     if len(left) > 2:
@@ -101,12 +102,37 @@ def check_one_other(axes: Sequence[Axis], most: int, what: str) -> None:
       what: the figure and what it has for the values: "the figure of scaling has lines".
 
     Raises:
-      InputError: naming each axis and its values.
+      InputError: with each axis and its values.
     """
     if len(axes) > 1 or any(len(axis) > most for axis in axes):
         clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
         example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
         raise InputError(f"{what} for {most} values of one other axis, but {clauses}: select some, as in {example}")
+
+
+MOST_LINES = 7
+"""Values of another axis that colours tell apart."""
+
+
+def line_axis(others: Sequence[Axis], figure: str) -> Axis | None:
+    """Return the one other axis with several values, whose values become lines; None without any.
+
+    Args:
+      others: the other axes with several values.
+      figure: in words, for the message.
+
+    Raises:
+      InputError: for several such axes, or more values than colours tell apart.
+    """
+    check_one_other(others, MOST_LINES, f"{figure} has lines")
+    return others[0] if others else None
+
+
+def line_looks(axis: Axis | None) -> tuple[list[str], list[str]]:
+    """Return the names and the colours of lines, one for each value of an axis; a single line without one has no name."""
+    if axis is None:
+        return [""], colours(1)
+    return [axis.phrase(place) for place in range(len(axis))], axis_colours(axis)
 
 
 def panel_table(
@@ -157,22 +183,15 @@ def panel_records(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> R
     return Records(measured, when, fine, diverged, missing)
 
 
-def facet_panels(
-    figure: Figure,
-    panels_by: Facets,
-    apart: tuple[float, float] = (0.1, 0.06),
-    notes: Sequence[str] | None = None,
-    **how: Any,
-) -> list[Axes]:
+def facet_panels(figure: Figure, panels_by: Facets, notes: Sequence[str] | None = None) -> list[Axes]:
     """Return a panel for each value, or pair of values, with its heading; P axes, which share both of their axes.
 
     Args:
       figure: to put them on.
       panels_by: the facets: one axis is wrapped into rows, two are rows and columns.
-      apart, how: as `panels` takes them.
       notes: P texts, one above each panel; none by default.
     """
-    grid = panels(figure, *panels_by.shape, apart=apart, **{"sharex": True, "sharey": True, **how})
+    grid = panels(figure, *panels_by.shape, apart=(0.1, 0.06), sharex=True, sharey=True)
     shown = grid.ravel()[: panels_by.num_panels].tolist()
     # Where one panel has a note, all headings leave room for one.
     texts = [note or " " for note in notes] if notes and any(notes) else [""] * len(shown)

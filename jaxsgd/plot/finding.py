@@ -1,14 +1,15 @@
 """Sentences for the titles of figures."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxsgd.measure.observable import direction
 from jaxsgd.measure.stripes import STRIPED
+from jaxsgd.number import three_digits, to_decimals
 from jaxsgd.plot.axis import Axis
-from jaxsgd.plot.scale import three_digits
 
 FREE_BELOW = 0.2
 """Stripe index below which chance may explain it."""
@@ -24,7 +25,7 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
     known = index[np.isfinite(index)]
     if not len(known):
         return "No stripe index can be measured here"
-    overall, median = _class(known), two_digits(float(np.median(known)))
+    overall, median = _class(known), to_decimals(float(np.median(known)), 2)
     verdict = {"striped": "splits into stripes", "part": "has faint stripes", "free": "has no clear stripes"}.get(overall or "")
     if index.size == 1:
         return f"The printed loss {verdict} (stripe index {median})"
@@ -34,20 +35,41 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         classes = [_class(values) for values in by_value]
         if None in classes:
             continue
-        word = "with" if axis.name == "order" else "at"
-        clauses = []
-        for wanted, adverb, conjunction in (("striped", "", "and"), ("part", "faintly ", "and"), ("free", "not ", "or")):
-            names = [axis.text(i) if word == "with" else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
+        of_order = axis.name == "order"
+        clauses: list[str] = []
+        for wanted, noun in (("striped", "stripes"), ("part", "faint ones"), ("free", "none")):
+            names = [axis.text(i) if of_order else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
-                order = " order" if word == "with" and not clauses else ""
-                clauses.append(f"{adverb}{word} {list_names(names, conjunction)}{order}")
-        return f"The printed loss splits into stripes {', '.join(clauses)}"
-    return f"The printed loss splits into stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
+                where = "at" if not of_order else "if it is" if clauses else "if the order is"
+                conjunction = "or" if of_order or wanted == "free" else "and"
+                clauses.append(f"{noun} {where} {list_names(names, conjunction)}")
+        return f"The printed loss has {', '.join(clauses)}"
+    return f"The printed loss has stripes in {(known >= STRIPED).sum()} of the {len(known)} settings with an index"
 
 
-def best_end(metric: str) -> tuple[str, str, str]:
-    """Return the words for the best end of a metric, for what is better and for what is worse: "lowest", "below", "above"."""
-    return ("lowest", "below", "above") if direction(metric) > 0 else ("highest", "above", "below")
+class Words(NamedTuple):
+    """The words for better and worse by a metric.
+
+    Attributes:
+      better, best, worse, worst: as in "ends lower", "ends lowest".
+      beyond, short: as in "ends below the others"; of what is worse.
+    """
+
+    better: str
+    best: str
+    worse: str
+    worst: str
+    beyond: str
+    short: str
+
+
+LOWER = Words("lower", "lowest", "higher", "highest", "below", "above")
+HIGHER = Words("higher", "highest", "lower", "lowest", "above", "below")
+
+
+def words_of(metric: str) -> Words:
+    """Return the words for better and worse by a metric."""
+    return LOWER if direction(metric) > 0 else HIGHER
 
 
 def best_title(metric: str, name: str, length: str, number: float, where: str) -> str:
@@ -60,16 +82,11 @@ def best_title(metric: str, name: str, length: str, number: float, where: str) -
       number: the best value.
       where: its setting, in words: "at m = 10".
     """
-    return f"{best_end(metric)[0].capitalize()} {name} after {length}: {three_digits(number)} {where}"
-
-
-def two_digits(index: float) -> str:
-    """An index as written: -0.004 is 0.00, for it is no less than none."""
-    return f"{round(index, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{words_of(metric).best.capitalize()} {name} after {length}: {three_digits(number)} {where}"
 
 
 def _class(values: np.ndarray) -> str | None:
-    """ "striped", "free", or "part" for what lies between; "unknown" without values, None where they contradict each other."""
+    """Return "striped", "free", or "part" between them; "unknown" without values, None if they contradict each other."""
     known = values[np.isfinite(values)]
     if not len(known):
         return "unknown"

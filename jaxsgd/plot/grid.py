@@ -7,11 +7,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.error import InputError, check_count, counted
 from jaxsgd.measure.stripes import Stripes, stripes
+from jaxsgd.number import to_decimals
 from jaxsgd.plot.axis import (
+    SYMBOLS,
     Axis,
     Selection,
     batch_counts,
@@ -19,22 +20,20 @@ from jaxsgd.plot.axis import (
     check_open,
     find_axis,
     loss_label,
+    printed,
     seed_texts,
     setting,
     table,
 )
 from jaxsgd.plot.facets import check_room, head_grid
-from jaxsgd.plot.finding import stripe_finding, two_digits
-from jaxsgd.plot.layout import band_entry, entry, label_outside, panels, write_key
-from jaxsgd.plot.scale import share_range
+from jaxsgd.plot.finding import stripe_finding
+from jaxsgd.plot.layout import MIDDLE_90, band_entry, entry, label_outside, panels, write_key
+from jaxsgd.plot.scale import share_range, use_progress
 from jaxsgd.plot.style import PALE, colours, slide, styled
 from jaxsgd.results.axes import selected
 
 MOST_LINES = 20
 """Stripes that are still told apart as lines; more are drawn as a cloud of windows."""
-
-LOW, HIGH = 5, 95
-"""Percentiles of the seeds between which the band lies."""
 
 
 class GridPanel(NamedTuple):
@@ -78,10 +77,10 @@ def grid(
 ) -> Figure:
     """Small multiples of the striped view (window means, one colour per stripe) under the averaged view (bold).
 
-    Levels differ between seeds far more than they fall in training, so every run is drawn as its change since the mean loss of
-    its first epoch. Stripes and bold line are those of one seed; the band holds the averaged view of the middle 90 % of the
-    seeds. x axes are epochs, shared by all panels; y axes are loss, shared along each row. Runs that diverged or are
-    missing are left out and counted in their panel; a run that grew without becoming non-finite may leave the axes.
+    Losses differ between seeds far more than they fall in training, so every run is drawn as its change since the mean loss of
+    its first epoch. The stripes and the bold line are those of one seed; the band holds the averaged view of the middle 90 % of
+    the seeds. All panels have the same x axis, in epochs, and the panels of a row the same y axis, in loss. Runs that diverged
+    or are missing are left out and counted in their panel. A run whose loss grew, but stayed finite, may leave the axes.
 
     Args:
       ds: a result with every batch's loss (`record="batch"`).
@@ -107,14 +106,12 @@ def grid(
 
     title = _title(contents, row, column, width)
     epochs = ds.sizes["epoch"]
-    windows = f"windows of {counted(width, 'batch')}"
-    subtitle = f"{setting(ds, dims)}, {counted(epochs, 'epoch')}; {windows}"
+    subtitle = f"{setting(ds, dims)}, {counted(epochs, 'epoch')}; {printed(width)}"
     count = len(row), len(column)
-    figure = slide(title, subtitle, height=2.6 + 0.85 * count[0])
+    figure = slide(title, subtitle, height=3.0 + 0.9 * count[0])
     panel_axes = panels(figure, *count, apart=(0.1, 0.03), sharex=True, sharey="row")
-    _write_key(figure, contents, shown, windows)
-    panel_axes[0, 0].set_xlim(0, epochs)
-    panel_axes[0, 0].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    _write_key(figure, contents, shown, width, row.name in SYMBOLS or column.name in SYMBOLS)
+    use_progress(panel_axes[0, 0], epochs)
     for across, contained in zip(panel_axes, contents, strict=True):
         for axes, content in zip(across, contained, strict=True):
             _draw(axes, content, epochs)
@@ -125,7 +122,7 @@ def grid(
 
 
 def _contents(ds: xr.Dataset, dims: tuple[str, str], width: int) -> tuple[str, list[list[GridPanel]]]:
-    """The run shown by its stripes, in words, and each panel's content."""
+    """Return the run that is shown by its stripes, in words, and each panel's content."""
     loss, averaged = table(ds, "loss", dims), table(ds, "loss_epoch", dims).astype(np.float64)
     diverged, missing = table(ds, "diverged", dims), table(ds, "missing", dims)
     counts = batch_counts(ds, dims)[..., 0]
@@ -167,7 +164,7 @@ def _draw(axes: Axes, panel: GridPanel, epochs: int) -> None:
 
 def _band(averaged: np.ndarray) -> np.ndarray:
     """Return the band of the middle 90 % of the seeds, [2, E]."""
-    return np.percentile(averaged, (LOW, HIGH), axis=0)
+    return np.percentile(averaged, MIDDLE_90, axis=0)
 
 
 def _note(panel: GridPanel, width: int) -> str:
@@ -180,7 +177,7 @@ def _note(panel: GridPanel, width: int) -> str:
     elif np.isnan(panel.median_index):
         note = f"{panel.striped.stripe_count} stripes"
     else:
-        note = f"{panel.striped.stripe_count} stripes, index {two_digits(panel.median_index)}"
+        note = f"{panel.striped.stripe_count} stripes, index {to_decimals(panel.median_index, 2)}"
     return ", ".join(filter(None, (note, _left_out(panel)))) or " "
 
 
@@ -221,7 +218,7 @@ def _share_range(across: np.ndarray, contained: list[GridPanel]) -> None:
         axes.axhline(0, color=PALE, linewidth=0.6, zorder=1)
 
 
-def _write_key(figure: Figure, contents: list[list[GridPanel]], shown: str, windows: str) -> None:
+def _write_key(figure: Figure, contents: list[list[GridPanel]], shown: str, width: int, with_sizes: bool) -> None:
     """Write the key of all panels: what the lines are."""
     flat = [panel for contained in contents for panel in contained]
     striped = [panel.striped for panel in flat if panel.striped is not None]
@@ -229,24 +226,27 @@ def _write_key(figure: Figure, contents: list[list[GridPanel]], shown: str, wind
     many = any(own.stripe_count > MOST_LINES for own in striped)
     runs = max(panel.runs for panel in flat)
     entries: list[tuple] = []
-    label = f"{windows} of {shown}" if shown and runs > 1 else windows
+    label = "printed loss of a batch" if width == 1 else f"printed loss, mean of {width} batches"
+    label += f" ({shown})" if shown and runs > 1 else ""
     if most:
         lines = tuple(Line2D([], [], color=colour, linewidth=1.6) for colour in colours(min(most, 3)))
         entries.append((lines, f"{label}, one colour per stripe" if most > 1 else label))
     if many:
         dots = {"color": colours(1)[0], "marker": "o", "markersize": 3, "linewidth": 0, "alpha": 0.6}
         entries.append(entry("the same, too many stripes for lines" if most else label, **dots))
-    entries.append(entry("its epoch means", color="#000000", linewidth=2.6))
+    entries.append(entry("the same run, averaged over each epoch", color="#000000", linewidth=2.6))
     if runs > 1:
-        entries.append(band_entry(f"epoch means of the seeds, {LOW}\N{EN DASH}{HIGH} %"))
+        entries.append(band_entry(MIDDLE_90, "the seeds, averaged over each epoch"))
     note = "Lines show the change since a run\N{RIGHT SINGLE QUOTATION MARK}s first epoch; y axes are shared along rows."
     if any(np.isfinite(panel.median_index) for panel in flat):
         note += " Index: share of the variance explained by the position in the epoch."
+    if with_sizes:
+        note += " m: batches per epoch; B: samples per batch."
     write_key(figure, entries, note)
 
 
 def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int) -> str:
-    """The finding: where the printed loss is striped, drawn from the median stripe indices."""
+    """Return the title: where the printed loss is striped, by the median stripe indices."""
     index = np.asarray([[panel.median_index for panel in across] for across in contents])
     flat = [panel for contained in contents for panel in contained]
     if not any(len(panel.averaged) for panel in flat):
@@ -254,5 +254,5 @@ def _title(contents: list[list[GridPanel]], row: Axis, column: Axis, width: int)
     if np.isnan(index).all():
         stripes_there = any(panel.striped is not None and panel.striped.stripe_count > 1 for panel in flat)
         verdict = "the runs are too short to measure stripes" if stripes_there else "the loss is one curve"
-        return f"Printed every {width} batches, {verdict}" if width > 1 else f"Printed every batch, {verdict}"
+        return f"{printed(width).capitalize()}, {verdict}"
     return stripe_finding(index, row, column)

@@ -13,9 +13,9 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from jaxsgd.analysis.choice import best_place, is_edge, seed_median
-from jaxsgd.error import counted
+from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median
 from jaxsgd.measure.observable import direction
+from jaxsgd.number import short_number, three_digits, to_decimals
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -25,21 +25,19 @@ from jaxsgd.plot.axis import (
     measure_label,
     metric_words,
     open_axes,
+    printed,
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
-from jaxsgd.plot.finding import best_end, best_title, stripe_finding, two_digits
+from jaxsgd.plot.finding import best_title, stripe_finding, words_of
 from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
-from jaxsgd.plot.scale import is_log, name_values, plain_numbers, short_number, three_digits
-from jaxsgd.plot.style import INK, SMALL, slide, styled
+from jaxsgd.plot.scale import is_log, name_values, plain_numbers
+from jaxsgd.plot.style import INK, SMALL, ink_on, slide, styled
 from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import STOPPED, STRIPES, cost, final, metric_named, time_dim
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
 """Colour maps other than viridis; perceptually uniform, and safe for the colour-blind."""
-
-CLEAR = 0.95
-"""Share of the seeds in which the lowest cell must be below another to be clearly so."""
 
 MOST_WRITTEN = 12
 """Values along an axis up to which every cell's number is written into it."""
@@ -80,9 +78,8 @@ def heatmap(
     """One number of each cell, median over the seeds, as colours over two axes; numeric axes are sorted and evenly spaced.
 
     Cells where runs diverged are hatched, with how many. A run that diverged counts as infinitely bad, and the best cell of
-    each panel is outlined: the one that `best` gives. Losses above every loss that a run began with and came down
-    from share the last colour. Of the measures of stripes, the number is the median of the runs that did not diverge, and no
-    cell is best.
+    each panel is outlined: the one that `best` gives. Losses higher than any from which a run came down share the last
+    colour. For a metric of stripes, the number is the median of the runs that did not diverge, and no cell is best.
 
     Args:
       ds: a result.
@@ -106,7 +103,7 @@ def heatmap(
     contents, across, up = _contents(ds, metric, panels_by, across, up)
 
     norm, extend = _norm(contents, metric)
-    interval = "" if metric not in STRIPES else f"; windows of {counted(ds.attrs['eval_interval'], 'batch')}"
+    interval = f"; {printed(int(ds.attrs['eval_interval']))}" if metric in STRIPES else ""
     figure = slide(
         _title(contents, metric, metric_words(ds, metric), across, up, panels_by, budget(ds)),
         f"{setting(ds, dims)}, {budget(ds)}{interval}",
@@ -125,7 +122,7 @@ def heatmap(
 
 
 def _chosen(ds: xr.Dataset, x: str | None, y: str | None) -> tuple[Axis, Axis]:
-    """The axes across and up: as asked for, then those named by default, then the longest, then whatever is left."""
+    """Return the axes across and up: those that are asked for, then the defaults, then the longest, then any that is left."""
     taken = {find_axis(ds, name).dim for name in (x, y) if name is not None}
     free = sorted(open_axes(ds), key=len, reverse=True)
     sizes = find_axis(ds, "batch_count")
@@ -141,7 +138,7 @@ def _chosen(ds: xr.Dataset, x: str | None, y: str | None) -> tuple[Axis, Axis]:
 
 
 def _panels_in_a_row(count: int, columns: int) -> int:
-    """As many as leave half an inch for each cell's number."""
+    """Return the number of panels in a row that leaves half an inch for each cell's number."""
     return next((most for most in (4, 3, 2) if count >= most and 8.8 / most / columns >= 0.5), 2)
 
 
@@ -175,7 +172,7 @@ def _in_order(axis: Axis) -> tuple[Axis, np.ndarray]:
 
 
 def _norm(contents: list[HeatmapPanel], metric: str) -> tuple[Normalize, str]:
-    """The colours' scale, the same for all panels, and at which ends values lie beyond it."""
+    """Return the scale of the colours, the same for all panels, and the ends at which values lie beyond it."""
     values = np.concatenate([content.median.ravel() for content in contents])
     first = np.concatenate([content.first.ravel() for content in contents])
     known = np.isfinite(values)
@@ -198,7 +195,7 @@ def _colour_map(metric: str) -> Colormap:
 
 
 def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> None:
-    """The cells of a panel."""
+    """Draw the cells of a panel."""
     rows, columns = content.median.shape
     colour_map = _colour_map(metric)
     axes.spines[:].set_visible(False)
@@ -216,7 +213,7 @@ def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> No
                 Rectangle(
                     (place[1] + 0.02, place[0] + 0.02), 0.96, 0.96, facecolor="#EEEEEE" if pale else "none",
                     hatch=HATCH if content.diverged[place] else None, linewidth=0,
-                    edgecolor="#FFFFFF" if _is_dark(float(content.median[place]), norm, metric) else "#777777",
+                    edgecolor="#FFFFFF" if _ink(float(content.median[place]), norm, metric) != INK else "#777777",
                 )
             )  # fmt: skip
     best = _best(content, metric)
@@ -232,13 +229,13 @@ def _draw(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> No
 
 
 def _best(content: HeatmapPanel, metric: str) -> tuple[int, int] | None:
-    """The cell of the best setting, Y and X; None where there is none, and of a measure of stripes."""
+    """Return the cell of the best setting, Y and X; None if there is none, as for a metric of stripes."""
     place = -1 if metric in STRIPES else int(best_place(direction(metric) * content.median.ravel()))
     return None if place < 0 else divmod(place, content.median.shape[1])
 
 
 def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: str) -> None:
-    """Each cell's number, if all of them fit, and what became of its runs, where that fits."""
+    """Write each cell's number if all of them fit, and the counts of its diverged and missing runs if they fit too."""
     figure, (rows, columns) = page(axes), content.median.shape
     width, height = (0.92 * size / cells for size, cells in zip(inches(axes), (columns, rows), strict=True))
     numbers = [_number(number, norm, metric) for number in content.median.flat if np.isfinite(number)]
@@ -253,13 +250,13 @@ def _write_values(axes: Axes, content: HeatmapPanel, norm: Normalize, metric: st
         lines = []
         for choices in _cell_text(content, place, norm, metric)[: 2 if height >= 2.5 * own / 72 else 1]:
             lines += [text for text in choices if text_width(figure, text, own) <= width][:1]
-        dark = _is_dark(float(content.median[place]), norm, metric)
+        ink = _ink(float(content.median[place]), norm, metric)
         text = axes.text(
-            place[1] + 0.5, place[0] + 0.5, "\n".join(lines), fontsize=own, color="#FFFFFF" if dark else INK, ha="center",
+            place[1] + 0.5, place[0] + 0.5, "\n".join(lines), fontsize=own, color=ink, ha="center",
             va="center", linespacing=1.15, zorder=6,
         )  # fmt: skip
         if content.diverged[place]:
-            text.set_path_effects([effects.withStroke(linewidth=2.5, foreground=INK if dark else "#FFFFFF")])
+            text.set_path_effects([effects.withStroke(linewidth=2.5, foreground="#FFFFFF" if ink == INK else INK)])
 
 
 def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, metric: str) -> list[list[str]]:
@@ -274,24 +271,21 @@ def _cell_text(content: HeatmapPanel, place: tuple[int, ...], norm: Normalize, m
     return [["not run"] if missing else ["never reached", "never"] if metric in STOPPED else ["none"]]
 
 
-def _is_dark(number: float, norm: Normalize, metric: str) -> bool:
-    """Return True if the colour of a number is so dark that ink does not show on it."""
-    if not np.isfinite(number):
-        return False
-    red, green, blue, _ = _colour_map(metric)(norm(number))
-    return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.55)
+def _ink(number: float, norm: Normalize, metric: str) -> str:
+    """Return the colour of letters that can be read on the colour of a number; an empty cell is light."""
+    return ink_on(_colour_map(metric)(norm(number))) if np.isfinite(number) else INK
 
 
 def _number(number: float, norm: Normalize, metric: str) -> str:
-    """As many decimals as tell a 200th of the range apart, or three digits on a logarithmic scale."""
+    """Return a number with as many decimals as tell a 200th of the range apart; on a logarithmic scale, three digits."""
     if metric == "stripe_index":
-        return two_digits(number)
+        return to_decimals(number, 2)
     if not 1e-3 <= abs(number) < 1e4 and number != 0:
-        return short_number(float(f"{number:.1e}"))
+        return short_number(number, 2)
     if isinstance(norm, LogNorm):
         return three_digits(number)
     decimals = int(np.clip(np.ceil(-np.log10((float(norm.vmax or 1) - float(norm.vmin or 0)) / 200)), 0, 6))
-    return f"{round(number, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    return to_decimals(number, decimals)
 
 
 def _name_cells(axes: Axes, across: Axis, up: Axis) -> None:
@@ -312,7 +306,7 @@ def _write_key(figure: Figure, contents: list[HeatmapPanel], metric: str, across
     entries: list[tuple] = []
     bests = [_best(content, metric) for content in contents]
     known = [best for best in bests if best is not None]
-    end, _, worse = best_end(metric)
+    end, worse = words_of(metric).best, words_of(metric).short
     if known:
         entries.append((Patch(fill=False, edgecolor=BEST, linewidth=2.2), end + (" in the panel" if len(bests) > 1 else "")))
     if any(content.diverged.any() for content in contents):
@@ -340,25 +334,24 @@ def _write_key(figure: Figure, contents: list[HeatmapPanel], metric: str, across
 
 
 def _best_of_all(contents: list[HeatmapPanel], metric: str) -> tuple[int, ...]:
-    """Panel, Y and X of the lowest (of an accuracy the highest) of all panels' best cells."""
+    """Return the panel, Y and X of the best of all panels' best cells."""
     bests = [(p, *best) for p, content in enumerate(contents) if (best := _best(content, metric)) is not None]
     return min(bests, key=lambda place: direction(metric) * contents[place[0]].median[place[1:]])
 
 
 def _as_good(contents: list[HeatmapPanel], metric: str) -> int:
-    """In how many other cells the best one is not better than them for nearly every seed that both have."""
+    """Return the number of other cells than which the best one is not clearly better, by the seeds that both have."""
     panel, *place = _best_of_all(contents, metric)
     best = contents[panel].values[tuple(place)]
     values = np.stack([content.values for content in contents])
-    both = np.isfinite(values) & np.isfinite(best)
-    share = (both & (direction(metric) * best < direction(metric) * values)).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
-    rivals = both.any(axis=-1) & (share < CLEAR)
+    rivals = (np.isfinite(values) & np.isfinite(best)).any(axis=-1)
+    rivals &= ~is_clearly_better(direction(metric) * best, direction(metric) * values)
     rivals[(panel, *place)] = False
     return int(rivals.sum())
 
 
 def _title(contents: list[HeatmapPanel], metric: str, name: str, across: Axis, up: Axis, panels_by: Facets, length: str) -> str:
-    """The finding: where the number is lowest, or highest."""
+    """Return the title: where the number is lowest, or highest."""
     values = np.stack([content.median for content in contents])
     if not np.isfinite(values).any():
         return "Every setting diverged" if np.isinf(values).any() else "No cell of this map has a number"
@@ -374,5 +367,5 @@ def _title(contents: list[HeatmapPanel], metric: str, name: str, across: Axis, u
     if metric == "stripe_index" and len(contents) == 1:
         return stripe_finding(values[0], up, across)
     highest = np.unravel_index(np.nanargmax(values), values.shape)
-    number = two_digits(values[highest]) if metric == "stripe_index" else three_digits(values[highest])
+    number = to_decimals(values[highest], 2) if metric == "stripe_index" else three_digits(values[highest])
     return f"Highest {name}: {number} at {where(highest)}"

@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from jaxsgd.number import to_decimals
 from jaxsgd.plot.layout import colour_bar, head, page, panels
-from jaxsgd.plot.style import INK, slide, styled
+from jaxsgd.plot.style import ink_on, slide, styled
 
 MOST_WRITTEN = 10
 """Batches up to which each entry's number is written into it."""
@@ -18,7 +19,7 @@ FALLS_AND_RISES = "RdBu"
 
 @styled
 def influence_figure(effect: Float[np.ndarray, "m m"], cosine: Float[np.ndarray, "m m"], title: str, subtitle: str) -> Figure:
-    """The effect matrix of an epoch beside the cosines between its batches' gradients.
+    """Return a figure of the effect matrix of an epoch, beside the cosines between its batches' gradients.
 
     Args:
       effect: [m, m], change of the loss of batch j (row) by step t (column); loss units.
@@ -40,7 +41,7 @@ def influence_figure(effect: Float[np.ndarray, "m m"], cosine: Float[np.ndarray,
 
 
 def _power(values: np.ndarray) -> int:
-    """The power of ten to draw values in, so that the largest has one digit before its point."""
+    """Return the power of ten in which the largest value has one digit before its point."""
     largest = np.nanmax(np.abs(values), initial=0.0)
     return int(np.floor(np.log10(largest))) if np.isfinite(largest) and largest > 0 else 0
 
@@ -64,7 +65,6 @@ def _draw_matrix(axes: Axes, values: np.ndarray, heading: str, label: str) -> No
     if m <= MOST_WRITTEN:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                shade = "white" if abs(value) > 0.62 * largest else INK
+                shade = ink_on(image.cmap(image.norm(value)))
                 weight = "bold" if row == column else "normal"
-                text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-                axes.text(column, row, text, ha="center", va="center", color=shade, fontweight=weight)
+                axes.text(column, row, to_decimals(value, 2), ha="center", va="center", color=shade, fontweight=weight)

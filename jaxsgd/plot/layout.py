@@ -29,14 +29,14 @@ MOST_NAMED = 12
 
 
 def page(axes: Axes) -> ShownFigure:
-    """The figure that axes are on."""
+    """Return the figure that axes are on."""
     figure = axes.get_figure(root=True)
     assert isinstance(figure, ShownFigure)
     return figure
 
 
 def inches(axes: Axes) -> tuple[float, float]:
-    """Width and height of axes; the right ones once the figure is laid out."""
+    """Return the width and the height of axes in inches; they are right once the figure is laid out."""
     box, dpi = axes.get_window_extent(), page(axes).dpi
     return box.width / dpi, box.height / dpi
 
@@ -67,7 +67,7 @@ def panels(
 
 
 def _leave(figure: Figure, foot: float) -> None:
-    """Have the panels leave room for the title, and `foot` inches at the bottom."""
+    """Leave room above the panels for the title, and `foot` inches below them."""
     wide, high = figure.get_size_inches()
     engine = figure.get_layout_engine()
     assert engine is not None
@@ -213,9 +213,20 @@ def entry(text: str, **look: Any) -> tuple[Line2D, str]:
     return Line2D([], [], **look), text
 
 
-def band_entry(text: str) -> tuple[Patch, str]:
-    """Return the entry of a key for the bands, in which so many of the seeds lie."""
-    return Patch(color="#777777", alpha=0.35, linewidth=0), text
+MIDDLE_HALF, MIDDLE_90 = (25, 75), (5, 95)
+"""Percentiles of the seeds between which a band lies."""
+
+
+def band_entry(percentiles: tuple[int, int], of: str = "the seeds") -> tuple[Patch, str]:
+    """Return the entry of a key for the bands.
+
+    Args:
+      percentiles: between which they lie.
+      of: what the percentiles are of.
+    """
+    low, high = percentiles
+    share = "middle half" if percentiles == MIDDLE_HALF else f"{low}\N{EN DASH}{high} %"
+    return Patch(color="#777777", alpha=0.35, linewidth=0), f"{share} of {of}"
 
 
 def medians_of(runs: int) -> str:

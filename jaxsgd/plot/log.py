@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxsgd.plot.layout import entry, head, panels, write_key
-from jaxsgd.plot.scale import plain_numbers, use_log
+from jaxsgd.plot.scale import leave_room, plain_numbers, use_log
 from jaxsgd.plot.style import COLOURS, DASHED, PALE, slide, styled
 
 BLUE, ORANGE = COLOURS[0], COLOURS[1]
@@ -234,8 +234,7 @@ def _draw_log(axes: Axes, view: LogView) -> None:
     axes.set_xlim(0, view.time[-1])
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     low, high = np.quantile(view.loss, (0.002, 0.998)) if len(view.loss) > 500 else (view.loss.min(), view.loss.max())
-    room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
-    axes.set_ylim(low - room, high + room)
+    leave_room(axes, low, high)
 
 
 def _write_key(figure: Figure, entries: list[tuple]) -> None:

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Axis1D
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
 
+from jaxsgd.number import short_number
+
 LOG_FROM = 20
 """Largest over smallest value from which an axis or a scale of colours is logarithmic."""
 
@@ -48,6 +50,18 @@ def use_log(axis: Axis1D) -> None:
     plain_numbers(axis)
 
 
+def use_progress(axes: Axes, end: int | float) -> None:
+    """Give a panel an x axis of epochs or steps, from 0 to `end`, with round whole numbers as ticks."""
+    axes.set_xlim(0, end)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+
+
+def leave_room(axes: Axes, low: float, high: float) -> None:
+    """Set the ends of a y axis, with room below and above the values."""
+    room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
+    axes.set_ylim(low - room, high + room)
+
+
 def plain_numbers(axis: Axis1D) -> None:
     """Write the numbers of an axis as short as they can be, with a true minus sign."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
@@ -84,7 +98,7 @@ class LogTicks(Locator):
 
 
 def name_values(axis: Axis1D, values: np.ndarray, texts: Sequence[str], log: bool = True) -> None:
-    """Have the values of an axis themselves as its ticks, as many as there is room for.
+    """Write the values of an axis as its ticks, as many as there is room for.
 
     Args:
       axis: `axes.xaxis` or `axes.yaxis`, laid out and with its ends.
@@ -110,17 +124,3 @@ def name_values(axis: Axis1D, values: np.ndarray, texts: Sequence[str], log: boo
             reach = middle + half
     axis.set_ticks(values[kept], [texts[place] for place in kept])
     axis.set_minor_locator(NullLocator())
-
-
-def short_number(value: float) -> str:
-    """A number in few letters: 0.05, 2e-5 with a true minus sign."""
-    text = f"{float(f'{value:.6g}'):g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def three_digits(value: float) -> str:
-    """A number to three digits, its zeros kept: 1.90."""
-    if value != 0 and not 1e-3 <= abs(value) < 1e4:
-        return short_number(float(f"{value:.2e}"))
-    text = f"{value:#.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return text.rstrip(".").replace("-", "\N{MINUS SIGN}")

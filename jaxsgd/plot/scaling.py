@@ -12,15 +12,13 @@ from matplotlib.patches import Patch
 from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
 from jaxsgd.error import InputError
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, metric_words, open_axes, setting, value_text
-from jaxsgd.plot.facets import check_one_other
+from jaxsgd.number import three_digits, value_text
+from jaxsgd.plot.axis import Axis, Selection, metric_words, open_axes, setting
+from jaxsgd.plot.facets import line_axis, line_looks
 from jaxsgd.plot.layout import entry, line_entries, medians_of, page, panels, size_axis, write_key
-from jaxsgd.plot.scale import name_values, share_range, three_digits
+from jaxsgd.plot.scale import name_values, share_range
 from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
 from jaxsgd.results.axes import axis_dim, selected
-
-MOST_LINES = 7
-"""Values of another axis that colours tell apart."""
 
 SHADES = {"perfect": "#E4EEF5", "diminishing": "#FFFFFF", "none": "#ECECEC", "bound": "#FFFFFF"}
 """Background by regime."""
@@ -58,21 +56,20 @@ def scaling(
     """
     ds = selected(ds, select)
     result = scaled(ds, target, metric, tune=tune)
+    words = metric_words(ds, result.attrs["metric"])
     if not np.isfinite(result["steps"]).any():
-        words = result.attrs["metric"].replace("_", " ")
         rising = result["nearest"].max() < target
         nearest = float(result["nearest"].max() if rising else result["nearest"].min())
         raise InputError(
             f"no setting reaches {words} {target:g} with half of its seeds; the nearest that any run comes is {nearest:.4g}"
         )
-    lines_by = _lines_by(ds, result)
+    others = [dim for dim in result["nearest"].dims if result.sizes[dim] > 1]
+    lines_by = line_axis([axis for axis in open_axes(ds) if axis.dim in others], "the figure of scaling")
     dims = [axis_dim(ds, tune), result.attrs["along"], *([lines_by.dim] if lines_by else [])]
     curves = [result.isel({lines_by.dim: place}) for place in range(len(lines_by))] if lines_by else [result]
     curves = [curve.squeeze(list(curve["nearest"].dims)) for curve in curves]
-    names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
-    shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
+    names, shades = line_looks(lines_by)
 
-    words = metric_words(ds, result.attrs["metric"])
     figure = slide(_title(curves, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
     left, right = panels(figure, 1, 2, apart=(0.15, 0.05), width_ratios=[0.58, 0.42])[0]
     write_key(figure, *_key(result, curves, lines_by, shades, noise_scale))
@@ -84,16 +81,6 @@ def scaling(
     for axes in (left, right):
         size_axis(axes, sizes, result["batch_size"].values)
     return figure
-
-
-def _lines_by(ds: xr.Dataset, result: xr.Dataset) -> Axis | None:
-    """The other axis with several values, whose values become lines."""
-    others = [dim for dim in result["nearest"].dims if result.sizes[dim] > 1]
-    if not others:
-        return None
-    axes = [axis for axis in open_axes(ds) if axis.dim in others]
-    check_one_other(axes, MOST_LINES, "the figure of scaling has lines")
-    return find_axis(ds, axes[0].name)
 
 
 def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
@@ -127,7 +114,7 @@ def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.nd
 
 
 def _regimes(axes: Axes, curve: xr.Dataset, high: float) -> None:
-    """The background and the name of each regime, as far as the batch sizes reach."""
+    """Draw the background of each regime, as far as the batch sizes reach, and write its name."""
     order = np.argsort(curve["samples_per_step"].values, kind="stable")
     size, kind = curve["samples_per_step"].values[order].astype(float), curve["regime"].values[order]
     edges = np.concatenate([[size[0] / 1.35], np.sqrt(size[1:] * size[:-1]), [size[-1] * 1.35]])
@@ -146,7 +133,7 @@ def _regimes(axes: Axes, curve: xr.Dataset, high: float) -> None:
 
 
 def _bend(axes: Axes, curve: xr.Dataset, noise_scale: float | None) -> None:
-    """The fitted curve, the critical batch size with its interval, and the noise scale beside it."""
+    """Draw the fitted curve, the critical batch size with its interval, and the noise scale."""
     size = curve["samples_per_step"].values.astype(float)
     fewest, most = float(curve["fewest_steps"]), float(curve["fewest_samples"])
     if np.isfinite(fewest) and np.isfinite(most):
@@ -232,7 +219,7 @@ def _size(value: float) -> str:
 
 
 def _title(curves: list[xr.Dataset], names: list[str]) -> str:
-    """The finding: where the regimes lie, or which line needs the fewest steps."""
+    """Return the title: where the regimes lie, or which line needs the fewest steps."""
     if len(curves) == 1:
         curve = curves[0]
         kind, size = curve["regime"].values, curve["batch_size"].values

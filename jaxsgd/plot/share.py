@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from jaxsgd.plot.layout import colour_bar, head, panels
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide, styled
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, ink_on, slide, styled
 
 MAJORITY = 0.5
 """The own share from which a batch's fall is mainly its own step's."""
@@ -33,7 +33,7 @@ class ShareGroup(NamedTuple):
 
 @styled
 def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Figure:
-    """Each run's own share as a dot, one row a setting, against the half from which the claim holds.
+    """Return a figure of each run's own share as a dot, one row a setting, against the half from which the claim holds.
 
     Args:
       groups: the settings, top to bottom.
@@ -52,7 +52,7 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
     )
     for row, (group, values) in enumerate(zip(reversed(groups), reversed(shown), strict=True)):
         axes.plot([group.equal] * 2, [row - 0.3, row + 0.3], color=PALE, linewidth=1.6)
-        axes.text(group.equal, row - 0.33, f"1/{round(1 / group.equal)}", ha="center", va="top")
+        axes.text(group.equal, row - 0.33, f"equal steps: 1/{round(1 / group.equal)}", ha="center", va="top")
         if not len(values):
             axes.text(0.01, row, "no run stayed finite", va="center")
             continue
@@ -65,7 +65,7 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
     axes.set_yticks(range(len(groups)), [group.label for group in reversed(groups)], fontsize=MEDIUM)
     axes.set_ylim(-0.6, len(groups) - 0.4)
     axes.set_xlim(0, most)
-    axes.set_xlabel("own share: part of a batch's fall that its own step makes (thin line: if all steps did the same)")
+    axes.set_xlabel("own share: part of a batch's fall that its own step makes")
     axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
@@ -73,7 +73,7 @@ def share_figure(groups: Sequence[ShareGroup], title: str, subtitle: str) -> Fig
 
 
 def _scrambled(count: int) -> np.ndarray:
-    """Numbers that fill the unit interval evenly from the first on: multiples of the golden ratio, their whole part dropped."""
+    """Return numbers that fill the unit interval evenly: the fractional parts of multiples of the golden ratio."""
     return (np.arange(1, count + 1) * 0.6180339887498949) % 1
 
 
@@ -97,7 +97,7 @@ class ShareMap(NamedTuple):
 
 @styled
 def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Figure:
-    """Own share over batch count and training progress, one panel a problem.
+    """Return a figure of the own share over batch count and training progress, one panel a problem.
 
     Args:
       maps: the panels, left to right.
@@ -109,20 +109,21 @@ def share_map_figure(maps: Sequence[ShareMap], title: str, subtitle: str) -> Fig
     images = [_draw_map(axes, panel) for axes, panel in zip(shown, maps, strict=True)]
     shown[0].set_ylabel("batches per epoch")
     look = {"location": "bottom", "shrink": 0.55, "aspect": 32, "pad": 0.03, "ticks": [0, 0.5, 1]}
-    bar = colour_bar(images[0], shown, "own share (%)", **look)
-    bar.ax.set_xticklabels(["0", "50: above, the own step does most", "100"])
+    bar = colour_bar(images[0], shown, "own share (%): part of a batch's fall that its own step makes", **look)
+    bar.ax.set_xticklabels(["0", "50", "100 or more"])
     bar.ax.tick_params(length=0)
+    for place, text in ((0.25, "the other steps do most"), (0.75, "its own step does most")):
+        bar.ax.text(place, 1.15, text, transform=bar.ax.transAxes, ha="center", va="bottom")
     return figure
 
 
 def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     share = np.asarray(panel.share, np.float64)
-    image = axes.imshow(
-        np.clip(share, 0, 1), cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest"
-    )
+    coloured = np.clip(share, 0, 1)
+    image = axes.imshow(coloured, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
     head(axes, panel.heading)
     for (row, column), value in np.ndenumerate(share):
-        shade = "white" if abs(np.clip(value, 0, 1) - 0.5) > 0.34 else INK
+        shade = INK if np.isnan(value) else ink_on(image.cmap(image.norm(coloured[row, column])))
         number = axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
         number.set_in_layout(False)  # it lies within the panel
     axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])
@@ -134,7 +135,7 @@ def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
 
 
 def share_text(value: float) -> str:
-    """A share as a cell of the map shows it, in percent."""
+    """Return a share in percent, as a cell of the map shows it."""
     if np.isnan(value):
         return "?"
     return "> 100" if value > 1 else f"{100 * value:.0f}"

@@ -11,6 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
 from jaxsgd.error import InputError
 from jaxsgd.measure.observable import direction
+from jaxsgd.number import short_number, value_text
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -22,18 +23,14 @@ from jaxsgd.plot.axis import (
     metric_words,
     open_axes,
     setting,
-    value_text,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
 from jaxsgd.plot.finding import best_title
-from jaxsgd.plot.layout import band_entry, entry, label_outside, line_entries, medians_of, page, write_key
-from jaxsgd.plot.scale import is_log, padded, plain_numbers, share_range, short_number, use_log
+from jaxsgd.plot.layout import MIDDLE_HALF, band_entry, entry, label_outside, line_entries, medians_of, page, write_key
+from jaxsgd.plot.scale import is_log, padded, plain_numbers, share_range, use_log
 from jaxsgd.plot.style import COLOURS, INK, slide, styled
 from jaxsgd.results.axes import axis_names, seed_dims, selected
 from jaxsgd.results.metric import cost, metric_named, time_dim
-
-LOW, HIGH = 25, 75
-"""Percentiles of the seeds between which the bands lie."""
 
 ROOM_BELOW = 0.06
 """Room under the lines, as a share of their range."""
@@ -124,7 +121,7 @@ def slices(
 
 
 def _along(ds: xr.Dataset, x: str | None) -> Axis:
-    """The axis across."""
+    """Return the axis across."""
     if x is not None:
         axis = find_axis(ds, x)
         if not axis.numeric or x == "draw":
@@ -142,7 +139,7 @@ def _along(ds: xr.Dataset, x: str | None) -> Axis:
 
 
 def _lines(ds: xr.Dataset, along: Axis) -> str:
-    """The axis whose values become lines where none is named."""
+    """Return the name of the axis whose values become lines if none is named."""
     left = open_axes(ds, (along.dim,))
     first = [axis for name in ("optimizer", *SIZES) for axis in left if axis.name == name]
     if left:
@@ -156,7 +153,7 @@ def _content(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, alo
     diverged = panel_table(ds, "diverged", panels_by, dims)
     worth = panel_table(ds, metric, panels_by, dims, cost(ds, metric))
     median = seed_median(worth)
-    low, high = (sign * _percentile(worth, share) for share in (LOW, HIGH))
+    low, high = (sign * _percentile(worth, share) for share in MIDDLE_HALF)
     if sign < 0:
         low, high = high, low
 
@@ -168,7 +165,7 @@ def _content(ds: xr.Dataset, metric: str, panels_by: Facets, lines_by: Axis, alo
 
 
 def _percentile(values: np.ndarray, share: int) -> np.ndarray:
-    """Over the last axis, of what is not NaN; infinities count as the greatest."""
+    """Return a percentile over the last axis, without NaN; infinities count as the greatest values."""
     # Between two infinities there would be nothing to interpolate.
     huge = 1e300
     result = np.full(values.shape[:-1], np.nan)
@@ -236,7 +233,7 @@ def _draw(axes: Axes, content: Slices, panel: int, along: Axis, shades: list[str
 
 
 def _mark(shade: str, at_edge: bool) -> dict[str, Any]:
-    """The look of a best point."""
+    """Return the look of a best point."""
     inside = {"marker": "o", "markersize": 10, "markeredgecolor": "white", "markeredgewidth": 1.2}
     edge = {"marker": "D", "markersize": 9, "markerfacecolor": "white", "markeredgewidth": 2.0}
     return {"color": shade, "linestyle": "none", **(edge if at_edge else inside)}
@@ -253,18 +250,18 @@ def _write_key(figure: Figure, content: Slices, lines_by: Axis, shades: list[str
     if content.diverged.any():
         entries.append(entry("runs diverged", marker="x", linestyle="none", color=INK, markersize=6, markeredgewidth=1.6))
     if content.runs > 1 and not points:
-        entries.append(band_entry("middle half of the seeds"))
+        entries.append(band_entry(MIDDLE_HALF))
     notes = [f"{medians_of(content.runs)}."] if content.runs > 1 else []
     if content.diverged.any():
         notes.append("A run that diverged counts as infinitely bad.")
     finite = content.median[np.isfinite(content.median)]
     if len(finite) and finite.max() > top:
-        notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(float(f'{finite.max():.1e}'))}.")
+        notes.append(f"{'Points' if points else 'Lines'} beyond the top reach {short_number(finite.max(), 2)}.")
     write_key(figure, entries, " ".join(notes))
 
 
 def _title(content: Slices, metric: str, name: str, along: Axis, lines_by: Axis, panels_by: Facets, length: str) -> str:
-    """The finding: the best value and its setting."""
+    """Return the title: the best value and its setting."""
     ranked = np.where(np.isfinite(content.median), direction(metric) * content.median, np.inf)
     if np.isinf(ranked).all():
         return "Every setting diverged" if content.diverged.any() else "No setting has a number"

@@ -1,6 +1,5 @@
 """The gap between stripes at each batch size, against the gap that sampling alone gives."""
 
-import json
 import math
 from typing import NamedTuple
 
@@ -12,20 +11,15 @@ from matplotlib.figure import Figure
 from jaxsgd.analysis.scaling import batch_axis
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
+from jaxsgd.number import three_digits
 from jaxsgd.order import built_in
-from jaxsgd.plot.axis import Axis, Selection, axis_colours, find_axis, open_axes, setting, table
-from jaxsgd.plot.facets import check_one_other
-from jaxsgd.plot.layout import entry, line_entries, medians_of, panels, size_axis, write_key
-from jaxsgd.plot.scale import three_digits, use_log
-from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
-from jaxsgd.results.axes import selected
+from jaxsgd.plot.axis import Axis, Selection, find_axis, open_axes, printed, setting, table
+from jaxsgd.plot.facets import line_axis, line_looks
+from jaxsgd.plot.layout import MIDDLE_HALF, entry, line_entries, medians_of, panels, size_axis, write_key
+from jaxsgd.plot.scale import use_log
+from jaxsgd.plot.style import DASHED, DOTTED, INK, PALE, slide, styled
+from jaxsgd.results.axes import selected, stored
 from jaxsgd.results.metric import readable_index
-
-MOST_LINES = 7
-"""Values of another axis that colours tell apart."""
-
-LOW, HIGH = 25, 75
-"""Percentiles of the seeds between which the bars lie."""
 
 EXPLAINED = 0.3
 """Share by which a gap may be off for sampling to explain it: the range of a few draws scatters by as much."""
@@ -71,8 +65,8 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     """Stripe gap against batch size with the law of sampling drawn over it, and beside it the stripe index.
 
     The law is `law` times sigma, the standard deviation of a single sample's loss: a batch's mean loss scatters by sigma /
-    sqrt(B), whatever the order. In a fixed order that scatter stays where it is, and is the gap; where batches are drawn anew,
-    levels average it over the E epochs, and it is sqrt(E) times smaller.
+    sqrt(B), whatever the order. In a fixed order every epoch repeats that scatter, and it is the gap. If batches are drawn
+    anew, the levels average it over the E epochs, and the gap is sqrt(E) times smaller.
 
     Args:
       ds: a result with an axis of batch counts.
@@ -84,7 +78,7 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
       InputError: for a result without several batch counts, or without stripes at its print interval.
     """
     ds = selected(ds, select)
-    along, lines_by = find_axis(ds, batch_axis(ds)), _lines_by(ds)
+    along, lines_by = find_axis(ds, batch_axis(ds)), line_axis(open_axes(ds, (batch_axis(ds),)), "the figure of the stripe law")
     dims = (*((lines_by.dim,) if lines_by else ()), along.dim)
     gaps = _gaps(ds, dims, lines_by)
     base = gaps.names.index("fixed") if "fixed" in gaps.names else 0
@@ -94,8 +88,9 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
         sigma = float(np.exp(np.nanmean(np.log(np.where(ratio > 0, ratio, np.nan)))))
 
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
-    printed = "every batch printed" if width == 1 else f"printed every {width} batches"
-    figure = slide(_title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed}")
+    figure = slide(
+        _title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed(width)}"
+    )
     anew = any(order is not None and not order.repeats for order in map(built_in, gaps.names))
     runs = gaps.gap.shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
@@ -116,17 +111,8 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     return figure
 
 
-def _lines_by(ds: xr.Dataset) -> Axis | None:
-    """The other axis with several values, whose values become lines."""
-    others = open_axes(ds, (batch_axis(ds),))
-    if not others:
-        return None
-    check_one_other(others, MOST_LINES, "the figure of the stripe law has lines")
-    return others[0]
-
-
 def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
-    width, samples = int(ds.attrs["eval_interval"]), int(json.loads(ds.attrs["manifest"])["num_samples"])
+    width, samples = int(ds.attrs["eval_interval"]), int(stored(ds, "manifest")["num_samples"])
     count, size = ds["batch_count"].values, ds["batch_size"].values
     kept = np.argsort(size, kind="stable")
     kept = kept[[stripe_count(int(m), width) > 1 for m in count[kept]]]
@@ -140,14 +126,13 @@ def _gaps(ds: xr.Dataset, dims: tuple[str, ...], lines_by: Axis | None) -> Gaps:
         values = np.where(gone, np.nan, table(indexed, name, dims).astype(np.float64))
         return values.reshape(-1, *values.shape[-2:])[:, kept]
 
-    names = [lines_by.phrase(place) for place in range(len(lines_by))] if lines_by else [""]
-    shades = axis_colours(lines_by) if lines_by else [COLOURS[0]]
+    names, shades = line_looks(lines_by)
     expected = np.array([law(int(m), samples, width) for m in count[kept]])
     return Gaps(names, shades, size[kept], lines("stripe_gap"), lines("stripe_index"), expected)
 
 
 def _key(lines_by: Axis | None, shades: list[str], sigma: float, fitted: bool, epochs: int) -> list[tuple]:
-    """The entries; `epochs` is 0 where no line's batches are drawn anew."""
+    """Return the entries of the key; `epochs` is 0 if no line's batches are drawn anew."""
     entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.4)
     how = f"\N{GREEK SMALL LETTER SIGMA} = {three_digits(sigma)} ({'fitted' if fitted else 'measured'})"
     root = "\N{GREEK SMALL LETTER SIGMA}/\N{SQUARE ROOT}B"
@@ -160,17 +145,17 @@ def _key(lines_by: Axis | None, shades: list[str], sigma: float, fitted: bool, e
 
 
 def _draw_line(axes: Axes, size: np.ndarray, values: np.ndarray, shade: str) -> None:
-    """Medians of [K, R] with bars over the middle half of the seeds."""
+    """Draw the medians of [K, R] with bars over the middle half of the seeds."""
     known = np.isfinite(values).any(axis=-1)
     if not known.any():
         return
-    low, middle, high = np.nanpercentile(values[known], (LOW, 50, HIGH), axis=-1)
+    low, middle, high = np.nanpercentile(values[known], (MIDDLE_HALF[0], 50, MIDDLE_HALF[1]), axis=-1)
     axes.plot(size[known], middle, "o-", color=shade, markersize=6, linewidth=1.4, zorder=4)
     axes.vlines(size[known], low, high, color=shade, linewidth=2, zorder=3)
 
 
 def _title(ratio: np.ndarray, name: str) -> str:
-    """The finding: how well sampling explains the gaps of one line."""
+    """Return the title: how well sampling explains the gaps of one line."""
     known = ratio[np.isfinite(ratio)]
     if not len(known):
         return "No gap between stripes could be measured"

@@ -8,21 +8,23 @@ from matplotlib.figure import Figure
 
 from jaxsgd.error import counted
 from jaxsgd.measure.stripes import Stripes
+from jaxsgd.number import in_powers
 from jaxsgd.plot.layout import head, label_ends, panels
-from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, colours, in_powers, slide, styled
+from jaxsgd.plot.scale import leave_room, use_progress
+from jaxsgd.plot.style import INK, LOSS_LABEL, PALE, colours, slide, styled
 
 MOST_LABELS = 7
 
 
 @styled
 def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int = 10) -> Figure:
-    """The first printouts one by one, and beside them the whole run by stripe, with each stripe's level and slope.
+    """Return a figure of the first printed values, and beside it the whole run by stripe, with each stripe's level and slope.
 
     Args:
       striped: the measured stripes of one run.
       title: the finding, in words.
       subtitle: what was run.
-      zoom_epochs: epochs whose printouts are drawn one by one.
+      zoom_epochs: number of epochs whose printed values are drawn one by one.
     """
     figure = slide(title, subtitle)
     shown = min(zoom_epochs, int(np.ceil(striped.time[-1] - 1e-9)))
@@ -36,8 +38,8 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
         left.plot(striped.time[own & early], striped.windows[own & early], "o", color=colour, markersize=5.5, zorder=2)
     _draw_stripes(right, striped, linewidth=2.4)
     _limit(left, striped)
-    left.set_xlim(0, 1.03 * shown)
-    right.set_xlim(0, striped.time[-1])
+    use_progress(left, 1.03 * shown)
+    use_progress(right, striped.time[-1])
     _label_stripes(right, striped)
     _show_gap(right, striped)
     return figure
@@ -45,7 +47,7 @@ def striped_figure(striped: Stripes, title: str, subtitle: str, zoom_epochs: int
 
 @styled
 def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
-    """The printed loss as one line, as a trainer's plot shows it, and beside it the same printouts by stripe.
+    """Return a figure of the printed loss as one line, as a trainer's plot shows it, and beside it the same values by stripe.
 
     Args:
       striped: the measured stripes of one run.
@@ -53,19 +55,19 @@ def band_figure(striped: Stripes, title: str, subtitle: str) -> Figure:
       subtitle: what was run.
     """
     figure = slide(title, subtitle)
-    left, right = _panels(figure, "As printed: one line through all printouts", "The same printouts, one colour per stripe")
+    left, right = _panels(figure, "As printed: one line through all values", "The same values, one colour per stripe")
     left.plot(striped.time, striped.windows, color=PALE, linewidth=1.1, **_single(len(striped.windows)))
     _draw_stripes(right, striped, linewidth=2.0)
     _limit(left, striped)
     for axes in (left, right):
-        axes.set_xlim(0, striped.time[-1])
+        use_progress(axes, striped.time[-1])
     _label_stripes(right, striped)
     return figure
 
 
 @styled
 def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: str) -> Figure:
-    """The averaged curve over the faded stripes of the same run, on the stripes' own axes.
+    """Return a figure of the averaged curve over the faded stripes of the same run, on the stripes' own axes.
 
     Args:
       averaged: the run read with a print interval of whole epochs.
@@ -78,7 +80,7 @@ def averaged_figure(averaged: Stripes, striped: Stripes, title: str, subtitle: s
     _draw_stripes(axes, striped, linewidth=1.6, alpha=0.35)
     axes.plot(averaged.time, averaged.windows, color="#000000", linewidth=3.2, **_single(len(averaged.windows)))
     _limit(axes, striped)
-    axes.set_xlim(0, striped.time[-1])
+    use_progress(axes, striped.time[-1])
     ends = [float(averaged.windows[-1])]
     texts = [f"averaged over the epoch:\n{counted(averaged.stripe_count, 'curve')}\n{_pace(averaged, 0)}"]
     shades = ["#000000"]
@@ -126,9 +128,7 @@ def _draw_stripes(axes: Axes, striped: Stripes, **line) -> None:
 
 
 def _limit(axes: Axes, striped: Stripes) -> None:
-    low, high = striped.windows.min(), striped.windows.max()
-    room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
-    axes.set_ylim(low - room, high + room)
+    leave_room(axes, striped.windows.min(), striped.windows.max())
 
 
 def _label_stripes(axes: Axes, striped: Stripes) -> None:
@@ -150,7 +150,7 @@ def _label_stripes(axes: Axes, striped: Stripes) -> None:
 
 
 def _show_gap(axes: Axes, striped: Stripes) -> None:
-    """An arrow between two stripes, in the middle of the run."""
+    """Draw an arrow between two stripes, in the middle of the run."""
     if striped.stripe_count != 2 or len(striped.windows) < 4:
         return
     middle = len(striped.windows) // 2

@@ -70,7 +70,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def colours(count: int) -> list[str]:
-    """A colour for each of `count` things; more than there are names for run along a dark-to-light scale."""
+    """Return a colour for each of `count` things; if they are more than the named colours, along a dark-to-light scale."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     from matplotlib import colormaps  # noqa: PLC0415, loads slowly and is seldom used
@@ -79,9 +79,22 @@ def colours(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.8 * i / (count - 1))) for i in range(count)]
 
 
+def ink_on(colour: ArrayLike) -> str:
+    """Return the colour of letters that stands out more from a colour (red, green, blue from 0 to 1): white or dark.
+
+    By the relative luminance of the Web Content Accessibility Guidelines 2.2: the contrast is never below 3.9.
+    """
+    channel = np.asarray(colour, np.float64)[:3]
+    linear = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+    # At a luminance of 0.213 the contrasts with white, 1.05 / (0.213 + 0.05), and with dark ink, of luminance 0.016, are equal.
+    return "#FFFFFF" if linear @ [0.2126, 0.7152, 0.0722] < 0.213 else INK
+
+
 class ShownFigure(Figure):
-    """A figure that a notebook shows: Matplotlib's own is shown only where pyplot has been imported, which then shows this one
-    too, and once, for IPython asks for this method only where nothing else draws a type.
+    """A figure that a notebook shows, by its `_repr_png_`.
+
+    Matplotlib's own figures are shown only if pyplot is imported. It then shows this one too, but only once, because IPython
+    asks for this method only if nothing else draws the type.
 
     What depends on the size of a panel is drawn by functions that run when the figure is laid out: `when_laid_out`.
     """
@@ -113,7 +126,7 @@ class ShownFigure(Figure):
         return None if isinstance(engine, PlaceHolderLayoutEngine) else engine
 
     def _repr_png_(self) -> bytes:
-        """The picture, at the resolution of a screen."""
+        """Return the picture, at the resolution of a screen."""
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=SCREEN_DPI)
         return buffer.getvalue()
@@ -124,7 +137,7 @@ SCREEN_DPI = 80
 
 
 def slide(title: str, subtitle: str, height: float = 0.0) -> ShownFigure:
-    """An empty figure of a slide's shape, or a higher one, with a title and a line below it.
+    """Return an empty figure of a slide's shape, or a higher one, with a title and a line below it.
 
     Args:
       title: the finding, in words.
@@ -165,7 +178,7 @@ def fit(text: Text, width: float, shorter: str = "") -> None:
 def spread_apart(
     wanted: ArrayLike, distance: float, lowest: float = -math.inf, highest: float = math.inf
 ) -> Float[np.ndarray, " L"]:
-    """Places as near as possible to the wanted ones (least squares), in the same order and at least `distance` apart.
+    """Return the places nearest to the wanted ones (least squares) that keep their order and are at least `distance` apart.
 
     Args:
       wanted: [L] places, in any order.
@@ -187,17 +200,6 @@ def spread_apart(
     return placed
 
 
-def in_powers(value: float) -> str:
-    """The number with two digits: plain from 0.01 to 1000, and otherwise with a power of ten, as in -2.6 x 10^-4."""
-    if value == 0 or 0.01 <= abs(value) < 1000:
-        return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
-    digits, power = f"{value:.1e}".split("e")
-    raised = str(int(power)).translate(
-        str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-    )
-    return f"{digits} \N{MULTIPLICATION SIGN} 10{raised}".replace("-", "\N{MINUS SIGN}")
-
-
 DPI = 160
 
 COMPRESSION = 1
@@ -205,7 +207,7 @@ COMPRESSION = 1
 
 
 def figure_file(figure: Figure, kind: str) -> bytes:
-    """The content of a file with the figure; the same figure gives the same bytes.
+    """Return the content of a file with the figure; the same figure gives the same bytes.
 
     Args:
       figure: a figure.

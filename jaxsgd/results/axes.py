@@ -1,5 +1,6 @@
 """The axes of a result, read off the result itself: by name, by value, and which of them are seeds."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,12 @@ from jaxsgd.study.study import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
 """Dimensions of a single run."""
+
+
+def stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
+    """Return the "study" or the "manifest" that a result carries; empty for a Dataset without one."""
+    text = ds.attrs.get(name)
+    return json.loads(text) if isinstance(text, str) else {}
 
 
 def cell_dims(ds: xr.Dataset) -> list[str]:
@@ -126,7 +133,11 @@ def is_several(wanted: Any) -> bool:
     return isinstance(wanted, Iterable) and not isinstance(wanted, str)
 
 
-def listed(values: np.ndarray, most: int = 8) -> str:
+MOST_LISTED = 8
+"""Values that a message lists."""
+
+
+def listed(values: np.ndarray) -> str:
     """Return values as a user would type them; if they are many, the middle ones are left out."""
     texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]
-    return ", ".join(texts if len(texts) <= most else [*texts[: most - 1], "...", texts[-1]])
+    return ", ".join(texts if len(texts) <= MOST_LISTED else [*texts[: MOST_LISTED - 1], "...", texts[-1]])

@@ -1,7 +1,5 @@
 """The metrics of a result: the numbers by which its settings can be judged, and the number of each run."""
 
-import json
-
 import numpy as np
 import xarray as xr
 
@@ -9,6 +7,7 @@ from jaxsgd.error import InputError, counted, no_such
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
+from jaxsgd.results.axes import stored
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing")
 """Variables of a result that are not metrics."""
@@ -64,7 +63,7 @@ def record_axis(ds: xr.Dataset, metric: str) -> tuple[xr.DataArray, str]:
     They are epochs; of a study with a budget in steps, in which runs end together after so many steps, they are steps.
     """
     done = record_epochs(ds, metric)
-    if json.loads(ds.attrs.get("study", "{}")).get("steps"):
+    if stored(ds, "study").get("steps"):
         return done * ds["batch_count"], "step"
     return done, "epoch"
 
@@ -72,10 +71,10 @@ def record_axis(ds: xr.Dataset, metric: str) -> tuple[xr.DataArray, str]:
 def resolution(ds: xr.Dataset, metric: str) -> str:
     """Return the interval between a metric's records in words: "every 0.25 epochs", "every step", "after each epoch"."""
     if time_dim(ds, metric) == "observation":
-        return f"every {counted(json.loads(ds.attrs['study'])['observe_every'], 'epoch')}"
+        return f"every {counted(stored(ds, 'study')['observe_every'], 'epoch')}"
     if time_dim(ds, metric) != "evaluation":
         return "the mean of each epoch" if metric == "loss_epoch" else "after each epoch"
-    every = json.loads(ds.attrs["study"])["evaluate_every"]
+    every = stored(ds, "study")["evaluate_every"]
     parts = parts_of_epoch(every)
     if parts is not None:
         return f"every {every:g} epochs"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxsgd.analysis.choice import best_place, is_edge, seed_median
+from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5, 6])
@@ -42,3 +42,14 @@ def test_the_best_is_the_lowest_finite_median_and_the_first_of_several():
 def test_an_edge_is_the_least_or_the_greatest_of_three_numbers(values, edges):
     assert is_edge(values, np.arange(len(values))).tolist() == edges
     assert is_edge(values, [-1]).tolist() == [False]
+
+
+def test_a_setting_is_clearly_better_if_it_is_so_for_nearly_every_seed_that_both_have():
+    cost, others = np.zeros(20), np.ones((4, 20))
+    others[1, 0] = -1  # better in 19 of 20 seeds, 95 %
+    others[2, :2] = -1  # in 18 of 20
+    others[3, 0], others[3, 1:] = -1, np.nan  # in none of the one seed that both have
+    assert is_clearly_better(cost, others).tolist() == [True, True, False, False]
+    assert not is_clearly_better(cost, np.full(20, np.nan))
+    # A run that diverged counts as infinitely bad.
+    assert is_clearly_better(cost, np.full(20, np.inf))

@@ -114,8 +114,8 @@ def test_the_map_says_from_when_on_the_claim_holds():
     assert "at none of the measured batch counts" in map_sentence(panel(np.full((2, 3), 0.1)))
     assert "no run stayed finite" in map_sentence(panel(np.full((2, 3), NAN)))
     turned = panel([[0.6, 0.7, INF], [0.2, 0.6, 0.9]])
-    assert map_title([turned]) == "Early on a batch falls by the others' steps, near the optimum by its own"
-    assert map_title([panel(np.full((2, 3), 0.1))]) == "Early on a batch falls by the others' steps"
+    assert map_title([turned]) == "Early on, other steps lower a batch's loss; near the optimum, its own"
+    assert map_title([panel(np.full((2, 3), 0.1))]) == "Early on, other steps lower a batch's loss"
     assert map_title([panel(np.full((2, 3), 0.9))]) == "Where a batch's loss falls mainly through its own step"
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, plain_table, to_json, write_files
 from jaxsgd.cli.table import Section, comparison_table
 from jaxsgd.error import InputError
 
@@ -86,3 +86,15 @@ def test_a_writer_names_each_file_as_it_is_there_and_the_report_lists_all(tmp_pa
     report = writer.write_report({"number": 1})
     assert report == {"number": 1, "files": ["a.txt", "report.json"]}
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
+
+
+def test_brackets_in_names_are_letters(capsys):
+    console = make_console(quiet=False)
+    console.print("a line of [bold]data.csv")
+    console.rule("[red]data.csv: training log")
+    table = plain_table(["optimizer"], ["loss"], "[bold]title")
+    table.add_row("my_package:[red]sgd", "1.0")
+    console.print(table)
+    out = capsys.readouterr().out
+    for text in ("a line of [bold]data.csv", "[red]data.csv: training log", "[bold]title", "my_package:[red]sgd"):
+        assert text in out

@@ -13,6 +13,7 @@ import jaxsgd
 from jaxsgd import InputError, Problem, Study
 from jaxsgd.cli.errors import run_app
 from jaxsgd.measure.observable import METRICS, Metric
+from jaxsgd.plot.axis import metric_label
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
 from jaxsgd.results.store import Folder
@@ -222,7 +223,7 @@ def largest_weight(monkeypatch, tmp_path):
     """A study, and its result in a folder, with a metric that is one new entry of `METRICS`."""
     metric = Metric(
         "parameters", "largest weight", better="higher", tolerance=0.2,
-        measure=lambda params, context: jnp.max(jnp.abs(params)),
+        measure=lambda params, context: jnp.max(jnp.abs(params)), words="size of the largest weight", shown_unit="weights",
     )  # fmt: skip
     monkeypatch.setitem(METRICS, "largest_weight", metric)
     args = {"num_samples": 18, "num_inputs": 2}  # sizes of no other test: a compiled program keeps what it measures
@@ -245,6 +246,7 @@ def test_a_new_metric_is_one_entry(largest_weight, capsys):
     assert run_app(["measure", str(folder), "--metric", "largest_weight"]) == 0
     out = capsys.readouterr().out
     assert "median largest weight" in out
+    assert metric_label(ds, "largest_weight") == "size of the largest weight (weights)"
     assert f"{large:.4g}" in out
 
 

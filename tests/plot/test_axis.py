@@ -1,38 +1,40 @@
-"""Axes of a result in words, and numbers in few letters."""
+"""Axes of a result in words."""
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxsgd
-from jaxsgd.plot.axis import find_axis, open_axes, problem_name, seed_texts, setting, table, value_text
+from jaxsgd.plot.axis import find_axis, metric_label, open_axes, problem_name, seed_texts, setting, table
 from jaxsgd.plot.facets import check_room
-from jaxsgd.plot.scale import short_number, three_digits
 from jaxsgd.results.axes import selected
 
-MINUS = "\N{MINUS SIGN}"
-
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("name", "label"),
     [
-        (10, "10"), (0.001, "0.001"), (1e-4, "10⁻⁴"), (3.2e-4, "3.2 \N{MULTIPLICATION SIGN} 10⁻⁴"), (0.0316227, "0.0316"),
-        (1.0, "1"), (1000.0, "1000"), ("adam", "adam"), ("package.module:schedule", "schedule"),
-        (np.float64(0.5), "0.5"), (np.int64(3), "3"),
+        ("loss_epoch", "training loss (nats)"),
+        ("validation_loss", "validation loss (nats)"),
+        ("stripe_gap", "stripe gap (nats)"),
+        ("validation_accuracy", "validation accuracy (share)"),
+        ("stripe_index", "stripe index (share of variance)"),
+        ("distance", "distance from the optimum"),
+        ("stopped_step", "steps to the target"),
+        ("noise_scale", "noise scale (samples)"),
+        ("gradient_norm", "gradient norm (loss per parameter)"),
+        ("sharpness", "sharpness (loss per parameter\N{SUPERSCRIPT TWO})"),
+        # Of the user's own, as the result describes it.
+        ("temperature", "temperature (kelvin)"),
     ],
-)  # fmt: skip
-def test_values_of_axes_in_few_letters(value, text):
-    assert value_text(value) == text
+)
+def test_metrics_are_labelled_with_their_words_and_units(name, label):
+    variables = {"validation_loss": 0.0, "temperature": ((), 0.0, {"units": "kelvin"})}
+    assert metric_label(xr.Dataset(variables, attrs={"manifest": '{"loss_unit": "nats"}'}), name) == label
 
 
-@pytest.mark.parametrize(
-    ("value", "short", "three"),
-    [
-        (0.05, "0.05", "0.0500"), (1.9, "1.9", "1.90"), (-2e-5, f"{MINUS}2e{MINUS}5", f"{MINUS}2e{MINUS}5"), (0.0, "0", "0.00"),
-        (3.04e35, "3.04e35", "3.04e35"), (250.0, "250", "250"), (12.34, "12.34", "12.3"), (0.1 + 0.2, "0.3", "0.300"),
-    ],
-)  # fmt: skip
-def test_numbers_in_few_letters(value, short, three):
-    assert (short_number(value), three_digits(value)) == (short, three)
+def test_without_a_unit_of_the_loss_only_other_metrics_say_that_they_are_losses():
+    labels = [metric_label(xr.Dataset(), name) for name in ("loss_epoch", "train_loss", "stripe_gap")]
+    assert labels == ["loss", "training loss", "stripe gap (loss)"]
 
 
 def test_headings_say_what_lies_beside(striped, apart):

@@ -35,15 +35,14 @@ def test_there_is_a_panel_for_each_batch_count_and_order(figure):
 
 def test_the_title_tells_orders_with_stripes_from_those_without(figure):
     title = figure.texts[0].get_text()
-    assert (
-        title
-        == "The printed loss splits into stripes with fixed and shuffle_once order, not with reshuffle or reshuffle_batches"
+    assert title == (
+        "The printed loss has stripes if the order is fixed or shuffle_once, none if it is reshuffle or reshuffle_batches"
     )
 
 
 def test_the_line_below_the_title_says_what_was_run(figure):
     assert figure.texts[1].get_text() == (
-        "square_regression, 200 samples, sgd, learning rate 0.001, 3 seeds, 12 epochs; windows of 5 batches"
+        "square_regression, 200 samples, sgd, learning rate 0.001, 3 seeds, 12 epochs; printed every 5 batches"
     )
 
 
@@ -108,9 +107,9 @@ def test_axes_are_labelled_with_their_units(figure):
 def test_the_key_names_windows_means_and_seeds_once(figure):
     (key,) = figure.legends
     assert [text.get_text() for text in key.get_texts()] == [
-        "windows of 5 batches of seed 0, one colour per stripe",
-        "its epoch means",
-        "epoch means of the seeds, 5\N{EN DASH}95 %",
+        "printed loss, mean of 5 batches (seed 0), one colour per stripe",
+        "the same run, averaged over each epoch",
+        "5\N{EN DASH}95 % of the seeds, averaged over each epoch",
     ]
 
 
@@ -184,7 +183,7 @@ def test_diverged_runs_are_left_out_and_counted(diverging):
     assert axes.texts[0].get_text() == "4 of 4 diverged"
     assert not data_lines(axes)
     assert "diverged" not in panel_of(drawn, 0, 0, columns=3).texts[0].get_text()
-    assert "of seed 0" in words(drawn)
+    assert "(seed 0)" in words(drawn)
     check_legible(drawn)
 
 
@@ -193,7 +192,7 @@ def test_where_no_seed_is_finite_in_all_panels_each_shows_its_own_first(striped)
     for seed, order in enumerate(("fixed", "shuffle_once", "reshuffle")):
         some.loc[{"seed": seed, "order": order}] = True
     drawn = grid(striped.assign(diverged=some))
-    assert "of the first finite seed" in words(drawn)
+    assert "(the first finite seed)" in words(drawn)
     run = striped.loss_epoch.sel(order="fixed", batch_count=10, seed=1).squeeze().values.astype(float)
     np.testing.assert_allclose(bold(panel_of(drawn, 3, 0)).get_ydata(), run - run[0])
 

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from jaxsgd.plot.layout import panels
-from jaxsgd.plot.style import SCREEN_DPI, figure_file, in_powers, slide, spread_apart, styled
+from jaxsgd.plot.style import SCREEN_DPI, figure_file, slide, spread_apart, styled
 
 PLACES = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=8)
 
@@ -87,11 +87,3 @@ def test_too_little_room_is_taken_above():
 
 def test_two_at_one_place_move_half_the_distance_each():
     np.testing.assert_allclose(spread_apart([0.5, 0.5], 0.2), [0.4, 0.6])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(-2.6e-4, "-2.6 x 10⁻⁴"), (0.25, "0.25"), (0.0, "0"), (12345.0, "1.2 x 10⁴"), (3.1e-12, "3.1 x 10⁻¹²")],
-)
-def test_numbers_with_powers_of_ten(value, text):
-    assert in_powers(value) == text.replace("-", "\N{MINUS SIGN}").replace("x", "\N{MULTIPLICATION SIGN}")
