@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxsgd.engine.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
@@ -461,4 +462,4 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
 
     with precision_of(spec.dtype):
         drawn = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width))
-        return jax.jit(chunk).lower(_input_shapes(spec), drawn, subject.own)
+        return lowered(chunk, _input_shapes(spec), drawn, subject.own)
