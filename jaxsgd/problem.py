@@ -323,9 +323,9 @@ def check_training(problem: Problem) -> None:
     """Check that a problem can be trained, by shapes and by the values of its arrays; no step is run.
 
     Raises:
-      InputError: if it is not a `Problem`; if the data are not numbers, not finite, or of unequal lengths; if the parameters
-        are not floating-point arrays; if the loss is not one number per sample; or if the optimum or the held-out samples
-        do not fit. Exceptions of the problem's own functions are not caught.
+      InputError: if it is not a `Problem`; if the data are not numbers, not finite, too large for their type, or of unequal
+        lengths; if the parameters are not floating-point arrays; if the loss is not one floating-point number per sample; or if
+        the optimum or the held-out samples do not fit. Exceptions of the problem's own functions are not caught.
     """
     check_problem(problem)
     if problem not in _checked:
@@ -338,6 +338,10 @@ _checked: weakref.WeakSet[Problem] = weakref.WeakSet()
 
 
 def _check_training(problem: Problem) -> None:
+    for field in ("init", "loss"):
+        function = getattr(problem, field)
+        if not callable(function):
+            raise InputError(f"{field} of {problem.name!r} must be a function, got {shown(function)}")
     for field in ("data", "held_out"):
         value = getattr(problem, field)
         if value is not None and not callable(value):
@@ -369,8 +373,10 @@ def _check_values(name: str, field: str, value: Any) -> None:
             )
         array = np.asarray(leaf)
         if array.dtype.kind not in "biufcV" and not jnp.issubdtype(array.dtype, jnp.number):
-            example = f" such as {array.flat[0].item()!r}" if array.size else ""
+            strange = [item for item in array.flat if not isinstance(item, int | float)][:1]
+            example = "".join(f" such as {shown(item.item() if hasattr(item, 'item') else item)}" for item in strange)
             raise InputError(f"{where} must be numbers, got {array.dtype}{example}")
+        _check_fits_type(where, array)
         if jnp.issubdtype(array.dtype, jnp.inexact):
             wrong = np.argwhere(~np.isfinite(array))
             if len(wrong):
@@ -378,6 +384,19 @@ def _check_values(name: str, field: str, value: Any) -> None:
                 sample = f"sample {index[0]}" if index else "it"
                 count = f"{len(wrong):,} such values" if len(wrong) > 1 else "the only such value"
                 raise InputError(f"{where} must be finite, got {array[index]} in {sample} ({count}): leave such samples out")
+
+
+def _check_fits_type(where: str, array: np.ndarray) -> None:
+    """Check that numbers of 64 bits fit into the type that JAX takes for them; whole numbers would wrap round in silence."""
+    kind = jax.dtypes.canonicalize_dtype(array.dtype) if array.dtype.kind in "iuf" and array.size else array.dtype
+    if kind.itemsize >= array.dtype.itemsize:
+        return
+    largest = float((jnp.finfo if array.dtype.kind == "f" else jnp.iinfo)(kind).max)
+    past = array[np.isfinite(array) & (np.abs(array.astype(np.float64)) > largest)]
+    if past.size:
+        raise InputError(
+            f"{where} must fit into {kind}, whose largest number is {largest:.4g}, got {past[0].item():.6g}: scale it"
+        )
 
 
 def _check_losses(name: str, loss: Callable, params: Params, batch: Batch, *key: jax.Array) -> None:
@@ -402,3 +421,5 @@ def _check_losses(name: str, loss: Callable, params: Params, batch: Batch, *key:
                 f"{name} must be one number per sample, shape ({size},), got {got}: "
                 "leave the mean over the batch to the simulator"
             )
+        if not jnp.issubdtype(losses.dtype, np.floating):
+            raise InputError(f"{name} must be floating-point numbers, got {losses.dtype}: it needs a gradient")

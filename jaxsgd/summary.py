@@ -25,7 +25,7 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
       value: any value.
       levels: the most levels of collections within each other that are shown.
     """
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, type):
         return _array(value)
     if isinstance(value, Mapping):
         bare = _has_arrays(value)

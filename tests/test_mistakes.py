@@ -21,8 +21,12 @@ def simulate(problem, **changed):
     return jaxsgd.simulate(problem, KEY, **HOW | changed)
 
 
-def problem(init=lambda key: jnp.zeros(3), loss=lambda w, x: x @ w):
-    return jaxsgd.Problem(init, loss, np.ones((10, 3), "float32"))
+def problem(init=lambda key: jnp.zeros(3), loss=lambda w, x: x @ w, data=None):
+    return jaxsgd.Problem(init, loss, np.ones((10, 3), "float32") if data is None else data)
+
+
+def study(**changed):
+    return jaxsgd.Study(**FIELDS | changed)
 
 
 MISTAKES = {
@@ -106,7 +110,85 @@ MISTAKES = {
         "State(params: float32[10], opt_state: int32[]) before a step and State(params: float32[10], opt_state: float32[]) "
         "after it",
     ),
+    # Numbers that are none, or too many of them
+    "a rate that is NaN": (lambda: study(learning_rates=[np.nan]), "learning_rates: must be finite and above 0, got nan"),
+    "a truth value as a rate": (lambda: study(learning_rates=[True]), "learning_rates: must be a number, got True"),
+    "truth values as seeds": (lambda: study(seeds=[True, False]), "seeds: must be a number, got True"),
+    "truth values in an array": (lambda: study(batch_counts=np.array([True])), "batch_counts: must be a number, got True"),
+    "a truth value as epochs": (lambda: study(epochs=True), "epochs: must be a number, got True"),
+    "a truth value as a hyperparameter": (
+        lambda: study(optimizer="momentum", hyper={"momentum": [False]}), "hyper.momentum: must be a number, got False",
+    ),
+    "a negative seed": (lambda: study(seeds=[-1]), "seeds.0: must be at least 0, got -1"),
+    "no seeds": (lambda: study(seeds=[]), "seeds: must have at least one value"),
+    "seeds as the shell writes them": (lambda: study(seeds="0:4"), "seeds.0: must be a whole number, got '0:4'"),
+    "more seeds than memory has room for": (
+        lambda: study(seeds=range(10**12)),
+        "seeds: has 1,000,000,000,000 values, more than the 10,000,000 that an axis can have",
+    ),
+    "more epochs than can be counted": (lambda: study(epochs=10**30), "epochs: must be at most 1000000000000000, got 1000000"),
+    "a rate twice": (lambda: study(learning_rates=[0.1, 0.1]), "learning_rates: has 0.1 more than once"),
+    "an array of two axes": (
+        lambda: study(learning_rates=np.ones((2, 2))), "learning_rates: must have its values along one axis, got float64[2, 2]",
+    ),
+    "a type of NumPy": (
+        lambda: study(dtype=np.float64), "dtype: must be 'float32' or 'float64', got <class 'numpy.float64'>",
+    ),
+    # Names
+    "a name with a ligature": (lambda: study(orders=["\ufb01xed"]), "orders: unknown order '\ufb01xed': did you mean 'fixed'?"),
+    "a name with a blank": (lambda: study(orders=["fixed "]), "orders: unknown order 'fixed ': did you mean 'fixed'?"),
+    "a class as an order": (
+        lambda: study(orders=["tests.test_mistakes:Nothing"]),
+        "orders: order 'Nothing' must be a function (key, epoch, num_samples) -> [N]; it fails with TypeError: ",
+    ),
+    # Problems
+    "a scalar loss": (
+        lambda: simulate(problem(loss=lambda w, x: (x @ w).mean())),
+        "the loss of 'problem' must be one number per sample, shape (10,), got (): leave the mean over the batch",
+    ),
+    "a loss in whole numbers": (
+        lambda: simulate(problem(loss=lambda w, x: (x @ w > 0).astype(int))),
+        "the loss of 'problem' must be floating-point numbers, got int32, which has no gradient",
+    ),
+    "a complex loss": (
+        lambda: simulate(problem(loss=lambda w, x: 1j * (x @ w))),
+        "the loss of 'problem' must be floating-point numbers, got complex64, which has no gradient",
+    ),
+    "an array for the function that makes the parameters": (
+        lambda: simulate(problem(init=jnp.zeros(3))), "init of 'problem' must be a function, got float32[3]",
+    ),
+    "no loss": (lambda: simulate(problem(loss=None)), "loss of 'problem' must be a function, got None"),
+    "data with a gap": (
+        lambda: simulate(problem(data=np.array([[1, None, 3]] * 10, object))),
+        "data of 'problem' must be numbers, got object such as None",
+    ),
+    "data of two lengths": (
+        lambda: simulate(problem(data=(np.ones((10, 3)), np.ones(9)))),
+        "data must be arrays that share one leading axis of at least 1 sample, got shapes [(10, 3), (9,)]",
+    ),
+    "whole numbers of 64 bits": (
+        lambda: simulate(problem(data=np.full((10, 3), 2**40))),
+        "data of 'problem' must fit into int32, whose largest number is 2.147e+09, got 1.09951e+12: scale the data",
+    ),
+    "data past float32": (
+        lambda: simulate(problem(data=np.full((10, 3), -1e300))),
+        "data of 'problem' must fit into float32, whose largest number is 3.403e+38, got -1e+300: scale the data",
+    ),
+    # Results
+    "a folder in place of its result": (
+        lambda: jaxsgd.best("results/mine"),
+        "a result must be an xarray.Dataset, got 'results/mine': read the folder with jaxsgd.load('results/mine')",
+    ),
+    "nothing in place of a result": (
+        lambda: jaxsgd.plot.grid(None),
+        "a result must be an xarray.Dataset, got None: give what jaxsgd.sweep or jaxsgd.load returns",
+    ),
+    "a file in place of a result": (lambda: jaxsgd.load(__file__), f"{__file__}: this is a file; a result is a folder"),
 }  # fmt: skip
+
+
+class Nothing:
+    """A class that takes no arguments."""
 
 
 def counting(learning_rate):
@@ -125,6 +207,16 @@ def test_a_mistake_is_one_line_that_shows_what_to_write(mistake):
     assert message.startswith(said)
     assert "\n" not in message
     assert len(message) < 500
+
+
+def test_numbers_of_numpy_and_jax_and_data_of_64_bits_are_taken_as_they_are_meant():
+    axes = study(
+        seeds=np.arange(3), batch_counts=[np.int64(2)], learning_rates=np.float64(0.1), epochs=np.int32(2),
+        optimizer="momentum", hyper={"momentum": jnp.array([0.5, 0.75])},
+    )  # fmt: skip
+    assert (axes.seeds, axes.batch_counts, axes.learning_rates, axes.epochs) == ((0, 1, 2), (2,), (0.1,), 2)
+    assert axes.hyper == {"momentum": (0.5, 0.75)}
+    assert simulate(problem(data=np.ones((10, 3)))).loss.dtype == np.float32
 
 
 def test_a_field_of_a_study_cannot_be_assigned_to_and_the_error_says_what_to_write():

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.engine.convolution import has_convolution, num_equations
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count
@@ -36,11 +37,17 @@ DRAW_COMPILE_SECONDS = 2.0
 COMPILE_SECONDS = 0.5
 """The time to compile the training of a small network."""
 
+EQUATION_COMPILE_SECONDS = 0.02
+"""The further time to compile, for each operation (equation of the jaxpr) of the loss and its gradient."""
+
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
 
 CPU_FLOPS = 10e9
 """Floating-point operations per second and core that these small products reach."""
+
+CPU_CONVOLUTION_FLOPS = 20e9
+"""Floating-point operations per second and core of a loss with convolutions, which do more with each number."""
 
 STEP_SECONDS = 5e-6
 """The time of a step besides its arithmetic, on a CPU."""
@@ -91,6 +98,7 @@ class Plan(NamedTuple):
       lanes: cells that run side by side.
       micro_size: q of the micro-steps; None if each batch count has its own program.
       cell_seconds: [R], estimated time of each cell on one core or device.
+      compile_seconds: estimated time to compile one of the programs.
       seconds: estimated time with compiling, rough because it comes from constants (`estimate.probe` measures).
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
@@ -110,6 +118,7 @@ class Plan(NamedTuple):
     lanes: int
     micro_size: int | None
     cell_seconds: np.ndarray
+    compile_seconds: float
     seconds: float
     records: dict[str, Record]
     run_bytes: int
@@ -146,7 +155,7 @@ class Plan(NamedTuple):
           wanted: [R], True for these cells.
         """
         chunks = _chunks(self.programs, self.width, wanted)
-        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], chunks))
+        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], chunks, self.compile_seconds))
 
     def settings(self) -> dict[str, Any]:
         """Return the plan settings that must match for bit-identical results, as plain values."""
@@ -234,7 +243,8 @@ def plan(
         lanes=lanes,
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
-        seconds=_seconds(run_seconds, chunks),
+        compile_seconds=cost.compile_seconds,
+        seconds=_seconds(run_seconds, chunks, cost.compile_seconds),
         records=described,
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + param_bytes + state_bytes,
@@ -254,11 +264,11 @@ def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list
     return chunks
 
 
-def _seconds(cell_seconds: np.ndarray, chunks: list[Chunk]) -> float:
-    """Return the estimated time of chunks with compiling, from the times of their cells."""
+def _seconds(cell_seconds: np.ndarray, chunks: list[Chunk], compile_seconds: float) -> float:
+    """Return the estimated time of chunks with compiling, from the times of their cells and of compiling a program."""
     if not chunks:
         return 0.0
-    compiling = DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len({chunk.program for chunk in chunks})
+    compiling = DRAW_COMPILE_SECONDS + compile_seconds * len({chunk.program for chunk in chunks})
     return float(cell_seconds.sum() / min(threads(), len(chunks)) + compiling)
 
 
@@ -269,11 +279,15 @@ class _Cost(NamedTuple):
       epoch_flops: floating-point operations in an epoch.
       params_bytes: size of the parameters.
       run_bytes: memory of a running cell, without its record.
+      compile_seconds: to compile a training program.
+      convolves: True if the loss has a convolution.
     """
 
     epoch_flops: float
     params_bytes: int
     run_bytes: int
+    compile_seconds: float
+    convolves: bool
 
     @staticmethod
     def of(study: Study, subject: Subject) -> "_Cost":
@@ -286,19 +300,27 @@ class _Cost(NamedTuple):
         with precision_of(study.dtype):
             key = jax.random.key(0)
             params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
-            flops = float((jax.jit(one_pass).lower(params, data).cost_analysis() or {}).get("flops", 0))
+            traced = jax.jit(one_pass).trace(params, data)
+            flops = float((traced.lower().cost_analysis() or {}).get("flops", 0))
         # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
         # a network does six operations per parameter and sample, so operations over parameters give the samples' share.
         activations = 4 * flops / max(_bytes(params) / 4, 1)
-        return _Cost(flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
+        return _Cost(
+            epoch_flops=flops,
+            params_bytes=_bytes(params),
+            run_bytes=int(6 * _bytes(params) + _bytes(data) + activations),
+            compile_seconds=COMPILE_SECONDS + EQUATION_COMPILE_SECONDS * num_equations(traced.jaxpr),
+            convolves=has_convolution(traced.jaxpr),
+        )
 
     def seconds_per_cell(self, cells: Cells) -> np.ndarray:
         count = np.asarray([s.batch_count for s in cells.splits])
+        pass_seconds = self.epoch_flops / (CPU_CONVOLUTION_FLOPS if self.convolves else CPU_FLOPS)
         update = self.params_bytes * 3 / CPU_FLOPS
-        seconds = cells.steps / count * (self.epoch_flops / CPU_FLOPS + count * (STEP_SECONDS + update))
+        seconds = cells.steps / count * (pass_seconds + count * (STEP_SECONDS + update))
         if cells.evaluations is not None:
             # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
-            seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * self.epoch_flops / 3 / CPU_FLOPS
+            seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * pass_seconds / 3
         return seconds[cells.split]
 
 
@@ -334,6 +356,8 @@ def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:
 
 
 def _lanes(cost: _Cost, on_cpu: bool) -> int:
+    if on_cpu and cost.convolves:
+        return 1  # lanes with kernels of their own make grouped convolutions, which take twice as long per cell
     if on_cpu:
         fitting = CACHE_BYTES // max(3 * cost.params_bytes, 1)
         return 2 ** int(math.log2(np.clip(fitting, 1, 8)))

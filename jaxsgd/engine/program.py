@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from jaxsgd.engine.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
@@ -495,4 +496,4 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
         if spec.start_state:
             begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
             drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
-        return jax.jit(chunk).lower(given, drawn, subject.own)
+        return lowered(chunk, given, drawn, subject.own)

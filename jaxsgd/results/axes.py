@@ -20,12 +20,26 @@ def stored(ds: xr.Dataset, name: str) -> dict[str, Any]:
     return json.loads(text) if isinstance(text, str) else {}
 
 
+def check_dataset(ds: Any) -> None:
+    """Check that a value is a Dataset.
+
+    Raises:
+      InputError: if it is not; for a path the message shows how to read the result.
+    """
+    if isinstance(ds, xr.Dataset):
+        return
+    is_path = isinstance(ds, str) or hasattr(ds, "__fspath__")
+    hint = f"read the folder with jaxsgd.load({str(ds)!r})" if is_path else "give what jaxsgd.sweep or jaxsgd.load returns"
+    raise InputError(f"a result must be an xarray.Dataset, got {shown(ds)}: {hint}")
+
+
 def cell_dims(ds: xr.Dataset) -> list[str]:
     """Return the dimensions along which cells lie, outermost first.
 
     Raises:
-      InputError: for a Dataset that is no result.
+      InputError: for anything that is no result.
     """
+    check_dataset(ds)
     if "loss_epoch" not in ds:
         raise InputError(
             f"a result has a variable loss_epoch, as sweep and load give it; got {', '.join(map(str, ds.data_vars))}"

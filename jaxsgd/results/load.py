@@ -34,7 +34,8 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
     """
     place = Folder(Path(folder))
     if not place.path.is_dir():
-        raise InputError(f"{place.path}: no such folder")
+        fault = "this is a file; a result is a folder" if place.path.exists() else "no such folder"
+        raise InputError(f"{place.path}: {fault}")
     study, manifest = stored_result(place)
     all_cells = cells(study, manifest["num_samples"])
     observed = stored_records(manifest) or {}

@@ -7,7 +7,7 @@ from jaxsgd.error import InputError, counted, no_such
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
-from jaxsgd.results.axes import stored
+from jaxsgd.results.axes import check_dataset, stored
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing")
 """Variables of a result that are not metrics."""
@@ -99,8 +99,9 @@ def metric_named(ds: xr.Dataset, metric: str | None, *, by_epoch: bool = False) 
       by_epoch: True if the metric must have several records of each run.
 
     Raises:
-      InputError: for a metric that the result does not have, with the nearest that it has.
+      InputError: for a metric that the result does not have, with the nearest that it has; for anything that is no Dataset.
     """
+    check_dataset(ds)
     metric = default_metric(ds) if metric is None else metric
     valid = [name for name in metrics(ds) if not by_epoch or time_dim(ds, name)]
     if metric not in valid and metric in ("validation_loss", "validation_accuracy"):

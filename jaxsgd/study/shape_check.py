@@ -27,7 +27,18 @@ def check_order(order: Order, num_samples: int) -> None:
       InputError: if it does not. Exceptions of the user's own function are not caught.
     """
     key = jax.eval_shape(lambda: jax.random.key(0))
-    jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, jax.ShapeDtypeStruct((), jnp.int32))
+    epoch = jax.ShapeDtypeStruct((), jnp.int32)
+    try:
+        jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, epoch)
+    except InputError:
+        raise
+    except Exception as error:
+        if user_frames(error):
+            raise
+        raise InputError(
+            f"order {order.name!r} must be a function (key, epoch, num_samples) -> [N]; it fails with "
+            f"{type(error).__name__}: {first_sentence(error)}"
+        ) from error
 
 
 def check_schedule(name: str, schedule: Callable) -> None:

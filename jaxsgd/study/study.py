@@ -41,6 +41,12 @@ from jaxsgd.summary import brief, brief_axis
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
+LONGEST = 10**15
+"""The most epochs, steps or samples of a run: its steps can be counted in 64 bits."""
+
+MOST_VALUES = 10**7
+"""The most values of an axis: more would take the memory of this process before anything is checked."""
+
 ADDED_FIELDS = (
     *("steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
     *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
@@ -52,9 +58,21 @@ SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
 def _as_tuple(value: Any) -> Any:
     """Return any sequence, range or array of values as a tuple of plain values; a single value as a tuple of length 1."""
+    if getattr(value, "ndim", 1) > 1:
+        raise ValueError(f"must have its values along one axis, got {shown(value)}")
     if isinstance(value, str) or hasattr(value, "_fields") or not hasattr(value, "__iter__") or _is_number(value):
         value = (value,)
+    if hasattr(value, "__len__") and len(value) > MOST_VALUES:
+        raise ValueError(f"has {len(value):,} values, more than the {MOST_VALUES:,} that an axis can have")
     return tuple(item.item() if hasattr(item, "item") else item for item in value)
+
+
+def _no_boolean(value: Any) -> Any:
+    """Refuse True and False for a number, which Python would take for 1 and 0; also among several values."""
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, bool | np.bool_):
+            raise ValueError(f"must be a number, got {item}")
+    return value
 
 
 def _is_number(value: Any) -> bool:
@@ -97,12 +115,15 @@ def _rates(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-Values = [BeforeValidator(_as_tuple), AfterValidator(_distinct)]
+# Of the validators that come before, the last runs first.
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_distinct)]
+Values = [BeforeValidator(_no_boolean), BeforeValidator(_as_tuple), AfterValidator(_distinct)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values, BeforeValidator(_several)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
-Names = Annotated[tuple[str, ...], *Values]
 Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
 Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Budget = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=LONGEST)]
 
 
 class Distribution(BaseModel):
@@ -163,31 +184,31 @@ class StudyFields(BaseModel):
     optimizers: Names = ("sgd",)
     optimizer_args: dict[str, Any] = Field(default={}, validate_default=True)
     random: dict[str, Distribution] = {}
-    draws: int = Field(default=0, ge=0, validate_default=True)
-    draw_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    draws: Whole = Field(default=0, ge=0, validate_default=True)
+    draw_seed: Whole = Field(default=0, ge=0, le=LARGEST_SEED)
     drop_last: bool = False
     batch_counts: Counts | None = None
     batch_sizes: Counts | None = Field(default=None, validate_default=True)
     learning_rates: Rates | None = Field(default=None, validate_default=True)
     hyper: dict[str, Numbers] = {}
     rate_rule: Literal["none", "linear", "sqrt"] = "none"
-    reference_batch_count: int | None = Field(default=None, ge=1, validate_default=True)
+    reference_batch_count: Whole | None = Field(default=None, ge=1, validate_default=True)
     schedule: str = "constant"
-    steps: int | None = Field(default=None, ge=1)
-    samples: int | None = Field(default=None, ge=1)
-    epochs: int | None = Field(default=None, ge=1, validate_default=True)
+    steps: Budget | None = None
+    samples: Budget | None = None
+    epochs: Budget | None = Field(default=None, validate_default=True)
     evaluate_every: int | float | None = None
     observe: Names | None = None
     observe_batches: Names | None = None
-    observe_every: int | None = Field(default=None, ge=1, validate_default=True)
+    observe_every: Whole | None = Field(default=None, ge=1, validate_default=True)
     stop: dict[str, float] | None = None
     keep: Literal["final"] | tuple[int, ...] | None = None
     keep_state: Literal[True] | None = Field(default=None, validate_default=True)
     start: str | None = None
     start_select: dict[str, Any] | None = Field(default=None, validate_default=True)
-    start_epoch: int | None = Field(default=None, ge=0, validate_default=True)
+    start_epoch: Whole | None = Field(default=None, ge=0, validate_default=True)
     start_state: Literal[True] | None = Field(default=None, validate_default=True)
-    eval_interval: int = Field(default=1, ge=1)
+    eval_interval: Whole = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     zipped: tuple[tuple[str, ...], ...] = ()
@@ -1018,8 +1039,22 @@ def _all_mistakes(error: ValidationError) -> str:
         elif mistake["type"] == "string_type":
             clauses.append(f"{field}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (field == 'problem'))}")
         else:
-            clauses.append(f"{field}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {shown(mistake['input'])}")
+            clauses.append(f"{field}: must be {_wanted(mistake)}, got {shown(mistake['input'])}")
     return " ".join("; ".join(clauses).split())
+
+
+def _wanted(mistake: Mapping[str, Any]) -> str:
+    """Return the valid values of one of Pydantic's mistakes, in words."""
+    kind, limits = mistake["type"], mistake.get("ctx", {})
+    for name, words in (("ge", "at least"), ("le", "at most"), ("lt", "below"), ("gt", "above")):
+        if name in limits:
+            return f"{words} {limits[name]}"
+    if kind.startswith("int"):
+        return "a whole number"
+    if kind.startswith(("float", "finite")):
+        return "a number" if kind.startswith("float") else "a finite number"
+    text = re.sub("^[Ii]nput should be ", "", mistake["msg"])
+    return re.sub(r"^a valid (tuple|dictionary)", lambda kind: {"tuple": "a list", "dictionary": "a dictionary"}[kind[1]], text)
 
 
 def _named_instead(value: Any, besides: str = "") -> str:

@@ -126,7 +126,7 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
         ("STUDIES = {}\n", 'STUDIES must be a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders, got {}'),
         ("STUDIES = {'a': 1}\n", "with names for folders, got {'a': 1}"),
         ("from jaxsgd import Study\nSTUDIES = {'a/b': Study(batch_counts=[1], learning_rates=[1], epochs=1)}\n", "got {'a/b':"),
-        ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: input should be greater than or equal to 1, got 0"),
+        ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: must be at least 1, got 0"),
     ],
 )
 def test_a_study_file_without_a_study_is_one_line(text, said, jaxsgd_command, tmp_path):
