@@ -59,7 +59,7 @@ class Execution:
         self.chunk_seconds: dict[int, float] = {}
         self.finishing = 0
         self._lock = threading.Lock()
-        self._arrays: dict[Device, OwnArrays] = {}
+        self._arrays: dict[tuple[Device, int], OwnArrays] = {}
 
     def run(self, number: int, device: Device) -> ChunkArrays:
         """Run a chunk of the plan, note its time and return its arrays.
@@ -82,15 +82,17 @@ class Execution:
         while True:
             lanes = self.lanes[chunk.program]
             try:
-                draw = self._compiled(DrawSpec(self.plan.subject, study.dtype, self.plan.width), device)
+                subject = self.plan.subjects.distinct[program.subject]
+                draw = self._compiled(DrawSpec(subject, study.dtype, self.plan.width), device)
                 train = self._compiled(self._spec(chunk.program, lanes), device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
                         structure = jax.tree.structure(drawn.params)
-                        drawn = drawn._replace(params=jax.tree.unflatten(structure, self.plan.start.leaves(padded)))
-                    outputs = train(given, drawn, self._own(device))
+                        leaves = self.plan.start.leaves(program.subject, padded)
+                        drawn = drawn._replace(params=jax.tree.unflatten(structure, leaves))
+                    outputs = train(given, drawn, self._own(device, program.subject))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs), time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -100,7 +102,8 @@ class Execution:
 
     def _spec(self, program: int, lanes: int) -> TrainSpec:
         plan = self.plan
-        return train_spec(plan.study, plan.subject, plan.cells, plan.programs[program], plan.width, lanes)
+        subject = plan.subjects.distinct[plan.programs[program].subject]
+        return train_spec(plan.study, subject, plan.cells, plan.programs[program], plan.width, lanes)
 
     def _compiled(self, spec: DrawSpec | TrainSpec, device: Device) -> Callable:
         compiled, seconds = PROGRAMS.compiled(spec, device)
@@ -108,12 +111,12 @@ class Execution:
             self.compile_seconds += seconds
         return compiled
 
-    def _own(self, device: Device) -> OwnArrays:
-        """Return the problem's own arrays on a device; they are copied there once."""
+    def _own(self, device: Device, subject: int) -> OwnArrays:
+        """Return the own arrays of a problem, by its number, on a device; they are copied there once."""
         with self._lock:
-            if device not in self._arrays:
-                self._arrays[device] = jax.device_put(self.plan.subject.own, device)
-            return self._arrays[device]
+            if (device, subject) not in self._arrays:
+                self._arrays[device, subject] = jax.device_put(self.plan.subjects.distinct[subject].own, device)
+            return self._arrays[device, subject]
 
     def _narrow(self, program: int, lanes: int) -> None:
         with self._lock:
@@ -187,7 +190,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     They are the loss of each epoch, the observables, the stripe measures, the epoch of divergence, with record="batch" the loss
     of each batch, of a study with a target the step at which each run stopped, and the parameters if they are kept.
     """
-    study, cells = plan.study, plan.cells
+    study, cells, leaves = plan.study, plan.cells, plan.params[plan.programs[chunk.program].subject]
     loss = _padded(outputs.loss, cells.epochs)
     count = cells.batch_count[chunk.cells]
     steps, stop = cells.steps[cells.split[chunk.cells]], {}
@@ -224,7 +227,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         **stop,
         **{
             name: np.asarray(array, leaf.stored)
-            for (name, leaf), array in zip(plan.params.items(), jax.tree.leaves(outputs.params), strict=True)
+            for (name, leaf), array in zip(leaves.items(), jax.tree.leaves(outputs.params), strict=True)
         },
     }
 

@@ -9,8 +9,10 @@ from jaxsgd.error import InputError
 from jaxsgd.machine import compiler_options, devices, git_commit, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
+from jaxsgd.study.dimensions import setting_text
 from jaxsgd.study.observed import plain_records
 from jaxsgd.study.study import Study
+from jaxsgd.study.subject import described_leaves
 
 
 def now() -> str:
@@ -20,22 +22,32 @@ def now() -> str:
 
 def facts(plan: Plan) -> dict[str, Any]:
     """Return the facts that must be the same for all parts of a result, as plain values."""
-    subject = plan.subject
+    subject, is_single = plan.subject, not plan.study.problem_axis_names
     return {
         "format": FORMAT,
         # A study whose problem is an object has no identity; its result is only in memory.
         **({"identity": "", "fixed_identity": ""} if isinstance(plan.study.problem, Problem) else identities(plan.study)),
         "num_samples": subject.num_samples,
-        "data_sha256": subject.data_fingerprint,
+        "data_sha256": subject.data_fingerprint if is_single else None,
         "observed": list(plan.records),
         "measures": plain_records(plan.records),
-        "params": [leaf.described() for leaf in plan.params.values()],
+        "params": described_leaves(plan.params[0]) if is_single else [],
+        "problems": {} if is_single else problems(plan),
         "start": plan.start.identity if plan.start else "",
         "cells": plan.cells.num_cells,
         "held": plan.settings(),
         "versions": versions(),
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "device": devices(),
+    }
+
+
+def problems(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the facts about each problem of a study with axes of the problem, by its arguments as text."""
+    own = zip(plan.subjects.args, plan.subjects.distinct, plan.params, strict=True)
+    return {
+        setting_text(args): {"data_sha256": subject.data_fingerprint, "params": described_leaves(leaves)}
+        for args, subject, leaves in own
     }
 
 
@@ -83,7 +95,7 @@ def different(
       stored_label, new_label: the words for their origins.
       every: True to include the facts that may differ when a result is continued.
     """
-    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
+    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS] + _problem_pairs(stored, new)
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
@@ -94,8 +106,16 @@ def different(
 def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
     """Return the differences between the samples of `new` and of `stored`, in words; empty if they are the same."""
     names = ("num_samples", "data_sha256")
-    pairs = [(name, stored.get(name), new[name]) for name in names if stored.get(name) != new[name]]
-    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs)
+    pairs = [(name, stored.get(name), new[name]) for name in names]
+    pairs += [pair for pair in _problem_pairs(stored, new) if pair[0].startswith("data_sha256")]
+    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs if was != now)
+
+
+def _problem_pairs(stored: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the facts about the problems that both have: name, stored and new value. A result may have grown by others."""
+    was = stored.get("problems", {})
+    both = [(text, name, value) for text, own in new["problems"].items() if text in was for name, value in own.items()]
+    return [(f"{name} with {text}", was[text].get(name), value) for text, name, value in both]
 
 
 def _shown(value: Any) -> str:

@@ -25,11 +25,11 @@ from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import KeptLeaf, Subject, kept_parameters, precision_of
+from jaxsgd.study.subject import KeptLeaf, Subject, Subjects, kept_parameters, precision_of
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
-"""The time to compile the drawing of random numbers, once for a study."""
+"""The time to compile the drawing of random numbers, once for each problem of a study."""
 
 COMPILE_SECONDS = 0.5
 """The time to compile the training of a small network."""
@@ -81,7 +81,7 @@ class Plan(NamedTuple):
 
     Attributes:
       study: the study.
-      subject: its problem, as it was when the plan was made.
+      subjects: the problems of its cells, as they were when the plan was made.
       cells: its cells.
       programs: the programs to compile.
       chunks: the calls of these programs.
@@ -93,13 +93,13 @@ class Plan(NamedTuple):
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
       result_bytes: size of the result.
-      params: leaves of the parameters that are kept, by the names of their arrays; empty if none are.
+      params: by problem, the leaves of the parameters that are kept, by the names of their arrays; empty if none are.
       param_bytes: their part of the size of the result.
       start: the parameters from which the cells begin; None for those of the problem.
     """
 
     study: Study
-    subject: Subject
+    subjects: Subjects
     cells: Cells
     programs: list[Program]
     chunks: list[Chunk]
@@ -111,7 +111,7 @@ class Plan(NamedTuple):
     records: dict[str, Record]
     run_bytes: int
     result_bytes: int
-    params: dict[str, KeptLeaf]
+    params: list[dict[str, KeptLeaf]]
     param_bytes: int
     start: Start | None
 
@@ -119,6 +119,11 @@ class Plan(NamedTuple):
         """Return the numbers of cells, programs and chunks, and the widths."""
         sizes = f"{self.cells.num_cells:,} cells, {len(self.programs):,} programs, {len(self.chunks):,} chunks"
         return brief_fields(self, (sizes, self.vectorize), ("width", "lanes", "micro_size", "study"))
+
+    @property
+    def subject(self) -> Subject:
+        """The problem of the first cell; all have the same number of samples and the same observables."""
+        return self.subjects.distinct[0]
 
     @property
     def vectorize(self) -> str:
@@ -137,7 +142,7 @@ class Plan(NamedTuple):
           wanted: [R], True for these cells.
         """
         chunks = _chunks(self.programs, self.width, wanted)
-        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], chunks))
+        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], self.programs, chunks))
 
     def settings(self) -> dict[str, Any]:
         """Return the plan settings that must match for bit-identical results, as plain values."""
@@ -171,9 +176,11 @@ def plan(
         if value is not None:
             check_count(name, value)
     on_cpu = jax.default_backend() == "cpu"
-    subject = study.subject()
-    cells = cells_of(study, subject.num_samples)
-    cost = _Cost.of(study, subject)
+    subjects = study.subjects()
+    cells = cells_of(study, subjects.distinct[0].num_samples)
+    costs = [_Cost.of(study, subject) for subject in subjects.distinct]
+    cost = _Cost(*map(max, *costs)) if len(costs) > 1 else costs[0]
+    run_seconds = np.stack([cost.seconds_per_cell(cells) for cost in costs])[subjects.of_cell, np.arange(cells.num_cells)]
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
@@ -183,18 +190,19 @@ def plan(
             f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
         )
     if vectorize == "auto":
-        vectorize = "grouped" if one_program_is_out else _cheaper(cells, cost, on_cpu)
-    own_programs = programs(cells, vectorize == "one_program", micro_size)
+        vectorize = "grouped" if one_program_is_out else _cheaper(cells, run_seconds, len(costs), on_cpu)
+    own_programs = programs(cells, subjects.of_cell, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
-    described = records(study, subject)
+    described = records(study, subjects.distinct[0])
     numbers = {sparse: _numbers(r for r in described.values() if r.sparse == sparse) for sparse in (False, True)}
     # Evaluations within epochs are kept with every step until the run ends.
     rows = numbers[True] + numbers[False] * (1 if every is None else slots)
     run_bytes = cost.run_bytes + cells.epochs * (slots + rows) * 4
     most_lanes = lanes or _lanes(cost, on_cpu)
-    run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
-        run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
+        for number in range(len(costs)):
+            own = subjects.of_cell == number
+            run_seconds[own] = run_seconds[own].mean() * ONE_PROGRAM_SLOWDOWN
     width = chunk_width or _width(own_programs, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
     # A group of fewer lanes would be another computation, and a cell's bits would depend on its position in the chunk.
     if lanes and lanes < width and width % lanes:
@@ -203,11 +211,12 @@ def plan(
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     kept = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     kept += cells.num_records * numbers[False] + cells.num_observations * numbers[True]
-    params = kept_parameters(subject.problem, study.dtype) if study.keep else {}
-    param_bytes = sum(math.prod(leaf.shape) * leaf.stored.itemsize for leaf in params.values())
+    params = [kept_parameters(subject.problem, study.dtype) if study.keep else {} for subject in subjects.distinct]
+    sizes = [sum(math.prod(leaf.shape) * leaf.stored.itemsize for leaf in leaves.values()) for leaves in params]
+    param_bytes = int(np.asarray(sizes)[subjects.of_cell].sum())
     return Plan(
         study=study,
-        subject=subject,
+        subjects=subjects,
         cells=cells,
         programs=own_programs,
         chunks=chunks,
@@ -215,13 +224,13 @@ def plan(
         lanes=lanes,
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
-        seconds=_seconds(run_seconds, chunks),
+        seconds=_seconds(run_seconds, own_programs, chunks),
         records=described,
         run_bytes=run_bytes,
-        result_bytes=cells.num_cells * (kept * np.dtype(study.dtype).itemsize + param_bytes),
+        result_bytes=cells.num_cells * kept * np.dtype(study.dtype).itemsize + param_bytes,
         params=params,
-        param_bytes=cells.num_cells * param_bytes,
-        start=start_of(study, subject, cells),
+        param_bytes=param_bytes,
+        start=start_of(study, subjects, cells),
     )
 
 
@@ -234,11 +243,12 @@ def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list
     return chunks
 
 
-def _seconds(cell_seconds: np.ndarray, chunks: list[Chunk]) -> float:
+def _seconds(cell_seconds: np.ndarray, all_programs: list[Program], chunks: list[Chunk]) -> float:
     """Return the estimated time of chunks with compiling, from the times of their cells."""
     if not chunks:
         return 0.0
-    compiling = DRAW_COMPILE_SECONDS + COMPILE_SECONDS * len({chunk.program for chunk in chunks})
+    used = {chunk.program for chunk in chunks}
+    compiling = DRAW_COMPILE_SECONDS * len({all_programs[number].subject for number in used}) + COMPILE_SECONDS * len(used)
     return float(cell_seconds.sum() / min(threads(), len(chunks)) + compiling)
 
 
@@ -300,14 +310,14 @@ def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
     return f"its batch counts cannot be evaluated after common micro-steps (evaluate_every={every:g})"
 
 
-def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:
+def _cheaper(cells: Cells, run_seconds: np.ndarray, num_problems: int, on_cpu: bool) -> str:
     """Return "one_program" if the time saved on compiling is larger than the time lost in running; always on a GPU."""
     if len(cells.splits) == 1:
         return "grouped"
     if not on_cpu:
         return "one_program"
-    slower = cost.seconds_per_cell(cells).sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
-    return "one_program" if slower < COMPILE_SECONDS * (len(cells.splits) - 1) else "grouped"
+    slower = run_seconds.sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
+    return "one_program" if slower < COMPILE_SECONDS * num_problems * (len(cells.splits) - 1) else "grouped"
 
 
 def _lanes(cost: _Cost, on_cpu: bool) -> int:

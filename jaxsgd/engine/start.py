@@ -8,8 +8,9 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.results.axes import axis_names, coords_along, listed, places, selected
 from jaxsgd.results.parameters import kept_cells
 from jaxsgd.study.cells import Cells
-from jaxsgd.study.study import SEED_AXES, Study
-from jaxsgd.study.subject import Subject, kept_parameters
+from jaxsgd.study.dimensions import SEED_AXES, setting_text
+from jaxsgd.study.study import Study
+from jaxsgd.study.subject import Subjects, described_leaves, kept_parameters
 from jaxsgd.summary import short_repr
 
 
@@ -17,23 +18,24 @@ class Start(NamedTuple):
     """The parameters from which the cells of a study begin.
 
     Attributes:
-      arrays: the leaves of the parameters of S cells of the parent, [S, ...] each, in the order of the pytree.
-      position: [R], the place of each cell's own among them.
+      arrays: by problem of the study, the leaves of the parameters of S cells of the parent, [S, ...] each, in the order of
+        the pytree.
+      position: [R], the place of each cell's own among those of its problem.
       identity: of the parent's study, without the values of its axes.
     """
 
-    arrays: list[np.ndarray]
+    arrays: list[list[np.ndarray]]
     position: np.ndarray
     identity: str
 
     __repr__ = short_repr
 
-    def leaves(self, own: np.ndarray) -> list[np.ndarray]:
-        """Return the leaves of the parameters from which some cells begin, [n, ...] each."""
-        return [array[self.position[own]] for array in self.arrays]
+    def leaves(self, problem: int, own: np.ndarray) -> list[np.ndarray]:
+        """Return the leaves of the parameters from which some cells of a problem begin, [n, ...] each."""
+        return [array[self.position[own]] for array in self.arrays[problem]]
 
 
-def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
+def start_of(study: Study, subjects: Subjects, own: Cells) -> Start | None:
     """Return the parameters from which the cells of a study begin; None for a study that begins at the problem's own.
 
     A cell begins at the parent's cell with the same values on the axes that both have. Axes on which the parent has one value,
@@ -50,10 +52,6 @@ def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
         labels = selected(kept.labels, study.start_select)
     except InputError as error:
         raise InputError(f"start: {error}") from None
-    if [leaf.described() for leaf in kept.leaves.values()] != [
-        leaf.described() for leaf in kept_parameters(subject.problem, study.dtype).values()
-    ]:
-        raise InputError(f"start: {study.start} has parameters of other shapes or types than {study.problem!r}")
     index: dict[str, Any] = {}
     for dim in labels["cell"].dims:
         if labels.sizes[dim] > 1:
@@ -65,12 +63,19 @@ def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
     if diverged.any():
         cell = int(diverged.argmax())
         raise InputError(f"start: the cell of {study.start} from which {own.name(cell)} would begin has diverged")
-    parents, position = np.unique(chosen, return_inverse=True)
-    try:
-        arrays = list(kept.arrays(parents).values())
-    except InputError as error:
-        raise InputError(f"start: {error}") from None
-    return Start(arrays, position.reshape(-1), kept.study.fixed_identity)
+    position, arrays = np.empty(own.num_cells, int), []
+    for number, subject in enumerate(subjects.distinct):
+        cells = subjects.of_cell == number
+        parents, position[cells] = np.unique(chosen[cells], return_inverse=True)
+        try:
+            leaves = kept.leaves[kept.problem_of(parents)]
+            if described_leaves(leaves) != described_leaves(kept_parameters(subject.problem, study.dtype)):
+                setting = f" with {setting_text(subjects.args[number])}" if subjects.args[number] else ""
+                raise InputError(f"{study.start} has parameters of other shapes or types than {study.problem!r}{setting}")
+            arrays.append(list(kept.arrays(parents).values()))
+        except InputError as error:
+            raise InputError(f"start: {error}") from None
+    return Start(arrays, position, kept.study.fixed_identity)
 
 
 def _positions(study: Study, labels: Any, dim: str, own: Cells) -> np.ndarray:

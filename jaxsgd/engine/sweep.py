@@ -11,13 +11,13 @@ import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.manifest import check_same, identities, new_manifest, now
+from jaxsgd.engine.manifest import check_same, identities, new_manifest, now, problems
 from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError
 from jaxsgd.results.dataset import Assembly, kept_arrays
-from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
+from jaxsgd.results.load import ParamShapes, check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.study import Study, StudyFields, check_study
@@ -152,6 +152,8 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
     if stored.identity != study.identity:
         write_json(folder.study_file, study.resolved())
     manifest |= {**identities(study), "cells": planned.cells.num_cells}
+    if study.problem_axis_names:
+        manifest["problems"] = manifest["problems"] | problems(planned)
     return planned, manifest
 
 
@@ -169,14 +171,14 @@ def _write_keys(folder: Folder, study: StudyFields, planned: Plan) -> None:
     """Write the chunks of format 1 again, with the keys of their cells, so that the study can change."""
     own = cells_of(study, planned.subject.num_samples)
     keys = own.keys()
-    for chunk in stored_chunks(folder, study, own, _kept(planned)):
+    for chunk in stored_chunks(folder, study, own, *_kept(planned)):
         if not chunk.fault:
             folder.write_chunk(chunk.number, keyed(chunk.arrays, keys), study.fixed_identity)
 
 
-def _kept(planned: Plan) -> dict[str, tuple[int, ...]]:
-    params = {name: leaf.shape for name, leaf in planned.params.items()}
-    return kept_arrays(planned.study, planned.cells, planned.records) | params
+def _kept(planned: Plan) -> tuple[dict[str, tuple[int, ...]], ParamShapes]:
+    kept = kept_arrays(planned.study, planned.cells, planned.records)
+    return kept, ParamShapes.of(planned.params, planned.subjects.of_cell)
 
 
 def rest_of(study: Study, out: str | Path, how: dict[str, Any]) -> Plan:
@@ -253,7 +255,7 @@ def _sweep_to_folder(
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return the finished ones."""
     cells, diverged, chunks, damaged, broken = np.zeros(planned.cells.num_cells, bool), 0, [], [], []
-    for chunk in stored_chunks(folder, planned.study, planned.cells, _kept(planned)):
+    for chunk in stored_chunks(folder, planned.study, planned.cells, *_kept(planned)):
         if chunk.fault:
             damaged.append(chunk.number)
             broken.append(chunk.fault)

@@ -12,7 +12,7 @@ from jaxsgd.engine.plan import Chunk, plan
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS, differs
 from jaxsgd.results.dataset import kept_arrays
-from jaxsgd.results.load import fitted, stored_chunks, stored_result
+from jaxsgd.results.load import ParamShapes, fitted, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
 from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import Study
@@ -98,9 +98,9 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     for number, program in enumerate(planned.programs):
         program_of[program.cells] = number
     kept = kept_arrays(study, planned.cells, stored_records(manifest) or {})
-    kept |= {name: leaf.shape for name, leaf in planned.params.items()}
+    params = ParamShapes.of(planned.params, planned.subjects.of_cell)
     cells, missing, whole, differences, broken = 0, np.ones(len(drawn), bool), 0, [], []
-    for stored in stored_chunks(result, study, planned.cells, kept):
+    for stored in stored_chunks(result, study, planned.cells, kept, params):
         if stored.fault:
             broken.append(stored.fault)
             continue
@@ -111,11 +111,12 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
             continue
         for program in np.unique(program_of[own[drawn[own]]]):
             rows = np.flatnonzero(program_of[own] == program)
-            again = fitted(execution.run_chunk(Chunk(int(program), own[rows]), device)[0], kept)
+            read = kept | params.shapes[planned.programs[program].subject]
+            again = fitted(execution.run_chunk(Chunk(int(program), own[rows]), device)[0], read)
             compared = np.flatnonzero(drawn[own[rows]])
             cells += len(compared)
             for i in compared:
-                was = {name: stored.arrays[name][rows[i]] for name in kept}
+                was = {name: stored.arrays[name][rows[i]] for name in read}
                 worst = _worst(was, {name: array[i] for name, array in again.items()}, not reason, tolerances)
                 if worst:
                     differences.append(Difference(planned.cells.name(int(own[rows[i]])), *worst))

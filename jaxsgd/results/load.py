@@ -1,7 +1,7 @@
 """Reading a result folder: its study, its manifest, its chunks as a Dataset. No code that the folder names is run."""
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
 from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import StudyFields, without_axis_values
+from jaxsgd.study.subject import KeptLeaf
 
 
 def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:
@@ -63,7 +64,30 @@ class StoredChunk(NamedTuple):
     fault: str
 
 
-def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str, tuple[int, ...]]) -> Iterator[StoredChunk]:
+class ParamShapes(NamedTuple):
+    """The shapes of the parameters that the cells keep.
+
+    Attributes:
+      shapes: by problem, the shape of each array by its name.
+      of_cell: [R], the number of each cell's problem.
+    """
+
+    shapes: list[dict[str, tuple[int, ...]]]
+    of_cell: np.ndarray
+
+    @staticmethod
+    def of(leaves: Iterable[Mapping[str, KeptLeaf]], of_cell: np.ndarray) -> "ParamShapes":
+        """Return the shapes of leaves, by problem."""
+        return ParamShapes([{name: leaf.shape for name, leaf in own.items()} for own in leaves], of_cell)
+
+
+def stored_chunks(
+    place: Folder,
+    study: StudyFields,
+    own: Cells,
+    kept: dict[str, tuple[int, ...]],
+    params: ParamShapes | None = None,
+) -> Iterator[StoredChunk]:
     """Read the chunks of a result one at a time, and return each with the cells that the study has.
 
     A chunk whose cells are all in chunks before it counts as damaged: a file was copied.
@@ -73,6 +97,7 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
       study: the study as it now stands.
       own: its cells.
       kept: the inner shape of each array, as `kept_arrays` has them.
+      params: the shapes of the parameters that are read too; None for none.
     """
     every, numbers = own.keys(), {}
     for number, key in enumerate(every):
@@ -88,13 +113,33 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, kept: dict[str,
             if all(key in seen for key in keys):
                 raise BrokenChunk(f"{name}: has the cells of {seen[keys[0]]} again")
             seen |= dict.fromkeys(keys, name)
-            check_arrays(arrays, kept, len(keys), name)
             rows = [(row, cell) for row, key in enumerate(keys) for cell in numbers.get(key, ())]
             row, cell = np.asarray(rows, np.int64).reshape(-1, 2).T
-            _check_lengths(arrays, kept, own, cell, name)
-            yield StoredChunk(number, {"cell": cell, **fitted({key: arrays[key][row] for key in kept}, kept)}, "")
+            read = kept | _param_shapes(params, cell, name)
+            check_arrays(arrays, read, len(keys), name)
+            _check_lengths(arrays, read, own, cell, name)
+            yield StoredChunk(number, {"cell": cell, **fitted({key: arrays[key][row] for key in read}, read)}, "")
         except BrokenChunk as error:
             yield StoredChunk(number, {}, str(error))
+
+
+def _param_shapes(params: ParamShapes | None, cell: np.ndarray, name: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of parameters in a chunk, which has the cells of a single problem.
+
+    Args:
+      params: the shapes of all cells.
+      cell: the numbers of the chunk's cells in the study.
+      name: of the file.
+
+    Raises:
+      BrokenChunk: if its cells are of several problems.
+    """
+    if params is None or not len(cell):
+        return {}
+    problem, *others = np.unique(params.of_cell[cell])
+    if others:
+        raise BrokenChunk(f"{name}: has cells of several problems")
+    return params.shapes[problem]
 
 
 def _keys(arrays: ChunkArrays, every: list[bytes], name: str) -> list[bytes]:
@@ -240,9 +285,11 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         manifest.setdefault("observed", [])
         manifest.setdefault("measures", {})
         manifest.setdefault("params", [])
+        manifest.setdefault("problems", {})
         manifest.setdefault("start", "")
     wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
     wanted |= {"lanes_narrowed": list, "broken_chunks": list, "observed": list, "measures": dict, "params": list, "start": str}
+    wanted |= {"problems": dict}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
     whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))
