@@ -133,7 +133,7 @@ def problem_argument(study: Any, name: str, value: Any) -> Any:
     return drawn_argument(study.random[name], value)
 
 
-def drawn_argument(distribution: Any, value: float) -> int | float:
+def drawn_argument(distribution: Any, value: int | float) -> int | float:
     """Return a drawn value as the problem's function takes it: a whole number if all choices are whole numbers."""
     is_whole = distribution.choice is not None and all(choice.is_integer() for choice in distribution.choice)
     return int(value) if is_whole else float(value)

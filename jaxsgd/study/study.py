@@ -377,7 +377,8 @@ class StudyFields(BaseModel):
         seen: set[str] = set()
         for group in value:
             for name in group:
-                if name not in lengths and f"{name}s" in cls.model_fields and f"{name}s" not in info.data:
+                fields = {f"{name}s"} & set(cls.model_fields) or {"hyper", "problem_axes"}
+                if name not in lengths and not fields <= set(info.data):
                     continue  # that field is wrong, and says so itself
                 if name not in lengths:
                     raise no_such("axis", name, lengths)
@@ -660,7 +661,7 @@ class Study(StudyFields):
     @field_validator("batch_counts", "batch_sizes")
     @classmethod
     def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
-        if value is not None and {"problem", "problem_args", "dtype", "held_out"} <= set(info.data):
+        if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
             largest = _subject_of(info.data).num_samples
             over = [size for size in value if size > largest]
             if over:
@@ -760,7 +761,7 @@ class Study(StudyFields):
     def _check_step(self):
         axes = {name: _first(distribution) for name, distribution in self.random.items()}
         axes |= {name: values[0] for name, values in self.hyper.items()}
-        axes = {name: value for name, value in axes.items() if name not in ("learning_rate", "batch_count")}
+        axes = {name: value for name, value in axes.items() if name not in (*_DRAWN_BESIDES, *self.problem_axis_names)}
         for subject in self.subjects().distinct:
             for name in self.optimizers:
                 check_optimizer(name, optimizer_named(name), self.optimizer_args, axes, subject, self.dtype)

@@ -106,7 +106,7 @@ def test_workers_run_the_same_bits(grown):
 
 
 def test_each_problem_is_compiled_once_for_all_other_axes():
-    # Per problem a program that draws and a program that trains, and nothing more for a second sweep with other seeds and rates.
+    # Per problem a program that draws and one that trains, and nothing more for a second sweep with other seeds and rates.
     study = Study(**FIELDS | {"problem_args": {"num_samples": 10}}, problem_axes={"num_hidden": [2, 4]})
     planned = plan(study, vectorize="one_program", **HELD)
     assert [(program.subject, len(program.cells)) for program in planned.programs] == [(0, 4), (1, 4)]
@@ -120,10 +120,10 @@ def test_each_problem_is_compiled_once_for_all_other_axes():
 
 def scaled(scale: float = 1.0, centre: str = "zero", own: bool = False, num_samples: int = 6):
     """A problem whose arguments are a number, a text and a boolean; its arrays may be its own."""
-    data = np.linspace(-1, 1, num_samples).astype(np.float32)[:, None] + (centre == "one")
+    data = np.linspace(-1, 1, num_samples).astype(np.float32) + (centre == "one")
     return Problem(
-        init=lambda key: jax.numpy.full(1, 3.0),
-        loss=lambda params, batch: scale * ((batch - params) ** 2).sum(axis=-1),
+        init=lambda key: jax.numpy.asarray(3.0),
+        loss=lambda params, batch: scale * (batch - params) ** 2,
         data=data if own else lambda key: jax.numpy.asarray(data),
     )
 
@@ -132,7 +132,7 @@ OWN = {"problem": f"{__name__}:scaled", "seeds": [0], "batch_counts": [1], "lear
 
 
 def first_loss(**args):
-    return float(jax.numpy.mean(scaled(**args).loss(jax.numpy.full(1, 3.0), scaled(**args).sample_data(jax.random.key(0)))))
+    return float(jax.numpy.mean(scaled(**args).loss(3.0, scaled(**args).sample_data(jax.random.key(0)))))
 
 
 def test_numbers_texts_and_booleans_are_axes_that_can_be_zipped_drawn_and_selected():
