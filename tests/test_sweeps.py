@@ -38,6 +38,14 @@ def test_every_shipped_study_opens_with_question_command_cost_and_finding(name):
     assert "Finding:" in text
 
 
+def test_the_sharpness_ends_at_the_edge_of_stability():
+    # Cohen et al. 2021: gradient descent raises the sharpness to 2 / rate, which a small rate would exceed.
+    study = read_study(study_path("published/edge_of_stability"))
+    rates = [0.1, 0.2, 0.4]
+    ds = jaxsgd.sweep(study.replaced(seeds=[0], learning_rates=rates, epochs=1000, observe_every=1000))
+    np.testing.assert_allclose(ds.sharpness.isel(observation=-1).squeeze() * rates / 2, 1, atol=0.03)
+
+
 def test_a_study_round_trips_through_json(tmp_path):
     study = read_study(study_path("orders"))
     (tmp_path / "copy.json").write_text(json.dumps(study.resolved()))

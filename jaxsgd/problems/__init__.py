@@ -34,4 +34,13 @@ def problem_named(name: str) -> Callable[..., Problem]:
     return PROBLEMS[name]
 
 
-__all__ = ["PROBLEMS", "digits", "from_file", "least_squares", "noisy_quadratic", "problem_named", "square_regression", "tanh_network"]
+__all__ = [
+    "PROBLEMS",
+    "digits",
+    "from_file",
+    "least_squares",
+    "noisy_quadratic",
+    "problem_named",
+    "square_regression",
+    "tanh_network",
+]

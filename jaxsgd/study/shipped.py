@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def shipped() -> dict[str, Path]:
-    """Return the study files that come with the package, by name: "orders", or with its folder "published/edge_of_stability"."""
+    """Return the study files that come with the package, by name, with the folder: "orders", "published/edge_of_stability"."""
     package = Path(__file__).parents[1]
     # In a wheel they lie within the package; in a checkout, editable installs included, beside it.
     folder = next((path for path in (package / "_sweeps", package.parent / "sweeps") if path.is_dir()), None)

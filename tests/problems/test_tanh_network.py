@@ -17,7 +17,9 @@ def test_the_loss_is_the_squared_distance_of_a_numpy_networks_output(x64):
     for weights, biases in shifted[:-1]:
         hidden = np.tanh(hidden @ np.asarray(weights) + np.asarray(biases))
     weights, biases = map(np.asarray, shifted[-1])
-    np.testing.assert_allclose(problem.loss(shifted, (x, target)), ((hidden @ weights + biases)[:, 0] - target) ** 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        problem.loss(shifted, (x, target)), ((hidden @ weights + biases)[:, 0] - target) ** 2, rtol=1e-12
+    )
 
 
 def test_its_layers_have_the_sizes_that_are_asked_for():
