@@ -78,9 +78,11 @@ def growing(before: int, after: int, rounds: int, epochs: int = 200) -> Cost:
 def main(cells: int = 1000, rounds: int = 4) -> None:
     """Print the CPU seconds of both."""
     cost = observing(cells, rounds)
-    print(f"{cells:,} cells of 100 epochs: {cost.first:.1f} CPU s with the sharpness at 10 epochs, {cost.second:.1f} without")
+    typer.echo(
+        f"{cells:,} cells of 100 epochs: {cost.first:.1f} CPU s with the sharpness at 10 epochs, {cost.second:.1f} without"
+    )
     cost = growing(64, 640, rounds)
-    print(
+    typer.echo(
         f"64 cells grow to 640: {cost.first:.1f} CPU s for the {cost.cells[0]}, {cost.second:.1f} for {cost.cells[1]} at once"
     )
 
