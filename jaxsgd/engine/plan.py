@@ -180,7 +180,10 @@ def plan(
     cells = cells_of(study, subjects.distinct[0].num_samples)
     costs = [_Cost.of(study, subject) for subject in subjects.distinct]
     cost = _Cost(*map(max, *costs)) if len(costs) > 1 else costs[0]
-    run_seconds = np.stack([cost.seconds_per_cell(cells) for cost in costs])[subjects.of_cell, np.arange(cells.num_cells)]
+    run_seconds = np.empty(cells.num_cells)
+    for number, own_cost in enumerate(costs):
+        own = subjects.of_cell == number
+        run_seconds[own] = own_cost.seconds_per_cell(cells, own)
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
@@ -281,14 +284,15 @@ class _Cost(NamedTuple):
         activations = 4 * flops / max(_bytes(params) / 4, 1)
         return _Cost(flops, _bytes(params), int(6 * _bytes(params) + _bytes(data) + activations))
 
-    def seconds_per_cell(self, cells: Cells) -> np.ndarray:
+    def seconds_per_cell(self, cells: Cells, wanted: np.ndarray) -> np.ndarray:
+        """Return the estimated time of the wanted cells; `wanted` is True for them, [R]."""
         count = np.asarray([s.batch_count for s in cells.splits])
         update = self.params_bytes * 3 / CPU_FLOPS
         seconds = cells.steps / count * (self.epoch_flops / CPU_FLOPS + count * (STEP_SECONDS + update))
         if cells.evaluations is not None:
             # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
             seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * self.epoch_flops / 3 / CPU_FLOPS
-        return seconds[cells.split]
+        return seconds[cells.split[wanted]]
 
 
 def _numbers(described: Iterable[Record]) -> int:

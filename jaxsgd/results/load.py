@@ -292,6 +292,7 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
     wanted |= {"problems": dict}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
     whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
+    whole = whole and all(isinstance(facts, dict) for facts in manifest["problems"].values())
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))
     if not whole or not 1 <= manifest["format"] <= FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):
         raise InputError(f"{place.path}: manifest.json is not of format 1 to {FORMAT}, which this version reads")
