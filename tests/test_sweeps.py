@@ -42,6 +42,14 @@ def test_every_shipped_study_opens_with_question_command_cost_and_finding(name):
     assert "Finding:" in text
 
 
+def test_the_sharpness_ends_at_the_edge_of_stability():
+    # Cohen et al. 2021: gradient descent raises the sharpness to 2 / rate, which a small rate would exceed.
+    study = read_study(study_path("published/edge_of_stability"))
+    rates = [0.1, 0.2, 0.4]
+    ds = jaxsgd.sweep(study.replaced(seeds=[0], learning_rates=rates, epochs=1000, observe_every=1000))
+    np.testing.assert_allclose(ds.sharpness.isel(observation=-1).squeeze() * rates / 2, 1, atol=0.03)
+
+
 def test_a_study_round_trips_through_json(tmp_path):
     study = read_study(study_path("orders"))
     (tmp_path / "copy.json").write_text(json.dumps(study.resolved()))
@@ -77,8 +85,7 @@ def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytest
     program = "from jaxsgd.study.study_file import shipped\nfor path in shipped().values(): print(path)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "site", capture_output=True, text=True, check=True)
     found = done.stdout.split()
-    assert [path.rpartition("/")[2] for path in found] == [f"{name}.py" for name in NAMES]
-    assert all(path.startswith(str(tmp_path / "site" / "jaxsgd" / "_sweeps")) for path in found)
+    assert found == [str(tmp_path / "site" / "jaxsgd" / "_sweeps" / f"{name}.py") for name in NAMES]
 
 
 def test_forks_of_a_file_begin_at_the_results_of_its_own_studies_wherever_they_are(tmp_path, monkeypatch, capsys, unchecked):

@@ -61,7 +61,8 @@ def _of_result(folder: str | Path, axis: str, points: int) -> xr.Dataset:
         raise InputError(f"{folder}: its runs begin at the problem's own parameters, so it has no forks to compare")
     if axis not in dims or ds.sizes[axis] < 2:
         raise InputError(f"{folder}: a comparison of forks needs at least two values of {axis}: give {axis}s in the study")
-    problem, others = kept.subject.problem, [dim for dim in dims if dim != axis]
+    problems = [subject.problem for subject in kept.subjects.distinct]
+    problem, others = problems[0], [dim for dim in dims if dim != axis]
     # [C, S, ...]: all other axes as one, and the seeds.
     last = kept.epochs[-1]
     params = jax.tree.map(
@@ -74,7 +75,7 @@ def _of_result(folder: str | Path, axis: str, points: int) -> xr.Dataset:
     with precision_of(study.dtype):
         lines = [
             _lines(
-                problem,
+                problems[kept.form.kept.of_cell[cells[0]]],
                 jax.tree.map(lambda leaf, at=at: leaf[at], params),
                 pairs,
                 int(data_seeds[cells[0]]),

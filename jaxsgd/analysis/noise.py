@@ -13,11 +13,9 @@ from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
 from jaxsgd.results.axes import axis_names, listed, seed_dims, stored
 from jaxsgd.simulator import streams
-from jaxsgd.study.study import SEED_AXES, Study, order_named
+from jaxsgd.study.dimensions import OWN_AXES, SEED_AXES
+from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import precision_of
-
-SETTLED = {*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size"}
-"""Axes that are not further hyperparameters of the optimizer."""
 
 
 def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Dataset:
@@ -56,8 +54,10 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     values = {name: setting[name].item() for name in setting.coords if not setting[name].dims}
     drawn = _seeds(setting, dims, check_count("seeds", seeds))
 
-    subject = study.subject()
-    hyper = {**study.optimizer_args, **{name: value for name, value in values.items() if name not in SETTLED}}
+    problem_args = {name: values[name] for name in study.problem_axis_names}
+    subject = study.subject(problem_args)
+    settled = {*OWN_AXES, *problem_args}
+    hyper = {**study.optimizer_args, **{name: value for name, value in values.items() if name not in settled}}
     make, schedule = optimizer_named(values["optimizer"]), schedule_named(study.schedule)
     rate = float(setting["rate"].values.reshape(-1)[0])
     sizes: dict[str, Any] = {"batch_count": int(values["batch_count"])}

@@ -106,6 +106,8 @@ def _too_wide(width: int, cells: int) -> str:
 def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
     cells = planned.cells
     left = sum(len(chunk.cells) for chunk in planned.chunks)
+    used = {chunk.program for chunk in planned.chunks}
+    drawing = len({planned.programs[number].subject for number in used})
     return {
         "study": planned.study.resolved(),
         "identity": planned.study.identity,
@@ -113,7 +115,8 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "stored_cells": cells.num_cells - left,
         "axes": {dim.name: dim.length for dim in cells.dims},
         "chunks": len(planned.chunks),
-        "programs": len({chunk.program for chunk in planned.chunks}) + bool(planned.chunks),
+        "programs": len(used) + drawing,
+        "drawing_programs": drawing,
         "held": planned.settings(),
         "seconds": expected.seconds,
         "memory_bytes": expected.memory_bytes,
@@ -135,10 +138,12 @@ def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]
     most = "at most " if report["study"].get("stop") else ""
     kept = f"; {size(report['parameter_bytes'])} of it are parameters" if report["parameter_bytes"] else ""
     kept += f", {size(report['state_bytes'])} states of the optimizer" if report["state_bytes"] else ""
+    drawing = report["drawing_programs"]
+    problems = "one draws" if drawing == 1 else f"{drawing} draw"
     for label, value in (
         ("study", name),
         ("cells", f"{report['cells']:,} = {axes}{present}"),
-        ("programs", f"{report['programs']} to compile ({path}; one draws the random numbers)"),
+        ("programs", f"{report['programs']} to compile ({path}; {problems} the random numbers)"),
         ("chunks", f"{report['chunks']:,} of {counted(settings['chunk_width'], 'cell')}, {settings['lanes']} side by side"),
         ("time", f"{most}about {duration(report['seconds'])}, compiling included ({source})"),
         ("memory", f"about {size(report['memory_bytes'])} while running"),

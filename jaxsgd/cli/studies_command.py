@@ -18,6 +18,7 @@ def studies(
         typer.echo(to_json(listed))
         return
     console = make_console(quiet=False)
+    width = max(map(len, listed), default=0)
     for name, study in listed.items():
-        console.print(f"{name:<22} {study['question']}", soft_wrap=True)
-        console.print(f"{'':<22} {study['file']}", soft_wrap=True, style="dim")
+        console.print(f"{name:<{width}} {study['question']}", soft_wrap=True)
+        console.print(f"{'':<{width}} {study['file']}", soft_wrap=True, style="dim")

@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 def estimate(planned: Plan) -> Estimate:
     """Return a rough estimate of a plan's time and memory, from constants; nothing is compiled or run."""
-    programs = min(len(planned.programs) + 1, PROGRAMS.most_programs)
+    programs = min(len(planned.programs) + len(planned.subjects.distinct), PROGRAMS.most_programs)
     return Estimate(planned.seconds, process_memory() + programs * PROGRAM_BYTES + planned.memory_bytes, 0)
 
 
@@ -53,7 +53,9 @@ def probe(planned: Plan) -> Estimate:
     cost = np.array([planned.cell_seconds[program.cells].mean() for program in planned.programs])
     by_cost = np.argsort(cost, kind="stable")
     tried = by_cost[np.unique(np.linspace(0, len(by_cost) - 1, MOST_PROBES).round().astype(int))]
-    _, draw_seconds = PROGRAMS.compiled(DrawSpec(planned.subject, planned.study.dtype, planned.width), devices[0])
+    problems = {planned.programs[program].subject for program in tried}
+    draws = [DrawSpec(planned.subjects.distinct[number], planned.study.dtype, planned.width) for number in problems]
+    draw_seconds = float(np.mean([PROGRAMS.compiled(draw, devices[0])[1] for draw in draws]) * len(planned.subjects.distinct))
     factors, compile_seconds, began = {}, [], time.perf_counter()
     for program in tried:
         number, before = first_chunk[int(program)], execution.compile_seconds

@@ -60,7 +60,7 @@ class Execution:
         self.chunk_seconds: dict[int, float] = {}
         self.finishing = 0
         self._lock = threading.Lock()
-        self._arrays: dict[Device, OwnArrays] = {}
+        self._arrays: dict[tuple[Device, int], OwnArrays] = {}
 
     def run(self, number: int, device: Device) -> ChunkArrays:
         """Run a chunk of the plan, note its time and return its arrays.
@@ -83,14 +83,15 @@ class Execution:
         while True:
             lanes = self.lanes[chunk.program]
             try:
-                draw = self._compiled(DrawSpec(self.plan.subject, study.dtype, self.plan.width), device)
+                subject = self.plan.subjects.distinct[program.subject]
+                draw = self._compiled(DrawSpec(subject, study.dtype, self.plan.width), device)
                 train = self._compiled(self._spec(chunk.program, lanes), device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
-                        drawn = self.plan.start.begun(drawn, padded, program.optimizer)
-                    outputs = train(given, drawn, self._own(device))
+                        drawn = self.plan.start.begun(drawn, padded, program)
+                    outputs = train(given, drawn, self._own(device, program.subject))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
                 return summary(self.plan, chunk, outputs), time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -100,7 +101,8 @@ class Execution:
 
     def _spec(self, program: int, lanes: int) -> TrainSpec:
         plan = self.plan
-        return train_spec(plan.study, plan.subject, plan.cells, plan.programs[program], plan.width, lanes)
+        subject = plan.subjects.distinct[plan.programs[program].subject]
+        return train_spec(plan.study, subject, plan.cells, plan.programs[program], plan.width, lanes)
 
     def _compiled(self, spec: DrawSpec | TrainSpec, device: Device) -> Callable:
         compiled, seconds = PROGRAMS.compiled(spec, device)
@@ -108,12 +110,12 @@ class Execution:
             self.compile_seconds += seconds
         return compiled
 
-    def _own(self, device: Device) -> OwnArrays:
-        """Return the problem's own arrays on a device; they are copied there once."""
+    def _own(self, device: Device, subject: int) -> OwnArrays:
+        """Return the own arrays of a problem, by its number, on a device; they are copied there once."""
         with self._lock:
-            if device not in self._arrays:
-                self._arrays[device] = jax.device_put(self.plan.subject.own, device)
-            return self._arrays[device]
+            if (device, subject) not in self._arrays:
+                self._arrays[device, subject] = jax.device_put(self.plan.subjects.distinct[subject].own, device)
+            return self._arrays[device, subject]
 
     def _narrow(self, program: int, lanes: int) -> None:
         with self._lock:
@@ -188,7 +190,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     of each batch, of a study with a target the step at which each run stopped, and the parameters and the optimizer's states if
     they are kept.
     """
-    study, cells = plan.study, plan.cells
+    study, cells, program = plan.study, plan.cells, plan.programs[chunk.program]
     loss = _padded(outputs.loss, cells.epochs)
     count = cells.batch_count[chunk.cells]
     steps, stop = cells.steps[cells.split[chunk.cells]], {}
@@ -215,7 +217,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
     shapes = kept_arrays(study, cells, plan.records)
     kept = {"loss": loss} if study.record == "batch" else {}
-    optimizer = plan.programs[chunk.program].optimizer
+    leaves = plan.kept.leaves(program.subject, program.optimizer)
     return {
         "cell": chunk.cells.astype(np.int64),
         **kept,
@@ -226,7 +228,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         **stop,
         **{
             name: np.asarray(array, leaf.stored)
-            for (name, leaf), array in zip(plan.kept.leaves(optimizer).items(), jax.tree.leaves(outputs.kept), strict=True)
+            for (name, leaf), array in zip(leaves.items(), jax.tree.leaves(outputs.kept), strict=True)
         },
     }
 

@@ -9,7 +9,7 @@ from jaxsgd.error import InputError
 from jaxsgd.machine import compiler_options, devices, git_commit, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
-from jaxsgd.study.kept import plain_states
+from jaxsgd.study.dimensions import setting_text
 from jaxsgd.study.observed import plain_records
 from jaxsgd.study.study import Study
 
@@ -21,17 +21,18 @@ def now() -> str:
 
 def facts(plan: Plan) -> dict[str, Any]:
     """Return the facts that must be the same for all parts of a result, as plain values."""
-    subject = plan.subject
+    names, by_problem = plan.study.problem_axis_names, problem_facts(plan)
     return {
         "format": FORMAT,
         # A study whose problem is an object has no identity; its result is only in memory.
         **({"identity": "", "fixed_identity": ""} if isinstance(plan.study.problem, Problem) else identities(plan.study)),
-        "num_samples": subject.num_samples,
-        "data_sha256": subject.data_fingerprint,
+        "num_samples": plan.subject.num_samples,
         "observed": list(plan.records),
         "measures": plain_records(plan.records),
-        "params": [leaf.described() for leaf in plan.kept.params],
-        "states": plain_states(plan.kept),
+        # In a study with axes of the problem, each problem has these facts for itself.
+        **({"data_sha256": None, "params": [], "states": {}} if names else by_problem[""]),
+        "problem_axes": list(names),
+        "problems": by_problem if names else {},
         "start": plan.start.identity if plan.start else "",
         "cells": plan.cells.num_cells,
         "held": plan.settings(),
@@ -39,6 +40,21 @@ def facts(plan: Plan) -> dict[str, Any]:
         "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), **compiler_options()},
         "device": devices(),
     }
+
+
+def problem_facts(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the facts about each problem of a plan, by its arguments that are axes, as text."""
+    own = zip(plan.subjects.args, plan.subjects.distinct, plan.kept.problems, strict=True)
+    return {
+        setting_text(args): {"data_sha256": subject.data_fingerprint, **leaves.described()} for args, subject, leaves in own
+    }
+
+
+def add_problems(manifest: dict[str, Any], plan: Plan) -> None:
+    """Add the facts about the problems and optimizers by which a result grows to its manifest."""
+    for text, own in problem_facts(plan).items():
+        stored = manifest["problems"].setdefault(text, {}) if text else manifest
+        stored |= {**own, "states": stored.get("states", {}) | own["states"]}
 
 
 def identities(study: Study) -> dict[str, str]:
@@ -85,10 +101,7 @@ def different(
       stored_label, new_label: the words for their origins.
       every: True to include the facts that may differ when a result is continued.
     """
-    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS]
-    # A result that grows by an optimizer has states that the stored part has not.
-    was, now = stored.get("states", {}), new["states"]
-    pairs += [(f"state of {name}", was[name], now[name]) for name in was if name in now]
+    pairs = [(name, stored.get(name), new[name]) for name in SAME_RUNS] + _problem_pairs(stored, new)
     for group in _GROUPS:
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
@@ -99,8 +112,28 @@ def different(
 def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
     """Return the differences between the samples of `new` and of `stored`, in words; empty if they are the same."""
     names = ("num_samples", "data_sha256")
-    pairs = [(name, stored.get(name), new[name]) for name in names if stored.get(name) != new[name]]
-    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs)
+    pairs = [(name, stored.get(name), new[name]) for name in names]
+    pairs += [pair for pair in _problem_pairs(stored, new) if pair[0].startswith("data_sha256")]
+    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs if was != now)
+
+
+def _problem_pairs(stored: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the facts about the problems and optimizers that both have: name, stored and new value.
+
+    A result may have grown by others.
+    """
+    pairs = _state_pairs(stored, new, "")
+    for text, own in new["problems"].items():
+        was = stored.get("problems", {}).get(text)
+        if was is not None:
+            pairs += [(f"{name} with {text}", was.get(name), own[name]) for name in ("data_sha256", "params")]
+            pairs += _state_pairs(was, own, f" with {text}")
+    return pairs
+
+
+def _state_pairs(stored: dict[str, Any], new: dict[str, Any], where: str) -> list[tuple[str, Any, Any]]:
+    was, now = stored.get("states", {}), new["states"]
+    return [(f"state of {name}{where}", was[name], now[name]) for name in was if name in now]
 
 
 def _shown(value: Any) -> str:

@@ -28,11 +28,11 @@ from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.study.subject import Subject, Subjects, precision_of
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
-"""The time to compile the drawing of random numbers, once for a study."""
+"""The time to compile the drawing of random numbers, once for each problem of a study."""
 
 COMPILE_SECONDS = 0.5
 """The time to compile the training of a small network."""
@@ -90,7 +90,7 @@ class Plan(NamedTuple):
 
     Attributes:
       study: the study.
-      subject: its problem, as it was when the plan was made.
+      subjects: the problems of its cells, as they were when the plan was made.
       cells: its cells.
       programs: the programs to compile.
       chunks: the calls of these programs.
@@ -110,7 +110,7 @@ class Plan(NamedTuple):
     """
 
     study: Study
-    subject: Subject
+    subjects: Subjects
     cells: Cells
     programs: list[Program]
     chunks: list[Chunk]
@@ -134,6 +134,11 @@ class Plan(NamedTuple):
         return brief_fields(self, (sizes, self.vectorize), ("width", "lanes", "micro_size", "study"))
 
     @property
+    def subject(self) -> Subject:
+        """The problem of the first cell; all have the same number of samples and the same observables."""
+        return self.subjects.distinct[0]
+
+    @property
     def vectorize(self) -> str:
         """The path: "one_program" or "grouped"."""
         return "grouped" if self.micro_size is None else "one_program"
@@ -155,7 +160,8 @@ class Plan(NamedTuple):
           wanted: [R], True for these cells.
         """
         chunks = _chunks(self.programs, self.width, wanted)
-        return self._replace(chunks=chunks, seconds=_seconds(self.cell_seconds[wanted], chunks, self.compile_seconds))
+        seconds = _seconds(self.cell_seconds[wanted], self.programs, chunks, self.compile_seconds)
+        return self._replace(chunks=chunks, seconds=seconds)
 
     def settings(self) -> dict[str, Any]:
         """Return the plan settings that must match for bit-identical results, as plain values."""
@@ -189,9 +195,14 @@ def plan(
         if value is not None:
             check_count(name, value)
     on_cpu = jax.default_backend() == "cpu"
-    subject = study.subject()
-    cells = cells_of(study, subject.num_samples)
-    cost = _Cost.of(study, subject)
+    subjects = study.subjects()
+    cells = cells_of(study, subjects.distinct[0].num_samples)
+    costs = [_Cost.of(study, subject) for subject in subjects.distinct]
+    cost = _Cost(*map(max, *costs)) if len(costs) > 1 else costs[0]
+    run_seconds = np.empty(cells.num_cells)
+    for number, own_cost in enumerate(costs):
+        own = subjects.of_cell == number
+        run_seconds[own] = own_cost.seconds_per_cell(cells, own)
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
@@ -202,11 +213,11 @@ def plan(
         )
     if vectorize == "auto":
         # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
-        has_noise = subject.problem.has_noise
-        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, cost, on_cpu)
-    own_programs = programs(cells, vectorize == "one_program", micro_size)
+        has_noise = any(subject.problem.has_noise for subject in subjects.distinct)
+        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, run_seconds, len(costs), on_cpu)
+    own_programs = programs(cells, subjects.of_cell, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
-    described = records(study, subject)
+    described = records(study, subjects.distinct[0])
     numbers = {
         sparse: _numbers(record for record in described.values() if record.sparse == sparse and not record.by_batch)
         for sparse in (False, True)
@@ -214,15 +225,15 @@ def plan(
     of_steps = slots * _numbers(record for record in described.values() if record.by_batch)
     # Evaluations within epochs are kept with every step until the run ends.
     rows = numbers[True] + numbers[False] * (1 if every is None else slots)
-    kept = kept_of(study, subject, cells)
-    params_size = kept.num_bytes(kept.params)
-    state_size = {name: kept.num_bytes(leaves) for name, leaves in kept.states.items()}
+    kept = kept_of(study, subjects, cells)
+    param_bytes, state_bytes = kept.cell_bytes(cells)
     records_size = (cells.epochs * (slots + rows) + cells.num_observations * of_steps) * 4
-    run_bytes = cost.run_bytes + records_size + params_size + max(state_size.values(), default=0)
+    run_bytes = cost.run_bytes + records_size + int((param_bytes + state_bytes).max())
     most_lanes = lanes or _lanes(cost, on_cpu)
-    run_seconds = cost.seconds_per_cell(cells)
     if vectorize == "one_program" and on_cpu:
-        run_seconds = np.full_like(run_seconds, run_seconds.mean() * ONE_PROGRAM_SLOWDOWN)
+        for number in range(len(costs)):
+            own = subjects.of_cell == number
+            run_seconds[own] = run_seconds[own].mean() * ONE_PROGRAM_SLOWDOWN
     width = chunk_width or _width(own_programs, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
     # A group of fewer lanes would be another computation, and a cell's bits would depend on its position in the chunk.
     if lanes and lanes < width and width % lanes:
@@ -231,11 +242,9 @@ def plan(
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     recorded += cells.num_records * numbers[False] + cells.num_observations * (numbers[True] + of_steps)
-    param_bytes = cells.num_cells * params_size
-    state_bytes = sum(size * int((cells.values["optimizer"] == name).sum()) for name, size in state_size.items())
     return Plan(
         study=study,
-        subject=subject,
+        subjects=subjects,
         cells=cells,
         programs=own_programs,
         chunks=chunks,
@@ -244,14 +253,14 @@ def plan(
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
         compile_seconds=cost.compile_seconds,
-        seconds=_seconds(run_seconds, chunks, cost.compile_seconds),
+        seconds=_seconds(run_seconds, own_programs, chunks, cost.compile_seconds),
         records=described,
         run_bytes=run_bytes,
-        result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + param_bytes + state_bytes,
+        result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + int(param_bytes.sum() + state_bytes.sum()),
         kept=kept,
-        param_bytes=param_bytes,
-        state_bytes=state_bytes,
-        start=start_of(study, subject, cells),
+        param_bytes=int(param_bytes.sum()),
+        state_bytes=int(state_bytes.sum()),
+        start=start_of(study, subjects, cells),
     )
 
 
@@ -264,11 +273,12 @@ def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list
     return chunks
 
 
-def _seconds(cell_seconds: np.ndarray, chunks: list[Chunk], compile_seconds: float) -> float:
+def _seconds(cell_seconds: np.ndarray, all_programs: list[Program], chunks: list[Chunk], compile_seconds: float) -> float:
     """Return the estimated time of chunks with compiling, from the times of their cells and of compiling a program."""
     if not chunks:
         return 0.0
-    compiling = DRAW_COMPILE_SECONDS + compile_seconds * len({chunk.program for chunk in chunks})
+    used = {chunk.program for chunk in chunks}
+    compiling = DRAW_COMPILE_SECONDS * len({all_programs[number].subject for number in used}) + compile_seconds * len(used)
     return float(cell_seconds.sum() / min(threads(), len(chunks)) + compiling)
 
 
@@ -313,7 +323,8 @@ class _Cost(NamedTuple):
             convolves=has_convolution(traced.jaxpr),
         )
 
-    def seconds_per_cell(self, cells: Cells) -> np.ndarray:
+    def seconds_per_cell(self, cells: Cells, wanted: np.ndarray) -> np.ndarray:
+        """Return the estimated time of the wanted cells; `wanted` is True for them, [R]."""
         count = np.asarray([s.batch_count for s in cells.splits])
         pass_seconds = self.epoch_flops / (CPU_CONVOLUTION_FLOPS if self.convolves else CPU_FLOPS)
         update = self.params_bytes * 3 / CPU_FLOPS
@@ -321,7 +332,7 @@ class _Cost(NamedTuple):
         if cells.evaluations is not None:
             # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
             seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * pass_seconds / 3
-        return seconds[cells.split]
+        return seconds[cells.split[wanted]]
 
 
 def _numbers(described: Iterable[Record]) -> int:
@@ -345,14 +356,14 @@ def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
     return f"its batch counts cannot be evaluated after common micro-steps (evaluate_every={every:g})"
 
 
-def _cheaper(cells: Cells, cost: _Cost, on_cpu: bool) -> str:
+def _cheaper(cells: Cells, run_seconds: np.ndarray, num_problems: int, on_cpu: bool) -> str:
     """Return "one_program" if the time saved on compiling is larger than the time lost in running; always on a GPU."""
     if len(cells.splits) == 1:
         return "grouped"
     if not on_cpu:
         return "one_program"
-    slower = cost.seconds_per_cell(cells).sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
-    return "one_program" if slower < COMPILE_SECONDS * (len(cells.splits) - 1) else "grouped"
+    slower = run_seconds.sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
+    return "one_program" if slower < COMPILE_SECONDS * num_problems * (len(cells.splits) - 1) else "grouped"
 
 
 def _lanes(cost: _Cost, on_cpu: bool) -> int:

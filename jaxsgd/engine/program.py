@@ -53,6 +53,7 @@ class Program(NamedTuple):
       split: the split that all its cells have; None if the split is data (one program for all batch counts).
       layout: micro-steps, if the split is data.
       cells: numbers of its cells, ascending.
+      subject: the number of their problem among the distinct ones of the study.
     """
 
     optimizer: str
@@ -60,6 +61,7 @@ class Program(NamedTuple):
     split: Split | None
     layout: Layout | None
     cells: np.ndarray
+    subject: int
 
     @property
     def slots(self) -> int:
@@ -67,22 +69,24 @@ class Program(NamedTuple):
         return self.split.batch_count if self.split else self.layout.slots  # type: ignore[union-attr]
 
 
-def programs(cells: Cells, one_program: bool, micro_size: int | None = None) -> list[Program]:
+def programs(cells: Cells, subject: np.ndarray, one_program: bool, micro_size: int | None = None) -> list[Program]:
     """Return the programs for all cells.
 
     Args:
       cells: the cells of a study.
+      subject: [R], the number of each cell's problem.
       one_program: True if batch counts are data and share a program; False if each split has its own program.
       micro_size: q, the size of the micro-steps; None for the cheapest.
     """
     shared = layout(cells.splits, micro_size) if one_program else None
-    key = [cells.values["optimizer"], cells.values["order"]]
+    key = [subject.tolist(), cells.values["optimizer"], cells.values["order"]]
     keys = list(zip(*key, *([] if one_program else [cells.split]), strict=True))
     groups = []
     for distinct in dict.fromkeys(keys):
         members = np.asarray([i for i, other in enumerate(keys) if other == distinct])
-        own = None if one_program else cells.splits[distinct[2]]
-        groups.append(Program(str(distinct[0]), str(distinct[1]), own, shared, members))
+        number, optimizer, order = distinct[:3]
+        own = None if one_program else cells.splits[distinct[3]]
+        groups.append(Program(str(optimizer), str(order), own, shared, members, number))
     return groups
 
 
@@ -96,7 +100,7 @@ def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) ->
     given: dict[str, Any] = {
         "order_seed": cells.seeds("order")[members].astype(np.uint32),
         "learning_rate": cells.rate[members].astype(study.dtype),
-        "hyper": {axis: cells.values[axis][members].astype(study.dtype) for axis in hyper_axes(cells)},
+        "hyper": {axis: cells.values[axis][members].astype(study.dtype) for axis in hyper_axes(study, cells)},
     }
     if study.stop:
         given["target"] = np.full(len(members), _within(*stop_of(study), study.dtype), study.dtype)
@@ -230,7 +234,7 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         lanes=lanes,
         optimizer=optimizer_named(program.optimizer),
         optimizer_args=json.dumps(study.optimizer_args, sort_keys=True),
-        hyper=tuple(hyper_axes(cells)),
+        hyper=tuple(hyper_axes(study, cells)),
         schedule=schedule_named(study.schedule),
         order=order_named(program.order),
         split=program.split,

@@ -5,14 +5,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.program import Drawn
+from jaxsgd.engine.program import Drawn, Program
 from jaxsgd.error import InputError, counted
 from jaxsgd.results.axes import axis_names, coords_along, listed, places, selected
 from jaxsgd.results.parameters import KeptCells, kept_cells
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.dimensions import SEED_AXES, setting_text
 from jaxsgd.study.kept import parameter_leaves, state_leaves, state_shapes
-from jaxsgd.study.study import SEED_AXES, Study
-from jaxsgd.study.subject import Subject
+from jaxsgd.study.study import Study
+from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import short_repr
 
 
@@ -36,37 +37,38 @@ class Start(NamedTuple):
     """The parameters, and perhaps the optimizers' states, from which the cells of a study begin.
 
     Attributes:
-      arrays: the leaves of the parameters of S cells of the parent, [S, ...] each, in the order of the pytree.
-      position: [R], the place of each cell's own among them.
-      states: by optimizer, the states; empty if the optimizers begin anew.
+      arrays: by problem of the study, the leaves of the parameters of S cells of the parent, [S, ...] each, in the order of
+        the pytree.
+      position: [R], the place of each cell's own among those of its problem.
+      states: by problem and optimizer, the states; empty if the optimizers begin anew.
       identity: of the parent's study, without the values of its axes.
     """
 
-    arrays: list[np.ndarray]
+    arrays: list[list[np.ndarray]]
     position: np.ndarray
-    states: dict[str, StartStates]
+    states: dict[tuple[int, str], StartStates]
     identity: str
 
     __repr__ = short_repr
 
-    def begun(self, drawn: Drawn, own: np.ndarray, optimizer: str) -> Drawn:
+    def begun(self, drawn: Drawn, own: np.ndarray, program: Program) -> Drawn:
         """Return the start of some cells with the parent's parameters, and its states, in place of the problem's own.
 
         Args:
           drawn: the start that the problem gives.
-          own: numbers of the cells, all with the same optimizer.
-          optimizer: that optimizer.
+          own: numbers of the cells.
+          program: their program.
         """
-        leaves = [array[self.position[own]] for array in self.arrays]
+        leaves = [array[self.position[own]] for array in self.arrays[program.subject]]
         drawn = drawn._replace(params=jax.tree.unflatten(jax.tree.structure(drawn.params), leaves))
         if not self.states:
             return drawn
-        states = self.states[optimizer]
+        states = self.states[program.subject, program.optimizer]
         leaves = [array[states.position[own]] for array in states.arrays]
         return drawn._replace(opt_state=jax.tree.unflatten(states.structure, leaves))
 
 
-def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
+def start_of(study: Study, subjects: Subjects, own: Cells) -> Start | None:
     """Return the parameters from which the cells of a study begin; None for a study that begins at the problem's own.
 
     A cell begins at the parent's cell with the same values on the axes that both have. Axes on which the parent has one value,
@@ -85,27 +87,32 @@ def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
         at = len(parent.epochs) - 1 if study.start_epoch is None else parent.epoch_index(study.start_epoch)
     except InputError as error:
         raise InputError(f"start: {error}") from None
-    if [leaf.described() for leaf in parent.form.kept.params] != [
-        leaf.described() for leaf in parameter_leaves(subject.problem, study.dtype)
-    ]:
-        raise InputError(f"start: {study.start} has parameters of other shapes or types than {study.problem!r}")
     index: dict[str, Any] = {}
     for dim in labels["cell"].dims:
         if labels.sizes[dim] > 1:
             index[str(dim)] = _positions(study, labels, str(dim), own)
     place = tuple(index.get(str(dim), np.zeros(own.num_cells, int)) for dim in labels["cell"].dims)
     chosen = np.broadcast_to(labels["cell"].values[place], own.num_cells)
-    parents, position = np.unique(chosen, return_inverse=True)
-    position = position.reshape(-1)
-    try:
-        arrays = [leaf[:, 0] for leaf in parent.arrays(parents, "params", [at])]
-        states = _states(study, subject, own, parent, chosen, at) if study.start_state else {}
-    except InputError as error:
-        raise InputError(f"start: {error}") from None
+    arrays, states, position, finite = [], {}, np.zeros(own.num_cells, int), np.zeros(own.num_cells, bool)
+    for number, subject in enumerate(subjects.distinct):
+        cells = subjects.of_cell == number
+        parents, places_of = np.unique(chosen[cells], return_inverse=True)
+        position[cells] = places_of.reshape(-1)
+        setting = f" with {setting_text(subjects.args[number])}" if subjects.args[number] else ""
+        try:
+            if parent.params_of(parents) != parameter_leaves(subject.problem, study.dtype):
+                raise InputError(f"{study.start} has parameters of other shapes or types than {study.problem!r}{setting}")
+            leaves = [leaf[:, 0] for leaf in parent.arrays(parents, "params", [at])]
+            if study.start_state:
+                states |= _states(study, subject, number, cells, own, parent, chosen, at)
+        except InputError as error:
+            raise InputError(f"start: {error}") from None
+        arrays.append(leaves)
+        of_parent = [np.isfinite(leaf.astype(np.float32)).reshape(len(leaf), -1).all(axis=1) for leaf in leaves]
+        finite[cells] = np.all(of_parent, axis=0)[position[cells]]
     epoch = parent.epochs[at]
     first = np.broadcast_to(labels["diverged_epoch"].transpose(*labels["cell"].dims).values[place], own.num_cells)
-    finite = np.all([np.isfinite(leaf.astype(np.float32)).reshape(len(leaf), -1).all(axis=1) for leaf in arrays], axis=0)
-    diverged = (first < (np.inf if epoch is None else epoch)) | ~finite[position]
+    diverged = (first < (np.inf if epoch is None else epoch)) | ~finite
     if diverged.any():
         cell = int(diverged.argmax())
         raise InputError(
@@ -116,12 +123,14 @@ def start_of(study: Study, subject: Subject, own: Cells) -> Start | None:
 
 
 def _states(
-    study: Study, subject: Subject, own: Cells, parent: KeptCells, chosen: np.ndarray, at: int
-) -> dict[str, StartStates]:
-    """Return the states from which the cells of a study begin, by optimizer.
+    study: Study, subject: Subject, number: int, members: np.ndarray, own: Cells, parent: KeptCells, chosen: np.ndarray, at: int
+) -> dict[tuple[int, str], StartStates]:
+    """Return the states from which the cells of a problem begin, by problem and optimizer.
 
     Args:
       study, subject, own: of the cells.
+      number: of the problem.
+      members: [R], True for the cells of the problem.
       parent: the cells of the parent.
       chosen: [R], the number of each cell's partner.
       at: the index of the epoch in those that the parent kept.
@@ -130,25 +139,25 @@ def _states(
       InputError: as `start_of`.
     """
     before, after = parent.own.values["optimizer"][chosen], own.values["optimizer"]
-    for cell in np.flatnonzero(before != after)[:1]:
+    for cell in np.flatnonzero(members & (before != after))[:1]:
         raise InputError(
             f"the state of an optimizer goes on only with the same optimizer, and {own.name(int(cell))} would begin at a cell "
             f"with {before[cell]}; leave start_state out, and the optimizer begins anew"
         )
     states = {}
-    for optimizer in map(str, np.unique(after)):
-        leaves = parent.state_leaves(optimizer)
-        if leaves != state_leaves(study, subject, own, optimizer):
+    for optimizer in map(str, np.unique(after[members])):
+        cells = members & (after == optimizer)
+        parents, places_of = np.unique(chosen[cells], return_inverse=True)
+        if parent.state_leaves(parents) != state_leaves(study, subject, own, optimizer):
             raise InputError(
                 f"{study.start} has a state of {optimizer!r} with another structure than this study's {optimizer!r}, which has "
                 "other arguments; leave start_state out, and the optimizer begins anew"
             )
-        cells = after == optimizer
-        parents, places = np.unique(chosen[cells], return_inverse=True)
         position = np.zeros(own.num_cells, int)
-        position[cells] = places.reshape(-1)
+        position[cells] = places_of.reshape(-1)
         arrays = [leaf[:, 0] for leaf in parent.arrays(parents, "state", [at])]
-        states[optimizer] = StartStates(arrays, position, jax.tree.structure(state_shapes(study, subject, own, optimizer)))
+        structure = jax.tree.structure(state_shapes(study, subject, own, optimizer))
+        states[number, optimizer] = StartStates(arrays, position, structure)
     return states
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.manifest import check_same, identities, new_manifest, now
+from jaxsgd.engine.manifest import add_problems, check_same, identities, new_manifest, now
 from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.time_left import TimeLeft
@@ -20,7 +20,6 @@ from jaxsgd.results.dataset import Assembly
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of
-from jaxsgd.study.kept import plain_states
 from jaxsgd.study.study import Study, StudyFields, check_study
 
 
@@ -154,7 +153,7 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
     if stored.identity != study.identity:
         write_json(folder.study_file, study.resolved())
     manifest |= {**identities(study), "cells": planned.cells.num_cells}
-    manifest["states"] |= plain_states(planned.kept)
+    add_problems(manifest, planned)
     return planned, manifest
 
 

@@ -133,7 +133,7 @@ def _prepared(common: str) -> Execution:
     """Return the runner of a study's chunks; it is kept, so that the study is not planned again for each chunk."""
     with _preparing:
         execution = _execution(common)
-        if execution.plan.study.subject() is not execution.plan.subject:  # the user's code was edited meanwhile
+        if execution.plan.study.subjects().distinct != execution.plan.subjects.distinct:  # the user's code was edited meanwhile
             _execution.cache_clear()
             execution = _execution(common)
         return execution

@@ -248,8 +248,12 @@ def direction(metric: str) -> float:
 
     For a metric that is not in `METRICS` and whose name does not know its direction, lower is better.
     """
-    better = METRICS[metric].better if metric in METRICS else getattr(metric, "better", "lower")
-    return -1.0 if better == "higher" else 1.0
+    return -1.0 if better_of(metric) == "higher" else 1.0
+
+
+def better_of(metric: str) -> str:
+    """Return the better direction of a metric, "lower", "higher" or "neither"; "lower" for an unknown name."""
+    return METRICS[metric].better if metric in METRICS else getattr(metric, "better", "lower")
 
 
 def observations(problem: Problem, evaluate_every: int | float | None) -> tuple[str, ...]:

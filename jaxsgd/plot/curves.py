@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, is_clearly_better, seed_median
+from jaxsgd.measure.observable import better_of
 from jaxsgd.number import three_digits
 from jaxsgd.plot.axis import (
     Axis,
@@ -43,6 +44,7 @@ class Curve(NamedTuple):
       cost: [R], by which it is ranked, as `jaxsgd.results.metric.cost` gives it.
       diverged, missing: how many are left out for that.
       runs: R.
+      may_grow: True if the metric only describes a run, so that growth is no failure.
     """
 
     loss: np.ndarray
@@ -52,6 +54,7 @@ class Curve(NamedTuple):
     diverged: int
     missing: int
     runs: int
+    may_grow: bool
 
     @property
     def median(self) -> np.ndarray:
@@ -60,8 +63,8 @@ class Curve(NamedTuple):
 
     @property
     def grown(self) -> bool:
-        """True if it ends above twice its first epoch's loss."""
-        return bool(self.median[-1] > 2 * self.median[0])
+        """True if it fails: it ends above twice its first epoch's loss."""
+        return not self.may_grow and bool(self.median[-1] > 2 * self.median[0])
 
 
 @styled
@@ -130,10 +133,11 @@ def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> list[
     """Return the lines of each panel."""
     records = panel_records(ds, metric, panels_by, dim)
     ranked = panel_table(ds, metric, panels_by, (dim,), cost(ds, metric))
+    may_grow = better_of(metric) == "neither"
 
     def curve(p: int, i: int) -> Curve:
         counts = int(records.diverged[p, i].sum()), int(records.missing[p, i].sum()), records.fine.shape[-1]
-        return Curve(*records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts)
+        return Curve(*records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts, may_grow)
 
     return [[curve(p, i) for i in range(records.fine.shape[1])] for p in range(panels_by.num_panels)]
 

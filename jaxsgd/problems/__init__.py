@@ -10,12 +10,14 @@ from jaxsgd.problems.data_file import from_file
 from jaxsgd.problems.handwriting import digits
 from jaxsgd.problems.linear_model import least_squares
 from jaxsgd.problems.quadratic_model import noisy_quadratic
+from jaxsgd.problems.tanh_network import tanh_network
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "square_regression": square_regression,
     "least_squares": least_squares,
     "noisy_quadratic": noisy_quadratic,
     "digits": digits,
+    "tanh_network": tanh_network,
     "from_file": from_file,
 }
 """The built-in problems by name."""
@@ -32,4 +34,13 @@ def problem_named(name: str) -> Callable[..., Problem]:
     return PROBLEMS[name]
 
 
-__all__ = ["PROBLEMS", "digits", "from_file", "least_squares", "noisy_quadratic", "problem_named", "square_regression"]
+__all__ = [
+    "PROBLEMS",
+    "digits",
+    "from_file",
+    "least_squares",
+    "noisy_quadratic",
+    "problem_named",
+    "square_regression",
+    "tanh_network",
+]

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxsgd.error import InputError, no_such, shown
-from jaxsgd.study.study import SEED_AXES
+from jaxsgd.study.dimensions import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
 """Dimensions of a single run."""
@@ -101,9 +101,10 @@ def places(name: str, values: np.ndarray, value: Any) -> np.ndarray:
       InputError: if the axis does not have it, with the nearest values that it has.
     """
     if not is_numeric(values):
-        matches = values == str(value)
+        texts = np.asarray([str(v) for v in values])
+        matches = texts == str(value)
         if not matches.any():
-            raise no_such(name, value, (str(v) for v in values))
+            raise no_such(name, value, texts.tolist())
         return matches
     try:
         number = float(value)

@@ -10,6 +10,18 @@ from jaxsgd.study.observed import Record, stored_records
 from jaxsgd.study.study import StudyFields
 
 
+class ChunkKind(NamedTuple):
+    """What all cells of a chunk have in common, and with it the leaves of their parameters and states.
+
+    Attributes:
+      problem: the number of the problem.
+      optimizer: the name of the optimizer.
+    """
+
+    problem: int
+    optimizer: str
+
+
 class ChunkForm(NamedTuple):
     """The arrays that a chunk of a study has besides its cells' keys.
 
@@ -33,17 +45,15 @@ class ChunkForm(NamedTuple):
         """
         return ChunkForm(kept_arrays(study, own, observed), kept)
 
-    def leaves(self, optimizer: str | None) -> dict[str, KeptLeaf]:
-        """Return the leaves in a chunk of runs with an optimizer, by the names of their arrays; None for an unknown one."""
-        return self.kept.leaves(optimizer or "")
+    def leaves(self, kind: ChunkKind | None) -> dict[str, KeptLeaf]:
+        """Return the leaves in a chunk of a kind, by the names of their arrays; none in one of an unknown kind."""
+        return self.kept.leaves(*kind) if kind else {}
 
-    def names(self, optimizer: str | None) -> list[str]:
-        """Return the names of the arrays in a chunk of runs with an optimizer."""
-        return [*self.numbers, *self.leaves(optimizer)]
+    def names(self, kind: ChunkKind | None) -> list[str]:
+        """Return the names of the arrays in a chunk of a kind."""
+        return [*self.numbers, *self.leaves(kind)]
 
 
 def stored_form(study: StudyFields, own: Cells, manifest: Mapping[str, Any]) -> ChunkForm:
     """Return the form of the chunks of a result, from its study and its manifest; no code that they name is run."""
-    kept = stored_kept(study.keep, manifest)
-    assert kept, "a manifest that was read is sound"
-    return ChunkForm.of(study, own, stored_records(dict(manifest)) or {}, kept)
+    return ChunkForm.of(study, own, stored_records(dict(manifest)) or {}, stored_kept(study, manifest))

@@ -10,11 +10,11 @@ import xarray as xr
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.memory import free_memory, gibibytes
-from jaxsgd.results.chunk_form import ChunkForm, stored_form
+from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
 from jaxsgd.results.dataset import Assembly, dataset_bytes
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
-from jaxsgd.study.kept import stored_kept
+from jaxsgd.study.kept import stored_leaves
 from jaxsgd.study.observed import stored_records
 from jaxsgd.study.study import StudyFields, without_axis_values
 
@@ -93,10 +93,10 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, form: ChunkForm
             seen |= dict.fromkeys(keys, name)
             rows = [(row, cell) for row, key in enumerate(keys) for cell in numbers.get(key, ())]
             row, cell = np.asarray(rows, np.int64).reshape(-1, 2).T
-            optimizer = _optimizer(own, cell, name)
-            check_arrays(arrays, form, optimizer, len(keys), name)
+            kind = _kind(form, own, cell, name)
+            check_arrays(arrays, form, kind, len(keys), name)
             _check_lengths(arrays, form, own, cell, name)
-            chosen = {key: arrays[key][row] for key in form.names(optimizer)}
+            chosen = {key: arrays[key][row] for key in form.names(kind)}
             yield StoredChunk(number, {"cell": cell, **fitted(chosen, form)}, "")
         except BrokenChunk as error:
             yield StoredChunk(number, {}, str(error))
@@ -130,16 +130,16 @@ def _keys(arrays: ChunkArrays, every: list[bytes], name: str) -> list[bytes]:
     return keys
 
 
-def _optimizer(own: Cells, cell: np.ndarray, name: str) -> str | None:
-    """Return the optimizer of the cells of a chunk; None if the study has none of them.
+def _kind(form: ChunkForm, own: Cells, cell: np.ndarray, name: str) -> ChunkKind | None:
+    """Return the kind of a chunk with some cells; None if the study has none of them.
 
     Raises:
-      BrokenChunk: if they have several.
+      BrokenChunk: if they are of several kinds.
     """
-    optimizers = np.unique(own.values["optimizer"][cell])
-    if len(optimizers) > 1:
-        raise BrokenChunk(f"{name}: has cells of several optimizers")
-    return str(optimizers[0]) if len(optimizers) else None
+    for what, values in (("optimizers", own.values["optimizer"]), ("problems", form.kept.of_cell)):
+        if len(np.unique(values[cell])) > 1:
+            raise BrokenChunk(f"{name}: has cells of several {what}")
+    return ChunkKind(int(form.kept.of_cell[cell[0]]), str(own.values["optimizer"][cell[0]])) if len(cell) else None
 
 
 def _check_lengths(arrays: ChunkArrays, form: ChunkForm, own: Cells, cell: np.ndarray, name: str) -> None:
@@ -207,14 +207,14 @@ def _check_fits(place: Folder, needed: int, every_batch: bool) -> None:
         )
 
 
-def check_arrays(arrays: ChunkArrays, form: ChunkForm, optimizer: str | None, length: int, file: str) -> None:
+def check_arrays(arrays: ChunkArrays, form: ChunkForm, kind: ChunkKind | None, length: int, file: str) -> None:
     """Check the names, types and dimensions of a chunk's arrays; a checksum is no signature, so it does not suffice.
 
     Args:
       arrays: of the chunk.
       form: of the study's chunks. The lengths of losses and observables may differ: with other batch counts the study had other
         lengths.
-      optimizer: of its cells; None if the study has none of them, so that the states cannot be checked.
+      kind: of the chunk; None if the study has none of its cells, so that the parameters and states cannot be checked.
       length: the number of its cells.
       file: its name, for the message.
 
@@ -225,7 +225,7 @@ def check_arrays(arrays: ChunkArrays, form: ChunkForm, optimizer: str | None, le
     for name, inner in form.numbers.items():
         array = arrays.get(name, np.empty(()))
         right[name] = array.dtype.kind == "f" and array.ndim == 1 + len(inner) and len(array) == length
-    for name, leaf in form.leaves(optimizer).items():
+    for name, leaf in form.leaves(kind).items():
         array = arrays.get(name, np.empty(()))
         right[name] = array.dtype == leaf.stored and array.shape == (length, *form.kept.inner(leaf))
     for name in right:
@@ -264,23 +264,16 @@ def stored_manifest(place: Folder) -> dict[str, Any]:
         manifest.setdefault("measures", {})
         manifest.setdefault("params", [])
         manifest.setdefault("states", {})
+        manifest.setdefault("problems", {})
+        manifest.setdefault("problem_axes", [])
         manifest.setdefault("start", "")
     wanted = {"format": int, "identity": str, "num_samples": int, "held": dict, "versions": dict, "device": dict, "times": dict}
-    wanted |= {
-        "lanes_narrowed": list,
-        "broken_chunks": list,
-        "observed": list,
-        "measures": dict,
-        "params": list,
-        "states": dict,
-        "start": str,
-    }
+    wanted |= dict.fromkeys(("lanes_narrowed", "broken_chunks", "observed", "params", "problem_axes"), list)
+    wanted |= dict.fromkeys(("measures", "states", "problems"), dict) | {"start": str}
     whole = isinstance(manifest, dict) and all(isinstance(manifest.get(name), kind) for name, kind in wanted.items())
-    whole = (
-        whole
-        and stored_records(manifest) is not None
-        and stored_kept(None, manifest) is not None
-        and manifest["num_samples"] > 0
+    whole = whole and stored_records(manifest) is not None and manifest["num_samples"] > 0
+    whole = whole and all(
+        isinstance(facts, dict) and stored_leaves(facts) is not None for facts in (manifest, *manifest["problems"].values())
     )
     whole = whole and (manifest["format"] == 1 or isinstance(manifest.get("fixed_identity"), str))
     if not whole or not 1 <= manifest["format"] <= FORMAT or set(manifest["held"]) != set(PLAN_SETTINGS):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,10 +61,10 @@ def export_parameters(folder: str | Path, path: str | Path) -> Path:
     _check_library(to)
     kept = kept_cells(folder)
     every = selection(kept, None, {})
-    arrays = _named("params", kept.form.kept.params, read_leaves(kept, every, "params"))
-    for optimizer, leaves in kept.form.kept.states.items():
+    arrays = _named("params", kept.params_of(every.cells), read_leaves(kept, every, "params"))
+    for optimizer in kept.study.optimizers if kept.study.keep_state else ():
         own = selection(kept, None, {"optimizer": [optimizer]})
-        arrays |= _named(f"state/{optimizer}", leaves, read_leaves(kept, own, "state"))
+        arrays |= _named(f"state/{optimizer}", kept.state_leaves(own.cells), read_leaves(kept, own, "state"))
     dims = cell_dims(kept.labels)
     axes = {name: kept.labels[name].values for dim in dims for name in coords_along(kept.labels, dim)}
     if every.has_epoch_axis:
@@ -92,10 +93,9 @@ def export_cells(folder: str | Path, out: str | Path, to: str) -> Path:
     _check_library(to)
     kept, out = kept_cells(folder), Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    values, optimizers = kept.own.values, kept.own.values["optimizer"]
-    several = len(kept.epochs) > 1
-    for optimizer in kept.study.optimizers:
-        members = np.flatnonzero(optimizers == optimizer)
+    values, several = kept.own.values, len(kept.epochs) > 1
+    for optimizer, problem in itertools.product(kept.study.optimizers, range(len(kept.form.kept.problems))):
+        members = np.flatnonzero((values["optimizer"] == optimizer) & (kept.form.kept.of_cell == problem))
         for begin in range(0, len(members), BLOCK):
             _write_cells(kept, members[begin : begin + BLOCK], optimizer, several, out, to)
     rows = io.StringIO()
@@ -108,7 +108,7 @@ def export_cells(folder: str | Path, out: str | Path, to: str) -> Path:
 
 
 def _write_cells(kept: KeptCells, numbers: np.ndarray, optimizer: str, several: bool, out: Path, to: str) -> None:
-    """Write the files of some cells with one optimizer.
+    """Write the files of some cells with one optimizer and one problem.
 
     Args:
       kept: the cells of the result.
@@ -119,14 +119,9 @@ def _write_cells(kept: KeptCells, numbers: np.ndarray, optimizer: str, several: 
       to: the format.
     """
     at = list(range(len(kept.epochs)))
-    groups = {
-        "params": ("params", kept.form.kept.params),
-        "state": (f"state/{optimizer}", kept.form.kept.states.get(optimizer)),
-    }
-    blocks: dict[str, np.ndarray] = {}
-    for group, (prefix, leaves) in groups.items():
-        if leaves:
-            blocks |= _named(prefix, leaves, kept.arrays(numbers, group, at))
+    blocks = _named("params", kept.params_of(numbers), kept.arrays(numbers, "params", at))
+    if kept.study.keep_state:
+        blocks |= _named(f"state/{optimizer}", kept.state_leaves(numbers), kept.arrays(numbers, "state", at))
     for row, number in enumerate(numbers):
         arrays = {name: array[row] if several else array[row, 0] for name, array in blocks.items()}
         axes = {name: column[number] for name, column in kept.own.values.items()}

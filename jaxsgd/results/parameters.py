@@ -10,13 +10,14 @@ import xarray as xr
 
 from jaxsgd.error import InputError, counted, shown
 from jaxsgd.results.axes import axis_dim, cell_dims, is_several, listed, selected
-from jaxsgd.results.chunk_form import ChunkForm, stored_form
+from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
 from jaxsgd.results.load import load, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
 from jaxsgd.study.cells import Cells, cells
+from jaxsgd.study.dimensions import setting_text
 from jaxsgd.study.kept import Leaves, parameter_leaves, state_leaves, state_shapes
 from jaxsgd.study.study import Study
-from jaxsgd.study.subject import Subject
+from jaxsgd.study.subject import Subjects
 
 
 class KeptCells(NamedTuple):
@@ -25,7 +26,7 @@ class KeptCells(NamedTuple):
     Attributes:
       place: the folder.
       study: of the result.
-      subject: its problem.
+      subjects: its problems.
       own: the cells of the study.
       form: of the chunks.
       labels: the dataset of the result, with the number of each cell as `cell`.
@@ -33,7 +34,7 @@ class KeptCells(NamedTuple):
 
     place: Folder
     study: Study
-    subject: Subject
+    subjects: Subjects
     own: Cells
     form: ChunkForm
     labels: xr.Dataset
@@ -62,6 +63,38 @@ class KeptCells(NamedTuple):
         done = f"{epoch:g} {'epoch' if epoch == 1 else 'epochs'}"
         raise InputError(f"{self.place.path}: kept nothing after {done}: the nearest is {near} (it kept {_epochs(kept)})")
 
+    def kind_of(self, wanted: np.ndarray) -> ChunkKind:
+        """Return the kind of a chunk with some cells, whose parameters must have the same shapes.
+
+        Args:
+          wanted: [n], numbers of cells; for states their optimizer is the same.
+
+        Raises:
+          InputError: if they have not; the message says which axis to select from.
+        """
+        first, *others = map(int, np.unique(self.form.kept.of_cell[wanted]))
+        for other in others:
+            if self._params(other) != self._params(first):
+                settings = [self.subjects.args[number] for number in (first, other)]
+                name = next(name for name in settings[0] if settings[0][name] != settings[1][name])
+                raise InputError(
+                    f"{self.place.path}: the parameters have other shapes with {setting_text(settings[1])} than with "
+                    f"{setting_text(settings[0])}; select one value: {name}={settings[0][name]!r}"
+                )
+        return ChunkKind(first, str(self.own.values["optimizer"][wanted[0]]))
+
+    def _params(self, problem: int) -> tuple[Leaves, Any]:
+        init = self.subjects.distinct[problem].problem.init
+        return self.form.kept.problems[problem].params, jax.tree.structure(jax.eval_shape(init, jax.random.key(0)))
+
+    def params_of(self, wanted: np.ndarray) -> Leaves:
+        """Return the leaves of the parameters that were kept of some cells; as `kind_of`."""
+        return self.form.kept.problems[self.kind_of(wanted).problem].params
+
+    def structure_of(self, wanted: np.ndarray) -> Any:
+        """Return the structure of the parameters of some cells; as `kind_of`."""
+        return self._params(self.kind_of(wanted).problem)[1]
+
     def arrays(self, wanted: np.ndarray, group: str, at: list[int]) -> list[np.ndarray]:
         """Return the leaves of some cells, [n, K, ...] each, in the order of the pytree.
 
@@ -71,10 +104,10 @@ class KeptCells(NamedTuple):
           at: K indices in `epochs`.
 
         Raises:
-          InputError: if a cell is missing.
+          InputError: if a cell is missing, or they have parameters of different shapes.
         """
-        optimizer = str(self.own.values["optimizer"][wanted[0]]) if len(wanted) else ""
-        leaves = {name: leaf for name, leaf in self.form.leaves(optimizer).items() if name.startswith(f"{group}/")}
+        leaves = self.form.leaves(self.kind_of(wanted))
+        leaves = {name: leaf for name, leaf in leaves.items() if name.startswith(f"{group}/")}
         position = np.full(self.own.num_cells, -1)
         position[wanted] = np.arange(len(wanted))
         arrays = {name: np.empty((len(wanted), len(at), *leaf.shape), leaf.stored) for name, leaf in leaves.items()}
@@ -94,16 +127,17 @@ class KeptCells(NamedTuple):
             raise InputError(f"{self.place.path}: {count} not run yet, the first: {first}; finish that study")
         return [array.astype(leaves[name].dtype) for name, array in arrays.items()]
 
-    def state_leaves(self, optimizer: str) -> Leaves:
-        """Return the leaves of the states that were kept of runs with an optimizer.
+    def state_leaves(self, wanted: np.ndarray) -> Leaves:
+        """Return the leaves of the states that were kept of some cells with the same optimizer.
 
         Raises:
-          InputError: if no states were kept.
+          InputError: if no states were kept; and as `kind_of`.
         """
         if not self.study.keep_state:
             how = "run the study with keep_state=True into another folder"
             raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
-        return self.form.kept.states[optimizer]
+        kind = self.kind_of(wanted)
+        return self.form.kept.problems[kind.problem].states[kind.optimizer]
 
 
 def _epochs(kept: list[int]) -> str:
@@ -122,14 +156,15 @@ def kept_cells(folder: str | Path) -> KeptCells:
     if fields.keep is None:
         raise InputError(f"{place.path}: this result kept no parameters; run the study with keep='final' into another folder")
     study = Study(**fields.resolved())
-    subject, own = study.subject(), cells(study, manifest["num_samples"])
+    subjects, own = study.subjects(), cells(study, manifest["num_samples"])
     form = stored_form(study, own, manifest)
-    if form.kept.params != parameter_leaves(subject.problem, study.dtype):
-        raise InputError(f"{place.path}: the problem {study.problem!r} has other parameters now than those that were kept")
+    for subject, leaves in zip(subjects.distinct, form.kept.problems, strict=True):
+        if leaves.params != parameter_leaves(subject.problem, study.dtype):
+            raise InputError(f"{place.path}: the problem {study.problem!r} has other parameters now than those that were kept")
     dims = cell_dims(ds)
     sizes = [ds.sizes[dim] for dim in dims]
     labels = ds.assign(cell=(dims, np.arange(math.prod(sizes)).reshape(sizes)))
-    return KeptCells(place, study, subject, own, form, labels)
+    return KeptCells(place, study, subjects, own, form, labels)
 
 
 class Selection(NamedTuple):
@@ -144,6 +179,11 @@ class Selection(NamedTuple):
     numbers: xr.DataArray
     at: list[int]
     has_epoch_axis: bool
+
+    @property
+    def cells(self) -> np.ndarray:
+        """The numbers of the cells, flat."""
+        return self.numbers.values.reshape(-1)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -172,7 +212,7 @@ def read_leaves(kept: KeptCells, chosen: Selection, group: str) -> list[np.ndarr
     Raises:
       InputError: if a selected cell is missing.
     """
-    arrays = kept.arrays(chosen.numbers.values.reshape(-1), group, chosen.at)
+    arrays = kept.arrays(chosen.cells, group, chosen.at)
     return [array.reshape((*chosen.lead, *array.shape[2:])) for array in arrays]
 
 
@@ -194,12 +234,13 @@ def parameters(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
       run that diverged may not be finite.
 
     Raises:
-      InputError: if the result kept no parameters, an axis, a value or an epoch does not exist, a selected cell is missing, or
-        the problem has other parameters than those that were kept.
+      InputError: if the result kept no parameters, an axis, a value or an epoch does not exist, a selected cell is missing, the
+        selected cells have parameters of different shapes, or the problem has other parameters than those that were kept.
     """
     kept = kept_cells(folder)
-    structure = jax.tree.structure(jax.eval_shape(kept.subject.problem.init, jax.random.key(0)))
-    return jax.tree.unflatten(structure, read_leaves(kept, selection(kept, epoch, select), "params"))
+    chosen = selection(kept, epoch, select)
+    structure = kept.structure_of(chosen.cells)
+    return jax.tree.unflatten(structure, read_leaves(kept, chosen, "params"))
 
 
 def state(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
@@ -217,14 +258,15 @@ def state(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
     """
     kept = kept_cells(folder)
     chosen = selection(kept, epoch, select)
-    optimizers = np.unique(kept.own.values["optimizer"][chosen.numbers.values.reshape(-1)])
+    optimizers = np.unique(kept.own.values["optimizer"][chosen.cells])
     if len(optimizers) > 1:
         raise InputError(
             f"{kept.place.path}: has states of {listed(optimizers)}, each with its own structure; pick one: "
             f"optimizer={str(optimizers[0])!r}"
         )
     optimizer = str(optimizers[0])
-    if kept.state_leaves(optimizer) != state_leaves(kept.study, kept.subject, kept.own, optimizer):
+    subject = kept.subjects.distinct[kept.kind_of(chosen.cells).problem]
+    if kept.state_leaves(chosen.cells) != state_leaves(kept.study, subject, kept.own, optimizer):
         raise InputError(f"{kept.place.path}: the optimizer {optimizer!r} has another state now than the one that was kept")
-    structure = jax.tree.structure(state_shapes(kept.study, kept.subject, kept.own, optimizer))
+    structure = jax.tree.structure(state_shapes(kept.study, subject, kept.own, optimizer))
     return jax.tree.unflatten(structure, read_leaves(kept, chosen, "state"))

@@ -1,7 +1,8 @@
 """Studies: the settings to run, their axes and their cells.
 
 study         Study: every field checked, with all mistakes in one message
-cells         the axes, and the cells that are their product
+dimensions    the axes of a study: zipped, drawn, and those of the problem
+cells         the cells, which are the product of the dimensions
 study_file    a study from a Python or JSON file
 shipped       the studies that come with the package
 subject       the problem that a study names, with its size and its arrays

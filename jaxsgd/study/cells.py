@@ -3,79 +3,18 @@
 import hashlib
 import json
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.order import Split, split
-from jaxsgd.study.study import SEED_AXES, StudyFields, axis_lengths
+from jaxsgd.study.dimensions import OWN_AXES, Dimension, dimensions
+from jaxsgd.study.study import Study, StudyFields
 from jaxsgd.summary import short_repr
 
 KEY_BYTES = 16
 """Length of a cell's key."""
-
-
-class Dimension(NamedTuple):
-    """One dimension of a study's result.
-
-    Attributes:
-      name: of the dimension; an axis's own, or the joined names of zipped axes, or `draw`.
-      values: the axes that vary along it, [length] each.
-    """
-
-    name: str
-    values: dict[str, np.ndarray]
-
-    __repr__ = short_repr
-
-    @property
-    def length(self) -> int:
-        """The number of its values."""
-        return len(next(iter(self.values.values())))
-
-
-def dimensions(study: StudyFields) -> list[Dimension]:
-    """Return the dimensions of a study's result, outermost first; without epochs and batches, which lie within a cell."""
-    fields = dict(study)
-    lengths = axis_lengths(fields)
-    values = {name: np.asarray(_axis_values(fields, name)) for name in lengths}
-    drawn = _drawn(study)
-    dims: list[Dimension] = []
-    done: set[str] = set()
-    for name in lengths:
-        if name in done:
-            continue
-        group = next((group for group in study.zipped if name in group), (name,))
-        done |= set(group)
-        dims.append(Dimension("_".join(group), {axis: values[axis] for axis in group}))
-    if drawn:
-        # In the position of the rate, before the batch count.
-        at = next((i for i, dim in enumerate(dims) if {"batch_count", "batch_size"} & set(dim.values)), len(dims))
-        dims.insert(at, Dimension("draw", drawn))
-    return dims
-
-
-def _axis_values(fields: dict, name: str):
-    return fields["hyper"][name] if name in fields["hyper"] else fields[name + "s"]
-
-
-def _drawn(study: StudyFields) -> dict[str, np.ndarray]:
-    """Return the random axes by name, [draws] each; the draws of an axis do not depend on the other axes."""
-    drawn = {}
-    for name, distribution in study.random.items():
-        rng = np.random.default_rng([study.draw_seed, *name.encode()])
-        if distribution.log_uniform is not None:
-            drawn[name] = np.exp(
-                rng.uniform(math.log(distribution.log_uniform[0]), math.log(distribution.log_uniform[1]), study.draws)
-            )
-        elif distribution.uniform is not None:
-            drawn[name] = rng.uniform(*distribution.uniform, study.draws)
-        else:
-            drawn[name] = rng.choice(np.asarray(distribution.choice), study.draws)
-    if "batch_count" in drawn:
-        drawn["batch_count"] = drawn["batch_count"].astype(int)
-    return drawn
 
 
 class Cells(NamedTuple):
@@ -84,6 +23,7 @@ class Cells(NamedTuple):
     Attributes:
       dims: the dimensions.
       values: by axis, the value of each cell, [R].
+      problem_axes: the axes that are arguments of the problem, without random ones.
       splits: the distinct splits.
       split: the index in `splits` of each cell, [R].
       rate: the learning rate of each cell after the rate rule, [R].
@@ -96,6 +36,7 @@ class Cells(NamedTuple):
 
     dims: list[Dimension]
     values: dict[str, np.ndarray]
+    problem_axes: tuple[str, ...]
     splits: list[Split]
     split: np.ndarray
     rate: np.ndarray
@@ -155,9 +96,15 @@ class Cells(NamedTuple):
 
         In studies that differ only in the values of their axes, equal keys mean the same run.
         """
-        columns = [values.tolist() for values in self.values.values()]
+        columns = [self._column(axis) for axis in self.values]
         rows = (dict(zip(self.values, row, strict=True)) for row in zip(*columns, strict=True))
         return [hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()[:KEY_BYTES] for row in rows]
+
+    def _column(self, axis: str) -> list[Any]:
+        values = self.values[axis]
+        if axis in self.problem_axes and values.dtype.kind in "iu":  # 16 is the same value beside 32 and beside 0.5
+            values = values.astype(float)
+        return values.tolist()
 
     def name(self, cell: int) -> str:
         """Return a cell in words: its value on every axis."""
@@ -179,7 +126,7 @@ def cells(study: StudyFields, num_samples: int) -> Cells:
         rate = rate * (factor if study.rate_rule == "linear" else np.sqrt(factor))
     steps = np.asarray([study.total_steps(split) for split in splits])
     times = _evaluations(study, splits, steps), _observations(study, splits, steps)
-    return Cells(dims, values, splits, which.reshape(-1), rate, steps, *times)
+    return Cells(dims, values, tuple(study.problem_axes), splits, which.reshape(-1), rate, steps, *times)
 
 
 def _evaluations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
@@ -205,7 +152,7 @@ def _stacked(rows: list[np.ndarray]) -> np.ndarray:
     return np.stack([np.pad(row.astype(float), (0, longest - len(row)), constant_values=np.nan) for row in rows])
 
 
-def hyper_axes(cells: Cells) -> list[str]:
+def hyper_axes(study: Study, cells: Cells) -> list[str]:
     """Return the axes that are hyperparameters of the optimizer other than its rate."""
-    known = {*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size"}
-    return [axis for axis in cells.values if axis not in known]
+    others = {*OWN_AXES, *study.problem_axis_names}
+    return [axis for axis in cells.values if axis not in others]

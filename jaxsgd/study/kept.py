@@ -13,8 +13,9 @@ from jaxsgd.optimizer import optimizer_named, scheduled
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state
 from jaxsgd.study.cells import Cells, hyper_axes
-from jaxsgd.study.study import Study
-from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.study.dimensions import problem_settings, setting_text
+from jaxsgd.study.study import Study, StudyFields
+from jaxsgd.study.subject import Subject, Subjects, precision_of
 
 
 class KeptLeaf(NamedTuple):
@@ -52,46 +53,79 @@ _NUMPY_KINDS = "fciub"
 Leaves = tuple[KeptLeaf, ...]
 
 
+class ProblemLeaves(NamedTuple):
+    """The leaves that a result keeps of the runs of one problem.
+
+    Attributes:
+      params: the leaves of the parameters, in the order of the pytree; empty if none are kept.
+      states: by optimizer, the leaves of its state; empty if none are kept.
+    """
+
+    params: Leaves
+    states: Mapping[str, Leaves]
+
+    def described(self) -> dict[str, Any]:
+        """Return the leaves as plain values, as a manifest has them."""
+        states = {optimizer: [leaf.described() for leaf in leaves] for optimizer, leaves in self.states.items()}
+        return {"params": [leaf.described() for leaf in self.params], "states": states}
+
+
 class Kept(NamedTuple):
     """The arrays that a result keeps of each run besides its losses and observables.
 
     Attributes:
       epochs: K numbers of epochs done, ascending, after which they are kept; None if they are kept after the last step only.
-      params: the leaves of the parameters, in the order of the pytree; empty if none are kept.
-      states: by optimizer, the leaves of its state; empty if none are kept.
+      problems: the leaves, by problem.
+      of_cell: [R], the number of each cell's problem.
     """
 
     epochs: tuple[int, ...] | None
-    params: Leaves
-    states: Mapping[str, Leaves]
+    problems: tuple[ProblemLeaves, ...]
+    of_cell: np.ndarray
 
-    def leaves(self, optimizer: str) -> dict[str, KeptLeaf]:
-        """Return the leaves of a run with an optimizer, by the names of their arrays in a chunk: `params/0`, `state/0`, ..."""
-        groups = {"params": self.params, "state": self.states.get(optimizer, ())}
+    def leaves(self, problem: int, optimizer: str) -> dict[str, KeptLeaf]:
+        """Return the leaves of a run by the names of their arrays in a chunk: `params/0`, `state/0`, ...
+
+        Args:
+          problem: the number of its problem.
+          optimizer: the name of its optimizer.
+        """
+        own = self.problems[problem]
+        groups = {"params": own.params, "state": own.states.get(optimizer, ())}
         return {f"{group}/{number}": leaf for group, leaves in groups.items() for number, leaf in enumerate(leaves)}
 
     def inner(self, leaf: KeptLeaf) -> tuple[int, ...]:
         """Return the shape of a leaf's array of one run: with a leading axis K, if there is a list of epochs."""
         return leaf.shape if self.epochs is None else (len(self.epochs), *leaf.shape)
 
-    def num_bytes(self, leaves: Leaves) -> int:
-        """Return the bytes that leaves take on disk for one run."""
-        return (1 if self.epochs is None else len(self.epochs)) * sum(leaf.num_bytes for leaf in leaves)
+    def cell_bytes(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bytes that parameters, and states, of each cell take on disk, [R] each."""
+        times = 1 if self.epochs is None else len(self.epochs)
+        params, states = np.zeros(cells.num_cells, np.int64), np.zeros(cells.num_cells, np.int64)
+        for number, own in enumerate(self.problems):
+            members = self.of_cell == number
+            params[members] = times * sum(leaf.num_bytes for leaf in own.params)
+            for optimizer, leaves in own.states.items():
+                states[members & (cells.values["optimizer"] == optimizer)] = times * sum(leaf.num_bytes for leaf in leaves)
+        return params, states
 
 
-def kept_of(study: Study, subject: Subject, cells: Cells) -> Kept:
+def kept_of(study: Study, subjects: Subjects, cells: Cells) -> Kept:
     """Return the arrays that a study keeps of its runs.
 
     Raises:
       InputError: if an optimizer's state has a random key, which cannot be kept.
     """
-    if study.keep is None:
-        return Kept(None, (), {})
-    states = {}
-    if study.keep_state:
-        states = {optimizer: state_leaves(study, subject, cells, optimizer) for optimizer in study.optimizers}
+
+    def leaves(subject: Subject) -> ProblemLeaves:
+        if study.keep is None:
+            return ProblemLeaves((), {})
+        optimizers = study.optimizers if study.keep_state else ()
+        states = {optimizer: state_leaves(study, subject, cells, optimizer) for optimizer in optimizers}
+        return ProblemLeaves(parameter_leaves(subject.problem, study.dtype), states)
+
     epochs = study.keep if isinstance(study.keep, tuple) else None
-    return Kept(epochs, parameter_leaves(subject.problem, study.dtype), states)
+    return Kept(epochs, tuple(map(leaves, subjects.distinct)), subjects.of_cell)
 
 
 def parameter_leaves(problem: Problem, dtype: str) -> Leaves:
@@ -121,7 +155,7 @@ def state_shapes(study: Study, subject: Subject, cells: Cells, optimizer: str) -
 
     with precision_of(study.dtype):
         number = jax.ShapeDtypeStruct((), np.dtype(study.dtype))
-        return jax.eval_shape(state, jax.random.key(0), number, dict.fromkeys(hyper_axes(cells), number))
+        return jax.eval_shape(state, jax.random.key(0), number, dict.fromkeys(hyper_axes(study, cells), number))
 
 
 def state_leaves(study: Study, subject: Subject, cells: Cells, optimizer: str) -> Leaves:
@@ -144,23 +178,31 @@ def _leaves_of(shapes: Any) -> Leaves:
     )
 
 
-def plain_states(kept: Kept) -> dict[str, list[Any]]:
-    """Return the leaves of the states by optimizer, as plain values, as a manifest has them."""
-    return {optimizer: [leaf.described() for leaf in leaves] for optimizer, leaves in kept.states.items()}
-
-
-def stored_kept(keep: Any, manifest: Mapping[str, Any]) -> Kept | None:
-    """Return the arrays that a result keeps, from its manifest; None if the manifest is not sound.
+def stored_kept(study: StudyFields, manifest: Mapping[str, Any]) -> Kept:
+    """Return the arrays that a result keeps, from a manifest with `stored_leaves`; no code that they name is run.
 
     Args:
-      keep: the field of the study.
-      manifest: with `params` and `states`, the leaves as `KeptLeaf.described` has them.
+      study: of the result.
+      manifest: of the result.
     """
-    params = _stored_leaves(manifest["params"])
-    states = {optimizer: _stored_leaves(leaves) for optimizer, leaves in manifest["states"].items()}
-    if params is None or None in states.values():
-        return None
-    return Kept(keep if isinstance(keep, tuple) else None, params, states)  # type: ignore[arg-type]
+    settings = problem_settings(study, manifest["problem_axes"])
+    facts = [manifest["problems"].get(setting_text(args)) if args else manifest for args in settings.args]
+    leaves = [stored_leaves(own) if own else ProblemLeaves((), {}) for own in facts]
+    assert None not in leaves, "a manifest that was read is sound"
+    epochs = study.keep if isinstance(study.keep, tuple) else None
+    return Kept(epochs, tuple(leaves), settings.of_cell)  # type: ignore[arg-type]
+
+
+def stored_leaves(facts: Mapping[str, Any]) -> ProblemLeaves | None:
+    """Return the leaves that are kept of the runs of one problem; None if they are not sound.
+
+    Args:
+      facts: with `params` and `states`, as `ProblemLeaves.described` has them.
+    """
+    params = _stored_leaves(facts.get("params"))
+    described = facts.get("states")
+    states = {name: _stored_leaves(leaves) for name, leaves in described.items()} if isinstance(described, dict) else {"": None}
+    return None if params is None or None in states.values() else ProblemLeaves(params, states)  # type: ignore[arg-type]
 
 
 def _stored_leaves(described: Any) -> Leaves | None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 
 def shipped() -> dict[str, Path]:
-    """Return the study files that come with the package, by bare name."""
+    """Return the study files that come with the package, by name, with the folder: "orders", "published/edge_of_stability"."""
     package = Path(__file__).parents[1]
     # In a wheel they lie within the package; in a checkout, editable installs included, beside it.
     folder = next((path for path in (package / "_sweeps", package.parent / "sweeps") if path.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.py"))} if folder else {}
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.py")} if folder else {}
+    return dict(sorted(files.items()))
 
 
 def question(path: Path) -> str:

@@ -33,9 +33,18 @@ from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_
 from jaxsgd.order import Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
+from jaxsgd.study.dimensions import (
+    OWN_AXES,
+    SEED_AXES,
+    axis_lengths,
+    drawn_argument,
+    problem_argument,
+    problem_settings,
+    setting_text,
+)
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
-from jaxsgd.study.subject import Subject
+from jaxsgd.study.subject import Subject, Subjects, check_arguments, problem_arguments
 from jaxsgd.summary import brief, brief_axis
 
 # The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
@@ -48,12 +57,10 @@ MOST_VALUES = 10**7
 """The most values of an axis: more would take the memory of this process before anything is checked."""
 
 ADDED_FIELDS = (
-    *("steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
+    *("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
     *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
 )
-"""Fields that were added after results had been stored; None if they are not used."""
-
-SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
+"""Fields that were added after results had been stored; None or empty if they are not used."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -90,6 +97,18 @@ def _several(value: Any) -> Any:
     return value
 
 
+def _of_one_kind(values: tuple) -> tuple:
+    """Refuse values of a problem's argument that cannot label an axis: lists, nothing, or text among numbers."""
+    kinds = {bool: "booleans", int: "numbers", float: "numbers", str: "texts"}
+    for value in values:
+        if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
+            raise ValueError(f"must be finite numbers, texts or booleans, got {shown(value)}")
+    names = dict.fromkeys(kinds[type(value)] for value in values)
+    if len(names) > 1:
+        raise ValueError(f"must be values of one kind, got {' and '.join(names)}: {shown(values)}")
+    return values
+
+
 def _distinct(values: tuple) -> tuple:
     if not values:
         raise ValueError("must have at least one value")
@@ -120,6 +139,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_d
 Values = [BeforeValidator(_no_boolean), BeforeValidator(_as_tuple), AfterValidator(_distinct)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values, BeforeValidator(_several)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
+ProblemValues = Annotated[tuple[Any, ...], BeforeValidator(_as_tuple), AfterValidator(_of_one_kind), AfterValidator(_distinct)]
 Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
 Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
@@ -175,15 +195,16 @@ class StudyFields(BaseModel):
     problem: str = "square_regression"
     dtype: Literal["float32", "float64"] = "float32"
     held_out: float = Field(default=0.0, ge=0, lt=1)
+    optimizers: Names = ("sgd",)
+    optimizer_args: dict[str, Any] = Field(default={}, validate_default=True)
+    random: dict[str, Distribution] = {}
+    problem_axes: dict[str, ProblemValues] = {}
     problem_args: dict[str, Any] = Field(default={}, validate_default=True)
     seeds: Seeds | None = None
     data_seeds: Seeds | None = None
     init_seeds: Seeds | None = None
     order_seeds: Seeds | None = None
     orders: Names = ("fixed",)
-    optimizers: Names = ("sgd",)
-    optimizer_args: dict[str, Any] = Field(default={}, validate_default=True)
-    random: dict[str, Distribution] = {}
     draws: Whole = Field(default=0, ge=0, validate_default=True)
     draw_seed: Whole = Field(default=0, ge=0, le=LARGEST_SEED)
     drop_last: bool = False
@@ -283,7 +304,7 @@ class StudyFields(BaseModel):
             raise ValueError("drop_last=True needs batch_sizes: with batch_counts, the batches hold every sample")
         return value
 
-    @field_validator("hyper")
+    @field_validator("hyper", "problem_axes")
     @classmethod
     def _by_name(cls, value: dict):
         # The identity knows no order of names, so the dimensions must not follow one.
@@ -406,7 +427,8 @@ class StudyFields(BaseModel):
         seen: set[str] = set()
         for group in value:
             for name in group:
-                if name not in lengths and f"{name}s" in cls.model_fields and f"{name}s" not in info.data:
+                fields = {f"{name}s"} & set(cls.model_fields) or {"hyper", "problem_axes"}
+                if name not in lengths and not fields <= set(info.data):
                     continue  # that field is wrong, and says so itself
                 if name not in lengths:
                     raise no_such("axis", name, lengths)
@@ -503,7 +525,7 @@ def _kept_epochs(epochs: tuple[int, ...], fields: Mapping[str, Any]) -> tuple[in
 
 
 def _digest(fields: dict[str, Any]) -> str:
-    used = {name: value for name, value in fields.items() if value is not None or name not in ADDED_FIELDS}
+    used = {name: value for name, value in fields.items() if value not in (None, {}) or name not in ADDED_FIELDS}
     text = json.dumps(_canonical(used), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -554,6 +576,9 @@ class Study(StudyFields):
         may be the `Problem` itself. For example `problem="my_module:make"`.
       problem_args: Arguments of the function that makes the problem, as plain JSON values. For example
         `problem_args={"num_samples": 500}`.
+      problem_axes: Values of arguments of the function that makes the problem; each argument is an axis with its name. A value
+        may change shapes, so each has programs of its own, which are compiled once each. Values are numbers, texts or booleans.
+        The number of samples must be the same for all values. For example `problem_axes={"num_hidden": [16, 64]}`.
       held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
         `validation_accuracy` if the problem has an accuracy. For example `held_out=0.2`.
       seeds: Seeds of the data, the initial parameters and the order together (axis `seed`). For example `seeds=range(20)`.
@@ -650,6 +675,7 @@ class Study(StudyFields):
         *,
         problem: str | Problem = "square_regression",
         problem_args: Mapping[str, Any] = {},
+        problem_axes: Mapping[str, Iterable[Any] | Any] = {},
         held_out: float = 0.0,
         seeds: Iterable[int] | None = None,
         data_seeds: Iterable[int] | None = None,
@@ -701,19 +727,35 @@ class Study(StudyFields):
         _ = attribute_at(value, "problem") if ":" in value else problem_named(value)
         return value
 
+    @field_validator("problem_axes")
+    @classmethod
+    def _check_problem_axes(cls, value: dict, info: Any):
+        if value and "problem" in info.data:
+            check_arguments(info.data["problem"], value)
+        for name in value:
+            if name in info.data.get("random", ()):
+                raise ValueError(f"{name!r} is given twice: here, and in random")
+            if name in {*OWN_AXES, *_TAKEN, *METRICS}:
+                raise ValueError(f"{name!r} cannot be an axis of the problem: a result has something else of this name")
+        return value
+
     @field_validator("problem_args")
     @classmethod
     def _check_problem_args(cls, value: dict, info: Any) -> dict:
         value = _plain(value)
-        if {"problem", "dtype", "held_out"} <= set(info.data):
-            Subject.of(info.data["problem"], value, info.data["dtype"], info.data["held_out"])
+        if {"problem", "dtype", "held_out", "random", "problem_axes"} <= set(info.data):
+            axes = {**info.data["problem_axes"], **dict.fromkeys(_drawn_arguments(info.data["problem"], info.data["random"]))}
+            twice = sorted(set(value) & set(axes))
+            if twice:
+                raise ValueError(f"{twice[0]!r} is given twice: here, and in problem_axes or random")
+            _subject_of(info.data | {"problem_args": value})
         return value
 
     @field_validator("batch_counts", "batch_sizes")
     @classmethod
     def _check_sizes(cls, value: tuple[int, ...] | None, info: Any):
-        if value is not None and {"problem", "problem_args", "dtype", "held_out"} <= set(info.data):
-            largest = _subject_of(info).num_samples
+        if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
+            largest = _subject_of(info.data).num_samples
             over = [size for size in value if size > largest]
             if over:
                 raise ValueError(f"must be at most {largest}, the number of samples, got {over[0]}")
@@ -725,7 +767,7 @@ class Study(StudyFields):
         for name in value:
             order = order_named(name)
             if set(_SUBJECT_FIELDS) <= set(info.data):
-                check_order(order, _subject_of(info).num_samples)
+                check_order(order, _subject_of(info.data).num_samples)
         return _distinct(tuple(name if ":" in name else order_named(name).name for name in value))
 
     @field_validator("optimizers")
@@ -747,16 +789,24 @@ class Study(StudyFields):
     @field_validator("random")
     @classmethod
     def _check_random(cls, value: dict, info: Any):
-        _check_hyper(value, info, besides=("learning_rate", "batch_count"))
+        own = problem_arguments(info.data["problem"]) if "problem" in info.data else []
+        for optimizer in info.data.get("optimizers", ()):
+            both = [name for name in value if name in own and name in hyperparameters(optimizer)]
+            if both:
+                raise ValueError(
+                    f"{both[0]!r} is an argument of the problem and of {optimizer!r}: give it in problem_axes or in hyper"
+                )
+        _check_hyper([name for name in value if name not in own], info, besides=_DRAWN_BESIDES)
         return value
 
     @field_validator("hyper")
     @classmethod
     def _check_hyper_axes(cls, value: dict, info: Any):
         _check_hyper(value, info)
-        twice = sorted(set(value) & (set(info.data.get("optimizer_args", {})) | set(info.data.get("random", {}))))
+        places = {name: info.data.get(name, {}) for name in ("optimizer_args", "random", "problem_axes")}
+        twice = [(name, place) for place, names in places.items() for name in sorted(set(value) & set(names))]
         if twice:
-            raise ValueError(f"{twice[0]!r} is given twice: in hyper, and in optimizer_args or random")
+            raise ValueError("{!r} is given twice: in hyper, and in {}".format(*twice[0]))
         return value
 
     @field_validator("schedule")
@@ -769,13 +819,19 @@ class Study(StudyFields):
     @classmethod
     def _check_observe(cls, value: tuple[str, ...] | None, info: Any):
         if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
-            measures_named(_subject_of(info).problem, value)
+            measures_named(_subject_of(info.data).problem, value)
         return value
 
     @model_validator(mode="after")
     def _check_measures(self):
-        if self.observe is not None or self.observe_batches is not None:
-            _check_names(records(self, self.subject()), axis_lengths(dict(self)))
+        subjects = self.subjects()
+        if self.observe is None and self.observe_batches is None and len(subjects.distinct) == 1:
+            return self
+        described = [records(self, subject) for subject in subjects.distinct]
+        _check_names(described[0], axis_lengths(dict(self)))
+        for other, args in zip(described, subjects.args, strict=True):
+            if other != described[0]:
+                raise ValueError(_other_records(described[0], other, *map(setting_text, (subjects.args[0], args))))
         return self
 
     @field_validator("stop")
@@ -783,7 +839,7 @@ class Study(StudyFields):
     def _check_has_stop(cls, value: dict[str, float] | None, info: Any):
         if value is None or not set(_SUBJECT_FIELDS) | {"evaluate_every"} <= set(info.data):
             return value
-        (metric,), problem, every = value, _subject_of(info).problem, info.data["evaluate_every"]
+        (metric,), problem, every = value, _subject_of(info.data).problem, info.data["evaluate_every"]
         valid = observations(problem, every)
         if metric in valid:
             return value
@@ -798,14 +854,46 @@ class Study(StudyFields):
     def _check_step(self):
         axes = {name: _first(distribution) for name, distribution in self.random.items()}
         axes |= {name: values[0] for name, values in self.hyper.items()}
-        axes = {name: value for name, value in axes.items() if name not in ("learning_rate", "batch_count")}
-        for name in self.optimizers:
-            check_optimizer(name, optimizer_named(name), self.optimizer_args, axes, self.subject(), self.dtype)
+        axes = {name: value for name, value in axes.items() if name not in (*_DRAWN_BESIDES, *self.problem_axis_names)}
+        for subject in self.subjects().distinct:
+            for name in self.optimizers:
+                check_optimizer(name, optimizer_named(name), self.optimizer_args, axes, subject, self.dtype)
         return self
 
-    def subject(self) -> Subject:
-        """Return the problem that the study names, with its size and its arrays."""
-        return Subject.of(self.problem, self.problem_args, self.dtype, self.held_out)
+    @property
+    def problem_axis_names(self) -> tuple[str, ...]:
+        """The axes that are arguments of the function that makes the problem, in order of their names."""
+        return tuple(sorted([*self.problem_axes, *_drawn_arguments(self.problem, self.random)]))
+
+    def subject(self, args: Mapping[str, Any] = {}) -> Subject:
+        """Return the problem that the study names, with its size and its arrays.
+
+        Args:
+          args: by axis of the problem, the value in a cell; for others the first.
+        """
+        return _subject_of(dict(self), {name: problem_argument(self, name, value) for name, value in args.items()})
+
+    def subjects(self) -> Subjects:
+        """Return the distinct problems of the cells.
+
+        Raises:
+          InputError: if a problem cannot be made, or has another number of samples than the first.
+        """
+        settings = problem_settings(self)
+        distinct = []
+        for args in settings.args:
+            try:
+                distinct.append(self.subject(args))
+            except InputError as error:
+                raise InputError(f"problem_axes: with {setting_text(args)}: {error}" if args else str(error)) from None
+            counts = [subject.num_samples for subject in (distinct[0], distinct[-1])]
+            if counts[0] != counts[1]:
+                raise InputError(
+                    "problem_axes: the number of samples must be the same for all values, got "
+                    f"{counts[0]} with {setting_text(settings.args[0])} and {counts[1]} with {setting_text(args)}; "
+                    "write a study for each number of samples"
+                )
+        return Subjects(tuple(distinct), settings.args, settings.of_cell)
 
     def replaced(self, **fields: Any) -> "Study":
         """Return the study with some fields replaced, validated again; a new budget replaces the old budget.
@@ -879,22 +967,12 @@ def without_axis_values(fields: dict[str, Any]) -> dict[str, Any]:
     Two studies with the same fields share a result: it has the cells of both.
     """
     axes = {name: name in fields and fields[name] is not None for name in _AXIS_FIELDS}
-    return fields | axes | {"hyper": sorted(fields.get("hyper") or ()), "draws": bool(fields.get("draws"))}
+    named = {"hyper": sorted(fields.get("hyper") or ()), "problem_axes": sorted(fields.get("problem_axes") or ()) or None}
+    return fields | axes | named | {"draws": bool(fields.get("draws"))}
 
 
 _AXIS_FIELDS = (*(f"{axis}s" for axis in SEED_AXES), "orders", "optimizers", "learning_rates", "batch_counts", "batch_sizes")
 """Fields that are the values of an axis."""
-
-
-def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
-    """Return the length of each axis of a study's fields, by the axis's name, in the order of the dimensions."""
-    plain = ("seeds", "data_seeds", "init_seeds", "order_seeds", "optimizers", "orders")
-    lengths = {field[:-1]: len(fields[field]) for field in plain if fields.get(field) is not None}
-    lengths |= {name: len(values) for name, values in fields.get("hyper", {}).items()}
-    for field in ("learning_rates", "batch_counts", "batch_sizes"):
-        if fields.get(field) is not None:
-            lengths[field[:-1]] = len(fields[field])
-    return lengths
 
 
 def check_study(study: Any) -> None:
@@ -952,11 +1030,38 @@ def _describe(schema: dict[str, Any]) -> None:
             schema["properties"][note.name]["description"] = note.text
 
 
-_SUBJECT_FIELDS = ("problem", "problem_args", "dtype", "held_out")
+_SUBJECT_FIELDS = ("problem", "random", "problem_axes", "problem_args", "dtype", "held_out")
+
+_DRAWN_BESIDES = ("learning_rate", "batch_count")
+"""Random axes that are neither hyperparameters nor arguments of the problem."""
 
 
-def _subject_of(info: Any) -> Subject:
-    return Subject.of(*(info.data[name] for name in _SUBJECT_FIELDS))
+def _subject_of(fields: Mapping[str, Any], args: Mapping[str, Any] = {}) -> Subject:
+    """Return the problem of a study's fields.
+
+    Args:
+      fields: `_SUBJECT_FIELDS`.
+      args: values of axes of the problem; for others the first.
+    """
+    problem, random = fields["problem"], fields["random"]
+    first = {name: values[0] for name, values in fields["problem_axes"].items()}
+    first |= {name: drawn_argument(random[name], _first(random[name])) for name in _drawn_arguments(problem, random)}
+    return Subject.of(problem, fields["problem_args"] | first | dict(args), fields["dtype"], fields["held_out"])
+
+
+def _drawn_arguments(problem: str | Problem, random: Iterable[str]) -> list[str]:
+    """Return the random axes that are arguments of the function that makes the problem."""
+    return [name for name in random if name not in _DRAWN_BESIDES and name in problem_arguments(problem)]
+
+
+def _other_records(first: dict[str, Record], other: dict[str, Record], first_setting: str, setting: str) -> str:
+    """Return the message for observables that differ between two settings of the problem."""
+    name = next(name for name in [*first, *other] if first.get(name) != other.get(name))
+    if name in first and name in other and first[name].shape != other[name].shape:
+        shapes = f"has the shape {list(first[name].shape)} with {first_setting} and {list(other[name].shape)} with {setting}"
+        return f"observable {name!r} {shapes}; its shape must be the same for all values of problem_axes"
+    has, lacks = (first_setting, setting) if name in first else (setting, first_setting)
+    return f"the problem with {has} has the observable {name!r}, and with {lacks} it has another or none; write two studies"
 
 
 _TAKEN = (

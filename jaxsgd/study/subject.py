@@ -8,7 +8,7 @@ import inspect
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,10 +83,9 @@ class Subject:
         Raises:
           InputError: for an unknown name or argument, data of unequal length, or samples that cannot be held out.
         """
+        maker = _maker(name)
         if isinstance(name, Problem):
-            maker, name = name, f"problem {name.name!r}"
-        else:
-            maker = attribute_at(name, "problem") if ":" in name else problem_named(name)
+            name = f"problem {name.name!r}"
         args_json = json.dumps(args, sort_keys=True)
         key = (Dependencies(maker), args_json, dtype, _stamps(args), float(held_out))
         with _making:
@@ -95,8 +94,9 @@ class Subject:
             else:
                 # From JSON, so that the arguments are those of a study that was stored.
                 _subjects[key] = _new_subject(name, maker, json.loads(args_json), dtype, held_out)
-                while len(_subjects) > _MOST_SUBJECTS:
-                    _subjects.popitem(last=False)
+                size = sum(subject.own_bytes for subject in _subjects.values())
+                while len(_subjects) > 1 and (len(_subjects) > _MOST_SUBJECTS or size > _MOST_BYTES):
+                    size -= _subjects.popitem(last=False)[1].own_bytes
             return _subjects[key]
 
     @functools.cached_property
@@ -116,8 +116,27 @@ class Subject:
         return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.own))
 
 
-_MOST_SUBJECTS = 32
+class Subjects(NamedTuple):
+    """The problems of a study's cells.
+
+    Attributes:
+      distinct: the distinct problems.
+      args: by argument, the values with which each of them is made, besides the study's `problem_args`.
+      of_cell: [R], the number of each cell's own among them.
+    """
+
+    distinct: tuple[Subject, ...]
+    args: list[dict[str, Any]]
+    of_cell: np.ndarray
+
+    __repr__ = short_repr
+
+
+_MOST_SUBJECTS = 1024
 """The most problems that are kept to be used again."""
+
+_MOST_BYTES = 2**30
+"""The most memory of their arrays; beyond it the oldest problems are dropped."""
 
 _subjects: collections.OrderedDict[tuple, Subject] = collections.OrderedDict()
 _making = threading.RLock()
@@ -177,17 +196,55 @@ def _is_ours(value: Any) -> bool:
     return str(getattr(value, "__module__", None) or getattr(value, "__name__", "")).partition(".")[0] == "jaxsgd"
 
 
-def _make_problem(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
+def _maker(problem: str | Problem) -> Any:
+    """Return the problem itself, or the function that makes it.
+
+    Raises:
+      InputError: for an unknown name.
+    """
+    if isinstance(problem, Problem):
+        return problem
+    return attribute_at(problem, "problem") if ":" in problem else problem_named(problem)
+
+
+def problem_arguments(problem: str | Problem) -> list[str]:
+    """Return the names of the arguments of the function that makes a problem; empty for a problem that is an object.
+
+    Raises:
+      InputError: for an unknown name.
+    """
     try:
-        parameters = inspect.signature(factory).parameters
+        parameters = inspect.signature(_maker(problem)).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def check_arguments(problem: str | Problem, names: Iterable[str]) -> None:
+    """Check that the function that makes a problem has arguments of these names.
+
+    Raises:
+      InputError: for an unknown problem or argument, with the nearest, or for a problem that is an object.
+    """
+    maker = _maker(problem)
+    if isinstance(maker, Problem):
+        raise InputError(f"problem {maker.name!r} is a Problem and has no arguments; give a function that makes it")
+    try:
+        parameters = inspect.signature(maker).parameters
     except (TypeError, ValueError):
         raise InputError(
-            f"problem {name!r} must be a Problem or a function that returns a Problem, got {shown(factory)}"
+            f"problem {problem!r} must be a Problem or a function that returns a Problem, got {shown(maker)}"
         ) from None
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for argument in args:
-        if argument not in parameters and not open_ended:
-            raise no_such(f"argument of problem {name!r}", argument, parameters)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in names:
+        if name not in parameters:
+            raise no_such(f"argument of problem {problem!r}", name, parameters)
+
+
+def _make_problem(name: str, factory: Any, args: dict[str, Any], dtype: str) -> Problem:
+    check_arguments(name, args)
+    parameters = inspect.signature(factory).parameters
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     missing = [parameter for parameter in missing if parameter not in args]
     if missing:

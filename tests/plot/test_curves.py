@@ -92,6 +92,13 @@ def test_a_line_that_grows_does_not_flatten_the_others(diverging):
     assert axes.get_ylim()[1] < 100
 
 
+def test_a_line_of_a_metric_that_only_describes_a_run_is_drawn_whole_where_it_grows(diverging):
+    ds = diverging.isel(epoch=slice(2)).copy()
+    ds["parameter_norm"] = (ds.loss_epoch * 0 + xr.DataArray([1.0, 3.0], dims="epoch")).assign_attrs(better="neither")
+    (axes, *_) = panels(curves(ds, metric="parameter_norm"))
+    assert axes.get_ylim()[1] > 3
+
+
 def test_missing_runs_are_named(unfinished):
     said = words(curves(unfinished, axis="order"))
     assert "not run" in said

@@ -19,6 +19,7 @@ SIZES = {
     "least_squares": {"num_samples": N, "num_inputs": 3, "condition": 10.0},
     "noisy_quadratic": {"num_samples": N, "num_inputs": 3},
     "digits": {"num_samples": N, "num_hidden": 4},
+    "tanh_network": {"num_samples": N, "num_inputs": 3, "num_hidden": 4},
     "from_file": {"num_hidden": 5},
 }
 
@@ -97,7 +98,7 @@ def test_training_makes_the_loss_fall(make):
     assert run.epoch_loss[-1] < run.epoch_loss[0]
 
 
-@pytest.mark.parametrize("name", ["square_regression", "least_squares", "noisy_quadratic"])
+@pytest.mark.parametrize("name", ["square_regression", "least_squares", "noisy_quadratic", "tanh_network"])
 def test_another_key_gives_other_data(name):
     problem = PROBLEMS[name](**SIZES[name])
     leaves = zip(*(jax.tree.leaves(problem.sample_data(key)) for key in (KEY, OTHER_KEY)), strict=True)

@@ -8,14 +8,20 @@ import jaxsgd
 from jaxsgd import Study
 from jaxsgd.engine.program import draw_function
 from jaxsgd.engine.program import seeds as seeds_of
-from jaxsgd.study.cells import cells, dimensions, hyper_axes
+from jaxsgd.study.cells import cells, hyper_axes
+from jaxsgd.study.dimensions import dimensions, problem_settings
+from jaxsgd.study.study import StudyFields
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60, "num_inputs": 3}, "epochs": 2}
 
 
-def cells_of(**changed):
+def study_of(**changed):
     fields = {"seeds": [0], "batch_counts": [2], "learning_rates": [0.1], **FIELDS, **changed}
-    return cells(Study(**{name: value for name, value in fields.items() if value is not None}), 60)
+    return Study(**{name: value for name, value in fields.items() if value is not None})
+
+
+def cells_of(**changed):
+    return cells(study_of(**changed), 60)
 
 
 def names(found):
@@ -59,14 +65,15 @@ def test_batch_sizes_give_the_counts_with_and_without_the_last_batch():
 
 
 def test_zipped_axes_vary_together_along_one_dimension_where_the_first_of_them_would_be():
-    found = cells_of(
+    study = study_of(
         seeds=[0, 1], learning_rates=[0.1, 0.2, 0.3], hyper={"momentum": [0, 0.5, 0.9]}, zipped=[["learning_rate", "momentum"]]
     )
+    found = cells(study, 60)
     assert names(found) == ["seed", "optimizer", "order", "learning_rate_momentum", "batch_count"]
     assert found.num_cells == 2 * 3
     pairs = list(zip(found.values["learning_rate"].tolist(), found.values["momentum"].tolist(), strict=True))
     assert pairs == [(0.1, 0.0), (0.2, 0.5), (0.3, 0.9)] * 2
-    assert hyper_axes(found) == ["momentum"]
+    assert hyper_axes(study, found) == ["momentum"]
 
 
 def test_two_zipped_groups():
@@ -84,14 +91,38 @@ def test_two_zipped_groups():
 
 def test_random_axes_are_drawn_together_along_a_dimension_before_the_batch_count():
     random = {"learning_rate": {"log_uniform": [1e-3, 1]}, "momentum": {"uniform": [0, 0.9]}}
-    found = cells_of(seeds=[0, 1], learning_rates=None, random=random, draws=3, batch_counts=[2, 4])
+    study = study_of(seeds=[0, 1], learning_rates=None, random=random, draws=3, batch_counts=[2, 4])
+    found = cells(study, 60)
     assert names(found) == ["seed", "optimizer", "order", "draw", "batch_count"]
     (draw,) = (dim for dim in found.dims if dim.name == "draw")
     assert set(draw.values) == {"learning_rate", "momentum"}
     # The same three pairs for every seed and batch count.
     table = found.rate.reshape(2, 3, 2)
     np.testing.assert_array_equal(table, np.broadcast_to(draw.values["learning_rate"][None, :, None], (2, 3, 2)))
-    assert hyper_axes(found) == ["momentum"]
+    assert hyper_axes(study, found) == ["momentum"]
+
+
+def test_the_arguments_of_the_problem_in_the_cells_are_each_listed_once():
+    axes = {"num_inputs": [3, 2], "noise": [1.0, 0.5]}
+    study = study_of(problem_args={"num_samples": 60}, problem_axes=axes, seeds=[0, 1])
+    found = cells(study, 60)
+    assert names(found) == ["seed", "noise", "num_inputs", "optimizer", "order", "learning_rate", "batch_count"]
+    assert hyper_axes(study, found) == []
+    args, of_cell = problem_settings(study)
+    assert args == [{"noise": noise, "num_inputs": inputs} for noise in (1.0, 0.5) for inputs in (3, 2)]
+    assert of_cell.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    random = {"num_inputs": {"choice": [3, 2]}}
+    drawn = problem_settings(study_of(problem_args={"num_samples": 60}, random=random, draws=20))
+    assert sorted(args["num_inputs"] for args in drawn.args) == [2, 3]
+    assert all(isinstance(args["num_inputs"], int) for args in drawn.args)
+
+
+def test_a_whole_number_is_the_same_value_beside_whole_numbers_and_others():
+    fields = {"seeds": [0], "batch_counts": [2], "learning_rates": [0.1], **FIELDS}
+    studies = [StudyFields(**fields, problem_axes={"noise": values}) for values in ([1, 2], [1.0, 2], [1, 0.5])]
+    keys = [set(cells(study, 60).keys()) for study in studies]
+    assert keys[0] == keys[1]
+    assert len(keys[0] & keys[2]) == 1
 
 
 def test_random_batch_counts_are_drawn_along_the_last_dimension():

@@ -327,9 +327,19 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
-    later = ("steps", "samples", "evaluate_every", "observe", "observe_every", "stop", "keep", "start", "start_select")
-    later += ("keep_state", "start_epoch", "start_state")
-    return {name: value for name, value in made.resolved().items() if value is not None or name not in later}
+    later = (
+        "problem_axes",
+        "steps",
+        "samples",
+        "evaluate_every",
+        "observe",
+        "observe_batches",
+        "observe_every",
+        "stop",
+        "keep",
+    )
+    later += ("start", "start_select", "keep_state", "start_epoch", "start_state")
+    return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
 
 
 def test_the_identity_is_the_hash_of_the_resolved_study_in_sorted_json():
@@ -385,6 +395,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"held_out": 0.25},
         {"problem": "noisy_quadratic"},
         {"problem_args": {"num_samples": 61}},
+        {"problem_axes": {"noise": [2.0]}},
         {"dtype": "float64"},
         {"seeds": [0, 2]},
         {"data_seeds": [0]},
