@@ -71,8 +71,9 @@ MISTAKES = {
     ),
     "an unknown order": (
         lambda: simulate(problem(), order="reshufle"),
-        "unknown order 'reshufle': did you mean 'reshuffle'? valid: fixed, flip_flop, replacement, reshuffle, "
-        "reshuffle_batches, shuffle_once (or give your own function (key, epoch, num_samples) -> [N])",
+        "unknown order 'reshufle': did you mean 'reshuffle'? valid: block_buffer(k, n), blocks(k), buffer(k), fixed, "
+        "flip_flop, replacement, reshuffle, reshuffle_batches, shuffle_once "
+        "(or give your own function (key, epoch, num_samples) -> [N])",
     ),
     "a study's file": (
         lambda: jaxsgd.sweep("studies/my_study.py"),

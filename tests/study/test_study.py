@@ -75,7 +75,10 @@ MISTAKES = {
     "seed twice": ({"seeds": [3, 1, 3]}, "seeds: has 3 more than once"),
     "no seeds": ({"seeds": []}, "seeds: must have at least one value"),
     "table of seeds": ({"seeds": np.ones((2, 2))}, "seeds: "),
-    "unknown order": ({"orders": "reshufle"}, "orders: unknown order 'reshufle': did you mean 'reshuffle'? valid: fixed, "),
+    "unknown order": (
+        {"orders": "reshufle"},
+        "orders: unknown order 'reshufle': did you mean 'reshuffle'? valid: block_buffer(k, n), blocks(k), buffer(k), fixed, ",
+    ),
     "order that is none": ({"orders": "numpy:pi"}, "orders: order must be a name, an Order or a function"),
     "order of two lines": ({"orders": ["a\nb"]}, "orders: unknown order 'a\\nb': valid: "),
     "unknown optimizer": ({"optimizer": "addam"}, "optimizers: unknown optimizer 'addam': did you mean 'adam'? valid: "),
