@@ -80,7 +80,7 @@ class Staircase(NamedTuple):
       total_z: fall from epoch to epoch in standard errors of the drop: the score that the drop has if the runs are flat.
       is_long: True for more than `FEW_STAIRS` epochs.
       boundaries: number of boundaries at which drops are measured.
-      count: number of values that the drops are measured in.
+      value_count: number of values that the drops are measured in.
     """
 
     drop: float = 0.0
@@ -94,7 +94,7 @@ class Staircase(NamedTuple):
     total_z: float = 0.0
     is_long: bool = False
     boundaries: int = 0
-    count: int = 0
+    value_count: int = 0
 
     @property
     def score(self) -> float:
@@ -116,7 +116,7 @@ class Staircase(NamedTuple):
         risen = max(self.z - max(self.beside, 0.0) / 2, 0.0) * bent
         score = max(flat, risen) * self._often() * self._explains()
         score *= float(np.clip((MOST_RISE - slope) / (MOST_RISE - FLAT), 0, 1))
-        score *= float(np.clip((self.count - VERY_FEW) / (ENOUGH - VERY_FEW), 0, 1))
+        score *= float(np.clip((self.value_count - VERY_FEW) / (ENOUGH - VERY_FEW), 0, 1))
         return max(score / (2 if self.is_long else 1) - SETTLING_WEIGHT * max(doubtful, 0.0), 0.0)
 
     def _often(self) -> float:
@@ -127,7 +127,7 @@ class Staircase(NamedTuple):
 
     def _explains(self) -> float:
         """Return 1 if the staircase explains as much of the variance as follows from the score of its drop, 0 if nothing."""
-        expected = self.z**2 / (self.z**2 + self.count)
+        expected = self.z**2 / (self.z**2 + self.value_count)
         return min(self.share / (EXPECTED_SHARE * expected), 1.0)
 
 
