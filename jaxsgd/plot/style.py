@@ -79,7 +79,7 @@ def colours(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.8 * i / (count - 1))) for i in range(count)]
 
 
-def ink_on(colour: ArrayLike) -> str:
+def ink_on(colour: Any) -> str:
     """Return the colour of letters that stands out more from a colour (red, green, blue from 0 to 1): white or dark.
 
     By the relative luminance of the Web Content Accessibility Guidelines 2.2: the contrast is never below 3.9.
