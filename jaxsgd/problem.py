@@ -282,7 +282,7 @@ def _check_fits_type(where: str, array: np.ndarray) -> None:
     past = array[np.isfinite(array) & (np.abs(array.astype(np.float64)) > largest)]
     if past.size:
         raise InputError(
-            f"{where} must fit into {kind}, whose largest number is {largest:.4g}, got {past[0].item():.6g}: scale it"
+            f"{where} must fit into {kind}, whose largest number is {largest:.4g}, got {past[0].item():.6g}: scale the data"
         )
 
 
@@ -304,5 +304,5 @@ def _check_losses(problem: Problem, params: Params, batch: Batch) -> None:
             )
         if not jnp.issubdtype(losses.dtype, np.floating):
             raise InputError(
-                f"the loss of {problem.name!r} must be floating-point numbers, got {losses.dtype}: it needs a gradient"
+                f"the loss of {problem.name!r} must be floating-point numbers, got {losses.dtype}, which has no gradient"
             )
