@@ -395,7 +395,7 @@ def _check_fits_type(where: str, array: np.ndarray) -> None:
     past = array[np.isfinite(array) & (np.abs(array.astype(np.float64)) > largest)]
     if past.size:
         raise InputError(
-            f"{where} must fit into {kind}, whose largest number is {largest:.4g}, got {past[0].item():.6g}: scale it"
+            f"{where} must fit into {kind}, whose largest number is {largest:.4g}, got {past[0].item():.6g}: scale the data"
         )
 
 
@@ -422,4 +422,4 @@ def _check_losses(name: str, loss: Callable, params: Params, batch: Batch, *key:
                 "leave the mean over the batch to the simulator"
             )
         if not jnp.issubdtype(losses.dtype, np.floating):
-            raise InputError(f"{name} must be floating-point numbers, got {losses.dtype}: it needs a gradient")
+            raise InputError(f"{name} must be floating-point numbers, got {losses.dtype}, which has no gradient")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, primitives
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, primitives
 
 
 def has_convolution(jaxpr: Any) -> bool:
@@ -32,7 +32,7 @@ def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
     traced = jax.jit(function).trace(*shapes)
     if jax.default_backend() != "cpu" or not has_convolution(traced.jaxpr):
         return traced.lower()
-    flat = jax.extend.core.jaxpr_as_fun(_channels_last(traced.jaxpr))
+    flat = jaxpr_as_fun(_channels_last(traced.jaxpr))
     structure = jax.tree.structure(traced.out_info)
 
     def same(*args: Any) -> Any:

@@ -341,7 +341,7 @@ def used(made):
         "stop",
         "keep",
     )
-    later += ("start", "start_select", "keep_state", "start_epoch", "start_state")
+    later += ("keep", "start", "start_select", "keep_state", "start_epoch", "start_state")
     return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
 
 
