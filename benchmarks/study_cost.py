@@ -52,7 +52,7 @@ def observing(cells: int, rounds: int, epochs: int = 100) -> Cost:
             chosen = study.replaced(seeds=seeds)
             took = cpu_seconds(lambda chosen=chosen: jaxsgd.sweep(chosen, chunk_width=width))
             seconds[place] += took if number >= 0 else 0.0
-    return Cost(*seconds, (cells, cells))
+    return Cost(seconds[0], seconds[1], (cells, cells))
 
 
 def growing(before: int, after: int, rounds: int, epochs: int = 200) -> Cost:
@@ -72,7 +72,7 @@ def growing(before: int, after: int, rounds: int, epochs: int = 200) -> Cost:
             jaxsgd.sweep(study, begun, chunk_width=width)
             seconds[0] += cpu_seconds(lambda begun=begun: jaxsgd.sweep(whole, begun)) / rounds
             seconds[1] += cpu_seconds(lambda once=once: jaxsgd.sweep(whole, once, chunk_width=width)) / rounds
-    return Cost(*seconds, (after - before, after))
+    return Cost(seconds[0], seconds[1], (after - before, after))
 
 
 def main(cells: int = 1000, rounds: int = 4) -> None:
