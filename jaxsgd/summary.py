@@ -33,7 +33,7 @@ def brief(value: Any, levels: int = MOST_LEVELS) -> str:
         return _collection("{}", items, len(value), levels)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value).__repr__(value) if _has_own_repr(value) else brief_fields(value, levels=levels)
-    if type(value) in (list, tuple):
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
         items = (brief(item, levels - 1) for item in value)
         return _collection("[]" if isinstance(value, list) else "()", items, len(value), levels)
     if callable(value) and not isinstance(value, type) and hasattr(value, "__qualname__"):

@@ -879,7 +879,7 @@ class Study(StudyFields):
         Raises:
           InputError: if a problem cannot be made, or has another number of samples than the first.
         """
-        settings = problem_settings(self)
+        settings = problem_settings(self, self.problem_axis_names)
         distinct = []
         for args in settings.args:
             try:

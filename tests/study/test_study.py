@@ -330,17 +330,7 @@ def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
 
 def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
-    later = (
-        "problem_axes",
-        "steps",
-        "samples",
-        "evaluate_every",
-        "observe",
-        "observe_batches",
-        "observe_every",
-        "stop",
-        "keep",
-    )
+    later = ("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop")
     later += ("keep", "start", "start_select", "keep_state", "start_epoch", "start_state")
     return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
 
