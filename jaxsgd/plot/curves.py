@@ -242,6 +242,8 @@ def _write_key(
 def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:
     """Return the title: which line ends best, each at its best setting, and if the seeds agree.
 
+    Of a metric for which neither direction is better, it has the smallest and the largest value at the end.
+
     Args:
       contents: the lines of each panel.
       axis: what the lines are.
@@ -252,13 +254,18 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     """
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
-    after = f"after {length}"
+    after, start = f"after {length}", name[0].upper() + name[1:]
     end, beside = words_of(metric).best, words_of(metric).beyond
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
-        start = name[0].upper() + name[1:]
         return f"{start} goes from {first} to {last} in {length}" if len(lines) == 1 else f"{start} {after}, by panel"
+    if better_of(metric) == "neither":
+        if len(contents) > 1:
+            return f"{start} {after}, by panel"
+        ends = sorted((curve.median[-1], place) for place, curve in enumerate(contents[0]) if len(curve.loss))
+        low, high = (f"{three_digits(ends[i][0])} with {axis.phrase(ends[i][1])}" for i in (0, -1))
+        return f"{start} {after}: {low}, {high}" if len(ends) > 1 else f"{start} {after}: {low}"
     groups = _at_best(contents, panels_by)
     tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
     ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]

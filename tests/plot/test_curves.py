@@ -99,6 +99,14 @@ def test_a_line_of_a_metric_that_only_describes_a_run_is_drawn_whole_where_it_gr
     assert axes.get_ylim()[1] > 3
 
 
+def test_of_a_metric_that_only_describes_a_run_no_line_is_said_to_end_best(striped):
+    norm = striped.loss_epoch * 0 + striped.batch_count
+    ds = striped.assign(parameter_norm=norm.transpose(*striped.loss_epoch.dims).assign_attrs(better="neither"))
+    said = words(curves(ds, metric="parameter_norm", axis="batch_count", select={"order": "fixed"}))
+    assert ": 1.00 with m = 1, 50.0 with m = 50" in said
+    assert "lowest" not in said
+
+
 def test_missing_runs_are_named(unfinished):
     said = words(curves(unfinished, axis="order"))
     assert "not run" in said
