@@ -12,7 +12,19 @@ from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
 from jaxsgd.order import Order, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import Keys, Optimizer, Recording, Run, Sparse, as_keys, check_optimizer, draw_start, initial_state, run
+from jaxsgd.simulator import (
+    Keys,
+    Optimizer,
+    Recording,
+    Run,
+    Sparse,
+    as_keys,
+    check_optimizer,
+    check_precision,
+    draw_start,
+    initial_state,
+    run,
+)
 
 
 def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch | None, order_key: Array, **how: Any) -> Run:
@@ -84,6 +96,7 @@ def simulate(
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     check_optimizer(optimizer)
+    check_precision(precision)
     if observe is None:
         wanting = {"evaluate_every": evaluate_every is not None, "observe_batches=True": observe_batches is True}
         wanting["observe_every"] = observe_every is not None and not observe_batches

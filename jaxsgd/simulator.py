@@ -27,6 +27,16 @@ PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 """Precisions of matrix products by name."""
 
 
+def check_precision(precision: str) -> None:
+    """Check that a precision of matrix products is one of `PRECISIONS`.
+
+    Raises:
+      InputError: for another one, with the nearest.
+    """
+    if precision not in PRECISIONS:
+        raise no_such("precision", precision, PRECISIONS)
+
+
 class Keys(NamedTuple):
     """One random key for each stream, so that each random part of a run has a key of its own.
 
@@ -306,8 +316,7 @@ def make_simulator(
     """
     check_problem(problem)
     order = as_order(order)
-    if precision not in PRECISIONS:
-        raise no_such("precision", precision, PRECISIONS)
+    check_precision(precision)
 
     def start(key: Array) -> State:
         return initial_state(optimizer, problem.init(key))

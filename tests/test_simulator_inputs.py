@@ -92,7 +92,8 @@ def test_an_unknown_order_is_answered_with_the_nearest(typed, meant):
 
 def test_an_unknown_order_that_is_near_to_none():
     own = "(or give your own function (key, epoch, num_samples) -> [N])"
-    assert refusal(order="zzz") == f"unknown order 'zzz': valid: {', '.join(sorted(jaxsgd.ORDERS))} {own}"
+    valid = sorted([*jaxsgd.ORDERS, "block_buffer(k, n)", "blocks(k)", "buffer(k)"])
+    assert refusal(order="zzz") == f"unknown order 'zzz': valid: {', '.join(valid)} {own}"
 
 
 @pytest.mark.parametrize("order", [3, None, np.ones((30, 30))], ids=short)

@@ -110,7 +110,8 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
         for program in np.unique(program_of[own[drawn[own]]]):
             rows = np.flatnonzero(program_of[own] == program)
             ran = execution.run_chunk(Chunk(int(program), own[rows]), device)[0]
-            again = fitted({name: ran[name] for name in ran if name != "cell"}, form)
+            # A result from before an observable was added does not have it.
+            again = fitted({name: ran[name] for name in stored.arrays if name in ran and name != "cell"}, form)
             compared = np.flatnonzero(drawn[own[rows]])
             cells += len(compared)
             for i in compared:

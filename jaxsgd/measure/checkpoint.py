@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxsgd.error import InputError, check_count, no_such, shown
+from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import (
-    PRECISIONS,
     Keys,
     Optimizer,
     State,
     as_keys,
     check_optimizer,
+    check_precision,
     draw_start,
     initial_state,
     train_epoch,
@@ -220,8 +220,7 @@ def prepare(
     """
     check_training(problem)
     stops, epochs = _check_epochs(at, epochs)
-    if precision not in PRECISIONS:
-        raise no_such("precision", precision, PRECISIONS)
+    check_precision(precision)
     keys = as_keys(key)
     check_optimizer(optimizer)
     several = np.ndim(batch_count) == 1  # type: ignore[arg-type]

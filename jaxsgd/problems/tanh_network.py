@@ -12,7 +12,12 @@ from jaxsgd.problem import Problem
 
 
 def tanh_network(
-    num_samples: int = 64, num_inputs: int = 8, num_hidden: int = 32, depth: int = 2, dtype: DTypeLike = jnp.float32
+    num_samples: int = 64,
+    num_inputs: int = 8,
+    num_hidden: int = 32,
+    depth: int = 2,
+    dtype: DTypeLike = jnp.float32,
+    arrange: str = "given",
 ) -> Problem:
     """A fully connected tanh network with one output, and targets that do not depend on the inputs.
 
@@ -26,9 +31,10 @@ def tanh_network(
       num_hidden: H, the width of each hidden layer.
       depth: the number of hidden layers.
       dtype: of data and parameters; float64 needs JAX's x64 mode.
+      arrange: "given", or "label" to sort the samples by target (see `Problem.arranged`).
 
     Raises:
-      InputError: for a size below 1.
+      InputError: for a size below 1, or another arrangement.
     """
     given = {"num_samples": num_samples, "num_inputs": num_inputs, "num_hidden": num_hidden, "depth": depth}
     num_samples, num_inputs, num_hidden, depth = (check_count(name, value) for name, value in given.items())
@@ -52,4 +58,4 @@ def tanh_network(
         weights, biases = params[-1]
         return ((hidden @ weights + biases[None, :])[:, 0] - target) ** 2
 
-    return Problem(init, loss, data, name="tanh_network", loss_unit="squared error")
+    return Problem(init, loss, data, name="tanh_network", loss_unit="squared error").arranged(arrange)

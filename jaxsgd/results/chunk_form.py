@@ -11,7 +11,7 @@ from jaxsgd.study.study import StudyFields
 
 
 class ChunkKind(NamedTuple):
-    """What all cells of a chunk have in common, and with it the leaves of their parameters and states.
+    """The problem and the optimizer that all cells of a chunk have; the leaves of their parameters and states follow from them.
 
     Attributes:
       problem: the number of the problem.

@@ -578,7 +578,8 @@ class Study(StudyFields):
         `problem_args={"num_samples": 500}`.
       problem_axes: Values of arguments of the function that makes the problem; each argument is an axis with its name. A value
         may change shapes, so each has programs of its own, which are compiled once each. Values are numbers, texts or booleans.
-        The number of samples must be the same for all values. For example `problem_axes={"num_hidden": [16, 64]}`.
+        The number of samples must be the same for all values. For example
+        `problem="digits", problem_axes={"num_hidden": [16, 64]}`.
       held_out: Share of the samples that no step sees, to validate on. The result then has `validation_loss`, and
         `validation_accuracy` if the problem has an accuracy. For example `held_out=0.2`.
       seeds: Seeds of the data, the initial parameters and the order together (axis `seed`). For example `seeds=range(20)`.
@@ -706,11 +707,11 @@ class Study(StudyFields):
         observe_every: int | None = None,
         stop: Mapping[str, float] | None = None,
         keep: Literal["none", "final"] | Iterable[int] | None = None,
-        keep_state: bool = False,
+        keep_state: bool | None = None,
         start: str | Path | None = None,
         start_select: Mapping[str, Any] | None = None,
         start_epoch: int | None = None,
-        start_state: bool = False,
+        start_state: bool | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",

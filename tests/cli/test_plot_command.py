@@ -55,8 +55,8 @@ def test_files_are_png_of_slide_size_and_svg(result):
     assert names(result.parent / "pictures") == ["grid.png", "grid.svg"]
     png = (result.parent / "pictures/grid.png").read_bytes()
     # The header of a PNG holds width and height in bytes 16 to 24: 12 inches at 160 dots per inch, a slide; six rows of panels
-    # need 7.7 inches, more than the 6.75 of a slide.
-    assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1232]
+    # with a heading each need 8.4 inches, more than the 6.75 of a slide.
+    assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1344]
     assert b"<svg" in (result.parent / "pictures/grid.svg").read_bytes()
 
 

@@ -12,6 +12,7 @@ import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.order import as_order, split, visits
 from jaxsgd.problems import square_regression
+from jaxsgd.simulator import initial_state
 from jaxsgd.simulator import run as simulated
 
 SIZES = {"num_samples": 20, "num_hidden": 3}
@@ -38,7 +39,8 @@ def continued(parent, order_seed, count, rate, *, seed, parent_count=None, paren
     data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
     order_key = jaxsgd.streams(jax.random.key(order_seed)).order
     how = {"optimizer": optax.sgd(rate), "order": as_order("reshuffle"), "precision": "float32", "epochs": epochs}
-    return simulated(problem, params, data, order_key, split=split(20, batch_count=count), **how).loss
+    begun = initial_state(how["optimizer"], params)
+    return simulated(problem, begun, data, order_key, split=split(20, batch_count=count), **how).loss
 
 
 @pytest.mark.parametrize("vectorize", ["one_program", "grouped"])

@@ -108,11 +108,12 @@ def test_the_arguments_of_the_problem_in_the_cells_are_each_listed_once():
     found = cells(study, 60)
     assert names(found) == ["seed", "noise", "num_inputs", "optimizer", "order", "learning_rate", "batch_count"]
     assert hyper_axes(study, found) == []
-    args, of_cell = problem_settings(study)
+    args, of_cell = problem_settings(study, study.problem_axis_names)
     assert args == [{"noise": noise, "num_inputs": inputs} for noise in (1.0, 0.5) for inputs in (3, 2)]
     assert of_cell.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     random = {"num_inputs": {"choice": [3, 2]}}
-    drawn = problem_settings(study_of(problem_args={"num_samples": 60}, random=random, draws=20))
+    drawn_study = study_of(problem_args={"num_samples": 60}, random=random, draws=20)
+    drawn = problem_settings(drawn_study, drawn_study.problem_axis_names)
     assert sorted(args["num_inputs"] for args in drawn.args) == [2, 3]
     assert all(isinstance(args["num_inputs"], int) for args in drawn.args)
 
@@ -149,8 +150,8 @@ def drawn(seed, **changed):
     fields = {"batch_counts": [2], "learning_rates": [0.1], **FIELDS, "problem": "noisy_quadratic", **seed, **changed}
     study = Study(**{name: value for name, value in fields.items() if value is not None})
     found = cells(study, 60)
-    params, data, _ = jax.vmap(draw_function(study.subject()))(seeds_of(found, np.arange(found.num_cells)))
-    return np.asarray(params), np.asarray(data)
+    begun = jax.vmap(draw_function(study.subject()))(seeds_of(found, np.arange(found.num_cells)))
+    return np.asarray(begun.params), np.asarray(begun.data)
 
 
 CHANGES = [

@@ -415,6 +415,7 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"evaluate_every": 0.5},
         {"observe": ["sharpness"]},
         {"observe": ["sharpness"], "observe_every": 2},
+        {"observe_batches": ["sharpness"], "observe_every": 2},
         {"stop": {"distance": 0.5}},
         {"keep": "final"},
         {"keep": [0, 2]},

@@ -89,9 +89,9 @@ def measure(
 
     def run(data, optimum, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
-        return simulator.run(
-            problem, optimum, data, key, epochs=epochs, observe=lambda weights, context: weights, **how
-        ).observed
+        how["recording"] = simulator.Recording(observe=lambda weights, context: weights)
+        begun = simulator.initial_state(how["optimizer"], optimum)
+        return simulator.run(problem, begun, data, key, epochs=epochs, **how).observed
 
     data, keys = draw(num_samples, num_inputs, seeds)
     x, target = data

@@ -61,7 +61,8 @@ def ends(order: str, *, epochs: int, rates: tuple[float, ...], seeds: int = 16) 
 
     def run(data, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
-        return simulator.run(problem, np.zeros(NUM_INPUTS), data, key, epochs=epochs, **how).params
+        begun = simulator.initial_state(how["optimizer"], np.zeros(NUM_INPUTS))
+        return simulator.run(problem, begun, data, key, epochs=epochs, **how).params
 
     data, keys = draw(NUM_SAMPLES, NUM_INPUTS, seeds)
     over_rates = jax.vmap(run, (None, None, 0))
