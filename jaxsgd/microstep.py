@@ -19,7 +19,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.evaluation import parts_of_epoch
-from jaxsgd.order import Order, Split, sample_sequence
+from jaxsgd.order import Order, Split, Visits, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import (
     LOSSES_ONLY,
@@ -32,6 +32,7 @@ from jaxsgd.simulator import (
     State,
     Stepping,
     contexts,
+    missing_value,
     noise_keys,
     optimizer_at,
     train,
@@ -262,6 +263,18 @@ def micro_stepping(
         size = jnp.where(slot < cut.batch_count, visits.size[last], 0)
         return Batches(visits.sample, visits.own, visits.position, size)
 
+    def visit(inputs: tuple[MicroVisits, Array], all_inputs: tuple[MicroVisits, Array]) -> Visits:
+        own, every = inputs[0], all_inputs[0]
+        mine = every.position[:, None] == own.position
+        mine = jnp.broadcast_to(mine, every.sample.shape) if every.own is None else mine & every.own
+        # The batch's own samples first, in their sequence, and then its last one again up to the length of the epoch.
+        index = jnp.argsort(~mine.reshape(-1), stable=True)[jnp.minimum(jnp.arange(mine.size), own.size - 1)]
+        return Visits(every.sample.reshape(-1)[index], own.size, own.noise)
+
+    def by_batch(values: Array) -> Array:
+        used = (slot < cut.batch_count).reshape(-1, *[1] * (values.ndim - 1))
+        return jnp.where(used, values[last], missing_value(values.dtype))
+
     return Stepping(
         length=layout.micro_steps,
         inputs=inputs,
@@ -272,7 +285,8 @@ def micro_stepping(
         steps_done=lambda done: jnp.minimum(done // cut.micro_per_batch, cut.batch_count),
         losses=losses,
         batches=batches,
-        visit=None,
+        visit=visit,
+        by_batch=by_batch,
         batch_count=cut.batch_count,
     )
 

@@ -7,6 +7,7 @@
 `jaxsgd.simulate` does all of it. `Simulator` gives the parts, for those who want to stop between two steps.
 """
 
+import functools
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -478,8 +479,8 @@ class Stepping(NamedTuple):
       losses: `(losses [K], inputs, done) -> (loss [M], size [M])` of an epoch after `done` steps of the loop, None for all; a
         batch that is not done has loss NaN and size 0.
       batches: `inputs -> Batches` of those steps of the loop.
-      visit: `inputs of one step of the loop -> Visits` without its leading axis; None if a step of the loop is a part of a
-        step.
+      visit: `(inputs of one step of the loop, of all) -> Visits` without its leading axis: the whole batch of that step.
+      by_batch: `values [K, ...] -> [M, ...]`: of each batch the value at the step of the loop that completes it; NaN past m.
       batch_count: m.
     """
 
@@ -492,7 +493,8 @@ class Stepping(NamedTuple):
     steps_done: Callable[[Int[Array, ""]], Int[Array, ""]]
     losses: Callable[[Float[Array, " K"], Any, Int[Array, ""] | int | None], tuple[Float[Array, " M"], Int[Array, " M"]]]
     batches: Callable[[Any], Batches]
-    visit: Callable[[Any], Visits] | None
+    visit: Callable[[Any, Any], Visits]
+    by_batch: Callable[[Array], Array]
     batch_count: int | Int[Array, ""]
 
 
@@ -531,7 +533,8 @@ def stepping(
         steps_done=lambda done: done,
         losses=losses,
         batches=lambda inputs: batches_of(inputs[0]),
-        visit=lambda inputs: inputs[0],
+        visit=lambda inputs, all_inputs: inputs[0],
+        by_batch=lambda values: values,
         batch_count=count,
     )
 
@@ -616,8 +619,9 @@ def train(
                 (before, earlier), (own, mark) = carry, inputs
                 old, seen, seen_before = parts.state(before).params, None, None
                 if before_steps:
-                    visit = _visit(parts, own)
-                    seen_before = observed_where(due, before_steps, old, lambda: context_at(i, batches, earlier, old, visit))
+                    due_here = due if parts.ends is None else due & parts.ends(own)
+                    context_of = functools.partial(context_at, i, batches, earlier, old, parts.visit(own, all_inputs))
+                    seen_before = observed_where(due_here, before_steps, old, context_of)
                 after, loss = parts.step(before, own)
                 new = parts.state(after).params
                 if parts.ends is not None:
@@ -639,7 +643,7 @@ def train(
             if after_epochs:
                 rarely = observed_where(due, after_epochs, state.params, lambda: context)
             if before_steps:
-                whole_rows = jax.tree.map(lambda leaf: _padded(leaf, parts.length), seen_before)
+                whole_rows = jax.tree.map(lambda leaf: parts.by_batch(_padded(leaf, parts.length)), seen_before)
                 rows = _put_at(rows, jnp.searchsorted(rare, i), due, whole_rows)
         else:
             carried, losses = jax.lax.scan(parts.step, parts.begin(carry.state), own)
@@ -651,19 +655,20 @@ def train(
         return _Carry(state, earlier, kept, rows), record
 
     def rows_of(shape: Any, length: int) -> Any:
-        return jax.tree.map(lambda leaf: jnp.full((length, *leaf.shape), _missing(leaf.dtype), leaf.dtype), shape)
+        return jax.tree.map(lambda leaf: jnp.full((length, *leaf.shape), missing_value(leaf.dtype), leaf.dtype), shape)
 
     def first_values(params: Params, before_steps: Observe) -> Any:
         own = parts.inputs(0)
-        visit = _visit(parts, jax.tree.map(lambda leaf: leaf[0], own))
-        return jax.tree.map(jnp.asarray, before_steps(params, context_at(0, parts.batches(own), params, params, visit)))
+        visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], own), own)
+        seen = before_steps(params, context_at(0, parts.batches(own), params, params, visit))
+        return jax.tree.map(lambda leaf: parts.by_batch(jnp.broadcast_to(leaf, (parts.length, *jnp.shape(leaf)))), seen)
 
     unmoved = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), begun.params)
     kept = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(keep), *jnp.shape(leaf))), begun) if keep else None
     rows = None
     if before_steps:
         shapes = jax.eval_shape(lambda params: first_values(params, before_steps), begun.params)
-        rows = rows_of(rows_of(shapes, parts.length), len(rare))
+        rows = rows_of(shapes, len(rare))
     carry = _Carry(begun, unmoved if observe or sparse else None, kept, rows)
     by_epoch = looks and looks.by_epoch
     of_whole = jax.tree.map(lambda leaf: leaf[:whole], by_epoch)
@@ -704,17 +709,12 @@ def _padded(values: Array, length: int) -> Array:
     """Return an array with a leading axis of a given length, NaN past its own, or 0 if it has whole numbers."""
     missing = length - values.shape[0]
     pad = [(0, missing), *[(0, 0)] * (values.ndim - 1)]
-    return jnp.pad(values, pad, constant_values=_missing(values.dtype)) if missing else values
+    return jnp.pad(values, pad, constant_values=missing_value(values.dtype)) if missing else values
 
 
-def _missing(dtype: Any) -> float:
+def missing_value(dtype: Any) -> float:
+    """Return the value for what a run does not have: NaN, or 0 among whole numbers."""
     return jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
-
-
-def _visit(parts: Stepping, inputs: Any) -> Visits:
-    """Return the visit of one step of a loop over whole steps."""
-    assert parts.visit, "a measurement before each step needs whole steps"
-    return parts.visit(inputs)
 
 
 class _Recorded(NamedTuple):

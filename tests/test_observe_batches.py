@@ -140,9 +140,26 @@ def test_mistakes_in_a_study_are_one_line(fields, message):
         jaxsgd.Study(**{**STUDY, **fields})
 
 
-def test_one_program_for_all_batch_counts_cannot_measure_before_steps():
-    study = jaxsgd.Study(**STUDY, observe_batches=["gradient_norm"])
-    with pytest.raises(InputError, match="observe_batches measures before each step of a batch count of its own"):
+def test_one_program_for_all_batch_counts_measures_the_same():
+    study = jaxsgd.Study(
+        **{**STUDY, "batch_counts": [2, 7]}, observe_batches=["gradient_norm", "tests.test_observe_batches:facts"]
+    )
+    one, own = (jaxsgd.sweep(study, vectorize=path) for path in ("one_program", "grouped"))
+    for name in ("gradient_norm_batch", "facts_size_batch", "facts_gradient_batch", "facts_sum_batch"):
+        np.testing.assert_allclose(one[name], own[name], rtol=1e-4, err_msg=name)
+
+
+def facts(params, context):
+    _, target = context.batch
+    own = jnp.arange(len(target)) < context.batch_size
+    return {"size": context.batch_size, "gradient": context.gradient, "sum": jnp.sum(jnp.where(own, target, 0))}
+
+
+def test_a_random_loss_measures_before_steps_in_programs_of_their_own():
+    problem = jaxsgd.Problem(PROBLEM.init, lambda params, batch, key: PROBLEM.loss(params, batch), PROBLEM.data)
+    fields = {"problem": problem, "batch_counts": [2, 5], "learning_rates": [0.01], "seeds": [0], "epochs": 2}
+    study = jaxsgd.Study(**fields, observe_batches=["gradient_norm"], observe_every=1)
+    with pytest.raises(InputError, match="observe_batches measures would have other random numbers than the steps"):
         jaxsgd.sweep(study, vectorize="one_program")
 
 

@@ -206,14 +206,14 @@ def plan(
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
-    one_program_is_out = _why_grouped(study, cells, micro_size)
+    has_noise = any(subject.problem.has_noise for subject in subjects.distinct)
+    one_program_is_out = _why_grouped(study, cells, micro_size, has_noise)
     if vectorize == "one_program" and one_program_is_out:
         raise InputError(
             f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
         )
     if vectorize == "auto":
         # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
-        has_noise = any(subject.problem.has_noise for subject in subjects.distinct)
         vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, run_seconds, len(costs), on_cpu)
     own_programs = programs(cells, subjects.of_cell, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
@@ -344,12 +344,19 @@ def _bytes(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _why_grouped(study: Study, cells: Cells, micro_size: int | None) -> str:
-    """Return the reason why batch counts cannot share a program; empty if they can."""
+def _why_grouped(study: Study, cells: Cells, micro_size: int | None, has_noise: bool) -> str:
+    """Return the reason why batch counts cannot share a program; empty if they can.
+
+    Args:
+      study: the study.
+      cells: its cells.
+      micro_size: q of the micro-steps; None to choose.
+      has_noise: True if the loss takes a random key.
+    """
     if (cells.steps != cells.epochs * np.asarray([s.batch_count for s in cells.splits])).any():
         return "its runs do not have the same number of epochs"
-    if study.observe_batches:
-        return "observe_batches measures before each step of a batch count of its own"
+    if study.observe_batches and has_noise:
+        return "the gradients that observe_batches measures would have other random numbers than the steps"
     every = study.evaluate_every
     if every is None or can_evaluate(cells.splits, layout(cells.splits, micro_size), every):
         return ""

@@ -141,8 +141,7 @@ def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch
             order=ORDERS["fixed"], epochs=1,
         )  # fmt: skip
         inputs = parts.inputs(0)
-        assert parts.visit, "a loop over whole steps has visits"
-        visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs)) if by_batch else None
+        visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs), inputs) if by_batch else None
         context = contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
         return Measures(((name, measure),))(params, context)
 

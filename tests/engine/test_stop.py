@@ -150,7 +150,8 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
             steps_done=lambda done: done,
             losses=losses,
             batches=lambda inputs: None,
-            visit=None,
+            visit=lambda inputs, all_inputs: None,
+            by_batch=lambda values: values,
             batch_count=2,
         )
 
