@@ -148,6 +148,11 @@ def _finishing(progress: Progress) -> str:
     return f"interrupted: finishing {counted(progress.finishing, 'chunk')}; press Ctrl-C again to end at once"
 
 
+def _rate(done: int, elapsed: float) -> str:
+    """Return the number of cells in a second in words, or the seconds for a cell if it takes many."""
+    return f"{done / elapsed:,.1f} cells/s" if done >= elapsed / 10 else f"{elapsed / done:,.0f} s a cell"
+
+
 def describe(progress: Progress, elapsed: float) -> str:
     """Return a sweep's progress in words: the rate, and chunks and workers if it has any.
 
@@ -156,7 +161,7 @@ def describe(progress: Progress, elapsed: float) -> str:
       elapsed: seconds since it began.
     """
     done = progress.done - progress.resumed
-    parts = [f"{done / elapsed:,.1f} cells/s" if done and elapsed else "compiling"]
+    parts = [_rate(done, elapsed) if done and elapsed else "compiling"]
     if progress.workers:
         parts.append(f"{progress.chunks_done:,} of {counted(progress.chunks, 'chunk')}, {counted(progress.workers, 'worker')}")
     for count, what in ((progress.chunks_failed, "failed"), (progress.chunks_retried, "retried")):

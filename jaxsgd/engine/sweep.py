@@ -83,7 +83,7 @@ def sweep(
             nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), ())
             _run_missing(planned, manifest, team, nothing, lambda number, arrays: assembly.add(arrays), report)
             return assembly.dataset(manifest)
-        _sweep_to_folder(study, Folder(Path(out)), how, team, report)
+        _sweep_to_folder(study, Folder.at(out), how, team, report)
     return load(out)
 
 
@@ -113,7 +113,7 @@ def sweep_to_folder(
     check_study(study)
     how: dict[str, Any] = {"vectorize": vectorize, "chunk_width": chunk_width, "lanes": lanes, "micro_size": micro_size}
     with watched(progress, on_progress) as report:
-        return _sweep_to_folder(study, Folder(Path(out)), how, _Team(executor, retries), report)
+        return _sweep_to_folder(study, Folder.at(out), how, _Team(executor, retries), report)
 
 
 Begun = tuple[Plan, dict[str, Any]]
@@ -187,7 +187,7 @@ def rest_of(study: Study, out: str | Path, how: dict[str, Any]) -> Plan:
     Raises:
       InputError: if the folder has the result of another study, or one that was begun with other settings.
     """
-    folder, team = Folder(Path(out)), _Team(None, RETRIES)
+    folder, team = Folder.at(out), _Team(None, RETRIES)
     if not folder.is_there():
         return plan(study, **how)
     _, _, planned = _continued(folder, study, how, team)

@@ -78,7 +78,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     Raises:
       InputError: if the folder has no result, its study cannot be run here, or no chunk of it is finished.
     """
-    result = Folder(Path(folder))
+    result = Folder.at(folder)
     fields, manifest = stored_result(result)
     study = Study(**fields.resolved())
     planned = plan(study, **manifest["held"])

@@ -32,7 +32,7 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
       InputError: if there is no result, its study or manifest is not in the format of this version, there is no variable of
         that name, or the result does not fit into free memory.
     """
-    place = Folder(Path(folder))
+    place = Folder.at(folder)
     if not place.path.is_dir():
         fault = "this is a file; a result is a folder" if place.path.exists() else "no such folder"
         raise InputError(f"{place.path}: {fault}")

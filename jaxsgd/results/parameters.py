@@ -150,7 +150,7 @@ def kept_cells(folder: str | Path) -> KeptCells:
     Raises:
       InputError: if the result kept no parameters, or the problem has other parameters than those that were kept.
     """
-    place = Folder(Path(folder))
+    place = Folder.at(folder)
     ds = load(folder, variables=["loss_epoch"])
     fields, manifest = stored_result(place)
     if fields.keep is None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import filelock
 import numpy as np
 
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, shown
 
 FORMAT = 2
 """Version of the result folder's format. In version 1, chunks had the cells' numbers in the study in place of their keys."""
@@ -144,6 +144,17 @@ class Folder(NamedTuple):
     """
 
     path: Path
+
+    @staticmethod
+    def at(path: str | Path) -> "Folder":
+        """Return the folder at a path.
+
+        Raises:
+          InputError: for a value that is no path.
+        """
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"the folder of a result must be a path, such as 'results/mine', got {shown(path)}")
+        return Folder(Path(path))
 
     @property
     def study_file(self) -> Path:

@@ -1107,7 +1107,7 @@ def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:
         valid = hyperparameters(optimizer)
         for name in names:
             if valid and name not in (*valid, *besides):
-                raise no_such(f"hyperparameter of {optimizer!r}", name, (*valid, *besides))
+                raise no_such(f"{optimizer} hyperparameter", name, (*valid, *besides))
 
 
 def _canonical(value: Any) -> Any:

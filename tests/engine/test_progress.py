@@ -25,6 +25,7 @@ def plain(text):
         (Progress(32, 0, 0, chunks=8), 0.0, "compiling"),
         (Progress(32, 4, 4, chunks=8, chunks_done=1), 3.0, "compiling"),  # four were there before
         (Progress(32, 12, 4, chunks=8, chunks_done=3), 2.0, "4.0 cells/s"),
+        (Progress(32, 2, 0, chunks=8, chunks_done=1), 61.0, "30 s a cell"),
         (FAR, 2.0, "4.0 cells/s, 3 of 8 chunks, 2 workers, 1 failed, 2 retried"),
     ],
 )

@@ -313,3 +313,11 @@ def test_what_a_hostile_study_points_at_is_not_called(problem, args, tmp_path, m
         Study(problem=problem, problem_args=args, batch_counts=[1], learning_rates=[0.1], epochs=1)
     assert problem.partition(":")[0] in str(error.value) or "posix" in str(error.value)
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
+
+
+@pytest.mark.parametrize("reader", [jaxsgd.load, jaxsgd.verify, jaxsgd.parameters, lambda path: jaxsgd.sweep(STUDY, path)])
+@pytest.mark.parametrize("path", [5, ["results"]])
+def test_a_value_that_is_no_path_is_refused_in_one_line(reader, path, unchecked):
+    with pytest.raises(InputError) as error:
+        reader(path)
+    assert str(error.value).startswith("the folder of a result must be a path, such as 'results/mine', got ")

@@ -92,15 +92,15 @@ MISTAKES = {
     ),
     "optimizer argument": (
         {"optimizer_args": {"momentun": 0.9}},
-        "optimizer_args: unknown hyperparameter of 'sgd' 'momentun': did you mean 'momentum'? valid: ",
+        "optimizer_args: unknown sgd hyperparameter 'momentun': did you mean 'momentum'? valid: ",
     ),
     "hyperparameter": (
         {"optimizers": ["adam"], "hyper": {"momentum": [0.9]}},
-        "hyper: unknown hyperparameter of 'adam' 'momentum': ",
+        "hyper: unknown adam hyperparameter 'momentum': ",
     ),
     "hyperparameter of one of two": (
         {"optimizers": ["sgd", "adam"], "hyper": {"momentum": [0.9]}},
-        "hyper: unknown hyperparameter of 'adam' 'momentum': ",
+        "hyper: unknown adam hyperparameter 'momentum': ",
     ),
     "hyperparameter not finite": ({"hyper": {"momentum": [np.inf]}}, "hyper.momentum: must be finite, got inf"),
     "hyperparameter in words": ({"hyper": {"momentum": ["high"]}}, "hyper.momentum.0: must be a number"),
@@ -110,9 +110,9 @@ MISTAKES = {
     ),
     "random hyperparameter": (
         {"random": {"momentun": {"uniform": [0, 1]}}, "draws": 2},
-        "random: unknown hyperparameter of 'sgd' 'momentun': did you mean 'momentum'? ",
+        "random: unknown sgd hyperparameter 'momentun': did you mean 'momentum'? ",
     ),
-    "random seed": ({"random": {"seed": {"uniform": [0, 9]}}, "draws": 2}, "random: unknown hyperparameter of 'sgd' 'seed': "),
+    "random seed": ({"random": {"seed": {"uniform": [0, 9]}}, "draws": 2}, "random: unknown sgd hyperparameter 'seed': "),
     "empty distribution": (
         {"random": {"momentum": {}}, "draws": 2},
         "random.momentum.choice: give exactly one of log_uniform, uniform, choice",
