@@ -17,7 +17,7 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"_facade", "summary", "error", "number", "family", "evaluation", "problem", "order", "optimizer"},
+    {"_facade", "summary", "error", "convolution", "number", "family", "evaluation", "problem", "order", "optimizer"},
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.convolution import has_convolution, num_equations
+from jaxsgd.convolution import has_convolution, num_equations
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count

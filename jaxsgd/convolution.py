@@ -5,7 +5,7 @@ but not those in a loop, and a training program is a loop. There, a step of a ne
 because the gradient of a kernel has its axes in another order. So the axes are put in order here, before XLA sees them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -32,13 +32,23 @@ def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
     traced = jax.jit(function).trace(*shapes)
     if jax.default_backend() != "cpu" or not has_convolution(traced.jaxpr):
         return traced.lower()
-    flat = jaxpr_as_fun(_channels_last(traced.jaxpr))
-    structure = jax.tree.structure(traced.out_info)
+    return jax.jit(_channels_last_in(traced.jaxpr, jax.tree.structure(traced.out_info))).lower(*shapes)
+
+
+def channels_last(function: Callable) -> Callable:
+    """Return a function with the channels last in every convolution, on a CPU; it can be transformed as the function can."""
 
     def same(*args: Any) -> Any:
-        return jax.tree.unflatten(structure, flat(*jax.tree.leaves(args)))
+        jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+        return _channels_last_in(jaxpr, jax.tree.structure(shapes))(*args)
 
-    return jax.jit(same).lower(*shapes)
+    return same if jax.default_backend() == "cpu" else function
+
+
+def _channels_last_in(jaxpr: ClosedJaxpr, structure: Any) -> Callable:
+    """Return the function of a jaxpr, whose results have a given structure, with the channels last."""
+    flat = jaxpr_as_fun(_channels_last(jaxpr))
+    return lambda *args: jax.tree.unflatten(structure, flat(*jax.tree.leaves(args)))
 
 
 def _is_convolution(eqn: Any) -> bool:

@@ -1,5 +1,6 @@
 """Convolutions of a training program: the channels last in each, as XLA runs them fast, with the same numbers."""
 
+import dataclasses
 import re
 
 import jax
@@ -9,7 +10,7 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.engine.convolution import has_convolution, lowered, num_equations
+from jaxsgd.convolution import has_convolution, lowered, num_equations
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import COMPILE_SECONDS, CPU_CONVOLUTION_FLOPS, plan
 from jaxsgd.engine.program import lowered_train
@@ -50,9 +51,32 @@ def test_a_training_program_has_the_channels_last_and_gives_the_losses_of_a_sing
     assert len(axes) >= 2
     assert set(axes) == {LAST}
     ds = jaxsgd.sweep(study)
-    # `simulate` leaves the convolutions as they are.
     run = jaxsgd.simulate(problem, jax.random.key(2), batch_count=3, epochs=2, optimizer=optax.sgd(0.5), order="fixed")
     np.testing.assert_allclose(ds.loss.sel(seed=2).values.squeeze(), run.loss, rtol=1e-5)
+
+
+def test_a_single_run_has_the_channels_last_and_the_losses_of_a_plain_loop():
+    problem, optimizer = convnet(), optax.sgd(0.5)
+    keys, (x, y) = jaxsgd.streams(jax.random.key(2)), map(jnp.asarray, convnet().data)
+
+    def simulated(data):
+        own = dataclasses.replace(problem, data=data)
+        return jaxsgd.simulate(own, keys, batch_count=3, epochs=2, optimizer=optimizer, observe="train_loss")
+
+    run = simulated((x, y))
+    params, losses = problem.init(keys.init), []
+    for batch in [*np.split(np.arange(12), 3)] * 2:
+        loss, gradient = jax.value_and_grad(lambda params, own=batch: problem.loss(params, (x[own], y[own])).mean())(params)
+        losses.append(loss)
+        params = jax.tree.map(lambda leaf, slope: leaf - 0.5 * slope, params, gradient)
+    np.testing.assert_allclose(run.loss.reshape(-1), losses, rtol=1e-5)
+    np.testing.assert_allclose(run.observed[-1], problem.loss(params, (x, y)).mean(), rtol=1e-5)
+    program = jax.jit(lambda x: simulated((x, y)).loss).lower(x)
+    assert set(axes_of(program)) == {LAST}
+    # It is differentiated and mapped as any other run.
+    slope = jax.grad(lambda shift: simulated((x + shift, y)).observed[-1])(0.0)
+    higher, lower = (simulated((x + shift, y)).observed[-1] for shift in (0.01, -0.01))
+    np.testing.assert_allclose(slope, (higher - lower) / 0.02, rtol=1e-2)
 
 
 def test_cells_with_convolutions_do_not_run_side_by_side_and_their_time_is_estimated():
