@@ -25,7 +25,8 @@ def export(
 ) -> None:
     """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table.
 
-    With --params it writes the parameters that the result kept, in place of its numbers.
+    With --params it writes the parameters that the result kept, in place of its numbers. Modules of your own that the study
+    names are then looked up as by `jaxsgd run`.
     """
     from jaxsgd.error import InputError, no_such
     from jaxsgd.results.export import FORMATS, SUFFIXES
@@ -59,10 +60,12 @@ def export(
 def _export_parameters(result: Path, params: Path, per_cell: str | None, out: Path | None, as_json: bool) -> None:
     from jaxsgd.error import InputError
     from jaxsgd.results.parameter_files import export_cells, export_parameters
+    from jaxsgd.study.study_file import look_beside
 
     if out is not None:
         raise InputError(f"--params names the file itself; leave out --out {out}")
     check_output_folder(params.parent, params)
+    look_beside(result)
     with working("writing the parameters"):
         written = export_parameters(result, params) if per_cell is None else export_cells(result, params, per_cell)
     if as_json:

@@ -106,3 +106,16 @@ def test_without_safetensors_one_line_says_how_to_get_it(folder, tmp_path, monke
     with pytest.raises(InputError, match=r"this format needs safetensors: pip install 'jaxsgd\[export\]'"):
         export_parameters(folder, tmp_path / "weights.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_finds_the_module_of_a_problem_beside_the_result(tmp_path, monkeypatch, unchecked):
+    (tmp_path / "beside.py").write_text("import jaxsgd\n\n\ndef make():\n    return jaxsgd.problems.least_squares(20, 2)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    fields = {"seeds": [0], "batch_counts": [2], "learning_rates": [0.05], "epochs": 1}
+    jaxsgd.sweep(Study(problem="beside:make", **fields, keep="final"), tmp_path / "results" / "mine")
+    sys.path.remove(str(tmp_path))
+    del sys.modules["beside"]
+    monkeypatch.chdir(tmp_path.parent)
+    assert run_app(["export", str(tmp_path / "results" / "mine"), "--params", str(tmp_path / "w.npz")]) == 0
+    sys.path.remove(str(tmp_path))
+    assert read(tmp_path / "w.npz")[0]["params/"].shape[-1:] == (2,)
