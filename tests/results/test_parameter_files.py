@@ -118,4 +118,5 @@ def test_the_command_finds_the_module_of_a_problem_beside_the_result(tmp_path, m
     monkeypatch.chdir(tmp_path.parent)
     assert run_app(["export", str(tmp_path / "results" / "mine"), "--params", str(tmp_path / "w.npz")]) == 0
     sys.path.remove(str(tmp_path))
-    assert read(tmp_path / "w.npz")[0]["params/"].shape[-1:] == (2,)
+    (weights,) = read(tmp_path / "w.npz")[0].values()
+    assert weights.shape[-1] == 2
