@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.order import Order, Split, Visits, sample_sequence
-from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (
     LOSSES_ONLY,
     NOTHING_KNOWN,
@@ -204,7 +204,7 @@ def _micro_step(
     Returns:
       The new state, the new sums, and the batch's mean loss so far: its loss, if the micro-step completes it.
     """
-    batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
+    batch = take_samples(data, visit.sample)
 
     def summed(params: Params) -> Array:
         losses = problem.training_losses(params, batch, visit.noise)
@@ -253,15 +253,17 @@ def micro_stepping(
         state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs)
         return (state, sums), loss
 
-    def losses(losses: Array, inputs: tuple[MicroVisits, Array], done: Array | int | None) -> tuple[Array, Array]:
+    def by_batch(values: Array, done: Array | int | None = None) -> Array:
         used = slot < cut.batch_count
         used = used if done is None else used & (last < done)
-        return jnp.where(used, losses[last], jnp.nan), jnp.where(used, inputs[0].size[last], 0)
+        return jnp.where(used.reshape(-1, *[1] * (values.ndim - 1)), values[last], missing_value(values.dtype))
+
+    def losses(losses: Array, inputs: tuple[MicroVisits, Array], done: Array | int | None) -> tuple[Array, Array]:
+        return by_batch(losses, done), by_batch(inputs[0].size, done)
 
     def batches(inputs: tuple[MicroVisits, Array]) -> Batches:
         visits = inputs[0]
-        size = jnp.where(slot < cut.batch_count, visits.size[last], 0)
-        return Batches(visits.sample, visits.own, visits.position, size)
+        return Batches(visits.sample, visits.own, visits.position, by_batch(visits.size))
 
     def visit(inputs: tuple[MicroVisits, Array], all_inputs: tuple[MicroVisits, Array]) -> Visits:
         own, every = inputs[0], all_inputs[0]
@@ -270,10 +272,6 @@ def micro_stepping(
         # The batch's own samples first, in their sequence, and then its last one again up to the length of the epoch.
         index = jnp.argsort(~mine.reshape(-1), stable=True)[jnp.minimum(jnp.arange(mine.size), own.size - 1)]
         return Visits(every.sample.reshape(-1)[index], own.size, own.noise)
-
-    def by_batch(values: Array) -> Array:
-        used = (slot < cut.batch_count).reshape(-1, *[1] * (values.ndim - 1))
-        return jnp.where(used, values[last], missing_value(values.dtype))
 
     return Stepping(
         length=layout.micro_steps,

@@ -178,7 +178,7 @@ ORDERS = {order.name: order for order in (fixed, shuffle_once, reshuffle, reshuf
 # numbers an epoch besides its draws, as a permutation does, and no loop over samples.
 
 _SECOND_DRAW = 2
-"""What an epoch's key is folded with for its second draw: `jax.random.permutation` folds it with 0 and 1 itself."""
+"""Number that is folded into an epoch's key for its second draw: `jax.random.permutation` folds in 0 and 1 itself."""
 
 
 def _buffer(k: int) -> Order:

@@ -7,7 +7,6 @@
 `jaxsgd.simulate` does all of it. `Simulator` gives the parts, for those who want to stop between two steps.
 """
 
-import functools
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.order import Order, Split, Visits, as_order, visits
-from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples
+from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples, take_samples
 from jaxsgd.summary import brief_fields, short_repr
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -174,6 +173,18 @@ def batch_loss(problem: Problem, params: Params, batch: Batch, size: Int[Array, 
     return batch_mean(problem.losses(params, batch), size)
 
 
+def training_loss(
+    problem: Problem, params: Params, batch: Batch, size: Int[Array, ""] | None, noise: Array | None
+) -> Float[Array, ""]:
+    """Return the mean loss of a batch in a step.
+
+    Args:
+      problem, params, batch, size: as for `batch_loss`.
+      noise: the batch's random key, for a loss that takes one.
+    """
+    return batch_mean(problem.training_losses(params, batch, noise), size)
+
+
 def batch_mean(values: Float[Array, " B"], size: Int[Array, ""] | None = None) -> Float[Array, ""]:
     """Return the mean over the samples of a batch.
 
@@ -200,7 +211,7 @@ def sample_losses(problem: Problem, params: Params, data: Batch) -> Float[Array,
 
     def block_losses(indices: Array) -> Array:
         own = jnp.minimum(indices, samples - 1)
-        return problem.losses(params, jax.tree.map(lambda leaf: leaf[own], data))
+        return problem.losses(params, take_samples(data, own))
 
     return jax.lax.map(block_losses, blocks).reshape(-1)[:samples]
 
@@ -272,7 +283,7 @@ def step(
     """
 
     def value(params: Params) -> Array:
-        return batch_mean(problem.training_losses(params, batch, noise), size)
+        return training_loss(problem, params, batch, size, noise)
 
     loss, grad = jax.value_and_grad(value)(state.params)
     updates, opt_state = optimizer.update(grad, state.opt_state, state.params, value=loss, grad=grad, value_fn=value)
@@ -335,7 +346,7 @@ def make_simulator(
             return jax.lax.scan(lambda state, inputs: visit_step(state, data, *inputs), state, (visits, progress))
 
     def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
-        batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
+        batch = take_samples(data, visit.sample)
         size = visit.size if split.is_ragged else None
         return step(problem, optimizer_at(optimizer, done), state, batch, size, visit.noise)
 
@@ -449,12 +460,9 @@ def contexts(problem: Problem, data: Batch, order_key: Array, known: Known) -> C
         context = Context(problem, data, known.held_out, batches, update, own_key, known.optimum, known.least)
         if visit is None:
             return context
-        batch = jax.tree.map(lambda leaf: leaf[visit.sample], data)
-
-        def loss(params: Params) -> Array:
-            return batch_mean(problem.training_losses(params, batch, visit.noise), visit.size)
-
-        return context._replace(batch=batch, batch_size=visit.size, gradient=jax.grad(loss)(after))
+        batch = take_samples(data, visit.sample)
+        gradient = jax.grad(lambda params: training_loss(problem, params, batch, visit.size, visit.noise))(after)
+        return context._replace(batch=batch, batch_size=visit.size, gradient=gradient)
 
     return at
 
@@ -620,8 +628,11 @@ def train(
                 old, seen, seen_before = parts.state(before).params, None, None
                 if before_steps:
                     due_here = due if parts.ends is None else due & parts.ends(own)
-                    context_of = functools.partial(context_at, i, batches, earlier, old, parts.visit(own, all_inputs))
-                    seen_before = observed_where(due_here, before_steps, old, context_of)
+
+                    def context_before() -> Context:
+                        return context_at(i, batches, earlier, old, parts.visit(own, all_inputs))
+
+                    seen_before = observed_where(due_here, before_steps, old, context_before)
                 after, loss = parts.step(before, own)
                 new = parts.state(after).params
                 if parts.ends is not None:
@@ -712,7 +723,7 @@ def _padded(values: Array, length: int) -> Array:
     return jnp.pad(values, pad, constant_values=missing_value(values.dtype)) if missing else values
 
 
-def missing_value(dtype: Any) -> float:
+def missing_value(dtype: Any) -> float | int:
     """Return the value for what a run does not have: NaN, or 0 among whole numbers."""
     return jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
 

@@ -21,7 +21,7 @@ from jaxsgd.measure.own_step import OwnSteps, cosines
 from jaxsgd.microstep import MicroVisits
 from jaxsgd.order import Order
 from jaxsgd.problem import Batch, Params, Problem, take_samples
-from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, batch_mean, optimizer_at, sample_losses, step
+from jaxsgd.simulator import Keys, Optimizer, State, batch_loss, optimizer_at, sample_losses, step, training_loss
 from jaxsgd.summary import short_repr
 
 MEMORY_LIMIT = 4 * 2**30
@@ -238,11 +238,7 @@ def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradi
 
     def frozen_gradient(visit: MicroVisits) -> Params:
         batch = take_samples(data, visit.sample)
-
-        def loss(params: Params) -> Array:
-            return batch_mean(problem.training_losses(params, batch, visit.noise), visit.size)
-
-        return jax.grad(loss)(state.params)
+        return jax.grad(lambda params: training_loss(problem, params, batch, visit.size, visit.noise))(state.params)
 
     def exact(carry: tuple[State, Array], inputs: tuple) -> tuple[tuple[State, Array], Array]:
         visit, done = inputs

@@ -121,7 +121,7 @@ class Subjects(NamedTuple):
 
     Attributes:
       distinct: the distinct problems.
-      args: by argument, the values with which each of them is made, besides the study's `problem_args`.
+      args: by argument, the values with which each problem is built, besides the study's `problem_args`.
       of_cell: [R], the number of each cell's own among them.
     """
 

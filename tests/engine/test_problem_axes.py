@@ -61,8 +61,8 @@ def test_every_cell_has_the_numbers_of_simulate_with_its_own_problem(grown):
 def test_a_value_that_is_added_runs_its_own_cells_only_with_the_bits_of_a_study_run_at_once(grown):
     folder, first = grown
     assert (first.resumed, first.cells) == (4, 8)
-    held = json.loads((folder / "manifest.json").read_text())["held"]
-    assert bits(jaxsgd.load(folder)) == bits(jaxsgd.sweep(BOTH.replaced(keep="none"), **held))
+    settings = json.loads((folder / "manifest.json").read_text())["held"]
+    assert bits(jaxsgd.load(folder)) == bits(jaxsgd.sweep(BOTH.replaced(keep="none"), **settings))
     verdict = jaxsgd.verify(folder)
     assert (verdict.cells, verdict.bitwise, verdict.passed) == (8, True, True)
 
@@ -100,9 +100,9 @@ def test_a_fork_begins_at_the_parents_cell_of_the_same_value(grown, tmp_path):
 
 
 def test_workers_run_the_same_bits(grown):
-    held = json.loads((grown[0] / "manifest.json").read_text())["held"]
+    settings = json.loads((grown[0] / "manifest.json").read_text())["held"]
     with ThreadPoolExecutor(1) as pool:
-        assert bits(jaxsgd.sweep(BOTH.replaced(keep="none"), executor=pool, **held)) == bits(jaxsgd.load(grown[0]))
+        assert bits(jaxsgd.sweep(BOTH.replaced(keep="none"), executor=pool, **settings)) == bits(jaxsgd.load(grown[0]))
 
 
 def test_each_problem_is_compiled_once_for_all_other_axes():
