@@ -53,9 +53,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+THREADS_OF_ACCELERATOR = 2
+"""Threads that run chunks on an accelerator: while the processor measures one chunk's stripes, the next is trained."""
+
+
 def threads() -> int:
-    """Return the number of threads that run chunks: one for each GPU, or one for each core of a CPU."""
-    return cores() if jax.default_backend() == "cpu" else jax.local_device_count()
+    """Return the number of threads that run chunks: two for each GPU, or one for each core of a CPU."""
+    return cores() if jax.default_backend() == "cpu" else THREADS_OF_ACCELERATOR * jax.local_device_count()
 
 
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": "1"}

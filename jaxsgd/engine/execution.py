@@ -14,7 +14,7 @@ from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.error import InputError
-from jaxsgd.machine import threads
+from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
 from jaxsgd.measure.stripes import stripes
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
@@ -37,7 +37,7 @@ class Narrowed(NamedTuple):
 
 
 class Execution:
-    """The runner of a plan's chunks in this process, with a thread for each core or device.
+    """The runner of a plan's chunks in this process, with a thread for each core, or two for each accelerator.
 
     Compiled programs come from `PROGRAMS`. XLA releases Python's lock while it runs, and a small product does not use a second
     core. So on a CPU, chunks run side by side on one device, without any flag that would have to be set before JAX starts.
@@ -178,9 +178,9 @@ class Execution:
 
 
 def workers() -> list[Device]:
-    """Return the device of each thread that runs chunks: every GPU once, or the CPU once for each core."""
+    """Return the device of each thread that runs chunks: every GPU twice, or the CPU once for each core."""
     devices = jax.local_devices()
-    return devices[:1] * threads() if devices[0].platform == "cpu" else devices
+    return devices[:1] * threads() if devices[0].platform == "cpu" else devices * THREADS_OF_ACCELERATOR
 
 
 def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:

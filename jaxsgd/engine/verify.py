@@ -68,7 +68,7 @@ class Verification(NamedTuple):
 def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Verification:
     """Read all chunks of a result, run its cells again and compare the numbers.
 
-    They are compared bit by bit on the same kind of machine with the same versions, and otherwise within `TOLERANCE`.
+    They are compared bit by bit on a CPU of the same kind with the same versions, and otherwise within `TOLERANCE`.
 
     Args:
       folder: the result; its chunks are only read.
@@ -83,9 +83,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     study = Study(**fields.resolved())
     planned = plan(study, **manifest["held"])
     new = facts(planned)
-    reason = "; ".join(different(manifest, new, new_label="here", every=True))
-    if manifest["lanes_narrowed"]:
-        reason = "; ".join(filter(None, (reason, "some chunks were run with fewer lanes because memory was short")))
+    reason = why_not_bitwise(manifest, new)
     changed = other_samples(manifest, new)
     drawn = np.ones(planned.cells.num_cells, bool)
     if sample is not None:
@@ -122,6 +120,21 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     if not whole and not broken:
         raise InputError(f"{result.path}: nothing to verify: no chunk is finished")
     return Verification(cells, not reason, reason, differences, broken, int(missing.sum()), changed)
+
+
+def why_not_bitwise(stored: dict[str, Any], here: dict[str, Any]) -> str:
+    """Return the reasons why a result and its cells that run again here may differ in rounding; empty if there are none.
+
+    Args:
+      stored: the manifest of the result.
+      here: the `facts` of its plan in this process.
+    """
+    reasons = different(stored, here, new_label="here", every=True)
+    if stored["lanes_narrowed"]:
+        reasons.append("some chunks were run with fewer lanes because memory was short")
+    if here["device"]["backend"] != "cpu":
+        reasons.append("on an accelerator, each process chooses the products that were fastest when it tried them")
+    return "; ".join(reasons)
 
 
 def _worst(

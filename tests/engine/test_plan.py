@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsgd import InputError, Study, sweep
-from jaxsgd.engine.plan import MEMORY_SHARE, Plan, lanes_within, plan
+from jaxsgd.engine.plan import MEMORY_SHARE, Plan, _width, lanes_within, plan
 from jaxsgd.memory import machine_memory
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60}, "learning_rates": [0.1], "epochs": 2}
@@ -100,6 +100,13 @@ def test_no_core_waits_for_padded_chunks(runs, monkeypatch):
     assert runs / 2 <= rounds * planned.width <= max(runs / 2 + planned.lanes, 0.6 * runs)
     if runs == 64:
         assert (len(planned.chunks), planned.width) == (4, 16)
+
+
+@pytest.mark.parametrize(("runs", "width"), [(64, 64), (1024, 1024), (1500, 750), (4096, 1024), (4097, 820)])
+def test_chunks_of_an_accelerator_are_even_and_no_wider_than_its_lanes(runs, width):
+    program = plan(study()).programs[0]._replace(cells=np.arange(runs))
+    # Two threads take turns on the one device; a program is not divided between them.
+    assert _width([program], run_seconds=1e-3, run_bytes=1000, lanes=1024, on_cpu=False) == width
 
 
 @pytest.mark.parametrize("width", [1, 5, 7, 9, 10, 11])

@@ -9,6 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
+from jaxsgd.engine.verify import why_not_bitwise
 from jaxsgd.results.store import Folder
 from jaxsgd.study.cells import cells
 
@@ -109,6 +110,15 @@ def test_other_flags_of_xla_are_named_and_a_tolerance_decides(copy, monkeypatch)
     outcome = jaxsgd.verify(copy)
     assert (outcome.passed, outcome.bitwise) == (True, False)
     assert outcome.reason == f"XLA_FLAGS: {before} in the result, --xla_cpu_enable_fast_math=false here"
+
+
+def test_on_an_accelerator_a_tolerance_decides(copy):
+    stored = json.loads((copy / "manifest.json").read_text())
+    on_gpu = {**stored, "device": {**stored["device"], "backend": "gpu"}}
+    assert why_not_bitwise(stored, stored) == ""
+    assert why_not_bitwise(on_gpu, on_gpu) == (
+        "on an accelerator, each process chooses the products that were fastest when it tried them"
+    )
 
 
 def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):

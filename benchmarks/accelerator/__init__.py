@@ -1,0 +1,1 @@
+"""`python -m benchmarks.accelerator`: whether sweeps are right on this machine's accelerator, and how fast they are there."""

@@ -1,0 +1,323 @@
+"""The time of sweeps on the accelerator: beside hand-written programs, and over lanes, orders, options and forms."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import torch_loop
+from benchmarks.accelerator import peers
+from benchmarks.accelerator.sizes import Sizes
+from benchmarks.peer import LOSS_RTOL, executing, losses_of
+from benchmarks.round import interleaved, ratio
+from benchmarks.workload import start
+from jaxsgd.engine.execution import Execution
+from jaxsgd.engine.plan import GPU_LANES, Plan, plan
+from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds, train_spec
+from jaxsgd.machine import compiler_options
+from jaxsgd.order import ORDERS
+from jaxsgd.study.study import Study
+
+Calls = Mapping[str, Callable[[], Any]]
+
+OPTIONS: dict[str, dict[str, str | int | bool]] = {
+    "loops in command buffers": {
+        "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE,CONDITIONAL",
+        "xla_gpu_graph_min_graph_size": 1,
+    },
+    "no command buffers": {"xla_gpu_graph_min_graph_size": 1_000_000},
+    "no Triton products": {"xla_gpu_enable_triton_gemm": False},
+    "latency hiding": {"xla_gpu_enable_latency_hiding_scheduler": True},
+    "Triton products only": {"xla_gpu_triton_gemm_any": True, "xla_gpu_cublas_fallback": False},
+    "small products fused": {"xla_gpu_gemm_rewrite_size_threshold": 2_000_000},
+    "double buffering": {"xla_gpu_enable_while_loop_double_buffering": True},
+}
+"""Options of XLA for a program, each tried alone."""
+
+REPEATABLE: dict[str, dict[str, str | int | bool]] = {
+    "default": {},
+    "no autotuning": {"xla_gpu_autotune_level": 0},
+    "deterministic": {"xla_gpu_exclude_nondeterministic_ops": True},
+}
+"""Options that may give the same bits in every process. Each is tried in a process of its own: within one, XLA remembers the
+choices that it has made before, also for programs with other options.
+"""
+
+STARTING = ("loops in command buffers", "no command buffers", "double buffering")
+"""Those of them that change how operations are started, and not the operations: tried for few short runs."""
+
+
+class Timed(NamedTuple):
+    """The time of something.
+
+    Attributes:
+      name: of it.
+      seconds: median over the rounds.
+      low, high: the least and the greatest.
+      ratio: the median of its time over that of the first, round by round.
+      first_seconds: the time of the first call, with compiling; None if it was not measured alone.
+    """
+
+    name: str
+    seconds: float
+    low: float
+    high: float
+    ratio: float
+    first_seconds: float | None
+
+
+def timed(calls: Calls, repeats: int, first_seconds: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+    """Return the times of some calls, interleaved; each was called before."""
+    seconds = interleaved(calls, repeats)
+    base = next(iter(seconds.values()))
+    firsts = first_seconds or {}
+    return [
+        Timed(
+            name,
+            float(np.median(own)),
+            float(own.min()),
+            float(own.max()),
+            ratio(own, base).median,
+            firsts.get(name),
+        )._asdict()
+        for name, own in seconds.items()
+    ]
+
+
+def called(calls: Calls) -> tuple[dict[str, Any], dict[str, float]]:
+    """Call everything once, and return the results and the times; what fails is left out of both."""
+    results, seconds = {}, {}
+    for name, call in calls.items():
+        began = time.perf_counter()
+        results[name] = call()
+        seconds[name] = time.perf_counter() - began
+    return results, seconds
+
+
+def ceilings(sizes: Sizes) -> dict[str, float]:
+    """Return the measured ceilings: bytes a second of a copy, read and written, and operations a second of a product."""
+    numbers = jnp.arange(sizes.copy_numbers, dtype=jnp.float32)
+    copy = jax.jit(lambda x: x + 1)
+    side = jax.random.normal(jax.random.key(0), (sizes.square, sizes.square))
+    product = jax.jit(lambda x: jnp.matmul(x, x, precision="float32"))
+    calls = {"copy": lambda: copy(numbers).block_until_ready(), "product": lambda: product(side).block_until_ready()}
+    called(calls)
+    seconds = interleaved(calls, 7)
+    return {
+        "bytes_per_second": 8 * sizes.copy_numbers / float(np.median(seconds["copy"])),
+        "float32_flops_per_second": 2 * sizes.square**3 / float(np.median(seconds["product"])),
+    }
+
+
+class TrainCall(NamedTuple):
+    """A plan's training program, compiled with options of its own, and ready to be called.
+
+    Attributes:
+      call: runs the program for the first chunk, and waits for its end.
+      compile_seconds: the time of compiling.
+      program: the compiled program.
+    """
+
+    call: Callable[[], Any]
+    compile_seconds: float
+    program: Any
+
+
+def train_call(own: Plan, options: Mapping[str, Any]) -> TrainCall:
+    """Return the training program of a plan's first chunk."""
+    chunk = own.chunks[0]
+    program, members = own.programs[chunk.program], np.resize(chunk.cells, own.width)
+    subject = own.subjects.distinct[program.subject]
+    spec = train_spec(own.study, subject, own.cells, program, own.width, own.lanes)
+    given = jax.device_put(inputs(own.study, own.cells, program, members))
+    drawn = DrawSpec(subject, own.study.dtype, own.width).compile()(seeds(own.cells, members))
+    arrays = jax.device_put(subject.own)
+    lowered = lowered_train(spec)
+    began = time.perf_counter()
+    compiled = lowered.compile({**compiler_options(), **options})
+    return TrainCall(lambda: jax.block_until_ready(compiled(given, drawn, arrays)), time.perf_counter() - began, compiled)
+
+
+def beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield, for each number of runs, the times of a sweep of the article's network and of what people write by hand."""
+    for runs in sizes.runs:
+        workload = sizes.workload(runs)
+        begin, how = start(workload), (workload.batch_count, workload.epochs, workload.rate)
+        calls: dict[str, Callable[[], np.ndarray]] = {
+            "jaxsgd": losses_of(plan(workload.study())),
+            "jit(vmap(scan))": peers.article(begin, *how),
+        }
+        if torch_loop.torch is not None:
+            calls["PyTorch, vmap in a CUDA graph"] = peers.torch_graph(begin, *how)
+        results, firsts = called(calls)
+        apart = {name: float(np.max(np.abs(losses / results["jaxsgd"] - 1))) for name, losses in results.items()}
+        steps = workload.epochs * workload.batch_count
+        yield {
+            "runs": runs,
+            "epochs": workload.epochs,
+            "steps": runs * steps,
+            "times": timed(calls, sizes.repeats, firsts),
+            "largest difference": apart,
+            "passes": all(share <= LOSS_RTOL for share in apart.values()),
+        }
+
+
+def _digits(sizes: Sizes, runs: int) -> Study:
+    """Return runs of the classifier of digits, ten batches of equal size in an epoch."""
+    return Study(
+        problem="digits", problem_args={"num_samples": 1790}, seeds=range(runs), batch_counts=[10], orders=["fixed"],
+        learning_rates=[0.1], epochs=sizes.epochs(runs),
+    )  # fmt: skip
+
+
+def digits_beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield the same for the classifier of digits, whose runs share their data."""
+    for runs in sizes.runs:
+        epochs, study = sizes.epochs(runs), _digits(sizes, runs)
+        subject = study.subject()
+        own = plan(study)
+        drawn = DrawSpec(subject, "float32", runs).compile()(seeds(own.cells, np.arange(runs)))
+        batches = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(10, -1, *leaf.shape[1:]), subject.data)
+        problem = subject.problem
+
+        def loss(params: Any, batch: Any, problem: Any = problem) -> jax.Array:
+            return problem.losses(params, batch).mean()
+
+        calls = {
+            "jaxsgd": losses_of(own),
+            "jit(vmap(scan))": peers.vmap_of_scan(loss, drawn.params, batches, epochs, 0.1, shared=True),
+        }
+        results, firsts = called(calls)
+        apart = float(np.max(np.abs(results["jit(vmap(scan))"] / results["jaxsgd"] - 1)))
+        yield {
+            "runs": runs,
+            "epochs": epochs,
+            "steps": runs * epochs * 10,
+            "times": timed(calls, sizes.repeats, firsts),
+            "largest difference": apart,
+            "passes": apart <= LOSS_RTOL,
+        }
+
+
+def forms(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield the times of hand-written forms of the program: products as sums, and several steps in a turn of the loop."""
+    for runs in sizes.form_runs:
+        workload = sizes.workload(runs)
+        begin, how = start(workload), (workload.batch_count, workload.epochs, workload.rate)
+        calls = {
+            "jit(vmap(scan))": peers.article(begin, *how),
+            "small products as sums": peers.article(begin, *how, product=peers.with_sums),
+            "five steps a turn": peers.article(begin, *how, unroll=5),
+        }
+        _, firsts = called(calls)
+        yield {"runs": runs, "times": timed(calls, sizes.repeats, firsts)}
+
+
+def parts(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield the times of a sweep's parts: all of it, drawing, and the training program."""
+    for runs in sizes.runs:
+        own = plan(sizes.workload(runs).study())
+        chunk = own.chunks[0]
+        subject = own.subjects.distinct[0]
+        draw = DrawSpec(subject, "float32", own.width).compile()
+        one_by_one = jax.jit(partial(jax.lax.map, draw_function(subject)))
+        given = seeds(own.cells, np.resize(chunk.cells, own.width))
+        train = train_call(own, {})
+        execution, device = Execution(own), jax.local_devices()[0]
+        calls = {
+            "a chunk": partial(execution.run_chunk, chunk, device),
+            "drawing": lambda draw=draw, given=given: jax.block_until_ready(draw(given)),
+            "drawing one by one": lambda draw=one_by_one, given=given: jax.block_until_ready(draw(given)),
+            "training": train.call,
+        }
+        called(calls)
+        yield {
+            "runs": runs,
+            "width": own.width,
+            "lanes": own.lanes,
+            "chunks": len(own.chunks),
+            "compile_seconds": train.compile_seconds,
+            "times": timed(calls, sizes.repeats),
+        }
+
+
+def over_lanes(sizes: Sizes) -> dict[str, Any]:
+    """Return the times of the largest number of runs over the number of lanes, the training program alone."""
+    runs = sizes.runs[-1]
+    study = sizes.workload(runs).study(epochs=sizes.least_epochs)
+    plans = {lanes: plan(study, chunk_width=runs, lanes=lanes) for lanes in sizes.lanes}
+    trains = _side_by_side({str(lanes): partial(train_call, own, {}) for lanes, own in plans.items()})
+    calls = {lanes: train.call for lanes, train in reversed(trains.items())}
+    called(calls)
+    return {"runs": runs, "epochs": sizes.least_epochs, "times": timed(calls, max(2, sizes.repeats // 2))}
+
+
+def over_options(sizes: Sizes, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the times of the training program with each option of XLA alone.
+
+    Args:
+      sizes: the amount of work.
+      texts: takes the texts of the programs with no option.
+    """
+    article = sizes.workload(sizes.runs[-1]).study(seeds=range(min(sizes.runs[-1], GPU_LANES)))
+    cases = {
+        "article": (article, OPTIONS),
+        "digits": (_digits(sizes, sizes.runs[0]), {name: OPTIONS[name] for name in STARTING}),
+    }
+    for case, (study, all_options) in cases.items():
+        own = plan(study)
+        trains, failed = {}, {}
+        for name, options in {"default": {}, **all_options}.items():
+            try:
+                train = train_call(own, options)
+                train.call()
+            except jax.errors.JaxRuntimeError as error:
+                failed[name] = str(error).splitlines()[0][:200]
+            else:
+                trains[name] = train
+        texts[case] = trains["default"].program.as_text()
+        firsts = {name: train.compile_seconds for name, train in trains.items()}
+        rows = timed({name: train.call for name, train in trains.items()}, sizes.repeats, firsts)
+        yield {"study": case, "runs": len(own.cells.split), "lanes": own.lanes, "times": rows, "failed": failed}
+
+
+def with_option(sizes: Sizes, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the time of the article's training program with some options of XLA."""
+    study = sizes.workload(sizes.runs[-1]).study(seeds=range(min(sizes.runs[-1], GPU_LANES)))
+    train = train_call(plan(study), options)
+    train.call()
+    return timed({"training": train.call}, sizes.repeats, {"training": train.compile_seconds})
+
+
+def over_orders(sizes: Sizes) -> dict[str, Any]:
+    """Return the times of the training program in each order, for the largest number of runs."""
+    runs = sizes.runs[-1]
+    study = sizes.workload(runs).study(epochs=sizes.least_epochs)
+    own = {order: plan(study.replaced(orders=[order])) for order in ORDERS}
+    trains = _side_by_side({order: partial(train_call, plan, {}) for order, plan in own.items()})
+    calls = {order: train.call for order, train in trains.items()}
+    called(calls)
+    return {"runs": runs, "epochs": sizes.least_epochs, "times": timed(calls, max(2, sizes.repeats // 2))}
+
+
+def over_paths(sizes: Sizes) -> dict[str, Any]:
+    """Return the times of several batch counts in one program, and in a program for each."""
+    runs = sizes.runs[1]
+    study = sizes.workload(runs).study(
+        batch_counts=[1, 5, 10, 20], epochs=4 * sizes.least_epochs, seeds=range(max(1, runs // 4))
+    )
+    calls = {path: executing(plan(study, vectorize=path)) for path in ("one_program", "grouped")}
+    _, firsts = called(calls)
+    return {"runs": runs, "batch_counts": [1, 5, 10, 20], "times": timed(calls, sizes.repeats, firsts)}
+
+
+def _side_by_side(calls: Mapping[str, Callable[[], TrainCall]]) -> dict[str, TrainCall]:
+    """Return the results of calls that compile, made in threads."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        futures = {name: pool.submit(call) for name, call in calls.items()}
+        return {name: future.result() for name, future in futures.items()}

@@ -1,0 +1,81 @@
+"""The script for an accelerator runs on a CPU in small sizes: it compares what it says, and reports a part that failed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.accelerator import correctness, memory, timing
+from benchmarks.accelerator.__main__ import PARTS
+from benchmarks.accelerator.sizes import FULL, SMALL
+from jaxsgd.engine.plan import plan
+
+
+def test_a_device_agrees_with_itself_in_its_orders_and_both_paths():
+    rows = list(correctness.against_cpu(SMALL, "least squares", ["flip_flop", "reshuffle"]))
+    assert [row["path"] for row in rows] == ["grouped", "one_program"]
+    for row in rows:
+        # The accelerator is the CPU here.
+        assert row["passes"]
+        assert set(row["largest difference"].values()) == {0.0}
+        assert list(row["largest difference"]) == ["flip_flop", "reshuffle"]
+
+
+def test_losses_that_differ_or_are_missing_do_not_pass():
+    losses = np.array([1.0, 2.0, np.nan])
+    assert correctness._apart(losses, losses) == 0
+    assert correctness._apart(losses * 1.01, losses) == pytest.approx(0.01)
+    assert correctness._apart(np.array([1.0, np.nan, np.nan]), losses) == np.inf
+
+
+def test_the_peers_train_what_the_sweep_trains():
+    for row in timing.beside_peers(SMALL):
+        assert row["passes"], row
+        assert row["times"][0]["name"] == "jaxsgd"
+        assert row["times"][0]["ratio"] == 1.0
+    for row in timing.digits_beside_peers(SMALL):
+        assert row["passes"], row
+
+
+def test_every_form_of_the_products_has_the_same_losses():
+    workload = SMALL.workload(2)
+    begin, how = timing.start(workload), (workload.batch_count, workload.epochs, workload.rate)
+    plain = timing.peers.article(begin, *how)()
+    np.testing.assert_allclose(timing.peers.article(begin, *how, product=timing.peers.with_sums)(), plain, rtol=1e-5)
+    np.testing.assert_allclose(timing.peers.article(begin, *how, unroll=5)(), plain, rtol=1e-5)
+
+
+def test_options_of_xla_are_known_to_it_and_those_that_fail_are_listed():
+    own = plan(SMALL.workload(2).study())
+    for options in [*timing.OPTIONS.values(), *timing.REPEATABLE.values()]:
+        assert timing.train_call(own, options).call().loss.shape == (own.width, 4, 10)
+
+
+def test_a_chunk_that_fits_is_not_narrowed_and_has_the_losses_of_a_narrow_one():
+    outcome = memory.forced_failure(SMALL)
+    assert outcome["narrowed"] == []
+    assert outcome["passes"]
+
+
+def test_the_command_writes_each_part_and_says_which_failed(tmp_path: Path):
+    out = tmp_path / "accelerator.json"
+    words = [sys.executable, "-m", "benchmarks.accelerator", "--small", "--out", str(out), "--part", "peers", "--part", "paths"]
+    # JAX does not start on a platform that is not there, so that the parts fail.
+    done = subprocess.run(
+        words, env={**os.environ, "JAX_PLATFORMS": "no_such_platform"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())
+    assert list(results) == ["peers", "paths"]
+    assert "no_such_platform" in " ".join(results["paths"]["failed"])
+    assert "peers: " in done.stdout
+
+
+def test_the_epochs_of_a_timing_follow_from_the_runs():
+    # 400,000 steps: 4,096 runs of 10 steps an epoch take the fewest epochs, 64 runs the most that are allowed.
+    assert [FULL.epochs(runs) for runs in FULL.runs] == [200, 78, 10]
+    assert len(PARTS) == len(set(PARTS))
