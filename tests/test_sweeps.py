@@ -59,7 +59,7 @@ def test_a_study_round_trips_through_json(tmp_path):
 def test_assignments_take_json_ranges_lists_and_text():
     path = study_path("orders")
     changed = read_study(
-        path, ["seeds=3:5", "learning_rates=[0.5]", "orders=fixed,reshuffle", "schedule=cosine", "optimizer=adam"]
+        path, ["seeds=3:5", "learning_rates=[0.5]", "orders=fixed,reshuffle", "schedules=cosine", "optimizer=adam"]
     )
     assert changed.seeds == (3, 4)
     assert changed.learning_rates == (0.5,)
