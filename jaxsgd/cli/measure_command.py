@@ -43,7 +43,7 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes.
+    """Measure a result: the best setting for each optimizer, order, schedule and batch count, and its stripes.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
     the critical batch size, and the cost of batch rules, such as the linear and the square-root rule. All intervals are 95 %

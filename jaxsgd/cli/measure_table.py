@@ -71,7 +71,7 @@ def _places(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
 
 
 def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
-    """Return the table of the best setting at each optimizer, order and batch count."""
+    """Return the table of the best setting at each optimizer, order, schedule and batch count."""
     places = _places(best, table)
     places = _varying(table, places) if places else []
     searched = [name for name in best["searched"].values.tolist() if name in table[0]]

@@ -380,9 +380,9 @@ def test_an_axis_of_batch_sizes():
 
 
 def test_another_axis_than_the_rate_can_be_tuned():
-    ds = known(STEPS, COUNTS).rename(learning_rate="momentum").expand_dims(learning_rate=[0.5], axis=1)
-    found = jaxsgd.scaling(ds, 1.0, tune="momentum")
-    assert found.momentum.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
+    ds = known(STEPS, COUNTS).rename(learning_rate="weight_decay").expand_dims(learning_rate=[0.5], axis=1)
+    found = jaxsgd.scaling(ds, 1.0, tune="weight_decay")
+    assert found.weight_decay.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.study.batch_rules import BATCH_RULES, RULE_FAMILIES, batch_rule_named, named_rules
+from jaxsgd.schedule import SCHEDULES
+from jaxsgd.study.batch_rules import BATCH_RULES, RULE_FAMILIES, BatchRule, batch_rule_named, named_rules
 from jaxsgd.study.cells import cells
 
 LEFT_OUT = None
@@ -143,6 +144,16 @@ def test_keys_follow_the_rules_and_not_their_names():
     assert keys[0] == keys[1]
 
 
+def test_a_schedule_and_a_batch_rule_are_one_entry_each(monkeypatch):
+    monkeypatch.setitem(SCHEDULES, "square", lambda progress: (1 - progress) ** 2)
+    monkeypatch.setitem(BATCH_RULES, "cube_root", BatchRule(lambda value, kappa: value * np.cbrt(kappa), "v k ** (1/3)"))
+    made = study(batch_rules={"learning_rate": "cube_root"}, schedules=["constant", "square"], batch_counts=[4, 32])
+    # 32 batches an epoch are an eighth of the batch size: half of the rate.
+    np.testing.assert_allclose(cells(made, 60).rate, [0.8, 0.4] * 2, rtol=1e-12)
+    with pytest.raises(jaxsgd.InputError, match="valid: complement, constant, cube_root, half_life"):
+        study(batch_rules={"learning_rate": "cube"})
+
+
 def test_a_result_has_the_values_used_and_no_metric_of_them():
     made = study(
         optimizer="momentum", batch_rules=[{}, {"learning_rate": "sqrt", "momentum": "half_life"}], batch_counts=[1, 4]
@@ -152,4 +163,4 @@ def test_a_result_has_the_values_used_and_no_metric_of_them():
     np.testing.assert_allclose(ds["momentum_used"].squeeze(), [[0.9, 0.9], [0.9**4, 0.9]])
     assert ds["momentum_used"].attrs["long_name"] == "momentum after the batch rules"
     best = jaxsgd.best(ds, "loss_epoch")
-    assert "batch_rule" in best["searched"].values
+    assert best["median_value"].sizes["batch_rule"] == 2  # a best setting for each set of rules
