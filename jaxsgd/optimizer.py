@@ -1,8 +1,11 @@
-"""Optimizers by name, with hyperparameters that may be traced, and schedules of progress.
+"""Optimizers by name, with hyperparameters that may be traced.
 
 An optimizer is built inside every step from the values at that step. Optax's transformations are pure functions that
 close over their hyperparameters, so a traced rate, momentum or decay enters the program as data: a sweep over rates
 compiles once, and the arithmetic is optax's own.
+
+Some optimizers train parameters other than those that should be evaluated: an average, the sequence x of schedule-free, or the
+parameters that SAM has not moved. `evaluated` returns the parameters to evaluate.
 """
 
 import functools
@@ -10,20 +13,48 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Int
 
 from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.schedule import Schedule, TrainingShare, as_schedule, constant
 
-OptimizerFactory = Callable[..., optax.GradientTransformation]
+Transformation = optax.GradientTransformation
+
+OptimizerFactory = Callable[..., Transformation]
 """`(learning_rate, **hyperparameters) -> optax transformation`."""
 
-TrainingShare = Float[Array, ""] | float
-"""The share of the training that is done before a step, from 0 to 1: (epoch + position / m) / E."""
+
+def sgdw(learning_rate: Any, momentum: Any = 0.9, weight_decay: Any = 1e-4, nesterov: bool = False) -> Transformation:
+    """Return SGD with momentum whose weight decay is not a part of the gradient: each step subtracts rate * decay * parameters.
+
+    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 1 (SGDW). As in optax's `adamw`, the
+    decay is multiplied by the rate.
+    """
+    return optax.chain(
+        optax.trace(decay=momentum, nesterov=nesterov),
+        optax.add_decayed_weights(weight_decay),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def sam(learning_rate: Any, rho: Any = 0.05, momentum: Any = None) -> Transformation:
+    """Return sharpness-aware minimization, as `optax.contrib.sam` does it without `opaque_mode`.
+
+    Steps alternate: the first moves the parameters by rho along the gradient, upwards, and the second updates the original
+    parameters by SGD with the gradient of the next batch at the moved ones. So an update takes two batches.
+
+    Source: Foret et al. 2021, "Sharpness-aware minimization for efficiently improving generalization".
+    """
+    inner, outwards = optax.sgd(learning_rate, momentum), optax.chain(optax.contrib.normalize(), optax.sgd(rho))
+    both = optax.contrib.sam(inner, outwards)
+    # Its update takes no further arguments, such as the loss, which the simulator gives to those that do.
+    return optax.GradientTransformation(both.init, lambda grads, state, params=None: both.update(grads, state, params))
+
 
 OPTIMIZERS: dict[str, OptimizerFactory] = {
     "sgd": optax.sgd,
@@ -36,36 +67,18 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {
     "adagrad": optax.adagrad,
     "nadam": optax.nadam,
     "radam": optax.radam,
+    "sgdw": sgdw,
+    "sam": sam,
+    "schedule_free_sgd": optax.contrib.schedule_free_sgd,
+    "schedule_free_adamw": optax.contrib.schedule_free_adamw,
 }
-"""The optimizers by name: optax's own, and its `sgd` with a momentum of 0.9, heavy-ball and Nesterov."""
+"""The optimizers by name: optax's own, its `sgd` with a momentum of 0.9, heavy-ball and Nesterov, `sgdw` and `sam`."""
+
+AVERAGE = "ema"
+"""The hyperparameter that every optimizer has: the decay of the average of its parameters, see `with_average`."""
 
 
-def constant(progress: TrainingShare) -> Float[Array, ""]:
-    """Return the factor 1 at every progress."""
-    return jnp.ones_like(progress)
-
-
-def linear(progress: TrainingShare) -> Float[Array, ""]:
-    """Return a factor that falls from 1 to 0 in a straight line: 1 - progress."""
-    return 1 - jnp.asarray(progress)
-
-
-def cosine(progress: TrainingShare) -> Float[Array, ""]:
-    """Return a factor that falls from 1 to 0 along half a cosine, (1 + cos(pi progress)) / 2.
-
-    Source: Loshchilov and Hutter 2017, "SGDR".
-    """
-    return (1 + jnp.cos(jnp.pi * progress)) / 2
-
-
-Schedule = Callable[[TrainingShare], Array]
-"""`progress -> factor on the learning rate`."""
-
-SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosine": cosine}
-"""Schedules by name: the factor on the learning rate, a function of progress, so it means the same at every batch count."""
-
-
-_OWN = ("problems", "order", "optimizer")
+_OWN = ("problems", "order", "optimizer", "schedule")
 """The modules of this package that a pointer may lead to: the others run commands and write files."""
 
 
@@ -141,36 +154,141 @@ def schedule_named(name: str) -> Schedule:
     """Return the schedule called `name`, or the one that "package.module:attribute" points at.
 
     Raises:
-      InputError: for an unknown name, with the nearest valid one.
+      InputError: for an unknown name, with the nearest valid one, and for numbers in brackets that are missing or out of range.
     """
-    return _named(name, SCHEDULES, "schedule")
+    if ":" in name:
+        return _named(name, {}, "schedule")
+    return as_schedule(name, POINTERS["schedule"]).thing
 
 
 def hyperparameters(name: str) -> list[str]:
     """Return the names of an optimizer's hyperparameters besides the learning rate; empty if they cannot be read."""
-    try:
-        parameters = inspect.signature(optimizer_named(name)).parameters.values()
-    except (TypeError, ValueError):
+    parameters = _arguments(optimizer_named(name)).values()
+    if not parameters:
         return []
     named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return [parameter for parameter in named if parameter != "learning_rate"]
+    return [*dict.fromkeys([*(parameter for parameter in named if parameter != "learning_rate"), AVERAGE])]
+
+
+def default_value(name: str, hyperparameter: str) -> float | None:
+    """Return the value that a hyperparameter has if none is given; None if it has none, or if the optimizer is a pointer."""
+    if name not in OPTIMIZERS:
+        return None
+    parameters = inspect.signature(OPTIMIZERS[name]).parameters
+    default = parameters[hyperparameter].default if hyperparameter in parameters else None
+    return float(default) if isinstance(default, int | float) and not isinstance(default, bool) else None
+
+
+class AveragedState(NamedTuple):
+    """The state of an optimizer with an average of its parameters.
+
+    Attributes:
+      inner: the optimizer's own state.
+      average: of the parameters after each step, shaped like them; before the first step, the parameters.
+      count: the number of steps.
+    """
+
+    inner: Any
+    average: Any
+    count: Int[Array, ""]
+
+    def evaluation_params(self, params: Any) -> Any:
+        """Return the average, which is evaluated in place of the parameters."""
+        del params
+        return self.average
+
+
+def with_average(transform: Transformation, decay: Any) -> optax.GradientTransformationExtraArgs:
+    """Return an optimizer that also averages its parameters; what it trains is unchanged, and the average is evaluated.
+
+    The average is `optax.ema(decay)` of the parameters after each step, without bias from its start: the parameters of t steps
+    ago have a weight proportional to decay ** t.
+
+    Args:
+      transform: the optimizer.
+      decay: from 0, which keeps the last parameters, to below 1; may be traced.
+    """
+    inner = optax.with_extra_args_support(transform)
+
+    def init(params: Any) -> AveragedState:
+        return AveragedState(inner.init(params), params, jnp.zeros((), jnp.int32))
+
+    def update(grads: Any, state: AveragedState, params: Any = None, **others: Any) -> tuple[Any, AveragedState]:
+        updates, inner_state = inner.update(grads, state.inner, params, **others)
+        stepped = evaluated(optax.apply_updates(params, updates), inner_state)
+        count = state.count + 1
+        # (1 - decay) / (1 - decay ** count), without the cancellation of a decay near 1.
+        weight = (1 - decay) / -jnp.expm1(count * jnp.log(decay))
+
+        def averaged(old: Array, new: Array) -> Array:
+            return old + weight.astype(old.dtype) * (new - old)
+
+        return updates, AveragedState(inner_state, jax.tree.map(averaged, state.average, stepped), count)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _chooses(node: Any) -> bool:
+    return hasattr(type(node), "evaluation_params") or isinstance(node, (_ScheduleFreeState, _SAMState))
+
+
+def evaluated(params: Any, opt_state: Any) -> Any:
+    """Return the parameters to evaluate, which for most optimizers are those that it trains.
+
+    They are the average for `ema`, the sequence x of schedule-free (Defazio et al. 2024, "The road less scheduled"), and for
+    SAM those that are not moved. A state of your own may have a method `evaluation_params(params)`. If an optimizer has several
+    such states, the outermost decides.
+
+    Args:
+      params: that the optimizer trains.
+      opt_state: its state.
+    """
+    states = [node for node in jax.tree.leaves(opt_state, is_leaf=_chooses) if _chooses(node)]
+    if not states:
+        return params
+    state = states[0]
+    if isinstance(state, _ScheduleFreeState):
+        return optax.contrib.schedule_free_eval_params(state, params)
+    if isinstance(state, _SAMState):
+        if state.cache is None:
+            return params
+        return jax.tree.map(lambda own, before: jnp.where(state.steps_since_sync == 0, own, before), params, state.cache)
+    return state.evaluation_params(params)
+
+
+_ScheduleFreeState, _SAMState = optax.contrib.ScheduleFreeState, optax.contrib.SAMState
+
+
+def transformation(make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any]) -> Transformation:
+    """Return the optimizer with a rate and hyperparameters, with an average of its parameters if `ema` is among them."""
+    if AVERAGE not in hyper or AVERAGE in _arguments(make):
+        return make(learning_rate, **hyper)
+    return with_average(make(learning_rate, **{name: hyper[name] for name in hyper if name != AVERAGE}), hyper[AVERAGE])
+
+
+def _arguments(make: OptimizerFactory) -> Mapping[str, inspect.Parameter]:
+    """Return the arguments of a function by name; empty if they cannot be read."""
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return {}
 
 
 def scheduled(
     make: OptimizerFactory, learning_rate: Any, hyper: Mapping[str, Any], schedule: Schedule = constant
-) -> Callable[[TrainingShare], optax.GradientTransformation]:
+) -> Callable[[TrainingShare], Transformation]:
     """Return a function `progress -> optax transformation`, as `simulate` takes it.
 
     Args:
       make: makes the optimizer from a rate and hyperparameters.
       learning_rate: the rate at factor 1; may be traced.
-      hyper: other hyperparameters by name; may be traced.
+      hyper: other hyperparameters by name, also `ema`; may be traced.
       schedule: the factor on the rate, as a function of progress.
     """
 
-    def at(progress: TrainingShare) -> optax.GradientTransformation:
+    def at(progress: TrainingShare) -> Transformation:
         rate = learning_rate if schedule is constant else learning_rate * schedule(progress)
-        return make(rate, **hyper)
+        return transformation(make, rate, hyper)
 
     return at
 
@@ -191,9 +309,13 @@ def carried_on(new: Any, given: Any) -> Any:
             return own
         if isinstance(own, _INJECTED):
             return own._replace(inner_state=carried_on(own.inner_state, other.inner_state))
+        if isinstance(own, _ScheduleFreeState):
+            inner = carried_on(own.base_optimizer_state, other.base_optimizer_state)
+            return other._replace(b1=own.b1, base_optimizer_state=inner)
         return other
 
-    return jax.tree.map(joined, new, given, is_leaf=lambda node: isinstance(node, (optax.ScaleByScheduleState, *_INJECTED)))
+    kinds = (optax.ScaleByScheduleState, _ScheduleFreeState, *_INJECTED)
+    return jax.tree.map(joined, new, given, is_leaf=lambda node: isinstance(node, kinds))
 
 
 _INJECTED = (optax.InjectHyperparamsState, optax.InjectStatefulHyperparamsState)

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
+from jaxsgd.optimizer import evaluated
 from jaxsgd.order import Order, Split, Visits, as_order, visits
 from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples, take_samples
 from jaxsgd.summary import brief_fields, short_repr
@@ -256,6 +257,11 @@ def optimizer_at(optimizer: Optimizer, progress: Float[Array, ""]) -> optax.Grad
             f"an optimizer that is a function of progress must return an optax transformation, got {shown(transform)}"
         )
     return optax.with_extra_args_support(transform)
+
+
+def judged_params(state: State) -> Params:
+    """Return the parameters at which observables are measured: those that the optimizer's state names, else those it trains."""
+    return evaluated(state.params, state.opt_state)
 
 
 def initial_state(optimizer: Optimizer, params: Params) -> State:
@@ -639,7 +645,8 @@ def train(
                     ends = parts.ends(own)
                     old = jax.tree.map(lambda old, earlier: jnp.where(ends, old, earlier), old, earlier)
                 if observe and looks:
-                    seen = observed_where(mark, observe, new, lambda: context_at(i, batches, old, new))
+                    judged = judged_params(parts.state(after))
+                    seen = observed_where(mark, observe, judged, lambda: context_at(i, batches, old, new))
                 return (after, old), (loss, seen, seen_before)
 
             first = (parts.begin(carry.state), earlier)
@@ -650,9 +657,9 @@ def train(
             if looks:
                 seen = jax.tree.map(lambda leaf: leaf[look.after], seen)
             elif observe:
-                seen = observe(state.params, context)
+                seen = observe(judged_params(state), context)
             if after_epochs:
-                rarely = observed_where(due, after_epochs, state.params, lambda: context)
+                rarely = observed_where(due, after_epochs, judged_params(state), lambda: context)
             if before_steps:
                 whole_rows = jax.tree.map(lambda leaf: parts.by_batch(_padded(leaf, parts.length)), seen_before)
                 rows = _put_at(rows, jnp.searchsorted(rare, i), due, whole_rows)
@@ -691,7 +698,8 @@ def train(
     if looks:
         seen = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[looks.row], seen)
         if looks.at_start.any():
-            at_start = observe(begun.params, context_at(0, parts.batches(parts.inputs(0)), unmoved, begun.params))  # type: ignore[misc]
+            context = context_at(0, parts.batches(parts.inputs(0)), unmoved, begun.params)
+            at_start = observe(judged_params(begun), context)  # type: ignore[misc]
             seen = jax.tree.map(lambda leaf, own: jnp.where(_lead(looks.at_start, leaf), own, leaf), seen, at_start)
     if after_epochs:
         rarely = jax.tree.map(lambda leaf: leaf[rare], recorded.rarely)

@@ -17,7 +17,19 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"_facade", "summary", "error", "convolution", "number", "family", "evaluation", "problem", "order", "optimizer"},
+    {
+        "_facade",
+        "summary",
+        "error",
+        "convolution",
+        "number",
+        "family",
+        "evaluation",
+        "problem",
+        "order",
+        "schedule",
+        "optimizer",
+    },
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},
@@ -40,6 +52,7 @@ CORE = {
     "evaluation",
     "problem",
     "order",
+    "schedule",
     "optimizer",
     "problems",
     "simulator",

@@ -16,8 +16,9 @@ import pytest
 
 import jaxsgd
 from jaxsgd.microstep import STEP_COST, Layout, cut, layout, run_micro
-from jaxsgd.optimizer import SCHEDULES, scheduled
+from jaxsgd.optimizer import scheduled
 from jaxsgd.order import ORDERS, Order, Split, as_order, split
+from jaxsgd.schedule import SCHEDULES
 from jaxsgd.simulator import initial_state, run
 from tests import probe, reference
 

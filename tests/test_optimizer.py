@@ -9,16 +9,13 @@ import pytest
 import jaxsgd
 from jaxsgd.optimizer import (
     OPTIMIZERS,
-    SCHEDULES,
     attribute_at,
-    constant,
-    cosine,
     hyperparameters,
-    linear,
     optimizer_named,
     schedule_named,
     scheduled,
 )
+from jaxsgd.schedule import SCHEDULES, linear
 from tests import probe
 
 KEY = jax.random.key(0)
@@ -35,6 +32,10 @@ HYPER = {
     "adagrad": {"initial_accumulator_value": 0.2, "eps": 1e-6},
     "nadam": {"b1": 0.8, "b2": 0.99, "eps": 1e-6},
     "radam": {"b1": 0.8, "b2": 0.99, "eps": 1e-6, "threshold": 4.0},
+    "sgdw": {"momentum": 0.8, "weight_decay": 0.01},
+    "sam": {"rho": 0.1, "momentum": 0.8},
+    "schedule_free_sgd": {"b1": 0.8, "weight_decay": 0.01},
+    "schedule_free_adamw": {"b1": 0.8, "b2": 0.99, "eps": 1e-6, "weight_decay": 0.01},
 }
 """Numeric hyperparameters of every optimizer by name, away from their defaults."""
 
@@ -81,6 +82,9 @@ def test_traced_hyperparameters_give_the_trajectory_of_constants_in_float32_to_t
     tolerance["radam"] = 3e-6
     # Nothing is taken from 1: one rounding, wherever it is done.
     tolerance |= dict.fromkeys(["sgd", "momentum", "nesterov", "adagrad"], 1.2e-7)
+    # Schedule-free computes x from y and z in each step, by a division by b1 = 0.8 after a difference: three roundings in the
+    # last place of parameters of size 3, each 1.2e-7 / 0.8, in each of 30 steps, some of them in opposite directions.
+    tolerance |= dict.fromkeys(["schedule_free_sgd", "schedule_free_adamw"], 5e-6)
     constants, traced = final_params(False, "float32"), final_params(True, "float32")
     for name in OPTIMIZERS:
         for leaf in ("w1", "w2"):
@@ -126,17 +130,6 @@ def test_a_sweep_over_rates_and_momenta_is_one_trace():
     np.testing.assert_allclose(losses[1], alone.loss[-1, -1], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "values"),
-    # At 0, 1/4, 1/2 and 1: cos(pi/4) = sqrt(1/2), so the cosine is (1 + sqrt(1/2)) / 2 = 0.853553 at a quarter.
-    [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0]), ("cosine", [1, 0.8535534, 0.5, 0])],
-)
-def test_schedules_at_four_points_of_the_training(schedule, values):
-    found = [SCHEDULES[schedule](jnp.asarray(progress)) for progress in (0.0, 0.25, 0.5, 1.0)]
-    np.testing.assert_allclose(found, values, atol=1e-6)
-    assert schedule_named(schedule) is {"constant": constant, "linear": linear, "cosine": cosine}[schedule]
-
-
 def test_the_rate_is_the_schedules_factor_times_the_learning_rate():
     # Plain sgd of gradient 1 moves by minus the rate: 0.4 * (1 - 0.25).
     made = scheduled(optax.sgd, 0.4, {}, linear)(jnp.asarray(0.25))
@@ -145,7 +138,7 @@ def test_the_rate_is_the_schedules_factor_times_the_learning_rate():
 
 
 def test_hyperparameters_are_read_from_the_makers_signature():
-    assert hyperparameters("sgd") == ["momentum", "nesterov", "accumulator_dtype"]
+    assert hyperparameters("sgd") == ["momentum", "nesterov", "accumulator_dtype", "ema"]
     assert set(hyperparameters("momentum")) == set(hyperparameters("sgd"))
     assert {"b1", "b2", "eps"} <= set(hyperparameters("adam"))
     assert "learning_rate" not in hyperparameters("adam")
@@ -154,8 +147,8 @@ def test_hyperparameters_are_read_from_the_makers_signature():
 
 def test_a_pointer_is_what_it_points_at():
     assert optimizer_named("optax:adabelief") is optax.adabelief
-    assert schedule_named("jaxsgd.optimizer:linear") is linear
-    assert attribute_at("jaxsgd.optimizer:SCHEDULES", "table") is SCHEDULES
+    assert schedule_named("jaxsgd.schedule:linear") is linear
+    assert attribute_at("jaxsgd.schedule:SCHEDULES", "table") is SCHEDULES
 
 
 def refusal(function, name):
@@ -171,7 +164,11 @@ def refusal(function, name):
     [
         (optimizer_named, "addam", "unknown optimizer 'addam': did you mean 'adam'? valid: adagrad, adam, adamw, "),
         (optimizer_named, "", "unknown optimizer '': valid: adagrad, "),
-        (schedule_named, "cosin", "unknown schedule 'cosin': did you mean 'cosine'? valid: constant, cosine, linear"),
+        (
+            schedule_named,
+            "cosin",
+            "unknown schedule 'cosin': did you mean 'cosine'? valid: constant, cosine, inverse_sqrt(warmup), linear, ",
+        ),
         (optimizer_named, "optax:sdg", "unknown optimizer in optax 'sdg': did you mean 'sgd'? valid: "),
         (optimizer_named, "no_such_module:sgd", "optimizer 'no_such_module:sgd': cannot import 'no_such_module': "),
         (optimizer_named, ":sgd", "optimizer ':sgd': '' is not a module name; write a pointer as "),

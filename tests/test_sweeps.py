@@ -18,7 +18,17 @@ NAMES = sorted(shipped())
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
-    axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "batch_counts", "learning_rates", "optimizers", "orders")
+    axes = (
+        "seeds",
+        "data_seeds",
+        "init_seeds",
+        "order_seeds",
+        "batch_counts",
+        "batch_sizes",
+        "learning_rates",
+        "optimizers",
+        "orders",
+    )
     for part, study in read_studies(study_path(name)).items():
         small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
         args = study.problem_args | {"num_samples": 200}
@@ -58,13 +68,18 @@ def test_a_study_round_trips_through_json(tmp_path):
 
 def test_assignments_take_json_ranges_lists_and_text():
     path = study_path("orders")
+    named = read_study(
+        path, ["schedules=constant,wsd(0.1, 0.2)", 'batch_rules={"learning_rate": "sqrt"}', "reference_batch_count=5"]
+    )
+    assert named.schedules == ("constant", "wsd(0.1, 0.2)")
+    assert named.batch_rules == (("learning_rate sqrt", {"learning_rate": "sqrt"}),)
     changed = read_study(
-        path, ["seeds=3:5", "learning_rates=[0.5]", "orders=fixed,reshuffle", "schedule=cosine", "optimizer=adam"]
+        path, ["seeds=3:5", "learning_rates=[0.5]", "orders=fixed,reshuffle", "schedules=cosine", "optimizer=adam"]
     )
     assert changed.seeds == (3, 4)
     assert changed.learning_rates == (0.5,)
     assert changed.orders == ("fixed", "reshuffle")
-    assert (changed.schedule, changed.optimizers) == ("cosine", ("adam",))
+    assert (changed.schedules, changed.optimizers) == (("cosine",), ("adam",))
     assert read_study(path, ["problem_args.num_inputs=7"]).problem_args == {"num_samples": 1000, "num_inputs": 7, "noise": 5.0}
 
 

@@ -1,6 +1,7 @@
 """Answers from a finished result.
 
-best            the best setting for each optimizer, order and batch count; one axis tuned away; benchmarks
+best            the best setting for each optimizer, order, schedule and batch count; one axis tuned away; benchmarks
+collapse        how nearly the curves of an axis lie on one another
 compare         differences between the values of one axis, paired over the seeds
 scaling         steps to a target at every batch count, tuned anew at each
 noise           the gradient noise of a result's own runs

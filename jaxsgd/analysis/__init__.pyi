@@ -5,6 +5,7 @@ from .branches import branches as branches
 from .choice import best_place as best_place
 from .choice import is_edge as is_edge
 from .choice import seed_median as seed_median
+from .collapse import collapse as collapse
 from .compare import PairedDifference as PairedDifference
 from .compare import RankTable as RankTable
 from .compare import compare as compare

@@ -1,4 +1,4 @@
-"""The best setting of a result for each optimizer, order and batch count; one axis tuned away; tuned settings compared."""
+"""The best setting of a result for each value of the axes that stay; one axis tuned away; tuned settings compared."""
 
 import numpy as np
 import xarray as xr
@@ -11,14 +11,14 @@ from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, coords_along, is_numeric, seed_dims
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named
 
-KEPT = ("optimizer", "order", "batch_count", "batch_size")
+KEPT = ("optimizer", "order", "schedule", "batch_rule", "batch_count", "batch_size")
 """Axes that stay: every value of them gets its own best setting. All other axes, except the seeds, are searched."""
 
 
 def best(
     ds: xr.Dataset, metric: str | None = None, *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
 ) -> xr.Dataset:
-    """Return, for each optimizer, order and batch count, the best setting of all other axes: rate, momentum, ..., or best draw.
+    """Return the best setting for each optimizer, order, schedule and batch count: of the rate, the momentum, ..., or the draw.
 
     The best setting has the lowest median over the seeds after the last epoch (of an accuracy the highest); a run that diverged
     counts as infinitely bad. The same seeds select and evaluate, so this is optimistic; `tune` evaluates on held-out seeds.
@@ -31,7 +31,8 @@ def best(
       resamples, seed: of the bootstrap over the seeds that gives the interval.
 
     Returns:
-      A Dataset along those of the axes "optimizer", "order", "batch_count", "batch_size" that have a dimension of their own:
+      A Dataset along those of the axes "optimizer", "order", "schedule", "batch_rule", "batch_count", "batch_size" that have a
+      dimension of their own:
 
       - `median_value` of the metric with `low` and `high` of its interval; NaN if nothing was run, infinite if too many of the
         seeds diverged; the interval is NaN if the seeds do not support one, and `no_interval` gives the reason;

@@ -13,6 +13,7 @@ from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
 from jaxsgd.results.axes import axis_names, listed, seed_dims, stored
 from jaxsgd.simulator import streams
+from jaxsgd.study.batch_rules import ruled_names, used_variable
 from jaxsgd.study.dimensions import OWN_AXES, SEED_AXES
 from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import precision_of
@@ -58,8 +59,10 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     subject = study.subject(problem_args)
     settled = {*OWN_AXES, *problem_args}
     hyper = {**study.optimizer_args, **{name: value for name, value in values.items() if name not in settled}}
-    make, schedule = optimizer_named(values["optimizer"]), schedule_named(study.schedule)
+    make, schedule = optimizer_named(values["optimizer"]), schedule_named(values.get("schedule", "constant"))
     rate = float(setting["rate"].values.reshape(-1)[0])
+    used = {name: setting[used_variable(name)] for name in ruled_names(study) if name != "learning_rate"}
+    hyper |= {name: float(value.values.reshape(-1)[0]) for name, value in used.items()}
     sizes: dict[str, Any] = {"batch_count": int(values["batch_count"])}
     if study.batch_sizes is not None:
         sizes = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}

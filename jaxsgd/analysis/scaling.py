@@ -9,6 +9,7 @@ References:
 The functions below `scaling` take arrays of any leading shape, compute in float64, and return missing values as NaN.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,14 +28,12 @@ from jaxsgd.analysis.confidence import (
     why_no_interval,
 )
 from jaxsgd.error import InputError, check_count, counted, no_such, shown
+from jaxsgd.family import split_names
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims, stored
 from jaxsgd.results.metric import metric_named, record_epochs, record_steps, resolution, time_dim
+from jaxsgd.study.batch_rules import MEMORIES, TIMESCALE, batch_rule_named, check_rules
 from jaxsgd.summary import short_repr
-
-RULES = {"linear": 1.0, "sqrt": 0.5}
-"""Power of the batch size to which a rule makes the rate proportional, by the rule's name."""
-
 
 RULED = ("rule_rate", "rule_steps", "rule_ratio")
 FITTED = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
@@ -63,7 +62,7 @@ DESCRIPTIONS = {
     "critical_high": ("samples", "upper end of its interval"),
     "fewest_steps": ("steps", "fewest steps, of the fit"),
     "fewest_samples": ("samples", "fewest samples, of the fit"),
-    "rate_power": ("1", "p of best {tune} ~ batch size^p"),
+    "rate_power": ("1", "p of best {strength} ~ batch size^p"),
     "power_low": ("1", "lower end of its interval"),
     "power_high": ("1", "upper end of its interval"),
     "no_power": ("1", "reason if there is no such p, else empty"),
@@ -77,6 +76,7 @@ class _TargetRuns(NamedTuple):
     """Steps to the target of all runs: O other settings, K batch sizes and L values of the tuned axis ascending, R seeds.
 
     Attributes:
+      tune: the tuned axis.
       others: the other dimensions.
       along: the dimension of the batch count.
       rates: [L].
@@ -89,6 +89,7 @@ class _TargetRuns(NamedTuple):
       nearest: [O], the value nearest to the target, over all runs and records.
     """
 
+    tune: str
     others: list[str]
     along: str
     rates: np.ndarray
@@ -107,6 +108,7 @@ def scaling(
     *,
     tune: str = "learning_rate",
     reference: int | None = None,
+    rules: str | Sequence[str] | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -130,6 +132,9 @@ def scaling(
         "loss_epoch".
       tune: the axis that is tuned away.
       reference: the batch count at which the rules start from the tuned rate; by default the largest.
+      rules: names of batch rules (`jaxsgd.study.batch_rules`), such as "power(0.7)", in a list or with commas; by default those
+        that are usual for the tuned axis: linear and sqrt, for the decay of a memory (`b2`) half_life and complement, and for
+        `eps` inverse_sqrt.
       confidence: level of the intervals, between 0 and 1.
       resamples, seed: of the bootstrap.
 
@@ -148,13 +153,14 @@ def scaling(
         first record, which is only an upper bound of their steps;
       - `regime`: "perfect", "diminishing" or "none", see `jaxsgd.analysis.regimes`; "bound" if most seeds had reached the
         target at their first record: the fits leave out such a batch count;
-      - also along `rule`, `rule_rate` by the linear and the square-root rule from the reference on, `rule_steps` at the nearest
-        rate that was run, and `rule_ratio`, these steps divided by those of the tuned rate; NaN outside the range of rates;
+      - also along `rule`, `rule_rate` by each rule from the reference on, `rule_steps` at the nearest rate that was run, and
+        `rule_ratio`, these steps divided by those of the tuned rate; NaN outside the range of rates;
 
       and, without the batch counts, `critical_batch_size` with `critical_low` and `critical_high` (open ends are 0 or
       infinite), `fewest_steps`, `fewest_samples`; `rate_power` with its interval, the p of rate ~ B^p, or in `no_power` the
       reason why there is none (a best rate at the edge of its range is only a bound, and the fit leaves it out); and `nearest`,
-      the value nearest to the target.
+      the value nearest to the target. For the decay of a memory p is that of -log(decay) ~ B^p: it is 1 if the memory keeps its
+      half-life in samples.
 
     Raises:
       InputError: for an axis, a metric or a batch count that the result does not have, an unfinished result, a target that is
@@ -162,6 +168,7 @@ def scaling(
     """
     metric = metric_named(ds, metric, by_epoch=True)
     check_confidence(confidence)
+    names = rule_names(tune, rules)
     runs = _target_runs(ds, target, metric, tune)
     start = _reference(runs, reference)
     tuned = _BestRates.of(runs.steps)
@@ -170,17 +177,18 @@ def scaling(
     curve = _curve(runs, tuned, resampled, confidence)
     counted = np.where(curve["bounds"] * 2 > curve["reached"], np.nan, 1.0)
     curve["regime"] = np.where(np.isnan(counted), "bound", [regimes(row, runs.batch_size) for row in tuned.steps * counted])
-    variables = curve | _rules(runs, tuned, start) | _fits(runs, tuned, resampled, counted, confidence)
+    variables = curve | _rules(runs, tuned, start, names) | _fits(runs, tuned, resampled, counted, confidence)
     of_curve, of_rules, of_fits = [*runs.others, runs.along], [*runs.others, "rule", runs.along], runs.others
     dims = {**dict.fromkeys(RULED, of_rules), **dict.fromkeys(FITTED, of_fits)}
-    lengths = {"rule": len(RULES), **ds.sizes}
+    lengths = {"rule": len(names), **ds.sizes}
+    strength = f"-log({tune})" if tune in MEMORIES else tune
     columns = {}
     for name, array in variables.items():
         own = dims.get(name, of_curve)
         units, text = DESCRIPTIONS[name]
         described = {
             "units": units.format(units=ds[metric].attrs.get("units", "1")),
-            "long_name": text.format(tune=tune, metric=metric),
+            "long_name": text.format(tune=tune, metric=metric, strength=strength),
         }
         columns[tune if name == "rate" else name] = (own, np.reshape(array, [lengths[dim] for dim in own]), described)
     by_size = ds.isel({runs.along: np.argsort(_mean_size(ds), kind="stable")})
@@ -191,7 +199,45 @@ def scaling(
     attrs |= {"seeds": runs.steps.shape[-1], "runs": runs.steps.size, "runs_reached": int(np.isfinite(runs.steps).sum())}
     attrs["resolution"] = _resolution(ds, metric, runs)
     attrs |= {"along": runs.along, "reference": int(runs.batch_count[start]), "units": str(ds[metric].attrs.get("units", "1"))}
-    return xr.Dataset(columns, {**kept, "rule": list(RULES)}, attrs)
+    return xr.Dataset(columns, {**kept, "rule": list(names)}, attrs)
+
+
+def rule_names(tune: str, rules: str | Sequence[str] | None) -> list[str]:
+    """Return the names of the batch rules that are compared for a tuned axis.
+
+    Args:
+      tune: the axis.
+      rules: names in a list or with commas; None for those that are usual for the axis.
+
+    Raises:
+      InputError: for an unknown rule, one that does not suit the axis, or none.
+    """
+    if rules is None:
+        if tune in MEMORIES:
+            return ["half_life", "complement"]
+        return ["inverse_sqrt"] if tune == "eps" else ["linear", "sqrt"]
+    given = split_names(rules) if isinstance(rules, str) else list(rules)
+    names = list(dict.fromkeys(name.strip() for name in given))
+    if not names:
+        raise InputError("rules must have at least one name, such as linear")
+    if TIMESCALE in names:
+        raise InputError(
+            "the rule 'timescale' depends on the rate: at a constant rate it is linear, and beside one with sqrt it is sqrt"
+        )
+    for name in names:
+        check_rules([("", {tune: name})])
+    return names
+
+
+def _strength(tune: str, values: np.ndarray) -> np.ndarray:
+    """Return the values of an axis as positive numbers with which a power of the batch size makes sense.
+
+    The decay of a memory counts by the share that it forgets in a step, -log(decay). Values outside its range are NaN.
+    """
+    if tune not in MEMORIES:
+        return values
+    inside = (values > 0) & (values < 1)
+    return np.where(inside, -np.log(np.where(inside, values, 0.5)), np.nan)
 
 
 def batch_axis(ds: xr.Dataset) -> str:
@@ -216,7 +262,7 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     """Return the steps to the target of all runs of a result."""
     dim, along = axis_dim(ds, tune), batch_axis(ds)
     rates = axis_values(ds, tune)
-    if dim == along or not is_numeric(rates) or (rates <= 0).any():
+    if dim == along or not is_numeric(rates) or (rates <= 0).any() or (tune in MEMORIES and (rates >= 1).any()):
         raise InputError(f"tune must be an axis of positive numbers, not the batch count, such as learning_rate, got {tune!r}")
     if ds["missing"].any():
         raise InputError(f"only a finished result can be scaled, and {int(ds['missing'].sum())} of its cells are missing")
@@ -256,7 +302,7 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     worst = -np.inf if rising else np.inf
     finite = np.where(np.isfinite(values), values, worst).reshape(lead, -1)
     nearest = finite.max(axis=-1) if rising else finite.min(axis=-1)
-    return _TargetRuns(others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
+    return _TargetRuns(tune, others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
 
 
 def _resolution(ds: xr.Dataset, metric: str, runs: _TargetRuns) -> str:
@@ -359,14 +405,15 @@ def _curve(runs: _TargetRuns, tuned: _BestRates, resampled: _BestRates, confiden
     }
 
 
-def _rules(runs: _TargetRuns, tuned: _BestRates, start: int) -> dict[str, np.ndarray]:
+def _rules(runs: _TargetRuns, tuned: _BestRates, start: int, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the columns of the rules from the batch count at `start` on, [O, rules, K]; NaN outside the range of rates."""
-    power = np.asarray(list(RULES.values()))[:, None]
-    rate = tuned.rate(runs)[:, start, None, None] * (runs.batch_size / runs.batch_size[start]) ** power
-    known = np.isfinite(rate)
-    apart = np.abs(np.log(np.where(known, rate, 1.0)[..., None] / runs.rates))
+    begin, kappa = tuned.rate(runs)[:, start, None], runs.batch_size / runs.batch_size[start]
+    rate = np.stack([batch_rule_named(name).value(begin, kappa) for name in names], axis=1)
+    wanted, tried = _strength(runs.tune, rate), np.log(_strength(runs.tune, runs.rates))
+    known = np.isfinite(wanted)
+    apart = np.abs(np.log(np.where(known, wanted, 1.0))[..., None] - tried)
     nearest = apart.argmin(axis=-1)[..., None]
-    spacing = np.diff(np.log(runs.rates)).max() if len(runs.rates) > 1 else 0.0
+    spacing = np.abs(np.diff(tried)).max() if len(tried) > 1 else 0.0
     inside = known & (np.take_along_axis(apart, nearest, axis=-1)[..., 0] <= spacing / 2 + 1e-9)
     medians = np.broadcast_to(tuned.medians[:, None], (*rate.shape, len(runs.rates)))
     steps = np.where(inside, np.take_along_axis(medians, nearest, axis=-1)[..., 0], np.nan)
@@ -391,9 +438,9 @@ def _fits(
         critical.append(enclosed(fit, critical_sizes, sizes if len(sizes) else runs.batch_size, confidence))
     names = ("critical_batch_size", "critical_low", "critical_high", "fewest_steps", "fewest_samples")
     parts = dict(zip(names, map(np.asarray, zip(*critical, strict=True)), strict=True))
-    rates = tuned.inner_rate(runs) * counted
+    rates = _strength(runs.tune, tuned.inner_rate(runs)) * counted
     power = power_of_size(rates, runs.batch_size)
-    powers = power_of_size(resampled.inner_rate(runs) * counted, runs.batch_size)
+    powers = power_of_size(_strength(runs.tune, resampled.inner_rate(runs)) * counted, runs.batch_size)
     # If many resamples have no fit, those with one do not represent the seeds.
     known = np.isfinite(powers).sum(axis=0) >= FITTED_SHARE * len(powers)
     why_power = np.where(~spread, why[:, 0], np.where(known, "", NO_FITS))

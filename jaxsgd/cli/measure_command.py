@@ -27,7 +27,14 @@ def measure(
     tune: Annotated[str, typer.Option(help="With --target: the axis that is tuned at each batch count.")] = "learning_rate",
     reference: Annotated[
         int | None,
-        typer.Option(help="With --target: the batch count from which the rate rules start.", show_default="the largest"),
+        typer.Option(help="With --target: the batch count from which the batch rules start.", show_default="the largest"),
+    ] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            help="With --target: batch rules for the tuned axis, names with commas, such as linear,power(0.7).",
+            show_default="those usual for it",
+        ),
     ] = None,
     noise: Annotated[
         bool,
@@ -36,11 +43,11 @@ def measure(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Measure a result: the best setting for each optimizer, order and batch count, and its stripes.
+    """Measure a result: the best setting for each optimizer, order, schedule and batch count, and its stripes.
 
     With --target, batch-count scaling too: steps to the target at each batch count with its own best rate, the three regimes,
-    the critical batch size, and the cost of the linear and the square-root rule. All intervals are 95 % intervals over
-    the seeds. A star marks a best value at the edge of its range.
+    the critical batch size, and the cost of batch rules, such as the linear and the square-root rule. All intervals are 95 %
+    intervals over the seeds. A star marks a best value at the edge of its range.
     """
     from jaxsgd.analysis.best import best as best_of
     from jaxsgd.analysis.scaling import scaling
@@ -64,6 +71,8 @@ def measure(
 
     if target is None and reference is not None:
         raise InputError(f"--reference {reference} is only for use with --target")
+    if target is None and rules is not None:
+        raise InputError(f"--rules {rules} is only for use with --target")
     if out:
         check_output_folder(out)
     with working("reading the result"):
@@ -82,7 +91,7 @@ def measure(
     scaled = None
     if target is not None:
         with working("counting the steps to the target"):
-            scaled = scaling(ds, target, metric, tune=tune, reference=reference, confidence=CONFIDENCE)
+            scaled = scaling(ds, target, metric, tune=tune, reference=reference, rules=rules, confidence=CONFIDENCE)
         tables |= scaling_rows(scaled)
         console.print(scaling_table(scaled))
         of_scaling = scaling_notes(scaled)

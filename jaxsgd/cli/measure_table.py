@@ -17,6 +17,7 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
 from jaxsgd.results.metric import time_dim
+from jaxsgd.study.batch_rules import MEMORIES
 
 TableRow = Mapping[str, Any]
 """A row of a table: values by the name of their column."""
@@ -70,7 +71,7 @@ def _places(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
 
 
 def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
-    """Return the table of the best setting at each optimizer, order and batch count."""
+    """Return the table of the best setting at each optimizer, order, schedule and batch count."""
     places = _places(best, table)
     places = _varying(table, places) if places else []
     searched = [name for name in best["searched"].values.tolist() if name in table[0]]
@@ -173,7 +174,7 @@ def scaling_rows(scaled: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
     """Return the tables of a scaling: by batch count, by rule, and the fits."""
     return {
         "scaling": rows(scaled.drop_vars([*RULED, *FITTED, "rule"])),
-        "rate_rules": rows(scaled[list(RULED)]),
+        "batch_rules": rows(scaled[list(RULED)]),
         "fits": rows(scaled[list(FITTED)]),
     }
 
@@ -197,14 +198,14 @@ def scaling_table(scaled: xr.Dataset) -> Table:
     words = [scaled.attrs[name].replace("_", " ") for name in ("metric", "tune")]
     title = f"Steps to {words[0]} {scaled.attrs['target']:g}, each batch count at its best {words[1]}"
     several = len(_others(scaled)) > 1
-    numbers = ("m", "B", "steps", "95 % interval", "epochs", SHORT.get(tune, tune), "linear", "sqrt")
+    numbers = ("m", "B", "steps", "95 % interval", "epochs", SHORT.get(tune, tune), *scaled["rule"].values.tolist())
     printed = plain_table([*(["setting"] if several else [])], numbers, title)
     printed.add_column("scaling", no_wrap=True)
     for setting in _others(scaled):
         for position in range(setting.sizes[along]):
             at = setting.isel({along: position})
             bound = "<=" if at["regime"].item() == "bound" else ""
-            ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in ("linear", "sqrt")]
+            ratios = [_ratio(float(at["rule_ratio"].sel(rule=rule))) for rule in at["rule"].values]
             rate = f"{plain_number(float(at[tune]))}{'*' if bool(at['at_edge']) else ''}"
             printed.add_row(
                 *([_place(scaled, setting)] if several else []), str(int(at["batch_count"])), str(int(at["batch_size"])),
@@ -241,13 +242,16 @@ def scaling_notes(scaled: xr.Dataset) -> list[str]:
             continue
         notes.append(lead + _regimes(setting))
         notes.append(lead + _critical(setting))
-        power = f"the best {tuned} grows as (batch size)^{float(setting['rate_power']):.2f}"
+        is_memory = tune in MEMORIES
+        grows = f"the share that the best {tuned} forgets in a step" if is_memory else f"the best {tuned}"
+        power = f"{grows} grows as (batch size)^{float(setting['rate_power']):.2f}"
         ends = between(float(setting["power_low"]), float(setting["power_high"]), 2)
         if setting["no_power"].item():
             notes.append(f"{lead}no power of the batch size for the best {tuned}: {setting['no_power'].item()}")
         else:
             known = f"95 % interval {ends}" if ends else f"no interval: {setting['no_power_interval'].item()}"
-            notes.append(f"{lead}{power} ({known}); the power is 1 for the linear rule and 0.5 for the square-root rule")
+            by_rules = "half_life" if is_memory else "the linear rule and 0.5 for the square-root rule"
+            notes.append(f"{lead}{power} ({known}); the power is 1 for {by_rules}")
         if (setting["regime"] == "bound").any():
             notes.append(
                 f"{lead}<=: reached at the first record, so the steps are only an upper bound, which the fits leave out; "
@@ -261,7 +265,8 @@ def scaling_notes(scaled: xr.Dataset) -> list[str]:
         start = scaled["batch_size"].values[scaled["batch_count"].values == start][0]
     start_text = f"{SHORT[scaled.attrs['along']]} = {start}"
     notes.append(
-        f"linear, sqrt: steps by the rule from {start_text} on, divided by those of the best rate; -: not among the rates"
+        f"{', '.join(scaled['rule'].values)}: steps by the rule from {start_text} on, divided by those of the best "
+        f"{'rate' if tune == 'learning_rate' else tuned}; -: not among the {'rates' if tune == 'learning_rate' else 'values'}"
     )
     return notes
 

@@ -18,9 +18,10 @@ from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.machine import compiler_options
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
-from jaxsgd.optimizer import OptimizerFactory, Schedule, TrainingShare, carried_on, optimizer_named, schedule_named, scheduled
+from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params, Problem
+from jaxsgd.schedule import Schedule, TrainingShare
 from jaxsgd.simulator import (
     NOTHING_KNOWN,
     Context,
@@ -33,12 +34,13 @@ from jaxsgd.simulator import (
     draw,
     epoch_mean,
     initial_state,
+    judged_params,
     marked,
     run,
     stepping,
     streams,
 )
-from jaxsgd.study.cells import Cells, hyper_axes
+from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.observed import batch_variable, study_measures
 from jaxsgd.study.study import Study, order_named, stop_of
@@ -51,6 +53,7 @@ class Program(NamedTuple):
     Attributes:
       optimizer: the optimizer's name.
       order: the order's name.
+      schedule: the schedule's name.
       split: the split that all its cells have; None if the split is data (one program for all batch counts).
       layout: micro-steps, if the split is data.
       cells: numbers of its cells, ascending.
@@ -59,6 +62,7 @@ class Program(NamedTuple):
 
     optimizer: str
     order: str
+    schedule: str
     split: Split | None
     layout: Layout | None
     cells: np.ndarray
@@ -80,14 +84,14 @@ def programs(cells: Cells, subject: np.ndarray, one_program: bool, micro_size: i
       micro_size: q, the size of the micro-steps; None for the cheapest.
     """
     shared = layout(cells.splits, micro_size) if one_program else None
-    key = [subject.tolist(), cells.values["optimizer"], cells.values["order"]]
+    key = [subject.tolist(), cells.values["optimizer"], cells.values["order"], cells.schedule]
     keys = list(zip(*key, *([] if one_program else [cells.split]), strict=True))
     groups = []
     for distinct in dict.fromkeys(keys):
         members = np.asarray([i for i, other in enumerate(keys) if other == distinct])
-        number, optimizer, order = distinct[:3]
-        own = None if one_program else cells.splits[distinct[3]]
-        groups.append(Program(str(optimizer), str(order), own, shared, members, number))
+        number, optimizer, order, schedule = distinct[:4]
+        own = None if one_program else cells.splits[distinct[4]]
+        groups.append(Program(str(optimizer), str(order), str(schedule), own, shared, members, number))
     return groups
 
 
@@ -101,7 +105,7 @@ def inputs(study: Study, cells: Cells, program: Program, members: np.ndarray) ->
     given: dict[str, Any] = {
         "order_seed": cells.seeds("order")[members].astype(np.uint32),
         "learning_rate": cells.rate[members].astype(study.dtype),
-        "hyper": {axis: cells.values[axis][members].astype(study.dtype) for axis in hyper_axes(study, cells)},
+        "hyper": {name: cells.used(name)[members].astype(study.dtype) for name in traced_hyperparameters(study, cells)},
     }
     if study.stop:
         given["target"] = np.full(len(members), _within(*stop_of(study), study.dtype), study.dtype)
@@ -235,8 +239,8 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         lanes=lanes,
         optimizer=optimizer_named(program.optimizer),
         optimizer_args=json.dumps(study.optimizer_args, sort_keys=True),
-        hyper=tuple(hyper_axes(study, cells)),
-        schedule=schedule_named(study.schedule),
+        hyper=tuple(traced_hyperparameters(study, cells)),
+        schedule=schedule_named(program.schedule),
         order=order_named(program.order),
         split=program.split,
         layout=program.layout,
@@ -416,7 +420,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         marks = np.broadcast_to(marks.reshape(-1, length), (spec.epochs, length))
     with jax.default_matmul_precision(spec.precision):
         if done is not None and done[0] == 0:
-            at_start = jax.lax.map(lambda cell: observe(cell, cell[1].params), cells, batch_size=_batch_size(spec))
+            at_start = jax.lax.map(lambda cell: observe(cell, judged_params(start(cell))), cells, batch_size=_batch_size(spec))
         queued = run_queue(
             RunParts(start, steps_of, observe, lambda cell: cell[0]["target"]),
             cells,

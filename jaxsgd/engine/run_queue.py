@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.measure.observable import direction
 from jaxsgd.problem import Params
-from jaxsgd.simulator import State, Stepping
+from jaxsgd.simulator import State, Stepping, judged_params
 
 Cell = Any
 """The inputs of one run: any pytree of arrays."""
@@ -107,7 +107,7 @@ def run_queue(
         return jnp.isfinite(value) & (sign * value <= sign * target)
 
     def observe(own: Cell, state: State) -> dict[str, Array]:
-        return side_by_side(parts.observe)(own, state.params)
+        return side_by_side(lambda cell, state: parts.observe(cell, judged_params(state)))(own, state)
 
     def state_of(own: Cell, carry: Any) -> State:
         return side_by_side(lambda cell, carry: parts.stepping(cell).state(carry))(own, carry)

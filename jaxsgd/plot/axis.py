@@ -91,6 +91,8 @@ def _phrase(name: str, value: Any) -> str:
         return order_title(text)
     if name == "optimizer":
         return text
+    if name == "schedule":
+        return f"{text} schedule"
     return f"{SYMBOLS[name][0]} = {text}" if name in SYMBOLS else f"{name.replace('_', ' ')} {text}"
 
 
@@ -241,10 +243,6 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
         if dim not in (*dims, *seeds, *WITHIN_CELLS) and ds.sizes[dim] == 1:
             axis = find_axis(ds, speaking_name(ds, str(dim)))
             parts.append(f"{axis.heading(0)} order" if axis.name == "order" else axis.heading(0))
-    if study.get("rate_rule", "none") != "none":
-        parts.append(f"{study['rate_rule']} rate rule")
-    if study.get("schedule", "constant") != "constant":
-        parts.append(f"{value_text(study['schedule'])} schedule")
     parts += [f"stopped at {metric_words(ds, name)} {value:g}" for name, value in (study.get("stop") or {}).items()]
     count = int(np.prod([ds.sizes[dim] for dim in seeds], dtype=int))
     parts.append(f"{count} {'combinations of seeds' if len(seeds) > 1 else 'seeds'}" if count > 1 else seed_texts(ds, dims)[0])

@@ -28,7 +28,7 @@ LINE_HEIGHT = 0.3
 MOST_ROWS = 4
 """Values of another axis that there is room for."""
 
-BY_DEFAULT = ("order", "optimizer")
+BY_DEFAULT = ("order", "optimizer", "schedule", "batch_rule")
 """The axes that are compared where none is named, the first that has several values."""
 
 OWN_WORDS = {"distance": Words("nearer the optimum", "nearest the optimum", "farther", "farthest", "nearer", "farther")}
@@ -71,7 +71,8 @@ def differences(
 
     Args:
       ds: a result with at least two seeds.
-      axis: the axis whose values are compared; by default the order, else the optimizer, whichever has several values.
+      axis: the axis whose values are compared; by default the first of order, optimizer, schedule and batch rule that
+        has several values.
       metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
         otherwise "loss_epoch".
       reference: the value of the axis that the others are compared with; by default the first.
@@ -121,7 +122,9 @@ def _named(ds: xr.Dataset) -> str:
     known = axis_names(ds)
     several = [name for name in BY_DEFAULT if name in known and len(find_axis(ds, name)) > 1]
     if not several:
-        raise InputError("nothing here has several orders or optimizers: name the axis to compare, such as batch_count")
+        raise InputError(
+            f"nothing here has several values of {', '.join(BY_DEFAULT)}: name the axis to compare, such as batch_count"
+        )
     return several[0]
 
 

@@ -1,6 +1,7 @@
 """Steps to a target against batch size, and the best rate at each: the three regimes of batch-count scaling."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,9 +20,21 @@ from jaxsgd.plot.layout import entry, line_entries, medians_of, page, panels, si
 from jaxsgd.plot.scale import name_values, share_range
 from jaxsgd.plot.style import COLOURS, DASHED, DOTTED, INK, PALE, slide, styled
 from jaxsgd.results.axes import axis_dim, selected
+from jaxsgd.study.batch_rules import MEMORIES, batch_rule_named
 
 SHADES = {"perfect": "#E4EEF5", "diminishing": "#FFFFFF", "none": "#ECECEC", "bound": "#FFFFFF"}
 """Background by regime."""
+
+STYLES = (DASHED, DOTTED, (0, (6, 2, 1, 2)))
+"""The lines of the batch rules."""
+
+RULE_WORDS = {"linear": "linear rule", "sqrt": "square-root rule"}
+"""Batch rules in words; the others are called by their names."""
+
+
+def _tuned(tune: str) -> str:
+    return "the rate" if tune == "learning_rate" else tune.replace("_", " ")
+
 
 WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "none": "no further\ngain"}
 
@@ -33,10 +46,11 @@ def scaling(
     metric: str | None = None,
     *,
     tune: str = "learning_rate",
+    rules: Any = None,
     noise_scale: float | None = None,
     select: Selection | None = None,
 ) -> Figure:
-    """Steps to a target against batch size, tuned anew at each, and beside it the best rates with the two common rules.
+    """Steps to a target against batch size, tuned anew at each, and beside it the best rates with batch rules.
 
     What is drawn is what `jaxsgd.scaling` finds: medians over the seeds with 95 % intervals, the curve fitted to them, and its
     critical batch size. The note says whether the steps are exact or interpolated. A hollow point is only a bound, for its runs
@@ -48,6 +62,8 @@ def scaling(
       metric: a metric with several records of a run; by default "validation_loss" or "train_loss" where there is one, and
         otherwise "loss_epoch".
       tune: the axis that is tuned: the best of its values is chosen at every batch size.
+      rules: up to three batch rules for the tuned axis, names with commas, such as "linear,sqrt"; by default those that are
+        usual for it.
       noise_scale: a measured gradient noise scale to draw beside the critical batch size, in samples.
       select: by axis, the value or values to show. One other axis may keep up to seven values: they become lines.
 
@@ -55,7 +71,9 @@ def scaling(
       InputError: for what `jaxsgd.scaling` refuses, a target that nothing reaches, or too many values of other axes.
     """
     ds = selected(ds, select)
-    result = scaled(ds, target, metric, tune=tune)
+    result = scaled(ds, target, metric, tune=tune, rules=rules)
+    if result.sizes["rule"] > len(STYLES):
+        raise InputError(f"the figure has room for {len(STYLES)} rules, got {', '.join(result['rule'].values)}")
     words = metric_words(ds, result.attrs["metric"])
     if not np.isfinite(result["steps"]).any():
         rising = result["nearest"].max() < target
@@ -70,7 +88,7 @@ def scaling(
     curves = [curve.squeeze(list(curve["nearest"].dims)) for curve in curves]
     names, shades = line_looks(lines_by)
 
-    figure = slide(_title(curves, names), f"{setting(ds, dims)}: {words} {target:g}, the rate tuned at each batch size")
+    figure = slide(_title(curves, names), f"{setting(ds, dims)}: {words} {target:g}, {_tuned(tune)} tuned at each batch size")
     left, right = panels(figure, 1, 2, apart=(0.15, 0.05), width_ratios=[0.58, 0.42])[0]
     write_key(figure, *_key(result, curves, lines_by, shades, noise_scale))
     _steps(left, curves, names, shades, noise_scale)
@@ -149,7 +167,7 @@ def _bend(axes: Axes, curve: xr.Dataset, noise_scale: float | None) -> None:
 
 
 def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: list[str], tune: str) -> None:
-    axes.set_yscale("log")
+    axes.set_yscale("logit" if tune in MEMORIES else "log")
     for curve, shade in zip(curves, shades, strict=True):
         size, rate = curve["samples_per_step"].values.astype(float), curve[tune].values
         known = np.isfinite(rate)
@@ -166,9 +184,15 @@ def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: lis
     tried = np.concatenate([curve[tune].values for curve in curves])
     tried = tried[np.isfinite(tried)]
     if np.isfinite(rate):
-        for power, style in ((1.0, DASHED), (0.5, DOTTED)):
-            axes.plot(span, rate * (span / size) ** power, color=PALE, linestyle=style, linewidth=1.6, zorder=1)
-    axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
+        at = np.geomspace(*span, 200)
+        for name, style in zip(result["rule"].values.tolist(), STYLES, strict=False):
+            ruled = batch_rule_named(name).value(np.full_like(at, rate), at / size)
+            axes.plot(at, np.where(ruled > 0, ruled, np.nan), color=PALE, linestyle=style, linewidth=1.6, zorder=1)
+    if tune in MEMORIES:
+        forgets = -np.log(tried)
+        axes.set_ylim(float(np.exp(-min(forgets.max() * 1.5, 30))), float(np.exp(-forgets.min() / 1.5)))
+    else:
+        axes.set_ylim(tried.min() / 1.5, tried.max() * 1.5)
     rates = np.unique(tried)
     texts = [value_text(float(value)) for value in rates]
     # The longest number takes its room before the panels have their places.
@@ -182,9 +206,10 @@ def _key(
 ) -> tuple[list[tuple], str]:
     several = len(curves) > 1
     entries = line_entries(lines_by, shades, marker="o", markersize=7, linewidth=1.2)
-    dashed, dotted = {"linestyle": DASHED, "linewidth": 1.4}, {"linestyle": DOTTED, "linewidth": 1.6}
-    entries.append(entry("left: twice the batch, half the steps; right: linear rule", color=PALE, **dashed))
-    entries.append(entry("square-root rule", color=PALE, **dotted))
+    for place, (name, style) in enumerate(zip(result["rule"].values.tolist(), STYLES, strict=False)):
+        text = RULE_WORDS.get(name, f"rule {name}")
+        text = f"left: twice the batch, half the steps; right: {text}" if place == 0 else text
+        entries.append(entry(text, color=PALE, linestyle=style, linewidth=1.6 if place else 1.4))
     curve = curves[0]
     if not several and np.isfinite(float(curve["critical_batch_size"])):
         ends = [float(curve[name]) for name in ("critical_low", "critical_high")]

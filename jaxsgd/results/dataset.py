@@ -12,6 +12,7 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS
 from jaxsgd.measure.stripes import stripe_count, windows
 from jaxsgd.results.store import ChunkArrays
+from jaxsgd.study.batch_rules import USED, used_variable
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.observed import Record
 from jaxsgd.study.study import StudyFields
@@ -21,10 +22,12 @@ DESCRIPTIONS = {
     "diverged_epoch": ("epoch", "first epoch, 0-based, in which the run was not finite; NaN for a run that stayed finite"),
     "diverged": ("1", "true if the run became non-finite"),
     "missing": ("1", "true if the cell has not been run yet"),
-    "rate": ("1", "learning rate after the rate rule"),
+    "rate": ("1", "learning rate after the batch rules"),
     "batch_count": ("batches/epoch", "batches per epoch"),
     "batch_size": ("samples", "samples of a full batch"),
-    "learning_rate": ("1", "learning rate, before the rate rule if there is one"),
+    "learning_rate": ("1", "learning rate, before the batch rules if there are any"),
+    "schedule": ("1", "factor on the learning rate as a function of training progress"),
+    "batch_rule": ("1", "name of the rules for the hyperparameters at each batch size"),
     "epoch": ("epoch", "pass over the data, 0-based"),
     "batch": ("batch", "position of the batch in its epoch, 0-based"),
     "evaluation": ("1", "number of the evaluation, 0-based"),
@@ -117,7 +120,7 @@ def _dataset(
     slots = max(split.batch_count for split in cells.splits)
     flat = dict(arrays)
     flat |= {"diverged": np.isfinite(flat["diverged_epoch"]), "missing": missing}
-    flat["rate"] = cells.rate
+    flat |= {used_variable(name): values for name, values in cells.ruled.items()}
     if "stopped_step" in flat:
         flat["stopped_epoch"] = flat["stopped_step"] / cells.batch_count
 
@@ -202,6 +205,8 @@ def _attrs(name: str, recorded: str = "epoch", record: Record | None = None) -> 
     if name in METRICS:
         units, meaning = METRICS[name].units, METRICS[name].meaning
         meaning += ", after each epoch" if METRICS[name].measure and recorded == "epoch" else ""
+    elif name.endswith(USED):
+        units, meaning = "1", f"{name.removesuffix(USED)} after the batch rules"
     else:
         units, meaning = DESCRIPTIONS.get(name, ("1", name.replace("_", " ")))
     return {"units": units, "long_name": meaning}

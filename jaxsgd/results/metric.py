@@ -8,6 +8,7 @@ from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
 from jaxsgd.results.axes import check_dataset, stored
+from jaxsgd.study.batch_rules import USED
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing")
 """Variables of a result that are not metrics."""
@@ -19,7 +20,8 @@ STRIPES = ("stripe_gap", "stripe_index", "stripe_slope")
 def metrics(ds: xr.Dataset) -> list[str]:
     """Return the names of a result's metrics: variables with one number for each cell, or for each epoch of a cell."""
     cells = set(ds["missing"].dims) if "missing" in ds else None
-    names = [str(name) for name in ds.data_vars if name not in NO_METRIC and "batch" not in ds[name].dims]
+    variables = [str(name) for name in ds.data_vars if name not in NO_METRIC and not str(name).endswith(USED)]
+    names = [name for name in variables if "batch" not in ds[name].dims]
     return [name for name in names if cells is None or not set(ds[name].dims) - cells - set(TIMES)]
 
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
-from jaxsgd.order import Split, split
-from jaxsgd.study.dimensions import OWN_AXES, Dimension, dimensions
+from jaxsgd.order import Split
+from jaxsgd.study.batch_rules import effect_of, ruled_values
+from jaxsgd.study.dimensions import OWN_AXES, Dimension, cell_values, dimensions, splits_of
 from jaxsgd.study.study import Study, StudyFields
 from jaxsgd.summary import short_repr
 
@@ -26,7 +27,9 @@ class Cells(NamedTuple):
       problem_axes: the axes that are arguments of the problem, without random ones.
       splits: the distinct splits.
       split: the index in `splits` of each cell, [R].
-      rate: the learning rate of each cell after the rate rule, [R].
+      ruled: by hyperparameter, its value in each cell after the batch rules, [R]; those without a rule are not here, except the
+        learning rate.
+      rules: by name of a set of batch rules, all that decides its effect; None if it changes nothing.
       steps: the number of steps of a run of each split, [S].
       observations: the number of steps done before each measurement of sparse observables, [S, V], NaN past a split's last;
         None without them.
@@ -39,7 +42,8 @@ class Cells(NamedTuple):
     problem_axes: tuple[str, ...]
     splits: list[Split]
     split: np.ndarray
-    rate: np.ndarray
+    ruled: dict[str, np.ndarray]
+    rules: dict[str, Any]
     steps: np.ndarray
     evaluations: np.ndarray | None
     observations: np.ndarray | None
@@ -60,6 +64,20 @@ class Cells(NamedTuple):
     def batch_count(self) -> np.ndarray:
         """The batch count m of each cell, [R]."""
         return np.asarray([s.batch_count for s in self.splits])[self.split]
+
+    @property
+    def rate(self) -> np.ndarray:
+        """The learning rate of each cell after the batch rules, [R]."""
+        return self.ruled["learning_rate"]
+
+    def used(self, name: str) -> np.ndarray:
+        """Return the value of a hyperparameter in each cell after the batch rules, [R]."""
+        return self.ruled[name] if name in self.ruled else self.values[name]
+
+    @property
+    def schedule(self) -> np.ndarray:
+        """The name of the schedule of each cell, [R]."""
+        return self.values["schedule"] if "schedule" in self.values else np.full(self.num_cells, "constant")
 
     @property
     def epochs(self) -> int:
@@ -94,14 +112,20 @@ class Cells(NamedTuple):
     def keys(self) -> list[bytes]:
         """Return the key of each cell, 16 bytes: a hash of its value on every axis.
 
-        In studies that differ only in the values of their axes, equal keys mean the same run.
+        In studies that differ only in the values of their axes, equal keys mean the same run. A constant schedule and batch
+        rules that change nothing are left out, so that a study without these axes has the same keys.
         """
         columns = [self._column(axis) for axis in self.values]
         rows = (dict(zip(self.values, row, strict=True)) for row in zip(*columns, strict=True))
-        return [hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()[:KEY_BYTES] for row in rows]
+        texts = (json.dumps({axis: value for axis, value in row.items() if value is not None}, sort_keys=True) for row in rows)
+        return [hashlib.sha256(text.encode()).digest()[:KEY_BYTES] for text in texts]
 
     def _column(self, axis: str) -> list[Any]:
         values = self.values[axis]
+        if axis == "schedule":
+            return [None if name == "constant" else name for name in values.tolist()]
+        if axis == "batch_rule":  # the rules decide the numbers, and not the name that the user gives them
+            return [self.rules[name] for name in values.tolist()]
         if axis in self.problem_axes and values.dtype.kind in "iu":  # 16 is the same value beside 32 and beside 0.5
             values = values.astype(float)
         return values.tolist()
@@ -114,19 +138,13 @@ class Cells(NamedTuple):
 def cells(study: StudyFields, num_samples: int) -> Cells:
     """Return all cells of a study of a problem with N samples."""
     dims = dimensions(study)
-    indices = np.indices([dim.length for dim in dims]).reshape(len(dims), -1)
-    values = {axis: v[index] for dim, index in zip(dims, indices, strict=True) for axis, v in dim.values.items()}
-    size_axis = "batch_count" if "batch_count" in values else "batch_size"
-    sizes, which = np.unique(values[size_axis], return_inverse=True)
-    options = {"drop_last": study.drop_last} if size_axis == "batch_size" else {}
-    splits = [split(num_samples, **{size_axis: int(size)}, **options) for size in sizes]
-    rate = values["learning_rate"].astype(np.float64)
-    if study.rate_rule != "none":
-        factor = study.reference_batch_count / np.asarray([s.batch_count for s in splits])[which]
-        rate = rate * (factor if study.rate_rule == "linear" else np.sqrt(factor))
+    values = cell_values(dims)
+    splits, which = splits_of(study, values, num_samples)
+    ruled = ruled_values(study, values, num_samples)
     steps = np.asarray([study.total_steps(split) for split in splits])
     times = _evaluations(study, splits, steps), _observations(study, splits, steps)
-    return Cells(dims, values, tuple(study.problem_axes), splits, which.reshape(-1), rate, steps, *times)
+    rules = {name: effect_of(study, name) for name, _ in study.batch_rules or ()}
+    return Cells(dims, values, tuple(study.problem_axes), splits, which, ruled, rules, steps, *times)
 
 
 def _evaluations(study: StudyFields, splits: list[Split], steps: np.ndarray) -> np.ndarray | None:
@@ -152,7 +170,8 @@ def _stacked(rows: list[np.ndarray]) -> np.ndarray:
     return np.stack([np.pad(row.astype(float), (0, longest - len(row)), constant_values=np.nan) for row in rows])
 
 
-def hyper_axes(study: Study, cells: Cells) -> list[str]:
-    """Return the axes that are hyperparameters of the optimizer other than its rate."""
+def traced_hyperparameters(study: Study, cells: Cells) -> list[str]:
+    """Return the hyperparameters other than the rate that are data of a program: the axes, and those with a batch rule."""
     others = {*OWN_AXES, *study.problem_axis_names}
-    return [axis for axis in cells.values if axis not in others]
+    axes = [axis for axis in cells.values if axis not in others]
+    return [*axes, *(name for name in cells.ruled if name not in (*axes, "learning_rate"))]

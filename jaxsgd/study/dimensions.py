@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsgd.order import Split, split
 from jaxsgd.summary import short_repr
 
 # The functions below take a `StudyFields` or a `Study` as `Any`: its own checks use them.
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
-OWN_AXES = (*SEED_AXES, "optimizer", "order", "learning_rate", "batch_count", "batch_size")
+OWN_AXES = (*SEED_AXES, "optimizer", "order", "schedule", "batch_rule", "learning_rate", "batch_count", "batch_size")
 """Axes that are neither arguments of the problem nor further hyperparameters of the optimizer."""
 
 
@@ -20,7 +21,8 @@ def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
     """Return the length of each axis of a study's fields, by the axis's name, in the order of the dimensions."""
     lengths = {name: len(fields[f"{name}s"]) for name in SEED_AXES if fields.get(f"{name}s") is not None}
     lengths |= {name: len(values) for name, values in fields.get("problem_axes", {}).items()}
-    lengths |= {field[:-1]: len(fields[field]) for field in ("optimizers", "orders") if fields.get(field) is not None}
+    named = ("optimizers", "orders", "schedules", "batch_rules")
+    lengths |= {field[:-1]: len(fields[field]) for field in named if fields.get(field) is not None}
     lengths |= {name: len(values) for name, values in fields.get("hyper", {}).items()}
     for field in ("learning_rates", "batch_counts", "batch_sizes"):
         if fields.get(field) is not None:
@@ -70,7 +72,29 @@ def dimensions(study: Any) -> list[Dimension]:
 
 def _axis_values(fields: dict, name: str):
     own = fields["problem_axes"] | fields["hyper"]
+    if name == "batch_rule":
+        return [label for label, _ in fields["batch_rules"]]
     return own[name] if name in own else fields[f"{name}s"]
+
+
+def cell_values(dims: list[Dimension]) -> dict[str, np.ndarray]:
+    """Return by axis its value in each cell, [R]; the last dimension varies fastest."""
+    indices = np.indices([dim.length for dim in dims]).reshape(len(dims), -1)
+    return {axis: v[index] for dim, index in zip(dims, indices, strict=True) for axis, v in dim.values.items()}
+
+
+def splits_of(study: Any, values: dict[str, np.ndarray], num_samples: int) -> tuple[list[Split], np.ndarray]:
+    """Return the distinct splits of a study's cells, and the index of each cell's own among them, [R].
+
+    Args:
+      study: the study.
+      values: by axis, its value in each cell.
+      num_samples: N.
+    """
+    size_axis = "batch_count" if "batch_count" in values else "batch_size"
+    sizes, which = np.unique(values[size_axis], return_inverse=True)
+    options = {"drop_last": study.drop_last} if size_axis == "batch_size" else {}
+    return [split(num_samples, **{size_axis: int(size)}, **options) for size in sizes], which.reshape(-1)
 
 
 def _drawn(study: Any) -> dict[str, np.ndarray]:

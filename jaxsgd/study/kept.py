@@ -12,7 +12,7 @@ from jaxsgd.error import InputError
 from jaxsgd.optimizer import optimizer_named, scheduled
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state
-from jaxsgd.study.cells import Cells, hyper_axes
+from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dimensions import problem_settings, setting_text
 from jaxsgd.study.study import Study, StudyFields
 from jaxsgd.study.subject import Subject, Subjects, precision_of
@@ -155,7 +155,7 @@ def state_shapes(study: Study, subject: Subject, cells: Cells, optimizer: str) -
 
     with precision_of(study.dtype):
         number = jax.ShapeDtypeStruct((), np.dtype(study.dtype))
-        return jax.eval_shape(state, jax.random.key(0), number, dict.fromkeys(hyper_axes(study, cells), number))
+        return jax.eval_shape(state, jax.random.key(0), number, dict.fromkeys(traced_hyperparameters(study, cells), number))
 
 
 def state_leaves(study: Study, subject: Subject, cells: Cells, optimizer: str) -> Leaves:

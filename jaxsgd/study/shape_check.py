@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from jaxsgd.error import InputError, first_sentence, shown, user_frames
-from jaxsgd.optimizer import OptimizerFactory, scheduled
+from jaxsgd.optimizer import OptimizerFactory, scheduled, transformation
 from jaxsgd.order import Order, sample_sequence
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state, optimizer_at, step
@@ -116,7 +116,7 @@ def _trace_step(make: OptimizerFactory, args: dict[str, Any], axes: dict[str, fl
     """Trace a step of `problem` from its first parameters, by shapes alone; the rate and the axes are traced."""
 
     def first_step(key: Any, data: Any, rate: Any, hyper: dict[str, Any]) -> Any:
-        transform = make(rate, **args, **hyper)
+        transform = transformation(make, rate, {**args, **hyper})
         if not isinstance(transform, optax.GradientTransformation):
             raise InputError(f"must be a function that returns an optax transformation, got {shown(transform)}")
         optimizer = scheduled(make, rate, {**args, **hyper})

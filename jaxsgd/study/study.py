@@ -33,10 +33,14 @@ from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_
 from jaxsgd.order import Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
+from jaxsgd.schedule import as_schedule
+from jaxsgd.study.batch_rules import check_rules, named_rules, ruled_values
 from jaxsgd.study.dimensions import (
     OWN_AXES,
     SEED_AXES,
     axis_lengths,
+    cell_values,
+    dimensions,
     drawn_argument,
     problem_argument,
     problem_settings,
@@ -59,6 +63,7 @@ MOST_VALUES = 10**7
 ADDED_FIELDS = (
     *("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
     *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
+    *("schedules", "batch_rules", "reference_batch_count", "reference_batch_size"),
 )
 """Fields that were added after results had been stored; None or empty if they are not used."""
 
@@ -143,6 +148,7 @@ ProblemValues = Annotated[tuple[Any, ...], BeforeValidator(_as_tuple), AfterVali
 Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
 Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
+RuleSets = Annotated[tuple[tuple[str, dict[str, str]], ...], BeforeValidator(named_rules)]
 Budget = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=LONGEST)]
 
 
@@ -212,9 +218,10 @@ class StudyFields(BaseModel):
     batch_sizes: Counts | None = Field(default=None, validate_default=True)
     learning_rates: Rates | None = Field(default=None, validate_default=True)
     hyper: dict[str, Numbers] = {}
-    rate_rule: Literal["none", "linear", "sqrt"] = "none"
+    batch_rules: RuleSets | None = None
+    reference_batch_size: Whole | None = Field(default=None, ge=1)
     reference_batch_count: Whole | None = Field(default=None, ge=1, validate_default=True)
-    schedule: str = "constant"
+    schedules: Names | None = None
     steps: Budget | None = None
     samples: Budget | None = None
     epochs: Budget | None = Field(default=None, validate_default=True)
@@ -313,8 +320,16 @@ class StudyFields(BaseModel):
     @field_validator("reference_batch_count")
     @classmethod
     def _check_reference(cls, value: int | None, info: Any):
-        if "rate_rule" in info.data and (value is None) != (info.data["rate_rule"] == "none"):
-            raise ValueError("give it together with rate_rule='linear' or rate_rule='sqrt', and only then")
+        if not {"batch_rules", "reference_batch_size"} <= set(info.data):
+            return value
+        given = (value is not None) + (info.data["reference_batch_size"] is not None)
+        rules = info.data["batch_rules"]
+        if rules is None and given:
+            raise ValueError("give it (or reference_batch_size) together with batch_rules, and only then")
+        if given > 1 or (not given and any(own for _, own in rules or ())):
+            raise ValueError(
+                "batch_rules need one of reference_batch_count and reference_batch_size, where rules change nothing"
+            )
         return value
 
     @field_validator("epochs")
@@ -451,7 +466,7 @@ class StudyFields(BaseModel):
 
     def __hash__(self) -> int:
         """Return a hash that is the same for equal studies: of the fields that are not dictionaries."""
-        return hash(tuple(value for _, value in self if not isinstance(value, dict)))
+        return hash(tuple(value for name, value in self if not isinstance(value, dict) and name != "batch_rules"))
 
     def total_steps(self, split: Split) -> int:
         """Return the number of steps of a run of a split; for a budget in samples, the fewest steps that reach it."""
@@ -605,13 +620,19 @@ class Study(StudyFields):
       learning_rates: Learning rates (axis `learning_rate`). For example `learning_rates=[0.001, 0.01]`.
       hyper: Values of other numeric hyperparameters; each hyperparameter is an axis with its name. They are traced: a sweep
         over them compiles once. For example `hyper={"momentum": [0, 0.9]}`.
-      rate_rule: The factor f(reference_batch_count / m) on the learning rate at batch count m, with f linear (Goyal et al.
-        2017) or a square root (Krizhevsky 2014); "none" is no factor. For example
-        `rate_rule="sqrt", reference_batch_count=20`.
-      reference_batch_count: The batch count at which the factor of `rate_rule` is 1. For example
-        `rate_rule="linear", reference_batch_count=10`.
-      schedule: Factor on the rate as a function of training progress from 0 to 1: constant, linear, cosine, or a pointer to a
-        function of one number. For example `schedule="cosine"`.
+      batch_rules: By hyperparameter, what becomes of its value at other batch sizes than the reference: `constant`, `linear`,
+        `sqrt`, `inverse_sqrt`, `power(p)`; for the decay of a memory (`momentum`, `b1`, `b2`, `ema`) `half_life` or
+        `complement`; for `weight_decay` also `timescale`. Several sets of rules, in a list or by name, are compared along the
+        axis `batch_rule`. The values used are in the result: `rate`, and `b2_used` and so on. For example
+        `optimizer="adam", batch_rules={"learning_rate": "sqrt", "b2": "half_life"}, reference_batch_count=20`.
+      reference_batch_count: The batch count at which the rules of `batch_rules` change nothing. For example
+        `batch_rules={"learning_rate": "linear"}, reference_batch_count=10`.
+      reference_batch_size: The batch size at which they change nothing, in place of `reference_batch_count`. For example
+        `batch_rules={"learning_rate": "linear"}, reference_batch_size=64`.
+      schedules: Names of schedules, or pointers to functions of one number (axis `schedule`): the factor on the rate as a
+        function of training progress from 0 to 1. They are constant, linear, cosine, and with numbers in brackets
+        `warmup_cosine(share)`, `wsd(warmup, decay)`, `step(at, factor)`, `inverse_sqrt(warmup)`. By default the rate is
+        constant. For example `schedules=["constant", "cosine", "wsd(0.1, 0.2)"]`.
       zipped: Groups of axes of equal length that vary together, instead of as a product. For example
         `learning_rates=[0.1, 0.2], hyper={"momentum": [0.9, 0.8]}, zipped=[["learning_rate", "momentum"]]`.
       random: Axes with random values, drawn together (axis `draw`): "log_uniform" or "uniform" with (low, high), or "choice"
@@ -691,9 +712,10 @@ class Study(StudyFields):
         optimizer_args: Mapping[str, Any] = {},
         learning_rates: Iterable[float] | float | None = None,
         hyper: Mapping[str, Iterable[float] | float] = {},
-        rate_rule: Literal["none", "linear", "sqrt"] = "none",
+        batch_rules: Mapping[str, Any] | Iterable[Mapping[str, str]] | None = None,
         reference_batch_count: int | None = None,
-        schedule: str = "constant",
+        reference_batch_size: int | None = None,
+        schedules: Iterable[str] | str | None = None,
         zipped: Iterable[Iterable[str]] = (),
         random: Mapping[str, Distribution | Mapping[str, Any]] = {},
         draws: int = 0,
@@ -810,10 +832,19 @@ class Study(StudyFields):
             raise ValueError("{!r} is given twice: in hyper, and in {}".format(*twice[0]))
         return value
 
-    @field_validator("schedule")
+    @field_validator("schedules")
     @classmethod
-    def _check_schedule(cls, value: str):
-        check_schedule(value, schedule_named(value))
+    def _check_schedules(cls, value: tuple[str, ...] | None):
+        for name in value or ():
+            check_schedule(name, schedule_named(name))
+        return value and _distinct(tuple(name if ":" in name else as_schedule(name).name for name in value))
+
+    @field_validator("batch_rules")
+    @classmethod
+    def _check_batch_rules(cls, value: tuple | None, info: Any):
+        if value is not None:
+            check_rules(value)
+            _check_hyper([name for _, rules in value for name in rules], info, besides=("learning_rate",))
         return value
 
     @field_validator("observe", "observe_batches")
@@ -822,6 +853,12 @@ class Study(StudyFields):
         if value is not None and set(_SUBJECT_FIELDS) <= set(info.data):
             measures_named(_subject_of(info.data).problem, value)
         return value
+
+    @model_validator(mode="after")
+    def _check_ruled_values(self):
+        if self.batch_rules is not None:
+            ruled_values(self, cell_values(dimensions(self)), self.subject().num_samples)
+        return self
 
     @model_validator(mode="after")
     def _check_measures(self):
@@ -969,6 +1006,8 @@ def without_axis_values(fields: dict[str, Any]) -> dict[str, Any]:
     """
     axes = {name: name in fields and fields[name] is not None for name in _AXIS_FIELDS}
     named = {"hyper": sorted(fields.get("hyper") or ()), "problem_axes": sorted(fields.get("problem_axes") or ()) or None}
+    # A study without these is one with a constant schedule and with rules that change nothing. The keys of the cells have them.
+    named |= dict.fromkeys(("schedules", "batch_rules", "reference_batch_count", "reference_batch_size"))
     return fields | axes | named | {"draws": bool(fields.get("draws"))}
 
 

@@ -14,11 +14,11 @@ PARTS = ("trace", "gradient_square", "loss_deviation")
 
 @pytest.fixture(scope="module")
 def ruled():
-    """Momentum 0.9, and rates that fall as 1/m from 0.1 at m = 2: 0.04 at m = 5."""
+    """Rates that fall as 1/m from 0.1 at m = 2: 0.04 at m = 5; momenta that keep their half-life: 0.9, and 0.9 ** (2 / 5)."""
     study = jaxsgd.Study(
         problem="least_squares", problem_args=ARGS, seeds=[3, 4, 5], orders=["reshuffle"], batch_counts=[2, 5], epochs=4,
-        optimizers=["sgd"], learning_rates=[0.1], hyper={"momentum": [0.9]}, rate_rule="linear", reference_batch_count=2,
-        record="epoch",
+        optimizers=["sgd"], learning_rates=[0.1], hyper={"momentum": [0.9]},
+        batch_rules={"learning_rate": "linear", "momentum": "half_life"}, reference_batch_count=2, record="epoch",
     )  # fmt: skip
     return jaxsgd.sweep(study)
 
@@ -33,7 +33,7 @@ def by_hand(keys, optimizer, at, **how):
 def test_it_is_the_noise_of_the_same_runs_averaged_over_the_seeds(ruled):
     found = jaxsgd.run_noise(ruled.sel(batch_count=5), [0, 3])
     keys = [jax.random.key(seed) for seed in (3, 4, 5)]
-    mean = by_hand(keys, optax.sgd(0.04, momentum=0.9), [0, 3], batch_count=5, order="reshuffle")
+    mean = by_hand(keys, optax.sgd(0.04, momentum=0.9**0.4), [0, 3], batch_count=5, order="reshuffle")
     for name in PARTS:
         np.testing.assert_allclose(found[name], mean[name], rtol=1e-4)
     # The quotient of the means, and not the mean of the quotients.
@@ -45,7 +45,7 @@ def test_it_is_the_noise_of_the_same_runs_averaged_over_the_seeds(ruled):
 @pytest.mark.parametrize("pick", [lambda ds: ds.sel(seed=4), lambda ds: ds.sel(seed=[4, 3, 5])])
 def test_one_seed_may_be_selected_or_the_first_asked_for(pick, ruled):
     found = jaxsgd.run_noise(pick(ruled.sel(batch_count=5)), [3], seeds=1)
-    mean = by_hand([jax.random.key(4)], optax.sgd(0.04, momentum=0.9), [3], batch_count=5, order="reshuffle")
+    mean = by_hand([jax.random.key(4)], optax.sgd(0.04, momentum=0.9**0.4), [3], batch_count=5, order="reshuffle")
     np.testing.assert_allclose(found.trace, mean["trace"], rtol=1e-4)
     assert found.attrs["seeds"] == 1
 
@@ -53,7 +53,7 @@ def test_one_seed_may_be_selected_or_the_first_asked_for(pick, ruled):
 def test_each_stream_has_its_own_seed_and_a_schedule_its_progress():
     study = jaxsgd.Study(
         problem="least_squares", problem_args=ARGS, data_seeds=[7, 8], order_seeds=[1], orders=["reshuffle"], batch_sizes=[8],
-        epochs=4, learning_rates=[0.1], schedule="linear", record="epoch",
+        epochs=4, learning_rates=[0.1], schedules="linear", record="epoch",
     )  # fmt: skip
     found = jaxsgd.run_noise(jaxsgd.sweep(study), [3])
     zero, one = jax.random.key(0), jax.random.key(1)

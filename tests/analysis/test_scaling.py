@@ -1,6 +1,7 @@
 """Batch-count scaling of results made by hand, in which the steps of every run are known."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -197,6 +198,49 @@ def test_rules_start_from_another_reference_and_end_with_the_range_of_rates():
     np.testing.assert_allclose(short.rule_steps.sel(rule="linear"), [np.nan, 30, 13])
 
 
+def test_rules_for_a_memory_compare_what_it_forgets_in_a_step():
+    # The best b2 are 0.99 at B = 10, and its 4th and 16th powers at 40 and 160: the same half-life in samples. No seed reaches
+    # the target at the values at both ends, so that the best ones lie inside the range.
+    values = 0.99 ** np.array([32, 16, 8, 4, 2, 1, 0.5])
+    never = [np.inf] * 3
+    ds = known([never, *reversed(STEPS), never], COUNTS, rates=values).rename(learning_rate="b2")
+    found = jaxsgd.scaling(ds, 1.0, tune="b2")
+    assert found.rule.values.tolist() == ["half_life", "complement"]
+    np.testing.assert_allclose(found.b2, 0.99 ** np.array([1, 4, 16]))
+    # 1 - 4 * 0.01, and 1 - 16 * 0.01, which are nearest to the same powers.
+    np.testing.assert_allclose(found.rule_rate, [0.99 ** np.array([1, 4, 16]), [0.99, 0.96, 0.84]])
+    np.testing.assert_allclose(found.rule_ratio, np.ones((2, 3)))
+    assert float(found.rate_power) == pytest.approx(1)
+    assert found.rate_power.attrs["long_name"] == "p of best -log(b2) ~ batch size^p"
+
+
+@pytest.mark.parametrize(
+    ("rules", "names", "rates"),
+    [
+        ("constant,power(0.25)", ["constant", "power(0.25)"], [[0.1, 0.1, 0.1], [0.1, 0.1 * 2**0.5, 0.2]]),
+        (["linear"], ["linear"], [[0.1, 0.4, 1.6]]),
+    ],
+)
+def test_any_rules_can_be_compared(rules, names, rates):
+    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0, rules=rules)
+    assert found.rule.values.tolist() == names
+    np.testing.assert_allclose(found.rule_rate, rates)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("linaer", "unknown batch rule 'linaer': did you mean 'linear'"),
+        ("half_life", "the rule 'half_life' is for the decay of a memory, such as b2: learning_rate takes constant"),
+        ("timescale", "the rule 'timescale' depends on the rate"),
+        ([], "rules must have at least one name"),
+    ],
+)
+def test_rules_that_do_not_suit_the_axis_are_refused(rules, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        jaxsgd.scaling(known(STEPS, COUNTS), 1.0, rules=rules)
+
+
 def test_a_rate_by_a_rule_that_never_reaches_the_target_takes_infinitely_many_times_the_steps():
     steps = np.array(STEPS)
     steps[2, 0] = np.inf  # 0.4 at m = 1, which is what the square root gives
@@ -336,9 +380,9 @@ def test_an_axis_of_batch_sizes():
 
 
 def test_another_axis_than_the_rate_can_be_tuned():
-    ds = known(STEPS, COUNTS).rename(learning_rate="momentum").expand_dims(learning_rate=[0.5], axis=1)
-    found = jaxsgd.scaling(ds, 1.0, tune="momentum")
-    assert found.momentum.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
+    ds = known(STEPS, COUNTS).rename(learning_rate="weight_decay").expand_dims(learning_rate=[0.5], axis=1)
+    found = jaxsgd.scaling(ds, 1.0, tune="weight_decay")
+    assert found.weight_decay.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
 
 
 @pytest.mark.parametrize(

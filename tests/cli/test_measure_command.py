@@ -83,18 +83,18 @@ def test_another_value_is_judged_by(measured, capsys):
 
 def test_a_target_adds_the_scaling_of_the_library(measured, target, capsys):
     tables = said(capsys, measured, "--target", target, "--reference", 5)["tables"]
-    assert list(tables) == ["best", "scaling", "rate_rules", "fits"]
+    assert list(tables) == ["best", "scaling", "batch_rules", "fits"]
     found = jaxsgd.scaling(jaxsgd.load(measured), target, reference=5)
     assert np.isfinite(found.steps).all()
     assert [row["batch_count"] for row in tables["scaling"]] == [10, 5, 2]
     for name in ("steps", "steps_low", "steps_high", "epochs", "learning_rate"):
         assert [row[name] for row in tables["scaling"]] == as_null(found[name])
     assert [row["regime"] for row in tables["scaling"]] == found.regime.values.ravel().tolist()
-    for row in tables["rate_rules"]:
+    for row in tables["batch_rules"]:
         place = found.sel(rule=row["rule"], batch_count=row["batch_count"])
         for name in ("rule_rate", "rule_steps", "rule_ratio"):
             assert [row[name]] == as_null(place[name])
-    assert len(tables["rate_rules"]) == 2 * 3
+    assert len(tables["batch_rules"]) == 2 * 3
     for name in ("critical_batch_size", "critical_low", "critical_high", "rate_power", "nearest"):
         assert [row[name] for row in tables["fits"]] == as_null(found[name])
 
@@ -133,7 +133,7 @@ def test_out_has_each_table_as_csv(measured, target, tmp_path, capsys):
     tables = said(capsys, measured, "--target", target, "--out", tmp_path / "tables")["tables"]
     files = (tmp_path / "tables").iterdir()
     written = {path.stem: list(csv.DictReader(path.read_text().splitlines())) for path in files}
-    assert set(written) == {"best", "scaling", "rate_rules", "fits"}
+    assert set(written) == {"best", "scaling", "batch_rules", "fits"}
     assert {name: len(rows) for name, rows in written.items()} == {name: len(rows) for name, rows in tables.items()}
     assert [float(row["median_value"]) for row in written["best"]] == [row["median_value"] for row in tables["best"]]
     assert [float(row["steps"]) for row in written["scaling"]] == [row["steps"] for row in tables["scaling"]]

@@ -22,7 +22,7 @@ FIELDS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("budget") / "steps"
-    jaxsgd.sweep(Study(**FIELDS, steps=STEPS, schedule="linear"), folder)
+    jaxsgd.sweep(Study(**FIELDS, steps=STEPS, schedules="linear"), folder)
     return folder
 
 

@@ -142,12 +142,22 @@ def test_a_worker_compiles_each_program_once():
     assert times[1] == 0
 
 
+def test_schedules_have_a_program_each_and_batch_rules_are_data(compiled):
+    rules = {"batch_rules": [{}, {"learning_rate": "sqrt", "momentum": "half_life"}], "reference_batch_count": 2}
+    schedules = ["constant", "wsd(0.1, 0.2)"]
+    several = study(**NARROW, schedules=schedules, **rules)
+    assert compiled(lambda: jaxsgd.sweep(several, **HELD)).count("jit(chunk)") == 2
+    # Other rules for the same hyperparameters, from another reference, are other values of the same data.
+    rules = {"batch_rules": {"learning_rate": "linear", "momentum": "complement"}, "reference_batch_size": 6}
+    assert compiled(lambda: jaxsgd.sweep(study(**NARROW, schedules=["wsd(.1, .2)"], **rules), **HELD)) == []
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"epochs": 2},
         {"precision": "bfloat16"},
-        {"schedule": "linear"},
+        {"schedules": "linear"},
         {"optimizer_args": {"nesterov": True}},
         {"dtype": "float64", "problem": "least_squares"},
         {"orders": ["flip_flop"]},

@@ -148,7 +148,7 @@ def test_runs_left_out_are_counted():
         ({}, {"metric": "stripe_index"}, "unknown metric 'stripe_index': valid: distance, loss_epoch"),
         ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
         ({}, {"axis": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
-        ({}, {"select": {"order": "fixed"}}, "nothing here has several orders or optimizers: name the axis"),
+        ({}, {"select": {"order": "fixed"}}, "nothing here has several values of order, optimizer, schedule, batch_rule: name"),
         ({"seed": [0]}, {}, "a comparison needs two seeds or more"),
         ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),
     ],

@@ -61,6 +61,22 @@ def test_only_the_new_cells_are_run_and_have_the_bits_of_a_study_run_at_once(cop
     assert (verdict.cells, verdict.bitwise, verdict.passed) == (AFTER, True, True)
 
 
+def test_schedules_and_batch_rules_grow_from_a_study_without_them(copy):
+    rules = {"none": {}, "root": {"learning_rate": "sqrt"}}
+    grown = STUDY.replaced(schedules=["linear", "constant"], batch_rules=rules, reference_batch_count=4)
+    seen = []
+    ds = jaxsgd.sweep(grown, copy, on_progress=seen.append)
+    # 2 schedules and 2 sets of rules: a quarter of the cells are those of the study without them.
+    assert (seen[0].resumed, seen[0].cells) == (BEFORE, 4 * BEFORE)
+    assert bits(ds) == bits(jaxsgd.sweep(grown, **held(copy)))
+    # At the reference the rules change nothing, and before the first step no schedule does.
+    np.testing.assert_array_equal(ds.loss.sel(batch_rule="root", batch_count=4), ds.loss.sel(batch_rule="none", batch_count=4))
+    first = ds.loss.isel(epoch=0, batch=0)
+    assert (first == first.isel(schedule=0, batch_rule=0)).all()
+    assert (ds.loss_epoch.isel(epoch=-1).sel(schedule="linear") != ds.loss_epoch.isel(epoch=-1).sel(schedule="constant")).all()
+    assert jaxsgd.verify(copy).passed
+
+
 def test_a_study_with_fewer_values_shows_fewer_and_the_cells_stay(copy):
     whole = jaxsgd.sweep(GROWN, copy)
     files = {path.name: path.read_bytes() for path in (copy / "chunks").iterdir()}

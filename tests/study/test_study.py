@@ -153,10 +153,61 @@ MISTAKES = {
     "no sizes": ({"batch_counts": LEFT_OUT}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
     "both sizes": ({"batch_sizes": [3]}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
     "drop_last by count": ({"drop_last": True}, "batch_sizes: drop_last=True needs batch_sizes"),
-    "rule without a reference": ({"rate_rule": "linear"}, "reference_batch_count: give it together with rate_rule="),
-    "reference without a rule": ({"reference_batch_count": 4}, "reference_batch_count: give it together with rate_rule="),
-    "unknown rule": ({"rate_rule": "square"}, "rate_rule: must be 'none', 'linear' or 'sqrt', got 'square'"),
-    "schedule": ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
+    "rule without a reference": (
+        {"batch_rules": {"learning_rate": "linear"}},
+        "reference_batch_count: batch_rules need one of reference_batch_count and reference_batch_size",
+    ),
+    "two references": (
+        {"batch_rules": {"learning_rate": "linear"}, "reference_batch_count": 2, "reference_batch_size": 2},
+        "reference_batch_count: batch_rules need one of reference_batch_count and reference_batch_size",
+    ),
+    "reference without a rule": (
+        {"reference_batch_count": 4},
+        "reference_batch_count: give it (or reference_batch_size) together with batch_rules, and only then",
+    ),
+    "reference size without a rule": (
+        {"reference_batch_size": 4},
+        "reference_batch_count: give it (or reference_batch_size) together with batch_rules, and only then",
+    ),
+    "unknown rule": (
+        {"batch_rules": {"learning_rate": "sqr"}, "reference_batch_count": 4},
+        "batch_rules: unknown batch rule 'sqr': did you mean 'sqrt'? valid: complement, constant, ",
+    ),
+    "rule of an unknown hyperparameter": (
+        {"batch_rules": {"momentun": "half_life"}, "reference_batch_count": 4},
+        "batch_rules: unknown sgd hyperparameter 'momentun': did you mean 'momentum'? valid: ",
+    ),
+    "rule of a memory for something else": (
+        {"batch_rules": {"learning_rate": "half_life"}, "reference_batch_count": 4},
+        "batch_rules: the rule 'half_life' is for the decay of a memory, such as b2: learning_rate takes constant, linear, ",
+    ),
+    "rule of weight decay for something else": (
+        {"batch_rules": {"learning_rate": "timescale"}, "reference_batch_count": 4},
+        "batch_rules: the rule 'timescale' is for weight_decay only, got it for learning_rate",
+    ),
+    "rule without a number": (
+        {"batch_rules": {"learning_rate": "power()"}, "reference_batch_count": 4},
+        "batch_rules: batch rule 'power' needs 1 number in brackets, power(p) (p: power of the batch size), got 'power()'",
+    ),
+    "rules that are no dictionary": (
+        {"batch_rules": ["sqrt"], "reference_batch_count": 4},
+        "batch_rules: must be a dictionary such as",
+    ),
+    "no set of rules": ({"batch_rules": [], "reference_batch_count": 4}, "batch_rules: must have at least one set of rules"),
+    "the same rules with two names": (
+        {"batch_rules": {"a": {"learning_rate": "sqrt"}, "b": {"learning_rate": "sqrt"}}, "reference_batch_count": 4},
+        "batch_rules: has the rules of 'b' more than once, with another name",
+    ),
+    "schedule": ({"schedules": "cosin"}, "schedules: unknown schedule 'cosin': did you mean 'cosine'? valid: "),
+    "schedule out of range": (
+        {"schedules": "warmup_cosine(2)"},
+        "schedules: share of schedule 'warmup_cosine(2)' must be a number from 0 to 0.999",
+    ),
+    "schedule that is too long": (
+        {"schedules": ["wsd(0.6, 0.6)"]},
+        "schedules: the shares of schedule 'wsd' must be at most 1 together, got 0.6 and 0.6",
+    ),
+    "schedule twice": ({"schedules": ["wsd(.1, .2)", "wsd(0.1,0.20)"]}, "schedules: has 'wsd(0.1, 0.2)' more than once"),
     "no epochs": ({"epochs": LEFT_OUT}, "epochs: give epochs, or instead steps or samples"),
     "two budgets": ({"steps": 9}, "epochs: give exactly one of epochs, steps and samples, got epochs=2, steps=9"),
     "steps of 0": ({"steps": 0, "epochs": LEFT_OUT}, "steps: must be at least 1, got 0"),
@@ -227,10 +278,11 @@ def test_a_mistake_is_said_in_one_line_by_field_value_and_nearest_name(mistake):
 def test_all_mistakes_are_said_at_once():
     message = refusal(
         problem="least_square", dtype="float16", seeds=[-1], orders="reshufle", optimizer="addam", batch_counts=LEFT_OUT,
-        learning_rates=-1, schedule="cosin", epochs=0, eval_interval=0, record="all", rate_rule="linear", draws=1, colour="red",
+        learning_rates=-1, schedules="cosin", epochs=0, eval_interval=0, record="all", reference_batch_count=3, draws=1,
+        colour="red",
     )  # fmt: skip
     told = {clause.split(":")[0].split(".")[0] for clause in message.split("; ")}
-    wrong = {"problem", "dtype", "seeds", "orders", "optimizers", "batch_sizes", "learning_rates", "schedule", "epochs"}
+    wrong = {"problem", "dtype", "seeds", "orders", "optimizers", "batch_sizes", "learning_rates", "schedules", "epochs"}
     assert told == wrong | {"eval_interval", "record", "reference_batch_count", "draws", "unknown field 'colour'"}
 
 
@@ -240,7 +292,7 @@ def test_a_field_that_is_wrong_makes_no_other_field_look_wrong():
     assert refusal(learning_rates=[-1], zipped=[["learning_rate", "seed"]]) == (
         "learning_rates: must be finite and above 0, got -1.0"
     )
-    assert refusal(rate_rule="square", reference_batch_count=2).startswith("rate_rule: ")
+    assert refusal(batch_rules={"learning_rate": "square"}, reference_batch_count=2).startswith("batch_rules: ")
 
 
 @pytest.mark.parametrize(
@@ -303,9 +355,9 @@ RICH = {
     "draw_seed": 7,
     "learning_rates": LEFT_OUT,
     "zipped": [["order", "optimizer"]],
-    "rate_rule": "sqrt",
+    "batch_rules": [{}, {"learning_rate": "sqrt", "momentum": "half_life"}],
     "reference_batch_count": 4,
-    "schedule": "linear",
+    "schedules": ["linear", "wsd(0.1, 0.2)"],
     "record": "epoch",
 }
 """A study with something in every field."""
@@ -332,6 +384,7 @@ def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
     later = ("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop")
     later += ("keep", "start", "start_select", "keep_state", "start_epoch", "start_state")
+    later += ("schedules", "batch_rules", "reference_batch_count", "reference_batch_size")
     return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
 
 
@@ -382,7 +435,8 @@ def test_the_dimensions_do_not_follow_the_order_in_which_hyperparameters_are_nam
 
 def test_the_identity_changes_with_every_field(tmp_path):
     (tmp_path / "rows.csv").write_text("1,2\n" * 60)
-    base = {"random": {"momentum": {"uniform": [0, 1]}}, "draws": 2, "rate_rule": "linear", "reference_batch_count": 2}
+    base = {"random": {"momentum": {"uniform": [0, 1]}}, "draws": 2}
+    base |= {"batch_rules": {"learning_rate": "linear"}, "reference_batch_count": 2}
     base |= {"batch_counts": LEFT_OUT, "batch_sizes": [20], "optimizer_args": {"nesterov": True}, "seeds": [0, 1]}
     changes = [
         {"held_out": 0.25},
@@ -405,9 +459,11 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"optimizer_args": {"nesterov": False}},
         {"learning_rates": [0.2]},
         {"hyper": {"momentum": [0.9]}, "random": {"learning_rate": {"uniform": [0, 1]}}, "learning_rates": LEFT_OUT},
-        {"rate_rule": "sqrt"},
+        {"batch_rules": {"learning_rate": "sqrt"}},
+        {"batch_rules": {"a name": {"learning_rate": "linear"}}},
         {"reference_batch_count": 3},
-        {"schedule": "linear"},
+        {"reference_batch_count": None, "reference_batch_size": 3},
+        {"schedules": "linear"},
         {"epochs": 3},
         {"epochs": LEFT_OUT, "steps": 3},
         {"epochs": LEFT_OUT, "samples": 60},
@@ -492,23 +548,10 @@ def test_random_batch_counts_are_whole_numbers():
     assert len(set(counts)) > 5
 
 
-@pytest.mark.parametrize(
-    ("rule", "rates"),
-    # The rate at m is 0.8 f(4 / m): at m = 1, 4 and 16 the ratio is 4, 1 and 1/4, and its root 2, 1 and 1/2.
-    [("linear", [3.2, 0.8, 0.2]), ("sqrt", [1.6, 0.8, 0.4])],
-)
-def test_rate_rules_by_hand(rule, rates):
-    made = study(batch_counts=[1, 4, 16], learning_rates=[0.8], rate_rule=rule, reference_batch_count=4)
-    np.testing.assert_allclose(cells(made, 60).rate, rates, rtol=1e-15)
-    # By size, batches of 60, 15 and 4 samples are the same counts: 60 / 4 = 15 and not 16.
-    made = study(batch_counts=LEFT_OUT, batch_sizes=[60, 15], learning_rates=[0.8], rate_rule=rule, reference_batch_count=4)
-    np.testing.assert_allclose(cells(made, 60).rate, rates[:2], rtol=1e-15)
-
-
 def test_pointers_name_what_they_point_at():
     made = study(
         problem="jaxsgd.problems:noisy_quadratic", orders=["jaxsgd.order:reshuffle"], optimizer="optax:sgd",
-        schedule="jaxsgd.optimizer:cosine", hyper={"momentum": [0.9]},
+        schedules="jaxsgd.schedule:cosine", hyper={"momentum": [0.9]},
     )  # fmt: skip
     assert made.subject().problem.name == "noisy_quadratic"
     assert made.subject().num_samples == 60
@@ -517,10 +560,10 @@ def test_pointers_name_what_they_point_at():
 
 
 def test_a_sweep_of_pointers_is_the_sweep_of_the_names():
-    named = study(orders=["reshuffle"], optimizer="sgd", schedule="cosine")
+    named = study(orders=["reshuffle"], optimizer="sgd", schedules="cosine")
     pointed = study(
         problem="jaxsgd.problems.linear_model:least_squares", orders=["jaxsgd.order:reshuffle"], optimizer="optax:sgd",
-        schedule="jaxsgd.optimizer:cosine",
+        schedules="jaxsgd.schedule:cosine",
     )  # fmt: skip
     assert jaxsgd.sweep(pointed).loss.values.tobytes() == jaxsgd.sweep(named).loss.values.tobytes()
 
@@ -557,7 +600,7 @@ def test_fields_of_a_file_are_read_without_looking_anything_up(tmp_path, monkeyp
     (tmp_path / "trap_of_study_fields.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w').close()\nthing = None\n")
     monkeypatch.syspath_prepend(tmp_path)
     pointer = "trap_of_study_fields:thing"
-    given = fields(problem=pointer, orders=[pointer], optimizers=[pointer], schedule=pointer)
+    given = fields(problem=pointer, orders=[pointer], optimizers=[pointer], schedules=pointer)
     assert StudyFields(**given).problem == pointer
     assert not (tmp_path / "sprung").exists()
     # The trap works: a Study does look them up.

@@ -95,7 +95,7 @@ def studies(side: Side) -> Iterator[tuple[str, Study]]:
         for course in STEPS if problem.steps_only else COURSES:
             pointer = f"tools.diagnosis_model.rate_course:{course}"
             orders = ["reshuffle"] if course == EACH_EPOCH else ["fixed", "reshuffle"]
-            yield f"{name}_{course}", base.replaced(**fields, schedule=pointer, orders=orders)
+            yield f"{name}_{course}", base.replaced(**fields, schedules=pointer, orders=orders)
         if problem.steps_only:
             continue
         sizes = _ragged_sizes(problem.args["num_samples"], side)
@@ -140,7 +140,7 @@ def recordings(side: Side, folder: Path, report: Callable[[str], None]) -> Itera
             rate = None
             if course:
                 at = np.arange(study.epochs * batches) / (study.epochs * batches)
-                rate = np.asarray(jax.vmap(schedule_named(study.schedule))(at.astype(np.float32)), np.float64)
+                rate = np.asarray(jax.vmap(schedule_named(study.schedules[0]))(at.astype(np.float32)), np.float64)
             elif along == "batch_count":
                 plain.setdefault(prefix, {})[key] = loss
             if name in partners:
