@@ -1,11 +1,11 @@
 """Feedback: how an order of batches follows from the gradients of the training itself.
 
-An order with a feedback keeps a state. After each step it is shown the gradient of the step's batch, and before each epoch it
-gives the sequence in which that epoch visits the batches. The batches keep their samples; with one sample in a batch, samples are
-put in order.
+An order with a feedback keeps a state. After each step it sees the gradient of the step's batch, and before each epoch it gives
+the sequence in which that epoch visits the batches. The batches keep their samples; with one sample in a batch, samples are put
+in order.
 
-Both orders here balance gradients: they give every batch a sign such that the signed sum stays small, and visit the batches with
-a plus first, in their sequence, and those with a minus last, in reverse (Algorithm 3 of Lu et al. 2022).
+Both orders here balance gradients. They give every batch a sign such that the signed sum stays small. The next epoch visits the
+batches with a plus first, in their sequence, and those with a minus last, in reverse (Algorithm 3 of Lu et al. 2022).
 
 References:
   Lu, Guo and De Sa 2022, "GraB: Finding provably better data permutations than random reshuffling", arXiv 2205.10733.
@@ -91,9 +91,9 @@ def _by_rank(state: MeanBalance | PairBalance, key: Array, epoch: Array | int, s
 
 
 def _keeps_small(balance: Params, vector: Params) -> Bool[Array, ""]:
-    """Return True if adding a vector to the balance makes it no longer than subtracting it: if their inner product is 0 or less.
+    """Return True if |balance + vector| <= |balance - vector|, which is so if their inner product is 0 or less.
 
-    The norms of the papers, |balance + vector| <= |balance - vector|, compared without the rounding of two large numbers.
+    The papers compare the norms. The inner product has no rounding of two large numbers that are nearly equal.
     """
     products = jax.tree.map(lambda own, other: jnp.sum(own * other), balance, vector)
     return jnp.sum(jnp.stack(jax.tree.leaves(products))) <= 0
@@ -148,8 +148,8 @@ def _update_pair_balance(state: PairBalance, visited: Visited, gradient: Params)
 
 
 mean_balance = Feedback(_begin_mean_balance, _by_rank, _update_mean_balance)
-"""Balance the gradients less the mean gradient of the epoch before: Algorithm 4 of Lu et al. 2022, with the deterministic signs
-(their Algorithm 5) that their experiments use. The first epoch has no mean to subtract, and balances the gradients as they are."""
+"""Balance the gradients less the mean gradient of the epoch before: Algorithm 4 of Lu et al. 2022, with the signs of their
+Algorithm 5, which are deterministic and which their code uses. The first epoch has no mean to subtract."""
 
 pairwise_balance = Feedback(_begin_pair_balance, _by_rank, _update_pair_balance)
 """Balance the differences between the gradients of two consecutive batches, of which one goes to the front and the other to the

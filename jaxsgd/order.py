@@ -179,8 +179,8 @@ replacement = Order(_drawn, name="replacement")
 """Every sample of every batch is drawn anew from all samples, with replacement."""
 
 grab = Order(_shuffled_once, visits_once=True, name="grab", feedback=mean_balance)
-"""One permutation of the samples; its batches are put in a new sequence every epoch, in which the gradients that the epoch before
-saw balance each other (Lu et al. 2022). The first epoch is that of `shuffle_once`."""
+"""One permutation of the samples; its batches have a new sequence every epoch, in which the gradients of the epoch before
+balance each other (Lu et al. 2022). The first epoch is that of `shuffle_once`."""
 
 pair_balance = Order(_shuffled_once, visits_once=True, name="pair_balance", feedback=pairwise_balance)
 """As `grab`, but differences between the gradients of consecutive batches are balanced (Cooper et al. 2023)."""
@@ -349,6 +349,39 @@ def batch_sequence(
     return order.feedback.batches(state, key, epoch, slots, batch_count)
 
 
+def check_feedback(order: Order, params: Params, slots: int) -> None:
+    """Check the functions by which an order looks at gradients, by shapes alone; other orders have none.
+
+    Args:
+      order: of the run.
+      params: the parameters, or their shapes and types.
+      slots: a batch count.
+
+    Raises:
+      InputError: if the functions do not give the numbers of the batches, or change the types or shapes of the state.
+        Exceptions of the user's own functions are not caught.
+    """
+    if order.feedback is None:
+        return
+    number, key = jax.ShapeDtypeStruct((), jnp.int32), jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(lambda params: _begun(order.feedback, params, slots), params)
+
+    def batches(state: Any, key: Array, epoch: Array, batch_count: Array) -> Array:
+        return jnp.asarray(order.feedback.batches(state, key, epoch, slots, batch_count))  # type: ignore[union-attr]
+
+    sequence = jax.eval_shape(batches, state, key, number, number)
+    if sequence.shape != (slots,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
+        raise InputError(
+            f"order {order.name!r} must give the numbers of {slots} batches, got shape {sequence.shape} of {sequence.dtype}"
+        )
+    after = jax.eval_shape(order.feedback.update, state, Visited(number, number, number), params)
+    if jax.tree.map(_kind, state) != jax.tree.map(_kind, after):
+        raise InputError(
+            f"order {order.name!r} must not change the types and shapes of its state, got {shown(state)} before a step and "
+            f"{shown(after)} after it"
+        )
+
+
 def first_state(order: Order, params: Params, slots: int) -> Any:
     """Return the state of an order before the first step; None for an order that does not look at gradients.
 
@@ -358,33 +391,21 @@ def first_state(order: Order, params: Params, slots: int) -> Any:
       slots: the largest batch count for which the state has room.
 
     Raises:
-      InputError: if the order's feedback does not give the numbers of the batches, or changes the types or shapes of its state.
+      InputError: as `check_feedback`.
     """
     if order.feedback is None:
         return None
+    check_feedback(order, params, slots)
+    return _begun(order.feedback, params, slots)
+
+
+def _begun(feedback: Feedback, params: Params, slots: int) -> Any:
     # With a type of its own, a number of Python's keeps that type from step to step.
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), order.feedback.init(params, slots))
-    number = jnp.zeros((), jnp.int32)
-
-    def one_step(state: Any, params: Params, key: Array) -> tuple[Any, Array]:
-        sequence = jnp.asarray(batch_sequence(order, key, number, slots, number, state))
-        return order.feedback.update(state, Visited(number, number, number), params), sequence  # type: ignore[union-attr]
-
-    after, sequence = jax.eval_shape(one_step, state, params, jax.random.key(0))
-    if sequence.shape != (slots,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
-        raise InputError(
-            f"order {order.name!r} must give the numbers of {slots} batches, got shape {sequence.shape} of {sequence.dtype}"
-        )
-    if jax.tree.map(_kind, state) != jax.tree.map(_kind, after):
-        raise InputError(
-            f"order {order.name!r} must not change the types and shapes of its state, got {shown(state)} before a step and "
-            f"{shown(after)} after it"
-        )
-    return state
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), feedback.init(params, slots))
 
 
 def _kind(leaf: Any) -> tuple:
-    return jnp.shape(leaf), jnp.result_type(leaf)
+    return leaf.shape, leaf.dtype
 
 
 class Visits(NamedTuple):

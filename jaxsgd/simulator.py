@@ -334,8 +334,8 @@ class Simulator(NamedTuple):
     """The pure parts of a run, as `make_simulator` returns them.
 
     A run is `state = start(keys.init)` and then, for each epoch, `state, loss = advance(state, data, visits)` with
-    `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own. An order
-    that looks at gradients needs the state before the epoch: `epoch_visits(keys.order, epoch, state)`.
+    `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own.
+    An order that looks at gradients needs the state before the epoch: `epoch_visits(keys.order, epoch, state)`.
 
     Attributes:
       start: `init_key -> State`.

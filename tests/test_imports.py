@@ -17,7 +17,19 @@ import jaxsgd
 PACKAGE = Path(jaxsgd.__file__).parent
 
 STAGES = [
-    {"_facade", "summary", "error", "convolution", "number", "family", "evaluation", "problem", "order", "optimizer"},
+    {
+        "_facade",
+        "summary",
+        "error",
+        "convolution",
+        "number",
+        "family",
+        "evaluation",
+        "problem",
+        "feedback",
+        "order",
+        "optimizer",
+    },
     {"problems"},
     {"simulator", "microstep"},
     {"measure"},
@@ -39,6 +51,7 @@ CORE = {
     "family",
     "evaluation",
     "problem",
+    "feedback",
     "order",
     "optimizer",
     "problems",

@@ -152,7 +152,8 @@ def _at_epochs(
         has_noise = training.problem.has_noise
         visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole, has_noise, state.order_state)
         progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
-        return (state, stop), measure(Epoch(stop, state, visits, progress))
+        # A measurement has the epoch's batches, and takes its steps without the order.
+        return (state, stop), measure(Epoch(stop, state._replace(order_state=None), visits, progress))
 
     with jax.default_matmul_precision(training.precision):
         first = (parts.start(initial_state(training.optimizer, params)), jnp.zeros((), at.dtype))
