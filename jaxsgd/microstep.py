@@ -19,7 +19,8 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.evaluation import parts_of_epoch
-from jaxsgd.order import Order, Split, Visits, sample_sequence
+from jaxsgd.feedback import Feedback, Visited
+from jaxsgd.order import Order, Split, Visits, batch_sequence, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (
     LOSSES_ONLY,
@@ -36,6 +37,7 @@ from jaxsgd.simulator import (
     noise_keys,
     optimizer_at,
     train,
+    with_order_state,
 )
 
 STEP_COST = 8
@@ -138,6 +140,7 @@ class MicroVisits(NamedTuple):
       ends: [K], True if the micro-step completes its batch.
       position: [K], the position of its batch in the epoch.
       noise: [K], its random key for a loss that takes one; None for other losses.
+      visited: [K] each, its batch as the order's feedback sees it; None for an order without a feedback.
     """
 
     sample: Int[Array, "K q"]
@@ -146,10 +149,17 @@ class MicroVisits(NamedTuple):
     ends: Bool[Array, " K"]
     position: Int[Array, " K"]
     noise: Array | None = None
+    visited: Visited | None = None
 
 
 def micro_visits(
-    order: Order, key: Array, epoch: Int[Array, ""] | int, cut: Cut, layout: Layout, has_noise: bool = False
+    order: Order,
+    key: Array,
+    epoch: Int[Array, ""] | int,
+    cut: Cut,
+    layout: Layout,
+    has_noise: bool = False,
+    state: Any = None,
 ) -> MicroVisits:
     """Return the samples of each micro-step of an epoch.
 
@@ -157,9 +167,13 @@ def micro_visits(
       order, key, epoch, cut, layout: of the run.
       has_noise: True for a loss that takes a key. The first micro-step of a batch has the key of the batch, and each further
         one has a key that is derived from it.
+      state: of an order that looks at gradients, before the epoch; None for others.
+
+    Raises:
+      InputError: for an order that looks at gradients, without its state.
     """
     sequence = sample_sequence(order, key, epoch, layout.num_samples)
-    visited = order.batches(key, epoch, layout.slots, cut.batch_count)
+    visited = batch_sequence(order, key, epoch, layout.slots, cut.batch_count, state)
     number = jnp.arange(layout.micro_steps)
     position, part = number // cut.micro_per_batch, number % cut.micro_per_batch
     active = position < cut.batch_count
@@ -171,11 +185,14 @@ def micro_visits(
     sample = sequence[cut.start[batch][:, None] + jnp.minimum(offset, size[:, None] - 1)]
     own = (inside & active[:, None]) if layout.masked else None
     ends = active & (part == cut.micro_per_batch - 1)
+    shown = None
+    if order.feedback is not None:
+        shown = Visited(batch, position, jnp.broadcast_to(cut.batch_count, position.shape))
     if not has_noise:
-        return MicroVisits(sample, own, size, ends, position)
+        return MicroVisits(sample, own, size, ends, position, visited=shown)
     whole = noise_keys(key, epoch, layout.slots)[position]
     noise = jnp.where(part == 0, whole, jax.vmap(jax.random.fold_in)(whole, part))
-    return MicroVisits(sample, own, size, ends, position, noise)
+    return MicroVisits(sample, own, size, ends, position, noise, shown)
 
 
 class Sums(NamedTuple):
@@ -198,8 +215,9 @@ def _micro_step(
     sums: Sums,
     visit: MicroVisits,
     progress: Float[Array, ""],
+    feedback: Feedback | None = None,
 ) -> tuple[State, Sums, Float[Array, ""]]:
-    """Add one micro-step's samples to the sums and, if they complete a batch, takes the update.
+    """Add one micro-step's samples to the sums and, if they complete a batch, take the update and show it to the order.
 
     Returns:
       The new state, the new sums, and the batch's mean loss so far: its loss, if the micro-step completes it.
@@ -218,7 +236,12 @@ def _micro_step(
         mean_grad = jax.tree.map(lambda leaf: leaf / visit.size.astype(leaf.dtype), sums.grad)
         transform = optimizer_at(optimizer, progress)
         updates, opt_state = transform.update(mean_grad, state.opt_state, state.params, value=mean_loss, grad=mean_grad)
-        return State(optax.apply_updates(state.params, updates), opt_state), jax.tree.map(jnp.zeros_like, sums)
+        order_state = state.order_state
+        if feedback is not None:
+            assert visit.visited is not None, "visits of an order with a feedback have the batches"
+            order_state = feedback.update(order_state, visit.visited, mean_grad)
+        after = State(optax.apply_updates(state.params, updates), opt_state, order_state)
+        return after, jax.tree.map(jnp.zeros_like, sums)
 
     # Mapped over runs this becomes a `where` on every array: nothing is multiplied by 0, no run touches another.
     state, sums = jax.lax.cond(visit.ends, complete, lambda: (state, sums))
@@ -240,8 +263,8 @@ def micro_stepping(
     slot = jnp.arange(layout.slots)
     last = jnp.minimum((slot + 1) * cut.micro_per_batch, layout.micro_steps) - 1
 
-    def inputs(epoch: Array | int) -> tuple[MicroVisits, Array]:
-        visits = micro_visits(order, order_key, epoch, cut, layout, problem.has_noise)
+    def inputs(epoch: Array | int, state: State) -> tuple[MicroVisits, Array]:
+        visits = micro_visits(order, order_key, epoch, cut, layout, problem.has_noise, state.order_state)
         return visits, (epoch + visits.position / cut.batch_count) / epochs
 
     def begin(state: State) -> tuple[State, Sums]:
@@ -250,7 +273,7 @@ def micro_stepping(
         return state, Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
 
     def step(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array]) -> tuple[tuple[State, Sums], Array]:
-        state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs)
+        state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs, feedback=order.feedback)
         return (state, sums), loss
 
     def by_batch(values: Array, done: Array | int | None = None) -> Array:
@@ -275,6 +298,7 @@ def micro_stepping(
 
     return Stepping(
         length=layout.micro_steps,
+        start=lambda state: with_order_state(state, order, layout.slots),
         inputs=inputs,
         begin=begin,
         step=step,

@@ -4,17 +4,21 @@ A data set of N samples becomes batches in three steps. An order chooses the fir
 
     put the samples into a sequence  ->  cut it into batches  ->  visit the batches in some sequence
 
+Most orders are functions of a key and the epoch alone. An order with a `Feedback` visits its batches in a sequence that follows
+from the gradients of the training.
+
 References:
   Recht and Re 2012, "Beneath the valley of the noncommutative arithmetic-geometric mean inequality" (with and without
     replacement).
   Safran and Shamir 2020, "How good is SGD with random shuffling?" (incremental gradient, shuffle-once, reshuffling).
   Rajput, Lee and Papailiopoulos 2022, "Permutation-based SGD: is random optimal?" (flip-flop).
   Xu et al. 2022, "Stochastic gradient descent without full data shuffle", arXiv 2206.05830 (CorgiPile: `block_buffer`).
+  `jaxsgd.feedback` (gradient balancing: `grab` and `pair_balance`).
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +27,8 @@ from jaxtyping import Array, Int
 
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.family import Family, Parameter, member
+from jaxsgd.feedback import Feedback, Visited, mean_balance, pairwise_balance
+from jaxsgd.problem import Params
 from jaxsgd.summary import short_repr
 
 
@@ -103,6 +109,8 @@ class Order(NamedTuple):
       period: the number of epochs after which each position has the same batch again; None if that is not promised.
       title: its name in a figure or a table; empty to use `name`.
       size: the number of samples in the buffer that it draws from, or in a block that stays together; None for other orders.
+      feedback: functions by which the sequence of batches follows from gradients, in place of `batches`; None for an order that
+        does not look at gradients.
     """
 
     samples: Callable[[Array, Int[Array, ""] | int, int], Int[Array, "N"]]
@@ -112,6 +120,7 @@ class Order(NamedTuple):
     period: int | None = None
     title: str = ""
     size: int | None = None
+    feedback: Feedback | None = None
 
     @property
     def repeats(self) -> bool:
@@ -169,7 +178,17 @@ flip_flop = Order(_shuffled_once, _batches_reversed_in_odd_epochs, visits_once=T
 replacement = Order(_drawn, name="replacement")
 """Every sample of every batch is drawn anew from all samples, with replacement."""
 
-ORDERS = {order.name: order for order in (fixed, shuffle_once, reshuffle, reshuffle_batches, flip_flop, replacement)}
+grab = Order(_shuffled_once, visits_once=True, name="grab", feedback=mean_balance)
+"""One permutation of the samples; its batches have a new sequence every epoch, in which the gradients of the epoch before
+balance each other (Lu et al. 2022). The first epoch is that of `shuffle_once`."""
+
+pair_balance = Order(_shuffled_once, visits_once=True, name="pair_balance", feedback=pairwise_balance)
+"""As `grab`, but differences between the gradients of consecutive batches are balanced (Cooper et al. 2023)."""
+
+ORDERS = {
+    order.name: order
+    for order in (fixed, shuffle_once, reshuffle, reshuffle_batches, flip_flop, replacement, grab, pair_balance)
+}
 """The built-in orders by name."""
 
 
@@ -309,6 +328,86 @@ def sample_sequence(order: Order, key: Array, epoch: Int[Array, ""] | int, num_s
     return sequence
 
 
+def batch_sequence(
+    order: Order, key: Array, epoch: Int[Array, ""] | int, slots: int, batch_count: Int[Array, ""] | int, state: Any = None
+) -> Int[Array, " slots"]:
+    """Return the batch that an epoch visits at each position, [slots]; positions from m on mean nothing.
+
+    Args:
+      order, key, epoch: of the run.
+      slots: a static number, at least m.
+      batch_count: m, which may be traced.
+      state: of an order that looks at gradients, before the epoch; None for others.
+
+    Raises:
+      InputError: for an order that looks at gradients, without its state.
+    """
+    if order.feedback is None:
+        return order.batches(key, epoch, slots, batch_count)
+    if state is None:
+        raise InputError(f"order {order.name!r} looks at gradients, so its batches follow only from a training")
+    return order.feedback.batches(state, key, epoch, slots, batch_count)
+
+
+def check_feedback(order: Order, params: Params, slots: int) -> None:
+    """Check the functions by which an order looks at gradients, by shapes alone; other orders have none.
+
+    Args:
+      order: of the run.
+      params: the parameters, or their shapes and types.
+      slots: a batch count.
+
+    Raises:
+      InputError: if the functions do not give the numbers of the batches, or change the types or shapes of the state.
+        Exceptions of the user's own functions are not caught.
+    """
+    if order.feedback is None:
+        return
+    number, key = jax.ShapeDtypeStruct((), jnp.int32), jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(lambda params: _begun(order.feedback, params, slots), params)
+
+    def batches(state: Any, key: Array, epoch: Array, batch_count: Array) -> Array:
+        return jnp.asarray(order.feedback.batches(state, key, epoch, slots, batch_count))  # type: ignore[union-attr]
+
+    sequence = jax.eval_shape(batches, state, key, number, number)
+    if sequence.shape != (slots,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
+        raise InputError(
+            f"order {order.name!r} must give the numbers of {slots} batches, got shape {sequence.shape} of {sequence.dtype}"
+        )
+    after = jax.eval_shape(order.feedback.update, state, Visited(number, number, number), params)
+    if jax.tree.map(_kind, state) != jax.tree.map(_kind, after):
+        raise InputError(
+            f"order {order.name!r} must not change the types and shapes of its state, got {shown(state)} before a step and "
+            f"{shown(after)} after it"
+        )
+
+
+def first_state(order: Order, params: Params, slots: int) -> Any:
+    """Return the state of an order before the first step; None for an order that does not look at gradients.
+
+    Args:
+      order: of the run.
+      params: the first parameters.
+      slots: the largest batch count for which the state has room.
+
+    Raises:
+      InputError: as `check_feedback`.
+    """
+    if order.feedback is None:
+        return None
+    check_feedback(order, params, slots)
+    return _begun(order.feedback, params, slots)
+
+
+def _begun(feedback: Feedback, params: Params, slots: int) -> Any:
+    # With a type of its own, a number of Python's keeps that type from step to step.
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), feedback.init(params, slots))
+
+
+def _kind(leaf: Any) -> tuple:
+    return leaf.shape, leaf.dtype
+
+
 class Visits(NamedTuple):
     """The batches of one epoch, by position.
 
@@ -316,24 +415,33 @@ class Visits(NamedTuple):
       sample: [m, B], the samples of each batch; a batch smaller than B repeats its last sample.
       size: [m], the number of samples in each batch: the first `size` of its B.
       noise: [m], the random key of each batch for a loss that takes one; None for other losses.
+      visited: [m] each, the batches as the order's feedback sees them; None for an order without a feedback.
     """
 
     sample: Int[Array, "m B"]
     size: Int[Array, "m"]
     noise: Array | None = None
+    visited: Visited | None = None
 
     __repr__ = short_repr
 
 
-def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split) -> Visits:
+def visits(order: Order, key: Array, epoch: Int[Array, ""] | int, split: Split, state: Any = None) -> Visits:
     """Return the batch that is visited at each position of an epoch.
 
+    Args:
+      order, key, epoch, split: of the run.
+      state: of an order that looks at gradients, before the epoch; None for others.
+
     Raises:
-      InputError: if the order's function does not return N sample indices.
+      InputError: if the order's function does not return N sample indices, or for an order that looks at gradients, without its
+        state.
     """
+    count = split.batch_count
     sequence = sample_sequence(order, key, epoch, split.num_samples)
-    visited = order.batches(key, epoch, split.batch_count, split.batch_count)
+    visited = batch_sequence(order, key, epoch, count, count, state)
     size = jnp.asarray(split.sizes, jnp.int32)[visited]
     start = jnp.asarray(split.starts, jnp.int32)[visited]
     offset = jnp.minimum(jnp.arange(split.sizes.max())[None, :], size[:, None] - 1)
-    return Visits(sequence[start[:, None] + offset], size)
+    shown = None if order.feedback is None else Visited(visited, jnp.arange(count), jnp.full(count, count))
+    return Visits(sequence[start[:, None] + offset], size, visited=shown)

@@ -11,7 +11,7 @@ from jaxsgd.convolution import channels_last, has_convolution
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
-from jaxsgd.order import Order, as_order, split
+from jaxsgd.order import Order, as_order, check_feedback, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
 from jaxsgd.simulator import (
     Keys,
@@ -124,6 +124,8 @@ def simulate(
     else:
         recording = Recording(sparse=Sparse(measures, every, of_steps), keep=kept)
     params, data = draw_start(problem, keys)
+    order = as_order(order)
+    check_feedback(order, params, cut.batch_count)
     held_out = _held_out(problem, keys.data) if (measures or of_steps) and problem.held_out is not None else None
     return _run(
         problem,
@@ -133,7 +135,7 @@ def simulate(
         keys.order,
         optimizer=optimizer,
         split=cut,
-        order=as_order(order),
+        order=order,
         precision=precision,
         epochs=epochs,
         recording=recording,

@@ -19,8 +19,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
+from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.optimizer import evaluated
-from jaxsgd.order import Order, Split, Visits, as_order, visits
+from jaxsgd.order import Order, Split, Visits, as_order, first_state, visits
 from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples, take_samples
 from jaxsgd.summary import brief_fields, short_repr
 
@@ -96,10 +97,12 @@ class State(NamedTuple):
     Attributes:
       params: the parameters, in the problem's own pytree.
       opt_state: the optimizer's state.
+      order_state: the state of an order that looks at gradients; None for other orders.
     """
 
     params: Params
     opt_state: Any
+    order_state: Any = None
 
     __repr__ = short_repr
 
@@ -269,6 +272,43 @@ def initial_state(optimizer: Optimizer, params: Params) -> State:
     return State(params, optimizer_at(optimizer, jnp.zeros(())).init(params))
 
 
+def with_order_state(state: State, order: Order, slots: int) -> State:
+    """Return a state before the first step with the state of an order that looks at gradients, if it does not have it yet.
+
+    Args:
+      state: of the training.
+      order: of the run.
+      slots: the largest batch count for which the order's state has room.
+
+    Raises:
+      InputError: as `jaxsgd.order.first_state`.
+    """
+    if order.feedback is None or state.order_state is not None:
+        return state
+    return state._replace(order_state=first_state(order, state.params, slots))
+
+
+def with_feedback(
+    optimizer: optax.GradientTransformationExtraArgs, feedback: Feedback, visited: Visited
+) -> optax.GradientTransformationExtraArgs:
+    """Return a transformation that also shows the gradient of a step to the feedback of an order.
+
+    Its state is a pair: the state of the optimizer, and the state of the order.
+
+    Args:
+      optimizer: the transformation for the step.
+      feedback: of the order.
+      visited: the step's batch.
+    """
+
+    def update(gradient: Params, state: tuple[Any, Any], params: Params | None = None, **extra: Any) -> tuple[Params, Any]:
+        updates, opt_state = optimizer.update(gradient, state[0], params, **extra)
+        return updates, (opt_state, feedback.update(state[1], visited, gradient))
+
+    # The state that it goes on from is that of a run, and is not begun here.
+    return optax.GradientTransformationExtraArgs(optimizer.init, update)
+
+
 def step(
     problem: Problem,
     optimizer: optax.GradientTransformationExtraArgs,
@@ -301,17 +341,18 @@ class Simulator(NamedTuple):
 
     A run is `state = start(keys.init)` and then, for each epoch, `state, loss = advance(state, data, visits)` with
     `visits = epoch_visits(keys.order, epoch)`. Any slice of the visits along their positions can be advanced on its own.
+    An order that looks at gradients needs the state before the epoch: `epoch_visits(keys.order, epoch, state)`.
 
     Attributes:
       start: `init_key -> State`.
-      epoch_visits: `(order_key, epoch) -> Visits`, with leading axis m.
+      epoch_visits: `(order_key, epoch, state=None) -> Visits`, with leading axis m.
       advance: `(state, data, visits, progress=None) -> (State, losses)`, one step for each of the visits; `progress`
         has one value for each of them, and is needed only by an optimizer that is a function of it.
       visit_step: `(state, data, visit, progress) -> (State, loss)`, the step for one of the visits, without its leading axis.
     """
 
     start: Callable[[Array], State]
-    epoch_visits: Callable[[Array, Int[Array, ""] | int], Visits]
+    epoch_visits: Callable[..., Visits]
     advance: Callable[..., tuple[State, Float[Array, " m"]]]
     visit_step: Callable[[State, Batch, Visits, Float[Array, ""]], tuple[State, Float[Array, ""]]]
 
@@ -337,10 +378,10 @@ def make_simulator(
     check_precision(precision)
 
     def start(key: Array) -> State:
-        return initial_state(optimizer, problem.init(key))
+        return with_order_state(initial_state(optimizer, problem.init(key)), order, split.batch_count)
 
-    def epoch_visits(key: Array, epoch: Int[Array, ""] | int) -> Visits:
-        own = visits(order, key, epoch, split)
+    def epoch_visits(key: Array, epoch: Int[Array, ""] | int, state: State | None = None) -> Visits:
+        own = visits(order, key, epoch, split, state and state.order_state)
         return own._replace(noise=noise_keys(key, epoch, split.batch_count)) if problem.has_noise else own
 
     def advance(
@@ -354,7 +395,13 @@ def make_simulator(
     def visit_step(state: State, data: Batch, visit: Visits, done: Array) -> tuple[State, Array]:
         batch = take_samples(data, visit.sample)
         size = visit.size if split.is_ragged else None
-        return step(problem, optimizer_at(optimizer, done), state, batch, size, visit.noise)
+        transform = optimizer_at(optimizer, done)
+        if order.feedback is None:
+            return step(problem, transform, state, batch, size, visit.noise)
+        assert visit.visited is not None, "visits of an order with a feedback have the batches"
+        both = State(state.params, (state.opt_state, state.order_state))
+        after, loss = step(problem, with_feedback(transform, order.feedback, visit.visited), both, batch, size, visit.noise)
+        return State(after.params, *after.opt_state), loss
 
     return Simulator(start, epoch_visits, advance, visit_step)
 
@@ -484,7 +531,8 @@ class Stepping(NamedTuple):
 
     Attributes:
       length: K, the number of the loop's steps in an epoch.
-      inputs: `epoch -> inputs` of the loop's steps in that epoch, with leading axis K.
+      start: `State -> State` before the first step of a run, with the state of an order that looks at gradients.
+      inputs: `(epoch, State before it) -> inputs` of the loop's steps in that epoch, with leading axis K.
       begin: `State -> carry` at the beginning of an epoch.
       step: `(carry, inputs of one step of the loop) -> (carry, loss)`.
       state: `carry -> State`.
@@ -499,7 +547,8 @@ class Stepping(NamedTuple):
     """
 
     length: int
-    inputs: Callable[[Int[Array, ""] | int], Any]
+    start: Callable[[State], State]
+    inputs: Callable[[Int[Array, ""] | int, State], Any]
     begin: Callable[[State], Any]
     step: Callable[[Any, Any], tuple[Any, Float[Array, ""]]]
     state: Callable[[Any], State]
@@ -529,8 +578,8 @@ def stepping(
     position = jnp.arange(count)
     length = epochs if steps is None else steps / count
 
-    def inputs(epoch: Array | int) -> tuple[Visits, Array]:
-        return parts.epoch_visits(order_key, epoch), (epoch + position / count) / length
+    def inputs(epoch: Array | int, state: State) -> tuple[Visits, Array]:
+        return parts.epoch_visits(order_key, epoch, state), (epoch + position / count) / length
 
     def losses(losses: Array, inputs: tuple[Visits, Array], done: Array | int | None) -> tuple[Array, Array]:
         if done is None:
@@ -539,6 +588,7 @@ def stepping(
 
     return Stepping(
         length=count,
+        start=lambda state: with_order_state(state, order, count),
         inputs=inputs,
         begin=lambda state: state,
         step=lambda state, inputs: parts.visit_step(state, data, *inputs),
@@ -586,7 +636,7 @@ def run(
 
 def train_epoch(parts: Stepping, state: State, epoch: Int[Array, ""] | int) -> State:
     """Return the state after one epoch, of which nothing is recorded."""
-    return parts.state(jax.lax.scan(parts.step, parts.begin(state), parts.inputs(epoch))[0])
+    return parts.state(jax.lax.scan(parts.step, parts.begin(state), parts.inputs(epoch, state))[0])
 
 
 def train(
@@ -611,6 +661,7 @@ def train(
     Returns:
       The run, with loss and size [E, M]. What `evaluate_every` asks for is measured after steps of the loop.
     """
+    begun = parts.start(begun)
     observe, _, sparse, keep = recording
     whole, rest = (epochs, 0) if steps is None else divmod(steps, parts.length)
     looks = None
@@ -623,7 +674,7 @@ def train(
     def epoch(carry: _Carry, inputs: tuple[Array | int, Any], length: int) -> tuple[_Carry, _Recorded]:
         i, look = inputs
         due = jnp.asarray(is_rare)[i]
-        all_inputs = parts.inputs(i)
+        all_inputs = parts.inputs(i, carry.state)
         own = all_inputs if length == parts.length else jax.tree.map(lambda leaf: leaf[:length], all_inputs)
         earlier, kept, rows, seen, rarely = carry.earlier, carry.kept, carry.before_steps, None, None
         if earlier is not None:
@@ -676,7 +727,7 @@ def train(
         return jax.tree.map(lambda leaf: jnp.full((length, *leaf.shape), missing_value(leaf.dtype), leaf.dtype), shape)
 
     def first_values(params: Params, before_steps: Observe) -> Any:
-        own = parts.inputs(0)
+        own = parts.inputs(0, begun)
         visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], own), own)
         seen = before_steps(params, context_at(0, parts.batches(own), params, params, visit))
         return jax.tree.map(lambda leaf: parts.by_batch(jnp.broadcast_to(leaf, (parts.length, *jnp.shape(leaf)))), seen)
@@ -698,7 +749,7 @@ def train(
     if looks:
         seen = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[looks.row], seen)
         if looks.at_start.any():
-            context = context_at(0, parts.batches(parts.inputs(0)), unmoved, begun.params)
+            context = context_at(0, parts.batches(parts.inputs(0, begun)), unmoved, begun.params)
             at_start = observe(judged_params(begun), context)  # type: ignore[misc]
             seen = jax.tree.map(lambda leaf, own: jnp.where(_lead(looks.at_start, leaf), own, leaf), seen, at_start)
     if after_epochs:

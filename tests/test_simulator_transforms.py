@@ -99,7 +99,7 @@ def test_parts_advanced_in_slices_make_the_whole_run(order, batch_count):
     keys = jaxsgd.streams(KEY)
     state, losses = parts.start(keys.init), []
     for epoch in range(3):
-        visits = epoch_visits(keys.order, epoch)
+        visits = epoch_visits(keys.order, epoch, state)
         for first in range(0, batch_count, 3):
             some = jax.tree.map(lambda leaf, first=first: leaf[first : first + 3], visits)
             state, loss = advance(state, NETWORK.data, some)

@@ -1,5 +1,6 @@
 """A training log in the article's format: of a run that is trained meanwhile, or of a stored run."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.log_line import format_line, window_line
-from jaxsgd.order import Visits, split
+from jaxsgd.order import Visits, as_order, split
 from jaxsgd.problem import Problem
+from jaxsgd.simulation import simulate
 from jaxsgd.simulator import draw_start, initial_state, make_simulator, streams
 
 Windows = Iterable[tuple[Float[np.ndarray, " _"], float]]
@@ -78,7 +80,8 @@ def train_by_window(
     """Return the windows of a run that is trained while they are read, for a log that is printed during the training.
 
     It has the same losses as `jaxsgd.simulate` with the same seed, to rounding. Everything is compiled before the first window,
-    so that the clock times only the training.
+    so that the clock times only the training. With an order that looks at gradients, the run is trained as a whole before the
+    first window, because the batches of an epoch are known only when the epoch before it has ended.
 
     Args:
       problem: the problem to train, with `experiment.num_samples` samples.
@@ -88,8 +91,15 @@ def train_by_window(
     """
     cut = split(experiment.num_samples, batch_count=experiment.batch_count)
     optimizer = optax.sgd(experiment.learning_rate)
-    parts = make_simulator(problem, optimizer, cut, experiment.order)
     keys = streams(jax.random.key(seed))
+    if as_order(experiment.order).feedback is not None:
+        settings = {"batch_count": experiment.batch_count, "epochs": experiment.epochs, "order": experiment.order}
+        whole = functools.partial(simulate, problem, keys, optimizer=optimizer, **settings)
+        jax.block_until_ready(whole().loss)
+        began = clock()
+        losses = np.asarray(whole().loss)
+        return stored_windows(losses, experiment.eval_interval, clock() - began)
+    parts = make_simulator(problem, optimizer, cut, experiment.order)
     params, data = draw_start(problem, keys)
     epoch_visits = jax.jit(parts.epoch_visits)
     advance = jax.jit(parts.advance)

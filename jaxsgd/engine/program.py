@@ -39,6 +39,7 @@ from jaxsgd.simulator import (
     run,
     stepping,
     streams,
+    with_order_state,
 )
 from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dependencies import Dependencies
@@ -206,6 +207,7 @@ class TrainSpec:
             self.schedule,
             self.order.samples,
             self.order.batches,
+            *(self.order.feedback or ()),
             *(measure for _, measure in observed),
         )
         # The names also tell which of the functions are measured in some epochs only, and which of them before steps.
@@ -366,8 +368,9 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
             assert spec.split, "a program has a split or a layout"
             done = run(*start, split=spec.split, steps=spec.steps, **how)
         kept = State(done.params, done.opt_state) if spec.keep == "final" else done.kept if spec.keep else None
-        if kept and not spec.keep_state:
-            kept = kept._replace(opt_state=None)
+        if kept:
+            # Of an order that looks at gradients the state is not kept: a run that goes on begins it anew.
+            kept = State(kept.params, kept.opt_state if spec.keep_state else None)
         of_steps = {batch_variable(name): values for name, values in (done.observed_batches or {}).items()}
         observed = {**(done.observed or {}), **of_steps}
         return Outputs(done.loss, done.epoch_loss, all_finite(done.params), observed, kept=kept)
@@ -385,6 +388,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
       own_known: the inputs of the observables that belong to them.
     """
     problem, every = spec.subject.problem, spec.evaluate_every
+    slots = spec.layout.slots if spec.layout else spec.split.batch_count  # type: ignore[union-attr]
     assert spec.stop, "a target has a metric"
 
     def whole(cell: tuple[dict[str, Any], Drawn]) -> tuple[dict[str, Any], Drawn]:
@@ -393,7 +397,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
 
     def start(cell: tuple[dict[str, Any], Drawn]) -> State:
         _, how = _training(spec, *whole(cell))
-        return _begun(spec, how["optimizer"], cell[1])
+        return with_order_state(_begun(spec, how["optimizer"], cell[1]), spec.order, slots)
 
     def steps_of(cell: tuple[dict[str, Any], Drawn]) -> Stepping:
         given, drawn = whole(cell)
@@ -436,11 +440,14 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
     def epoch_means(inputs: tuple[tuple[dict[str, Any], Drawn], Array, Array]) -> Array:
         # Whole epochs with the sizes as a run without a target has them, so that the sums have the same bits.
         cell, loss, size = inputs
-        parts = steps_of(cell)
+        if spec.order.feedback is not None:
+            # The sizes of an epoch that was cut short follow from a state that is gone.
+            return epoch_mean(loss, size)
+        parts, begun = steps_of(cell), State(cell[1].params, None)
         losses = jnp.zeros(length, loss.dtype)
 
         def sizes_of(i: Array) -> Array:
-            return parts.losses(losses, parts.inputs(i), jnp.minimum(length, steps - i * length))[1]
+            return parts.losses(losses, parts.inputs(i, begun), jnp.minimum(length, steps - i * length))[1]
 
         sizes = jax.lax.map(sizes_of, jnp.arange(spec.epochs))
         return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))

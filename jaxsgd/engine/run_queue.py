@@ -117,7 +117,7 @@ def run_queue(
         begins_reached = reached(at_start[metric], jax.vmap(parts.target)(cells))
 
     def train_epoch(own: Cell, epoch: Array, state: State, going: Array) -> _Epoch:
-        inputs = side_by_side(lambda cell, i: parts.stepping(cell).inputs(i))(own, epoch)
+        inputs = side_by_side(lambda cell, i, state: parts.stepping(cell).inputs(i, state))(own, epoch, state)
         carry = side_by_side(lambda cell, state: parts.stepping(cell).begin(state))(own, state)
         own_steps = jnp.minimum(length, steps - epoch * length)
         target = side_by_side(parts.target)(own)

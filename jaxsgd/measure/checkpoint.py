@@ -149,12 +149,14 @@ def _at_epochs(
     def to_next_stop(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
         state, begun = carry
         state = jax.lax.fori_loop(begun, stop, lambda i, state: train_epoch(parts, state, i), state)
-        visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole, training.problem.has_noise)
+        has_noise = training.problem.has_noise
+        visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole, has_noise, state.order_state)
         progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
-        return (state, stop), measure(Epoch(stop, state, visits, progress))
+        # A measurement has the epoch's batches, and takes its steps without the order.
+        return (state, stop), measure(Epoch(stop, state._replace(order_state=None), visits, progress))
 
     with jax.default_matmul_precision(training.precision):
-        first = (initial_state(training.optimizer, params), jnp.zeros((), at.dtype))
+        first = (parts.start(initial_state(training.optimizer, params)), jnp.zeros((), at.dtype))
         return jax.lax.scan(to_next_stop, first, at)[1]
 
 

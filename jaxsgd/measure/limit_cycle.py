@@ -90,7 +90,7 @@ def limit_cycle(
     cut = split(samples, batch_count=batch_count, batch_size=batch_size, drop_last=drop_last)
     params, data = jax.tree.map(jnp.asarray, draw_start(problem, keys))
     simulator = make_simulator(problem, optimizer, cut, order)
-    visits = _one_period(simulator.epoch_visits, keys.order, as_order(order).name)
+    visits = _one_period(simulator.epoch_visits, keys.order, as_order(order))
     state = initial_state(optimizer, params)
     if not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(state)):
         raise InputError(
@@ -100,16 +100,17 @@ def limit_cycle(
     return _solve(simulator.advance, state, data, visits, cut, problem.name)
 
 
-def _one_period(epoch_visits, key: Array, name: str) -> Visits:
+def _one_period(epoch_visits, key: Array, order: Order) -> Visits:
     """Return the visits of the C epochs after which the order repeats, leading axes [C, m]."""
-    visits = jax.jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
-    # The order of samples within a batch does not change its gradient.
-    members = np.sort(np.asarray(visits.sample), axis=-1)
-    for period in range(1, LONGEST_PERIOD + 1):
-        if np.array_equal(members[period:], members[:-period]):
-            return Visits(visits.sample[:period], visits.size[:period])
+    if order.feedback is None:
+        visits = jax.jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
+        # The order of samples within a batch does not change its gradient.
+        members = np.sort(np.asarray(visits.sample), axis=-1)
+        for period in range(1, LONGEST_PERIOD + 1):
+            if np.array_equal(members[period:], members[:-period]):
+                return Visits(visits.sample[:period], visits.size[:period])
     repeating = [name for name, order in ORDERS.items() if order.period and order.period <= LONGEST_PERIOD]
-    raise InputError(f"order must repeat within {LONGEST_PERIOD} epochs, such as {', '.join(repeating)}, got {name!r}")
+    raise InputError(f"order must repeat within {LONGEST_PERIOD} epochs, such as {', '.join(repeating)}, got {order.name!r}")
 
 
 def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: str) -> LimitCycle:

@@ -13,7 +13,7 @@ from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import METRICS, unit_for, words_for
 from jaxsgd.number import value_text
 from jaxsgd.order import ORDERS, order_title
-from jaxsgd.plot.style import colours
+from jaxsgd.plot.style import COLOURS, colours
 from jaxsgd.problem import UNNAMED
 from jaxsgd.results.axes import (
     WITHIN_CELLS,
@@ -30,6 +30,9 @@ from jaxsgd.results.metric import time_dim
 
 Selection = Mapping[str, Any]
 """By axis, the value or values to keep."""
+
+ORDER_COLOURS = (*COLOURS, "#8C510A")
+"""Colours of the built-in orders, which stay the same whichever of them a figure shows."""
 
 SYMBOLS = {"batch_count": ("m", "batches per epoch"), "batch_size": ("B", "samples")}
 
@@ -269,6 +272,7 @@ def axis_colours(axis: Axis) -> list[str]:
         rank = np.argsort(np.argsort(axis.values, kind="stable"), kind="stable")
         return [to_hex(colormaps["viridis"](0.85 * place / (len(axis) - 1))) for place in rank]
     if axis.name == "order" and set(axis.values) <= set(ORDERS):
-        own = dict(zip(ORDERS, colours(len(ORDERS)), strict=True))
+        shades = ORDER_COLOURS if len(ORDERS) <= len(ORDER_COLOURS) else colours(len(ORDERS))
+        own = dict(zip(ORDERS, shades, strict=False))
         return [own[name] for name in axis.values]
     return colours(len(axis))

@@ -18,7 +18,7 @@ from jaxsgd.measure.observable import (
     observables,
 )
 from jaxsgd.order import ORDERS, split
-from jaxsgd.simulator import Sparse, contexts, draw, stepping, streams
+from jaxsgd.simulator import Sparse, State, contexts, draw, stepping, streams
 from jaxsgd.study.subject import Subject, precision_of
 
 # The functions below take a `Study` as `Any`: its own checks use them.
@@ -140,7 +140,7 @@ def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch
             problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=1),
             order=ORDERS["fixed"], epochs=1,
         )  # fmt: skip
-        inputs = parts.inputs(0)
+        inputs = parts.inputs(0, State(params, None))
         visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs), inputs) if by_batch else None
         context = contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
         return Measures(((name, measure),))(params, context)

@@ -13,15 +13,15 @@ import optax
 
 from jaxsgd.error import InputError, first_sentence, shown, user_frames
 from jaxsgd.optimizer import OptimizerFactory, scheduled, transformation
-from jaxsgd.order import Order, sample_sequence
+from jaxsgd.order import Order, check_feedback, sample_sequence
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state, optimizer_at, step
 from jaxsgd.study.subject import Subject, precision_of
 
 
 @functools.lru_cache(maxsize=256)
-def check_order(order: Order, num_samples: int) -> None:
-    """Check that an order gives N sample numbers.
+def check_order(order: Order, num_samples: int, problem: Problem) -> None:
+    """Check that an order gives N sample numbers, and can look at the gradients of a problem if it does.
 
     Raises:
       InputError: if it does not. Exceptions of the user's own function are not caught.
@@ -30,6 +30,8 @@ def check_order(order: Order, num_samples: int) -> None:
     epoch = jax.ShapeDtypeStruct((), jnp.int32)
     try:
         jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, epoch)
+        if order.feedback is not None:
+            check_feedback(order, jax.eval_shape(problem.init, key), num_samples)
     except InputError:
         raise
     except Exception as error:

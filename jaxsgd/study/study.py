@@ -790,7 +790,8 @@ class Study(StudyFields):
         for name in value:
             order = order_named(name)
             if set(_SUBJECT_FIELDS) <= set(info.data):
-                check_order(order, _subject_of(info.data).num_samples)
+                subject = _subject_of(info.data)
+                check_order(order, subject.num_samples, subject.problem)
         return _distinct(tuple(name if ":" in name else order_named(name).name for name in value))
 
     @field_validator("optimizers")

@@ -56,6 +56,13 @@ def test_windows_are_the_simulators_losses(batch_count, eval_interval, order, le
     np.testing.assert_allclose(np.concatenate(windows), np.ravel(simulated(5, settings).loss), rtol=1e-5)
 
 
+def test_an_order_that_looks_at_gradients_is_trained_before_its_first_window():
+    settings = experiment(batch_count=4, eval_interval=3, order="grab")
+    windows = list(train_by_window(PROBLEM, 5, settings))
+    np.testing.assert_array_equal(np.concatenate([losses for losses, _ in windows]), np.ravel(simulated(5, settings).loss))
+    assert all(seconds > 0 for _, seconds in windows)
+
+
 def test_training_begins_when_its_first_window_is_asked_for():
     ticks = itertools.count(100.0, 10.0)
     windows = train_by_window(PROBLEM, 0, experiment(), clock=lambda: next(ticks))

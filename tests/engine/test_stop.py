@@ -131,7 +131,8 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
         return {"train_loss": params}
 
     def stepping(cell):
-        def inputs(epoch):
+        def inputs(epoch, state):
+            del state
             jax.debug.callback(lambda number: epochs_begun.append(int(number)), cell)
             return jnp.zeros(2)
 
@@ -142,6 +143,7 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
         # Its loss is the number of steps still to do: 2 an epoch.
         return Stepping(
             length=2,
+            start=lambda state: state,
             inputs=inputs,
             begin=lambda state: state,
             step=lambda state, _: (State(state.params - 1, ()), state.params),

@@ -52,7 +52,7 @@ def of_the_loop(order, m, at):
     return [np.stack(part) for part in zip(*found, strict=True)]
 
 
-@pytest.mark.parametrize("order", jaxsgd.ORDERS)
+@pytest.mark.parametrize("order", [name for name, order in jaxsgd.ORDERS.items() if order.feedback is None])
 def test_effects_and_inner_products_are_those_of_a_numpy_double_loop(order, x64):
     seen = measured(network(), order=order)
     loss, effect, gram = of_the_loop(order, 7, [0, 2])

@@ -17,6 +17,7 @@ from tests.plot.drawn import check_legible, data_lines, words
 SEEDS, EPOCHS, COUNTS = 5, 6, [10, 20]
 DIMS = ("seed", "order", "batch_count")
 ENDS = {"fixed": 1.0, "shuffle_once": 1.0, "reshuffle": 0.4, "reshuffle_batches": 0.4, "flip_flop": 0.1, "replacement": 5.0}
+ENDS |= {"grab": 0.05, "pair_balance": 0.03}
 
 
 def result(ends=ENDS, **changed):
@@ -55,7 +56,7 @@ def colour_of(ds, order):
     return to_hex(data_lines(curves(ds, axis="order", select={"order": order, "batch_count": 10}).axes[0])[0].get_color())
 
 
-def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colour():
+def test_eight_orders_are_legible_and_each_has_its_line_its_interval_and_its_colour():
     ds = result()
     figure = differences(ds, metric="distance")
     check_legible(figure)
@@ -68,7 +69,7 @@ def test_six_orders_are_legible_and_each_has_its_line_its_interval_and_its_colou
         # From the largest median end to the smallest, the reference left out.
         ranked = last.order.values[np.argsort(-last.median("seed").values)]
         drawn = intervals(right)
-        assert len(drawn) == 5
+        assert len(drawn) == 7
         for order, (ends, shade) in zip([name for name in ranked if name != "fixed"], drawn, strict=True):
             told = stats.ttest_rel(last.sel(order=order), last.sel(order="fixed"))
             np.testing.assert_allclose(ends, told.confidence_interval(0.95))

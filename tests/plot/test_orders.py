@@ -27,6 +27,16 @@ def test_the_dots_are_the_samples_that_a_run_visits():
     np.testing.assert_array_equal(flip_flop[12:].reshape(3, 4), flip_flop[:12].reshape(3, 4)[::-1])
 
 
+def test_an_order_that_looks_at_gradients_is_drawn_in_a_training():
+    figure = orders(["shuffle_once", "grab"], num_samples=12, batch_count=6, epochs=3, seed=5)
+    check_legible(figure)
+    once, grab = (dots(axes).reshape(3, 6, 2) for axes in panels(figure))
+    np.testing.assert_array_equal(grab[0], once[0])
+    # The batches of two samples stay together, in another sequence.
+    assert sorted(map(tuple, grab[2])) == sorted(map(tuple, once[2]))
+    assert (grab[2] != once[2]).any()
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 17])
 def test_any_number_of_orders_is_legible(count):
     figure = orders([f"buffer({size})" for size in range(1, count + 1)], num_samples=20, batch_count=2, epochs=1)
