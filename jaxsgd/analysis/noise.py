@@ -11,6 +11,7 @@ import xarray as xr
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
+from jaxsgd.order import split
 from jaxsgd.results.axes import axis_names, listed, seed_dims, stored
 from jaxsgd.simulator import streams
 from jaxsgd.study.dimensions import OWN_AXES, SEED_AXES
@@ -34,7 +35,7 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
       the quotient of the first two, in samples; see `jaxsgd.noise`.
 
     Raises:
-      InputError: for a result with several settings, a budget in steps or samples, or epochs past its end.
+      InputError: for a result with several settings, or epochs past its end.
     """
     study = Study(**stored(ds, "study"))
     dims = seed_dims(ds)
@@ -44,12 +45,6 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
     if study.start is not None:
         raise InputError(f"run_noise cannot begin at {study.start}: it runs from the problem's own initial parameters")
-    if study.epochs is None:
-        given = f"steps={study.steps}" if study.steps else f"samples={study.samples}"
-        raise InputError(
-            f"run_noise measures before whole epochs, and this study has a budget of {given}: run it with a budget in epochs, "
-            f"as study.replaced(epochs={ds.sizes['epoch']})"
-        )
     setting = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
     values = {name: setting[name].item() for name in setting.coords if not setting[name].dims}
     drawn = _seeds(setting, dims, check_count("seeds", seeds))
@@ -60,9 +55,12 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     hyper = {**study.optimizer_args, **{name: value for name, value in values.items() if name not in settled}}
     make, schedule = optimizer_named(values["optimizer"]), schedule_named(study.schedule)
     rate = float(setting["rate"].values.reshape(-1)[0])
-    sizes: dict[str, Any] = {"batch_count": int(values["batch_count"])}
+    how: dict[str, Any] = {"batch_count": int(values["batch_count"])}
     if study.batch_sizes is not None:
-        sizes = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
+        how = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
+    length = {"epochs": study.epochs}
+    if study.epochs is None:
+        length = {"steps": study.total_steps(split(subject.num_samples, **how))}
 
     def measured(seed: dict) -> Noise:
         keys = {stream: jax.random.key(number) for stream, number in seed.items()}
@@ -71,10 +69,10 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
             streams(keys["data"], **keys),
             optimizer=scheduled(make, rate, hyper, schedule),
             at=at,
-            epochs=study.epochs,
             order=order_named(values["order"]),
             precision=study.precision,
-            **sizes,
+            **how,
+            **length,
         )
 
     with precision_of(study.dtype):

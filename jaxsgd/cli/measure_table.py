@@ -315,7 +315,8 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
                 own = [name for name in searched if ds[name].dims == (dim,)]
                 same = [np.isclose(ds[name].values, at[name].item(), rtol=1e-9) for name in own]
                 run = run.isel({dim: int(np.flatnonzero(np.all(same, axis=0))[0])})
-            last = ds.sizes["epoch"] - 1
+            epochs = np.isfinite(run["epoch_step"]).sum() if "epoch_step" in run.coords else run.sizes["epoch"]
+            last = int(epochs) - 1
             last = last if scaled is None else min(last, max(1, math.ceil(float(at["epochs"]))))
             noise = run_noise(run, np.unique(np.linspace(0, last, CHECKPOINTS).astype(int)).tolist())
             scale = noise["noise_scale"].values

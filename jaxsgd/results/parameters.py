@@ -127,15 +127,23 @@ class KeptCells(NamedTuple):
             raise InputError(f"{self.place.path}: {count} not run yet, the first: {first}; finish that study")
         return [array.astype(leaves[name].dtype) for name, array in arrays.items()]
 
+    def check_states(self) -> None:
+        """Check that the result kept the states of the optimizers.
+
+        Raises:
+          InputError: if it did not, with what to write.
+        """
+        if not self.study.keep_state:
+            how = "run the study with keep_state=True into another folder"
+            raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
+
     def state_leaves(self, wanted: np.ndarray) -> Leaves:
         """Return the leaves of the states that were kept of some cells with the same optimizer.
 
         Raises:
           InputError: if no states were kept; and as `kind_of`.
         """
-        if not self.study.keep_state:
-            how = "run the study with keep_state=True into another folder"
-            raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
+        self.check_states()
         kind = self.kind_of(wanted)
         return self.form.kept.problems[kind.problem].states[kind.optimizer]
 
@@ -257,6 +265,7 @@ def state(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
       InputError: as `parameters`; and if the result kept no states, or the selected cells have several optimizers.
     """
     kept = kept_cells(folder)
+    kept.check_states()
     chosen = selection(kept, epoch, select)
     optimizers = np.unique(kept.own.values["optimizer"][chosen.cells])
     if len(optimizers) > 1:
