@@ -40,7 +40,7 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         for wanted, noun in (("striped", "stripes"), ("part", "faint ones"), ("free", "none")):
             names = [axis.text(i) if of_order else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
-                where = "at" if not of_order else "if it is" if clauses else "if the order is"
+                where = "at" if not of_order else "with" if clauses else "with the order"
                 conjunction = "or" if of_order or wanted == "free" else "and"
                 clauses.append(f"{noun} {where} {list_names(names, conjunction)}")
         return f"The printed loss has {', '.join(clauses)}"

@@ -63,6 +63,12 @@ def test_the_title_says_from_which_size_on_a_family_ties_with_reshuffle():
     assert "Loss by the size of the buffer\n" in words(loader(result(alone)))
 
 
+def test_one_seed_shows_no_tie():
+    said = words(loader(result().isel(seed=[0])))
+    assert said.startswith("Loss by the size of the buffer\n")
+    assert "One seed. No interval: one seed shows no spread." in said
+
+
 def test_a_family_that_is_better_than_reshuffle_is_as_good():
     title = words(loader(result(dict(LOSSES, **{"block_buffer(10, 2)": 0.01}))))
     assert "Loss ties with reshuffle: buffer from 50 % of the data and block_buffer from 10 % of the data\n" in title
