@@ -63,9 +63,7 @@ def is_clearly_better(cost: ArrayLike, others: ArrayLike) -> Bool[np.ndarray, "*
     """
     cost, others = np.asarray(cost, np.float64), np.asarray(others, np.float64)
     both = ~np.isnan(cost) & ~np.isnan(others)
-    return np.asarray(
-        (why_unclear(cost, others) == "") & ((both & (cost < others)).sum(axis=-1) >= CLEAR * both.sum(axis=-1))
-    )
+    return np.asarray((why_unclear(cost, others) == "") & ((both & (cost < others)).sum(axis=-1) >= CLEAR * both.sum(axis=-1)))
 
 
 def why_unclear(cost: ArrayLike, others: ArrayLike) -> np.ndarray:
@@ -87,12 +85,12 @@ def why_unclear(cost: ArrayLike, others: ArrayLike) -> np.ndarray:
     )
     same = (least[0] == most[0]) & (least[1] == most[1])
     count = both.sum(axis=-1)
-    few = np.reshape([_too_few(int(number)) for number in np.ravel(count)], count.shape)
+    few = np.reshape([too_few(int(number)) for number in np.ravel(count)], count.shape)
     return np.where(few != "", few, np.where(same, SAME, ""))
 
 
-def _too_few(count: int) -> str:
-    """Return the reason if so many seeds are too few to compare two settings, else ""."""
+def too_few(count: int) -> str:
+    """Return the reason if so many seeds are too few to say which of two settings is better, or that they tie, else ""."""
     needed = fewest_seeds(CLEAR)
     if count >= needed:
         return ""

@@ -101,6 +101,8 @@ def _seeds(setting: xr.Dataset, dims: list[str], most: int) -> dict[str, np.ndar
             seeds = setting[axis]
             by_axis[axis] = seeds.values[place_on[str(seeds.dims[0])]] if seeds.dims else np.full(count, seeds.item())
     if not by_axis:
-        raise InputError("run_noise needs the seed of the run: select one by sel(seed=[0]) or sel(seed=0), without dropping it")
+        raise InputError(
+            "run_noise needs the seed of the run: select it with sel(seed=[0]) or sel(seed=0), and without drop=True"
+        )
     whole = by_axis.get("seed", np.zeros(count, np.int64))
     return {stream: by_axis.get(f"{stream}_seed", whole).astype(np.uint32) for stream in ("data", "init", "order")}

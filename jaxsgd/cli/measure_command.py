@@ -49,6 +49,7 @@ def measure(
         best_notes,
         best_rows,
         best_table,
+        noise_notes,
         noise_rows,
         noise_table,
         rows,
@@ -95,6 +96,10 @@ def measure(
         with working("measuring the noise of the best settings' runs"):
             tables["noise"] = noise_rows(ds, best, scaled)
         console.print(noise_table(tables["noise"], scaled is not None))
+        of_noise = noise_notes(tables["noise"])
+        for line in of_noise:
+            console.print(f"- {line}", soft_wrap=True)
+        notes += of_noise
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):
             console.print(f"wrote {path}", soft_wrap=True)

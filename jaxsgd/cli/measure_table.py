@@ -324,13 +324,28 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
             row = {str(name): run[name].item() for name in run.coords if not run[name].dims}
             row |= {"batch_count": int(run["batch_count"]), "batch_size": int(run["batch_size"]), "last_epoch": last}
             row |= {"noise_scale": mean, "at_first": float(scale[0]), "at_last": float(scale[-1])}
+            row |= {"measured_epochs": len(scale), "hidden_epochs": int(np.isnan(scale).sum())}
             table.append(row | {"loss_deviation": float(noise["loss_deviation"].mean()), "seeds": noise.attrs["seeds"]})
     return table
+
+
+def noise_notes(table: Sequence[TableRow]) -> list[str]:
+    """Return a note on the epochs without a noise scale; none if it was measured in all."""
+    hidden = [row for row in table if row["hidden_epochs"]]
+    if not hidden:
+        return []
+    most = max(row["hidden_epochs"] for row in hidden)
+    return [
+        f"no noise scale in up to {most} of the {hidden[0]['measured_epochs']} measured epochs in {len(hidden)} of "
+        f"{counted(len(table), 'row')}: the noise hides the mean gradient there; the mean is over the other epochs, and "
+        "more seeds make it surer"
+    ]
 
 
 def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
     """Return the table of the noise along the runs of some settings."""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
+    measured += ("measured_epochs", "hidden_epochs")
     names = [name for name in table[0] if name not in measured]
     names = [name for name in names if name == "batch_count" or len({row[name] for row in table}) > 1]
     texts = [SHORT.get(name, name.replace("_", " ")) for name in names]

@@ -34,6 +34,10 @@ LINE_HEIGHT = 0.21
 """Inches for a label at a line's end."""
 
 
+FEWEST_EXPLAINED = 4
+"""Fewest seeds from which the part of a band that the seeds' first values explain is estimated."""
+
+
 class Curve(NamedTuple):
     """One line; R seeds, of which F are whole and finite.
 
@@ -184,7 +188,7 @@ def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
     """
     count, start = len(start), start - start.mean()
     spread = (start**2).sum()
-    if count < 4 or spread == 0:
+    if count < FEWEST_EXPLAINED or spread == 0:
         return loss
     slope = np.clip((start[:, None] * loss).sum(axis=0) / spread, 0, 1)
     left = loss - slope * start[:, None]
@@ -233,16 +237,13 @@ def _write_key(
     note = f"Lines: {what}."
     if runs > 1:
         entries.append(band_entry(MIDDLE_90))
-        note = (
-            f"Lines: {what}, median of {runs} seeds. "
-            f"Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
-        )
+        note = f"Lines: {what}, median of {runs} seeds."
+    if runs >= FEWEST_EXPLAINED:
+        note += f" Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
     write_key(figure, entries, f"{note} {doubt[0].upper()}{doubt[1:]}." if doubt else note)
 
 
-def _title(
-    contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str, doubt: str
-) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str, doubt: str) -> str:
     """Return the title: which line ends best, each at its best setting, and if the seeds agree.
 
     If the seeds cannot show which line is best, it has the best value and its setting. Of a metric for which neither direction

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from jaxsgd.analysis.choice import too_few
 from jaxsgd.analysis.compare import compare
 from jaxsgd.error import InputError
 from jaxsgd.family import without_numbers
@@ -85,7 +86,7 @@ def loader(ds: xr.Dataset, metric: str | None = None, select: Selection | None =
     key = [entry(line.family, color=shade, **look) for line, shade in zip(lines, COLOURS, strict=False)]
     runs = values[0].shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
-    write_key(figure, key, f"{note} No interval: {doubt}." if doubt else note)
+    write_key(figure, key, f"{note} {doubt[0].upper()}{doubt[1:]}." if doubt else note)
     for axes, content in ((left, values[0]), (right, values[1])):
         medians = np.array([np.nanmedian(own) if np.isfinite(own).any() else np.nan for own in content])
         for line, shade in zip(lines, COLOURS, strict=False):
@@ -141,9 +142,10 @@ def _title(ds: xr.Dataset, lines: list[Line], metric: str, words: str) -> tuple[
     if UNIFORM not in ds["order"].values:
         return without, ""
     compared = compare(ds, "order", metric, reference=UNIFORM).squeeze()
-    reasons = compared.sel(order=[name for line in lines for name in line.names]).no_interval.values
-    if (reasons != "").all():
-        return without, str(reasons[0])
+    pairs = compared.sel(order=[name for line in lines for name in line.names])
+    doubt = too_few(int(pairs.pairs.max()))
+    if doubt or (pairs.no_interval != "").all():
+        return without, doubt or f"no interval: {pairs.no_interval.values[0]}"
     sign = direction(metric)
     clauses = []
     for line in lines:

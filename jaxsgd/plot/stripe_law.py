@@ -96,7 +96,8 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
     runs = gaps.gap.shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
     if fitted and not enough_sizes(ratio):
-        note += f" \N{GREEK SMALL LETTER SIGMA} is fitted to fewer than {FEWEST_SIZES} gaps, which cannot show if the law holds."
+        sigma_name = "\N{GREEK SMALL LETTER SIGMA}"
+        note += f" {sigma_name} is fitted to fewer than {FEWEST_SIZES} gaps, which cannot show if the law holds."
     left, right = panels(figure, 1, 2, apart=(0.15, 0.05))[0]
     write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note)
     use_log(left.yaxis)

@@ -54,14 +54,18 @@ class KeptCells(NamedTuple):
             return self.epochs.index(epoch)
         kept = [number for number in self.epochs if number is not None]
         if not kept:
-            raise InputError(f"{self.place.path}: kept the end of each run, which has no number of epochs; leave epoch out")
+            raise InputError(
+                f"{self.place.path}: kept only the end of each run, which is not the end of an epoch; leave epoch out"
+            )
         if isinstance(epoch, bool) or not isinstance(epoch, int | float | np.number):
             raise InputError(
-                f"{self.place.path}: epoch is a number of epochs done, got {shown(epoch)}; it kept {_epochs(kept)}"
+                f"{self.place.path}: epoch must be a number of epochs done, got {shown(epoch)}; the result kept {_epochs(kept)}"
             )
         near = min(kept, key=lambda number: abs(number - float(epoch)))
         done = f"{epoch:g} {'epoch' if epoch == 1 else 'epochs'}"
-        raise InputError(f"{self.place.path}: kept nothing after {done}: the nearest is {near} (it kept {_epochs(kept)})")
+        raise InputError(
+            f"{self.place.path}: kept nothing after {done}: the nearest is {near} (the result kept {_epochs(kept)})"
+        )
 
     def kind_of(self, wanted: np.ndarray) -> ChunkKind:
         """Return the kind of a chunk with some cells, whose parameters must have the same shapes.

@@ -120,11 +120,7 @@ def test_stripe_indices_are_mapped_where_they_mean_something(striped):
         assert [written[y, x] for y in (0, 1)] == ["1.00", "1.00"]
         assert all(abs(float(written[y, x].replace("\N{MINUS SIGN}", "-"))) < 0.3 for y in (2, 3))
     assert {written[y, x] for y in range(4) for x in (0, 1, 2)} == {"none"}
-    assert (
-        figure.texts[0]
-        .get_text()
-        .startswith("The printed loss has stripes with the order fixed or shuffle_once, none with")
-    )
+    assert figure.texts[0].get_text().startswith("The printed loss has stripes with the order fixed or shuffle_once, none with")
 
 
 def test_gaps_are_mapped_with_their_unit(striped):
