@@ -32,12 +32,12 @@ def test_an_estimate_counts_the_compiling_of_the_observables():
         return plan(STUDY.replaced(**observed)).compile_seconds - plan(STUDY).compile_seconds
 
     # An iteration has the Hessian's product with a vector, a gradient of the loss and its derivative: dozens of operations.
-    assert compiling(observe=["sharpness"]) > 50 * OBSERVABLE_EQUATION_COMPILE_SECONDS
-    both = compiling(observe=["sharpness", "gradient_norm"])
-    np.testing.assert_allclose(both, compiling(observe=["sharpness"]) + compiling(observe=["gradient_norm"]))
-    # After some epochs or before each of their steps: each is compiled once more.
-    of_steps = compiling(observe=["sharpness"], observe_every=2, observe_batches=["gradient_norm"])
-    assert of_steps > compiling(observe=["sharpness"], observe_every=2) == compiling(observe=["sharpness"])
+    sharpness, norm = compiling(observe=["sharpness"]), compiling(observe=["gradient_norm"])
+    assert sharpness > 50 * OBSERVABLE_EQUATION_COMPILE_SECONDS
+    # Two may share some operations of their context.
+    assert sharpness < compiling(observe=["sharpness", "gradient_norm"]) < 1.01 * (sharpness + norm)
+    # What is measured before steps is compiled besides what is measured after epochs.
+    assert compiling(observe=["sharpness"], observe_every=2, observe_batches=["gradient_norm"]) > sharpness
     assert compiling(evaluate_every=0.5) > 0 == compiling(eval_interval=2)
 
 

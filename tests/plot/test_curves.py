@@ -194,6 +194,7 @@ def test_a_metric_is_drawn_and_named(diverging):
     assert "distance from the optimum" in words(figure)
     accuracy = 1 - diverging.loss_epoch / 100
     held_out = diverging.assign(validation_loss=2 * diverging.loss_epoch, validation_accuracy=accuracy)
+    held_out = held_out.isel(seed=[0, 1, 2, 3, 0, 1])  # as many as it takes to call a line best
     said = words(curves(held_out, axis="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
     assert "ends lowest: validation loss" in said
     assert "Lines: validation loss after each epoch" in said
