@@ -22,7 +22,8 @@ from jaxsgd.study.subject import precision_of
 def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Dataset:
     """Return the gradient noise scale and the spread of single samples' losses along the runs of one setting of a result.
 
-    The runs are run again, so the problem, the optimizer and the order that the study names are imported.
+    The runs are run again, so the problem, the optimizer and the order that the study names are imported. A run that stopped
+    at a target is measured as if it had gone on.
 
     Args:
       ds: a result selected down to one setting, as by `ds.sel(optimizer="sgd", learning_rate=0.1, batch_count=20)`; the seeds

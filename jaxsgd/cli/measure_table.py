@@ -10,12 +10,14 @@ import xarray as xr
 from rich.table import Table
 
 from jaxsgd.analysis.best import KEPT
+from jaxsgd.analysis.confidence import fewest_seeds
 from jaxsgd.analysis.noise import run_noise
 from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
 from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
+from jaxsgd.results.axes import seed_dims
 from jaxsgd.results.metric import time_dim
 
 TableRow = Mapping[str, Any]
@@ -167,6 +169,20 @@ def variance_table(table: Sequence[TableRow], metric: str) -> Table:
             *(str(row[name]) for name in places), row["source"].replace("_", " "), plain_number(row["deviation"]), of_all
         )
     return printed
+
+
+def variance_notes(ds: xr.Dataset, confidence: float) -> list[str]:
+    """Return a note on the kinds of seeds that have too few values for a variance; none if all have enough.
+
+    Args:
+      ds: the result.
+      confidence: the confidence level of its intervals, which says how many seeds are enough.
+    """
+    sizes = {dim: ds.sizes[dim] for dim in seed_dims(ds)}
+    few = [counted(size, dim.replace("_", " ")) for dim, size in sizes.items() if 1 < size < fewest_seeds(confidence)]
+    return [
+        f"only {' and '.join(few)}: the variances are rough, {fewest_seeds(confidence)} of each or more show them better"
+    ] * bool(few)
 
 
 def scaling_rows(scaled: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
