@@ -23,7 +23,7 @@ from jaxsgd.plot.axis import (
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_records, panel_table
-from jaxsgd.plot.finding import best_title, words_of
+from jaxsgd.plot.finding import as_sentence, best_title, words_of
 from jaxsgd.plot.layout import MIDDLE_90, band_entry, label_ends, label_outside, line_entries, write_key
 from jaxsgd.plot.scale import is_log, share_range, use_progress
 from jaxsgd.plot.style import slide, styled
@@ -240,7 +240,7 @@ def _write_key(
         note = f"Lines: {what}, median of {runs} seeds."
     if runs >= FEWEST_EXPLAINED:
         note += f" Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
-    write_key(figure, entries, f"{note} {doubt[0].upper()}{doubt[1:]}." if doubt else note)
+    write_key(figure, entries, f"{note} {as_sentence(doubt)}" if doubt else note)
 
 
 def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str, doubt: str) -> str:

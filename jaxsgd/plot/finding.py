@@ -97,6 +97,11 @@ def _class(values: np.ndarray) -> str | None:
     return None if known.max() >= STRIPED and known.min() < FREE_BELOW else "part"
 
 
+def as_sentence(clause: str) -> str:
+    """Return a clause as a sentence: with a capital letter and a full stop."""
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
 def list_names(names: Sequence[str], word: str = "and") -> str:
     """Return names as a sentence lists them: "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

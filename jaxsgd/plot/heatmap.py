@@ -30,7 +30,7 @@ from jaxsgd.plot.axis import (
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
-from jaxsgd.plot.finding import best_title, stripe_finding, words_of
+from jaxsgd.plot.finding import as_sentence, best_title, stripe_finding, words_of
 from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
 from jaxsgd.plot.scale import is_log, name_values, plain_numbers
 from jaxsgd.plot.style import INK, SMALL, ink_on, slide, styled
@@ -353,8 +353,7 @@ def _as_good(contents: list[HeatmapPanel], metric: str, end: str, worse: str) ->
     rivals[(panel, *place)] = False
     reasons = why_unclear(best, values)[rivals]
     if len(reasons) and (reasons != "").all():
-        reason = Counter(reasons.tolist()).most_common(1)[0][0]
-        return [f"{reason[0].upper()}{reason[1:]}."]
+        return [as_sentence(Counter(reasons.tolist()).most_common(1)[0][0])]
     as_good = int((rivals & ~is_clearly_better(best, values)).sum())
     cells = "cell is" if as_good == 1 else "cells are"
     return [f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds."] if as_good else []

@@ -17,7 +17,7 @@ from jaxsgd.family import without_numbers
 from jaxsgd.measure.observable import direction
 from jaxsgd.order import built_in
 from jaxsgd.plot.axis import Selection, budget, check_open, find_axis, measure_label, metric_words, setting, table
-from jaxsgd.plot.finding import list_names
+from jaxsgd.plot.finding import as_sentence, list_names
 from jaxsgd.plot.layout import entry, label_ends, medians_of, panels, write_key
 from jaxsgd.plot.scale import is_log, share_range, short_number, use_log
 from jaxsgd.plot.style import COLOURS, DASHED, INK, PALE, slide, styled
@@ -86,7 +86,7 @@ def loader(ds: xr.Dataset, metric: str | None = None, select: Selection | None =
     key = [entry(line.family, color=shade, **look) for line, shade in zip(lines, COLOURS, strict=False)]
     runs = values[0].shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
-    write_key(figure, key, f"{note} {doubt[0].upper()}{doubt[1:]}." if doubt else note)
+    write_key(figure, key, f"{note} {as_sentence(doubt)}" if doubt else note)
     for axes, content in ((left, values[0]), (right, values[1])):
         medians = np.array([np.nanmedian(own) if np.isfinite(own).any() else np.nan for own in content])
         for line, shade in zip(lines, COLOURS, strict=False):

@@ -22,7 +22,9 @@ def study_path(name: str) -> Path:
     Raises:
       InputError: if there is no such file or name, with the nearest name.
     """
-    path = Path(name)
+    known, path = shipped(), Path(name)
+    if name in known:
+        return known[name]
     if path.is_dir():
         raise InputError(f"{name}: this is a folder; name a study file, such as {path / 'my_study.py'}")
     if path.is_file() and path.suffix not in (".py", ".json"):
@@ -31,10 +33,7 @@ def study_path(name: str) -> Path:
         if not path.is_file():
             raise InputError(f"{name}: no such study file")
         return path
-    known = shipped()
-    if name not in known:
-        raise no_such("study (give a path to a .py or .json file, or a name from `jaxsgd studies`)", name, known)
-    return known[name]
+    raise no_such("study (give a path to a .py or .json file, or a name from `jaxsgd studies`)", name, known)
 
 
 def result_folders(studies: Iterable[str], folder: Path) -> dict[str, Path]:

@@ -265,6 +265,12 @@ def test_what_is_no_study_file_is_one_line(folder, capsys):
         assert message in line
 
 
+def test_a_folder_with_the_name_of_a_shipped_study_does_not_hide_it(folder, capsys):
+    (folder / "orders").mkdir()
+    assert run_app(["run", "orders", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("study     orders\n")
+
+
 def test_names_of_studies_may_have_letters_of_any_language(folder, capsys):
     (folder / "my study.py").write_text(f"{MADE}STUDIES = {{'gr\xf6\xdfe': make(), '\u5927\u304d\u3055': make()}}", "utf-8")
     assert run_app(["run", "my study.py", "--dry-run"]) == 0
