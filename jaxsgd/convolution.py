@@ -35,6 +35,18 @@ def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
     return jax.jit(_channels_last_in(traced.jaxpr, jax.tree.structure(traced.out_info))).lower(*shapes)
 
 
+def with_fast_convolutions(function: Callable, losses: Callable, params: Any, data: Any) -> Callable:
+    """Return a function that trains a problem, with the channels last in its convolutions if the problem has any.
+
+    Args:
+      function: of any arguments; it computes losses and their gradients.
+      losses: the problem's loss, `(params, batch) -> [B]`.
+      params, data: of the problem, for the shapes of the loss's arguments.
+    """
+    sample = jax.tree.map(lambda leaf: leaf[:1], data)
+    return channels_last(function) if has_convolution(jax.make_jaxpr(losses)(params, sample)) else function
+
+
 def channels_last(function: Callable) -> Callable:
     """Return a function with the channels last in every convolution, on a CPU; it can be transformed as the function can."""
 

@@ -46,7 +46,8 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
     before_brackets = {text.partition("(")[0]: text for text in names}  # "buffer" for "buffer(k)"
     close = difflib.get_close_matches(str(name).partition("(")[0], before_brackets, n=1, cutoff=0.5)
     hint = f"did you mean {before_brackets[close[0]]!r}? " if close else ""
-    return InputError(f"unknown {kind} {shown(name)}: {hint}valid: {', '.join(names)}" + (f" (or {own})" if own else ""))
+    known = f"valid: {', '.join(names)}" if names else "it has none"
+    return InputError(f"unknown {kind} {shown(name)}: {hint}{known}" + (f" (or {own})" if own else ""))
 
 
 def shown(value: object) -> str:

@@ -257,7 +257,7 @@ def micro_stepping(
     optimizer: Optimizer,
     layout: Layout,
     order: Order,
-    epochs: int,
+    epochs: int | float,
 ) -> Stepping:
     """Return the parts of the run that `run_micro` trains with the same arguments; its loop goes through micro-steps."""
     slot = jnp.arange(layout.slots)

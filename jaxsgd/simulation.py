@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.convolution import channels_last, has_convolution
+from jaxsgd.convolution import with_fast_convolutions
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
@@ -35,9 +35,7 @@ def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch
     def trained(params: Params, data: Batch, order_key: Array) -> Run:
         return run(problem, initial_state(how["optimizer"], params), data, order_key, **how)
 
-    sample = jax.tree.map(lambda leaf: leaf[:1], data)
-    convolves = has_convolution(jax.make_jaxpr(problem.losses)(params, sample))
-    return (channels_last(trained) if convolves else trained)(params, data, order_key)
+    return with_fast_convolutions(trained, problem.losses, params, data)(params, data, order_key)
 
 
 _run = jax.jit(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import jaxsgd
 from jaxsgd.convolution import has_convolution, lowered, num_equations
@@ -77,6 +78,28 @@ def test_a_single_run_has_the_channels_last_and_the_losses_of_a_plain_loop():
     slope = jax.grad(lambda shift: simulated((x + shift, y)).observed[-1])(0.0)
     higher, lower = (simulated((x + shift, y)).observed[-1] for shift in (0.01, -0.01))
     np.testing.assert_allclose(slope, (higher - lower) / 0.02, rtol=1e-2)
+
+
+def test_influence_and_noise_have_the_channels_last_and_the_numbers_of_single_steps():
+    problem, keys = convnet(), jaxsgd.streams(jax.random.key(2))
+    x, y = map(jnp.asarray, problem.data)
+    how = {"optimizer": optax.sgd(0.5), "batch_count": 3, "at": [1]}
+
+    def measured(x):
+        own = dataclasses.replace(problem, data=(x, y))
+        return jaxsgd.influence(own, keys, **how), jaxsgd.noise(own, keys, **how)
+
+    program = jax.jit(measured).lower(x)
+    assert set(axes_of(program)) == {LAST}
+    influence, noise = program.compile()(x)
+    run = jaxsgd.simulate(problem, keys, optimizer=optax.sgd(0.5), batch_count=3, epochs=2, keep=[1])
+    np.testing.assert_allclose(influence.printed_loss[0], run.loss[1], rtol=1e-5)
+    params = jax.tree.map(lambda leaf: leaf[0], run.kept.params)
+    gradients = [
+        ravel_pytree(jax.grad(lambda params, n=n: problem.loss(params, (x[n : n + 1], y[n : n + 1]))[0])(params))[0]
+        for n in range(12)
+    ]
+    np.testing.assert_allclose(noise.trace[0], np.var(gradients, axis=0, ddof=1).sum(), rtol=1e-4)
 
 
 def test_cells_with_convolutions_do_not_run_side_by_side_and_their_time_is_estimated():

@@ -171,6 +171,13 @@ MISTAKES = {
         lambda: simulate(problem(data=np.full((10, 3), 2**40))),
         "data of 'problem' must fit into int32, whose largest number is 2.147e+09, got 1.09951e+12: scale the data",
     ),
+    "a negative number of samples": (
+        lambda: jaxsgd.problems.least_squares(num_samples=-1), "num_samples must be a whole number of at least 1, got -1",
+    ),
+    "an argument of a problem that takes none": (
+        lambda: study(problem="tests.test_mistakes:Nothing", problem_args={"width": 3}),
+        "problem_args: unknown argument of problem 'tests.test_mistakes:Nothing' 'width': it has none",
+    ),
     "data past float32": (
         lambda: simulate(problem(data=np.full((10, 3), -1e300))),
         "data of 'problem' must fit into float32, whose largest number is 3.403e+38, got -1e+300: scale the data",

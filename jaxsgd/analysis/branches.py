@@ -116,7 +116,7 @@ def _start_epoch(study: Any) -> int:
         return study.start_epoch
     last = kept_cells(study.start).epochs[-1]
     if last is None:
-        raise InputError(f"{study.start}: kept the end of each run, which has no number of epochs; give start_epoch")
+        raise InputError(f"{study.start}: kept only the end of each run, which is not the end of an epoch; give start_epoch")
     return last
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from jaxsgd.analysis.confidence import SAME, fewest_seeds
+
 FEWEST_IN_RANGE = 3
 """Fewest different values of an axis for which the least and the greatest are edges of a range."""
 
@@ -57,11 +59,43 @@ def is_clearly_better(cost: ArrayLike, others: ArrayLike) -> Bool[np.ndarray, "*
       others: [..., R], of the other settings.
 
     Returns:
-      [...]; False if there is no seed that both have.
+      [...]; False if the seeds cannot show it (`why_unclear`).
     """
     cost, others = np.asarray(cost, np.float64), np.asarray(others, np.float64)
     both = ~np.isnan(cost) & ~np.isnan(others)
-    return np.asarray(both.any(axis=-1) & ((both & (cost < others)).sum(axis=-1) >= CLEAR * both.sum(axis=-1)))
+    return np.asarray((why_unclear(cost, others) == "") & ((both & (cost < others)).sum(axis=-1) >= CLEAR * both.sum(axis=-1)))
+
+
+def why_unclear(cost: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Return the reasons why the seeds cannot show that one setting is clearly better than another, or "".
+
+    Of two settings that are alike, one is better for all of n seeds with probability 2^(1 - n), the sign test. So as many seeds
+    are needed as for an interval of the median. And if neither setting differs from seed to seed, all seeds are one run.
+
+    Args:
+      cost, others: as in `is_clearly_better`.
+
+    Returns:
+      [...], a reason in words; "" where the seeds that both settings have are enough.
+    """
+    cost, others = np.broadcast_arrays(np.asarray(cost, np.float64), np.asarray(others, np.float64))
+    both = ~np.isnan(cost) & ~np.isnan(others)
+    least, most = (
+        [bound.reduce(np.where(both, side, np.nan), axis=-1) for side in (cost, others)] for bound in (np.fmin, np.fmax)
+    )
+    same = (least[0] == most[0]) & (least[1] == most[1])
+    count = both.sum(axis=-1)
+    few = np.reshape([too_few(int(number)) for number in np.ravel(count)], count.shape)
+    return np.where(few != "", few, np.where(same, SAME, ""))
+
+
+def too_few(count: int) -> str:
+    """Return the reason if so many seeds are too few to say which of two settings is better, or that they tie, else ""."""
+    needed = fewest_seeds(CLEAR)
+    if count >= needed:
+        return ""
+    seeds = f"{count} seeds do" if count > 1 else "one seed does" if count else "no seed in common does"
+    return f"{seeds} not show which setting is better: that takes {needed} or more"
 
 
 def is_edge(values: ArrayLike, position: ArrayLike) -> Bool[np.ndarray, "*cells"]:

@@ -99,7 +99,7 @@ def _at_epoch(ds: xr.Dataset, metric: str, epoch: int | None) -> tuple[xr.DataAr
     measured, dim = carried(ds, metric), time_dim(ds, metric)
     epochs = ds["epoch"].values.tolist()
     if dim is None and epoch is not None:
-        raise InputError(f"{metric} is of whole runs and has no epochs, got epoch={shown(epoch)}")
+        raise InputError(f"{metric} has one value for a whole run and none for an epoch, got epoch={shown(epoch)}")
     if epoch is None:
         return final(ds, metric), epochs[-1] if dim == "epoch" and "epoch_step" not in ds.coords else None
     if isinstance(epoch, bool) or epoch not in epochs:

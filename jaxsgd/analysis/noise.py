@@ -11,6 +11,7 @@ import xarray as xr
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
+from jaxsgd.order import split
 from jaxsgd.results.axes import axis_names, listed, seed_dims, stored
 from jaxsgd.simulator import streams
 from jaxsgd.study.batch_rules import ruled_names, used_variable
@@ -22,7 +23,8 @@ from jaxsgd.study.subject import precision_of
 def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Dataset:
     """Return the gradient noise scale and the spread of single samples' losses along the runs of one setting of a result.
 
-    The runs are run again, so the problem, the optimizer and the order that the study names are imported.
+    The runs are run again, so the problem, the optimizer and the order that the study names are imported. A run that stopped
+    at a target is measured as if it had gone on.
 
     Args:
       ds: a result selected down to one setting, as by `ds.sel(optimizer="sgd", learning_rate=0.1, batch_count=20)`; the seeds
@@ -35,7 +37,7 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
       the quotient of the first two, in samples; see `jaxsgd.noise`.
 
     Raises:
-      InputError: for a result with several settings, a budget in steps or samples, or epochs past its end.
+      InputError: for a result with several settings, or epochs past its end.
     """
     study = Study(**stored(ds, "study"))
     dims = seed_dims(ds)
@@ -45,12 +47,6 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
         raise InputError(f"run_noise measures one setting: select one value of each axis, for {clauses}")
     if study.start is not None:
         raise InputError(f"run_noise cannot begin at {study.start}: it runs from the problem's own initial parameters")
-    if study.epochs is None:
-        given = f"steps={study.steps}" if study.steps else f"samples={study.samples}"
-        raise InputError(
-            f"run_noise measures before whole epochs, and this study has a budget of {given}: run it with a budget in epochs, "
-            f"as study.replaced(epochs={ds.sizes['epoch']})"
-        )
     setting = ds.squeeze([dim for dim in ds["rate"].dims if dim not in dims])
     values = {name: setting[name].item() for name in setting.coords if not setting[name].dims}
     drawn = _seeds(setting, dims, check_count("seeds", seeds))
@@ -63,9 +59,12 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     rate = float(setting["rate"].values.reshape(-1)[0])
     used = {name: setting[used_variable(name)] for name in ruled_names(study) if name != "learning_rate"}
     hyper |= {name: float(value.values.reshape(-1)[0]) for name, value in used.items()}
-    sizes: dict[str, Any] = {"batch_count": int(values["batch_count"])}
+    how: dict[str, Any] = {"batch_count": int(values["batch_count"])}
     if study.batch_sizes is not None:
-        sizes = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
+        how = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
+    length = {"epochs": study.epochs}
+    if study.epochs is None:
+        length = {"steps": study.total_steps(split(subject.num_samples, **how))}
 
     def measured(seed: dict) -> Noise:
         keys = {stream: jax.random.key(number) for stream, number in seed.items()}
@@ -74,10 +73,10 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
             streams(keys["data"], **keys),
             optimizer=scheduled(make, rate, hyper, schedule),
             at=at,
-            epochs=study.epochs,
             order=order_named(values["order"]),
             precision=study.precision,
-            **sizes,
+            **how,
+            **length,
         )
 
     with precision_of(study.dtype):
@@ -106,6 +105,8 @@ def _seeds(setting: xr.Dataset, dims: list[str], most: int) -> dict[str, np.ndar
             seeds = setting[axis]
             by_axis[axis] = seeds.values[place_on[str(seeds.dims[0])]] if seeds.dims else np.full(count, seeds.item())
     if not by_axis:
-        raise InputError("run_noise needs the seed of the run: select one by sel(seed=[0]) or sel(seed=0), without dropping it")
+        raise InputError(
+            "run_noise needs the seed of the run: select it with sel(seed=[0]) or sel(seed=0), and without drop=True"
+        )
     whole = by_axis.get("seed", np.zeros(count, np.int64))
     return {stream: by_axis.get(f"{stream}_seed", whole).astype(np.uint32) for stream in ("data", "init", "order")}

@@ -32,7 +32,9 @@ def seed_variance(ds: xr.Dataset, metric: str | None = None) -> xr.Dataset:
     measured = final(ds, metric)
     seeds = [dim for dim in seed_dims(ds) if dim in measured.dims]
     if len(seeds) < 2:
-        raise InputError(f"to tell seeds apart a result needs two of data_seeds, init_seeds and order_seeds, got {seeds}")
+        raise InputError(
+            f"the effects of data, start and order need two of data_seeds, init_seeds and order_seeds, got {seeds}"
+        )
     others = [str(dim) for dim in measured.dims if dim not in seeds]
     finite = xr.where(ds["diverged"], np.nan, measured).transpose(*others, *seeds)
     variances = seed_variances(finite.values, len(seeds))

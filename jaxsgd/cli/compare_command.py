@@ -69,7 +69,8 @@ def compare(
     if len(named) > 1 and ranks:
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
         console.print(f"mean rank over {len(named)} problems: {listed}", soft_wrap=True)
-    for line in interval_notes([row["no_interval"] for row in rows if not row["reference"]]):
+    compared_rows = [row for row in rows if not row["reference"]]
+    for line in interval_notes([row["no_interval"] for row in compared_rows]) + _few_seeds_note(compared_rows):
         console.print(line, soft_wrap=True)
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
     if edges:
@@ -77,6 +78,16 @@ def compare(
         console.print(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}")
     if csv:
         console.print(f"wrote {csv}", soft_wrap=True)
+
+
+def _few_seeds_note(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a note if there are ties, and the seeds are too few to say that two settings tie."""
+    from jaxsgd.analysis.choice import too_few
+
+    pairs = max((row["pairs"] for row in rows if row["tie"]), default=0)
+    if not pairs or not too_few(pairs):
+        return []
+    return [f"{pairs} seeds: with so few, the intervals are wide, and a tie does not show that two settings are alike"]
 
 
 def _name(path: Path, results: list[Path]) -> str:

@@ -56,12 +56,14 @@ def measure(
         best_notes,
         best_rows,
         best_table,
+        noise_notes,
         noise_rows,
         noise_table,
         rows,
         scaling_notes,
         scaling_rows,
         scaling_table,
+        variance_notes,
         variance_table,
     )
     from jaxsgd.error import InputError
@@ -81,29 +83,33 @@ def measure(
         best = best_of(ds, metric, confidence=CONFIDENCE)
     console = make_console(quiet=as_json)
     tables: dict[str, list[dict[str, Any]]] = {"best": best_rows(best)}
-    notes = best_notes(ds, best)
+    notes: list[str] = []
+
+    def add_notes(lines: list[str]) -> None:
+        for line in lines:
+            console.print(f"- {line}", soft_wrap=True)
+        notes.extend(lines)
+
     console.print(best_table(tables["best"], best))
-    for line in notes:
-        console.print(f"- {line}", soft_wrap=True)
+    add_notes(best_notes(ds, best))
     if sum(ds.sizes[dim] > 1 for dim in seed_dims(ds)) > 1:
         tables["seed_variance"] = rows(seed_variance(ds, best.attrs["metric"]))
         console.print(variance_table(tables["seed_variance"], best.attrs["metric"]))
+        add_notes(variance_notes(ds, CONFIDENCE))
     scaled = None
     if target is not None:
         with working("counting the steps to the target"):
             scaled = scaling(ds, target, metric, tune=tune, reference=reference, rules=rules, confidence=CONFIDENCE)
         tables |= scaling_rows(scaled)
         console.print(scaling_table(scaled))
-        of_scaling = scaling_notes(scaled)
-        for line in of_scaling:
-            console.print(f"- {line}", soft_wrap=True)
-        notes += of_scaling
+        add_notes(scaling_notes(scaled))
     if noise:
         start_jax(context)
         look_beside(result)
         with working("measuring the noise of the best settings' runs"):
             tables["noise"] = noise_rows(ds, best, scaled)
         console.print(noise_table(tables["noise"], scaled is not None))
+        add_notes(noise_notes(tables["noise"]))
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):
             console.print(f"wrote {path}", soft_wrap=True)

@@ -10,12 +10,14 @@ import xarray as xr
 from rich.table import Table
 
 from jaxsgd.analysis.best import KEPT
+from jaxsgd.analysis.confidence import fewest_seeds
 from jaxsgd.analysis.noise import run_noise
 from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
 from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
+from jaxsgd.results.axes import seed_dims
 from jaxsgd.results.metric import time_dim
 from jaxsgd.study.batch_rules import MEMORIES
 
@@ -170,6 +172,20 @@ def variance_table(table: Sequence[TableRow], metric: str) -> Table:
     return printed
 
 
+def variance_notes(ds: xr.Dataset, confidence: float) -> list[str]:
+    """Return a note on the kinds of seeds that have too few values for a variance; none if all have enough.
+
+    Args:
+      ds: the result.
+      confidence: the confidence level of its intervals, which says how many seeds are enough.
+    """
+    sizes = {dim: ds.sizes[dim] for dim in seed_dims(ds)}
+    few = [counted(size, dim.replace("_", " ")) for dim, size in sizes.items() if 1 < size < fewest_seeds(confidence)]
+    return [
+        f"only {' and '.join(few)}: the variances are rough, {fewest_seeds(confidence)} of each or more show them better"
+    ] * bool(few)
+
+
 def scaling_rows(scaled: xr.Dataset) -> dict[str, list[dict[str, Any]]]:
     """Return the tables of a scaling: by batch count, by rule, and the fits."""
     return {
@@ -320,7 +336,8 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
                 own = [name for name in searched if ds[name].dims == (dim,)]
                 same = [np.isclose(ds[name].values, at[name].item(), rtol=1e-9) for name in own]
                 run = run.isel({dim: int(np.flatnonzero(np.all(same, axis=0))[0])})
-            last = ds.sizes["epoch"] - 1
+            epochs = np.isfinite(run["epoch_step"]).sum() if "epoch_step" in run.coords else run.sizes["epoch"]
+            last = int(epochs) - 1
             last = last if scaled is None else min(last, max(1, math.ceil(float(at["epochs"]))))
             noise = run_noise(run, np.unique(np.linspace(0, last, CHECKPOINTS).astype(int)).tolist())
             scale = noise["noise_scale"].values
@@ -328,13 +345,28 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
             row = {str(name): run[name].item() for name in run.coords if not run[name].dims}
             row |= {"batch_count": int(run["batch_count"]), "batch_size": int(run["batch_size"]), "last_epoch": last}
             row |= {"noise_scale": mean, "at_first": float(scale[0]), "at_last": float(scale[-1])}
+            row |= {"measured_epochs": len(scale), "hidden_epochs": int(np.isnan(scale).sum())}
             table.append(row | {"loss_deviation": float(noise["loss_deviation"].mean()), "seeds": noise.attrs["seeds"]})
     return table
+
+
+def noise_notes(table: Sequence[TableRow]) -> list[str]:
+    """Return a note on the epochs without a noise scale; none if it was measured in all."""
+    hidden = [row for row in table if row["hidden_epochs"]]
+    if not hidden:
+        return []
+    most = max(row["hidden_epochs"] for row in hidden)
+    return [
+        f"no noise scale in up to {most} of the {hidden[0]['measured_epochs']} measured epochs in {len(hidden)} of "
+        f"{counted(len(table), 'row')}: the noise hides the mean gradient there; the mean is over the other epochs, and "
+        "more seeds make it surer"
+    ]
 
 
 def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
     """Return the table of the noise along the runs of some settings."""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
+    measured += ("measured_epochs", "hidden_epochs")
     names = [name for name in table[0] if name not in measured]
     names = [name for name in names if name == "batch_count" or len({row[name] for row in table}) > 1]
     texts = [SHORT.get(name, name.replace("_", " ")) for name in names]

@@ -79,6 +79,9 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
 SAME_RUNS = ("fixed_identity", "num_samples", "data_sha256", "observed", "measures", "params", "start")
 """Facts about the runs themselves: if one of them differs, the numbers differ."""
 
+_HASHED = ("data_sha256", "fixed_identity")
+"""Facts that are long hashes, of which a message shows the beginning."""
+
 _GROUPS = ("held", "versions", "flags", "device")
 """Groups of facts about the execution: if one of them differs, the numbers agree to rounding."""
 
@@ -106,7 +109,7 @@ def different(
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
         pairs += [(f"device {name}" if group == "device" else name, was.get(name), now.get(name)) for name in names]
-    return [f"{name}: {_shown(was)} {stored_label}, {_shown(now)} {new_label}" for name, was, now in pairs if was != now]
+    return _in_words(pairs, stored_label, new_label)
 
 
 def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
@@ -114,7 +117,7 @@ def other_samples(stored: dict[str, Any], new: dict[str, Any]) -> str:
     names = ("num_samples", "data_sha256")
     pairs = [(name, stored.get(name), new[name]) for name in names]
     pairs += [pair for pair in _problem_pairs(stored, new) if pair[0].startswith("data_sha256")]
-    return "; ".join(f"{name}: {_shown(was)} in the result, {_shown(now)} now" for name, was, now in pairs if was != now)
+    return "; ".join(_in_words(pairs, "in the result", "now"))
 
 
 def _problem_pairs(stored: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -136,8 +139,19 @@ def _state_pairs(stored: dict[str, Any], new: dict[str, Any], where: str) -> lis
     return [(f"state of {name}{where}", was[name], now[name]) for name in was if name in now]
 
 
-def _shown(value: Any) -> str:
-    return "nothing" if value in ("", None) else str(value)
+def _in_words(pairs: list[tuple[str, Any, Any]], stored_label: str, new_label: str) -> list[str]:
+    """Return a text for each fact that differs: its name with both values, of a hash the beginning."""
+    texts = []
+    for name, was, now in pairs:
+        if was != now:
+            is_hash = name.startswith(_HASHED)
+            words = name.replace("data_sha256", "the samples (data_sha256)")
+            texts.append(f"{words}: {_shown(was, is_hash)} {stored_label}, {_shown(now, is_hash)} {new_label}")
+    return texts
+
+
+def _shown(value: Any, is_hash: bool) -> str:
+    return "nothing" if value in ("", None) else f"{value[:8]}..." if is_hash and isinstance(value, str) else str(value)
 
 
 def check_same(stored: dict[str, Any], new: dict[str, Any], where: str) -> None:

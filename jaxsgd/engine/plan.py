@@ -26,7 +26,7 @@ from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.kept import Kept, kept_of
-from jaxsgd.study.observed import Record, records
+from jaxsgd.study.observed import Record, num_observable_equations, records
 from jaxsgd.study.study import Study
 from jaxsgd.study.subject import Subject, Subjects, precision_of
 from jaxsgd.summary import brief_fields, short_repr
@@ -39,6 +39,9 @@ COMPILE_SECONDS = 0.5
 
 EQUATION_COMPILE_SECONDS = 0.02
 """The further time to compile, for each operation (equation of the jaxpr) of the loss and its gradient."""
+
+OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
+"""The further time to compile, for each operation of the observables that a study asks for: few of them are large products."""
 
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
@@ -324,7 +327,9 @@ class _Cost(NamedTuple):
             epoch_flops=flops,
             params_bytes=_bytes(params),
             run_bytes=int(6 * _bytes(params) + _bytes(data) + activations),
-            compile_seconds=COMPILE_SECONDS + EQUATION_COMPILE_SECONDS * num_equations(traced.jaxpr),
+            compile_seconds=COMPILE_SECONDS
+            + EQUATION_COMPILE_SECONDS * num_equations(traced.jaxpr)
+            + OBSERVABLE_EQUATION_COMPILE_SECONDS * num_observable_equations(study, subject),
             convolves=has_convolution(traced.jaxpr),
         )
 

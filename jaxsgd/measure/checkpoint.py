@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from jaxsgd.convolution import with_fast_convolutions
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
@@ -30,7 +31,8 @@ class TrainingSpec(NamedTuple):
     """The static parts of a training that stops for measurements; hashable, so that it can be a static argument.
 
     Attributes:
-      problem, optimizer, order, precision, epochs: as in `simulate`.
+      problem, optimizer, order, precision: as in `simulate`.
+      epochs: E; for a training of so many steps, these over the batch count, which need not be a whole number.
       layout: the micro-steps in which it trains.
       whole: the layout of the same M batches with a single micro-step for each batch.
     """
@@ -39,7 +41,7 @@ class TrainingSpec(NamedTuple):
     optimizer: Optimizer
     order: Order
     precision: str
-    epochs: int
+    epochs: int | float
     layout: Layout
     whole: Layout
 
@@ -126,11 +128,14 @@ def measured_runs(
       measure, option: as `measured` takes them.
     """
 
-    def run(cuts: Cuts) -> Any:
-        return _at_epochs(training, params, data, order_key, cuts, at, lambda epoch: measure(training, data, epoch, option))
+    def runs(params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Array) -> Any:
+        def run(cuts: Cuts) -> Any:
+            return _at_epochs(training, params, data, order_key, cuts, at, lambda epoch: measure(training, data, epoch, option))
 
-    # In sequence, so that a small batch count takes only its own steps.
-    return jax.lax.map(run, cuts) if several else run(cuts)
+        # In sequence, so that a small batch count takes only its own steps.
+        return jax.lax.map(run, cuts) if several else run(cuts)
+
+    return with_fast_convolutions(runs, training.problem.losses, params, data)(params, data, order_key, cuts, at)
 
 
 def _at_epochs(
@@ -214,14 +219,20 @@ def prepare(
     drop_last: bool = False,
     order: str | Order | Callable,
     precision: str,
+    steps: int | None = None,
 ) -> Prepared:
     """Check the arguments of a measurement during a training, and draw its data and initial parameters.
 
     Raises:
-      InputError: as `simulate`, and for epochs outside the training.
+      InputError: as `simulate`, for epochs outside the training, and for `steps` with `epochs` or with several batch counts.
     """
     check_training(problem)
-    stops, epochs = _check_epochs(at, epochs)
+    if steps is not None:
+        if epochs is not None:
+            raise InputError(f"give either epochs or steps, and not both, got epochs={epochs} and steps={steps}")
+        if np.ndim(batch_count) == 1:  # type: ignore[arg-type]
+            raise InputError("steps needs a single batch_count: runs of so many steps have different numbers of epochs")
+        steps = check_count("steps", steps)
     check_precision(precision)
     keys = as_keys(key)
     check_optimizer(optimizer)
@@ -231,8 +242,11 @@ def prepare(
         raise InputError("batch_count must name at least one batch count, such as [1, 10]")
     samples = num_samples(jax.eval_shape(problem.sample_data, keys.data))
     splits = [split(samples, batch_count=count, batch_size=batch_size, drop_last=drop_last) for count in counts]
+    begun = epochs if steps is None else -(-steps // splits[0].batch_count)
+    stops, length = _check_epochs(at, begun)
     micro, whole, cuts = layouts(splits, problem.has_noise)
     params, data = draw_start(problem, keys)
-    training = TrainingSpec(problem, optimizer, as_order(order), precision, epochs, micro, whole)
+    length = length if steps is None else steps / splits[0].batch_count
+    training = TrainingSpec(problem, optimizer, as_order(order), precision, length, micro, whole)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cuts) if several else cuts[0]
     return Prepared(training, params, data, keys.order, stacked, len(cuts) if several else None, stops)

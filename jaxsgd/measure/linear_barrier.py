@@ -53,7 +53,7 @@ def linear_barrier(problem: Problem, params_a: Params, params_b: Params, data: B
       InputError: for fewer than 3 points, or parameters of different structures or shapes.
     """
     if check_count("points", points) < 3:
-        raise InputError(f"points must be at least 3, the ends of the line and a point between them, got {points}")
+        raise InputError(f"points must be at least 3: the two ends of the line and a point between them, got {points}")
     if jax.tree.map(jnp.shape, params_a) != jax.tree.map(jnp.shape, params_b):
         raise InputError(f"the two ends must have parameters of the same shapes, got {shown(params_a)} and {shown(params_b)}")
     share = jnp.arange(points) / (points - 1)

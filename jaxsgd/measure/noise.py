@@ -71,6 +71,7 @@ def noise(
     optimizer: Optimizer,
     at: Sequence[int] | int,
     epochs: int | None = None,
+    steps: int | None = None,
     batch_count: int | Sequence[int] | None = None,
     batch_size: int | None = None,
     drop_last: bool = False,
@@ -94,6 +95,7 @@ def noise(
       at: the epochs to measure, at their beginning, 0-based.
       epochs: E of the whole training, for an optimizer with a schedule; by default the training ends with the last measured
         epoch.
+      steps: the steps of the whole training, in place of `epochs`; the last epoch may be incomplete.
       batch_count: m of the training, or a sequence of batch counts.
       small_batch: b, samples in a small group. 1 gives the least scatter; larger groups are faster.
 
@@ -106,6 +108,7 @@ def noise(
         optimizer=optimizer,
         at=at,
         epochs=epochs,
+        steps=steps,
         batch_count=batch_count,
         batch_size=batch_size,
         drop_last=drop_last,

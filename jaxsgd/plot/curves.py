@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxsgd.analysis.best import KEPT
-from jaxsgd.analysis.choice import best_place, is_clearly_better, seed_median
+from jaxsgd.analysis.choice import best_place, is_clearly_better, seed_median, why_unclear
 from jaxsgd.measure.observable import better_of
 from jaxsgd.number import three_digits
 from jaxsgd.plot.axis import (
@@ -23,7 +23,7 @@ from jaxsgd.plot.axis import (
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_records, panel_table
-from jaxsgd.plot.finding import words_of
+from jaxsgd.plot.finding import as_sentence, best_title, words_of
 from jaxsgd.plot.layout import MIDDLE_90, band_entry, label_ends, label_outside, line_entries, write_key
 from jaxsgd.plot.scale import is_log, share_range, use_progress
 from jaxsgd.plot.style import slide, styled
@@ -32,6 +32,10 @@ from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, t
 
 LINE_HEIGHT = 0.21
 """Inches for a label at a line's end."""
+
+
+FEWEST_EXPLAINED = 4
+"""Fewest seeds from which the part of a band that the seeds' first values explain is estimated."""
 
 
 class Curve(NamedTuple):
@@ -99,7 +103,8 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     length, (progress, unit) = budget(ds), record_axis(ds, metric)
 
     words = metric_words(ds, metric)
-    title = _title(contents, lines_by, panels_by, metric, words, length)
+    doubt = "" if better_of(metric) == "neither" else _doubt(contents, panels_by)
+    title = _title(contents, lines_by, panels_by, metric, words, length, doubt)
     rows, columns = panels_by.shape
     figure = slide(title, f"{setting(ds, dims)}, {length}", 2.8 + 0.95 * rows)
     panels = facet_panels(figure, panels_by, notes=[_left_out(lines, lines_by) for lines in contents])
@@ -107,7 +112,7 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     beside = columns <= 3 and LINE_HEIGHT * (len(lines_by) + 1) <= room
     what = "mean loss of each epoch" if metric == "loss_epoch" else f"{words} {resolution(ds, metric)}"
     start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
-    _write_key(figure, contents, None if beside else lines_by, shades, what, start)
+    _write_key(figure, contents, None if beside else lines_by, shades, what, start, doubt)
     log = _is_log(contents)
     bands = [_bands(lines, log) for lines in contents]
     # All panels share both axes with the first.
@@ -183,7 +188,7 @@ def _unexplained(loss: np.ndarray, start: np.ndarray) -> np.ndarray:
     """
     count, start = len(start), start - start.mean()
     spread = (start**2).sum()
-    if count < 4 or spread == 0:
+    if count < FEWEST_EXPLAINED or spread == 0:
         return loss
     slope = np.clip((start[:, None] * loss).sum(axis=0) / spread, 0, 1)
     left = loss - slope * start[:, None]
@@ -224,25 +229,25 @@ def _left_out(lines: list[Curve], axis: Axis) -> str:
 
 
 def _write_key(
-    figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str
+    figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str, doubt: str
 ) -> None:
-    """Write the key: what lines and bands are."""
+    """Write the key: what lines and bands are, and why the seeds do not show which line is best."""
     entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
     if runs > 1:
         entries.append(band_entry(MIDDLE_90))
-        note = (
-            f"Lines: {what}, median of {runs} seeds. "
-            f"Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
-        )
-    write_key(figure, entries, note)
+        note = f"Lines: {what}, median of {runs} seeds."
+    if runs >= FEWEST_EXPLAINED:
+        note += f" Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
+    write_key(figure, entries, f"{note} {as_sentence(doubt)}" if doubt else note)
 
 
-def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str) -> str:
+def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str, doubt: str) -> str:
     """Return the title: which line ends best, each at its best setting, and if the seeds agree.
 
-    Of a metric for which neither direction is better, it has the smallest and the largest value at the end.
+    If the seeds cannot show which line is best, it has the best value and its setting. Of a metric for which neither direction
+    is better, it has the smallest and the largest value at the end.
 
     Args:
       contents: the lines of each panel.
@@ -251,6 +256,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
       metric: the metric.
       name: its words.
       length: of the runs, in words.
+      doubt: the reason why the seeds cannot show which line is best, else "".
     """
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
@@ -266,6 +272,13 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
         ends = sorted((curve.median[-1], place) for place, curve in enumerate(contents[0]) if len(curve.loss))
         low, high = (f"{three_digits(ends[i][0])} with {axis.phrase(ends[i][1])}" for i in (0, -1))
         return f"{start} {after}: {low}, {high}" if len(ends) > 1 else f"{start} {after}: {low}"
+    if doubt:
+        medians = seed_median(np.stack([[curve.cost for curve in lines] for lines in contents]))
+        panel, place = (int(i) for i in np.unravel_index(np.nanargmin(medians), medians.shape))
+        own = axis.phrase(place)
+        own = f"with the {own} order" if axis.name == "order" else f"with {own}" if axis.name == "optimizer" else f"at {own}"
+        setting_words = ", ".join(filter(None, [own, panels_by.phrase(panel)]))
+        return best_title(metric, name, length, float(contents[panel][place].median[-1]), setting_words)
     groups = _at_best(contents, panels_by)
     tuned = " and ".join(panel_axis.words for panel_axis in panels_by.axes if panel_axis.name not in KEPT)
     ranked = [_ranked([contents[panel][place] for place, panel in enumerate(group)]) for group in groups]
@@ -306,6 +319,17 @@ def _at_best(contents: list[list[Curve]], panels_by: Facets) -> list[list[int]]:
         medians = seed_median(np.stack([[curve.cost for curve in contents[panel]] for panel in panels], axis=-2))
         chosen.append([panels[max(0, int(place))] for place in best_place(medians)])
     return chosen
+
+
+def _doubt(contents: list[list[Curve]], panels_by: Facets) -> str:
+    """Return the reason why the seeds cannot show in any setting which line is best; "" if they can in one of them."""
+    reasons = []
+    for group in _at_best(contents, panels_by):
+        lines = [contents[panel][place] for place, panel in enumerate(group)]
+        first, *others = _ranked(lines) or [0]
+        if others:
+            reasons.append(str(why_unclear(lines[first].cost, lines[others[0]].cost)))
+    return reasons[0] if all(reasons) and reasons else ""
 
 
 def _ranked(lines: list[Curve]) -> list[int]:

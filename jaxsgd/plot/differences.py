@@ -91,7 +91,7 @@ def differences(
     compared = compare(ds, lines_by.name, metric, reference=reference, confidence=confidence)
     dims = (*rows_by.dims, lines_by.dim)
     if table(ds, metric, dims).shape[len(dims)] < 2:
-        raise InputError("a comparison needs two seeds or more: one says nothing of how far they scatter")
+        raise InputError("a comparison needs at least two seeds: a single one does not show how much the seeds differ")
     rows = _rows(ds, lines_by, rows_by, metric, compared)
     at = lines_by.values.tolist().index(compared.attrs["reference"])
     shades = lasting_colours(whole, lines_by)

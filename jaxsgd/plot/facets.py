@@ -28,8 +28,8 @@ def check_room(rows: int, columns: int) -> None:
     """
     if rows > MOST_ROWS or columns > MOST_COLUMNS:
         raise InputError(
-            f"{rows} rows and {columns} columns of panels are more than {MOST_ROWS} and {MOST_COLUMNS}, the most there is room "
-            "for: select some of the values"
+            f"the figure would have {rows} rows and {columns} columns of panels, and has room for {MOST_ROWS} and "
+            f"{MOST_COLUMNS}: select fewer values"
         )
 
 

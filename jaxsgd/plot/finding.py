@@ -40,7 +40,7 @@ def stripe_finding(index: Float[np.ndarray, "rows columns"], row: Axis, column: 
         for wanted, noun in (("striped", "stripes"), ("part", "faint ones"), ("free", "none")):
             names = [axis.text(i) if of_order else axis.phrase(i) for i, kind in enumerate(classes) if kind == wanted]
             if names:
-                where = "at" if not of_order else "if it is" if clauses else "if the order is"
+                where = "at" if not of_order else "with" if clauses else "with the order"
                 conjunction = "or" if of_order or wanted == "free" else "and"
                 clauses.append(f"{noun} {where} {list_names(names, conjunction)}")
         return f"The printed loss has {', '.join(clauses)}"
@@ -95,6 +95,11 @@ def _class(values: np.ndarray) -> str | None:
     if (known < FREE_BELOW).all():
         return "free"
     return None if known.max() >= STRIPED and known.min() < FREE_BELOW else "part"
+
+
+def as_sentence(clause: str) -> str:
+    """Return a clause as a sentence: with a capital letter and a full stop."""
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def list_names(names: Sequence[str], word: str = "and") -> str:

@@ -1,6 +1,7 @@
 """One number of each cell, by colour, over two axes."""
 
 import dataclasses
+from collections import Counter
 from typing import NamedTuple
 
 import matplotlib.patheffects as effects
@@ -13,7 +14,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median
+from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median, why_unclear
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import short_number, three_digits, to_decimals
 from jaxsgd.plot.axis import (
@@ -29,7 +30,7 @@ from jaxsgd.plot.axis import (
     setting,
 )
 from jaxsgd.plot.facets import Facets, facet_panels, facets, panel_table
-from jaxsgd.plot.finding import best_title, stripe_finding, words_of
+from jaxsgd.plot.finding import as_sentence, best_title, stripe_finding, words_of
 from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
 from jaxsgd.plot.scale import is_log, name_values, plain_numbers
 from jaxsgd.plot.style import INK, SMALL, ink_on, slide, styled
@@ -324,10 +325,8 @@ def _write_key(figure: Figure, contents: list[HeatmapPanel], metric: str, across
             edges.append(f"{axis.words}{where}")
     runs = contents[0].runs
     notes = [f"{medians_of(runs)}."] if runs > 1 else []
-    as_good = _as_good(contents, metric) if known and runs > 1 else 0
-    if as_good:
-        cells = "cell is" if as_good == 1 else "cells are"
-        notes.append(f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds.")
+    if known and runs > 1:
+        notes += _as_good(contents, metric, end, worse)
     if edges:
         notes.append(f"{end.capitalize()} at the edge of the range: {', '.join(edges)}.")
     write_key(figure, entries, " ".join(notes))
@@ -339,15 +338,25 @@ def _best_of_all(contents: list[HeatmapPanel], metric: str) -> tuple[int, ...]:
     return min(bests, key=lambda place: direction(metric) * contents[place[0]].median[place[1:]])
 
 
-def _as_good(contents: list[HeatmapPanel], metric: str) -> int:
-    """Return the number of other cells than which the best one is not clearly better, by the seeds that both have."""
+def _as_good(contents: list[HeatmapPanel], metric: str, end: str, worse: str) -> list[str]:
+    """Return a note on the other cells than which the best one is not clearly better, by the seeds that both have.
+
+    Args:
+      contents: of the panels.
+      metric: by which the cells are judged.
+      end, worse: the words for the best one and for those beyond it.
+    """
     panel, *place = _best_of_all(contents, metric)
-    best = contents[panel].values[tuple(place)]
-    values = np.stack([content.values for content in contents])
+    best = direction(metric) * contents[panel].values[tuple(place)]
+    values = direction(metric) * np.stack([content.values for content in contents])
     rivals = (np.isfinite(values) & np.isfinite(best)).any(axis=-1)
-    rivals &= ~is_clearly_better(direction(metric) * best, direction(metric) * values)
     rivals[(panel, *place)] = False
-    return int(rivals.sum())
+    reasons = why_unclear(best, values)[rivals]
+    if len(reasons) and (reasons != "").all():
+        return [as_sentence(Counter(reasons.tolist()).most_common(1)[0][0])]
+    as_good = int((rivals & ~is_clearly_better(best, values)).sum())
+    cells = "cell is" if as_good == 1 else "cells are"
+    return [f"{as_good} other {cells} not clearly {worse} the {end}, by the seeds."] if as_good else []
 
 
 def _title(contents: list[HeatmapPanel], metric: str, name: str, across: Axis, up: Axis, panels_by: Facets, length: str) -> str:

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from jaxsgd.analysis.choice import too_few
 from jaxsgd.analysis.compare import compare
 from jaxsgd.error import InputError
 from jaxsgd.family import without_numbers
 from jaxsgd.measure.observable import direction
 from jaxsgd.order import built_in
 from jaxsgd.plot.axis import Selection, budget, check_open, find_axis, measure_label, metric_words, setting, table
-from jaxsgd.plot.finding import list_names
+from jaxsgd.plot.finding import as_sentence, list_names
 from jaxsgd.plot.layout import entry, label_ends, medians_of, panels, write_key
 from jaxsgd.plot.scale import is_log, share_range, short_number, use_log
 from jaxsgd.plot.style import COLOURS, DASHED, INK, PALE, slide, styled
@@ -78,12 +79,14 @@ def loader(ds: xr.Dataset, metric: str | None = None, select: Selection | None =
     values = [np.where(gone, np.nan, table(shown, name, (axis.dim,)).astype(np.float64)) for name in ("left", "right")]
 
     words = metric_words(ds, metric)
-    figure = slide(_title(ds, lines, metric, words), f"{setting(ds, (axis.dim,))}, {budget(ds)}")
+    title, doubt = _title(ds, lines, metric, words)
+    figure = slide(title, f"{setting(ds, (axis.dim,))}, {budget(ds)}")
     left, right = panels(figure, 1, 2, (0.12, 0.05))[0]
     look = {"marker": "o", "markersize": 6, "linewidth": 1.6}
     key = [entry(line.family, color=shade, **look) for line, shade in zip(lines, COLOURS, strict=False)]
     runs = values[0].shape[-1]
-    write_key(figure, key, f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}.")
+    note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
+    write_key(figure, key, f"{note} {as_sentence(doubt)}" if doubt else note)
     for axes, content in ((left, values[0]), (right, values[1])):
         medians = np.array([np.nanmedian(own) if np.isfinite(own).any() else np.nan for own in content])
         for line, shade in zip(lines, COLOURS, strict=False):
@@ -133,11 +136,16 @@ def _draw_line(axes: Axes, line: Line, values: np.ndarray, shade: str) -> None:
         axes.vlines(line.share[known], low, high, color=shade, linewidth=2, zorder=3)
 
 
-def _title(ds: xr.Dataset, lines: list[Line], metric: str, words: str) -> str:
-    """Return the finding: from which size on each family ties with the uniform order."""
+def _title(ds: xr.Dataset, lines: list[Line], metric: str, words: str) -> tuple[str, str]:
+    """Return the finding: from which size on each family ties with the uniform order; and why there is none, else ""."""
+    without = f"{words.capitalize()} by the size of the buffer"
     if UNIFORM not in ds["order"].values:
-        return f"{words.capitalize()} by the size of the buffer"
+        return without, ""
     compared = compare(ds, "order", metric, reference=UNIFORM).squeeze()
+    pairs = compared.sel(order=[name for line in lines for name in line.names])
+    doubt = too_few(int(pairs.pairs.max()))
+    if doubt or (pairs.no_interval != "").all():
+        return without, doubt or f"no interval: {pairs.no_interval.values[0]}"
     sign = direction(metric)
     clauses = []
     for line in lines:
@@ -149,5 +157,5 @@ def _title(ds: xr.Dataset, lines: list[Line], metric: str, words: str) -> str:
         if first < len(line.names):
             clauses.append(f"{line.family} from {100 * line.share[first]:.2g} % of the data")
     if not clauses:
-        return f"No buffer here ties with {UNIFORM} in {words}"
-    return f"{words.capitalize()} ties with {UNIFORM}: {list_names(clauses)}"
+        return f"No buffer here ties with {UNIFORM} in {words}", ""
+    return f"{words.capitalize()} ties with {UNIFORM}: {list_names(clauses)}", ""

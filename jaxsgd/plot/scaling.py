@@ -79,7 +79,7 @@ def scaling(
         rising = result["nearest"].max() < target
         nearest = float(result["nearest"].max() if rising else result["nearest"].min())
         raise InputError(
-            f"no setting reaches {words} {target:g} with half of its seeds; the nearest that any run comes is {nearest:.4g}"
+            f"no setting reaches {words} {target:g} in half of its runs; the best value of any run is {nearest:.4g}"
         )
     others = [dim for dim in result["nearest"].dims if result.sizes[dim] > 1]
     lines_by = line_axis([axis for axis in open_axes(ds) if axis.dim in others], "the figure of scaling")

@@ -125,9 +125,9 @@ def _along(ds: xr.Dataset, x: str | None) -> Axis:
     if x is not None:
         axis = find_axis(ds, x)
         if not axis.numeric or x == "draw":
-            raise InputError(f"slices lie along an axis of numbers, and {x} is none")
+            raise InputError(f"slices need an axis of numbers, and {x} is not one")
         if len(axis) < 2:
-            raise InputError(f"slices lie along an axis with several values, and {x} has one: {axis.text(0)}")
+            raise InputError(f"slices need an axis with several values, and {x} has only one: {axis.text(0)}")
         return axis
     seeds = seed_dims(ds)
     axes = [find_axis(ds, name) for name in axis_names(ds) if name not in (*SIZES, "draw")]

@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxsgd.analysis.confidence import FEWEST_SIZES, enough_sizes
 from jaxsgd.analysis.scaling import batch_axis
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.stripes import expected_range, stripe_count
@@ -89,11 +90,14 @@ def stripe_law(ds: xr.Dataset, sigma: float | None = None, select: Selection | N
 
     width, epochs = int(ds.attrs["eval_interval"]), ds.sizes["epoch"]
     figure = slide(
-        _title(ratio / sigma, gaps.names[base]), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed(width)}"
+        _title(ratio / sigma, gaps.names[base], fitted), f"{setting(ds, dims)}, {counted(epochs, 'epoch')}, {printed(width)}"
     )
     anew = any(order is not None and not order.repeats for order in map(built_in, gaps.names))
     runs = gaps.gap.shape[-1]
     note = f"{medians_of(runs)}{'; bars: the middle half of them' if runs > 1 else ''}."
+    if fitted and not enough_sizes(ratio):
+        sigma_name = "\N{GREEK SMALL LETTER SIGMA}"
+        note += f" {sigma_name} is fitted to fewer than {FEWEST_SIZES} gaps, which cannot show if the law holds."
     left, right = panels(figure, 1, 2, apart=(0.15, 0.05))[0]
     write_key(figure, _key(lines_by, gaps.shades, sigma, fitted, epochs if anew else 0), note)
     use_log(left.yaxis)
@@ -154,12 +158,14 @@ def _draw_line(axes: Axes, size: np.ndarray, values: np.ndarray, shade: str) -> 
     axes.vlines(size[known], low, high, color=shade, linewidth=2, zorder=3)
 
 
-def _title(ratio: np.ndarray, name: str) -> str:
-    """Return the title: how well sampling explains the gaps of one line."""
+def _title(ratio: np.ndarray, name: str, fitted: bool) -> str:
+    """Return the title: how well sampling explains the gaps of one line; only their name if sigma is fitted to too few."""
     known = ratio[np.isfinite(ratio)]
     if not len(known):
         return "No gap between stripes could be measured"
     order = f" of the {name} order" if built_in(name) else ""
+    if fitted and not enough_sizes(known):
+        return f"The gap between stripes{order}, by the batch size"
     worst = float(np.max(np.abs(known - 1)))
     if worst <= EXPLAINED:
         return f"Sampling explains the gap between stripes{order}: within {100 * worst:.0f} % at every batch size"

@@ -33,9 +33,6 @@ def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Da
         that name, or the result does not fit into free memory.
     """
     place = Folder.at(folder)
-    if not place.path.is_dir():
-        fault = "this is a file; a result is a folder" if place.path.exists() else "no such folder"
-        raise InputError(f"{place.path}: {fault}")
     study, manifest = stored_result(place)
     all_cells = cells(study, manifest["num_samples"])
     observed = stored_records(manifest) or {}
@@ -239,10 +236,13 @@ def stored_result(place: Folder) -> tuple[StudyFields, dict[str, Any]]:
     Raises:
       InputError: if there is no result, or the two do not belong together or are not in the format of this version.
     """
+    if not place.path.is_dir():
+        fault = "this is a file; a result is a folder" if place.path.exists() else "no such folder"
+        raise InputError(f"{place.path}: {fault}")
     if not place.is_there():
         inside = ", ".join(str(path.parent) for path in sorted(place.path.glob("*/manifest.json")))
         hint = f"; it has several, so name one of them: {inside}" if inside else ""
-        raise InputError(f"{place.path}: holds no result (no study.json and manifest.json){hint}")
+        raise InputError(f"{place.path}: this folder is not a result (it has no study.json and manifest.json){hint}")
     study, manifest = stored_study(place), stored_manifest(place)
     if manifest["fixed_identity"] != study.fixed_identity if manifest["format"] > 1 else manifest["identity"] != study.identity:
         raise InputError(

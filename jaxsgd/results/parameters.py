@@ -54,14 +54,18 @@ class KeptCells(NamedTuple):
             return self.epochs.index(epoch)
         kept = [number for number in self.epochs if number is not None]
         if not kept:
-            raise InputError(f"{self.place.path}: kept the end of each run, which has no number of epochs; leave epoch out")
+            raise InputError(
+                f"{self.place.path}: kept only the end of each run, which is not the end of an epoch; leave epoch out"
+            )
         if isinstance(epoch, bool) or not isinstance(epoch, int | float | np.number):
             raise InputError(
-                f"{self.place.path}: epoch is a number of epochs done, got {shown(epoch)}; it kept {_epochs(kept)}"
+                f"{self.place.path}: epoch must be a number of epochs done, got {shown(epoch)}; the result kept {_epochs(kept)}"
             )
         near = min(kept, key=lambda number: abs(number - float(epoch)))
         done = f"{epoch:g} {'epoch' if epoch == 1 else 'epochs'}"
-        raise InputError(f"{self.place.path}: kept nothing after {done}: the nearest is {near} (it kept {_epochs(kept)})")
+        raise InputError(
+            f"{self.place.path}: kept nothing after {done}: the nearest is {near} (the result kept {_epochs(kept)})"
+        )
 
     def kind_of(self, wanted: np.ndarray) -> ChunkKind:
         """Return the kind of a chunk with some cells, whose parameters must have the same shapes.
@@ -127,15 +131,23 @@ class KeptCells(NamedTuple):
             raise InputError(f"{self.place.path}: {count} not run yet, the first: {first}; finish that study")
         return [array.astype(leaves[name].dtype) for name, array in arrays.items()]
 
+    def check_states(self) -> None:
+        """Check that the result kept the states of the optimizers.
+
+        Raises:
+          InputError: if it did not, with what to write.
+        """
+        if not self.study.keep_state:
+            how = "run the study with keep_state=True into another folder"
+            raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
+
     def state_leaves(self, wanted: np.ndarray) -> Leaves:
         """Return the leaves of the states that were kept of some cells with the same optimizer.
 
         Raises:
           InputError: if no states were kept; and as `kind_of`.
         """
-        if not self.study.keep_state:
-            how = "run the study with keep_state=True into another folder"
-            raise InputError(f"{self.place.path}: this result kept no states of optimizers; {how}")
+        self.check_states()
         kind = self.kind_of(wanted)
         return self.form.kept.problems[kind.problem].states[kind.optimizer]
 
@@ -257,6 +269,7 @@ def state(folder: str | Path, *, epoch: Any = None, **select: Any) -> Any:
       InputError: as `parameters`; and if the result kept no states, or the selected cells have several optimizers.
     """
     kept = kept_cells(folder)
+    kept.check_states()
     chosen = selection(kept, epoch, select)
     optimizers = np.unique(kept.own.values["optimizer"][chosen.cells])
     if len(optimizers) > 1:

@@ -1,12 +1,15 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
+from jaxsgd.convolution import num_equations
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
     METRICS,
@@ -18,7 +21,8 @@ from jaxsgd.measure.observable import (
     observables,
 )
 from jaxsgd.order import ORDERS, split
-from jaxsgd.simulator import Sparse, State, contexts, draw, stepping, streams
+from jaxsgd.problem import Params
+from jaxsgd.simulator import Context, Sparse, State, contexts, draw, stepping, streams
 from jaxsgd.study.subject import Subject, precision_of
 
 # The functions below take a `Study` as `Any`: its own checks use them.
@@ -129,21 +133,9 @@ def _usual_record(name: str) -> Record:
 
 def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch: bool) -> dict[str, tuple[int, ...]]:
     """Return the shape of each variable of an observable, by shapes alone: nothing is computed."""
-    problem = subject.problem
 
-    def at_start(key: Any) -> dict[str, Any]:
-        keys = streams(key)
-        params, data = draw(problem, keys)
-        data, held_out = jax.tree.map(jnp.asarray, (data, problem.sample_held_out(keys.data)))
-        own = known(problem, data, held_out)
-        parts = stepping(
-            problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=1),
-            order=ORDERS["fixed"], epochs=1,
-        )  # fmt: skip
-        inputs = parts.inputs(0, State(params, None))
-        visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs), inputs) if by_batch else None
-        context = contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
-        return Measures(((name, measure),))(params, context)
+    def at_start(key: Array) -> dict[str, Any]:
+        return Measures(((name, measure),))(*_at_start(subject, key, by_batch))
 
     with precision_of(dtype):
         try:
@@ -156,6 +148,49 @@ def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch
                 raise
             raise InputError(f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}") from error
     return {variable: tuple(shape.shape) for variable, shape in shapes.items()}
+
+
+def _at_start(subject: Subject, key: Array, by_batch: bool) -> tuple[Params, Context]:
+    """Return the arguments of an observable at the start of a run with one batch.
+
+    Args:
+      subject: the problem.
+      key: of the data and the parameters.
+      by_batch: True for an observable that is measured before steps, whose context has the step's batch.
+    """
+    problem, keys = subject.problem, streams(key)
+    params, data = draw(problem, keys)
+    data, held_out = jax.tree.map(jnp.asarray, (data, problem.sample_held_out(keys.data)))
+    own = known(problem, data, held_out)
+    parts = stepping(
+        problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=1),
+        order=ORDERS["fixed"], epochs=1,
+    )  # fmt: skip
+    inputs = parts.inputs(0, State(params, None))
+    visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs), inputs) if by_batch else None
+    return params, contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
+
+
+def num_observable_equations(study: Any, subject: Subject) -> int:
+    """Return the number of operations (equations of the jaxpr) of the observables that a study asks for.
+
+    It is 0 for a study with the observables that every result has, after each epoch.
+    """
+    if not (study.observe or study.evaluate_every):
+        return 0
+    usual, sparse = study_measures(study, subject)
+    asked = (usual, False), (sparse.observe if sparse else None, False), (sparse.before_steps if sparse else None, True)
+    counts = []
+
+    def count(key: Array, measures: Measures, by_batch: bool) -> None:
+        params, context = _at_start(subject, key, by_batch)
+        counts.append(num_equations(jax.make_jaxpr(lambda params: measures(params, context))(params)))
+
+    with precision_of(study.dtype):
+        for measures, by_batch in asked:
+            if isinstance(measures, Measures):
+                jax.eval_shape(functools.partial(count, measures=measures, by_batch=by_batch), jax.random.key(0))
+    return sum(counts)
 
 
 def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:

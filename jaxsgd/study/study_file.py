@@ -1,9 +1,11 @@
 """Study files: a Python file with `STUDY = Study(...)` or with several studies in `STUDIES`, or JSON."""
 
+import ast
 import json
 import re
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +22,18 @@ def study_path(name: str) -> Path:
     Raises:
       InputError: if there is no such file or name, with the nearest name.
     """
-    path = Path(name)
+    known, path = shipped(), Path(name)
+    if name in known:
+        return known[name]
+    if path.is_dir():
+        raise InputError(f"{name}: this is a folder; name a study file, such as {path / 'my_study.py'}")
+    if path.is_file() and path.suffix not in (".py", ".json"):
+        raise InputError(f"{name}: a study file ends in .py or .json")
     if path.suffix in (".py", ".json"):
         if not path.is_file():
             raise InputError(f"{name}: no such study file")
         return path
-    known = shipped()
-    if name not in known:
-        raise no_such("study (give a path to a .py or .json file, or a name from `jaxsgd studies`)", name, known)
-    return known[name]
+    raise no_such("study (give a path to a .py or .json file, or a name from `jaxsgd studies`)", name, known)
 
 
 def result_folders(studies: Iterable[str], folder: Path) -> dict[str, Path]:
@@ -104,16 +109,40 @@ def _run_file(path: Path) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except SyntaxError as error:
-        raise InputError(f"{error.filename or path}: line {error.lineno}: {error.msg}") from None
+        place = f"line {error.lineno}: " if error.lineno else ""
+        hint = "; save the file in UTF-8" if "null bytes" in error.msg else ""
+        raise InputError(f"{error.filename or path}: {place}{error.msg}{hint}") from None
     except SystemExit:
         raise InputError(f"{path}: ends Python (sys.exit) before STUDY is defined; remove that call") from None
+    if "STUDY" not in defined and "STUDIES" not in defined:
+        named = next((f"{name} is one" for name, value in defined.items() if isinstance(value, Study)), "it has none")
+        raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...); {named}")
     if "STUDIES" not in defined:
-        return {path.stem: defined.get("STUDY")}
+        return {path.stem: defined["STUDY"]}
+    if "STUDY" in defined:
+        raise InputError(f"{path}: defines both STUDY and STUDIES; write one of them")
+    twice = _names_given_twice(path)
+    if twice:
+        raise InputError(f"{path}: STUDIES has {twice[0]!r} more than once; give each study a name of its own")
     studies = defined["STUDIES"]
     if not isinstance(studies, dict) or not studies or not all(map(_names_a_study, *zip(*studies.items(), strict=True))):
         wanted = 'a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders'
         raise InputError(f"{path}: STUDIES must be {wanted}, got {shown(studies)}")
     return studies
+
+
+def _names_given_twice(path: Path) -> list[str]:
+    """Return the names that a file's dictionary STUDIES has more than once, of which Python keeps only the last.
+
+    Names that differ only in upper and lower case are the same: on some systems they would have the same folder.
+    """
+    names: list[Any] = []
+    for node in ast.parse(path.read_bytes()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(target, ast.Name) and target.id == "STUDIES" for target in targets):
+            keys = node.value.keys if isinstance(node.value, ast.Dict) else []  # type: ignore[union-attr]
+            names = [str(key.value).casefold() for key in keys if isinstance(key, ast.Constant)]
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _names_a_study(name: Any, study: Any) -> bool:
@@ -132,7 +161,12 @@ def _changed(path: Path, study: Any, assignments: Sequence[str]) -> Study:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise InputError(f"{path}: is empty; it must have the fields of a study, as the study.json of a result")
+        fields = json.loads(text)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a study in JSON: {error}") from None
     if not isinstance(fields, dict):

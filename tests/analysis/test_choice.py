@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median
+from jaxsgd.analysis.choice import best_place, is_clearly_better, is_edge, seed_median, why_unclear
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5, 6])
@@ -45,7 +45,7 @@ def test_an_edge_is_the_least_or_the_greatest_of_three_numbers(values, edges):
 
 
 def test_a_setting_is_clearly_better_if_it_is_so_for_nearly_every_seed_that_both_have():
-    cost, others = np.zeros(20), np.ones((4, 20))
+    cost, others = np.arange(20) / 100, np.ones((4, 20))
     others[1, 0] = -1  # better in 19 of 20 seeds, 95 %
     others[2, :2] = -1  # in 18 of 20
     others[3, 0], others[3, 1:] = -1, np.nan  # in none of the one seed that both have
@@ -53,3 +53,21 @@ def test_a_setting_is_clearly_better_if_it_is_so_for_nearly_every_seed_that_both
     assert not is_clearly_better(cost, np.full(20, np.nan))
     # A run that diverged counts as infinitely bad.
     assert is_clearly_better(cost, np.full(20, np.inf))
+
+
+def test_few_seeds_or_equal_ones_do_not_show_which_setting_is_better():
+    cost = np.arange(6.0)
+    # Of two settings that are alike, one is better for all of n seeds with probability 2^(1 - n): under 5 % from six seeds on.
+    assert is_clearly_better(cost, cost + 1)
+    assert not is_clearly_better(cost[:5], cost[:5] + 1)
+    assert why_unclear(cost[:5], cost[:5] + 1) == "5 seeds do not show which setting is better: that takes 6 or more"
+    others = np.array([np.arange(6.0), [7, *[np.nan] * 5], [np.nan] * 6])
+    assert why_unclear(cost, others).tolist() == [
+        "",
+        "one seed does not show which setting is better: that takes 6 or more",
+        "no seed in common does not show which setting is better: that takes 6 or more",
+    ]
+    # All seeds are the same run twice: their number says nothing.
+    assert not is_clearly_better(np.zeros(20), np.ones(20))
+    assert why_unclear(np.zeros(20), np.ones(20)) == "all seeds give the same value, so they show no spread"
+    assert why_unclear(np.zeros(20), np.arange(20)) == ""

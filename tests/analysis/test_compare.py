@@ -118,7 +118,10 @@ def test_one_seed_has_no_interval(one):
         ({"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'? valid: fixed, replacement, reshuffle"),
         ({"axis": "batch_count", "reference": 21}, "no batch_count 21: there is 10, 20"),
         ({"epoch": 4}, "epoch must be one of 0, 1, 2, 3 (0-based), got 4"),
-        ({"metric": "stripe_index", "epoch": 1}, "stripe_index is of whole runs and has no epochs, got epoch=1"),
+        (
+            {"metric": "stripe_index", "epoch": 1},
+            "stripe_index has one value for a whole run and none for an epoch, got epoch=1",
+        ),
         ({"confidence": 2.0}, "confidence must lie between 0 and 1, such as 0.95, got 2.0"),
     ],
 )

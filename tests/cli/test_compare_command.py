@@ -7,7 +7,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd.analysis.confidence import SAME
-from jaxsgd.cli.compare_command import compare
+from jaxsgd.cli.compare_command import _few_seeds_note, compare
 
 FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
 
@@ -85,6 +85,17 @@ def test_seeds_that_make_no_difference_give_no_interval_and_that_is_said(tmp_pat
     compare([tmp_path / "same"], as_json=True)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["low"], row["high"], row["no_interval"]) for row in rows] == [(None, None, SAME)] * 2
+
+
+def test_ties_of_few_seeds_are_said_to_show_little(results, capsys):
+    compare([results / "near"], metric="distance")
+    few = "with so few, the intervals are wide, and a tie does not show that two settings are alike"
+    shown = capsys.readouterr().out
+    assert (f"5 seeds: {few}" in " ".join(shown.split())) == ("tie " in shown)
+    ties = [{"tie": True, "pairs": pairs} for pairs in (2, 5)]
+    assert _few_seeds_note(ties) == [f"5 seeds: {few}"]
+    assert _few_seeds_note([*ties, {"tie": True, "pairs": 6}]) == []
+    assert _few_seeds_note([{"tie": False, "pairs": 2}]) == []
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxsgd
 from jaxsgd.cli.errors import run_app
-from jaxsgd.cli.measure_table import noise_rows
+from jaxsgd.cli.measure_table import noise_notes, noise_rows, variance_notes
 
 # Typer hands out other types than its annotations say.
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -161,8 +162,28 @@ def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):
     found = jaxsgd.run_noise(own, [0, 1, 2, 3, 4, 5])
     assert (row["last_epoch"], row["seeds"]) == (5, 3)
     scale = found.noise_scale.values
+    assert (row["measured_epochs"], row["hidden_epochs"]) == (6, np.isnan(scale).sum())
     assert [row["noise_scale"], row["at_first"]] == pytest.approx([np.nanmean(scale), scale[0]], rel=1e-3)
     assert row["loss_deviation"] == pytest.approx(found.loss_deviation.mean().item(), rel=1e-3)
+
+
+def test_variances_of_few_seeds_are_said_to_be_rough():
+    def notes(data, init):
+        loss = (("data_seed", "init_seed", "epoch"), np.ones((data, init, 2)))
+        ds = xr.Dataset({"loss_epoch": loss}, {"data_seed": np.arange(data), "init_seed": np.arange(init)})
+        return variance_notes(ds, 0.95)
+
+    assert notes(2, 3) == ["only 2 data seeds and 3 init seeds: the variances are rough, 6 of each or more show them better"]
+    assert notes(6, 3) == ["only 3 init seeds: the variances are rough, 6 of each or more show them better"]
+    assert notes(6, 8) == []
+
+
+def test_epochs_whose_noise_hides_the_gradient_are_named(noisy):
+    rows = [{**row, "hidden_epochs": 0} for row in noisy["tables"]["noise"]]
+    assert noise_notes(rows) == []
+    rows[1]["hidden_epochs"] = 2
+    (note,) = noise_notes(rows)
+    assert note.startswith(f"no noise scale in up to 2 of the 6 measured epochs in 1 of {len(rows)} rows: ")
 
 
 def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured, target):

@@ -45,6 +45,10 @@ def unequal():
     return jaxsgd.Problem(lambda key: jnp.zeros(3), lambda w, x: x[0] @ w, (np.ones((10, 3)), np.ones(9)))
 
 
+class Nothing:
+    pass
+
+
 def refuses():
     raise ValueError("these samples are\\nnot mine")
 
@@ -109,6 +113,14 @@ ONE_LINE = [
     ({"schedules": "PARTS:shorter"}, "must be a function of progress", "shorter() missing 2 required positional arguments"),
     ({"orders": "PARTS:shorter"}, "order 'shorter' must give 10 sample indices, got shape (9,) of int32"),
     ({"seeds": 5}, "seeds: 5 can mean one seed or the number of seeds: write [5] for the seed 5, or range(5)"),
+    (
+        {"problem": "PARTS:Nothing"},
+        "problem 'PARTS:Nothing' must return a jaxsgd.Problem, got Nothing",
+    ),
+    ({"orders": "PARTS:Nothing"}, "order 'Nothing' must be a function", "fails with TypeError: Nothing() takes no arguments"),
+    ({"optimizer": "PARTS:Nothing"}, "optimizer 'PARTS:Nothing' fails with TypeError: Nothing() takes no arguments"),
+    ({"schedule": "PARTS:Nothing"}, "must be a function of progress", "fails with TypeError: Nothing() takes no arguments"),
+    ({"observe": "PARTS:Nothing"}, "observable 'Nothing' fails with TypeError: Nothing() takes no arguments"),
     ({"orders": ["fixed", 3]}, "orders.1: must be a name or a pointer in quotes, such as 'my_module:name', got 3"),
 ]  # fmt: skip
 
@@ -130,6 +142,12 @@ IN_THEIR_CODE = [
     ({"orders": "PARTS:early"}, "use jax.numpy.where", "in early"),
 ]  # fmt: skip
 
+MADE = (
+    "from jaxsgd import Study as S; make = lambda: S(problem='least_squares', seeds=[0], batch_counts=[2], "
+    "learning_rates=[0.1], epochs=1); "
+)
+"""The beginning of a study file with a function that makes a study."""
+
 FILES = [
     ("import no_such_module_of_theirs", "ModuleNotFoundError: No module named 'no_such_module_of_theirs'", 3),
     ("raise RuntimeError('stop here')", "RuntimeError: stop here", 3),
@@ -138,6 +156,13 @@ FILES = [
     ("x = (", "my study.py: line 1: '(' was never closed", 0),
     ("import sys; sys.exit('over')", "my study.py: ends Python (sys.exit) before STUDY is defined", 0),
     ("STUDY = {'epochs': 3}", "my study.py: must define STUDY = jaxsgd.Study(...), got dict", 0),
+    ("", "my study.py: must define STUDY = jaxsgd.Study(...); it has none", 0),
+    (f"{MADE}study = make()", "my study.py: must define STUDY = jaxsgd.Study(...); study is one", 0),
+    (f"{MADE}STUDY = make(); STUDIES = {{'a': STUDY}}", "my study.py: defines both STUDY and STUDIES; write one of them", 0),
+    (f"{MADE}STUDIES = {{'a': make(), 'a': make()}}", "my study.py: STUDIES has 'a' more than once; give each study a name", 0),
+    (f"{MADE}STUDIES = {{'a': make(), 'A': make()}}", "my study.py: STUDIES has 'a' more than once; give each study a name", 0),
+    (f"{MADE}STUDIES = {{'a/b': make()}}", "my study.py: STUDIES must be a dictionary such as", 0),
+    ("x = 3".encode("utf-16"), "my study.py: source code string cannot contain null bytes; save the file in UTF-8", 0),
 ]
 
 count = itertools.count()
@@ -202,12 +227,56 @@ def test_an_error_in_the_users_code_is_one_line_and_their_own_places(case, folde
 
 @pytest.mark.parametrize(("text", "line", "places"), FILES)
 def test_a_study_file_that_cannot_be_run(text, line, places, folder, capsys):
-    (folder / "my study.py").write_text(text)
+    (folder / "my study.py").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert run_app(["run", "my study.py"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"jaxsgd: {line}")
     assert lines[1:3] == (["  my study.py, line 1, in <module>", f"    {text}"] if places else [])
     assert len(lines) == 1 + places
+
+
+PLACES = {
+    "missing.py": "missing.py: no such study file",
+    "notes": "notes: this is a folder; name a study file, such as notes/my_study.py",
+    "notes.py": "notes.py: this is a folder; name a study file, such as notes.py/my_study.py",
+    "notes.txt": "notes.txt: a study file ends in .py or .json",
+    "empty.json": "empty.json: is empty; it must have the fields of a study, as the study.json of a result",
+    "list.json": "list.json: must be a JSON object with a study's fields, got list",
+    "mark.json": "unknown field 'epoch': did you mean 'epochs'?",
+    "my study": "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) 'my study': ",
+    "": "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) '': ",
+}
+
+
+def test_what_is_no_study_file_is_one_line(folder, capsys):
+    for name in ("notes", "notes.py"):
+        (folder / name).mkdir()
+    for name, content in {
+        "notes.txt": b"x",
+        "empty.json": b"",
+        "list.json": b"[1]",
+        "mark.json": b'\xef\xbb\xbf{"epoch": 3}',
+    }.items():
+        (folder / name).write_bytes(content)
+    for name, message in PLACES.items():
+        assert run_app(["run", name, "--dry-run"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("jaxsgd: ")
+        assert message in line
+
+
+def test_a_folder_with_the_name_of_a_shipped_study_does_not_hide_it(folder, capsys):
+    (folder / "orders").mkdir()
+    assert run_app(["run", "orders", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("study     orders\n")
+
+
+def test_names_of_studies_may_have_letters_of_any_language(folder, capsys):
+    (folder / "my study.py").write_text(f"{MADE}STUDIES = {{'gr\xf6\xdfe': make(), '\u5927\u304d\u3055': make()}}", "utf-8")
+    assert run_app(["run", "my study.py", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "study     gr\xf6\xdfe\n" in shown
+    assert "study     \u5927\u304d\u3055\n" in shown
 
 
 def test_the_file_of_a_syntax_error_is_the_one_that_has_it(folder, capsys):

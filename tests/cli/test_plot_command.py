@@ -205,7 +205,7 @@ BAD = [
     (["scaling", "result"], "Missing option '--target'"),
     (["all", "nothing"], "nothing: no such folder"),
     (["result"], "jaxsgd plot all result draws all that suit it"),
-    (["all", "result/chunks"], "result/chunks: holds no result"),
+    (["all", "result/chunks"], "result/chunks: this folder is not a result"),
     (["all", "result", "--out", "file"], "--out file: file is a file"),
     (["all"], "Missing argument"),
 ]

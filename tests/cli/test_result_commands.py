@@ -227,7 +227,7 @@ def test_a_folder_without_a_result_is_one_line(command, jaxsgd_command, tmp_path
     words = ["--to", "csv"] if command == "export" else []
     done = jaxsgd_command(command, ".", *words, cwd=tmp_path)
     assert done.returncode == 2
-    assert "holds no result" in done.stderr
+    assert "this folder is not a result" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

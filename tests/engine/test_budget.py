@@ -31,12 +31,12 @@ def ds(folder):
     return jaxsgd.load(folder)
 
 
-def by_hand(seed, batch_count):
-    """Batch losses [S] and final weights of a plain NumPy loop whose rate falls linearly to 0 over all steps."""
+def by_hand(seed, batch_count, taken=STEPS):
+    """Batch losses and weights of the first steps of a plain NumPy loop whose rate falls linearly to 0 over all `STEPS`."""
     x, target = least_squares(SAMPLES, 3).sample_data(jaxsgd.streams(jax.random.key(seed)).data)
     x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
     weights, batches, losses = np.zeros(3), np.array_split(np.arange(SAMPLES), batch_count), []
-    for step in range(STEPS):
+    for step in range(taken):
         own = batches[step % batch_count]
         error = x[own] @ weights - target[own]
         losses.append(np.mean(error**2) / 2)
@@ -149,9 +149,12 @@ def test_runs_that_end_within_an_epoch_have_a_program_for_each_batch_count():
         plan(made, vectorize="one_program")
 
 
-def test_noise_is_measured_in_whole_epochs(ds):
-    with pytest.raises(
-        InputError,
-        match=r"this study has a budget of steps=[0-9]+: run it with a budget in epochs, as study.replaced",
-    ):
-        jaxsgd.run_noise(ds.sel(batch_count=[4]), [0])
+def test_the_noise_of_a_run_that_ends_within_an_epoch_is_measured_along_its_own_schedule(ds):
+    # 13 steps of 4 batches: the epochs 0 to 3 are begun, the last after 12 steps.
+    noise = jaxsgd.run_noise(ds.sel(batch_count=[4], seed=[1]), [0, 3])
+    for place, taken in enumerate((0, 12)):
+        _, weights, x, target = by_hand(1, 4, taken)
+        gradients = x * (x @ weights - target)[:, None]
+        np.testing.assert_allclose(noise.trace[place], gradients.var(axis=0, ddof=1).sum(), rtol=1e-4)
+    with pytest.raises(InputError, match=r"^at must list epochs from 0 to 3 \(0-based whole numbers\), got 4"):
+        jaxsgd.run_noise(ds.sel(batch_count=[4]), [4])

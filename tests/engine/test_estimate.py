@@ -5,7 +5,7 @@ import numpy as np
 from jaxsgd import Study
 from jaxsgd.engine.estimate import estimate, probe
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.plan import OBSERVABLE_EQUATION_COMPILE_SECONDS, plan
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
 from jaxsgd.memory import peak_memory, process_memory
 
@@ -25,6 +25,20 @@ def test_an_estimate_from_constants_compiles_nothing_and_counts_the_process(noth
     # The system counts the peak and the size of now apart, to a megabyte or so.
     programs = (len(planned.programs) + 1) * PROGRAM_BYTES
     assert expected.memory_bytes <= 1.05 * peak_memory() + programs + planned.memory_bytes
+
+
+def test_an_estimate_counts_the_compiling_of_the_observables():
+    def compiling(**observed):
+        return plan(STUDY.replaced(**observed)).compile_seconds - plan(STUDY).compile_seconds
+
+    # An iteration has the Hessian's product with a vector, a gradient of the loss and its derivative: dozens of operations.
+    sharpness, norm = compiling(observe=["sharpness"]), compiling(observe=["gradient_norm"])
+    assert sharpness > 50 * OBSERVABLE_EQUATION_COMPILE_SECONDS
+    # Two may share some operations of their context.
+    assert sharpness < compiling(observe=["sharpness", "gradient_norm"]) < 1.01 * (sharpness + norm)
+    # What is measured before steps is compiled besides what is measured after epochs.
+    assert compiling(observe=["sharpness"], observe_every=2, observe_batches=["gradient_norm"]) > sharpness
+    assert compiling(evaluate_every=0.5) > 0 == compiling(eval_interval=2)
 
 
 def test_what_a_probe_compiles_the_run_finds_compiled(nothing_compiled):

@@ -85,6 +85,9 @@ def test_parameters_of_one_value_are_those_of_simulate_and_those_of_several_do_n
         InputError, match=r"other shapes with num_hidden=3 than with num_hidden=6; select one value: num_hidden=6"
     ):
         jaxsgd.parameters(grown[0])
+    # No selection would help here, so it is not the shapes that the message is about.
+    with pytest.raises(InputError, match=r"kept no states of optimizers; run the study with keep_state=True into another"):
+        jaxsgd.state(grown[0])
 
 
 def test_a_fork_begins_at_the_parents_cell_of_the_same_value(grown, tmp_path):

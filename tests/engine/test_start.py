@@ -205,7 +205,7 @@ def test_a_fork_begins_after_the_wanted_epoch_and_by_default_after_the_last(stat
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"start_epoch": 7}, "kept nothing after 7 epochs: the nearest is 2 (it kept 0, 1, 2)"),
+        ({"start_epoch": 7}, "kept nothing after 7 epochs: the nearest is 2 (the result kept 0, 1, 2)"),
         (
             {"optimizers": ["adamw"], "start_select": {"optimizer": "adam"}},
             "would begin at a cell with adam; leave start_state out",

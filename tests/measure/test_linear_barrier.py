@@ -48,7 +48,7 @@ def test_it_maps_over_pairs_and_takes_large_data_in_blocks():
 
 def test_what_has_no_line_is_one_line():
     well, end = problem_of(lambda w: w[0]), {"w": jnp.zeros(2)}
-    with pytest.raises(InputError, match="points must be at least 3, the ends of the line and a point between them, got 2"):
+    with pytest.raises(InputError, match="points must be at least 3: the two ends of the line and a point between them, got 2"):
         linear_barrier(well, end, end, DATA, points=2)
     with pytest.raises(InputError, match="two ends must have parameters of the same shapes"):
         linear_barrier(well, end, {"w": jnp.zeros(3)}, DATA)

@@ -69,6 +69,10 @@ def test_a_scale_is_missing_where_noise_hides_the_gradient():
         (1, {}, "noise needs at least 2 samples, got 1"),
         (20, {"small_batch": 11}, r"small_batch must be a whole number from 1 to 10 \(half the samples\), got 11"),
         (20, {"at": "0"}, r"at must list epochs .*, got '0'"),
+        (20, {"at": 3, "batch_count": 4, "steps": 12}, r"at must list epochs from 0 to 2 \(0-based whole numbers\), got 3"),
+        (20, {"epochs": 3, "steps": 12}, "give either epochs or steps, and not both, got epochs=3 and steps=12"),
+        (20, {"batch_count": [2, 4], "steps": 12}, "steps needs a single batch_count: .*"),
+        (20, {"steps": 1.5}, "steps must be a whole number of at least 1, got 1.5"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

@@ -14,9 +14,9 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("index", "sentence"),
     [
-        ([[1, 0, 0], [1, 0.1, -0.1]], "has stripes if the order is fixed, none if it is reshuffle or flip_flop"),
-        ([[1, 0, 0.4], [1, 0, 0]], "has stripes if the order is fixed, faint ones if it is flip_flop, none if it is reshuffle"),
-        ([[NAN, NAN, NAN], [1, 0, 0.9]], "has stripes if the order is fixed or flip_flop, none if it is reshuffle"),
+        ([[1, 0, 0], [1, 0.1, -0.1]], "has stripes with the order fixed, none with reshuffle or flip_flop"),
+        ([[1, 0, 0.4], [1, 0, 0]], "has stripes with the order fixed, faint ones with flip_flop, none with reshuffle"),
+        ([[NAN, NAN, NAN], [1, 0, 0.9]], "has stripes with the order fixed or flip_flop, none with reshuffle"),
         # Every order both ways: the batch count decides.
         ([[0, 0, 0], [1, 1, 1]], "has stripes at m = 20, none at m = 10"),
         ([[0, 1, 0], [1, 0, 1]], "has stripes in 3 of the 6 settings with an index"),

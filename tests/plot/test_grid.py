@@ -36,7 +36,7 @@ def test_there_is_a_panel_for_each_batch_count_and_order(figure):
 def test_the_title_tells_orders_with_stripes_from_those_without(figure):
     title = figure.texts[0].get_text()
     assert title == (
-        "The printed loss has stripes if the order is fixed or shuffle_once, none if it is reshuffle or reshuffle_batches"
+        "The printed loss has stripes with the order fixed or shuffle_once, none with reshuffle or reshuffle_batches"
     )
 
 

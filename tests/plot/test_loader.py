@@ -63,6 +63,20 @@ def test_the_title_says_from_which_size_on_a_family_ties_with_reshuffle():
     assert "Loss by the size of the buffer\n" in words(loader(result(alone)))
 
 
+@pytest.mark.parametrize(("seeds", "clause"), [([0], "One seed does not"), ([0, 1], "2 seeds do not")])
+def test_few_seeds_show_no_tie(seeds, clause):
+    # The interval of two seeds is so wide that nearly everything would tie.
+    said = words(loader(result().isel(seed=seeds)))
+    assert said.startswith("Loss by the size of the buffer\n")
+    assert f"{clause} show which setting is better: that takes 6 or more." in " ".join(said.split())
+
+
+def test_equal_seeds_show_no_tie():
+    ds = result()
+    same = ds.assign(loss_epoch=ds.loss_epoch * 0 + ds.loss_epoch.isel(seed=0))
+    assert "No interval: all seeds give the same value" in " ".join(words(loader(same)).split())
+
+
 def test_a_family_that_is_better_than_reshuffle_is_as_good():
     title = words(loader(result(dict(LOSSES, **{"block_buffer(10, 2)": 0.01}))))
     assert "Loss ties with reshuffle: buffer from 50 % of the data and block_buffer from 10 % of the data\n" in title

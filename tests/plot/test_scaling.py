@@ -96,7 +96,7 @@ def test_a_target_below_anything_is_refused_with_the_nearest_loss():
     ds = bent()
     with pytest.raises(InputError) as caught:
         scaling(ds, ds.loss_epoch.min().item() - 1)
-    assert f"the nearest that any run comes is {ds.loss_epoch.min().item():.4g}" in str(caught.value)
+    assert f"the best value of any run is {ds.loss_epoch.min().item():.4g}" in str(caught.value)
 
 
 def test_more_axes_than_there_is_room_for_are_named():

@@ -63,6 +63,15 @@ def test_sigma_is_measured_off_the_fixed_order():
     assert "Sampling explains the gap between stripes of the fixed order" in words(figure)
 
 
+def test_a_sigma_that_is_fitted_to_two_gaps_says_nothing_of_the_law():
+    two = result().sel(batch_count=[10, 20])
+    said = words(stripe_law(two))
+    assert said.startswith("The gap between stripes of the fixed order, by the batch size\n")
+    assert "is fitted to fewer than 3 gaps, which cannot show if the law holds" in said
+    # A measured sigma can be compared with a single gap.
+    assert "Sampling explains the gap" in words(stripe_law(two, sigma=SIGMA))
+
+
 def test_lines_are_medians_and_the_law_lies_over_them():
     ds = result()
     left, right = stripe_law(ds, sigma=SIGMA).axes

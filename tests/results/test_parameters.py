@@ -226,9 +226,9 @@ def test_one_epoch_is_picked_and_a_list_keeps_its_axis(at_epochs):
 @pytest.mark.parametrize(
     ("epoch", "text"),
     [
-        (2, "kept nothing after 2 epochs: the nearest is 1 (it kept 0, 1, 3)"),
-        (-1, "kept nothing after -1 epochs: the nearest is 0 (it kept 0, 1, 3)"),
-        ("last", "epoch is a number of epochs done, got 'last'; it kept 0, 1, 3"),
+        (2, "kept nothing after 2 epochs: the nearest is 1 (the result kept 0, 1, 3)"),
+        (-1, "kept nothing after -1 epochs: the nearest is 0 (the result kept 0, 1, 3)"),
+        ("last", "epoch must be a number of epochs done, got 'last'; the result kept 0, 1, 3"),
     ],
 )
 def test_an_epoch_that_was_not_kept_is_one_line(epoch, text, at_epochs):
