@@ -14,10 +14,9 @@ from jaxsgd.analysis.noise import run_noise
 from jaxsgd.analysis.rows import best_rows, rows
 from jaxsgd.analysis.scaling import FITTED, RULED, reachable_target
 from jaxsgd.cli.output import missing_cells, plain_table
-from jaxsgd.error import InputError, counted
+from jaxsgd.error import counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
-from jaxsgd.results.metric import time_dim
 
 TableRow = Mapping[str, Any]
 """A row of a table: values by the name of their column."""

@@ -312,9 +312,7 @@ def _comparison(ds: xr.Dataset, axis: Mapping[str, Any], name: str) -> dict[str,
     return {"reference": compared.attrs["reference"], "places": places, "rows": table}
 
 
-def _scaling(
-    ds: xr.Dataset, names: Sequence[str], target: float | None, arrays: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def _scaling(ds: xr.Dataset, names: Sequence[str], target: float | None, arrays: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what the view of the steps to a target needs, by metric; empty if the result has no scaling.
 
     Where the reader may change the target, the seeds that the bootstrap draws are put among the arrays.
