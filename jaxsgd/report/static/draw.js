@@ -42,6 +42,26 @@ function nameTicks(axis, texts) {
   axis.major_label_overrides = new Map(texts.map((text, i) => [i, safe(text)]));
 }
 
+function logTicks(axis, values, always = false) {
+  // 1, 2 and 5 of each power of ten, where the axis is logarithmic.
+  const finite = values.filter((value) => Number.isFinite(value) && value > 0);
+  if (!finite.length || !(always || isLog(finite))) return;
+  const low = Math.floor(Math.log10(Math.min(...finite))), high = Math.ceil(Math.log10(Math.max(...finite)));
+  const leads = high - low > 6 ? [1] : high - low > 3 ? [1, 3] : [1, 2, 5];
+  const ticks = [];
+  for (let power = low; power <= high; power++) for (const lead of leads) ticks.push(Number(`${lead}e${power}`));
+  axis.ticker = new Bokeh.FixedTicker({ ticks });
+  axis.major_label_overrides = new Map(ticks.map((tick) => [tick, short(tick)]));
+}
+
+function sparseTicks(axis, values) {
+  // The values themselves, where they are far enough apart on a logarithmic axis.
+  const ticks = [];
+  for (const value of [...values].sort((a, b) => a - b)) if (!ticks.length || value >= 1.6 * ticks.at(-1)) ticks.push(value);
+  axis.ticker = new Bokeh.FixedTicker({ ticks });
+  axis.major_label_overrides = new Map(ticks.map((tick) => [tick, short(tick, 3)]));
+}
+
 function source(columns) {
   return new Bokeh.ColumnDataSource({ data: columns });
 }

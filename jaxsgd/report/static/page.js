@@ -20,8 +20,9 @@ function selectionChanged() {
     STATE.count += kept ? 1 : 0;
   }
   showStatus();
-  for (const view of VIEWS) view.pick();
-  TIMES.brush = performance.now() - begun;
+  Promise.all(VIEWS.map((view) => view.pick())).then(() => requestAnimationFrame(() => requestAnimationFrame(() => {
+    TIMES.brush = performance.now() - begun;
+  })));
 }
 
 function showStatus() {

@@ -69,7 +69,7 @@ const FINE = 400, ABOVE = 1.08, BINS = 450;
 
 function parallelView() {
   const view = viewOf("parallel", "All runs: axes and metric", true, "Drag over an axis to select the runs that pass there; "
-    + "the other views follow. Double-click to select all. With the keyboard: open “Select by values” above.", () => {
+    + "the other views follow. Double-click to select all. Colours: the metric, dark is low. With the keyboard: open “Select by values” above.", () => {
     const axes = PAGE.description.axes;
     const cells = selectedCells();
     const columns = [...axes.map((axis) => ({ words: axis.words, text: (cell) => axis.texts[PAGE.place[axis.dim][cell]] })),
@@ -100,8 +100,9 @@ function parallelView() {
 
   function segments(wanted) {
     // Runs that pass through the same two places share a line, which is the darker the more they are.
-    const x0 = [], y0 = [], x1 = [], y1 = [], alpha = [];
-    const bins = new Int32Array(BINS * BINS);
+    // Its colour is that of the mean of their metric.
+    const x0 = [], y0 = [], x1 = [], y1 = [], alpha = [], shade = [];
+    const bins = new Int32Array(BINS * BINS), sums = new Float64Array(BINS * BINS);
     for (let a = 0; a < axes.length; a++) {
       bins.fill(0);
       const last = a === axes.length - 1;
@@ -111,15 +112,17 @@ function parallelView() {
       for (let cell = 0; cell < PAGE.count; cell++) {
         if (metricBin[cell] < 0 || !wanted(cell)) continue;
         const key = own[place[cell]] * BINS + (last ? metricBin[cell] : next[nextPlace[cell]]);
-        if (bins[key]++ === 0) used.push(key);
+        if (bins[key]++ === 0) { used.push(key); sums[key] = 0; }
+        sums[key] += metricBin[cell];
       }
       for (const key of used) {
         x0.push(a); x1.push(a + 1);
         y0.push(Math.floor(key / BINS) / FINE); y1.push((key % BINS) / FINE);
-        alpha.push(Math.min(1, 0.3 + 0.12 * Math.log2(bins[key])));
+        alpha.push(Math.min(1, 0.35 + 0.1 * Math.log2(bins[key])));
+        shade.push(viridis(sums[key] / bins[key] / FINE));
       }
     }
-    return { x0, y0, x1, y1, alpha };
+    return { x0, y0, x1, y1, alpha, shade };
   }
 
   view.pick = () => {
@@ -136,14 +139,14 @@ function parallelView() {
     const metric = metricOf(STATE.metric);
     const figure = makeFigure({
       height: 380, x_range: new Bokeh.Range1d({ start: -0.35, end: axes.length + 0.45 }),
-      y_range: new Bokeh.Range1d({ start: -0.06, end: 1.16 }),
+      y_range: new Bokeh.Range1d({ start: -0.05, end: scale.gone.some(Boolean) ? 1.14 : 1.05 }),
     });
     for (const name of ["all", "chosen", "diverged"]) sources[name] = source(segments(() => false));
     sources.all.data = segments(() => true);
-    const look = { all: ["pale", 1], chosen: ["blue", 1.3], diverged: ["red", 1.3] };
+    const look = { all: ["pale", 1], chosen: [null, 1.3], diverged: ["red", 1.3] };
     for (const [name, [shade, width]] of Object.entries(look))
       figure.segment({ field: "x0" }, { field: "y0" }, { field: "x1" }, { field: "y1" }, {
-        source: sources[name], line_color: colour(shade), line_width: width,
+        source: sources[name], line_color: shade === null ? { field: "shade" } : colour(shade), line_width: width,
         line_alpha: name === "all" ? 0.35 : { field: "alpha" },
       });
     const ticks = { x: [], y: [], text: [] };
@@ -266,7 +269,7 @@ function planeView() {
       fill: shares.map((at) => (Number.isNaN(at) ? colour("paper") : viridis(at))),
       ink: shares.map((at) => (Number.isNaN(at) ? colour("red") : at < 0.55 ? "#ffffff" : "#222222")),
       hatch: shares.map((at, i) => (Number.isNaN(at) || cells[i].diverged ? "/" : " ")),
-      text: shown.map((value) => (Number.isFinite(value) ? short(value, 2) : Number.isNaN(value) ? "" : "div.")),
+      text: shown.map((value) => (Number.isFinite(value) ? short(value, 3) : Number.isNaN(value) ? "" : "div.")),
       value: shown.map((value) => short(value, 5)), across: cells.map((cell) => safe(x.texts[cell.i])),
       up: cells.map((cell) => (y ? safe(y.texts[cell.j]) : "")), lost: cells.map((cell) => `${cell.diverged} of ${cell.runs}`),
       setting: cells.map((cell) => safe(settingText(cell.setting))),
@@ -275,7 +278,7 @@ function planeView() {
       source: data, fill_color: { field: "fill" }, line_color: colour("line"),
       hatch_pattern: { field: "hatch" }, hatch_color: colour("red"), hatch_alpha: 0.5, hatch_scale: 9,
     });
-    if (view.holder.clientWidth / acrossOrder.length > 38)
+    if (view.holder.clientWidth / acrossOrder.length > 44)
       figure.text({ field: "x" }, { field: "y" }, { field: "text" }, {
         source: data, text_color: { field: "ink" }, text_align: "center", text_baseline: "middle", text_font_size: "11px" });
     nameTicks(figure.xaxis, acrossOrder.map((i) => x.texts[i]));
@@ -309,6 +312,7 @@ function planeView() {
       if (near.length) chooseSetting(near.reduce((a, b) => (apart(b) < apart(a) ? b : a)).setting);
     });
     nameTicks(figure.xaxis, order.map((i) => x.texts[i]));
+    logTicks(figure.yaxis, finite);
     figure.yaxis.axis_label = safe(metricOf(STATE.metric).label);
     return figure;
   }
@@ -351,8 +355,10 @@ function curvesView() {
       ...cells.slice(0, 12).map((cell, c) => ({ words: cellText(cell), text: (row) => short(row.values[c], 5) })),
     ], rows.slice(0, 400));
   });
+  let seed = 0;
+  const seedChoice = make("div", { class: "row" });
   const second = make("div", { class: "figure", id: "striped-figure", role: "img", "aria-label": "striped view" });
-  view.holder.after(second);
+  view.holder.after(seedChoice, second);
   view.values = () => rows;
 
   view.draw = async () => {
@@ -388,6 +394,7 @@ function curvesView() {
       if (at !== undefined) figure.add_layout(new Bokeh.Span({ location: at, dimension: "height", line_color: colour("green"), line_width: 2, line_dash: "dashed" }));
     }
     addHover(figure, [dots], [["", "@seed"], [metricOf(name).unit_of_x, "@x"], [safe(metricOf(name).words), "@value"]]);
+    logTicks(figure.yaxis, finite);
     figure.xaxis.axis_label = metricOf(name).unit_of_x;
     figure.yaxis.axis_label = safe(metricOf(name).words);
     await view.show(figure);
@@ -404,8 +411,10 @@ function curvesView() {
     const windows = array("striped").shape.at(-1);
     const points = { x: [], y: [], shade: [], seed: [], stripe: [] };
     const shades = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
-    const most = Math.max(1, Math.floor(6000 / windows));
-    for (const cell of cells.slice(0, most))
+    seed = Math.min(seed, cells.length - 1);
+    seedChoice.replaceChildren(choice("striped view of", cells.map((cell, c) => [String(c), cellText(cell)]), String(seed),
+      (value) => { seed = Number(value); striped(cells); }));
+    for (const cell of [cells[seed]])
       for (let w = 0; w < windows; w++) {
         const value = number("striped", cell, w);
         if (!Number.isFinite(value)) continue;
@@ -414,9 +423,10 @@ function curvesView() {
         points.shade.push(shades[stripe % shades.length]); points.seed.push(safe(cellText(cell)));
       }
     const figure = makeFigure({ height: 260, y_axis_type: isLog(points.y) ? "log" : "linear" });
-    const dots = figure.scatter({ field: "x" }, { field: "y" }, { source: source(points), size: 4,
-      color: { field: "shade" }, alpha: 0.6, line_color: null });
+    const dots = figure.scatter({ field: "x" }, { field: "y" }, { source: source(points), size: 5,
+      color: { field: "shade" }, alpha: 0.85, line_color: null });
     addHover(figure, [dots], [["", "@seed"], ["epoch", "@x"], ["loss", "@y{0.000000}"], ["stripe", "@stripe"]]);
+    logTicks(figure.yaxis, points.y);
     figure.xaxis.axis_label = "epoch";
     figure.yaxis.axis_label = `loss, printed every ${PAGE.description.eval_interval} batches`;
     await view.show(figure, second);
@@ -476,6 +486,7 @@ function bestView() {
   const view = viewOf("best", "Best settings", true, "", () => make("span"));
   view.holder.removeAttribute("role");
   view.holder.classList.add("scroll");
+  view.holder.tabIndex = 0;
   view.element.querySelector("details").remove();
   view.draw = view.pick = () => {
     if (!name()) { view.holder.replaceChildren("This metric only describes runs: no setting is best by it."); return; }
@@ -536,7 +547,7 @@ function compareView() {
     view.controls.replaceChildren(choice("compare", names.map((name) => [name, axisOf(name).words]), axisName,
       (name) => { axisName = name; view.draw(); }));
     shown = table.rows.filter((row) => rowIsAllowed(row, [axisName, ...table.places]));
-    const most = shown.filter((row) => Number.isFinite(row.difference)).slice(0, 30);
+    const most = shown.filter((row) => Number.isFinite(row.difference)).slice(0, 20);
     view.caption.textContent = `Mean ${metricOf(metric()).words} less that of ${axisOf(axisName).words} ${short(table.reference)}, on the same `
       + `seeds, with 95 % intervals; orange differs, grey ties. ${shown.length > most.length ? `${most.length} of ${shown.length} rows; the table has all.` : ""}`;
     const figure = makeFigure({ height: Math.max(180, 70 + 20 * most.length),
@@ -550,7 +561,7 @@ function compareView() {
     const dots = figure.scatter({ field: "x" }, { field: "y" }, { source: data, size: 8, color: { field: "shade" } });
     addHover(figure, [dots], [["", "@words"], ["difference", "@x"], ["95 % interval", "@ends"]]);
     nameTicks(figure.yaxis, most.map(words));
-    figure.xaxis.axis_label = safe(`difference of ${metricOf(metric()).label}`);
+    figure.xaxis.axis_label = safe(`difference of ${metricOf(metric()).words}`);
     if (view.holder.clientWidth < 480) figure.xaxis.ticker = new Bokeh.BasicTicker({ desired_num_ticks: 3 });
     await view.show(figure);
     view.command.textContent = `jaxsgd compare ${shellWord(folderText())} --axis ${axisName} --metric ${metric()}`;
@@ -627,6 +638,8 @@ function scalingView() {
       addHover(figure, all, [["batch size", "@x{0.0}"], ["batch count", "@m"], ["steps", "@y{0.0}"], ["95 % interval", "@ends"],
         [safe(table.tune.replaceAll("_", " ")), "@value"], ["scaling", "@regime"]]);
     }
+    sparseTicks(figure.xaxis, rows.map((row) => row.size));
+    logTicks(figure.yaxis, known.map((row) => row.steps), true);
     figure.xaxis.axis_label = "batch size (samples)";
     figure.yaxis.axis_label = "steps to the target";
     await view.show(figure);
