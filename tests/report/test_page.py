@@ -56,7 +56,7 @@ def test_a_brush_in_one_view_selects_in_all(opened, result):
     # The figure's frame begins at -0.35 and ends at 0.45 past the last axis.
     frame = opened["(() => { const f = document.querySelector('#parallel-figure'); return f.clientWidth })()"]
     x = box["x"] + frame * (axis + 0.35) / (len(opened["PAGE.description.axes"]) + 0.8)
-    opened.page.mouse.move(x - 25, box["y"] + 30)
+    opened.page.mouse.move(x - 25, box["y"] + 8)
     opened.page.mouse.down()
     opened.page.mouse.move(x, box["y"] + 90, steps=4)
     opened.page.mouse.move(x + 25, box["y"] + 150, steps=4)
@@ -90,7 +90,9 @@ def test_a_click_on_a_setting_opens_its_seeds_curves_with_the_datasets_values(op
     opened.page.locator("#plane-figure").scroll_into_view_if_needed()
     box = opened.page.locator("#plane-figure").bounding_box()
     opened.page.mouse.click(box["x"] + 0.22 * box["width"], box["y"] + 0.72 * box["height"])
-    opened.page.wait_for_function("axisOf('learning_rate').texts[PAGE.place.learning_rate[PAGE.cellsOf[STATE.setting][0]]] === '0.01'")
+    opened.page.wait_for_function(
+        "axisOf('learning_rate').texts[PAGE.place.learning_rate[PAGE.cellsOf[STATE.setting][0]]] === '0.01'"
+    )
     cell = opened["PAGE.cellsOf[STATE.setting][0]"]
     where = {dim: opened[f"PAGE.place['{dim}'][{cell}]"] for dim in ("optimizer", "order", "learning_rate", "batch_count")}
     assert (where["learning_rate"], where["batch_count"]) == (0, 0)
@@ -103,7 +105,9 @@ def test_a_click_on_a_setting_opens_its_seeds_curves_with_the_datasets_values(op
 
 def test_another_metric_and_another_epoch_are_shown(opened, result):
     opened.page.locator("#record").evaluate("(slider) => { slider.value = 2; slider.dispatchEvent(new Event('change')) }")
-    opened.page.wait_for_function("STATE.record === 2 && document.getElementById('record-text').textContent === 'after epoch 3'")
+    opened.page.wait_for_function(
+        "STATE.record === 2 && document.getElementById('record-text').textContent === 'after epoch 3'"
+    )
     third = result.loss_epoch.isel(epoch=2)
     third = third.where(np.isfinite(third), np.inf).median("seed").min("order")
     opened.page.wait_for_function("VIEWS[1].values().every((row) => row.i === 3 || Number.isFinite(row.cost))")
@@ -141,7 +145,9 @@ def test_the_comparison_has_the_intervals_of_the_command(opened, result):
     assert len(rows) == 12
     for row in rows:
         own = compared.sel({name: row[name] for name in ("learning_rate", "batch_count")})
-        np.testing.assert_array_equal([row[name] for name in ("difference", "low", "high")], [own[name].item() for name in ("difference", "low", "high")])
+        np.testing.assert_array_equal(
+            [row[name] for name in ("difference", "low", "high")], [own[name].item() for name in ("difference", "low", "high")]
+        )
 
 
 def test_the_best_settings_are_sorted_by_the_head_that_is_clicked(opened, result):
@@ -185,7 +191,9 @@ def test_texts_of_a_study_are_shown_as_text(browser, result, tmp_path):
 def test_it_fits_a_phone_and_is_dark_where_the_reader_wants_it(browser, report_file):
     page = Opened(browser, report_file, width=400, color_scheme="dark")
     assert page["document.documentElement.scrollWidth"] <= 400
-    red, green, blue = map(int, page["getComputedStyle(document.body).backgroundColor"].removeprefix("rgb(").rstrip(")").split(","))
+    red, green, blue = map(
+        int, page["getComputedStyle(document.body).backgroundColor"].removeprefix("rgb(").rstrip(")").split(",")
+    )
     assert max(red, green, blue) < 64
     assert page.complaints == []
     page.page.close()

@@ -17,7 +17,9 @@ from jaxsgd.report.packing import pack_array
 from tests.cli.conftest import jaxsgd_command  # noqa: F401, a fixture
 
 
-@pytest.mark.parametrize("values", [np.array([[1.5, -2.25], [np.nan, np.inf]], np.float32), np.array([0.1, 1e300]), np.arange(5)])
+@pytest.mark.parametrize(
+    "values", [np.array([[1.5, -2.25], [np.nan, np.inf]], np.float32), np.array([0.1, 1e300]), np.arange(5)]
+)
 def test_an_array_is_packed_without_loss(values):
     packed = pack_array(values)
     kind = np.dtype("<f4" if packed["type"] == "float32" else "<f8")
@@ -30,7 +32,9 @@ def test_a_large_result_is_thinned_and_the_page_says_how(result, monkeypatch):
     whole = contents.contents(losses, None, None, "", "r")
     assert whole.description["notes"] == []
     assert whole.arrays["loss_epoch"]["records"] is None
-    size = sum(len(array["data"]) for name, array in whole.arrays.items() if name != "loss_epoch" and not name.startswith("drawn"))
+    size = sum(
+        len(array["data"]) for name, array in whole.arrays.items() if name != "loss_epoch" and not name.startswith("drawn")
+    )
     # Half of the room that the losses take.
     monkeypatch.setattr(contents, "MOST_ARRAY_LETTERS", size + len(whole.arrays["loss_epoch"]["data"]) // 2)
     thin = contents.contents(losses, None, None, "", "r")
@@ -65,7 +69,8 @@ def test_without_bokeh_one_line_says_how_to_get_it(result, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"metric": "los"}, "unknown metric 'los'"), ({"select": {"order": "fix"}}, "unknown order 'fix'")]
+    ("arguments", "message"),
+    [({"metric": "los"}, "unknown metric 'los'"), ({"select": {"order": "fix"}}, "unknown order 'fix'")],
 )
 def test_what_is_not_in_the_result_is_refused(result, arguments, message):
     with pytest.raises(InputError, match=message):
