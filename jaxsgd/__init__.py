@@ -9,7 +9,7 @@ The folders are the way from a question to a figure:
     results                     a folder of chunks, and its dataset
     engine                      runs the cells, here or on workers
     analysis                    best settings, comparisons, scaling
-    plot                        a dataset as a figure
+    plot, report                a dataset as a figure, or as one HTML page
     diagnosis, article          a real training log; the article
     cli                         the commands
 
@@ -19,8 +19,8 @@ The public names are in `__init__.pyi`, and all others are reached by their pack
 
 from importlib.metadata import version
 
-import lazy_loader
+from jaxsgd._facade import attach
 
 __version__ = version("jaxsgd")
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

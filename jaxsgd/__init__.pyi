@@ -26,6 +26,7 @@ from .order import Order as Order
 from .order import split as split
 from .problem import Problem as Problem
 from .problem import hold_out as hold_out
+from .report.report import report as report
 from .results.dataset import views as views
 from .results.load import load as load
 from .results.parameters import parameters as parameters

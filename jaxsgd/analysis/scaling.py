@@ -9,6 +9,7 @@ References:
 The functions below `scaling` take arrays of any leading shape, compute in float64, and return missing values as NaN.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -250,6 +251,29 @@ def batch_axis(ds: xr.Dataset) -> str:
         if name in axis_names(ds) and ds[name].dims == (name,) and ds.sizes[name] > 1:
             return name
     raise InputError("scaling needs an axis of batch counts or batch sizes with several values: batch_counts=[1, 2, 4, ...]")
+
+
+def reachable_target(ds: xr.Dataset, best: xr.Dataset) -> float | None:
+    """Return a target that every batch count reaches, to two digits; None if the result has no steps to a target.
+
+    Args:
+      ds: a result.
+      best: its best settings, as `jaxsgd.best` gives them.
+    """
+    try:
+        along = batch_axis(ds)
+    except InputError:
+        return None
+    metric = best.attrs["metric"]
+    if not time_dim(ds, metric) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
+        return None
+    if along not in best["median_value"].dims or not np.isfinite(best["median_value"]).all():
+        return None
+    # The worst of them, to two digits, and one unit of the second digit worse.
+    sign = direction(metric)
+    worst = float((sign * best["median_value"]).max())
+    digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
+    return sign * (math.floor(worst / digit) + 1) * digit
 
 
 def _mean_size(ds: xr.Dataset) -> np.ndarray:

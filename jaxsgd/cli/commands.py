@@ -12,6 +12,7 @@ from jaxsgd.cli.export_command import export
 from jaxsgd.cli.info_command import info
 from jaxsgd.cli.measure_command import measure
 from jaxsgd.cli.plot_command import plot
+from jaxsgd.cli.report_command import report
 from jaxsgd.cli.run_command import run
 from jaxsgd.cli.runtime import Settings
 from jaxsgd.cli.studies_command import studies
@@ -52,6 +53,6 @@ def common(
     context.obj = Settings(cache=not no_cache)
 
 
-for command in (article, train, diagnose, run, measure, compare, verify, export, studies, info):
+for command in (article, train, diagnose, run, measure, compare, verify, export, report, studies, info):
     app.command()(command)
 app.add_typer(plot, name="plot")

@@ -12,13 +12,13 @@ from rich.table import Table
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.confidence import fewest_seeds
 from jaxsgd.analysis.noise import run_noise
-from jaxsgd.analysis.scaling import FITTED, RULED, batch_axis
+from jaxsgd.analysis.rows import best_rows, rows
+from jaxsgd.analysis.scaling import FITTED, RULED, reachable_target
 from jaxsgd.cli.output import missing_cells, plain_table
-from jaxsgd.error import InputError, counted
+from jaxsgd.error import counted
 from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
 from jaxsgd.results.axes import seed_dims
-from jaxsgd.results.metric import time_dim
 from jaxsgd.study.batch_rules import MEMORIES
 
 TableRow = Mapping[str, Any]
@@ -31,24 +31,6 @@ SIZES = ("batch_count", "batch_size")
 
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
 """Headings of narrow columns."""
-
-
-def rows(ds: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one flat row for each position of a Dataset; a single row for a Dataset without dimensions."""
-    if not ds.dims:
-        return [{str(name): ds[name].item() for name in ds.variables}]
-    table = ds.to_dataframe().reset_index()
-    # A dimension without values of its own, of zipped axes, is only numbered.
-    return table.drop(columns=[dim for dim in ds.dims if dim not in ds.coords]).to_dict("records")  # type: ignore[return-value]
-
-
-def best_rows(best: xr.Dataset) -> list[dict[str, Any]]:
-    """Return the rows of the best settings, with a column of booleans for each searched axis: `learning_rate_at_edge`."""
-    edges = {
-        f"{name}_at_edge": best["at_edge"].isel(searched=place, drop=True)
-        for place, name in enumerate(best["searched"].values.tolist())
-    }
-    return rows(best.drop_dims("searched").assign(edges))
 
 
 def _edges(row: TableRow, searched: Sequence[str]) -> list[str]:
@@ -140,21 +122,8 @@ def interval_notes(reasons: Sequence[str]) -> list[str]:
 
 def _reachable(ds: xr.Dataset, best: xr.Dataset) -> str:
     """Return a note with a target that every batch count reaches; "" if the result has no steps to a target."""
-    try:
-        along = batch_axis(ds)
-    except InputError:
-        return ""
-    metric = best.attrs["metric"]
-    if not time_dim(ds, metric) or ds.attrs["missing_cells"] or not best.sizes["searched"]:
-        return ""
-    if along not in best["median_value"].dims or not np.isfinite(best["median_value"]).all():
-        return ""
-    # The worst of them, to two digits, and one unit of the second digit worse.
-    sign = direction(metric)
-    worst = float((sign * best["median_value"]).max())
-    digit = 10.0 ** (math.floor(math.log10(abs(worst))) - 1) if worst else 0.1
-    target = sign * (math.floor(worst / digit) + 1) * digit
-    return f"for steps to a target: --target {target:.3g} is reached by all of these"
+    target = reachable_target(ds, best)
+    return "" if target is None else f"for steps to a target: --target {target:.3g} is reached by all of these"
 
 
 def variance_table(table: Sequence[TableRow], metric: str) -> Table:

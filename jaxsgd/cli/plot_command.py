@@ -102,7 +102,7 @@ def _plot(
     is_all: bool = False,
 ) -> None:
     """Draw the wanted kinds, each with its options, and write them."""
-    selection = _selection(select or [])
+    selection = read_selection(select or [])
     folder = result / "figures" if out is None else out
 
     from jaxsgd.results.load import load
@@ -130,7 +130,7 @@ def _plot(
         typer.echo(to_json(report))
 
 
-def _selection(texts: Sequence[str]) -> dict[str, list[str]]:
+def read_selection(texts: Sequence[str]) -> dict[str, list[str]]:
     """Return the values to show by axis.
 
     Raises:

@@ -1,0 +1,1 @@
+"""A dataset as one HTML page, with linked views that answer a reader. Nothing here runs a simulation."""
