@@ -65,7 +65,7 @@ SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosin
 """Schedules by name: the factor on the learning rate, a function of progress, so it means the same at every batch count."""
 
 
-_OWN = ("problems", "order", "optimizer")
+_OWN = ("problems", "order", "optimizer", "measure")
 """The modules of this package that a pointer may lead to: the others run commands and write files."""
 
 
