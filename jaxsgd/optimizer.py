@@ -78,7 +78,7 @@ AVERAGE = "ema"
 """The hyperparameter that every optimizer has: the decay of the average of its parameters, see `with_average`."""
 
 
-_OWN = ("problems", "order", "optimizer", "schedule")
+_OWN = ("problems", "order", "optimizer", "schedule", "measure")
 """The modules of this package that a pointer may lead to: the others run commands and write files."""
 
 

@@ -31,3 +31,5 @@ from .stripes import sampling_spread as sampling_spread
 from .stripes import stripe_count as stripe_count
 from .stripes import stripes as stripes
 from .stripes import windows as windows
+from .weights import deviation as deviation
+from .weights import weights as weights

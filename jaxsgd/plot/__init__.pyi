@@ -6,6 +6,7 @@ from .heatmap import heatmap as heatmap
 from .influence import influence_figure as influence_figure
 from .loader import loader as loader
 from .orders import orders as orders
+from .own import own as own
 from .scaling import scaling as scaling
 from .share import ShareGroup as ShareGroup
 from .share import ShareMap as ShareMap

@@ -9,6 +9,7 @@ from jaxsgd.problems.article_network import square_regression
 from jaxsgd.problems.data_file import from_file
 from jaxsgd.problems.handwriting import digits
 from jaxsgd.problems.linear_model import least_squares
+from jaxsgd.problems.linear_network import deep_linear
 from jaxsgd.problems.quadratic_model import noisy_quadratic
 from jaxsgd.problems.tanh_network import tanh_network
 
@@ -18,6 +19,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "noisy_quadratic": noisy_quadratic,
     "digits": digits,
     "tanh_network": tanh_network,
+    "deep_linear": deep_linear,
     "from_file": from_file,
 }
 """The built-in problems by name."""
@@ -36,6 +38,7 @@ def problem_named(name: str) -> Callable[..., Problem]:
 
 __all__ = [
     "PROBLEMS",
+    "deep_linear",
     "digits",
     "from_file",
     "least_squares",

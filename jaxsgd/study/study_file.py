@@ -6,7 +6,7 @@ import re
 import runpy
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +102,22 @@ def read_study(path: Path, assignments: Sequence[str] = ()) -> Study:
     return studies[name]
 
 
-def _run_file(path: Path) -> dict[str, Any]:
-    """Return what a Python file defines as its studies, by name."""
+def read_figure(path: Path) -> Callable[..., Any]:
+    """Return the function `figure` of a study file, which draws a result of the study. The file is run.
+
+    Raises:
+      InputError: if the file cannot be run or has no such function.
+    """
+    function = None if path.suffix == ".json" else _defined(path).get("figure")
+    if not callable(function):
+        raise InputError(f"{path}: must define a function figure(ds) that draws a result, got {type(function).__name__}")
+    return function
+
+
+def _defined(path: Path) -> dict[str, Any]:
+    """Return everything that a Python file defines, by name."""
     try:
-        defined = runpy.run_path(str(path))
+        return runpy.run_path(str(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except SyntaxError as error:
@@ -114,6 +126,11 @@ def _run_file(path: Path) -> dict[str, Any]:
         raise InputError(f"{error.filename or path}: {place}{error.msg}{hint}") from None
     except SystemExit:
         raise InputError(f"{path}: ends Python (sys.exit) before STUDY is defined; remove that call") from None
+
+
+def _run_file(path: Path) -> dict[str, Any]:
+    """Return what a Python file defines as its studies, by name."""
+    defined = _defined(path)
     if "STUDY" not in defined and "STUDIES" not in defined:
         named = next((f"{name} is one" for name, value in defined.items() if isinstance(value, Study)), "it has none")
         raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...); {named}")

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ OPTIONS: dict[str, dict] = {
     "scaling": {"target": 1.2},
     "stripe_law": SELECT_RATE,
     "loader": {},
+    "own": {"study": str(Path(__file__).parent / "own_study.py")},
 }
 """How each kind is drawn."""
 

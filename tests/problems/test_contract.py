@@ -20,6 +20,7 @@ SIZES = {
     "noisy_quadratic": {"num_samples": N, "num_inputs": 3},
     "digits": {"num_samples": N, "num_hidden": 4},
     "tanh_network": {"num_samples": N, "num_inputs": 3, "num_hidden": 4},
+    "deep_linear": {"num_samples": N, "num_inputs": 3, "num_hidden": 4},
     "from_file": {"num_hidden": 5},
 }
 
@@ -98,7 +99,7 @@ def test_training_makes_the_loss_fall(make):
     assert run.epoch_loss[-1] < run.epoch_loss[0]
 
 
-@pytest.mark.parametrize("name", ["square_regression", "least_squares", "noisy_quadratic", "tanh_network"])
+@pytest.mark.parametrize("name", ["square_regression", "least_squares", "noisy_quadratic", "tanh_network", "deep_linear"])
 def test_another_key_gives_other_data(name):
     problem = PROBLEMS[name](**SIZES[name])
     leaves = zip(*(jax.tree.leaves(problem.sample_data(key)) for key in (KEY, OTHER_KEY)), strict=True)

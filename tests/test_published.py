@@ -1,0 +1,72 @@
+"""The published results: each study, shrunk, gives the number that its file states, and its figure can be read."""
+
+import runpy
+
+import numpy as np
+import pytest
+
+import jaxsgd
+from jaxsgd.plot import own
+from jaxsgd.study.study_file import read_study, study_path
+from tests.plot.drawn import check_legible
+
+
+def run(name, **changed):
+    """Return the result of a shrunk study, and what its file defines; its figure has been drawn and read."""
+    path = study_path(f"published/{name}")
+    ds = jaxsgd.sweep(read_study(path).replaced(**changed))
+    check_legible(own(ds, f"published/{name}"))
+    return ds, runpy.run_path(str(path))
+
+
+def test_above_two_the_loss_spikes_and_ends_flatter_and_far_above_four_it_diverges():
+    args = {"num_samples": 16, "num_inputs": 4, "num_hidden": 64}
+    ds, study = run("catapult", problem_args=args, seeds=[0, 1], learning_rates=[0.75, 1.6, 3.0], epochs=40)
+    runs = study["phases"](ds)
+    below, between, above = runs.between(0, 1.9), runs.between(2.5, 4), runs.between(4.5, np.inf)
+    assert [len(part.product) for part in (below, between, above)] == [2, 2, 2]
+    np.testing.assert_array_equal(below.spike, 1)
+    np.testing.assert_allclose(below.flatter, 1, atol=0.15)
+    assert (between.spike > 3).all()
+    assert (between.flatter < 0.8).all()
+    assert (between.end < 0.01).all()
+    assert np.isinf(above.spike).all()
+
+
+def test_the_mean_over_all_orders_follows_the_flow_with_the_penalty_a_power_of_the_rate_closer():
+    ds, study = run("implicit_regularization", learning_rates=[0.0125, 0.00625])
+    assert study["mean_ends"](ds)[1] == 24  # 4!
+    with_penalty, without = map(study["halvings"], study["errors"](ds))
+    # Off by lr^3 and lr^2.
+    np.testing.assert_allclose(with_penalty, 3, atol=0.1)
+    np.testing.assert_allclose(without, 2, atol=0.1)
+
+
+def test_weights_fluctuate_as_the_autocorrelation_of_the_noise_says_and_less_in_flat_directions_if_reshuffled():
+    args = {"num_samples": 256, "num_inputs": 20}
+    ds, study = run("anti_correlated_noise", problem_args=args, seeds=range(8), epochs=160)
+    measured, exact = ([study[name](ds, order) for order in ("replacement", "reshuffle")] for name in ("measured", "exact"))
+    # A variance from 10 nearly independent epochs of 8 runs has a standard error of 0.16, the mean over 20 directions of 0.04.
+    for simulated, theory in zip(measured, exact, strict=True):
+        assert np.mean(simulated / theory) == pytest.approx(1, abs=0.12)
+    assert exact[0][-1] / exact[0][0] == pytest.approx(1, abs=0.02)
+    assert measured[0][-1] / measured[1][-1] > 4
+
+
+def test_noise_at_large_rates_has_its_exact_variance_and_not_that_of_continuous_time():
+    args = {"num_samples": 1024, "num_inputs": 3, "condition": 4.0, "noise": 1.0}
+    ds, study = run("exact_noise", problem_args=args, batch_counts=[128], seeds=range(100), learning_rates=[0.4, 1.0])
+    rates, size = ds.learning_rate.values, 8
+    simulated, error = study["measured"](ds)
+    assert (abs(simulated - study["exact"](rates, size)) < 4 * error).all()
+    assert (simulated[1] / study["continuous"](rates, size)[1] > 1.3).all()
+
+
+def test_momentum_and_averages_follow_their_recursions():
+    ds, study = run("momentum_and_averaging", seeds=range(200))
+    risk, error = study["measured"](ds)
+    # 200 steps of three curves, which are correlated along each: 5 standard errors leave room for the largest.
+    assert (abs(risk - study["exact"](ds))[:, 1:] < 5 * error[:, 1:]).all()
+    sgd, momentum, averaged = risk[:, -50:].mean(axis=1)
+    assert averaged < 0.5 * sgd
+    assert momentum == pytest.approx(sgd, rel=0.25)
