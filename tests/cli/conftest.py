@@ -117,7 +117,10 @@ def once(folder: Path, make):
     return folder
 
 
-OPTIMIZED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": "--xla_backend_optimization_level=1"}
+OPTIMIZED = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
+    "XLA_FLAGS": "--xla_backend_optimization_level=1 --xla_cpu_parallel_codegen_split_count=1",
+}
 """Environment of the article, which trains too many runs to be cheap with little optimization. LLVM's first level, which the
 programs of a sweep have for users too, compiles its measures in 10 CPU seconds and not in 16, and they run as fast.
 """
