@@ -6,9 +6,22 @@ from pathlib import Path
 
 # LLVM's first level, as the programs of a sweep are compiled (`jaxsgd.machine.CPU_OPTIONS`), and no XLA emitters of fused
 # loops: a program compiles in less than half the time. Networks run two to three times slower, which small sizes hardly notice.
+# By default XLA cuts a program into parts and compiles them side by side; as one part a small one takes a third less CPU time.
+# Each flag is there once, though the workers of pytest have them already from the process that starts them: the names under
+# which compiled programs are kept depend on the flags.
 os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false"]
-).strip()
+    dict.fromkeys(
+        [
+            *os.environ.get("XLA_FLAGS", "").split(),
+            "--xla_backend_optimization_level=1",
+            "--xla_cpu_use_fusion_emitters=false",
+            "--xla_cpu_parallel_codegen_split_count=1",
+        ]
+    )
+)
+
+# Without this the names depend on the path of the folder too, and a copy of the folder is of no use elsewhere.
+os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 
 # NumPy's products are small here, and pytest's workers share the cores. With a thread for each core, OpenBLAS waits in loops,
 # which were nine tenths of the oracle's time. NumPy has been loaded by pytest's plugins before this file; SciPy and the

@@ -6,14 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import jax
 import jaxtyping
 import numpy as np
+import psutil
 import pytest
+from filelock import FileLock
 
 from jaxsgd.engine.program_folder import environment_of_programs
 
@@ -30,7 +31,11 @@ def shared_folder(tmp_path_factory, worker_id):
 @pytest.fixture(scope="session")
 def environment(shared_folder, programs):
     """The process's environment with the tests' compiled programs, and without other settings of JAX or of a terminal."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") and name != "COLUMNS"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES" or not name.startswith(("JAX_", "COLUMNS"))
+    }
     return kept | environment_of_programs() | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
 
 
@@ -74,36 +79,48 @@ def jaxsgd_process(environment):
 
     def run(*words, cwd, **changes):
         optimization = {name: value for name, value in os.environ.items() if name == "JAX_DISABLE_MOST_OPTIMIZATIONS"}
-        return subprocess.run(
-            [*COMMAND, *map(str, words)],
-            cwd=cwd,
-            env=environment | optimization | changes,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        command = [*COMMAND, *map(str, words)]
+        variables = environment | optimization | changes
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=cwd, env=variables, text=True, **pipes) as process:
+            out, err = text_of(process)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     return run
 
 
+def text_of(process, still=120):
+    """Return the text that a process has written, when it ends.
+
+    While it works it has all the time it needs, so no busy machine ends it. One that has used less than a hundredth of a second
+    of the processor in `still` seconds waits for something that does not come, and is killed.
+    """
+    before = 0.0
+    while True:
+        try:
+            return process.communicate(timeout=still)
+        except subprocess.TimeoutExpired:
+            times = psutil.Process(process.pid).cpu_times()
+            used = times.user + times.system
+            if used - before < 0.01:
+                process.kill()
+                raise
+            before = used
+
+
 def once(folder: Path, make):
-    """The folder, filled by `make` in the first worker that asks; the others wait for it."""
-    done = folder.with_suffix(".done")
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        give_up = time.monotonic() + 300
-        while not done.exists() and time.monotonic() < give_up:
-            time.sleep(0.1)
-        return folder
-    try:
-        make(folder)
-    finally:
-        done.touch()
+    """Return the folder, filled by `make` in the first worker that asks; the others wait for it, and see when it has died."""
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            folder.mkdir()
+            make(folder)
     return folder
 
 
-OPTIMIZED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": "--xla_backend_optimization_level=1"}
+OPTIMIZED = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
+    "XLA_FLAGS": "--xla_backend_optimization_level=1 --xla_cpu_parallel_codegen_split_count=1",
+}
 """Environment of the article, which trains too many runs to be cheap with little optimization. LLVM's first level, which the
 programs of a sweep have for users too, compiles its measures in 10 CPU seconds and not in 16, and they run as fast.
 """

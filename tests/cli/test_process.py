@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.cli.conftest import COMMAND
+from tests.cli.conftest import COMMAND, text_of
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["plot", "curves", "--help"], ["--version"]])
@@ -22,6 +22,15 @@ def test_help_opens_without_jax(words, environment):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+def test_a_process_of_the_tests_is_waited_for_unless_it_does_nothing():
+    with subprocess.Popen(["echo", "done"], stdout=subprocess.PIPE, text=True) as short:
+        assert text_of(short) == ("done\n", None)
+    with subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE, text=True) as idle:
+        with pytest.raises(subprocess.TimeoutExpired):
+            text_of(idle, still=0.2)
+        assert idle.wait() == -signal.SIGKILL
 
 
 def test_no_words_show_the_help_and_status_2(jaxsgd_process, tmp_path):
