@@ -13,6 +13,7 @@ from benchmarks.timing_row import Row
 from jaxsgd.cli.output import make_console, plain_table, to_json, working
 from jaxsgd.engine.program_folder import keep_programs
 from jaxsgd.error import InputError, no_such
+from jaxsgd.machine import cores, processor
 
 PARTS = {
     "peers": "against loops and scripts that do the same runs, and against a floor",
@@ -47,11 +48,11 @@ def bench(
         timing = report.PARTS[part](how)
     if as_json:
         rows = [{**row._asdict(), "ratio": row.ratio._asdict()} for row in timing.rows]
-        typer.echo(to_json({"part": part, **how._asdict(), "rows": rows, "notes": timing.notes}))
+        typer.echo(to_json({"part": part, **how._asdict(), "processor": processor(), "rows": rows, "notes": timing.notes}))
     console = make_console(quiet=as_json)
     for table in _tables(timing.rows):
         console.print(table)
-    for note in timing.notes:
+    for note in [f"{cores()} cores of {processor()}", *timing.notes]:
         console.print(f"- {note}", markup=False, soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,6 +35,28 @@ def devices() -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
     }
+
+
+def processor() -> str:
+    """Return the processor's name, family and model, and its widest vectors, as far as the system tells them."""
+    try:
+        return processor_of(Path("/proc/cpuinfo").read_text())
+    except OSError:  # not on Linux
+        return platform.processor() or platform.machine()
+
+
+def processor_of(cpuinfo: str) -> str:
+    """Return the same from the text of Linux's /proc/cpuinfo, where processors of one family may have one name."""
+    first = cpuinfo.split("\n\n")[0]
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    vectors = next((words for flag, words in _VECTORS.items() if flag in flags), "")
+    family = f"family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts and "model" in facts else ""
+    return ", ".join(filter(None, (facts.get("model name", platform.machine()), family, vectors)))
+
+
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2 without AVX-512", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}
+"""Vector instructions by their flag in /proc/cpuinfo, the widest first."""
 
 
 def git_commit() -> str | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from benchmarks.accelerator import correctness, memory, timing
 from benchmarks.accelerator.sizes import FULL, SMALL, Sizes
 from benchmarks.torch_loop import torch
 from jaxsgd.cli.output import to_json
-from jaxsgd.machine import compiler_options, devices, versions
+from jaxsgd.machine import compiler_options, devices, processor, versions
 
 Part = Callable[[Sizes, dict[str, str]], Any]
 """`(sizes, texts) -> plain values`; `texts` takes what is to be written beside the JSON file."""
@@ -31,7 +30,7 @@ def _environment(sizes: Sizes) -> dict[str, Any]:
         "devices": devices(),
         "platform_version": jax.devices()[0].client.platform_version,
         "versions": {**versions(), **others},
-        "host": platform.processor() or platform.machine(),
+        "host": processor(),
         "compiler_options": compiler_options(),
         "ceilings": timing.ceilings(sizes),
     }

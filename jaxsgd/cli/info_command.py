@@ -18,13 +18,14 @@ def info(
     import jax
 
     from jaxsgd.engine.program_folder import program_folder
-    from jaxsgd.machine import compiler_options, devices, git_commit, threads, versions
+    from jaxsgd.machine import compiler_options, devices, git_commit, processor, threads, versions
 
     folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]
     facts = {
         "versions": versions(),
         "device": devices(),
+        "processor": processor(),
         "threads": threads(),
         "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(("XLA_", "JAX_"))},
         "compiler": compiler_options(),
