@@ -44,6 +44,7 @@ STAGES = [
     {"report"},
     {"article", "diagnosis"},
     {"cli"},
+    {"__main__"},
 ]
 """Parts of the package, first to last; a module imports from its own stage or an earlier one."""
 

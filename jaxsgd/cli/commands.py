@@ -23,7 +23,6 @@ app = typer.Typer(
     name="jaxsgd",
     help="A functional simulator of mini-batch SGD: thousands of small training runs, and what made their losses fall.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
