@@ -20,7 +20,8 @@ os.environ["XLA_FLAGS"] = " ".join(
     )
 )
 
-# Without this the names depend on the path of the folder too, and a copy of the folder is of no use elsewhere.
+# Without this the names depend on the path of the folder too, and a copy of the folder is of no use elsewhere. It is for the
+# processes that tests start; in this one JAX may be imported already, so it is told below.
 os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 
 # NumPy's products are small here, and pytest's workers share the cores. With a thread for each core, OpenBLAS waits in loops,
@@ -38,6 +39,7 @@ from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.program_folder import environment_of_programs, keep_programs, processor_kind
 
 threadpoolctl.threadpool_limits(1, user_api="blas")
+jax.config.update("jax_persistent_cache_enable_xla_caches", os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"])
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 ROOT = Path(__file__).parents[1]

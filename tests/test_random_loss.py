@@ -1,5 +1,6 @@
 """A loss that takes a random key: each batch has a key of its own, the same on both paths, for every order and rate."""
 
+import functools
 import zlib
 
 import jax
@@ -31,24 +32,32 @@ def dropped(params, batch, key):
 RANDOM = jaxsgd.Problem(init=PLAIN.init, loss=dropped, data=PLAIN.data, evaluation_loss=PLAIN.loss)
 
 
+@functools.partial(jax.jit, static_argnames="part")
+def trained(params, state, batch, key, part):
+    """Parameters, state and loss of an update; `part` samples at a time, with keys of their own, if it is given."""
+    size = len(batch[0])
+    starts = range(0, size, part or size)
+    keys = [key if k == 0 else jax.random.fold_in(key, k) for k in range(len(starts))]
+
+    def mean_loss(params):
+        parts = [jax.tree.map(lambda leaf, start=start: leaf[start : start + (part or size)], batch) for start in starts]
+        return sum(dropped(params, own, k).sum() for own, k in zip(parts, keys, strict=True)) / size
+
+    loss, gradient = jax.value_and_grad(mean_loss)(params)
+    updates, state = OPTIMIZER.update(gradient, state, params)
+    return optax.apply_updates(params, updates), state, loss
+
+
 def loop(batch_count, samples=lambda epoch: np.arange(60), part=None):
     """Losses [E, m] and last parameters of a Python loop; `part` samples at a time, with keys of their own, if it is given."""
     noise_key = jax.random.fold_in(KEYS.order, zlib.crc32(b"noise"))
-    x, t = (jnp.asarray(leaf) for leaf in RANDOM.data)
+    x, t = RANDOM.data
     params = RANDOM.init(KEYS.init)
     state, losses = OPTIMIZER.init(params), np.empty((EPOCHS, batch_count))
     for i in range(EPOCHS):
         for j, batch in enumerate(np.array_split(samples(i), batch_count)):
             key = jax.random.fold_in(jax.random.fold_in(noise_key, i), j)
-
-            def mean_loss(params, batch=batch, key=key):
-                parts = [batch[k : k + (part or len(batch))] for k in range(0, len(batch), part or len(batch))]
-                keys = [key if k == 0 else jax.random.fold_in(key, k) for k in range(len(parts))]
-                return sum(dropped(params, (x[own], t[own]), k).sum() for own, k in zip(parts, keys, strict=True)) / len(batch)
-
-            losses[i, j], gradient = jax.value_and_grad(mean_loss)(params)
-            updates, state = OPTIMIZER.update(gradient, state, params)
-            params = optax.apply_updates(params, updates)
+            params, state, losses[i, j] = trained(params, state, (x[batch], t[batch]), key, part)
     return losses, params
 
 

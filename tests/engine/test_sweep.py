@@ -53,19 +53,23 @@ def test_both_paths_agree_with_a_plain_loop_over_optax_in_the_orders_of_loaders(
     fields = {"problem": "least_squares", "problem_args": {"num_samples": 60, "num_inputs": 3}, "seeds": [3], "epochs": 3}
     swept = Study(**fields, batch_counts=counts, orders=[order], optimizer="momentum", learning_rates=[0.05])
     optimizer = optax.sgd(0.05, momentum=0.9)
-    batch_loss = jax.jit(jax.value_and_grad(lambda params, batch: problem.loss(params, batch).mean()))
-    x, t = problem.sample_data(keys.data)
+
+    @jax.jit
+    def trained(params, state, batch):
+        loss, gradient = jax.value_and_grad(lambda params: problem.loss(params, batch).mean())(params)
+        updates, state = optimizer.update(gradient, state)
+        return optax.apply_updates(params, updates), state, loss
+
+    x, t = map(np.asarray, problem.sample_data(keys.data))
+    sequence = jax.jit(lambda epoch: as_order(order).samples(keys.order, epoch, 60))
+    sequences = [np.asarray(sequence(epoch)) for epoch in range(3)]
     expected = {}
     for m in counts:
         params, losses = problem.init(keys.init), []
         state = optimizer.init(params)
-        for epoch in range(3):
-            sequence = np.asarray(as_order(order).samples(keys.order, epoch, 60))
-            for samples in np.array_split(sequence, m):
-                loss, gradient = batch_loss(params, (x[samples], t[samples]))
-                updates, state = optimizer.update(gradient, state)
-                params = optax.apply_updates(params, updates)
-                losses.append(loss)
+        for samples in (batch for epoch in sequences for batch in np.array_split(epoch, m)):
+            params, state, loss = trained(params, state, (x[samples], t[samples]))
+            losses.append(float(loss))
         expected[m] = np.reshape(losses, (3, m))
     for path in ("one_program", "grouped"):
         ds = jaxsgd.sweep(swept, vectorize=path)
