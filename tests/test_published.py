@@ -34,7 +34,7 @@ def test_above_two_the_loss_spikes_and_ends_flatter_and_far_above_four_it_diverg
 
 
 def test_the_mean_over_all_orders_follows_the_flow_with_the_penalty_a_power_of_the_rate_closer():
-    ds, study = run("implicit_regularization", learning_rates=[0.0125, 0.00625])
+    ds, study = run("implicit_regularization", learning_rates=[0.0125, 0.00625, 0.003125])
     assert study["mean_ends"](ds)[1] == 24  # 4!
     with_penalty, without = map(study["halvings"], study["errors"](ds))
     # Off by lr^3 and lr^2.
