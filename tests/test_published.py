@@ -34,7 +34,7 @@ def test_above_two_the_loss_spikes_and_ends_flatter_and_far_above_four_it_diverg
 
 
 def test_the_mean_over_all_orders_follows_the_flow_with_the_penalty_a_power_of_the_rate_closer():
-    ds, study = run("implicit_regularization", learning_rates=[0.0125, 0.00625])
+    ds, study = run("implicit_regularization", learning_rates=[0.0125, 0.00625, 0.003125])
     assert study["mean_ends"](ds)[1] == 24  # 4!
     with_penalty, without = map(study["halvings"], study["errors"](ds))
     # Off by lr^3 and lr^2.
@@ -55,7 +55,7 @@ def test_weights_fluctuate_as_the_autocorrelation_of_the_noise_says_and_less_in_
 
 def test_noise_at_large_rates_has_its_exact_variance_and_not_that_of_continuous_time():
     args = {"num_samples": 1024, "num_inputs": 3, "condition": 4.0, "noise": 1.0}
-    ds, study = run("exact_noise", problem_args=args, batch_counts=[128], seeds=range(100), learning_rates=[0.4, 1.0])
+    ds, study = run("exact_noise", problem_args=args, seeds=range(100), learning_rates=[0.4, 1.0])
     rates, size = ds.learning_rate.values, 8
     simulated, error = study["measured"](ds)
     assert (abs(simulated - study["exact"](rates, size)) < 4 * error).all()
@@ -70,3 +70,13 @@ def test_momentum_and_averages_follow_their_recursions():
     sgd, momentum, averaged = risk[:, -50:].mean(axis=1)
     assert averaged < 0.5 * sgd
     assert momentum == pytest.approx(sgd, rel=0.25)
+
+
+def test_reshuffling_beats_replacement_with_the_better_power_of_the_epochs():
+    args = {"num_samples": 16, "num_inputs": 4, "noise": 1.0}
+    rates = [0.16 / 2**halvings for halvings in range(6)]
+    ds, study = run("reshuffling_beats_replacement", problem_args=args, batch_counts=[16], learning_rates=rates, epochs=64)
+    assert study["crossing"](ds) <= 2
+    # O(1 / T^2) and O(1 / T): a whole power apart.
+    assert study["power"](ds, "reshuffle") < study["power"](ds, "replacement") - 0.6
+    assert study["best"](ds, "replacement")[-1] / study["best"](ds, "reshuffle")[-1] > 5

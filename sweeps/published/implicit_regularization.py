@@ -18,6 +18,7 @@ Differs: The paper proves it and trains residual networks with the term added. H
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 import jaxsgd
 from jaxsgd import Study
@@ -61,9 +62,9 @@ def flow_ends(ds, regularized, steps=64):
     """
     batches = int(ds.batch_count[0])
     with jax.enable_x64(True):
-        problem = jaxsgd.problems.tanh_network(**NETWORK, dtype="float64")
+        problem = jaxsgd.problems.PROBLEMS["tanh_network"](**NETWORK, dtype="float64")
         keys = jaxsgd.streams(jax.random.key(0))
-        start, unravel = jax.flatten_util.ravel_pytree(problem.init(keys.init))
+        start, unravel = ravel_pytree(problem.init(keys.init))
         data = jax.tree.map(lambda leaf: leaf.reshape(batches, -1, *leaf.shape[1:]), problem.sample_data(keys.data))
 
         def losses(row):
