@@ -53,7 +53,7 @@ def sam(learning_rate: Any, rho: Any = 0.05, momentum: Any = None) -> Transforma
     inner, outwards = optax.sgd(learning_rate, momentum), optax.chain(optax.contrib.normalize(), optax.sgd(rho))
     both = optax.contrib.sam(inner, outwards)
     # Its update takes no further arguments, such as the loss, which the simulator gives to those that do.
-    return optax.GradientTransformation(both.init, lambda grads, state, params=None: both.update(grads, state, params))
+    return optax.GradientTransformation(both.init, lambda updates, state, params=None: both.update(updates, state, params))
 
 
 OPTIMIZERS: dict[str, OptimizerFactory] = {
@@ -185,12 +185,12 @@ class AveragedState(NamedTuple):
     Attributes:
       inner: the optimizer's own state.
       average: of the parameters after each step, shaped like them; before the first step, the parameters.
-      count: the number of steps.
+      steps: the number of steps done.
     """
 
     inner: Any
     average: Any
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
 
     def evaluation_params(self, params: Any) -> Any:
         """Return the average, which is evaluated in place of the parameters."""
@@ -213,17 +213,17 @@ def with_average(transform: Transformation, decay: Any) -> optax.GradientTransfo
     def init(params: Any) -> AveragedState:
         return AveragedState(inner.init(params), params, jnp.zeros((), jnp.int32))
 
-    def update(grads: Any, state: AveragedState, params: Any = None, **others: Any) -> tuple[Any, AveragedState]:
-        updates, inner_state = inner.update(grads, state.inner, params, **others)
+    def update(updates: Any, state: Any, params: Any = None, **others: Any) -> tuple[Any, AveragedState]:
+        updates, inner_state = inner.update(updates, state.inner, params, **others)
         stepped = evaluated(optax.apply_updates(params, updates), inner_state)
-        count = state.count + 1
-        # (1 - decay) / (1 - decay ** count), without the cancellation of a decay near 1.
-        weight = (1 - decay) / -jnp.expm1(count * jnp.log(decay))
+        steps = state.steps + 1
+        # (1 - decay) / (1 - decay ** steps), without the cancellation of a decay near 1.
+        weight = (1 - decay) / -jnp.expm1(steps * jnp.log(decay))
 
         def averaged(old: Array, new: Array) -> Array:
             return old + weight.astype(old.dtype) * (new - old)
 
-        return updates, AveragedState(inner_state, jax.tree.map(averaged, state.average, stepped), count)
+        return updates, AveragedState(inner_state, jax.tree.map(averaged, state.average, stepped), steps)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -184,7 +184,7 @@ def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: lis
     tried = np.concatenate([curve[tune].values for curve in curves])
     tried = tried[np.isfinite(tried)]
     if np.isfinite(rate):
-        at = np.geomspace(*span, 200)
+        at = np.geomspace(span[0], span[1], 200)
         for name, style in zip(result["rule"].values.tolist(), STYLES, strict=False):
             ruled = batch_rule_named(name).value(np.full_like(at, rate), at / size)
             axes.plot(at, np.where(ruled > 0, ruled, np.nan), color=PALE, linestyle=style, linewidth=1.6, zorder=1)

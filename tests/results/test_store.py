@@ -196,9 +196,8 @@ def test_load_imports_nothing_that_a_study_json_names(copy, tmp_path, monkeypatc
     (tmp_path / "trap_module.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nproblem = None\n")
     monkeypatch.syspath_prepend(tmp_path)
     fields = json.loads((copy / "study.json").read_text())
-    for name in ("problem", "start"):
-        fields[name] = "trap_module:problem"
-    fields["orders"] = fields["optimizers"] = ["trap_module:problem"]
+    fields["problem"] = "trap_module:problem"
+    fields["orders"] = fields["optimizers"] = fields["schedules"] = ["trap_module:problem"]
     (copy / "study.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match=r"study.json is not the study of manifest.json"):
         jaxsgd.load(copy)
