@@ -104,6 +104,21 @@ def test_the_title_follows_the_numbers(ends, value, title):
     assert differences(result(ends), metric=value).texts[0].get_text().startswith(title)
 
 
+@pytest.mark.parametrize(
+    ("ends", "title"),
+    [
+        ((3.0, 1.0), "No order ends clearly lower than fixed at any batch count"),
+        ((1.0, 0.4), "No order ends clearly higher than fixed at any batch count"),
+        ((3.0, 0.4), "Which order ends lowest depends on the batch count"),
+    ],
+)
+def test_of_rows_that_differ_the_title_says_no_more_than_they_show(ends, title):
+    # The end of reshuffle with 10 and with 20 batches; with 1.0 it ties with fixed.
+    rows = [result({"fixed": 1.0, "reshuffle": end}).isel(batch_count=[place]) for place, end in enumerate(ends)]
+    ds = xr.concat(rows, "batch_count")
+    assert differences(ds, metric="loss_epoch").texts[0].get_text() == title
+
+
 def test_of_an_accuracy_the_title_begins_with_the_highest():
     ds = result({"fixed": 1.0, "reshuffle": 0.4, "flip_flop": 3.0})
     figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), metric="validation_accuracy")
