@@ -164,7 +164,7 @@ def test_runs_left_out_are_counted():
         ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
         ({}, {"axis": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
         ({}, {"select": {"order": "fixed"}}, "nothing here has several orders or optimizers: name the axis"),
-        ({"seed": [0]}, {}, "a comparison needs two seeds or more"),
+        ({"seed": [0]}, {}, "a comparison needs at least two seeds: "),
         ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),
     ],
 )
