@@ -62,7 +62,7 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
     how: dict[str, Any] = {"batch_count": int(values["batch_count"])}
     if study.batch_sizes is not None:
         how = {"batch_size": int(values["batch_size"]), "drop_last": study.drop_last}
-    length = {"epochs": study.epochs}
+    length: dict[str, Any] = {"epochs": study.epochs}
     if study.epochs is None:
         length = {"steps": study.total_steps(split(subject.num_samples, **how))}
 

@@ -109,6 +109,7 @@ def different(
         was, now = stored.get(group, {}), new[group]
         names = [name for name in dict.fromkeys([*was, *now]) if every or name not in _ANY_VALUE]
         pairs += [(f"device {name}" if group == "device" else name, was.get(name), now.get(name)) for name in names]
+    pairs = [(name.replace("data_sha256", "samples (data_sha256)"), was, now) for name, was, now in pairs]
     return _in_words(pairs, stored_label, new_label)
 
 
@@ -144,9 +145,8 @@ def _in_words(pairs: list[tuple[str, Any, Any]], stored_label: str, new_label: s
     texts = []
     for name, was, now in pairs:
         if was != now:
-            is_hash = name.startswith(_HASHED)
-            words = name.replace("data_sha256", "the samples (data_sha256)")
-            texts.append(f"{words}: {_shown(was, is_hash)} {stored_label}, {_shown(now, is_hash)} {new_label}")
+            is_hash = any(hashed in name for hashed in _HASHED)
+            texts.append(f"{name}: {_shown(was, is_hash)} {stored_label}, {_shown(now, is_hash)} {new_label}")
     return texts
 
 

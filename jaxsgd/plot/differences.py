@@ -292,8 +292,15 @@ def _title(
             those = [names[v] for v in others if all(_sign(row.compared, v) == direction(metric) * sign for row in rows)]
             if those:
                 clauses.append(f"{list_names(those)} {verb(len(those), 'ends', 'end')} {word} than {names[at]}")
-    text = ", ".join(clauses) or f"What ends {less} than {names[at]} depends on the {rows_words}"
-    if ties and clauses:
+    if not clauses:
+        signs = {direction(metric) * _sign(row.compared, v) for row in rows for v in others}
+        for word, sign in ((less, -1), (more, 1)):
+            if sign not in signs:
+                where = f" at any {rows_words}" if len(rows) > 1 else ""
+                return f"No {axis.words} ends clearly {word} than {names[at]}{where}"
+        return f"Which {axis.words} ends {least} depends on the {rows_words}"
+    text = ", ".join(clauses)
+    if ties:
         those = list_names(ties) if len(ties) < 3 else f"{len(ties)} others"
         text += f"; {those} {'tie' if len(ties) > 1 else 'ties'} with {names[at]}"
     return text

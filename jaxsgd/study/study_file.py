@@ -25,7 +25,7 @@ def study_path(name: str) -> Path:
     known, path = shipped(), Path(name)
     if name in known:
         return known[name]
-    if path.is_dir():
+    if name and path.is_dir():
         raise InputError(f"{name}: this is a folder; name a study file, such as {path / 'my_study.py'}")
     if path.is_file() and path.suffix not in (".py", ".json"):
         raise InputError(f"{name}: a study file ends in .py or .json")

@@ -134,4 +134,4 @@ def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):
     outcome = jaxsgd.verify(tmp_path / "result")
     assert (outcome.passed, outcome.cells) == (False, 0)
     # Two hashes of 64 letters would hide what the line says.
-    assert re.fullmatch(r"the samples \(data_sha256\): \w{8}\.\.\. in the result, \w{8}\.\.\. now", outcome.other_samples)
+    assert re.fullmatch(r"data_sha256: \w{8}\.\.\. in the result, \w{8}\.\.\. now", outcome.other_samples)

@@ -70,7 +70,7 @@ def test_all_seeds_are_one_axis_in_the_order_of_their_names(apart):
 
 def test_too_many_panels_are_refused_before_they_are_drawn():
     check_room(40, 10)
-    with pytest.raises(jaxsgd.InputError, match="64 rows and 1 columns of panels are more than 40 and 10"):
+    with pytest.raises(jaxsgd.InputError, match="would have 64 rows and 1 columns of panels, and has room for 40 and 10"):
         check_room(64, 1)
 
 

@@ -105,6 +105,21 @@ def test_the_title_follows_the_numbers(ends, value, title):
     assert differences(result(ends), metric=value).texts[0].get_text().startswith(title)
 
 
+@pytest.mark.parametrize(
+    ("ends", "title"),
+    [
+        ((3.0, 1.0), "No order ends clearly lower than fixed at any batch count"),
+        ((1.0, 0.4), "No order ends clearly higher than fixed at any batch count"),
+        ((3.0, 0.4), "Which order ends lowest depends on the batch count"),
+    ],
+)
+def test_of_rows_that_differ_the_title_says_no_more_than_they_show(ends, title):
+    # The end of reshuffle with 10 and with 20 batches; with 1.0 it ties with fixed.
+    rows = [result({"fixed": 1.0, "reshuffle": end}).isel(batch_count=[place]) for place, end in enumerate(ends)]
+    ds = xr.concat(rows, "batch_count")
+    assert differences(ds, metric="loss_epoch").texts[0].get_text() == title
+
+
 def test_of_an_accuracy_the_title_begins_with_the_highest():
     ds = result({"fixed": 1.0, "reshuffle": 0.4, "flip_flop": 3.0})
     figure = differences(ds.assign(validation_accuracy=1 - ds.distance / 100), metric="validation_accuracy")
@@ -150,7 +165,7 @@ def test_runs_left_out_are_counted():
         ({}, {"reference": "fixd"}, "unknown order 'fixd': did you mean 'fixed'?"),
         ({}, {"axis": "order", "select": {"order": "fixed"}}, "a comparison needs two values of order or more, got fixed"),
         ({}, {"select": {"order": "fixed"}}, "nothing here has several values of order, optimizer, schedule, batch_rule: name"),
-        ({"seed": [0]}, {}, "a comparison needs two seeds or more"),
+        ({"seed": [0]}, {}, "a comparison needs at least two seeds: "),
         ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),
     ],
 )

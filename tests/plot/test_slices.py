@@ -141,7 +141,7 @@ def test_losses_far_above_the_start_leave_the_panel():
     [
         ({"learning_rate": [0.001, 0.01]}, {}, "slices need a searched axis of numbers with 3 values or more"),
         ({}, {"x": "optimizer"}, "slices need an axis of numbers, and optimizer is not one"),
-        ({"learning_rate": 0.1}, {"x": "learning_rate"}, "learning_rate has one: 0.1"),
+        ({"learning_rate": 0.1}, {"x": "learning_rate"}, "learning_rate has only one: 0.1"),
         ({}, {"x": "rate"}, "unknown axis 'rate'"),
         ({}, {"metric": "validation_los"}, "unknown metric 'validation_los': did you mean 'validation_loss'?"),
         ({}, {"x": "learning_rate", "axis": "learning_rate"}, "learning_rate is named twice"),

@@ -171,7 +171,7 @@ def test_data_that_changed_meanwhile_is_refused(tmp_path):
     jaxsgd.sweep(swept, tmp_path / "result")
     np.savetxt(tmp_path / "rows.csv", rows + 1, delimiter=",")
     subject._subjects.clear()  # as in a new process
-    with pytest.raises(InputError, match=r"other settings \(the samples \(data_sha256\): \w{8}\.\.\. in the result, "):
+    with pytest.raises(InputError, match=r"other settings \(samples \(data_sha256\): \w{8}\.\.\. in the result, "):
         jaxsgd.sweep(swept, tmp_path / "result")
 
 
