@@ -1,26 +1,19 @@
 """A drawing of orders: the sample that is visited at each position of an epoch."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from jaxsgd.error import InputError, check_count, counted
-from jaxsgd.order import Order, Split, Visits, as_order, split, visits
+from jaxsgd.measure.visited_samples import visited_samples
+from jaxsgd.order import Order, as_order, split
 from jaxsgd.plot.layout import head, label_outside, panels
 from jaxsgd.plot.style import COLOURS, PALE, slide, styled
-from jaxsgd.problems.linear_model import least_squares
-from jaxsgd.simulator import make_simulator, streams
 
 MOST_COLUMNS = 4
-
-RATE, INPUTS = 0.01, 3
-"""Learning rate, and inputs, of the training that an order which looks at gradients needs."""
 
 
 @styled
@@ -59,7 +52,7 @@ def orders(
     grid = panels(figure, rows, columns, (0.08, 0.06), sharex=True, sharey=True).ravel()
     for axes, order in zip(grid, chosen, strict=False):
         head(axes, order.title or order.name)
-        for epoch, samples in enumerate(_sequences(order, seed, epochs, cut)):
+        for epoch, samples in enumerate(visited_samples(order, jax.random.key(seed), cut, epochs)):
             position = epoch * num_samples + np.arange(len(samples))
             axes.plot(position, samples, ".", color=COLOURS[epoch % 2], markersize=4, clip_on=False)
             if epoch:
@@ -72,25 +65,3 @@ def orders(
         axes.set_visible(False)
     label_outside(list(grid[: len(chosen)]), "position (samples visited so far)", "sample (its place in the data)")
     return figure
-
-
-def _sequences(order: Order, seed: int, epochs: int, cut: Split) -> Iterator[Int[np.ndarray, " N"]]:
-    """Yield the samples of each epoch, batch after batch."""
-    key = jax.random.key(seed)
-    if order.feedback is None:
-        for epoch in range(epochs):
-            yield _samples(visits(order, key, jnp.asarray(epoch), cut))
-        return
-    problem = least_squares(cut.num_samples, INPUTS)
-    parts = make_simulator(problem, optax.sgd(RATE), cut, order)
-    advance = jax.jit(parts.advance)
-    state, data = parts.start(key), problem.sample_data(streams(key).data)
-    for epoch in range(epochs):
-        own = parts.epoch_visits(key, jnp.asarray(epoch), state)
-        yield _samples(own)
-        state, _ = advance(state, data, own)
-
-
-def _samples(batches: Visits) -> Int[np.ndarray, " N"]:
-    sample, size = np.asarray(batches.sample), np.asarray(batches.size)
-    return np.concatenate([row[:count] for row, count in zip(sample, size, strict=True)])

@@ -20,8 +20,14 @@ from jaxsgd.study.subject import Subject, precision_of
 
 
 @functools.lru_cache(maxsize=256)
-def check_order(order: Order, num_samples: int, problem: Problem) -> None:
-    """Check that an order gives N sample numbers, and can look at the gradients of a problem if it does.
+def check_order(order: Order, num_samples: int, problem: Problem, dtype: str) -> None:
+    """Check that an order gives N sample numbers, and the functions by which it looks at gradients, if it does.
+
+    Args:
+      order: the order.
+      num_samples: N.
+      problem: the problem to train.
+      dtype: of its parameters.
 
     Raises:
       InputError: if it does not. Exceptions of the user's own function are not caught.
@@ -31,7 +37,8 @@ def check_order(order: Order, num_samples: int, problem: Problem) -> None:
     try:
         jax.eval_shape(lambda key, epoch: sample_sequence(order, key, epoch, num_samples), key, epoch)
         if order.feedback is not None:
-            check_feedback(order, jax.eval_shape(problem.init, key), num_samples)
+            with precision_of(dtype):
+                check_feedback(order, jax.eval_shape(problem.init, key), num_samples)
     except InputError:
         raise
     except Exception as error:

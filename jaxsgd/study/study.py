@@ -791,7 +791,7 @@ class Study(StudyFields):
             order = order_named(name)
             if set(_SUBJECT_FIELDS) <= set(info.data):
                 subject = _subject_of(info.data)
-                check_order(order, subject.num_samples, subject.problem)
+                check_order(order, subject.num_samples, subject.problem, info.data["dtype"])
         return _distinct(tuple(name if ":" in name else order_named(name).name for name in value))
 
     @field_validator("optimizers")
