@@ -324,6 +324,7 @@ def _scaling(ds: xr.Dataset, names: Sequence[str], target: float | None, arrays:
         own = target if place == 0 and target is not None else reachable_target(ds, best(ds, name, resamples=1))
         if own is None:
             continue
+        own = float(f"{own:.6g}")  # without the rounding of its factors
         try:
             scaled = scaling(ds, own, name, confidence=CONFIDENCE, resamples=RESAMPLES)
         except InputError:

@@ -5,9 +5,6 @@ import gzip
 
 import numpy as np
 
-LETTERS_PER_BYTE = 4 / 3
-"""Letters of base64 that a byte takes."""
-
 
 def pack(data: bytes) -> str:
     """Return bytes as text that a page unpacks: gzip, then base64."""

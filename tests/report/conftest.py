@@ -4,15 +4,22 @@ import importlib.util
 import json
 import os
 import shutil
+import time
 
 import pytest
 
 import jaxsgd
 
 STUDY = jaxsgd.Study(
-    problem="least_squares", problem_args={"num_samples": 24, "num_inputs": 3}, seeds=range(7), batch_counts=[2, 4, 12], orders=["fixed", "reshuffle"],
-    learning_rates=[0.01, 0.03, 0.1, 1000.0], epochs=8, eval_interval=2,
-)  # fmt: skip
+    problem="least_squares",
+    problem_args={"num_samples": 24, "num_inputs": 3},
+    seeds=range(7),
+    batch_counts=[2, 4, 12],
+    orders=["fixed", "reshuffle"],
+    learning_rates=[0.01, 0.03, 0.1, 1000.0],
+    epochs=8,
+    eval_interval=2,
+)
 """168 runs, of which those at the largest rate diverge."""
 
 
@@ -49,7 +56,14 @@ class Opened:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
-        self.page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+        self.until("document.documentElement.dataset.ready === 'true'")
+
+    def until(self, condition):
+        """Waits until an expression is true in the page. The page's policy refuses the driver's own way to wait."""
+        give_up = time.monotonic() + 90
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < give_up, (condition, self.complaints)
+            self.page.wait_for_timeout(50)
 
     def __getitem__(self, expression):
         """The value of an expression in the page, with numbers that are not finite."""

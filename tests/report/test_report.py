@@ -28,7 +28,7 @@ def test_an_array_is_packed_without_loss(values):
 
 
 def test_a_large_result_is_thinned_and_the_page_says_how(result, monkeypatch):
-    losses = result.drop_vars("loss").drop_dims("batch")
+    losses = result.drop_vars(["loss", "distance", "excess_loss"]).drop_dims("batch")
     whole = contents.contents(losses, None, None, "", "r")
     assert whole.description["notes"] == []
     assert whole.arrays["loss_epoch"]["records"] is None
@@ -78,7 +78,9 @@ def test_what_is_not_in_the_result_is_refused(result, arguments, message):
 
 
 def test_the_command_writes_the_page_beside_the_result(tmp_path, jaxsgd_command):  # noqa: F811
-    study = jaxsgd.Study(problem_args={"num_samples": 24, "num_hidden": 5}, seeds=range(2), batch_counts=[2, 4], epochs=2)
+    study = jaxsgd.Study(
+        problem_args={"num_samples": 24, "num_hidden": 5}, seeds=range(2), batch_counts=[2, 4], learning_rates=[0.01], epochs=2
+    )
     jaxsgd.sweep(study, tmp_path / "orders")
     done = jaxsgd_command("report", "orders", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

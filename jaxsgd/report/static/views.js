@@ -604,7 +604,7 @@ function scalingView() {
     const target = targets[metric()] ?? table.target;
     const open = table.others.filter((dim) => PAGE.description.dims[dim] > 1);
     for (const dim of table.others) fixed[dim] ??= 0;
-    const input = make("input", { type: "number", step: "any", value: String(Number(target.toPrecision(6))), disabled: table.fixed !== "",
+    const input = make("input", { type: "number", step: "any", value: String(target), disabled: table.fixed !== "",
       "aria-label": "target", onchange: () => view.setTarget(input.value) });
     view.controls.replaceChildren(make("label", {}, `target of ${metricOf(metric()).words}`, input),
       ...open.map((dim) => {
@@ -645,7 +645,7 @@ function scalingView() {
     await view.show(figure);
     key.replaceChildren(...Object.entries(MARKS).filter(([regime]) => rows.some((row) => row.regime === regime))
       .map(([regime, [, shade]]) => make("span", { style: `--c: var(--${shade})` }, WORDS[regime])));
-    view.command.textContent = `jaxsgd measure ${shellWord(folderText())} --metric ${metric()} --target ${Number(target.toPrecision(6))}`
+    view.command.textContent = `jaxsgd measure ${shellWord(folderText())} --metric ${metric()} --target ${target}`
       + (table.tune === "learning_rate" ? "" : ` --tune ${table.tune}`);
     view.refresh();
   };
