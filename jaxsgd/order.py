@@ -363,18 +363,20 @@ def check_feedback(order: Order, params: Params, slots: int) -> None:
     """
     if order.feedback is None:
         return
-    number, key = jax.ShapeDtypeStruct((), jnp.int32), jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda params: _begun(order.feedback, params, slots), params)
+    number: Any = jax.ShapeDtypeStruct((), jnp.int32)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    feedback = order.feedback
+    state = jax.eval_shape(lambda params: _begun(feedback, params, slots), params)
 
     def batches(state: Any, key: Array, epoch: Array, batch_count: Array) -> Array:
-        return jnp.asarray(order.feedback.batches(state, key, epoch, slots, batch_count))  # type: ignore[union-attr]
+        return jnp.asarray(feedback.batches(state, key, epoch, slots, batch_count))
 
     sequence = jax.eval_shape(batches, state, key, number, number)
     if sequence.shape != (slots,) or not jnp.issubdtype(sequence.dtype, jnp.integer):
         raise InputError(
             f"order {order.name!r} must give the numbers of {slots} batches, got shape {sequence.shape} of {sequence.dtype}"
         )
-    after = jax.eval_shape(order.feedback.update, state, Visited(number, number, number), params)
+    after = jax.eval_shape(feedback.update, state, Visited(number, number, number), params)
     if jax.tree.map(_kind, state) != jax.tree.map(_kind, after):
         raise InputError(
             f"order {order.name!r} must not change the types and shapes of its state, got {shown(state)} before a step and "

@@ -301,9 +301,9 @@ def with_feedback(
       visited: the step's batch.
     """
 
-    def update(gradient: Params, state: tuple[Any, Any], params: Params | None = None, **extra: Any) -> tuple[Params, Any]:
-        updates, opt_state = optimizer.update(gradient, state[0], params, **extra)
-        return updates, (opt_state, feedback.update(state[1], visited, gradient))
+    def update(updates: Params, state: Any, params: Params | None = None, **extra: Any) -> tuple[Params, Any]:
+        new, opt_state = optimizer.update(updates, state[0], params, **extra)
+        return new, (opt_state, feedback.update(state[1], visited, updates))
 
     # The state that it goes on from is that of a run, and is not begun here.
     return optax.GradientTransformationExtraArgs(optimizer.init, update)
