@@ -55,7 +55,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("results/training_logs"), help="folder for runs and results")
     folder: Path = parser.parse_args(words).out
     # JAX reads the variable at its first computation.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}".strip()
+    given = os.environ.get("XLA_FLAGS", "")
+    if QUICK_TO_COMPILE not in given:
+        os.environ["XLA_FLAGS"] = f"{given} {QUICK_TO_COMPILE}".strip()
     examples = all_examples(folder, _report)
     examples["taught"] += plain_examples(PLAIN_LOGS, PLAIN_SEED)
     models = fit_models(examples["taught"])
