@@ -34,6 +34,7 @@ class Log(NamedTuple):
       samples: two of the readings in words, with their lines: "line 41: epoch 3, step 200, loss 1.23".
       left_out: the other losses in the file, of this and other shapes of lines, in words.
       other_ranks: the ranks of the processes whose losses are left out, because those of rank 0 are read.
+      processes: losses of each step, of which the mean is read; 1 where each step has one loss.
     """
 
     loss: Float[np.ndarray, " n"]
@@ -53,6 +54,7 @@ class Log(NamedTuple):
     samples: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     other_ranks: tuple[int, ...] = ()
+    processes: int = 1
 
     __repr__ = short_repr
 
@@ -112,6 +114,10 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
     loss, places, placeless = _placed(loss, places)
     places = _with_epochs(places)
     key = order_key(places)
+    processes = _process_count(key, loss)
+    if processes > 1:
+        key, first, number, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        loss, places = np.bincount(number, loss) / count, {name: place[first] for name, place in places.items()}
     begins = _beginnings(key, loss)
     if isinstance(begins, str):
         raise InputError(f"{where}: {begins}")
@@ -127,7 +133,7 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
     return Log(
         loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
         table.in_samples, table.form, column, others, table.non_finite.get(column, 0), duplicates, resumed, repeated, placeless,
-        sample_texts(series), other_ranks=table.other_ranks,
+        sample_texts(series), other_ranks=table.other_ranks, processes=processes,
     )  # fmt: skip
 
 
@@ -218,6 +224,39 @@ def _place_among_equal(epoch: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"
     return within * (float(gaps.min()) if len(gaps) else 1.0) / (within.max(initial=0) + 1)
 
 
+MOST_PROCESSES = 64
+"""Largest number of losses of a step that are taken for those of as many processes."""
+
+IN_STEP = 0.95
+"""Share of the steps that must have that many losses."""
+
+MOST_APART = 0.5
+"""Mean difference from the other losses of a step, in its standard deviations, from which losses are of another training."""
+
+
+def _process_count(key: Float[np.ndarray, " n"], loss: Float[np.ndarray, " n"]) -> int:
+    """Return the number of processes that print a loss of their own at each step of one training; 1 if that is not so.
+
+    The processes of one training wait for each other at each step: every step has as many losses, which stand together, and
+    none is usually larger than the others, because all have the same parameters. Two trainings do not wait for each other, or
+    their losses differ.
+    """
+    number, count = np.unique(key, return_inverse=True, return_counts=True)[1:]
+    usual = int(np.median(count)) if len(count) else 1
+    if not 1 < usual <= MOST_PROCESSES or float((count == usual).mean()) < IN_STEP:
+        return 1
+    order = np.argsort(key, kind="stable")
+    if np.abs(order - np.arange(len(key))).max() >= usual:
+        return 1
+    whole = loss[order][(count == usual)[number[order]]].reshape(-1, usual)
+    apart = whole - whole.mean(axis=1, keepdims=True)
+    scatter = apart.std(axis=0)
+    # The same loss from all is no loss of their own: it is printed again, and left out as such.
+    if float((np.ptp(whole, axis=1) > 0).mean()) <= 0.5 or (np.abs(apart.mean(axis=0)) > MOST_APART * scatter).any():
+        return 1
+    return usual
+
+
 def _beginnings(key: np.ndarray, loss: np.ndarray) -> list[int] | str:
     """Return the prints at which runs begin: the first, and those at which the key goes back to it; or an error in words."""
     back = np.flatnonzero(np.diff(key) < 0) + 1
@@ -279,6 +318,14 @@ def log_notes(log: Log) -> list[LogNote]:
         others = f"ranks {first} to {last}" if last > first else f"rank {first}"
         notes.append(
             LogNote("ranks", f"Several processes print: the losses of rank 0 are read, those of {others} are left out.")
+        )
+    if log.processes > 1:
+        notes.append(
+            LogNote(
+                "processes",
+                f"Each step has {log.processes} different losses, as when {log.processes} processes print without their rank, "
+                "or each part of a batch is printed: their mean is read.",
+            )
         )
     if log.left_out:
         notes.append(LogNote("columns", f"Other losses in the file, chosen with --column: {_few(list(log.left_out))}."))

@@ -1,5 +1,6 @@
 """The period of a log: batches per epoch, the print interval, and the place of every print in its epoch."""
 
+import functools
 import itertools
 import math
 from typing import NamedTuple
@@ -24,8 +25,21 @@ NEAR_RETURN = 0.06
 places."""
 
 
-class Period(NamedTuple):
-    """The period of a log; n prints.
+class _Fields(NamedTuple):
+    """The stored part of a `Period`."""
+
+    batch_count: float
+    interval: float
+    length: float
+    position: Float[np.ndarray, " n"]
+    epoch: Int[np.ndarray, " n"]
+    origin: str
+    confidence: float = 1.0
+    others: "tuple[Period, ...]" = ()
+
+
+class Period(_Fields):
+    """The period of a log; n prints. It is not changed, so what follows from it is worked out once.
 
     Attributes:
       batch_count: m, batches per epoch; NaN where it is not known.
@@ -39,15 +53,6 @@ class Period(NamedTuple):
       others: the periods with the other batch counts that are as likely; at most `MOST_OTHERS`.
     """
 
-    batch_count: float
-    interval: float
-    length: float
-    position: Float[np.ndarray, " n"]
-    epoch: Int[np.ndarray, " n"]
-    origin: str
-    confidence: float = 1.0
-    others: "tuple[Period, ...]" = ()
-
     __repr__ = short_repr
 
     @property
@@ -55,7 +60,7 @@ class Period(NamedTuple):
         """True if neither the log nor the user gives the period."""
         return self.origin == ESTIMATED
 
-    @property
+    @functools.cached_property
     def per_epoch(self) -> float:
         """Prints per epoch, on average."""
         if len(self.position) < 2:
@@ -63,7 +68,7 @@ class Period(NamedTuple):
         time = self.epoch + self.position / self.length
         return (len(time) - 1) / max(float(time[-1] - time[0]), 1e-9)
 
-    @property
+    @functools.cached_property
     def cycle(self) -> float:
         """Prints until they fall near the same places of the epoch again: an epoch's, or more where prints are as rare."""
         if self.per_epoch >= 2:
@@ -84,17 +89,17 @@ class Period(NamedTuple):
         """Epochs that the log covers."""
         return len(self.position) / self.per_epoch
 
-    @property
+    @functools.cached_property
     def stripe_count(self) -> int:
         """Places of the epoch at which prints fall: m / gcd(m, w) for a trainer that prints every w batches throughout."""
         return len(np.unique(np.round(self.position, 3)))
 
-    @property
+    @functools.cached_property
     def slides(self) -> bool:
         """True if prints fall on other places from epoch to epoch: a steady interval does not divide the epoch."""
         return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5)
 
-    @property
+    @functools.cached_property
     def is_steady(self) -> bool:
         """True if the interval is the same throughout, but for a few prints; a progress bar prints by the clock."""
         gap = np.diff(self.epoch * self.length + self.position)

@@ -20,8 +20,8 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
     """
     log = diagnosis.log
     losses = counted(len(log.loss), "loss")
-    first, second, *rest = period_lines(diagnosis.period)
-    lines = [*answer_lines(diagnosis), f"Read: {name}: {log.form}, {losses} in column {log.column!r}; {first}", second, *rest]
+    first, *rest = period_lines(diagnosis.period)
+    lines = [*answer_lines(diagnosis), f"Read: {name}: {log.form}, {losses} in column {log.column!r}; {first}", *rest]
     if log.samples:
         lines.append(f"Read so: {'; '.join(log.samples)}.")
     lines += [note.text for note in log_notes(log)]
@@ -32,8 +32,9 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
         lines += ["", *verdict_lines(verdict), *_alike(diagnosis, verdict)]
     others = diagnosis.verdicts[len(shown) :]
     listed = ", ".join(f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in others)
-    lines += ["", f"{'Less likely' if shown else 'Checked'}: {listed}.", *_unknown(diagnosis), "", *remedy_lines(diagnosis)]
-    return lines
+    lines += ["", f"{'Less likely' if shown else 'Checked'}: {listed}.", *_unknown(diagnosis)]
+    # Means over epochs of which nobody knows where they begin would say nothing.
+    return [*lines, "", *remedy_lines(diagnosis)] if not _is_period_unknown(diagnosis.period) else lines
 
 
 def answer_lines(diagnosis: Diagnosis) -> list[str]:
@@ -87,11 +88,14 @@ def period_size(period: Period) -> str:
     """Return the batches per epoch and the print interval, as far as they are known, in words."""
     if math.isfinite(period.batch_count):
         return f"{period.batch_count:g} batches an epoch, printed every {period.interval:g}"
-    return f"{period.per_epoch:.4g} values an epoch"
+    per_epoch = f"{period.per_epoch:.4g}"
+    return f"{per_epoch} {'value' if per_epoch == '1' else 'values'} an epoch"
 
 
 def period_lines(period: Period) -> list[str]:
-    """Return the period of a log in two sentences, with its origin."""
+    """Return the period of a log in two sentences, with its origin; in one where nothing shows it."""
+    if _is_period_unknown(period):
+        return [f"its losses suggest {period_size(period)}, which is only {percent(period.confidence)} sure."]
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
     count = period.stripe_count
     positions = f"{count} positions: {count} stripes if their losses differ" if count > 1 else "one position of the epoch"

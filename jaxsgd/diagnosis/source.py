@@ -146,10 +146,18 @@ class Source:
         number, text = 1, ""
         for block in self.blocks():
             whole = text + decoder.decode(block)
+            has_mark = _MARK in whole
+            if not has_mark and "\r" not in whole and "\x08" not in whole:
+                # The same, but faster.
+                *lines, text = whole.split("\n")
+                self._check_length(max(map(len, lines), default=0))
+                self._check_length(len(text))
+                yield from ((place, line) for place, line in enumerate(lines, number) if line)
+                number += len(lines)
+                continue
             *parts, text = _BREAK.split(whole)
             self._check_length(max(map(len, parts), default=0))
             self._check_length(len(text))
-            has_mark = _MARK in whole
             for line, end in zip(parts[::2], parts[1::2], strict=True):
                 yield number, line.removeprefix(_MARK) if has_mark else line
                 number += 1 if end == "\n" else end.count("\n")

@@ -138,11 +138,13 @@ class _Values(NamedTuple):
       value: [n], the loss, or its log.
       time: [n], the middle of each value's batches, in epochs since the log's first epoch began.
       is_log: True if the log of the loss is used.
+      begin: [n, s], curves of the fall with which a training begins.
     """
 
     value: Float[np.ndarray, " n"]
     time: Float[np.ndarray, " n"]
     is_log: bool
+    begin: Float[np.ndarray, "n s"]
 
 
 class _Fit(NamedTuple):
@@ -236,19 +238,25 @@ def _values(loss: np.ndarray, period: Period, kept: np.ndarray) -> _Values:
     is_log = bool(loss.min() > 0)
     end = period.epoch - period.epoch[0] + (period.position + 1) / period.length
     time = np.maximum(end - _width(period) / 2, period.epoch - period.epoch[0] + 1e-6)
-    return _Values((np.log(loss) if is_log else loss)[kept], time[kept], is_log)
+    return _Values((np.log(loss) if is_log else loss)[kept], time[kept], is_log, _begin(time[kept], period.per_epoch))
 
 
 def _averaged(values: _Values, per_epoch: float) -> _Values:
     """Return the first epochs of the values, in means where there are too many."""
-    value, time, is_log = values
+    value, time, is_log, _ = values
     early = time < MOST_STAIRS
     value, time = value[early], time[early]
     if len(value) > 1.5 * per_epoch * (time[-1] - time[0] + 1):
         number = np.unique(np.floor(time * MOST_ON_STAIR).astype(int), return_inverse=True)[1]
         count = np.bincount(number)
         value, time = np.bincount(number, value) / count, np.bincount(number, time) / count
-    return _Values(value, time, is_log)
+    return _Values(value, time, is_log, _begin(time, per_epoch))
+
+
+def _begin(time: np.ndarray, per_epoch: float) -> np.ndarray:
+    """Return the curves of the steep fall with which the first epoch of a training may begin, [n, s]."""
+    scales = (0.05, 0.2) if per_epoch >= 12 else (0.15,)
+    return np.exp(-time[:, None] / np.array(scales))
 
 
 def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
@@ -265,9 +273,7 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     freedom = len(time) - len(count) - 1
     if len(judged) < FEWEST_STAIRS or freedom < 3:
         return None
-    # The first epoch of a training may begin with a steep fall.
-    scales = (0.05, 0.2) if per_epoch >= 12 else (0.15,)
-    columns = np.column_stack([np.mod(time, 1.0), *(np.exp(-values.time / scale) for scale in scales)])
+    columns = np.column_stack([np.mod(time, 1.0), values.begin])
     mean = np.stack([np.bincount(number, column) / np.maximum(count, 1) for column in columns.T], axis=1)
     level = np.bincount(number, values.value) / np.maximum(count, 1)
     inner = columns - mean[number]
@@ -276,7 +282,7 @@ def _fit(values: _Values, move: float, per_epoch: float) -> _Fit | None:
     weight = inverse @ (inner.T @ (values.value - level[number]))
     left = values.value - level[number] - inner @ weight
     level = level - mean @ weight
-    freedom = max(freedom - len(scales), 1)
+    freedom = max(freedom - values.begin.shape[1], 1)
     variance = float((left**2).sum()) / freedom
     kin, pattern = _kinship(left, time, number, per_epoch)
     first, last = judged[0], judged[-1]

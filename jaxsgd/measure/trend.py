@@ -6,6 +6,7 @@ successive cycles, which are independent in white noise, so that its index has a
 around all values, which follow a curved loss more closely.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class TrendWeights(NamedTuple):
     share: Float[np.ndarray, " n"]
 
 
+@functools.lru_cache(4)
 def trend_weights(count: int, width: int, step: int) -> TrendWeights:
     """Return the means, and their weights, that `cycle_trend` takes at each of `count` values."""
     last = (count - width) // step

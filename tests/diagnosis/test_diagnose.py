@@ -121,6 +121,25 @@ def test_one_print_an_epoch_is_too_coarse(tmp_path):
     assert "one loss an epoch" in str(diagnose(tmp_path / "log.csv"))
 
 
+def test_of_a_log_that_does_not_show_its_epochs_no_means_over_epochs_are_given(tmp_path):
+    # As TensorFlow's object detection prints: each line a second time in another shape, and never an epoch.
+    loss = 1.4 + 0.2 * np.random.default_rng(0).standard_normal(60)
+    text = "".join(
+        f"INFO:tensorflow:Step {step} per-step time 0.813s loss={value:.3f}\n"
+        f"I0912 11:40:27.956218 139735407601536 model_lib_v2.py:652] Step {step} per-step time 0.813s loss={value:.3f}\n"
+        for step, value in zip(range(100, 6001, 100), loss, strict=True)
+    )
+    (tmp_path / "log").write_text(text)
+    diagnosis = diagnose(tmp_path / "log")
+    np.testing.assert_allclose(diagnosis.log.loss, loss, atol=0.0006)
+    first, remedy, read, *rest = diagnosis_lines(diagnosis, "log")
+    assert first == "No pattern stands out, and the log does not say where epochs begin."
+    assert "--batches-per-epoch" in remedy
+    assert "60 losses in column 'loss'; its losses suggest " in read
+    assert read.endswith(" % sure.")
+    assert not any("Averaged" in line or "stripes" in line for line in rest)
+
+
 def test_with_no_likely_cause_and_no_likely_nothing_the_answer_is_not_sure():
     rng = np.random.default_rng(4)
     noise, levels = rng.standard_normal((20, 8)), rng.standard_normal(8)

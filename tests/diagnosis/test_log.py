@@ -115,6 +115,29 @@ def test_of_several_ranks_the_first_is_read_and_it_is_said(tmp_path, line):
     assert note.text == "Several processes print: the losses of rank 0 are read, those of ranks 1 to 2 are left out."
 
 
+@pytest.mark.parametrize("size", [2, 4])
+def test_of_processes_without_a_rank_the_mean_of_each_step_is_read(tmp_path, size):
+    rng = np.random.default_rng(0)
+    loss = 2 - np.arange(40)[:, None] / 50 + 0.1 * rng.standard_normal((40, size))
+    lines = [f"Epoch {k // 10} step {k % 10} loss {value:.6f}" for k, losses in enumerate(loss) for value in losses]
+    # A process may be late by a line.
+    lines[2 * size - 1], lines[2 * size] = lines[2 * size], lines[2 * size - 1]
+    (tmp_path / "log").write_text("\n".join(lines))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_allclose(log.loss, loss.mean(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(log.step, np.arange(40) % 10)
+    assert said(log)["processes"].startswith(f"Each step has {size} different losses, as when {size} processes print")
+
+
+def test_trainings_that_do_not_wait_for_each_other_are_not_averaged(tmp_path):
+    rng = np.random.default_rng(0)
+    # The second is behind by 20 steps.
+    steps = [step for k in range(100) for step in ([k] if k < 20 else [k, k - 20])]
+    path = write(tmp_path, steps, 2 + 0.1 * rng.standard_normal(len(steps)))
+    with pytest.raises(InputError, match="its steps go back"):
+        read_log(path)
+
+
 def test_a_number_called_rank_that_does_not_count_from_0_is_no_rank(tmp_path):
     rows = [{"step": k, "loss": float(k), "mean_rank": 7 - k % 3} for k in range(12)]
     (tmp_path / "log").write_text("\n".join(json.dumps(row) for row in rows))

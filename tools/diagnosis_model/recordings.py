@@ -2,6 +2,9 @@
 
 The runs are those of the shipped study `training_logs`, on several problems, with courses of the learning rate and ragged
 splits. The two sides have no problem setting, seed or batch count in common.
+
+Nearly all of the time is compiling. So the batch counts, the courses and the seeds of a problem are data of one program for
+each order and optimizer.
 """
 
 import json
@@ -13,14 +16,13 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.sweep import sweep
-from jaxsgd.optimizer import schedule_named
 from jaxsgd.study.study import Study
 from jaxsgd.study.study_file import read_study, study_path
 from tools.diagnosis_model.examples import Recording
+from tools.diagnosis_model.rate_course import COURSES, constant, restarts_each_epoch
 
-STEPS, EACH_EPOCH = ("steps", "restarts"), "restarts_each_epoch"
-COURSES = (*STEPS, EACH_EPOCH)
-"""Schedules of `tools.diagnosis_model.rate_course`."""
+STEPPED = tuple(course for course in COURSES if course is not restarts_each_epoch)
+"""The courses that step or restart every few epochs, and the constant rate beside them."""
 
 
 class TrainedProblem(NamedTuple):
@@ -75,14 +77,15 @@ class Side(NamedTuple):
 
 
 SIDES = {
-    "taught": Side(TAUGHT, tuple(range(32)), (4, 12, 20, 30), (0.05, 0.2), logs=30),
-    "held_out": Side(HELD_OUT, tuple(range(700, 732)), (5, 15, 25), (0.08, 0.3), logs=25),
+    "taught": Side(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2), logs=15),
+    "held_out": Side(HELD_OUT, tuple(range(700, 716)), (5, 15, 25), (0.08, 0.3), logs=20),
 }
 
 
 def studies(side: Side) -> Iterator[tuple[str, Study]]:
     """Return the studies of a side, with the names of their folders."""
     base = read_study(study_path("training_logs"))
+    optimizers = [f"tools.diagnosis_model.rate_course:{name}" for name in base.optimizers]
     for name, problem in zip(_names(side), side.problems, strict=True):
         fields = {
             "problem": problem.name,
@@ -91,13 +94,21 @@ def studies(side: Side) -> Iterator[tuple[str, Study]]:
             "batch_counts": side.counts,
             "learning_rates": problem.rates,
         }
-        yield name, base.replaced(**fields)
-        for course in STEPS if problem.steps_only else COURSES:
-            pointer = f"tools.diagnosis_model.rate_course:{course}"
-            orders = ["reshuffle"] if course == EACH_EPOCH else ["fixed", "reshuffle"]
-            yield f"{name}_{course}", base.replaced(**fields, schedules=pointer, orders=orders)
+        courses = STEPPED if problem.steps_only else COURSES
+        own = {"course": [COURSES.index(course) for course in courses]}
+        yield (
+            name,
+            base.replaced(
+                **fields,
+                orders=["fixed", "reshuffle"],
+                optimizers=optimizers,
+                hyper=own | {"num_steps": [base.epochs * count for count in side.counts]},
+                zipped=[*base.zipped, ["num_steps", "batch_count"]],
+            ),
+        )
         if problem.steps_only:
             continue
+        yield f"{name}_replacement", base.replaced(**fields, orders=["replacement"])
         sizes = _ragged_sizes(problem.args["num_samples"], side)
         ragged = fields | {"batch_counts": None, "batch_sizes": sizes, "orders": ["fixed", "reshuffle"]}
         yield f"{name}_ragged", base.replaced(**ragged)
@@ -124,38 +135,40 @@ def recordings(side: Side, folder: Path, report: Callable[[str], None]) -> Itera
       folder: the folder of its results.
       report: called with the name of each study when it begins.
     """
-    plain: dict[str, dict[tuple, np.ndarray]] = {}
     partners = {name for name, problem in zip(_names(side), side.problems, strict=True) if problem.steps_only}
     for name, study in studies(side):
         report(name)
-        # One program for all batch counts: here most of the time is compiling.
         dataset = sweep(study, folder / name, vectorize="one_program")
-        prefix = name.removesuffix("_ragged")
-        course = next((ending for ending in COURSES if name.endswith(ending)), None)
-        if course:
-            prefix = name.removesuffix(f"_{course}")
         along = "batch_size" if study.batch_sizes else "batch_count"
-        for key, loss, sizes in _cells(dataset, along):
-            batches = loss.shape[-1]
-            rate = None
-            if course:
-                at = np.arange(study.epochs * batches) / (study.epochs * batches)
-                rate = np.asarray(jax.vmap(schedule_named(study.schedules[0]))(at.astype(np.float32)), np.float64)
-            elif along == "batch_count":
-                plain.setdefault(prefix, {})[key] = loss
-            if name in partners:
-                continue
-            share_of_last = float(sizes[-1] / sizes[0]) if along == "batch_size" else 1.0
-            partner = plain.get(prefix, {}).get(key) if course else None
-            yield Recording(loss, key[0], rate, share_of_last, partner, f"{name} {key}")
+        numbers = [int(number) for number in study.hyper.get("course", (0,))]
+        plain: dict[tuple, np.ndarray] = {}
+        for number in numbers:
+            course = COURSES[number]
+            own = dataset.isel(course=numbers.index(number)) if "course" in dataset.dims else dataset
+            for key, loss, sizes in _cells(own, along):
+                if course is constant:
+                    plain[key] = loss
+                if (course is constant and name in partners) or (course is restarts_each_epoch and key[0] == "fixed"):
+                    continue
+                share_of_last = float(sizes[-1] / sizes[0]) if along == "batch_size" else 1.0
+                rate = partner = None
+                if course is not constant:
+                    rate, partner = _course_rates(course, study.epochs * loss.shape[-1]), plain.get(key)
+                yield Recording(loss, key[0], rate, share_of_last, partner, f"{name} {course.__name__} {key}")
+
+
+def _course_rates(course: Callable, count: int) -> np.ndarray:
+    """Return the factor on the rate at each of `count` batches."""
+    return np.asarray(jax.vmap(course)(np.arange(count, dtype=np.float32) / count), np.float64)
 
 
 def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]]:
     """Return the losses [R, E, m] of every order, optimizer and batch count or size, without runs that diverged."""
+    dimension = next(name for name in map(str, dataset.dims) if along in name and name != "batch")
     for order in dataset["order"].values:
         for place in range(dataset.sizes["optimizer_learning_rate"]):
-            for value in dataset[along].values:
-                cell = dataset.sel({"order": order, along: value}).isel(optimizer_learning_rate=place)
+            for number in range(dataset.sizes[dimension]):
+                cell = dataset.sel(order=order).isel({"optimizer_learning_rate": place, dimension: number})
                 loss = np.asarray(cell["loss"].transpose("seed", "epoch", "batch").values, np.float64)
                 loss = loss[..., : int(cell["batch_count"])]
                 loss = loss[np.isfinite(loss).all(axis=(1, 2))]
@@ -165,4 +178,5 @@ def _cells(dataset, along: str) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]
                 batches = loss.shape[-1]
                 size = int(cell["batch_size"]) if along == "batch_size" else samples // batches
                 sizes = np.minimum(size, samples - size * np.arange(batches))
-                yield (str(order), str(cell["optimizer"].values), int(value)), loss, sizes
+                optimizer = str(cell["optimizer"].values).rpartition(":")[2]
+                yield (str(order), optimizer, int(cell[along])), loss, sizes

@@ -11,13 +11,20 @@ from typing import NamedTuple
 
 from jaxsgd.diagnosis.column import LONGEST_NAME, REMEMBERED, is_held_out, is_known_loss, is_metric, is_training, role
 
+_REST = (
+    # Most numbers have no comma behind their digits, which is tried first because it is fast.
+    r"(?:[0-9]*+(?!,)|[0-9]{0,2}(?:,[0-9]{3}(?![0-9]))++|[0-9]*+)(?:\.[0-9]*+)?+(?:[eE][-+]?[0-9]++)?+"
+)
+"""The rest of a number behind its first digit."""
+
+NUMBER = rf"(?>[0-9]{_REST})"
+"""A whole number, where it is known that it begins here."""
+
 NUMBERS = re.compile(
     # A digit in a word or a bar belongs to it (`resnet50`, `loss1`, `Acc@1`, `###5`), unless the word counts (`epoch3`) or
     # names a process (`rank0`).
     r"([0-9](?:(?<![A-Za-z_0-9@].)(?<!##.)(?<!\|#.)|(?<=[Ee]poch.)|(?<=EPOCH.)|(?<=[Bb]atch.)|(?<=[Ss]tep.)|(?<=[Ii]ter.)|"
-    r"(?<=[Rr]ank.)|(?<=RANK.)|(?<=GPU.)|(?<=\[default.))"
-    # Most numbers have no comma behind their digits, which is tried first because it is fast.
-    r"(?:[0-9]*(?![0-9,])|[0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
+    rf"(?<=[Rr]ank.)|(?<=RANK.)|(?<=GPU.)|(?<=\[default.)){_REST})"
 )
 """Cuts a line into text and numbers, in turns. Signs stay with the text."""
 

@@ -4,6 +4,7 @@ import math
 import re
 from array import array
 from collections import defaultdict
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training, role
 from jaxsgd.diagnosis.place import Column
-from jaxsgd.diagnosis.readers.line_shape import NUMBERS, NUMBERS_AND_NAN, Field, LineShape, line_shape
+from jaxsgd.diagnosis.readers.line_shape import NUMBER, NUMBERS, NUMBERS_AND_NAN, Field, LineShape, line_shape
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.diagnosis.table import MOST_COLUMNS, Reader, Table, check_rows, named_table
 
@@ -33,13 +34,16 @@ MOST_WORDINGS = 8
 MOST_OTHERS = 2_000_000
 """Number of values that are kept of lines without a loss."""
 
+MANY_USES = 100
+"""Number of lines of a shape from which a pattern of its own is made, which takes about as long as reading ten lines."""
+
 MOST_NUMBERS = 200
 """Number of numbers of a line that are looked at."""
 
 MOST_UNNAMED = 6
 """Number of whole numbers without a name that are kept of a line: one may be its epoch or step."""
 
-NUMBER = "number"
+UNNAMED = "number"
 """First word of the name of a number that has none, in a line of words."""
 
 MOST_SLOTS = 8
@@ -71,22 +75,57 @@ class _Rows:
         self.state = array("q")
 
 
-class _Plan(NamedTuple):
+class _Plan:
     """The use of the numbers of a line of a known shape.
 
     Attributes:
       rows: the rows to which they are added; None for a line that only gives its counters to the lines below.
-      pick: the function that takes the wanted numbers out of all; None for none.
-      prefixes: their signs, where one has a sign.
-      slots: (slot, number) of each counter that the lines below take over.
+      indices: which of the pieces of a line are taken: `value_count` numbers of the rows, and then those of the slots.
+      prefixes: the signs of the numbers of the rows, where one has a sign.
+      slots: the slot of each counter that the lines below take over.
       has_loss: True if the line contains a loss.
+      uses: number of lines of this shape that were cut into all their pieces so far.
     """
 
-    rows: _Rows | None
-    pick: itemgetter | None
-    prefixes: tuple[str, ...] | None
-    slots: tuple[tuple[int, int], ...]
-    has_loss: bool
+    def __init__(
+        self,
+        rows: _Rows | None,
+        indices: list[int],
+        prefixes: tuple[str, ...],
+        slots: list[tuple[int, int]],
+        has_loss: bool,
+    ):
+        self.rows = rows
+        self.value_count = len(indices) if rows is not None else 0
+        self.indices = indices[: self.value_count] + [piece for _, piece in slots]
+        self.prefixes = prefixes if any(prefixes) else None
+        self.slots = tuple(slot for slot, _ in slots)
+        self.has_loss = has_loss
+        self.uses = 0
+        # The first piece is taken too, so that there are always several to get.
+        self.pick = itemgetter(0, *self.indices)
+        self._pattern: re.Pattern | None = None
+        self._groups: tuple[int, ...] = ()
+
+    def learn_pattern(self, texts: list[str]) -> None:
+        """Make the pattern of all lines of this shape, from the texts between their numbers."""
+        wanted = sorted(set(self.indices))
+        numbers = [f"({NUMBER})" if 2 * place + 1 in wanted else NUMBER for place in range(len(texts) - 1)]
+        pattern = "".join(re.escape(text) + number for text, number in zip(texts, [*numbers, ""], strict=True))
+        self._pattern = re.compile(pattern)
+        self._groups = tuple(wanted.index(index) + 1 for index in self.indices)
+
+    def picked(self, line: str) -> Sequence[str] | None:
+        """Return what `pick` gets of the pieces of a line of this shape; None for another line, or before there is a pattern.
+
+        The texts between the numbers are those by which lines are one shape, and say where a number begins; and a number is as
+        long as it is where a line is cut. So the pattern finds the same numbers, three times as fast.
+        """
+        match = self._pattern.fullmatch(line) if self._pattern is not None else None
+        return None if match is None else match.group(0, *self._groups)
+
+
+_NO_PLAN = _Plan(None, [], (), [], has_loss=False)
 
 
 def matches(head: bytes) -> bool:
@@ -122,15 +161,24 @@ class _Reading:
         self._states = array("d", self._state)
         self._last_state = 0
         self._kept, self._others = 0, 0
+        self._latest = _NO_PLAN
 
     def add(self, number: int, line: str) -> None:
         """Read a line."""
         if not line.isprintable():
             line = _CONTROL.sub("", line)
+        picked = self._latest.picked(line)
+        if picked is not None:
+            self._keep(self._latest, number, picked)
+            return
         pieces = NUMBERS.split(line)
         key = "\0".join(pieces[::2])
         plan = self._plans.get(key)
-        if plan is None:
+        if plan is not None:
+            plan.uses += 1
+            if plan.uses == MANY_USES:
+                plan.learn_pattern(pieces[::2])
+        else:
             # Words for a value that is not finite would be in the key of a line that was read before, too: no such key is kept.
             if _NON_FINITE.search(line):
                 pieces = NUMBERS_AND_NAN.split(line)
@@ -141,22 +189,28 @@ class _Reading:
             del pieces[2 * MOST_NUMBERS + 1 :]
             key = "\0".join(pieces[::2])
             plan = self._plans.get(key) or self._plan(pieces, key)
+        self._latest = plan
+        self._keep(plan, number, plan.pick(pieces))
+
+    def _keep(self, plan: _Plan, number: int, picked: Sequence[str]) -> None:
+        """Keep the numbers of a line of a known shape."""
+        stop = plan.value_count + 1
         if plan.slots:
-            self._take_over(plan.slots, pieces)
-        if plan.rows is None or plan.pick is None:
+            self._take_over(plan.slots, picked[stop:])
+        rows = plan.rows
+        if rows is None:
             return
         if not plan.has_loss:
-            self._others += len(plan.rows.fields)
+            self._others += len(rows.fields)
             if self._others > MOST_OTHERS:
                 return
-        picked = plan.pick(pieces)
-        rows = plan.rows
+        texts = picked[1:stop]
         if plan.prefixes:
-            picked = [prefix + text for prefix, text in zip(plan.prefixes, picked, strict=True)]
+            texts = [prefix + text for prefix, text in zip(plan.prefixes, texts, strict=True)]
         try:
-            rows.values.extend(list(map(float, picked)))
+            rows.values.extend(list(map(float, texts)))
         except ValueError:
-            rows.values.extend([_number(text) for text in picked])
+            rows.values.extend([_number(text) for text in texts])
         rows.line.append(number)
         rows.state.append(self._last_state)
         self._kept += 1
@@ -176,6 +230,7 @@ class _Reading:
                 for key in self._bare:
                     self._plans.pop(key, None)
                 self._bare = []
+                self._latest = _NO_PLAN
 
     def _plan(self, pieces: list[str], key: str) -> _Plan:
         """Return the use of the numbers of a line whose shape is new."""
@@ -208,10 +263,7 @@ class _Reading:
                 rows = self._rows[group, signature] = _Rows(fields, shape.has_epoch_word)
         indices = [2 * field.place + 1 for field in fields] + [2 * field.total + 1 for field in fields if field.total >= 0]
         prefixes = tuple(field.prefix for field in fields) + ("",) * (len(indices) - len(fields))
-        pick = None
-        if rows is not None:
-            pick = itemgetter(*indices) if len(indices) > 1 else itemgetter(slice(indices[0], indices[0] + 1))
-        plan = _Plan(rows, pick, prefixes if any(prefixes) else None, tuple(slots), has_loss)
+        plan = _Plan(rows, indices, prefixes, slots, has_loss)
         if len(self._plans) < MOST_SHAPES:
             self._plans[key] = plan
             if shape.is_bare:
@@ -245,11 +297,10 @@ class _Reading:
             index += count
         return tuple(fields) or None
 
-    def _take_over(self, slots: tuple[tuple[int, int], ...], pieces: list[str]) -> None:
+    def _take_over(self, slots: tuple[int, ...], texts: Sequence[str]) -> None:
         """Keep the counters of a line for the lines below."""
         changed = False
-        for slot, piece in slots:
-            text = pieces[piece]
+        for slot, text in zip(slots, texts, strict=True):
             if text == self._slot_texts[slot]:
                 continue
             self._slot_texts[slot] = text
@@ -332,7 +383,7 @@ def _number(text: str) -> float:
 
 
 def _is_unnamed(name: str) -> bool:
-    return name.startswith((f"{NUMBER} ", f"{COLUMN} "))
+    return name.startswith((f"{UNNAMED} ", f"{COLUMN} "))
 
 
 def _is_loss(field: Field) -> bool:
@@ -356,7 +407,7 @@ def _fields_and_group(shape: LineShape, named: tuple[Field, ...] | None, pieces:
             if unnamed >= MOST_UNNAMED or not (is_bare or text.replace(",", "").isdigit()):
                 continue
             unnamed += 1
-            name = f"{COLUMN if is_bare else NUMBER} {unnamed}"
+            name = f"{COLUMN if is_bare else UNNAMED} {unnamed}"
         if name not in fields and len(fields) < MOST_COLUMNS:
             fields[name] = field._replace(name=name)
     kept = tuple(fields.values())
