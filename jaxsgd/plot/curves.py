@@ -288,6 +288,9 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     ]
     winners = [place for place in best if place is not None]
     each_at = f", each at its best {tuned}" if tuned else ""
+    where = f"settings{each_at}" if tuned else "panels"
+    if not winners and len(groups) > 1:
+        return f"In none of {len(groups)} {where} does one {axis.words} end clearly {beside} all others {after}"
     if not winners:
         return f"No {axis.words} ends clearly {beside} the others {after}{each_at}"
     common = max(set(winners), key=winners.count)
@@ -297,7 +300,6 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
         panel = groups[0][common]
         number = three_digits(contents[panel][common].median[-1])
         return f"{winner} ends {end}: {name} {number} {after}{f', at {panels_by.phrase(panel)}' if tuned else ''}{each_at}"
-    where = f"settings{each_at}" if tuned else "panels"
     if winners.count(common) == len(groups):
         return f"{winner} ends {end} in {'every panel' if not tuned else f'all {len(groups)} {where}'} {after}"
     if len(groups) <= 3 and len(winners) == len(groups) and not tuned:
