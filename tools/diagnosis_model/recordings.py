@@ -77,8 +77,8 @@ class Side(NamedTuple):
 
 
 SIDES = {
-    "taught": Side(TAUGHT, tuple(range(16)), (4, 12, 20, 30), (0.05, 0.2), logs=15),
-    "held_out": Side(HELD_OUT, tuple(range(700, 716)), (5, 15, 25), (0.08, 0.3), logs=20),
+    "taught": Side(TAUGHT, tuple(range(32)), (4, 12, 20, 30), (0.05, 0.2), logs=30),
+    "held_out": Side(HELD_OUT, tuple(range(700, 732)), (5, 15, 25), (0.08, 0.3), logs=25),
 }
 
 
