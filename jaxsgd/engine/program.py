@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -485,9 +484,12 @@ def _compile_draw(spec: DrawSpec):
     another, which needs the least memory; on an accelerator all at once, as its time goes to starting operations.
     """
     drawn = draw_function(spec.subject)
-    all_drawn = partial(jax.lax.map, drawn) if jax.default_backend() == "cpu" else jax.vmap(drawn)
+
+    def draw_all(given: dict[str, Any]) -> Drawn:
+        return jax.lax.map(drawn, given) if jax.default_backend() == "cpu" else jax.vmap(drawn)(given)
+
     with precision_of(spec.dtype):
-        return jax.jit(all_drawn).lower(_seed_shapes(spec.width)).compile(compiler_options())
+        return jax.jit(draw_all).lower(_seed_shapes(spec.width)).compile(compiler_options())
 
 
 def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:

@@ -75,5 +75,5 @@ def test_scatter_by_kind_of_seed():
     np.testing.assert_allclose(found.deviation**2, [18, 2, 20])
     np.testing.assert_allclose(found.share, [0.9, 0.1, 1])
     assert found.left_out == 0
-    with pytest.raises(InputError, match=r"needs two of data_seeds, init_seeds and order_seeds, got \['data_seed'\]"):
+    with pytest.raises(InputError, match=r"need two of data_seeds, init_seeds and order_seeds, got \['data_seed'\]"):
         jaxsgd.seed_variance(ds.isel(order_seed=0, drop=True))

@@ -119,7 +119,7 @@ ONE_LINE = [
     ),
     ({"orders": "PARTS:Nothing"}, "order 'Nothing' must be a function", "fails with TypeError: Nothing() takes no arguments"),
     ({"optimizer": "PARTS:Nothing"}, "optimizer 'PARTS:Nothing' fails with TypeError: Nothing() takes no arguments"),
-    ({"schedule": "PARTS:Nothing"}, "must be a function of progress", "fails with TypeError: Nothing() takes no arguments"),
+    ({"schedules": "PARTS:Nothing"}, "must be a function of progress", "fails with TypeError: Nothing() takes no arguments"),
     ({"observe": "PARTS:Nothing"}, "observable 'Nothing' fails with TypeError: Nothing() takes no arguments"),
     ({"orders": ["fixed", 3]}, "orders.1: must be a name or a pointer in quotes, such as 'my_module:name', got 3"),
 ]  # fmt: skip
