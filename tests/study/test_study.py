@@ -80,7 +80,7 @@ MISTAKES = {
         "orders: unknown order 'reshufle': did you mean 'reshuffle'? valid: block_buffer(k, n), blocks(k), buffer(k), fixed, ",
     ),
     "order that is none": ({"orders": "numpy:pi"}, "orders: order must be a name, an Order or a function"),
-    "order of two lines": ({"orders": ["a\nb"]}, "orders: unknown order 'a\\nb': valid: "),
+    "order of two lines": ({"orders": ["x\ny"]}, "orders: unknown order 'x\\ny': valid: "),
     "unknown optimizer": ({"optimizer": "addam"}, "optimizers: unknown optimizer 'addam': did you mean 'adam'? valid: "),
     "optimizer and optimizers": (
         {"optimizer": "sgd", "optimizers": ["adam"]},
