@@ -39,5 +39,5 @@ def test_the_loss_is_cross_entropy_of_two_convolutions_and_a_layer(x64):
 def test_five_epochs_of_training_read_nine_digits_in_ten():
     problem = jaxsgd.problems.convnet(1000)
     run = jaxsgd.simulate(problem, KEY, optimizer=optax.adam(0.01), epochs=5, batch_count=20, order="reshuffle")
-    assert run.epoch_loss[-1] < 0.4 < 1.5 < run.epoch_loss[0]
+    assert run.epoch_loss[-1] < 0.4 < run.epoch_loss[0]
     assert np.mean(np.asarray(problem.accuracy(run.params, jax.tree.map(jnp.asarray, problem.data)))) > 0.9

@@ -40,7 +40,7 @@ def test_every_class_has_equally_many_samples_and_no_two_signals_are_alike():
 def test_a_network_learns_what_a_linear_classifier_cannot():
     problem = jaxsgd.hold_out(jaxsgd.problems.mnist1d(), 0.2)
     run = jaxsgd.simulate(problem, KEY, optimizer=optax.adam(3e-3), epochs=30, batch_count=40, order="reshuffle")
-    assert run.epoch_loss[-1] < 0.7 < 2 < run.epoch_loss[0]
+    assert run.epoch_loss[-1] < 0.7 < run.epoch_loss[0]
     keys = jaxsgd.streams(KEY)
     (x, label), (other_x, other) = (map(np.asarray, part(keys.data)) for part in (problem.sample_data, problem.sample_held_out))
     learned = np.mean(np.asarray(problem.accuracy(run.params, (jnp.asarray(other_x), jnp.asarray(other)))))

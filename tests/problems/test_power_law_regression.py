@@ -30,5 +30,5 @@ def test_it_trains_to_the_noise_of_its_targets_and_the_flattest_directions_come_
 
 @pytest.mark.parametrize("name", ["power", "noise"])
 def test_a_negative_power_or_noise_is_refused(name):
-    with pytest.raises(jaxsgd.InputError, match=rf"^{name} must be a finite number of at least 0, got -1$"):
-        jaxsgd.problems.power_law_regression(**{name: -1})
+    with pytest.raises(jaxsgd.InputError, match=rf"^{name} must be a finite number of at least 0, got -1.0$"):
+        jaxsgd.problems.power_law_regression(**{name: -1.0})
