@@ -6,10 +6,13 @@ from jaxsgd.error import no_such
 from jaxsgd.optimizer import POINTERS
 from jaxsgd.problem import Problem
 from jaxsgd.problems.article_network import square_regression
+from jaxsgd.problems.convnet import convnet
 from jaxsgd.problems.data_file import from_file
 from jaxsgd.problems.handwriting import digits
 from jaxsgd.problems.linear_model import least_squares
 from jaxsgd.problems.linear_network import deep_linear
+from jaxsgd.problems.mnist1d import mnist1d
+from jaxsgd.problems.power_law_regression import power_law_regression
 from jaxsgd.problems.quadratic_model import noisy_quadratic
 from jaxsgd.problems.tanh_network import tanh_network
 
@@ -17,7 +20,10 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "square_regression": square_regression,
     "least_squares": least_squares,
     "noisy_quadratic": noisy_quadratic,
+    "power_law_regression": power_law_regression,
     "digits": digits,
+    "mnist1d": mnist1d,
+    "convnet": convnet,
     "tanh_network": tanh_network,
     "deep_linear": deep_linear,
     "from_file": from_file,
@@ -38,11 +44,14 @@ def problem_named(name: str) -> Callable[..., Problem]:
 
 __all__ = [
     "PROBLEMS",
+    "convnet",
     "deep_linear",
     "digits",
     "from_file",
     "least_squares",
+    "mnist1d",
     "noisy_quadratic",
+    "power_law_regression",
     "problem_named",
     "square_regression",
     "tanh_network",

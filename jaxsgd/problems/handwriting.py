@@ -2,25 +2,43 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.problem import Problem
+from jaxsgd.problems.classifier import Layers, classifier, relu_layers, relu_network
+
+CLASSES = 10
 
 
 @functools.cache
-def _images() -> tuple[np.ndarray, np.ndarray]:
+def _images(name: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415, an extra
     except ImportError:
-        raise InputError("problem 'digits' needs scikit-learn: pip install 'jaxsgd[digits]'") from None
+        raise InputError(f"problem {name!r} needs scikit-learn: pip install 'jaxsgd[digits]'") from None
     pixels, labels = load_digits(return_X_y=True)
     return np.asarray(pixels) / 16, np.asarray(labels)
+
+
+def digit_images(name: str, num_samples: int, dtype: DTypeLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first N of scikit-learn's digits: pixels from 0 to 1, [N, 64], and classes, [N].
+
+    Args:
+      name: of the problem that needs them, for the message.
+      num_samples: N.
+      dtype: of the pixels.
+
+    Raises:
+      InputError: if scikit-learn is not installed, or for more samples than images.
+    """
+    images, labels = _images(name)
+    num_samples = check_count("num_samples", num_samples, len(images), "the number of images")
+    # NumPy's arrays, because jnp.asarray would start a backend even if the problem is only named.
+    return images[:num_samples].astype(dtype), labels[:num_samples].astype(np.int32)
 
 
 def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp.float32, arrange: str = "given") -> Problem:
@@ -39,31 +57,10 @@ def digits(num_samples: int = 1797, num_hidden: int = 32, dtype: DTypeLike = jnp
     Raises:
       InputError: if scikit-learn is not installed (extra `digits`), or for more samples than images.
     """
-    images, labels = _images()
-    num_samples = check_count("num_samples", num_samples, len(images), "the number of images")
-    num_hidden = check_count("num_hidden", num_hidden)
-    # NumPy's arrays, because jnp.asarray would start a backend even if the problem is only named.
-    data = images[:num_samples].astype(dtype), labels[:num_samples].astype(np.int32)
-    sizes = (images.shape[1], num_hidden, 10)
+    data = digit_images("digits", num_samples, dtype)
+    sizes = (data[0].shape[1], check_count("num_hidden", num_hidden), CLASSES)
 
-    def init(key: Array) -> list[tuple[Array, Array]]:
-        keys = jax.random.split(key, len(sizes) - 1)
-        return [
-            (jax.random.normal(k, (fan_in, fan_out), dtype) * jnp.sqrt(2 / fan_in).astype(dtype), jnp.zeros(fan_out, dtype))
-            for k, fan_in, fan_out in zip(keys, sizes[:-1], sizes[1:], strict=True)
-        ]
+    def init(key: Array) -> Layers:
+        return relu_layers(key, sizes, dtype)
 
-    def logits(params: list[tuple[Array, Array]], x: Float[Array, "B D"]) -> Float[Array, "B O"]:
-        (w1, b1), (w2, b2) = params
-        return jax.nn.relu(x @ w1 + b1[None, :]) @ w2 + b2[None, :]
-
-    def loss(params: list[tuple[Array, Array]], batch: tuple[Array, Array]) -> Float[Array, " B"]:
-        x, label = batch
-        return optax.softmax_cross_entropy_with_integer_labels(logits(params, x), label)
-
-    def accuracy(params: list[tuple[Array, Array]], batch: tuple[Array, Array]) -> Bool[Array, " B"]:
-        x, label = batch
-        return jnp.argmax(logits(params, x), axis=1) == label
-
-    problem = Problem(init, loss, data, accuracy=accuracy, name="digits", loss_unit="cross-entropy, nats")
-    return problem.arranged(arrange)
+    return classifier(init, relu_network, data, "digits").arranged(arrange)

@@ -1,5 +1,7 @@
 """Linear regression by least squares: a problem with many exact results."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -44,10 +46,26 @@ def least_squares(
     if not 1 <= condition < float("inf"):
         raise InputError(f"condition must be a finite number of at least 1, got {shown(condition)}")
 
+    def scale() -> Float[Array, " D"]:
+        return jnp.asarray(condition, dtype) ** jnp.linspace(0, -0.5, num_inputs, dtype=dtype)
+
+    return least_squares_problem("least_squares", num_samples, num_inputs, scale, noise, dtype).arranged(arrange)
+
+
+def least_squares_problem(
+    name: str, num_samples: int, num_inputs: int, scale: Callable[[], Array], noise: float, dtype: DTypeLike
+) -> Problem:
+    """Return linear regression on normal inputs with given standard deviations.
+
+    Args:
+      name: of the problem.
+      num_samples, num_inputs, noise, dtype: as of `least_squares`.
+      scale: returns the standard deviations of the inputs, [D].
+    """
+
     def data(key: Array) -> tuple[Array, Array]:
         input_key, weight_key, noise_key = jax.random.split(key, 3)
-        scale = jnp.asarray(condition, dtype) ** jnp.linspace(0, -0.5, num_inputs, dtype=dtype)
-        x = scale[None, :] * jax.random.normal(input_key, (num_samples, num_inputs), dtype)
+        x = scale()[None, :] * jax.random.normal(input_key, (num_samples, num_inputs), dtype)
         true_weights = jax.random.normal(weight_key, (num_inputs,), dtype)
         return x, x @ true_weights + noise * jax.random.normal(noise_key, (num_samples,), dtype)
 
@@ -63,5 +81,4 @@ def least_squares(
         x, target = data
         return jnp.linalg.lstsq(x, target)[0]
 
-    problem = Problem(init, loss, data, optimum, name="least_squares", loss_unit="half the squared error")
-    return problem.arranged(arrange)
+    return Problem(init, loss, data, optimum, name=name, loss_unit="half the squared error")

@@ -18,7 +18,10 @@ SIZES = {
     "square_regression": {"num_samples": N, "num_inputs": 3, "num_hidden": 5},
     "least_squares": {"num_samples": N, "num_inputs": 3, "condition": 10.0},
     "noisy_quadratic": {"num_samples": N, "num_inputs": 3},
+    "power_law_regression": {"num_samples": N, "num_inputs": 3},
     "digits": {"num_samples": N, "num_hidden": 4},
+    "mnist1d": {"num_samples": N, "num_hidden": 4},
+    "convnet": {"num_samples": N, "num_maps": 2},
     "tanh_network": {"num_samples": N, "num_inputs": 3, "num_hidden": 4},
     "deep_linear": {"num_samples": N, "num_inputs": 3, "num_hidden": 4},
     "from_file": {"num_hidden": 5},
@@ -99,7 +102,11 @@ def test_training_makes_the_loss_fall(make):
     assert run.epoch_loss[-1] < run.epoch_loss[0]
 
 
-@pytest.mark.parametrize("name", ["square_regression", "least_squares", "noisy_quadratic", "tanh_network", "deep_linear"])
+DRAWN = ("square_regression", "least_squares", "noisy_quadratic", "power_law_regression", "tanh_network", "deep_linear")
+"""Problems whose data are drawn as real numbers."""
+
+
+@pytest.mark.parametrize("name", DRAWN)
 def test_another_key_gives_other_data(name):
     problem = PROBLEMS[name](**SIZES[name])
     leaves = zip(*(jax.tree.leaves(problem.sample_data(key)) for key in (KEY, OTHER_KEY)), strict=True)

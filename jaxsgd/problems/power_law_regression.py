@@ -1,0 +1,48 @@
+"""Linear regression on features with a power-law spectrum: a model of the scaling of loss with data."""
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.problem import Problem
+from jaxsgd.problems.linear_model import least_squares_problem
+
+
+def power_law_regression(
+    num_samples: int = 1000,
+    num_inputs: int = 100,
+    power: float = 1.5,
+    noise: float = 0.1,
+    dtype: DTypeLike = jnp.float32,
+    arrange: str = "given",
+) -> Problem:
+    """Linear regression whose inputs have the variances i^-power, with the loss (x.w - t)^2 / 2 per sample.
+
+    The setting of Lin et al. 2024, "Scaling laws in linear regression: compute, parameters, and data" (arXiv 2406.08466):
+    inputs x ~ N(0, diag(1, 2^-a, ... D^-a)) [N, D] with the power a, and targets t = x.w* + noise * N(0, 1) with w* ~ N(0, I).
+    A direction is learned after some i^a / rate steps, so that the loss falls with a power of the number of steps, and not
+    exponentially. There the inputs are also projected at random, which is left out here. Weights start at 0. The optimum is
+    the least-squares solution on the N samples drawn, not w*.
+
+    Args:
+      num_samples: N.
+      num_inputs: D.
+      power: a, at least 0. Real data have powers above 1.
+      noise: standard deviation of the targets' noise. With 0 all samples agree on the optimum and no order leaves a floor.
+      dtype: of data and parameters; float64 needs JAX's x64 mode.
+      arrange: "given", or "label" to sort the samples by target (see `Problem.arranged`).
+
+    Raises:
+      InputError: for a size below 1, a power or a noise below 0.
+    """
+    num_samples = check_count("num_samples", num_samples)
+    num_inputs = check_count("num_inputs", num_inputs)
+    for name, value in (("power", power), ("noise", noise)):
+        if not 0 <= value < float("inf"):
+            raise InputError(f"{name} must be a finite number of at least 0, got {shown(value)}")
+
+    def scale() -> Float[Array, " D"]:
+        return jnp.arange(1, num_inputs + 1, dtype=dtype) ** (-power / 2)
+
+    return least_squares_problem("power_law_regression", num_samples, num_inputs, scale, noise, dtype).arranged(arrange)
