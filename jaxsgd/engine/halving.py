@@ -181,7 +181,7 @@ def halve(
         nonlocal number
         for chunk in planned.of_cells(cells).chunks:
             arrays = trained.arrays(chunk, last)
-            rung = np.full(len(chunk.cells), last if last in rungs else np.nan)
+            rung = np.full(len(chunk.cells), float(last) if last in rungs else np.nan)
             finished(number, {**arrays, "stopped_rung": rung, "rung_value": values[chunk.cells]})
             number += 1
 
