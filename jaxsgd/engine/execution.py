@@ -236,7 +236,8 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
             measured["stripe_gap"][own] = striped.gap
             measured["stripe_index"][own] = striped.stripe_index
             measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
-    finite[:, -1] &= np.asarray(outputs.finite)
+    ends = steps // count - 1 if study.halving else np.full(len(steps), -1)
+    finite[np.arange(len(steps)), ends] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
     shapes = kept_arrays(study, cells, plan.records)
     kept = {"loss": loss} if study.record == "batch" else {}

@@ -13,7 +13,7 @@ from jaxsgd.error import InputError, no_such
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.results.seed_median import seed_median
 from jaxsgd.results.store import ChunkArrays
-from jaxsgd.simulator import Span, State, missing_value
+from jaxsgd.simulator import Span, missing_value
 from jaxsgd.study.halving import rungs_of, settings_of
 from jaxsgd.study.kept import state_leaves
 
@@ -89,9 +89,7 @@ class _Trained:
 
     def metric(self, chunk: Chunk, name: str, epoch: int) -> np.ndarray:
         """Return a metric of a chunk's cells after an epoch, 0-based."""
-        own = self.outputs[chunk.program]
-        record = own.loss_epoch if name == "loss_epoch" else own.observed[name]
-        return np.asarray(record)[self._rows(chunk.program, chunk.cells), epoch]
+        return _record(self.outputs[chunk.program], name)[self._rows(chunk.program, chunk.cells), epoch]
 
     def arrays(self, chunk: Chunk, epochs: int) -> ChunkArrays:
         """Return the arrays of a chunk's cells, which a result keeps, after so many epochs done."""
@@ -106,6 +104,8 @@ class _Trained:
 def stopped_after(plan: Plan, chunk: Chunk, outputs: Outputs, epochs: np.ndarray) -> Outputs:
     """Return the outputs of a chunk of which each run is stopped after so many epochs; NaN past them.
 
+    A stopped run counts as finite if its metric was at the stop: the parameters at a stop are not known of a whole run.
+
     Args:
       plan: of the chunk.
       chunk: the cells.
@@ -117,15 +117,21 @@ def stopped_after(plan: Plan, chunk: Chunk, outputs: Outputs, epochs: np.ndarray
     def cut(record: Any) -> np.ndarray:
         values = np.array(record)
         for row, last in zip(values, epochs, strict=True):
-            row[last:] = np.nan
+            row[last:] = missing_value(values.dtype)
         return values
 
     taken = np.where(epochs < plan.cells.epochs, epochs * plan.cells.batch_count[chunk.cells], -1)
-    kept = None
-    if plan.study.keep and outputs.kept:
-        kept = State(outputs.kept.params, outputs.kept.opt_state if plan.study.keep_state else None)
     loss, loss_epoch, observed = jax.tree.map(cut, (outputs.loss, outputs.loss_epoch, outputs.observed))
-    return outputs._replace(loss=loss, loss_epoch=loss_epoch, observed=observed, stopped=taken, kept=kept)  # type: ignore[arg-type]
+    stopped: Any = {"loss": loss, "loss_epoch": loss_epoch, "observed": observed, "stopped": taken, "kept": None}
+    cut_outputs = outputs._replace(**stopped)
+    assert plan.study.halving, "the study has no halving"
+    at_stop = np.isfinite(_record(cut_outputs, plan.study.halving.metric)[np.arange(len(epochs)), epochs - 1])
+    return cut_outputs._replace(finite=np.where(taken >= 0, at_stop, outputs.finite))  # type: ignore[arg-type]
+
+
+def _record(outputs: Outputs, metric: str) -> np.ndarray:
+    """Return a metric after each epoch, [R, E]."""
+    return np.asarray(outputs.loss_epoch if metric == "loss_epoch" else outputs.observed[metric])
 
 
 def check_can_halve(planned: Plan) -> MetricName | str:

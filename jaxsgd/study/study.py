@@ -480,11 +480,9 @@ class StudyFields(BaseModel):
     def _check_halving(cls, value: Halving | None, info: Any):
         if value is None:
             return value
-        for name in ("stop", "evaluate_every", "observe_every"):
+        for name in ("stop", "evaluate_every", "observe_every", "keep"):
             if info.data.get(name) is not None:
                 raise ValueError(f"cannot be given together with {name}: run two studies, one for each")
-        if isinstance(info.data.get("keep"), tuple):
-            raise ValueError("keeps the parameters after the last step only: give keep='final', or no keep")
         if "epochs" not in info.data:  # that field is wrong, and says so itself
             return value
         last = info.data["epochs"]

@@ -146,7 +146,7 @@ def test_a_halving_cannot_grow(folder):
         ({}, HALVING | {"rungs": [3, 1]}, "must be ascending"),
         ({"epochs": None, "steps": 9}, HALVING, "needs a study with epochs"),
         ({"stop": {"validation_loss": 0.1}}, HALVING, "cannot be given together with stop"),
-        ({"keep": [3]}, HALVING, "keeps the parameters after the last step only"),
+        ({"keep": "final"}, HALVING, "cannot be given together with keep"),
     ],
 )
 def test_a_halving_that_cannot_be_run_is_refused_in_one_line(fields, halving, message):
