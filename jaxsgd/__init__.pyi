@@ -9,6 +9,7 @@ from .analysis.compare import compare as compare
 from .analysis.noise import run_noise as run_noise
 from .analysis.scaling import scaling as scaling
 from .analysis.seed_variance import seed_variance as seed_variance
+from .analysis.trials import trials as trials
 from .diagnosis.diagnose import diagnose as diagnose
 from .engine.program_folder import keep_programs as keep_programs
 from .engine.sweep import Progress as Progress

@@ -30,6 +30,7 @@ from jaxsgd.simulator import (
     Optimizer,
     Recording,
     Run,
+    Span,
     State,
     Stepping,
     contexts,
@@ -324,6 +325,7 @@ def run_micro(
     epochs: int,
     recording: Recording = LOSSES_ONLY,
     known: Known = NOTHING_KNOWN,
+    span: Span | None = None,
     **how: Any,
 ) -> Run:
     """Train one run whose batch count is data: the same numbers as `simulator.run`, to rounding.
@@ -333,7 +335,7 @@ def run_micro(
 
     Args:
       cut: of the samples into batches.
-      problem, begun, data, order_key, precision, epochs, recording, known: as `simulator.run` takes them.
+      problem, begun, data, order_key, precision, epochs, recording, known, span: as `simulator.run` takes them.
       how: `optimizer`, `layout` and `order`, as `micro_stepping` takes them.
 
     Returns:
@@ -341,4 +343,4 @@ def run_micro(
     """
     with jax.default_matmul_precision(precision):
         parts = micro_stepping(problem, data, order_key, cut, epochs=epochs, **how)
-        return train(parts, begun, contexts(problem, data, order_key, known), epochs=epochs, recording=recording)
+        return train(parts, begun, contexts(problem, data, order_key, known), epochs=epochs, recording=recording, span=span)

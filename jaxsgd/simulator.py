@@ -496,6 +496,20 @@ LOSSES_ONLY = Recording()
 """Of a run that records nothing but its losses."""
 
 
+class Span(NamedTuple):
+    """A part of a run: the epochs from `first` to before `last`; data of the program, so that one program has all parts.
+
+    Attributes:
+      first: [], epochs done before the part; 0 for a part from the start.
+      last: [], epochs done after it.
+      state: with which the part begins; not used if it begins at the start.
+    """
+
+    first: Int[Array, ""]
+    last: Int[Array, ""]
+    state: State
+
+
 ContextAt = Callable[..., Context]
 """`(epoch, batches, params before a step, params after it, visit=None) -> Context`; with the visit of the step that comes next,
 a context of a measurement before that step."""
@@ -614,6 +628,7 @@ def run(
     steps: int | None = None,
     recording: Recording = LOSSES_ONLY,
     known: Known = NOTHING_KNOWN,
+    span: Span | None = None,
     **how: Any,
 ) -> Run:
     """Train one run from a given state and data. Nothing is checked; sweeps map over this function.
@@ -625,13 +640,14 @@ def run(
       steps: steps of the run, if its last epoch is incomplete; the losses past them are NaN, and the sizes 0.
       recording: what it records besides its losses.
       known: the inputs of observables that are computed once for a run.
+      span: as `train` takes it.
       problem, precision, epochs: as `simulate`.
       how: `optimizer`, `split` and `order`, as `stepping` takes them.
     """
     with jax.default_matmul_precision(precision):
         parts = stepping(problem, data, order_key, epochs=epochs, steps=steps, **how)
         context_at = contexts(problem, data, order_key, known)
-        return train(parts, begun, context_at, epochs=epochs, steps=steps, recording=recording)
+        return train(parts, begun, context_at, epochs=epochs, steps=steps, recording=recording, span=span)
 
 
 def train_epoch(parts: Stepping, state: State, epoch: Int[Array, ""] | int) -> State:
@@ -647,6 +663,7 @@ def train(
     epochs: int,
     steps: int | None = None,
     recording: Recording = LOSSES_ONLY,
+    span: Span | None = None,
 ) -> Run:
     """Train one run by a scan over its epochs, in each of which a scan goes over the steps of the loop.
 
@@ -657,11 +674,16 @@ def train(
       epochs: E.
       steps: steps of the loop in the whole run, if its last epoch is incomplete.
       recording: what the run records besides its losses.
+      span: the part of the run to train, of a run of whole epochs that records nothing but its losses and observables after
+        each epoch; other epochs have no values, and `kept` is the state after the part. None for the whole run.
 
     Returns:
       The run, with loss and size [E, M]. What `evaluate_every` asks for is measured after steps of the loop.
     """
     begun = parts.start(begun)
+    if span:
+        from_start = begun
+        begun = jax.lax.cond(span.first == 0, lambda: from_start, lambda: span.state)
     observe, _, sparse, keep = recording
     whole, rest = (epochs, 0) if steps is None else divmod(steps, parts.length)
     looks = None
@@ -741,7 +763,16 @@ def train(
     carry = _Carry(begun, unmoved if observe or sparse else None, kept, rows)
     by_epoch = looks and looks.by_epoch
     of_whole = jax.tree.map(lambda leaf: leaf[:whole], by_epoch)
-    carry, recorded = jax.lax.scan(lambda carry, own: epoch(carry, own, parts.length), carry, (jnp.arange(whole), of_whole))
+
+    def whole_epoch(carry: _Carry, inputs: tuple[Array, Any]) -> tuple[_Carry, _Recorded]:
+        if span is None:
+            return epoch(carry, inputs, parts.length)
+        shapes = jax.eval_shape(lambda: epoch(carry, inputs, parts.length)[1])
+        nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, missing_value(leaf.dtype), leaf.dtype), shapes)
+        due = (span.first <= inputs[0]) & (inputs[0] < span.last)
+        return jax.lax.cond(due, lambda: epoch(carry, inputs, parts.length), lambda: (carry, nothing))
+
+    carry, recorded = jax.lax.scan(whole_epoch, carry, (jnp.arange(whole), of_whole))
     if rest:
         carry, last = epoch(carry, (whole, jax.tree.map(lambda leaf: leaf[whole], by_epoch)), rest)
         recorded = jax.tree.map(lambda whole, part: jnp.concatenate([whole, part[None]]), recorded, last)
@@ -756,7 +787,8 @@ def train(
         rarely = jax.tree.map(lambda leaf: leaf[rare], recorded.rarely)
         seen = rarely if seen is None else {**seen, **rarely}
     state = carry.state
-    return Run(recorded.loss, recorded.size, state.params, state.opt_state, seen, carry.kept, carry.before_steps)
+    kept = state if span else carry.kept
+    return Run(recorded.loss, recorded.size, state.params, state.opt_state, seen, kept, carry.before_steps)
 
 
 class _Carry(NamedTuple):

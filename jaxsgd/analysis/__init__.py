@@ -6,6 +6,7 @@ compare         differences between the values of one axis, paired over the seed
 scaling         steps to a target at every batch count, tuned anew at each
 noise           the gradient noise of a result's own runs
 seed_variance   the variance of a result by kind of seed
+trials          one value for each setting that a search proposes
 branches        the loss on the straight lines between the ends of forks
 choice          the rule that chooses the best setting
 confidence      intervals over seeds, and the reasons for none

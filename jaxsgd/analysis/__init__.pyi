@@ -23,3 +23,4 @@ from .scaling import steps_to_target as steps_to_target
 from .seed_variance import SeedVariances as SeedVariances
 from .seed_variance import seed_variance as seed_variance
 from .seed_variance import seed_variances as seed_variances
+from .trials import trials as trials

@@ -10,9 +10,7 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, coords_along, is_numeric, seed_dims
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named
-
-KEPT = ("optimizer", "order", "schedule", "batch_rule", "batch_count", "batch_size")
-"""Axes that stay: every value of them gets its own best setting. All other axes, except the seeds, are searched."""
+from jaxsgd.study.dimensions import KEPT
 
 
 def best(

@@ -18,6 +18,7 @@ from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
 from jaxsgd.measure.stripes import stripes
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
+from jaxsgd.simulator import Span
 from jaxsgd.study.subject import OwnArrays, precision_of
 
 Device = Any
@@ -77,6 +78,22 @@ class Execution:
         Raises:
           InputError: if a single run needs more memory than the device has.
         """
+        outputs, seconds = self.outputs(chunk, device)
+        began = time.perf_counter()
+        arrays = summary(self.plan, chunk, outputs)
+        return arrays, seconds + time.perf_counter() - began
+
+    def outputs(self, chunk: Chunk, device: Device, span: Span | None = None) -> tuple[Outputs, float]:
+        """Run cells of a program of the plan, and return its outputs and the time without compiling.
+
+        Args:
+          chunk: the cells.
+          device: that runs them.
+          span: the part of each run to train, with the states of as many cells as the plan's width; None for whole runs.
+
+        Raises:
+          InputError: as `run_chunk`.
+        """
         program = self.plan.programs[chunk.program]
         study, cells, padded = self.plan.study, self.plan.cells, np.resize(chunk.cells, self.plan.width)
         given = inputs(study, cells, program, padded)
@@ -85,24 +102,25 @@ class Execution:
             try:
                 subject = self.plan.subjects.distinct[program.subject]
                 draw = self._compiled(DrawSpec(subject, study.dtype, self.plan.width), device)
-                train = self._compiled(self._spec(chunk.program, lanes), device)
+                train = self._compiled(self.spec(chunk.program, lanes, span is not None), device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
                         drawn = self.plan.start.begun(drawn, padded, program)
-                    outputs = train(given, drawn, self._own(device, program.subject))
+                    outputs = train(given, drawn, self._own(device, program.subject), *([span] if span else []))
                     outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
-                return summary(self.plan, chunk, outputs), time.perf_counter() - began
+                return outputs, time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) and not isinstance(error, MemoryError):
                     raise
-                self._narrow(chunk.program, lanes)
+                self._narrow(chunk.program, lanes, span is not None)
 
-    def _spec(self, program: int, lanes: int) -> TrainSpec:
+    def spec(self, program: int, lanes: int, by_span: bool) -> TrainSpec:
+        """Return the static parts of a program of the plan, by its number, for so many lanes."""
         plan = self.plan
         subject = plan.subjects.distinct[plan.programs[program].subject]
-        return train_spec(plan.study, subject, plan.cells, plan.programs[program], plan.width, lanes)
+        return train_spec(plan.study, subject, plan.cells, plan.programs[program], plan.width, lanes, by_span=by_span)
 
     def _compiled(self, spec: DrawSpec | TrainSpec, device: Device) -> Callable:
         compiled, seconds = PROGRAMS.compiled(spec, device)
@@ -117,7 +135,7 @@ class Execution:
                 self._arrays[device, subject] = jax.device_put(self.plan.subjects.distinct[subject].own, device)
             return self._arrays[device, subject]
 
-    def _narrow(self, program: int, lanes: int) -> None:
+    def _narrow(self, program: int, lanes: int, by_span: bool) -> None:
         with self._lock:
             if self.lanes[program] < lanes:  # another thread has narrowed it meanwhile
                 return
@@ -128,7 +146,7 @@ class Execution:
                 )
             self.lanes[program] = lanes_within(self.plan.width, lanes // 2)
             self.narrowed.append(Narrowed(program, self.lanes[program]))
-        PROGRAMS.drop(self._spec(program, lanes))
+        PROGRAMS.drop(self.spec(program, lanes, by_span))
         gc.collect()
 
     @property
@@ -137,7 +155,11 @@ class Execution:
         return len(workers())
 
     def run_all(
-        self, numbers: Iterable[int], done: Callable[[int, ChunkArrays], None], changed: Callable[[], None] = lambda: None
+        self,
+        numbers: Iterable[int],
+        done: Callable[[int, Any], None],
+        changed: Callable[[], None] = lambda: None,
+        run: Callable[[int, Device], Any] | None = None,
     ) -> None:
         """Run chunks and pass each chunk to `done`, in this thread, as soon as it is finished.
 
@@ -148,6 +170,7 @@ class Execution:
           numbers: of the chunks.
           done: takes a finished chunk.
           changed: called when `finishing` has changed.
+          run: runs a chunk, by its number, on a device; None for `self.run`.
         """
         free = workers()
         waiting = list(numbers)
@@ -157,7 +180,7 @@ class Execution:
             while waiting or running:
                 while waiting and free:
                     device, number = free.pop(), waiting.pop(0)
-                    running[pool.submit(self.run, number, device)] = (number, device)
+                    running[pool.submit(run or self.run, number, device)] = (number, device)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     number, device = running[future]
                     done(number, future.result())
@@ -198,7 +221,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     if outputs.stopped is not None:
         stopped = np.asarray(outputs.stopped)
         steps = np.where(stopped >= 0, stopped, steps)
-        stop = {"stopped_step": np.where(stopped >= 0, stopped, np.nan)}
+        stop = {"stopped_step": np.where(stopped >= 0, stopped, np.nan)} if study.stop else {}
         observed = {name: _repeated(values, plan, chunk, stopped) for name, values in observed.items()}
     measured = {name: np.full(len(chunk.cells), np.nan) for name in ("stripe_gap", "stripe_index", "stripe_slope")}
     finite = np.ones(loss.shape[:2], bool)
@@ -213,7 +236,8 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
             measured["stripe_gap"][own] = striped.gap
             measured["stripe_index"][own] = striped.stripe_index
             measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
-    finite[:, -1] &= np.asarray(outputs.finite)
+    ends = steps // count - 1 if study.halving else np.full(len(steps), -1)
+    finite[np.arange(len(steps)), ends] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
     shapes = kept_arrays(study, cells, plan.records)
     kept = {"loss": loss} if study.record == "batch" else {}

@@ -27,6 +27,7 @@ from jaxsgd.simulator import (
     Known,
     Optimizer,
     Recording,
+    Span,
     Sparse,
     State,
     Stepping,
@@ -172,6 +173,7 @@ class TrainSpec:
       keep: "final" if the parameters after the last step are kept, or numbers of epochs done after which they are; else None.
       keep_state: True if the optimizer's state is kept with them.
       start_state: True if a run goes on from a given state of the optimizer.
+      by_span: True if a call trains a part of each run, which is an input.
     """
 
     subject: Subject
@@ -195,6 +197,7 @@ class TrainSpec:
     keep: str | tuple[int, ...] | None
     keep_state: bool
     start_state: bool
+    by_span: bool = False
 
     @property
     def key(self) -> tuple:
@@ -214,7 +217,7 @@ class TrainSpec:
         names = (tuple(name for name, _ in _items(self.measures)), tuple(name for name, _ in observed), every)
         sizes = (self.dtype, self.width, self.lanes, self.split, self.layout, self.epochs, self.steps, self.evaluate_every)
         code = Dependencies(self.subject, *functions)
-        ends = (self.stop, self.keep, self.keep_state, self.start_state)
+        ends = (self.stop, self.keep, self.keep_state, self.start_state, self.by_span)
         return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, *ends)
 
     def compile(self):
@@ -226,8 +229,10 @@ def _items(measures: Any) -> tuple[tuple[str, Callable], ...]:
     return measures.items if isinstance(measures, Measures) else ()
 
 
-def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int) -> TrainSpec:
-    """Return the static parts of a study's training program."""
+def train_spec(
+    study: Study, subject: Subject, cells: Cells, program: Program, width: int, lanes: int, *, by_span: bool = False
+) -> TrainSpec:
+    """Return the static parts of a study's training program; `by_span` as `TrainSpec` has it."""
     epochs, steps = cells.epochs, None
     if program.split:
         epochs, steps = cells.epochs_of(program.split), cells.steps_of(program.split)
@@ -255,6 +260,7 @@ def train_spec(study: Study, subject: Subject, cells: Cells, program: Program, w
         keep=study.keep,
         keep_state=bool(study.keep_state),
         start_state=bool(study.start_state),
+        by_span=by_span,
     )
 
 
@@ -285,7 +291,7 @@ class Outputs(NamedTuple):
         of V epochs, [V, m, ...].
       stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
       kept: the parameters and the optimizer's state that are kept, with a leading axis K for a list of K epochs; None for those
-        that are not.
+        that are not. Of a program that trains parts of runs, the whole state after the part.
     """
 
     loss: Array
@@ -352,12 +358,12 @@ def _begun(spec: TrainSpec, optimizer: Optimizer, drawn: Drawn) -> State:
     return begun._replace(opt_state=carried_on(begun.opt_state, drawn.opt_state)) if spec.start_state else begun
 
 
-def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Outputs]:
-    """Return the function that trains one run: `(one cell's inputs, its Drawn) -> Outputs`."""
+def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn, Span | None], Outputs]:
+    """Return the function that trains one run: `(one cell's inputs, its Drawn, the part to train) -> Outputs`."""
 
-    def trained(given: dict[str, Any], drawn: Drawn) -> Outputs:
+    def trained(given: dict[str, Any], drawn: Drawn, span: Span | None) -> Outputs:
         (problem, data, order_key), how = _training(spec, given, drawn)
-        how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN}
+        how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN, "span": span}
         keep = spec.keep if isinstance(spec.keep, tuple) else ()
         how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse, keep)}
         start = (problem, _begun(spec, how["optimizer"], drawn), data, order_key)
@@ -367,7 +373,9 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn], Output
             assert spec.split, "a program has a split or a layout"
             done = run(*start, split=spec.split, steps=spec.steps, **how)
         kept = State(done.params, done.opt_state) if spec.keep == "final" else done.kept if spec.keep else None
-        if kept:
+        if span:
+            kept = done.kept
+        elif kept:
             # Of an order that looks at gradients the state is not kept: a run that goes on begins it anew.
             kept = State(kept.params, kept.opt_state if spec.keep_state else None)
         of_steps = {batch_variable(name): values for name, values in (done.observed_batches or {}).items()}
@@ -499,21 +507,43 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
     """
     subject, trained = spec.subject, _train_function(spec)
 
-    def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays) -> Outputs:
+    def chunk(given: dict[str, Any], drawn: Drawn, own: OwnArrays, span: Span | None = None) -> Outputs:
         # All cells share the problem's own data, so its part of the observables is computed once.
         own_known = None if own.data is None else known(subject.problem, own.data, own.held_out)
         if spec.stop:
             return _run_to_target(spec, (given, drawn), own, own_known)
 
-        def run_cell(cell: tuple[dict[str, Any], Drawn]) -> Outputs:
-            given, begun = cell
-            return trained(given, _with_data(begun, own, own_known))
+        def run_cell(cell: tuple[dict[str, Any], Drawn, State | None]) -> Outputs:
+            given, begun, state = cell
+            part = span._replace(state=state) if span else None
+            return trained(given, _with_data(begun, own, own_known), part)
 
-        return jax.lax.map(run_cell, (given, drawn), batch_size=_batch_size(spec))
+        return jax.lax.map(run_cell, (given, drawn, span and span.state), batch_size=_batch_size(spec))
 
     with precision_of(spec.dtype):
-        drawn, given = jax.eval_shape(jax.vmap(draw_function(subject)), _seed_shapes(spec.width)), _input_shapes(spec)
-        if spec.start_state:
-            begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
-            drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
-        return lowered(chunk, given, drawn, subject.own)
+        given, drawn = _start_shapes(spec)
+        spans = ()
+        if spec.by_span:
+            whole = jax.ShapeDtypeStruct((), np.dtype(np.int32))
+            spans = (Span(whole, whole, state_shapes(spec)),)
+        return lowered(chunk, given, drawn, subject.own, *spans)
+
+
+def _start_shapes(spec: TrainSpec) -> tuple[dict[str, Any], Drawn]:
+    """Return the shapes and types of the inputs and the starts of a call, [width, ...]."""
+    drawn, given = jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width)), _input_shapes(spec)
+    if spec.start_state:
+        begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
+        drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
+    return given, drawn
+
+
+def state_shapes(spec: TrainSpec) -> State:
+    """Return the shapes and types of the states between two parts of runs, [width, ...]."""
+    slots = spec.layout.slots if spec.layout else spec.split.batch_count  # type: ignore[union-attr]
+
+    def begun(given: dict[str, Any], drawn: Drawn) -> State:
+        return with_order_state(_begun(spec, _optimizer(spec, given), drawn), spec.order, slots)
+
+    with precision_of(spec.dtype):
+        return jax.eval_shape(jax.vmap(begun), *_start_shapes(spec))

@@ -11,6 +11,7 @@ import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
+from jaxsgd.engine.halving import Decided, check_can_halve, halve
 from jaxsgd.engine.manifest import add_problems, check_same, identities, new_manifest, now
 from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
@@ -80,7 +81,7 @@ def sweep(
             planned, manifest = team.planned(study, how)
             check_fits(planned, in_memory=True)
             assembly = Assembly(study, planned.cells, planned.records)
-            nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), ())
+            nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), (), _decided(planned))
             _run_missing(planned, manifest, team, nothing, lambda number, arrays: assembly.add(arrays), report)
             return assembly.dataset(manifest)
         _sweep_to_folder(study, Folder.at(out), how, team, report)
@@ -128,8 +129,12 @@ class _Team(NamedTuple):
 
     def planned(self, study: Study, how: dict[str, Any]) -> Begun:
         if self.executor is not None:
+            if study.halving:
+                raise InputError("halving runs in this process only: leave out the executor, or the halving")
             return surveyed(self.executor, study, how)
         planned = plan(study, **how)
+        if study.halving:
+            check_can_halve(planned)
         return planned, new_manifest(planned)
 
 
@@ -203,6 +208,7 @@ class _Stored(NamedTuple):
       diverged: the number of these cells that diverged.
       damaged: the numbers of the chunk files that are damaged.
       broken: these files and their faults, in words.
+      decided: the decisions of a halving on these cells; None for a study without one.
     """
 
     cells: np.ndarray
@@ -210,6 +216,11 @@ class _Stored(NamedTuple):
     diverged: int
     damaged: tuple[int, ...]
     broken: tuple[str, ...]
+    decided: Decided | None
+
+
+def _decided(planned: Plan) -> Decided | None:
+    return Decided.none(planned) if planned.study.halving else None
 
 
 def _num_diverged(arrays: ChunkArrays) -> int:
@@ -225,7 +236,8 @@ def _sweep_to_folder(
     # Plan before the folder is created, so that a wrong width leaves no folder behind.
     new = None if folder.is_there() else team.planned(study, how)
     if new:
-        check_fits(new[0], in_memory=False)
+        # A halving has the runs between two rungs in memory.
+        check_fits(new[0], in_memory=study.halving is not None)
     with folder.locked():
         planned, manifest = _begin(folder, study, how, team, new)
         stored = _stored(folder, planned)
@@ -250,6 +262,7 @@ def _sweep_to_folder(
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return the finished ones."""
     cells, diverged, chunks, damaged, broken = np.zeros(planned.cells.num_cells, bool), 0, [], [], []
+    decided = _decided(planned)
     for chunk in stored_chunks(folder, planned.study, planned.cells, planned.form):
         if chunk.fault:
             damaged.append(chunk.number)
@@ -258,7 +271,9 @@ def _stored(folder: Folder, planned: Plan) -> _Stored:
         chunks.append(chunk.number)
         cells[chunk.arrays["cell"]] = True
         diverged += _num_diverged(chunk.arrays)
-    return _Stored(cells, tuple(chunks), diverged, tuple(damaged), tuple(broken))
+        if decided:
+            decided.note(chunk.arrays)
+    return _Stored(cells, tuple(chunks), diverged, tuple(damaged), tuple(broken), decided)
 
 
 def _run_missing(
@@ -274,12 +289,15 @@ def _run_missing(
     resumed = int(stored.cells.sum())
     chunks, cells, diverged, dispatch, runner = set(), resumed, stored.diverged, None, None
     time_left, compiled = TimeLeft(left), set()
+    halves = planned.study.halving is not None
 
     def report() -> None:
         how = (len(dispatch.failed), dispatch.retried, len(dispatch.workers)) if dispatch else (0, 0, 0)
         before = len(stored.chunks)
-        counts = (planned.cells.num_cells, cells, resumed, stored.broken, before + len(left.chunks), before + len(chunks))
-        seconds = time_left.seconds(runner.num_workers, runner.compile_seconds, compiled) if runner else None
+        # How many chunks a halving has depends on its decisions.
+        total = 0 if halves else before + len(left.chunks)
+        counts = (planned.cells.num_cells, cells, resumed, stored.broken, total, before + len(chunks))
+        seconds = time_left.seconds(runner.num_workers, runner.compile_seconds, compiled) if runner and not halves else None
         on_progress(Progress(*counts, *how, diverged, seconds, runner.finishing if runner else 0))
 
     def finished(number: int, arrays: ChunkArrays) -> None:
@@ -288,7 +306,7 @@ def _run_missing(
         if number not in chunks:  # after Ctrl-C it may be passed a second time
             chunks.add(number)
             cells, diverged = cells + len(arrays["cell"]), diverged + _num_diverged(arrays)
-            if runner:
+            if runner and not halves:
                 time_left.finished(number, runner.chunk_seconds.get(number, 0.0))
                 compiled.add(left.chunks[number].program)
         report()
@@ -298,14 +316,17 @@ def _run_missing(
         return
     began = time.perf_counter()
     if team.executor is None:
-        runner = Execution(left)
+        runner = Execution(planned if halves else left)
     else:
         runner = dispatch = Dispatch(team.executor, left, manifest, team.retries)
     try:
-        runner.run_all(range(len(left.chunks)), finished, report)
+        if stored.decided and isinstance(runner, Execution):
+            halve(runner, stored.decided, finished, report)
+        else:
+            runner.run_all(range(len(left.chunks)), finished, report)
     finally:
         times = manifest["times"]
         times["seconds"] += time.perf_counter() - began
         times["compile_seconds"] += runner.compile_seconds
-        times["finished"] = now() if len(chunks) == len(left.chunks) else None
+        times["finished"] = now() if cells == planned.cells.num_cells else None
         manifest["lanes_narrowed"] += [narrowed._asdict() for narrowed in runner.narrowed]

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsgd.engine.execution import Execution, workers
+from jaxsgd.engine.execution import Device, Execution, summary, workers
+from jaxsgd.engine.halving import stopped_after
 from jaxsgd.engine.manifest import different, facts, other_samples
 from jaxsgd.engine.plan import Chunk, plan
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS, differs
 from jaxsgd.results.chunk_form import stored_form
 from jaxsgd.results.load import fitted, stored_chunks, stored_result
-from jaxsgd.results.store import Folder
+from jaxsgd.results.store import ChunkArrays, Folder
 from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
@@ -107,7 +108,7 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
             continue
         for program in np.unique(program_of[own[drawn[own]]]):
             rows = np.flatnonzero(program_of[own] == program)
-            ran = execution.run_chunk(Chunk(int(program), own[rows]), device)[0]
+            ran = _run_again(execution, Chunk(int(program), own[rows]), device, stored.arrays, rows)
             # A result from before an observable was added does not have it.
             again = fitted({name: ran[name] for name in stored.arrays if name in ran and name != "cell"}, form)
             compared = np.flatnonzero(drawn[own[rows]])
@@ -120,6 +121,21 @@ def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Veri
     if not whole and not broken:
         raise InputError(f"{result.path}: nothing to verify: no chunk is finished")
     return Verification(cells, not reason, reason, differences, broken, int(missing.sum()), changed)
+
+
+def _run_again(execution: Execution, chunk: Chunk, device: Device, stored: ChunkArrays, rows: np.ndarray) -> ChunkArrays:
+    """Return the arrays of a chunk that is run again; runs that a halving stopped are cut where they were stopped.
+
+    Args:
+      execution, chunk, device: as `Execution.run_chunk` takes them.
+      stored: the stored arrays of a file.
+      rows: the places of the chunk's cells in them.
+    """
+    if not execution.plan.study.halving:
+        return execution.run_chunk(chunk, device)[0]
+    # Whole runs in one piece: the halving trained them in parts.
+    outputs = stopped_after(execution.plan, chunk, execution.outputs(chunk, device)[0], stored["stopped_rung"][rows])
+    return summary(execution.plan, chunk, outputs) | {name: stored[name][rows] for name in ("stopped_rung", "rung_value")}
 
 
 def why_not_bitwise(stored: dict[str, Any], here: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from jaxsgd.measure.stripes import stripe_count, windows
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.batch_rules import USED, used_variable
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.halving import rungs_of
 from jaxsgd.study.observed import Record
 from jaxsgd.study.study import StudyFields
 
@@ -22,6 +23,12 @@ DESCRIPTIONS = {
     "diverged_epoch": ("epoch", "first epoch, 0-based, in which the run was not finite; NaN for a run that stayed finite"),
     "diverged": ("1", "true if the run became non-finite"),
     "missing": ("1", "true if the cell has not been run yet"),
+    "rung": ("epochs", "epochs done when the settings were judged"),
+    "rung_value": ("1", "metric of the halving at each rung; NaN at rungs that the run did not reach"),
+    "stopped_rung": (
+        "epochs",
+        "rung at which the setting was stopped, in epochs done; NaN for one trained to the end",
+    ),
     "rate": ("1", "learning rate after the batch rules"),
     "batch_count": ("batches/epoch", "batches per epoch"),
     "batch_size": ("samples", "samples of a full batch"),
@@ -52,6 +59,8 @@ def kept_arrays(study: StudyFields, cells: Cells, observed: Mapping[str, Record]
     if study.record == "batch":
         kept["loss"] = (cells.epochs, slots)
     kept |= dict.fromkeys(("stripe_gap", "stripe_index", "stripe_slope", "diverged_epoch"), ())
+    if study.halving:
+        kept |= {"stopped_rung": (), "rung_value": (len(rungs_of(study, cells)),)}
     return kept if study.stop is None else {**kept, "stopped_step": ()}
 
 
@@ -126,7 +135,7 @@ def _dataset(
 
     dims = [dim.name for dim in cells.dims]
     recorded = "epoch" if cells.evaluations is None else "evaluation"
-    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"]}
+    inner = {"loss": ["epoch", "batch"], "loss_epoch": ["epoch"], "rung_value": ["rung"]}
     for name, own in observed.items():
         inner[name] = ["observation" if own.sparse else recorded, *(["batch"] if own.by_batch else []), *own.dims]
     variables = {
@@ -141,6 +150,8 @@ def _dataset(
         axis: (dim.name, values, _attrs(axis)) for dim in cells.dims for axis, values in dim.values.items()
     }
     coords["epoch"] = ("epoch", np.arange(cells.epochs), _attrs("epoch"))
+    if study.halving:
+        coords["rung"] = ("rung", np.asarray(rungs_of(study, cells)), _attrs("rung"))
     if any("batch" in inner.get(name, []) for name in flat):
         coords["batch"] = ("batch", np.arange(slots), _attrs("batch"))
     place, size_dim = next((i, dim) for i, dim in enumerate(cells.dims) if {"batch_count", "batch_size"} & set(dim.values))

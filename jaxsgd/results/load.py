@@ -160,6 +160,7 @@ def _check_lengths(arrays: ChunkArrays, form: ChunkForm, own: Cells, cell: np.nd
     times = [times[rows] for times in (own.evaluations, own.observations) if times is not None]
     records = min([epochs, *(int(np.isfinite(steps).sum(axis=1).max()) for steps in times)])
     lengths = {"loss_epoch": (epochs,), "loss": (epochs, max(split.batch_count for split in splits))}
+    lengths["rung_value"] = form.numbers.get("rung_value", ())
     for variable, inner in form.numbers.items():
         needed = lengths.get(variable, (records, *inner[1:]) if inner else ())
         if any(length < least for length, least in zip(arrays[variable].shape[1:], needed, strict=True)):

@@ -10,7 +10,7 @@ from jaxsgd.measure.stripes import is_telling
 from jaxsgd.results.axes import check_dataset, stored
 from jaxsgd.study.batch_rules import USED
 
-NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing")
+NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing", "stopped_rung")
 """Variables of a result that are not metrics."""
 
 STRIPES = ("stripe_gap", "stripe_index", "stripe_slope")
@@ -145,15 +145,16 @@ def cost(ds: xr.Dataset, metric: str) -> xr.DataArray:
 
     Returns:
       The metric at the end of the run, with its sign changed if higher is better. Infinite for a run that diverged or whose
-      metric is not finite, and for the steps to a target that a run never reached; NaN for a cell that was not run and for a
-      run without such a number (a single stripe has no index).
+      metric is not finite, and for the steps to a target that a run never reached; NaN for a cell that was not run, for one
+      that a halving stopped before its end, and for a run without such a number (a single stripe has no index).
     """
     measured = final(ds, metric).astype(np.float64)
     bad = ds["diverged"] | np.isinf(measured)
     if time_dim(ds, metric) or metric in STOPPED:
         bad = bad | np.isnan(measured)
     ranked = xr.where(bad, np.inf, direction(metric) * measured)
-    return xr.where(ds["missing"], np.nan, ranked).transpose(*measured.dims)
+    unknown = ds["missing"] | ds["stopped_rung"].notnull() if "stopped_rung" in ds else ds["missing"]
+    return xr.where(unknown, np.nan, ranked).transpose(*measured.dims)
 
 
 def readable_index(ds: xr.Dataset) -> xr.DataArray:

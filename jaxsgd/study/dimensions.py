@@ -16,6 +16,9 @@ SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 OWN_AXES = (*SEED_AXES, "optimizer", "order", "schedule", "batch_rule", "learning_rate", "batch_count", "batch_size")
 """Axes that are neither arguments of the problem nor further hyperparameters of the optimizer."""
 
+KEPT = ("optimizer", "order", "schedule", "batch_rule", "batch_count", "batch_size")
+"""Axes that stay: every value of them gets its own best setting. All other axes, except the seeds, are searched."""
+
 
 def axis_lengths(fields: dict[str, Any]) -> dict[str, int]:
     """Return the length of each axis of a study's fields, by the axis's name, in the order of the dimensions."""
@@ -106,6 +109,8 @@ def _drawn(study: Any) -> dict[str, np.ndarray]:
             drawn[name] = np.exp(
                 rng.uniform(math.log(distribution.log_uniform[0]), math.log(distribution.log_uniform[1]), study.draws)
             )
+        elif distribution.values is not None:
+            drawn[name] = np.asarray(distribution.values)
         elif distribution.uniform is not None:
             low, high = distribution.uniform
             drawn[name] = rng.uniform(low, high, study.draws)
@@ -164,8 +169,9 @@ def problem_argument(study: Any, name: str, value: Any) -> Any:
 
 
 def drawn_argument(distribution: Any, value: int | float) -> int | float:
-    """Return a drawn value as the problem's function takes it: a whole number if all choices are whole numbers."""
-    is_whole = distribution.choice is not None and all(choice.is_integer() for choice in distribution.choice)
+    """Return a drawn value as the problem's function takes it: a whole number if all of its listed values are whole numbers."""
+    listed = distribution.choice or distribution.values
+    is_whole = listed is not None and all(item.is_integer() for item in listed)
     return int(value) if is_whole else float(value)
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     WrapValidator,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -51,7 +52,8 @@ from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order
 from jaxsgd.study.subject import Subject, Subjects, check_arguments, problem_arguments
 from jaxsgd.summary import brief, brief_axis
 
-# The validators below take Pydantic's ValidationInfo as `info`: a protocol that cannot be checked at run time, hence Any.
+# The validators below take Pydantic's ValidationInfo, and the serializer its handler: protocols that cannot be checked at run
+# time, hence Any.
 
 LARGEST_SEED = 2**32 - 1
 LONGEST = 10**15
@@ -63,7 +65,7 @@ MOST_VALUES = 10**7
 ADDED_FIELDS = (
     *("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop"),
     *("keep", "keep_state", "start", "start_select", "start_epoch", "start_state"),
-    *("schedules", "batch_rules", "reference_batch_count", "reference_batch_size"),
+    *("schedules", "batch_rules", "reference_batch_count", "reference_batch_size", "halving"),
 )
 """Fields that were added after results had been stored; None or empty if they are not used."""
 
@@ -147,24 +149,27 @@ Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
 ProblemValues = Annotated[tuple[Any, ...], BeforeValidator(_as_tuple), AfterValidator(_of_one_kind), AfterValidator(_distinct)]
 Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
 Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
+Listed = Annotated[tuple[float, ...], *Values[:2], AfterValidator(_finite)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 RuleSets = Annotated[tuple[tuple[str, dict[str, str]], ...], BeforeValidator(named_rules)]
 Budget = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=LONGEST)]
 
 
 class Distribution(BaseModel):
-    """The distribution of a random axis: give exactly one of the three fields.
+    """The distribution of a random axis: give exactly one of the four fields.
 
     Attributes:
       log_uniform: (low, high), both above 0; the logarithm is uniform (Bergstra and Bengio 2012).
       uniform: (low, high).
       choice: values of equal probability.
+      values: one value for each draw, in their order; nothing is random then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     log_uniform: tuple[float, float] | None = None
     uniform: tuple[float, float] | None = None
+    values: Listed | None = None
     choice: Numbers | None = Field(default=None, validate_default=True)
 
     @field_validator("log_uniform", "uniform")
@@ -182,10 +187,41 @@ class Distribution(BaseModel):
     @field_validator("choice")
     @classmethod
     def _one_kind(cls, value: Any, info: Any):
-        if not {"log_uniform", "uniform"} <= set(info.data):  # one of them is wrong, and says so itself
+        others = ("log_uniform", "uniform", "values")
+        if not set(others) <= set(info.data):  # one of them is wrong, and says so itself
             return value
-        if sum(v is not None for v in (value, info.data.get("log_uniform"), info.data.get("uniform"))) != 1:
-            raise ValueError("give exactly one of log_uniform, uniform, choice")
+        if sum(v is not None for v in (value, *(info.data[name] for name in others))) != 1:
+            raise ValueError("give exactly one of log_uniform, uniform, choice, values")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialized: Any) -> dict[str, Any]:
+        # Results from before `values` must keep their identity.
+        fields = serialized(self)
+        return fields if self.values is not None else {name: fields[name] for name in fields if name != "values"}
+
+
+class Halving(BaseModel):
+    """Successive halving: which settings go on at each rung.
+
+    Attributes:
+      metric: by which the settings are judged.
+      eta: at a rung, one of so many settings goes on.
+      rungs: the numbers of epochs done at which settings are judged, ascending; None for the study's epochs divided by `eta`
+        again and again, as often as there are settings and epochs for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    eta: Annotated[int, BeforeValidator(_no_boolean), Field(ge=2)] = 3
+    rungs: Counts | None = None
+
+    @field_validator("rungs")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...] | None):
+        if value is not None and list(value) != sorted(value):
+            raise ValueError(f"must be ascending, got {list(value)}")
         return value
 
 
@@ -236,6 +272,7 @@ class StudyFields(BaseModel):
     start_select: dict[str, Any] | None = Field(default=None, validate_default=True)
     start_epoch: Whole | None = Field(default=None, ge=0, validate_default=True)
     start_state: Literal[True] | None = Field(default=None, validate_default=True)
+    halving: Halving | None = None
     eval_interval: Whole = Field(default=1, ge=1)
     record: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
@@ -287,6 +324,9 @@ class StudyFields(BaseModel):
     def _check_draws(cls, value: int, info: Any) -> int:
         if "random" in info.data and bool(value) != bool(info.data["random"]):
             raise ValueError(f"give random and draws together, or neither of them, got draws={value}")
+        for name, distribution in info.data.get("random", {}).items():
+            if distribution.values is not None and len(distribution.values) != value:
+                raise ValueError(f"must be {len(distribution.values)}, the number of values of {name!r} in random, got {value}")
         return value
 
     @field_validator("learning_rates")
@@ -433,6 +473,23 @@ class StudyFields(BaseModel):
             raise no_such("metric to stop at", metric, valid)
         if not math.isfinite(target):
             raise ValueError(f"the target of {metric} must be finite, got {target!r}")
+        return value
+
+    @field_validator("halving")
+    @classmethod
+    def _check_halving(cls, value: Halving | None, info: Any):
+        if value is None:
+            return value
+        for name in ("stop", "evaluate_every", "observe_every", "keep"):
+            if info.data.get(name) is not None:
+                raise ValueError(f"cannot be given together with {name}: run two studies, one for each")
+        if "epochs" not in info.data:  # that field is wrong, and says so itself
+            return value
+        last = info.data["epochs"]
+        if last is None:
+            raise ValueError("needs a study with epochs, in place of steps or samples")
+        if value.rungs is not None and value.rungs[-1] >= last:
+            raise ValueError(f"rungs must be before the last of {last} epochs, got {value.rungs[-1]}")
         return value
 
     @field_validator("zipped")
@@ -636,7 +693,8 @@ class Study(StudyFields):
       zipped: Groups of axes of equal length that vary together, instead of as a product. For example
         `learning_rates=[0.1, 0.2], hyper={"momentum": [0.9, 0.8]}, zipped=[["learning_rate", "momentum"]]`.
       random: Axes with random values, drawn together (axis `draw`): "log_uniform" or "uniform" with (low, high), or "choice"
-        with values. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
+        with values; or "values", a list with one value for each draw, for settings that something else has
+        chosen. For example `random={"momentum": {"uniform": [0.5, 0.99]}}, draws=20`.
       draws: Number of random settings to draw. For example `random={"momentum": {"choice": [0, 0.9]}}, draws=5`.
       draw_seed: Seed of the random settings. For example `draw_seed=1`.
       epochs: Passes over the data, E. Give exactly one of `epochs`, `steps` and `samples`. For example `epochs=100`.
@@ -675,6 +733,11 @@ class Study(StudyFields):
       start_state: True takes the optimizer's state on from the parent's cell, which kept it (`keep_state`). By default the
         optimizer begins anew. Hyperparameters and schedules within the state are those of this study. For example
         `start="results/parent", start_state=True`.
+      halving: Successive halving: all settings train up to a first rung, a number of epochs; there one of `eta` settings (3 by
+        default) goes on to the next rung, those with the best median of `metric` over the seeds, and the others stop. Settings
+        compete with those of the same optimizer, order, schedule, batch rule and batch count. `rungs` may list the rungs; by
+        default they are the epochs divided by `eta` again and again. The result has `stopped_rung` and `rung_value`. For
+        example `learning_rates=[0.1, 0.2, 0.3], epochs=3, halving={"metric": "loss_epoch", "eta": 3}`.
       eval_interval: Batches per printed value, w, for the stripe measures in the result. For example `eval_interval=5`.
       record: "batch" keeps the loss of every batch; "epoch" keeps the loss of each epoch and the stripe measures, and needs
         less space. For example `record="epoch"`.
@@ -734,6 +797,7 @@ class Study(StudyFields):
         start_select: Mapping[str, Any] | None = None,
         start_epoch: int | None = None,
         start_state: bool | None = None,
+        halving: Halving | Mapping[str, Any] | None = None,
         eval_interval: int = 1,
         record: Literal["batch", "epoch"] = "batch",
         dtype: Literal["float32", "float64"] = "float32",
@@ -1005,6 +1069,8 @@ def without_axis_values(fields: dict[str, Any]) -> dict[str, Any]:
 
     Two studies with the same fields share a result: it has the cells of both.
     """
+    if fields.get("halving"):  # which runs stop depends on all settings together
+        return fields
     axes = {name: name in fields and fields[name] is not None for name in _AXIS_FIELDS}
     named = {"hyper": sorted(fields.get("hyper") or ()), "problem_axes": sorted(fields.get("problem_axes") or ()) or None}
     # A study without these is one with a constant schedule and with rules that change nothing. The keys of the cells have them.
@@ -1138,7 +1204,7 @@ def _check_names(described: Mapping[str, Record], axes: Iterable[str]) -> None:
 
 def _first(distribution: Distribution) -> float:
     """Return a value that may be drawn."""
-    low, *_ = distribution.choice or distribution.uniform or distribution.log_uniform or (0.0,)
+    low, *_ = distribution.choice or distribution.values or distribution.uniform or distribution.log_uniform or (0.0,)
     return low
 
 

@@ -480,6 +480,8 @@ def test_the_identity_changes_with_every_field(tmp_path):
         {"start": "results/parent", "start_select": {"seed": 0}},
         {"start": "results/parent", "start_epoch": 1},
         {"start": "results/parent", "start_state": True},
+        {"halving": {"metric": "distance"}},
+        {"halving": {"metric": "distance", "eta": 2}},
         {"eval_interval": 2},
         {"record": "epoch"},
         {"precision": "bfloat16"},
@@ -537,6 +539,14 @@ def test_draws_lie_in_their_interval_at_the_quantiles_of_their_distribution():
     chosen = draws_of({"choice": [0.1, 0.2, 0.4]})
     for value in (0.1, 0.2, 0.4):
         assert abs(np.mean(chosen == value) - 1 / 3) < 0.1
+
+
+def test_listed_values_are_the_draws_as_they_are():
+    own = study(learning_rates=None, random={"learning_rate": {"values": [0.3, 0.1, 0.3]}}, draws=3)
+    drawn = next(dim for dim in cells(own, 60).dims if dim.name == "draw")
+    assert drawn.values["learning_rate"].tolist() == [0.3, 0.1, 0.3]
+    with pytest.raises(InputError, match="must be 3, the number of values of 'learning_rate' in random, got 2"):
+        study(learning_rates=None, random={"learning_rate": {"values": [0.3, 0.1, 0.3]}}, draws=2)
 
 
 def test_random_batch_counts_are_whole_numbers():
