@@ -156,10 +156,10 @@ def tune(ds: xr.Dataset, tuning_seeds: int, metric: str | None = None, *, tune: 
       InputError: for an axis or a metric that the result does not have, no dimension of seeds or too few seeds, or an
         unfinished result.
     """
-    return tuned(ds, tuning_seeds, metric_named(ds, metric), tune)
+    return tuned_by(ds, tuning_seeds, metric_named(ds, metric), tune)
 
 
-def tuned(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Dataset:
+def tuned_by(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Dataset:
     """Return what `tune` returns, for callers that have an argument of its name."""
     dim = axis_dim(ds, axis)
     seeds = seed_dims(ds, (dim,))
@@ -211,7 +211,7 @@ def benchmark(
     compared = []
     for name, ds in results.items():
         metric = metric_named(ds, metric)
-        tuned = tuned(ds, tuning_seeds, metric, tune)
+        tuned = tuned_by(ds, tuning_seeds, metric, tune)
         dim = axis_dim(tuned, axis)
         extra = [other for other in cell_dims(tuned) if other not in (dim, *seed_dims(tuned)) and tuned.sizes[other] > 1]
         if extra:

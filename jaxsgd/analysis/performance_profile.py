@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.analysis.best import check_same_values, tuned
+from jaxsgd.analysis.best import check_same_values, tuned_by
 from jaxsgd.analysis.choice import seed_median
 from jaxsgd.analysis.scaling import target_reach
 from jaxsgd.error import InputError, shown
@@ -117,7 +117,7 @@ def performance_profile(
         rows.append(medians)
         seeds.append(int(np.prod([costs.sizes[dim] for dim in seed_dims(used) if dim in costs.dims], dtype=int)))
     first = next(iter(results.values()))
-    metric = str(metric)
+    assert metric is not None
     sign = 1.0 if target is not None else direction(metric)
     values = sign * np.concatenate(rows)
     works = np.isfinite(values)
@@ -125,8 +125,8 @@ def performance_profile(
         problem, place = (int(part[0]) for part in np.nonzero(works & (values <= 0)))
         where = f"{axis_values(first, axis)[place]} on {names[problem]}"
         raise InputError(
-            f"{metric if target is None else 'the steps'} is {values[problem, place]:.3g} for {where}: a ratio to the best means "
-            "something only for numbers above 0; name another metric, or a target, and the steps to it are compared"
+            f"{metric if target is None else STEPS} is {values[problem, place]:.3g} for {where}, and a ratio to the best means "
+            "something for numbers above 0 only: name another metric, or a target, and the steps to it are compared"
         )
     ratio = performance_ratio(values, higher=sign < 0)
     factors = np.unique(np.append(ratio[np.isfinite(ratio)], 1.0))
@@ -170,15 +170,12 @@ def _costs(
         ds = ds.assign({STEPS: steps.fillna(np.inf)})
         own = STEPS
     if tuning_seeds:
-        ds = tuned(ds, tuning_seeds, own, tune)
+        ds = tuned_by(ds, tuning_seeds, own, tune)
     elif (
         tune in axis_names(ds) and tune != axis and axis_dim(ds, tune) != axis_dim(ds, axis) and len(axis_values(ds, tune)) > 1
     ):
-        raise InputError(
-            f"{name}: {tune} has {len(axis_values(ds, tune))} values: let seeds choose the best with tuning_seeds, or select one"
-        )
-    if own == STEPS:
-        return ds[STEPS].where(~ds["diverged"] | np.isfinite(ds[STEPS]), np.inf), ds
+        count = len(axis_values(ds, tune))
+        raise InputError(f"{name}: {tune} has {count} values: let seeds choose the best with tuning_seeds, or select one")
     return cost(ds, own), ds
 
 
