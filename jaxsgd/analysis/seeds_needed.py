@@ -1,7 +1,7 @@
 """The number of seeds that a comparison needs, worked out from a pilot of a few seeds, and the width of its interval there.
 
 The paired differences are taken as normal, as for Student's t interval. The pilot says how large their spread is only roughly,
-and so every answer has an interval of its own.
+and so every answer has an interval of its own. Where the differences have long tails, these intervals are too narrow.
 
 References:
   Cochran 1934, "The distribution of quadratic forms in a normal system": the sum of squares of all seeds is that of the

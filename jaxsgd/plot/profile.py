@@ -75,7 +75,8 @@ def _drawn(profiles: xr.Dataset, subtitle: str) -> Figure:
     widths = np.linspace(5.0, 1.8, len(names)) if len(names) > 1 else [2.4]
     for share, shade, width in zip(shares, shades, widths, strict=True):
         axes.step([*factors, end], [*share, share[-1]], where="post", color=shade, linewidth=width, zorder=3)
-    label_ends(axes, shares[:, -1], names, shades)
+    # Where lines end together, the one that is nearer to the best is named first.
+    label_ends(axes, shares[:, -1] + 1e-6 * shares.mean(axis=1), names, shades)
     axes.set_xlim(low, end)
     axes.set_ylim(0, 1.04)
     if not log:
@@ -103,7 +104,7 @@ def _title(profiles: xr.Dataset, names: list[str]) -> str:
     if not first.any():
         return "No setting works on any problem"
     leaders = [name for name, share in zip(names, first, strict=True) if share == first.max()]
-    best = f"{list_names(leaders)} {'is' if len(leaders) == 1 else 'are'} best on {round(first.max() * problems)} of {problems}"
+    best = f"{list_names(leaders)} {'is' if len(leaders) == 1 else 'are'} best on {round(first.max() * problems)} of {counted(problems, 'problem')}"
     worst = ratio.max(axis=0)
     if not np.isfinite(worst).any():
         return f"{best}; every setting fails on a problem"
