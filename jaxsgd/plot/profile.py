@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter
 
 from jaxsgd.analysis.choice import too_few
 from jaxsgd.analysis.performance_profile import performance_profile
-from jaxsgd.error import counted
+from jaxsgd.error import counted, verb
 from jaxsgd.number import value_text
 from jaxsgd.plot.axis import Selection, budget, find_axis, problem_name, setting
 from jaxsgd.plot.finding import as_sentence, list_names
@@ -92,7 +92,7 @@ def _note(profiles: xr.Dataset) -> str:
     problems = profiles.sizes["problem"]
     note = f"Of {counted(problems, 'problem')}, one is {100 / problems:.3g} %. A setting counts by its median over the seeds."
     if (profiles["solved"] < 1).any():
-        note += " A line that ends below 100 %: on the other problems more than half of its runs failed."
+        note += " A line that ends below 100 %: on the other problems half of its runs or more failed."
     doubt = too_few(profiles.attrs["seeds"])
     return f"{note} {as_sentence(doubt)}" if doubt else note
 
@@ -104,7 +104,8 @@ def _title(profiles: xr.Dataset, names: list[str]) -> str:
     if not first.any():
         return "No setting works on any problem"
     leaders = [name for name, share in zip(names, first, strict=True) if share == first.max()]
-    best = f"{list_names(leaders)} {'is' if len(leaders) == 1 else 'are'} best on {round(first.max() * problems)} of {counted(problems, 'problem')}"
+    wins = round(float(first.max()) * problems)
+    best = f"{list_names(leaders)} {verb(len(leaders))} best on {wins} of {counted(problems, 'problem')}"
     worst = ratio.max(axis=0)
     if not np.isfinite(worst).any():
         return f"{best}; every setting fails on a problem"
