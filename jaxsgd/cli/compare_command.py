@@ -72,7 +72,7 @@ def compare(
     from jaxsgd.analysis.performance_profile import performance_profile
     from jaxsgd.analysis.rows import rows as flat_rows
     from jaxsgd.cli.measure_table import interval_notes
-    from jaxsgd.error import InputError
+    from jaxsgd.error import InputError, counted
     from jaxsgd.results.load import load
     from jaxsgd.results.metric import metric_named
 
@@ -127,10 +127,13 @@ def compare(
         words = tune.replace("_", " ")
         console.print(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}")
     if "plan" in report:
-        console.print(_plan_table(report["plan"], axis, power))
+        _print_lines(console, [f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"])
+        console.print(_plan_table(report["plan"], axis))
         _print_lines(console, _plan_notes(report["plan"], wanted))
     if profile:
-        console.print(_profile_table(report["profile"], axis, profiles.attrs["what"], profiles.sizes["problem"]))
+        problems, what = counted(profiles.sizes["problem"], "problem"), profiles.attrs["what"].replace("_", " ")
+        _print_lines(console, [f"Share of {problems} within a factor of the best, by {what}:"])
+        console.print(_profile_table(report["profile"], axis))
         doubt = too_few(profiles.attrs["seeds"])
         _print_lines(console, [doubt] if doubt else [])
         if out:
@@ -140,7 +143,8 @@ def compare(
             figure = profile_figure(profiles)
             Writer(console, out).write({f"profile.{kind}": figure_file(figure, kind) for kind in ("png", "svg")})
     if collapse:
-        console.print(_collapse_table(report["collapse"], axis))
+        _print_lines(console, [f"Factor between the curves of {axis.replace('_', ' ')}, 1 if they lie on one another:"])
+        console.print(_collapse_table(report["collapse"]))
     if csv:
         console.print(f"wrote {csv}", soft_wrap=True)
 
@@ -165,14 +169,13 @@ PLANNED = ("deviation", "aim", "seeds", "low", "high", "no_number")
 """The columns of a row of a plan besides those of its setting."""
 
 
-def _plan_table(table: list[dict[str, Any]], axis: str, power: float):
+def _plan_table(table: list[dict[str, Any]], axis: str):
     from jaxsgd.number import between, plain_number
 
     places = _places(table, axis, PLANNED)
     printed = plain_table(
         [name.replace("_", " ") for name in places],
         ("difference", "deviation", "seeds needed", "90 % interval"),
-        f"Seeds at which the 95 % interval excludes zero with probability {power:g}",
     )
     for row in table:
         numbers = (plain_number(row["aim"]), plain_number(row["deviation"]), _count(row["seeds"]))
@@ -204,7 +207,7 @@ def _profile_rows(profiles: Any) -> list[dict[str, Any]]:
     """Return a row for each value of the axis: its shares of the problems by factor."""
     from jaxsgd.analysis.performance_profile import profile_share
 
-    shares = profile_share(profiles["ratio"].values, FACTORS).tolist()
+    shares = profile_share(profiles["ratio"].values, list(FACTORS)).tolist()
     axis = profiles.attrs["axis"]
     return [
         {axis: value, **{f"within_{factor:g}": share for factor, share in zip(FACTORS, own, strict=True)}, "solved": solved}
@@ -212,21 +215,19 @@ def _profile_rows(profiles: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _profile_table(table: list[dict[str, Any]], axis: str, what: str, problems: int):
+def _profile_table(table: list[dict[str, Any]], axis: str):
     heads = ["best", *(f"within {factor:g}" for factor in FACTORS[1:]), "no failure"]
-    title = f"Share of {problems} problem{'s' * (problems != 1)} within a factor of the best, by {what.replace('_', ' ')}"
-    printed = plain_table([axis.replace("_", " ")], heads, title)
+    printed = plain_table([axis.replace("_", " ")], heads)
     for row in table:
         printed.add_row(_cell(row[axis]), *(f"{100 * share:.0f} %" for name, share in row.items() if name != axis))
     return printed
 
 
-def _collapse_table(table: list[dict[str, Any]], axis: str):
+def _collapse_table(table: list[dict[str, Any]]):
     from jaxsgd.number import between, plain_number
 
     places = _places(table, "problem", ("ratio", "low", "high"))
-    title = f"Factor between the curves of {axis.replace('_', ' ')}: 1 if they lie on one another"
-    printed = plain_table([name.replace("_", " ") for name in places], ("factor", "95 % interval"), title)
+    printed = plain_table([name.replace("_", " ") for name in places], ("factor", "95 % interval"))
     for row in table:
         ends = between(row["low"], row["high"]) or "none"
         printed.add_row(*(_cell(row[name]) for name in places), plain_number(row["ratio"]), ends)

@@ -132,7 +132,7 @@ def test_the_collapse_of_the_curves_of_an_axis_is_the_librarys(results, capsys):
     expected = jaxsgd.analysis.collapse(jaxsgd.load(results / "near"), "optimizer")
     assert [row["ratio"] for row in rows] == pytest.approx(expected.ratio.values.ravel().tolist())
     compare([results / "near"], collapse=True)
-    assert "Factor between the curves of optimizer: 1 if they lie on one another" in capsys.readouterr().out
+    assert "Factor between the curves of optimizer, 1 if they lie on one another" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
