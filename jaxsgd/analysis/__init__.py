@@ -3,6 +3,8 @@
 best            the best setting for each optimizer, order, schedule and batch count; one axis tuned away; benchmarks
 collapse        how nearly the curves of an axis lie on one another
 compare         differences between the values of one axis, paired over the seeds
+seeds_needed    the number of seeds that a comparison needs, and the width of its intervals there, from a pilot
+performance_profile  the share of problems on which a setting is within a factor of the best
 scaling         steps to a target at every batch count, tuned anew at each
 noise           the gradient noise of a result's own runs
 seed_variance   the variance of a result by kind of seed

@@ -12,6 +12,9 @@ from .compare import compare as compare
 from .compare import paired_difference as paired_difference
 from .compare import rank_table as rank_table
 from .noise import run_noise as run_noise
+from .performance_profile import performance_profile as performance_profile
+from .performance_profile import performance_ratio as performance_ratio
+from .performance_profile import profile_share as profile_share
 from .scaling import Bend as Bend
 from .scaling import CriticalBatchSize as CriticalBatchSize
 from .scaling import critical_batch_size as critical_batch_size
@@ -23,4 +26,6 @@ from .scaling import steps_to_target as steps_to_target
 from .seed_variance import SeedVariances as SeedVariances
 from .seed_variance import seed_variance as seed_variance
 from .seed_variance import seed_variances as seed_variances
+from .seeds_needed import predicted_width as predicted_width
+from .seeds_needed import seeds_needed as seeds_needed
 from .trials import trials as trials

@@ -1,5 +1,7 @@
 """The best setting of a result for each value of the axes that stay; one axis tuned away; tuned settings compared."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -152,10 +154,10 @@ def tune(ds: xr.Dataset, tuning_seeds: int, metric: str | None = None, *, tune: 
       InputError: for an axis or a metric that the result does not have, no dimension of seeds or too few seeds, or an
         unfinished result.
     """
-    return _tuned(ds, tuning_seeds, metric_named(ds, metric), tune)
+    return tuned_by(ds, tuning_seeds, metric_named(ds, metric), tune)
 
 
-def _tuned(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Dataset:
+def tuned_by(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Dataset:
     """Return what `tune` returns, for callers that have an argument of its name."""
     dim = axis_dim(ds, axis)
     seeds = seed_dims(ds, (dim,))
@@ -207,7 +209,7 @@ def benchmark(
     compared = []
     for name, ds in results.items():
         metric = metric_named(ds, metric)
-        tuned = _tuned(ds, tuning_seeds, metric, tune)
+        tuned = tuned_by(ds, tuning_seeds, metric, tune)
         dim = axis_dim(tuned, axis)
         extra = [other for other in cell_dims(tuned) if other not in (dim, *seed_dims(tuned)) and tuned.sizes[other] > 1]
         if extra:
@@ -215,12 +217,23 @@ def benchmark(
         tuned = tuned.squeeze([other for other in cell_dims(tuned) if tuned.sizes[other] == 1 and other != dim], drop=True)
         own = compare(tuned, axis, metric, reference=reference)
         compared.append(own.assign({part: tuned[part] for part in (tune, "at_edge")}).reset_coords(drop=False))
-    first = axis_values(compared[0], axis).tolist()
-    for name, own in zip(results, compared, strict=True):
-        if axis_values(own, axis).tolist() != first:
-            raise InputError(f"{name}: has {axis} {axis_values(own, axis).tolist()}, and the others {first}")
+    check_same_values(dict(zip(results, compared, strict=True)), axis)
     names = xr.DataArray(list(results), dims="problem", name="problem")
     joined: xr.Dataset = xr.concat(compared, names, combine_attrs="drop_conflicts")  # type: ignore[assignment]
     rank = joined["mean_rank"].mean("problem", skipna=False)
     rank.attrs = {"units": "1", "long_name": "mean over the problems of the mean rank over the seeds, 1 for the best"}
     return joined.assign(overall_rank=rank).assign_attrs(tune=tune)
+
+
+def check_same_values(results: Mapping[str, xr.Dataset], axis: str) -> None:
+    """Check that all results have the same values of an axis.
+
+    Raises:
+      InputError: with the name of the first that differs, and both lists.
+    """
+    first = None
+    for name, ds in results.items():
+        values = axis_values(ds, axis).tolist()
+        first = values if first is None else first
+        if values != first:
+            raise InputError(f"{name}: has {axis} {values}, and the others {first}")

@@ -291,42 +291,97 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     if ds["missing"].any():
         raise InputError(f"only a finished result can be scaled, and {int(ds['missing'].sum())} of its cells are missing")
     seeds = seed_dims(ds, (dim, along))
-    time = time_dim(ds, metric)
-    others = [str(d) for d in ds[metric].dims if d not in (along, dim, time, *seeds)]
+    reach = target_reach(ds, target, metric)
+    others = [str(d) for d in reach.steps.dims if d not in (along, dim, *seeds)]
     order, size = np.argsort(rates, kind="stable"), _mean_size(ds)
     by_size = np.argsort(size, kind="stable")
-    measured = ds[metric]
+    lead = int(np.prod([ds.sizes[d] for d in others], dtype=int))
+
+    def ordered(array: xr.DataArray) -> np.ndarray:
+        placed = array.isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds)
+        return placed.values.reshape(lead, len(size), len(rates), -1)
+
+    best = reach.nearest.transpose(*others, ...).values.reshape(lead, -1)
+    return _TargetRuns(
+        tune,
+        others,
+        along,
+        rates[order],
+        ds["batch_count"].values[by_size],
+        size[by_size],
+        ordered(reach.steps),
+        reach.exact.isel({along: by_size}).values,
+        ordered(reach.first),
+        best.max(axis=-1) if direction(metric) < 0 else best.min(axis=-1),
+    )
+
+
+class TargetReach(NamedTuple):
+    """The steps of each run of a result to a target.
+
+    Attributes:
+      steps: along the axes of cells: number of steps, NaN for a run that never reached the target.
+      first: along the same, True if a run had reached it at its first record, so that its steps are only an upper bound; False
+        if they are exact.
+      nearest: along the same, its value nearest to the target, infinitely far without a finite one.
+      exact: along the axis of the batch count, True if there is a record after every step, so that nothing is interpolated.
+    """
+
+    steps: xr.DataArray
+    first: xr.DataArray
+    nearest: xr.DataArray
+    exact: xr.DataArray
+
+
+def target_reach(ds: xr.Dataset, target: float, metric: str) -> TargetReach:
+    """Return the steps to a target of all runs of a result.
+
+    Args:
+      ds: a finished result.
+      target: of the metric; reached from above, and where higher is better from below.
+      metric: a metric with several records of a run.
+
+    Raises:
+      InputError: for a target that is not finite, or runs that stopped before they reached it.
+    """
+    time = str(time_dim(ds, metric))
+    measured = ds[metric].astype(np.float64)
     # The mean over an epoch that the run did not complete stands for no step.
     if metric == "loss_epoch" and "stopped_step" in ds:
         whole = xr.DataArray(record_epochs(ds, metric) * ds["batch_count"])
         measured = measured.where(~(whole > ds["stopped_step"]))
-    ordered = measured.isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds, time)
-    values = ordered.values.astype(np.float64)
-    lead = int(np.prod([ds.sizes[d] for d in others], dtype=int))
-    values = values.reshape(lead, len(size), len(rates), -1, ds.sizes[time])
-    count = ds["batch_count"].values[by_size]
-    taken = record_steps(ds, metric).isel({along: by_size}).transpose(along, time).values
-    # Several records at one step count once; past the end of a run there is none.
-    exact = (taken[:, 0] <= 1) & (np.nan_to_num(np.diff(taken, axis=1)) <= 1).all(axis=1) & (metric != "loss_epoch")
-    taken = taken[:, None, None, :]
     rising = direction(metric) < 0
     # An overflow in the direction of the target does not reach it.
-    values = np.where(values == (np.inf if rising else -np.inf), np.nan, values)
-    steps = steps_to_target(values, taken, target, rising=rising, exact=exact[:, None, None])
+    measured = measured.where(measured != (np.inf if rising else -np.inf)).transpose(..., time)
+    taken = xr.DataArray(record_steps(ds, metric))
+    # Several records at one step count once; past the end of a run there is none.
+    exact = (taken.isel({time: 0}) <= 1) & (taken.diff(time).fillna(0) <= 1).all(time) & (metric != "loss_epoch")
+    cells = measured.isel({time: 0}, drop=True)
+    steps = cells.copy(
+        data=steps_to_target(
+            measured.values,
+            taken.broadcast_like(measured).transpose(*measured.dims).values,
+            target,
+            rising=rising,
+            exact=exact.broadcast_like(cells).transpose(*cells.dims).values,
+        )
+    )
     if "stopped_step" in ds:
-        stopped = ds["stopped_step"].isel({dim: order, along: by_size}).transpose(*others, along, dim, *seeds).values
-        unknown = int((np.isfinite(stopped).reshape(steps.shape) & np.isnan(steps)).sum())
+        unknown = int((np.isfinite(ds["stopped_step"]) & np.isnan(steps)).sum())
         if unknown:
             stop = " ".join(f"{name} {value:g}" for name, value in stored(ds, "study")["stop"].items())
             raise InputError(
                 f"{counted(unknown, 'run')} stopped at {stop} before reaching {metric} {target:g}: give a target "
                 "that all runs reach before they stop, or run the study without stop"
             )
-    first = (values[..., 0] >= target if rising else values[..., 0] <= target) & ~exact[:, None, None]
-    worst = -np.inf if rising else np.inf
-    finite = np.where(np.isfinite(values), values, worst).reshape(lead, -1)
-    nearest = finite.max(axis=-1) if rising else finite.min(axis=-1)
-    return _TargetRuns(tune, others, along, rates[order], count, size[by_size], steps, exact, first, nearest)
+    first = ((cells >= target) if rising else (cells <= target)) & ~exact
+    finite = measured.where(np.isfinite(measured), -np.inf if rising else np.inf)
+    return TargetReach(
+        steps,
+        first.transpose(*cells.dims),
+        finite.max(time) if rising else finite.min(time),
+        exact.drop_vars(time, errors="ignore"),
+    )
 
 
 def _resolution(ds: xr.Dataset, metric: str, runs: _TargetRuns) -> str:

@@ -1,11 +1,12 @@
 """`jaxsgd compare`: paired differences along an axis, of one result or, each tuned, of several problems."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, plain_table, to_csv, to_json, working, write_files
 
 MEASURED = ("mean_value", "difference", "low", "high", "no_interval", "tie", "mean_rank", "pairs", "left_out")
 """The columns of a row besides those of its setting."""
@@ -31,6 +32,29 @@ def compare(
         ),
     ] = 0,
     tune: Annotated[str, typer.Option(help="The axis that is tuned, with --tuning-seeds.")] = "learning_rate",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Take the results as a pilot: how many seeds would show these differences?")
+    ] = False,
+    wanted: Annotated[
+        float | None,
+        typer.Option(help="The smallest difference that matters to you: how many seeds would show it? Implies --plan."),
+    ] = None,
+    power: Annotated[float, typer.Option(help="With --plan: probability with which the interval then excludes zero.")] = 0.8,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="The share of problems on which each value is within a factor of the best."),
+    ] = False,
+    target: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="With --profile: compare the steps to this value of the metric; once for all results, or once for each.",
+            show_default="the metric itself",
+        ),
+    ] = None,
+    collapse: Annotated[
+        bool, typer.Option("--collapse", help="The factor between the curves of the axis: 1 if they lie on one another.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="With --profile: folder for its figure.", show_default="no figure")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.", show_default="no file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
@@ -38,13 +62,27 @@ def compare(
 
     With --tuning-seeds it is a benchmark: every setting at its own best rate on every problem, with the same budget, evaluated
     on seeds that did not choose the rate.
+
+    With --plan or --wanted, the number of seeds that a difference needs. With --profile, a performance profile.
     """
     from jaxsgd.analysis.best import benchmark
+    from jaxsgd.analysis.choice import too_few
+    from jaxsgd.analysis.collapse import collapse as collapse_of
     from jaxsgd.analysis.compare import compare as compare_result
+    from jaxsgd.analysis.performance_profile import performance_profile
+    from jaxsgd.analysis.rows import rows as flat_rows
     from jaxsgd.cli.measure_table import interval_notes
+    from jaxsgd.error import InputError, counted
     from jaxsgd.results.load import load
     from jaxsgd.results.metric import metric_named
 
+    for option, value in (("--target", target), ("--out", out)):
+        if value and not profile:
+            raise InputError(f"{option} is only for use with --profile")
+    if target and len(target) not in (1, len(results)):
+        raise InputError(f"--target is given once, or once for each of the {len(results)} results, got {len(target)}")
+    if out:
+        check_output_folder(out)
     if csv:
         check_output_folder(csv.parent, csv, "--csv")
     with working("reading the results"):
@@ -54,16 +92,28 @@ def compare(
     with working("comparing"):
         if tuning_seeds:
             compared = benchmark(named, axis, tuning_seeds=tuning_seeds, metric=metric, tune=tune, reference=reference)
+            pilots = {name: compared.sel(problem=name) for name in named}
             rows = _rows(compared, axis)
             ranks = dict(zip(compared[axis].values.tolist(), compared.overall_rank.values.tolist(), strict=True))
         else:
-            rows, ranks = [], {}
-            for name, ds in named.items():
-                rows += [{"problem": name, **row} for row in _rows(compare_result(ds, axis, metric, reference=reference), axis)]
+            pilots = {name: compare_result(ds, axis, metric, reference=reference) for name, ds in named.items()}
+            rows = [{"problem": name, **row} for name, own in pilots.items() for row in _rows(own, axis)]
+            ranks = {}
+        report: dict[str, Any] = {"command": "compare", "axis": axis, "metric": metric, "rows": rows, "overall_rank": ranks}
+        if plan or wanted is not None:
+            report["plan"] = _plan_rows(pilots, wanted, power)
+        if profile:
+            targets = None if not target else dict(zip(named, target * (len(named) // len(target)), strict=True))
+            profiles = performance_profile(named, axis, metric, target=targets, tuning_seeds=tuning_seeds, tune=tune)
+            report["profile"] = _profile_rows(profiles)
+        if collapse:
+            report["collapse"] = [
+                {"problem": name, **row} for name, ds in named.items() for row in flat_rows(collapse_of(ds, axis, metric))
+            ]
     if csv:
         write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:
-        typer.echo(to_json({"command": "compare", "axis": axis, "metric": metric, "rows": rows, "overall_rank": ranks}))
+        typer.echo(to_json(report))
     console = make_console(quiet=as_json)
     console.print(_table(rows, axis, str(metric), tune if tuning_seeds else None))
     if len(named) > 1 and ranks:
@@ -76,8 +126,112 @@ def compare(
     if edges:
         words = tune.replace("_", " ")
         console.print(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}")
+    if "plan" in report:
+        _print_lines(console, [f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"])
+        console.print(_plan_table(report["plan"], axis))
+        _print_lines(console, _plan_notes(report["plan"], wanted))
+    if profile:
+        problems, what = counted(profiles.sizes["problem"], "problem"), profiles.attrs["what"].replace("_", " ")
+        _print_lines(console, [f"Share of {problems} within a factor of the best, by {what}:"])
+        console.print(_profile_table(report["profile"], axis))
+        doubt = too_few(profiles.attrs["seeds"])
+        _print_lines(console, [doubt] if doubt else [])
+        if out:
+            from jaxsgd.plot.profile import profile_figure
+            from jaxsgd.plot.style import figure_file
+
+            figure = profile_figure(profiles)
+            Writer(console, out).write({f"profile.{kind}": figure_file(figure, kind) for kind in ("png", "svg")})
+    if collapse:
+        _print_lines(console, [f"Factor between the curves of {axis.replace('_', ' ')}, 1 if they lie on one another:"])
+        console.print(_collapse_table(report["collapse"]))
     if csv:
         console.print(f"wrote {csv}", soft_wrap=True)
+
+
+def _print_lines(console: Any, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _plan_rows(pilots: dict[str, Any], wanted: float | None, power: float) -> list[dict[str, Any]]:
+    """Return a row for each difference of each problem: the seeds that it has, and those that it needs."""
+    from jaxsgd.analysis.rows import rows
+    from jaxsgd.analysis.seeds_needed import seeds_needed
+
+    plans = {
+        name: seeds_needed(pilot.drop_vars("problem", errors="ignore"), wanted, power=power) for name, pilot in pilots.items()
+    }
+    return [{"problem": name, **row} for name, needed in plans.items() for row in rows(needed)]
+
+
+PLANNED = ("deviation", "aim", "seeds", "low", "high", "no_number")
+"""The columns of a row of a plan besides those of its setting."""
+
+
+def _plan_table(table: list[dict[str, Any]], axis: str):
+    from jaxsgd.number import between, plain_number
+
+    places = _places(table, axis, PLANNED)
+    printed = plain_table(
+        [name.replace("_", " ") for name in places],
+        ("difference", "deviation", "seeds needed", "90 % interval"),
+    )
+    for row in table:
+        numbers = (plain_number(row["aim"]), plain_number(row["deviation"]), _count(row["seeds"]))
+        printed.add_row(*(_cell(row[name]) for name in places), *numbers, between(row["low"], row["high"], 6) or "none")
+    return printed
+
+
+def _plan_notes(table: list[dict[str, Any]], wanted: float | None) -> list[str]:
+    """Return the reasons for missing numbers, and what an interval without an end says."""
+    lines = [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
+    if wanted is None and any(row["high"] == float("inf") for row in table):
+        lines.append(
+            "to inf: these seeds do not rule out that there is no difference; name the smallest that matters, --wanted"
+        )
+    return lines
+
+
+def _count(number: float) -> str:
+    from jaxsgd.number import plain_number
+
+    return plain_number(number, 7)
+
+
+FACTORS = (1.0, 1.1, 1.5, 2.0, 5.0)
+"""Factors to the best at which the table of a performance profile has its shares."""
+
+
+def _profile_rows(profiles: Any) -> list[dict[str, Any]]:
+    """Return a row for each value of the axis: its shares of the problems by factor."""
+    from jaxsgd.analysis.performance_profile import profile_share
+
+    shares = profile_share(profiles["ratio"].values, list(FACTORS)).tolist()
+    axis = profiles.attrs["axis"]
+    return [
+        {axis: value, **{f"within_{factor:g}": share for factor, share in zip(FACTORS, own, strict=True)}, "solved": solved}
+        for value, own, solved in zip(profiles[axis].values.tolist(), shares, profiles["solved"].values.tolist(), strict=True)
+    ]
+
+
+def _profile_table(table: list[dict[str, Any]], axis: str):
+    heads = ["best", *(f"within {factor:g}" for factor in FACTORS[1:]), "no failure"]
+    printed = plain_table([axis.replace("_", " ")], heads)
+    for row in table:
+        printed.add_row(_cell(row[axis]), *(f"{100 * share:.0f} %" for name, share in row.items() if name != axis))
+    return printed
+
+
+def _collapse_table(table: list[dict[str, Any]]):
+    from jaxsgd.number import between, plain_number
+
+    places = _places(table, "problem", ("ratio", "low", "high"))
+    printed = plain_table([name.replace("_", " ") for name in places], ("factor", "95 % interval"))
+    for row in table:
+        ends = between(row["low"], row["high"]) or "none"
+        printed.add_row(*(_cell(row[name]) for name in places), plain_number(row["ratio"]), ends)
+    return printed
 
 
 def _few_seeds_note(rows: list[dict[str, Any]]) -> list[str]:
@@ -107,10 +261,13 @@ def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _places(rows: list[dict[str, Any]], kept: str, others: Sequence[str | None]) -> list[str]:
+    """Return the columns that say which setting a row is of; a value that is the same in all rows gets none, but for `kept`."""
+    return [name for name in rows[0] if name not in others and (name == kept or len({row[name] for row in rows}) > 1)]
+
+
 def _table(rows: list[dict[str, Any]], axis: str, metric: str, tune: str | None):
-    places = [name for name in rows[0] if name not in (*MEASURED, "reference", "at_edge") and name != tune]
-    # A value that is the same in all rows gets no column.
-    places = [name for name in places if name == axis or len({row[name] for row in rows}) > 1]
+    places = _places(rows, axis, (*MEASURED, "reference", "at_edge", tune))
     columns = [*places, *([tune] if tune else [])]
     texts = [name.replace("_", " ") for name in columns]
     table = plain_table(texts, (f"mean {metric.replace('_', ' ')}", "difference", "95 % interval", "rank"))

@@ -7,7 +7,10 @@ from .influence import influence_figure as influence_figure
 from .loader import loader as loader
 from .orders import orders as orders
 from .own import own as own
+from .profile import profile as profile
+from .profile import profile_figure as profile_figure
 from .scaling import scaling as scaling
+from .seeds import seeds as seeds
 from .share import ShareGroup as ShareGroup
 from .share import ShareMap as ShareMap
 from .share import share_figure as share_figure

@@ -30,6 +30,8 @@ KINDS = {
     "scaling": Kind("jaxsgd.plot.scaling:scaling", "scaling", in_all=False),
     "stripe_law": Kind("jaxsgd.plot.stripe_law:stripe_law", "stripe_law", in_all=False),
     "loader": Kind("jaxsgd.plot.loader:loader", "loader", in_all=False),
+    "seeds": Kind("jaxsgd.plot.seeds:seeds", "seeds", in_all=False),
+    "profile": Kind("jaxsgd.plot.profile:profile", "profile", in_all=False),
     "own": Kind("jaxsgd.plot.own:own", "own", in_all=False),
 }
 """By name, in the order in which `jaxsgd plot all` draws them. A new kind of figure is one entry."""

@@ -98,9 +98,50 @@ def test_ties_of_few_seeds_are_said_to_show_little(results, capsys):
     assert _few_seeds_note([{"tie": False, "pairs": 2}]) == []
 
 
+def test_a_pilot_gives_the_seeds_needed_for_each_difference(results, capsys):
+    folders = [results / "near", results / "far"]
+    compare(folders, tuning_seeds=2, wanted=0.01, power=0.9, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["plan"]
+    pilot = jaxsgd.benchmark({name: jaxsgd.load(results / name) for name in ("near", "far")}, tuning_seeds=2)
+    needed = jaxsgd.analysis.seeds_needed(pilot, 0.01, power=0.9)
+    assert [(row["problem"], row["optimizer"]) for row in rows] == [("near", "adam"), ("far", "adam")]
+    for name in ("seeds", "low", "high", "deviation"):
+        assert [row[name] for row in rows] == pytest.approx(needed[name].values.ravel().tolist())
+    compare(folders[:1], tuning_seeds=2, plan=True)
+    assert "Seeds at which the 95 % interval excludes zero with probability 0.8" in capsys.readouterr().out
+
+
+def test_a_profile_over_results_is_the_librarys_and_has_a_figure(results, tmp_path, capsys):
+    folders = [results / "near", results / "far"]
+    compare(folders, tuning_seeds=2, profile=True, target=[1.0], out=tmp_path, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["profile"]
+    loaded = {name: jaxsgd.load(results / name) for name in ("near", "far")}
+    profiles = jaxsgd.analysis.performance_profile(loaded, target=1.0, tuning_seeds=2)
+    assert [row["optimizer"] for row in rows] == ["sgd", "adam"]
+    assert [row["within_1"] for row in rows] == pytest.approx(profiles.share.sel(factor=1.0).values)
+    assert [row["solved"] for row in rows] == pytest.approx(profiles.solved.values)
+    assert (tmp_path / "profile.png").stat().st_size > 10_000
+    compare(folders, tuning_seeds=2, profile=True)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Share of 2 problems within a factor of the best, by loss epoch" in shown
+
+
+def test_the_collapse_of_the_curves_of_an_axis_is_the_librarys(results, capsys):
+    compare([results / "near"], collapse=True, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["collapse"]
+    expected = jaxsgd.analysis.collapse(jaxsgd.load(results / "near"), "optimizer")
+    assert [row["ratio"] for row in rows] == pytest.approx(expected.ratio.values.ravel().tolist())
+    compare([results / "near"], collapse=True)
+    assert "Factor between the curves of optimizer, 1 if they lie on one another" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"target": [1.0]}, "--target is only for use with --profile"),
+        ({"profile": True, "target": [1.0, 2.0]}, "--target is given once, or once for each of the 1 results, got 2"),
+        ({"profile": True}, "learning_rate has 3 values: let seeds choose the best with tuning_seeds, or select one"),
+        ({"wanted": -1.0}, "wanted must be a positive difference, in the units of the metric, got -1"),
         ({"axis": "optimiser"}, "unknown axis 'optimiser': did you mean 'optimizer'?"),
         ({"reference": "adm", "tuning_seeds": 2}, "unknown optimizer 'adm': did you mean 'adam'?"),
         ({"tuning_seeds": 5}, "tuning_seeds must be a whole number from 1 to 4"),

@@ -36,6 +36,8 @@ OPTIONS: dict[str, dict] = {
     "scaling": {"target": 1.2},
     "stripe_law": SELECT_RATE,
     "loader": {},
+    "seeds": {"axis": "optimizer", "wanted": 0.01},
+    "profile": {"axis": "optimizer", **SELECT_RATE},
     "own": {"study": str(Path(__file__).parent / "own_study.py")},
 }
 """How each kind is drawn."""
@@ -85,13 +87,15 @@ def function(kind) -> Callable:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_text_lies_on_another_or_leaves_the_figure(kind, panels):
     optimizers, counts = SIZES[panels]
-    if kind == "differences" and optimizers == 1:
+    if kind in ("differences", "seeds") and optimizers == 1:
         optimizers = 2  # one value has no difference
     if kind in ("scaling", "stripe_law") and len(counts) == 1:
         counts = [2, 10]  # along the batch size
     ds = result(optimizers, counts)
     if kind != "slices":
         ds = ds.isel(momentum=[0])
+    if kind == "seeds":
+        ds = ds.isel(learning_rate=[0], batch_count=[-1])
     if kind == "loader":
         names = ["buffer(20)", "reshuffle", "fixed", "buffer(100)", "block_buffer(20, 5)"][: ds.sizes["optimizer"]]
         ds = ds.rename(optimizer="order").assign_coords(order=names).isel(learning_rate=[0], batch_count=[-1])
