@@ -117,9 +117,3 @@ function withIntervals(metricName, rows) {
     return low === high || Math.abs(low - high) <= 1e-9 * Math.abs(high) ? none : { ...row, low, high };
   });
 }
-
-function roundHalfEven(value) {
-  // As NumPy rounds.
-  const floor = Math.floor(value), rest = value - floor;
-  return rest < 0.5 ? floor : rest > 0.5 ? floor + 1 : floor + (floor % 2);
-}

@@ -2,29 +2,6 @@
 
 const STATE = { metric: "", record: null, allowed: {}, range: null, setting: 0, selected: null, count: 0 };
 
-function viewOf(id, title, wide, about, table) {
-  const holder = make("div", { class: "figure", id: id + "-figure", role: "img", "aria-label": title });
-  const controls = make("div", { class: "row" });
-  const caption = make("p", { class: "soft" }, about);
-  const values = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title + ": values" });
-  const details = make("details", { ontoggle: () => { if (details.open) values.replaceChildren(table()); } },
-    make("summary", {}, "Values as a table"), values);
-  const command = make("pre", {});
-  const element = make("section", { id, "aria-labelledby": id + "-title", ...(wide ? { class: "wide" } : {}) },
-    make("h2", { id: id + "-title" }, title), caption, controls, holder, details,
-    make("details", {}, make("summary", {}, "The command for this"), command));
-  let shown = null;
-  return {
-    id, element, controls, holder, caption, command, pick: () => {}, draw: () => {},
-    async show(figure, place = holder) {
-      const old = shown;
-      const now = await show(figure, place);
-      if (place === holder) { old?.remove?.(); shown = now; }
-    },
-    refresh() { if (details.open) values.replaceChildren(table()); },
-  };
-}
-
 const folderText = () => PAGE.description.folder;
 const pythonText = () => `ds = jaxsgd.load(${JSON.stringify(folderText())})`;
 const shellWord = (text) => (/^[\w.,:=\/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
