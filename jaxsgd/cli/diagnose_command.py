@@ -31,7 +31,8 @@ def diagnose(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and report.json.", show_default="no files")] = None,
     html: Annotated[
-        Path | None, typer.Option(help="HTML file to write: the log, its fold and the causes as one page.", show_default="no file")
+        Path | None,
+        typer.Option(help="HTML file to write: the log, its fold and the causes as one page.", show_default="no file"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:

@@ -52,7 +52,8 @@ def page_contents(diagnosis: Diagnosis, name: str, command: str = "") -> tuple[d
     counts_batches = math.isfinite(period.batch_count)
     description = {
         "question": answer,
-        "ran": remedy,
+        "ran": source_line(diagnosis, name),
+        "remedy": remedy.removeprefix("What to do: "),
         "facts": _facts(diagnosis, name),
         "notes": left_out,
         "log": {

@@ -32,7 +32,7 @@ class Refolded(NamedTuple):
     share: float
 
 
-def refold(loss: Float[np.ndarray, " _"], period: Period, length: float | None = None, count: int = 1) -> Refolded | None:
+def refold(loss: Float[np.ndarray, " _"], period: Period, length: float | int | None = None, count: int = 1) -> Refolded | None:
     """Return the fold of a loss with another epoch's length, and with `count` successive losses averaged into each value.
 
     The pages of `jaxsgd diagnose --html` work out the same in static/fold.js, where a reader moves the period and the interval.
@@ -52,6 +52,6 @@ def refold(loss: Float[np.ndarray, " _"], period: Period, length: float | None =
     means = loss[: len(last) * count].reshape(-1, count).mean(axis=1)
     batch = (period.epoch * period.length + period.position)[last]
     interval = period.interval * count if math.isfinite(period.interval) else math.nan
-    own = placed(batch, period.length if length is None else length, interval, period.origin)
+    own = placed(batch, period.length if length is None else float(length), interval, period.origin)
     folded = fold(means, own)
     return Refolded(means, last, own, folded, explained(folded.left, folded.group)[0])

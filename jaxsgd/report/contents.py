@@ -9,9 +9,9 @@ import xarray as xr
 
 from jaxsgd.analysis.best import best
 from jaxsgd.analysis.compare import compare
-from jaxsgd.analysis.confidence import fewest_seeds, resampled_seeds
+from jaxsgd.analysis.confidence import FEWEST_SIZES, fewest_seeds, resampled_seeds
 from jaxsgd.analysis.rows import best_rows, rows
-from jaxsgd.analysis.scaling import RULED, WITHIN, reachable_target, scaling
+from jaxsgd.analysis.scaling import FINE, RULED, WITHIN, reachable_target, scaling
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import better_of
 from jaxsgd.measure.stripes import stripes
@@ -93,7 +93,7 @@ def contents(ds: xr.Dataset, metric: str | None, target: float | None, question:
         "notes": notes,
         "constants": {
             "confidence": CONFIDENCE, "within": WITHIN, "log_from": LOG_FROM, "drawn": RESAMPLES,
-            "fewest_seeds": fewest_seeds(CONFIDENCE),
+            "fewest_seeds": fewest_seeds(CONFIDENCE), "fine": FINE, "fewest_sizes": FEWEST_SIZES,
         },
     }  # fmt: skip
     return Contents(plain(description), arrays)

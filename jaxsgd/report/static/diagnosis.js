@@ -5,9 +5,13 @@ const STATE = { length: 0, count: 1, folded: null };
 const MOST_DOTS = 6000;
 
 const logOf = () => PAGE.description.log;
-const isOwn = () => STATE.length === logOf().length && STATE.count === 1;
-const everyText = () => (logOf().unit === "batches" ? `${short(STATE.count * logOf().interval)} batches`
-  : STATE.count === 1 ? "value of the log" : `${STATE.count} values of the log`);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function everyText() {
+  const batches = STATE.count * logOf().interval;
+  if (logOf().unit === "batches") return batches === 1 ? "batch" : `${short(batches)} batches`;
+  return STATE.count === 1 ? "value of the log" : `${STATE.count} values of the log`;
+}
 
 function thinned(count) {
   // Evenly spread positions, no more than can be drawn.
@@ -197,7 +201,7 @@ function causeElement(cause) {
     make("span", { style: `width: ${known ? 100 * cause.probability : 0}%` }));
   const link = (address) => make("li", {}, make("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, address.replace("https://", "")));
   return make("details", { class: "cause", "data-cause": cause.name, open: cause.is_likely },
-    make("summary", {}, make("span", { class: "cause-title" }, `${cause.title}: ${cause.text}`), bar),
+    make("summary", {}, make("span", { class: "cause-title" }, `${capital(cause.title)}: ${cause.text}`), bar),
     make("p", {}, `What it looks like: ${cause.looks}.` + (cause.share ? ` It explains ${cause.share} of the variance.` : "")),
     make("p", {}, make("strong", {}, "What to do: "), cause.remedy),
     ...(cause.evidence.length ? [tableOf([{ words: "evidence", text: (row) => row.text },
@@ -218,8 +222,8 @@ function causesSection() {
 async function begin() {
   Object.assign(STATE, { length: logOf().length, count: 1 });
   VIEWS.push(seriesView(), foldView());
-  document.getElementById("main").append(header("What was read"), controls(),
-    make("div", { class: "views" }, ...VIEWS.map((view) => view.element), causesSection()));
+  document.getElementById("main").append(header("What was read", make("p", { class: "lead" }, make("strong", {}, "What to do: "), PAGE.description.remedy)), controls(),
+    make("div", { class: "views loose" }, ...VIEWS.map((view) => view.element), causesSection()));
   showMain();
   await change(STATE.length, 1);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => VIEWS.map((view) => view.draw()));

@@ -4,7 +4,7 @@ const VIEWS = [];
 
 const selectedCells = () => Array.from(STATE.selected.keys()).filter((cell) => STATE.selected[cell]);
 
-function selectionChanged() {
+function selectionChanged(remark = "") {
   const begun = performance.now();
   const { range } = STATE;
   STATE.count = 0;
@@ -18,16 +18,16 @@ function selectionChanged() {
     STATE.selected[cell] = kept ? 1 : 0;
     STATE.count += kept ? 1 : 0;
   }
-  showStatus();
+  showStatus(remark);
   Promise.all(VIEWS.map((view) => view.pick())).then(() => requestAnimationFrame(() => requestAnimationFrame(() => {
     TIMES.brush = performance.now() - begun;
   })));
 }
 
-function showStatus() {
+function showStatus(remark = "") {
   const text = STATE.count === PAGE.count ? `all ${PAGE.count.toLocaleString("en")} runs selected`
     : `${STATE.count.toLocaleString("en")} of ${PAGE.count.toLocaleString("en")} runs selected`;
-  document.getElementById("status").textContent = text;
+  document.getElementById("status").textContent = text + remark;
   for (const box of document.querySelectorAll("[data-dim]")) box.checked = STATE.allowed[box.dataset.dim][box.dataset.place] === 1;
   for (const [id, place] of [["least", 0], ["most", 1]]) {
     const field = document.getElementById(id);
