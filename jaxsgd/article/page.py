@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsgd.article.claim import Claim, ClaimMap
-from jaxsgd.article.claim_finding import influence_title, map_title, share_title
+from jaxsgd.article.claim_finding import MAJORITY, influence_title, map_title, share_title
 from jaxsgd.article.title import averaged_title, band_title, striped_title
 from jaxsgd.measure.influence import Influence
 from jaxsgd.measure.stripes import Stripes
@@ -16,6 +16,9 @@ from jaxsgd.report.page import page
 
 SCRIPTS = ("charts.js",)
 """The page's own script, after the shared ones of `jaxsgd.report`."""
+
+MOST_SHARE = 200
+"""End of the axis of the own share, in percent: near the optimum it may be thousands of times as large."""
 
 
 class Chart(NamedTuple):
@@ -28,6 +31,8 @@ class Chart(NamedTuple):
       x, y: labels of the axes.
       series: curves or points with the keys `name`, `x`, `y` and `look`: "line", "dots" or "both".
       log_x: True for a logarithmic axis.
+      most: end of the y axis, where larger values would hide the others; None for all.
+      mark: height of a dashed line; None for none.
       cells: in place of series, [rows, columns] of a matrix with its values written in.
     """
 
@@ -38,6 +43,8 @@ class Chart(NamedTuple):
     y: str
     series: Sequence[Mapping[str, Any]] = ()
     log_x: bool = False
+    most: float | None = None
+    mark: float | None = None
     cells: Any = None
 
 
@@ -92,9 +99,11 @@ def band_chart(measured: Stripes, about: str) -> Chart:
 
 
 def averaged_chart(averaged: Stripes, striped: Stripes, about: str) -> Chart:
-    """Return the chart of the loss averaged over each epoch, over the stripes of the same run."""
-    mean = {"name": "mean of each epoch", "x": averaged.time, "y": np.asarray(averaged.windows), "look": "line"}
-    series = [mean, *_stripe_series(striped, "dots")]
+    """Return the chart of the loss averaged over each epoch, over the printed values of the same run."""
+    series = [
+        {"name": "mean of each epoch", "x": averaged.time, "y": np.asarray(averaged.windows), "look": "line"},
+        {"name": "printed more often", "x": striped.time, "y": np.asarray(striped.windows), "look": "dots"},
+    ]
     return Chart("averaged", averaged_title(averaged, striped), about, "epoch", "loss", series)
 
 
@@ -104,8 +113,10 @@ def influence_chart(shown: Influence, about: str) -> Chart:
     return Chart("influence", influence_title(effect), about, "batch of the step", "batch of the loss", cells=effect)
 
 
-def share_chart(claims: Mapping[str, Claim], about: str) -> Chart:
+def share_chart(claims: Mapping[str, Claim]) -> Chart:
     """Return the chart of every seed's own share, a series for each setting."""
+    seeds = max(len(claim.visit_share) for claim in claims.values())
+    about = f"{seeds} seeds, from the first visit of each batch to its second"
     series = [
         {"name": name, "x": np.arange(len(claim.visit_share)), "y": 100 * claim.visit_share, "look": "dots"}
         for name, claim in claims.items()
@@ -119,7 +130,8 @@ def map_charts(maps: Sequence[ClaimMap]) -> list[Chart]:
         Chart(
             f"claim_map_{number}",
             map_title(maps),
-            f"{panel.name}: {panel.seeds} seeds",
+            f"{panel.name[0].upper()}{panel.name[1:]}: {panel.seeds} seeds. Dashed: half of the fall. Above 100 %: the other "
+            f"steps raise the loss that the own step lowers; the figure ends at {MOST_SHARE} %, the table has all values.",
             "epoch + 1",
             "own step's share of the fall (%)",
             [
@@ -127,6 +139,8 @@ def map_charts(maps: Sequence[ClaimMap]) -> list[Chart]:
                 for m, share in zip(panel.batch_counts, panel.share, strict=True)
             ],
             log_x=True,
+            most=MOST_SHARE,
+            mark=100 * MAJORITY,
         )
         for number, panel in enumerate(maps, 1)
     ]

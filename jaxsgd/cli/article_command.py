@@ -189,7 +189,7 @@ def _reproduce(
             article.band_chart(band, f"Experiment 2: {second}"),
             article.averaged_chart(averaged, band, f"Experiment 3: {third}"),
             article.influence_chart(shown_influence, f"Experiment 1, first epoch: {first}"),
-            article.share_chart(claims, f"{article.SEEDS} seeds, from the first visit of each batch to its second"),
+            article.share_chart(claims),
             *article.map_charts(maps),
         ]
         headings, parts = comparison_rows(sections)

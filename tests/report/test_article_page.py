@@ -46,7 +46,7 @@ def charts(striped, measured):
         band_chart(striped, "Experiment 2"),
         averaged_chart(averaged, striped, "Experiment 3"),
         influence_chart(measured, "Experiment 1, first epoch"),
-        share_chart({"Experiment 1": claim}, "3 seeds"),
+        share_chart({"Experiment 1": claim}),
         *map_charts([panel]),
     ]
 

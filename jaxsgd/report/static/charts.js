@@ -22,13 +22,16 @@ function chartView(chart) {
       make("span", { style: `--c: ${many ? shadeOf(i) : `var(--${SHADES[i]})`}` }, own.name))));
 
   function lines() {
-    const figure = makeFigure({ height: wide ? 340 : 320, ...(chart.log_x ? { x_axis_type: "log" } : {}) });
+    const figure = makeFigure({ height: wide ? 340 : 320, ...(chart.log_x ? { x_axis_type: "log" } : {}),
+      ...(chart.most === null ? {} : { y_range: new Bokeh.Range1d({ start: 0, end: chart.most }) }) });
+    if (chart.mark !== null)
+      figure.add_layout(new Bokeh.Span({ location: chart.mark, dimension: "width", line_color: colour("soft"), line_dash: "dashed" }));
     const dots = [];
     chart.series.forEach((own, i) => {
       const kept = own.x.map((_, at) => at).filter((at) => Number.isFinite(own.y[at]));
       const data = source({ x: kept.map((at) => own.x[at]), y: kept.map((at) => own.y[at]), name: kept.map(() => safe(own.name)) });
       if (own.look !== "dots") figure.line({ field: "x" }, { field: "y" }, { source: data, line_color: shadeOf(i), line_width: own.look === "line" ? 2.5 : 1.2 });
-      dots.push(figure.scatter({ field: "x" }, { field: "y" }, { source: data, marker: MARKERS[i % MARKERS.length], size: own.look === "line" ? 3 : 6,
+      dots.push(figure.scatter({ field: "x" }, { field: "y" }, { source: data, marker: MARKERS[i % MARKERS.length], size: own.look === "line" ? 3 : i % MARKERS.length ? 8 : 6,
         fill_color: shadeOf(i), fill_alpha: 0.75, line_color: null }));
     });
     addHover(figure, dots, [["", "@name"], [safe(chart.x), "@x{0.00}"], [safe(chart.y), "@y{0.00000}"]]);
