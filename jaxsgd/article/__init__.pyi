@@ -41,6 +41,14 @@ from .log_line import parse_log as parse_log
 from .log_line import printed_losses as printed_losses
 from .log_line import printed_text as printed_text
 from .log_line import window_line as window_line
+from .page import Chart as Chart
+from .page import article_page as article_page
+from .page import averaged_chart as averaged_chart
+from .page import band_chart as band_chart
+from .page import influence_chart as influence_chart
+from .page import map_charts as map_charts
+from .page import share_chart as share_chart
+from .page import striped_chart as striped_chart
 from .picture import averaged_view as averaged_view
 from .picture import band_view as band_view
 from .picture import influence_view as influence_view

@@ -1,12 +1,14 @@
 """`jaxsgd article`: the article end to end."""
 
+import shlex
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working
+from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json, working, write_files
 from jaxsgd.cli.runtime import Background, start_jax
 
 _NOTE = (
@@ -29,6 +31,9 @@ def article(
         bool,
         typer.Option("--quick", help="20 epochs an experiment, and 5 for each of the 64 seeds, in results/article_quick."),
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="HTML file to write: the findings and figures as one page.", show_default="no file")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Reproduce the article: train, print its log, draw its three figures, compare the result with it, and test its claim.
@@ -44,21 +49,37 @@ def article(
     check_seed(seed)
     folder = out or Path("results") / ("article_quick" if quick else "article")
     check_output_folder(folder)
+    if html:
+        check_output_folder(html.parent, html, "--html")
+        # A missing library is reported before the trainings, not after them.
+        from jaxsgd.report.page import library_script
+
+        library_script()
     start_jax(context)
 
     console = make_console(quiet=as_json)
     writer = Writer(console, folder)
-    report = writer.write_report(_reproduce(console, writer, folder, experiments, seed, quick, svg))
+    report, page = _reproduce(console, writer, folder, experiments, seed, quick, svg)
+    if html:
+        (path,) = write_files(html.parent, {html.name: page()})
+        console.print(f"wrote {path}", soft_wrap=True)
+    report = writer.write_report(report)
     if as_json:
         typer.echo(to_json(report))
 
 
-def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, quick: bool, svg: bool) -> dict[str, Any]:
-    """Run everything, print and write each part as soon as it is ready, and return the report without the list of files."""
+def _reproduce(
+    console, writer: Writer, folder: Path, experiments, seed: int, quick: bool, svg: bool
+) -> tuple[dict[str, Any], Callable[[], str]]:
+    """Run everything, and print and write each part as soon as it is ready.
+
+    Returns:
+      (the report without the list of files, a function that returns the same as an HTML page).
+    """
     from functools import partial
 
     from jaxsgd import article
-    from jaxsgd.cli.table import Section, comparison_table
+    from jaxsgd.cli.table import Section, comparison_rows, comparison_table
     from jaxsgd.cli.training_log import print_log, stop_if_diverged
     from jaxsgd.engine.sweep import sweep
     from jaxsgd.measure.stripes import stripes
@@ -117,7 +138,8 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
 
         console.rule("The article's claim: a batch's loss falls mainly through its own step")
         with doing("measuring which step makes which loss fall"):
-            draw(influence=article.influence_view(background.wait(influence), first))
+            shown_influence = background.wait(influence)
+            draw(influence=article.influence_view(shown_influence, first))
         with doing("training small problems at six batch counts, to map where the claim holds"):
             lands = zip(article.territories(), background.wait(map_steps), strict=True)
             maps = [article.claim_map(land, article.joined(parts), article.map_epochs(quick)) for land, parts in lands]
@@ -159,7 +181,28 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
     sections = [Section(*parts) for parts in zip(titles, reports.values(), (article_numbers, {}, {}), strict=True)]
     console.print(comparison_table(sections, caption=_NOTE.format(article.first_epochs(quick), article.SEEDS)))
     console.print()
-    return {
+
+    def page() -> str:
+        """Return the findings and figures as an HTML page."""
+        charts = [
+            article.striped_chart(striped, f"Experiment 1: {first}"),
+            article.band_chart(band, f"Experiment 2: {second}"),
+            article.averaged_chart(averaged, band, f"Experiment 3: {third}"),
+            article.influence_chart(shown_influence, f"Experiment 1, first epoch: {first}"),
+            article.share_chart(claims),
+            *article.map_charts(maps),
+        ]
+        headings, parts = comparison_rows(sections)
+        rows = [[f"{title}: {name}", *numbers] for title, own in parts for name, *numbers in own]
+        fewer = " (quick: fewer epochs)" if quick else ""
+        ran = f"Three experiments with seed {seed}, and {article.SEEDS} seeds beside them{fewer}."
+        options = [f"--seed {seed}", f"--learning-rate {first.learning_rate:g}", *(["--quick"] if quick else [])]
+        command = f"jaxsgd article {' '.join(options)} --out {shlex.quote(str(folder))}"
+        question = "The article, reproduced: does the printed loss have stripes, and why?"
+        head = [heading.strip().replace("\n", " ") for heading in headings]
+        return article.article_page(question, ran, findings, charts, [head, *rows], command)
+
+    report = {
         "command": "article",
         "version": version("jaxsgd"),
         "seed": seed,
@@ -170,3 +213,4 @@ def _reproduce(console, writer: Writer, folder: Path, experiments, seed: int, qu
         "claim": article.claim_report(claims, maps),
         "findings": findings,
     }
+    return report, page

@@ -1,5 +1,6 @@
 """`jaxsgd diagnose`: why the loss in a real training log has stripes, sawteeth or stairs."""
 
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,10 @@ def diagnose(
         bool, typer.Option("--simulate", help="Simulate a case like it under the six orders, and say which is nearest.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and report.json.", show_default="no files")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="HTML file to write: the log, its fold and the causes as one page.", show_default="no file"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Find out why the loss of a training log has stripes, sawteeth or stairs with the period of an epoch.
@@ -42,6 +47,8 @@ def diagnose(
 
     if out:
         check_output_folder(out)
+    if html:
+        check_output_folder(html.parent, html, "--html")
     with working("reading the log"):
         diagnosis = diagnose_log(log, batches_per_epoch=batches_per_epoch, column=column, run=run)
     report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(diagnosis)
@@ -67,5 +74,20 @@ def diagnose(
         files["report.json"] = to_json(report) + "\n"
         for path in write_files(out, files):
             console.print(f"wrote {path}", soft_wrap=True)
+    if html:
+        with working("putting the page together"):
+            from jaxsgd.diagnosis.page import diagnosis_page
+
+            text = diagnosis_page(diagnosis, log.name, _command(log, column, batches_per_epoch, run))
+        (path,) = write_files(html.parent, {html.name: text})
+        report["html"] = str(path)
+        console.print(f"wrote {path}", soft_wrap=True)
     if as_json:
         typer.echo(to_json(report))
+
+
+def _command(log: Path, column: str | None, batches_per_epoch: float | None, run: int | None) -> str:
+    """Return the command that gives the same diagnosis."""
+    options = {"--column": column, "--batches-per-epoch": batches_per_epoch, "--run": run}
+    given = [word for name, value in options.items() if value is not None for word in (name, f"{value}")]
+    return shlex.join(["jaxsgd", "diagnose", str(log), *given])

@@ -7,6 +7,7 @@ import typer
 
 from jaxsgd.cli.output import check_output_folder, make_console, missing_cells, to_json, working
 from jaxsgd.cli.plot_command import read_selection
+from jaxsgd.error import InputError
 
 
 def report(
@@ -27,6 +28,12 @@ def report(
         str | None,
         typer.Option(help="The question that the study answers, as the title.", show_default="that of the shipped study"),
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Study file whose docstring begins with the question. It is read, not run.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
     """Write a result as one HTML page with linked views, to be opened in a browser without a network, and to be sent by mail.
@@ -38,6 +45,7 @@ def report(
     from jaxsgd.results.load import load
     from jaxsgd.study.shipped import question as question_of
     from jaxsgd.study.shipped import shipped
+    from jaxsgd.study.study_file import study_path
 
     path = result.with_name(f"{result.resolve().name}.html") if out is None else out
     check_output_folder(path.parent, path)
@@ -45,8 +53,10 @@ def report(
     with working("reading the result"):
         ds = load(result)
     if question is None:
-        study_file = shipped().get(result.resolve().name)
+        study_file = study_path(study) if study else shipped().get(result.resolve().name)
         question = question_of(study_file) if study_file else ""
+        if study and not question:
+            raise InputError(f"--study {study}: has no docstring with a question; give one with --question")
     with working("putting the page together"):
         page = report_of(ds, metric, target=target, select=selection, question=question, folder=str(result))
     page.save(path)

@@ -34,30 +34,38 @@ class Section(NamedTuple):
     article: Mapping[str, Any] = {}
 
 
-def comparison_table(sections: Sequence[Section], caption: str = "") -> Table:
-    """Return the table of experiments: the article's numbers, the shown run's, and their spread over seeds.
+def comparison_rows(sections: Sequence[Section]) -> tuple[list[str], list[tuple[str, list[list[str]]]]]:
+    """Return (headings, (title, rows) of each section): the article's numbers, the shown run's, and their spread over seeds.
 
     Columns that no section fills are left out, and so are the rows about stripes if there is a single curve.
     """
-    seeds = next((section.report["seeds"] for section in sections if "seeds" in section.report), None)
     with_article = any(section.article for section in sections)
     early = sections[0].report["first_epochs"]["epochs"]
-    # As narrow as the numbers allow, to fit a terminal of 80 columns.
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption or None, caption_justify="left")
     headings = [""]
     if with_article:
         headings += ["\narticle", "its\nplace"]
     headings += [f"run,\n1-{early:.0f}", "run,\nall"]
-    if seeds is not None:
+    if any("seeds" in section.report for section in sections):
         headings += ["seeds,\n5 %", "seeds,\nmedian", "seeds,\n95 %"]
+    parts = []
+    for section in sections:
+        is_striped = section.report["whole_run"]["stripe_count"] > 1
+        names = [name for name in QUANTITIES if name not in OF_STRIPES or is_striped]
+        parts.append((section.title, [_row(name, section, with_article) for name in names]))
+    return headings, parts
+
+
+def comparison_table(sections: Sequence[Section], caption: str = "") -> Table:
+    """Return the table of experiments (`comparison_rows`), as narrow as the numbers allow, to fit a terminal of 80 columns."""
+    headings, parts = comparison_rows(sections)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption or None, caption_justify="left")
     for heading in headings:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for section in sections:
+    for title, rows in parts:
         table.add_section()
-        table.add_row(section.title, style="bold")
-        for name in QUANTITIES:
-            if name not in OF_STRIPES or section.report["whole_run"]["stripe_count"] > 1:
-                table.add_row(*_row(name, section, with_article))
+        table.add_row(title, style="bold")
+        for row in rows:
+            table.add_row(*row)
     return table
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, sample_texts
 from jaxsgd.diagnosis.reading import read_table
@@ -35,6 +35,7 @@ class Log(NamedTuple):
       left_out: the other losses in the file, of this and other shapes of lines, in words.
       other_ranks: the ranks of the processes whose losses are left out, because those of rank 0 are read.
       processes: losses of each step, of which the mean is read; 1 where each step has one loss.
+      line: [n], the line of each loss in the file, from 1; empty where the format has no lines.
     """
 
     loss: Float[np.ndarray, " n"]
@@ -55,6 +56,7 @@ class Log(NamedTuple):
     left_out: tuple[str, ...] = ()
     other_ranks: tuple[int, ...] = ()
     processes: int = 1
+    line: Int[np.ndarray, " L"] = np.zeros(0, np.int64)
 
     __repr__ = short_repr
 
@@ -108,7 +110,9 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
     if not known.any():
         count = table.non_finite.get(column, 0)
         raise InputError(f"{where}: {column!r} has no finite value" + (f": all {count:,} are NaN or infinite" * bool(count)))
-    loss, places = values[known], {name: place[known] for name, place in table.places.items()}
+    # The lines go through all that is left out and joined with the epochs and steps.
+    rows = {**table.places, **({"line": table.line.astype(np.float64)} if len(table.line) else {})}
+    loss, places = values[known], {name: place[known] for name, place in rows.items()}
     chosen = _run_rows(table.run[known], table.run_names, where, run)
     loss, places = loss[chosen], {name: place[chosen] for name, place in places.items()}
     loss, places, placeless = _placed(loss, places)
@@ -134,6 +138,7 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
         loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
         table.in_samples, table.form, column, others, table.non_finite.get(column, 0), duplicates, resumed, repeated, placeless,
         sample_texts(series), other_ranks=table.other_ranks, processes=processes,
+        line=places["line"][kept].astype(np.int64) if "line" in places else np.zeros(0, np.int64),
     )  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
     return _estimated(log)
 
 
-def _placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:
+def placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:
     """Return the period of prints whose last batches are counted from 0 through the run."""
     epoch = np.floor((batch + 1e-6) / length)
     return Period(length, interval, length, np.maximum(batch - epoch * length, 0), epoch.astype(int), origin, confidence)
@@ -162,20 +162,20 @@ def _given(log: Log, length: float) -> Period:
         inner = _from_counter(log.epoch, log.step, log.total, log.in_samples)
         batch = inner.epoch * length + inner.position * length / inner.length
         gaps = np.diff(batch)
-        return _placed(np.round(batch), length, float(np.median(gaps)) if len(gaps) else 1.0, origin)
+        return placed(np.round(batch), length, float(np.median(gaps)) if len(gaps) else 1.0, origin)
     if np.isfinite(log.step).all() and np.ptp(log.step) > 0:
         batch, interval = _zero_based(log.step)
-        return _placed(batch, length, interval, origin)
+        return placed(batch, length, interval, origin)
     if np.isfinite(log.epoch).all() and (log.epoch % 1 != 0).any():
         batch = np.round(log.epoch * length)
         batch, interval = _zero_based(batch)
-        return _placed(batch, length, interval, origin)
+        return placed(batch, length, interval, origin)
     if length > len(log.loss):
         raise InputError(
             f"--batches-per-epoch {length:g}: the log has {len(log.loss)} losses and no steps, so each loss counts as a batch; "
             "give the number of losses per epoch"
         )
-    return _placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
+    return placed(np.arange(len(log.loss), dtype=np.float64), length, 1.0, f"{origin}; each loss counts as one batch")
 
 
 def _of_one_epoch(log: Log) -> Period:
@@ -236,16 +236,16 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
                     likely[np.linspace(0, len(likely) - 1, min(len(likely), MOST_OTHERS + 1)).round().astype(int)]
                 )
                 others = tuple(
-                    _placed(batch, float(other), interval, "the log's epochs") for other in tried if float(other) != length
+                    placed(batch, float(other), interval, "the log's epochs") for other in tried if float(other) != length
                 )
-                return _placed(batch, length, interval, "the log's epochs")._replace(others=others[:MOST_OTHERS])
+                return placed(batch, length, interval, "the log's epochs")._replace(others=others[:MOST_OTHERS])
     begins = np.flatnonzero(np.diff(number) > 0) + 1
     first, last = begins[0], begins[-1]
     if first == last:
         length = float(step[first] - step[0])
-        return _placed(step - step[0], max(length, interval), interval, "the log's one change of epoch", 0.5)
+        return placed(step - step[0], max(length, interval), interval, "the log's one change of epoch", 0.5)
     length = round(float((step[last] - step[first]) / (number[last] - number[first])))
-    return _placed(step - step[first] + length * number[first], max(length, interval), interval, "the log's epochs", 0.9)
+    return placed(step - step[first] + length * number[first], max(length, interval), interval, "the log's epochs", 0.9)
 
 
 def _from_fractions(epoch: np.ndarray, step: np.ndarray | None) -> Period:
@@ -256,12 +256,12 @@ def _from_fractions(epoch: np.ndarray, step: np.ndarray | None) -> Period:
         whole = round(length)
         length = float(whole) if abs(length - whole) < 0.01 * whole else length
         prints = np.round((epoch - epoch[0]) * length) + max(0, round(epoch[0] * length) - 1)
-        return _placed(prints, length, 1.0, "the log's epochs, in prints")._replace(batch_count=math.nan, interval=math.nan)
+        return placed(prints, length, 1.0, "the log's epochs, in prints")._replace(batch_count=math.nan, interval=math.nan)
     length = float((step[-1] - step[0]) / (epoch[-1] - epoch[0]))
     whole = round(length)
     length = float(whole) if abs(length - whole) < max(0.02 * whole, 0.5) else length
     gaps = np.diff(step)
-    return _placed(step - 1, length, float(np.median(gaps)), "the log's epochs")
+    return placed(step - 1, length, float(np.median(gaps)), "the log's epochs")
 
 
 def _from_prints(epoch: np.ndarray) -> Period:

@@ -19,9 +19,8 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
       name: of the log, as its reader knows it.
     """
     log = diagnosis.log
-    losses = counted(len(log.loss), "loss")
     first, *rest = period_lines(diagnosis.period)
-    lines = [*answer_lines(diagnosis), f"Read: {name}: {log.form}, {losses} in column {log.column!r}; {first}", *rest]
+    lines = [*answer_lines(diagnosis), f"Read: {source_line(diagnosis, name)}; {first}", *rest]
     if log.samples:
         lines.append(f"Read so: {'; '.join(log.samples)}.")
     lines += [note.text for note in log_notes(log)]
@@ -29,12 +28,18 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
         return lines
     shown = [verdict for verdict in diagnosis.verdicts if verdict.is_likely]
     for verdict in shown or diagnosis.verdicts[: int(diagnosis.is_doubtful)]:
-        lines += ["", *verdict_lines(verdict), *_alike(diagnosis, verdict)]
+        lines += ["", *verdict_lines(verdict), *(f"  {line}" for line in alike_lines(diagnosis, verdict))]
     others = diagnosis.verdicts[len(shown) :]
     listed = ", ".join(f"{verdict.cause.title} ({percent(verdict.probability)})" for verdict in others)
-    lines += ["", f"{'Less likely' if shown else 'Checked'}: {listed}.", *_unknown(diagnosis)]
-    # Means over epochs of which nobody knows where they begin would say nothing.
-    return [*lines, "", *remedy_lines(diagnosis)] if not _is_period_unknown(diagnosis.period) else lines
+    lines += ["", f"{'Less likely' if shown else 'Checked'}: {listed}.", *unknown_lines(diagnosis)]
+    averages = remedy_lines(diagnosis)
+    return [*lines, "", *averages] if averages else lines
+
+
+def source_line(diagnosis: Diagnosis, name: str) -> str:
+    """Return the name of a log, its format, and the number of its losses."""
+    log = diagnosis.log
+    return f"{name}: {log.form}, {counted(len(log.loss), 'loss')} in column {log.column!r}"
 
 
 def answer_lines(diagnosis: Diagnosis) -> list[str]:
@@ -71,7 +76,7 @@ def _is_period_unknown(period: Period) -> bool:
     return period.is_estimated and period.confidence < LIKELY
 
 
-def _unknown(diagnosis: Diagnosis) -> list[str]:
+def unknown_lines(diagnosis: Diagnosis) -> list[str]:
     """Return why some causes are unknown, line by line."""
     period = diagnosis.period
     lines = []
@@ -124,7 +129,7 @@ LINE_SHARE = 0.8
 """Part of the differences between positions that a straight line must explain for a rise to look like levels that repeat."""
 
 
-def _alike(diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
+def alike_lines(diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
     """Return what else would look the same as a likely cause, line by line."""
     features, cause = diagnosis.features, verdict.cause.name
     if features is None:
@@ -134,14 +139,14 @@ def _alike(diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
     # Of two places every difference is a line.
     if cause in ("fixed_order", "aliasing") and is_line and 2.5 < features["per_epoch"] < FEWEST_RISING:
         lines.append(
-            "  But with so few values an epoch, re-exposure to the samples would look the same. "
+            "But with so few values an epoch, re-exposure to the samples would look the same. "
             f"Print at least {FEWEST_RISING} values an epoch to distinguish the two."
         )
     if cause == "fixed_order" and features["per_epoch"] >= FEWEST_LEVELS:
         lines.append(_buffer_line(features["level_length"], features["per_epoch"]))
     if cause == "re_exposure" and features["repeat_index"] > PARTLY:
         lines.append(
-            "  But samples in some order that pass a shuffle buffer smaller than the data would look the same. "
+            "But samples in some order that pass a shuffle buffer smaller than the data would look the same. "
             "If there is a buffer, make it as large as the data."
         )
     return lines
@@ -154,20 +159,23 @@ PARTLY = 0.05
 def _buffer_line(length: float, per_epoch: float) -> str:
     if not length:
         return (
-            "  The levels jump from value to value: a shuffle buffer, if there is one, holds less than "
+            "The levels jump from value to value: a shuffle buffer, if there is one, holds less than "
             f"{100 / per_epoch:.2g} % of the data."
         )
     return (
-        f"  But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are "
+        f"But the levels resemble their neighbours over {share_text(length)} of the epoch. Samples in order that are "
         f"shuffled only nearby, by a buffer of up to about {share_text(length)} of the data, look like an order without "
         "any shuffling in which similar samples are neighbours: look up the size of the shuffle buffer."
     )
 
 
 def remedy_lines(diagnosis: Diagnosis) -> list[str]:
-    """Return the loss averaged over whole epochs, and the print interval that hides the pattern, in sentences."""
+    """Return the loss averaged over whole epochs, and the print interval that hides the pattern, in sentences.
+
+    There are none for a log that is too short, and none where nobody knows where its epochs begin.
+    """
     remedy, period = diagnosis.remedy, diagnosis.period
-    if remedy is None:
+    if remedy is None or _is_period_unknown(period):
         return []
     first, last = remedy.averaged[0], remedy.averaged[-1]
     cycle = "each whole epoch" if not period.slides else f"every {remedy.prints} values"

@@ -9,16 +9,16 @@ import xarray as xr
 
 from jaxsgd.analysis.best import best
 from jaxsgd.analysis.compare import compare
-from jaxsgd.analysis.confidence import fewest_seeds, resampled_seeds
+from jaxsgd.analysis.confidence import FEWEST_SIZES, fewest_seeds, resampled_seeds
 from jaxsgd.analysis.rows import best_rows, rows
-from jaxsgd.analysis.scaling import RULED, WITHIN, reachable_target, scaling
+from jaxsgd.analysis.scaling import FINE, RULED, WITHIN, reachable_target, scaling
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import better_of
 from jaxsgd.measure.stripes import stripes
 from jaxsgd.number import value_text
 from jaxsgd.plot.axis import budget, measure_label, metric_label, metric_words, setting, speaking_name
 from jaxsgd.plot.scale import LOG_FROM, is_log
-from jaxsgd.report.packing import pack_array
+from jaxsgd.report.packing import pack_array, plain
 from jaxsgd.results.axes import axis_dim, axis_values, cell_dims, coords_along, is_numeric, seed_dims, stored
 from jaxsgd.results.dataset import views
 from jaxsgd.results.metric import TIMES, final, metric_named, metrics, record_axis, record_steps, time_dim
@@ -93,23 +93,10 @@ def contents(ds: xr.Dataset, metric: str | None, target: float | None, question:
         "notes": notes,
         "constants": {
             "confidence": CONFIDENCE, "within": WITHIN, "log_from": LOG_FROM, "drawn": RESAMPLES,
-            "fewest_seeds": fewest_seeds(CONFIDENCE),
+            "fewest_seeds": fewest_seeds(CONFIDENCE), "fine": FINE, "fewest_sizes": FEWEST_SIZES,
         },
     }  # fmt: skip
     return Contents(plain(description), arrays)
-
-
-def plain(value: Any) -> Any:
-    """Return nested values as JSON has them; of numbers that are not finite, "NaN", "Infinity" and "-Infinity"."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 def _ran(ds: xr.Dataset, dims: Sequence[str]) -> str:

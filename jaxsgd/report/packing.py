@@ -1,7 +1,10 @@
-"""Arrays as text within a page: compressed without loss, so that the page has the dataset's own bits."""
+"""Values and arrays as text within a page: arrays are compressed without loss, so that the page has the dataset's own bits."""
 
 import base64
 import gzip
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,3 +28,16 @@ def pack_array(values: np.ndarray) -> dict[str, object]:
     planes = np.ascontiguousarray(stored).reshape(-1).view(np.uint8).reshape(-1, stored.dtype.itemsize).T
     name = {"b": "truth", "i": "whole", "u": "whole"}.get(kind, "float32" if stored.dtype.itemsize == 4 else "float64")
     return {"type": name, "shape": list(values.shape), "data": pack(np.ascontiguousarray(planes).tobytes())}
+
+
+def plain(value: Any) -> Any:
+    """Return nested values as JSON has them; of numbers that are not finite, "NaN", "Infinity" and "-Infinity"."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

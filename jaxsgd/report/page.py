@@ -3,31 +3,41 @@
 import html
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jaxsgd.error import InputError
 from jaxsgd.report.packing import pack
 
-SCRIPTS = ("data.js", "scaling.js", "draw.js", "views.js", "page.js")
-"""The page's own scripts, in the order in which they run."""
+SHARED = ("parts.js", "draw.js", "view.js")
+"""The scripts of every page, in the order in which they run."""
+
+RESULT = ("data.js", "scaling.js", "views.js", "page.js")
+"""The scripts of the page about a result, after the shared ones."""
 
 
-def page(title: str, description: Mapping[str, Any], arrays: Mapping[str, Mapping[str, Any]]) -> str:
+def page(
+    title: str,
+    description: Mapping[str, Any],
+    arrays: Mapping[str, Mapping[str, Any]],
+    scripts: Sequence[str] = RESULT,
+) -> str:
     """Return a whole page as HTML.
 
-    Texts of the study are in it as packed data only, and its script shows them as text; so no text can be read as HTML.
+    Texts of a study or a log are in it as packed data only, and its script shows them as text; so no text can be read as HTML.
 
     Args:
       title: of the page.
-      description: plain values, for `PAGE.description` of the script.
-      arrays: by name, as `jaxsgd.report.packing.pack_array` gives them, for `PAGE.arrays`.
+      description: plain values, for `PAGE.description` of the script: its `question`, `ran`, `facts`, `notes` and `constants`
+        are for the shared scripts.
+      arrays: by name, as `jaxsgd.report.packing.pack_array` gives them, for `array` of the script.
+      scripts: the page's own scripts, which run after the shared ones; the last opens the page.
 
     Raises:
       InputError: if Bokeh is not installed.
     """
-    own = "\n".join(_static(name) for name in SCRIPTS)
+    own = "\n".join(_static(name) for name in (*SHARED, *scripts))
     parts = {
         "title": html.escape(title),
         "style": _static("page.css"),

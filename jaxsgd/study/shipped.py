@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from jaxsgd.error import InputError
+
 
 def shipped() -> dict[str, Path]:
     """Return the study files that come with the package, by name, with the folder: "orders", "published/edge_of_stability"."""
@@ -14,6 +16,15 @@ def shipped() -> dict[str, Path]:
 
 
 def question(path: Path) -> str:
-    """Return the first line of a study file's docstring: the question that it answers."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """Return the first line of a study file's docstring: the question that it answers; "" for a file without one, and for JSON.
+
+    Raises:
+      InputError: for a file that is no Python.
+    """
+    if path.suffix != ".py":
+        return ""
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as Python: {error}") from None
     return text.partition("\n")[0]

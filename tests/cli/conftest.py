@@ -145,7 +145,7 @@ def article_run(shared_folder, jaxsgd_process, environment):
                 assert process.poll() is None
             process.kill()
         shutil.copytree(folder / "again", folder / "killed")
-        finish(folder, "json", "--json", "--out", "again")
+        finish(folder, "json", "--json", "--out", "again", "--html", "article.html")
 
     return once(shared_folder / "article_run", make)
 

@@ -1,6 +1,9 @@
 """`jaxsgd article --quick` from end to end."""
 
+import base64
+import gzip
 import json
+import re
 
 import numpy as np
 import pytest
@@ -127,6 +130,19 @@ def test_the_findings_are_said(said, report):
 def test_json_is_one_object_and_the_file(article_run):
     printed = json.loads((article_run / "json.stdout").read_text(), parse_constant=pytest.fail)
     assert printed == json.loads((article_run / "again" / "report.json").read_text())
+
+
+def test_the_page_has_the_findings_and_a_figure_for_each_picture(article_run, report):
+    text = (article_run / "article.html").read_text()
+    packed = re.search(r'id="contents">([^<]*)<', text)
+    assert packed
+    description = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    assert description["findings"] == report["findings"]
+    names = {chart["name"].removesuffix("_1").removesuffix("_2") for chart in description["charts"]}
+    assert names == set(PICTURES)
+    # The gap of the shown run, as the table of the command has it.
+    gap = report["experiments"]["striped"]["whole_run"]["gap"]
+    assert any(row[0] == "1 striped: gap" and f"{gap:.4f}" in row for row in description["numbers"])
 
 
 def test_an_article_that_was_killed_is_finished_without_what_it_had_and_reports_the_same(article_run):

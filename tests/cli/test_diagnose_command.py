@@ -1,6 +1,9 @@
 """`jaxsgd diagnose` as its users run it."""
 
+import base64
+import gzip
 import json
+import re
 import subprocess
 import sys
 
@@ -53,6 +56,19 @@ def test_json_is_one_object_and_the_folder_holds_figures_and_report(article, cap
     assert set(report["probability"]) == {verdict["cause"] for verdict in report["verdicts"]} | {"nothing"}
     assert sorted(path.name for path in (article / "out").iterdir()) == ["fixed_order.png", "fixed_order.svg", "report.json"]
     assert json.loads((article / "out" / "report.json").read_text()) == report
+
+
+def test_the_page_is_one_file_with_the_command_that_gives_its_numbers(article, capsys):
+    assert run_app(["diagnose", "train.log", "--batches-per-epoch", "10", "--html", "pages/train.html", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["html"] == "pages/train.html"
+    text = (article / "pages" / "train.html").read_text()
+    assert "<title>Fixed order (over 99 %): the same levels return" in text
+    assert [path.name for path in (article / "pages").iterdir()] == ["train.html"]
+    packed = re.search(r'id="contents">([^<]*)<', text)
+    assert packed
+    description = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    assert description["log"]["command"] == "jaxsgd diagnose train.log --batches-per-epoch 10.0"
 
 
 def test_a_log_that_is_too_short_is_told_how_much_more_it_needs(tmp_path, capsys):

@@ -26,6 +26,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     log = read_log(write(tmp_path, range(1, 7), ["0.5", "nan", "0.25", "inf", "-inf", "0.125"]))
     np.testing.assert_array_equal(log.loss, [0.5, 0.25, 0.125])
     np.testing.assert_array_equal(log.step, [1, 3, 6])
+    np.testing.assert_array_equal(log.line, [1, 3, 6])
     assert log.non_finite == 3
     assert said(log) == {"non_finite": "Left out 3 values that are NaN or infinite."}
 
@@ -35,6 +36,7 @@ def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_pa
     log = read_log(write(tmp_path, [1, 2, 3, 4, 5, 4, 5, 6], [8, 7, 6, 5, 4, 3, 2, 1]))
     np.testing.assert_array_equal(log.step, [1, 2, 3, 4, 5, 6])
     np.testing.assert_array_equal(log.loss, [8, 7, 6, 3, 2, 1])
+    np.testing.assert_array_equal(log.line, [1, 2, 3, 6, 7, 8])
     assert (log.resumed, log.repeated, log.duplicates) == (1, 2, 0)
     assert said(log)["resumed"].endswith("joined there: later values replace 2 earlier values.")
 

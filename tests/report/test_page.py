@@ -70,6 +70,16 @@ def test_a_brush_in_one_view_selects_in_all(opened, result):
     assert opened.page.inner_text("#status") == f"{kept.diverged.size} of 168 runs selected"
 
 
+def test_a_brush_that_passes_over_no_value_changes_nothing_and_says_so(opened):
+    axis = [axis["name"] for axis in opened["PAGE.description.axes"]].index("order")
+    # Of two orders one is at the bottom and one at the top: there is none in the middle.
+    opened.page.evaluate(f"VIEWS[0].brush({{ x0: {axis} - 0.1, x1: {axis} + 0.1, y0: 0.4, y1: 0.6 }})")
+    text = "all 168 runs selected; no value of order lies in the part that was dragged over"
+    assert opened.page.inner_text("#status") == text
+    opened.page.evaluate("selectAll()")
+    assert opened.page.inner_text("#status") == "all 168 runs selected"
+
+
 def test_the_keyboard_selects_too(opened):
     opened.page.locator("#filters summary").focus()
     opened.page.keyboard.press("Enter")
@@ -133,6 +143,10 @@ def test_a_target_by_hand_gives_the_numbers_of_the_command(opened, result, share
     for own, name in names.items():
         np.testing.assert_allclose([row[own] for row in rows], scaled[name].values.astype(float), rtol=1e-12, err_msg=name)
     assert [row["regime"] for row in rows] == scaled.regime.values.tolist()
+    critical = opened["VIEWS.find((view) => view.id === 'scaling').critical()"]
+    names = {"critical": "critical_batch_size", "low": "critical_low", "high": "critical_high", "fewest": "fewest_steps"}
+    for own, name in {**names, "most": "fewest_samples"}.items():
+        np.testing.assert_allclose(critical[own], scaled[name].item(), rtol=1e-9, err_msg=name)
 
 
 def test_the_comparison_has_the_intervals_of_the_command(opened, result):

@@ -90,5 +90,14 @@ def test_the_command_writes_the_page_beside_the_result(tmp_path, jaxsgd_command)
     assert len(text.encode()) == printed["bytes"] < 1e6
     # The question of the shipped study of this name.
     assert "<title>Which of the six orders ends nearest the optimum" in text
+    # That of a study file, which is read and not run: it would end Python.
+    (tmp_path / "mine.py").write_text('"""Is my rate right?\n\nMore."""\nraise SystemExit(9)\n')
+    (tmp_path / "bare.py").write_text("STUDY = None\n")
+    done = jaxsgd_command("report", "orders", "--study", "mine.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "<title>Is my rate right?</title>" in (tmp_path / "orders.html").read_text()
+    done = jaxsgd_command("report", "orders", "--study", "bare.py", cwd=tmp_path)
+    message = "jaxsgd: --study bare.py: has no docstring with a question; give one with --question\n"
+    assert (done.returncode, done.stderr) == (2, message)
     done = jaxsgd_command("report", "orders", "--select", "seed", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "jaxsgd: --select seed: must be AXIS=VALUE, such as learning_rate=0.01\n")

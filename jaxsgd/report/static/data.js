@@ -1,42 +1,6 @@
-// The numbers of the page, and what is counted from them. A cell is known by its position, in the order of the dataset.
+// The cells of the result, and what is counted from them. A cell is known by its position, in the order of the dataset.
 
-const PAGE = { description: null, packed: null, unpacked: new Map() };
-
-async function inflate(text) {
-  const binary = atob(text);
-  const bytes = Uint8Array.from({ length: binary.length }, (_, i) => binary.charCodeAt(i));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-function revived(value) {
-  // The inverse of `plain` in contents.py.
-  if (Array.isArray(value)) return value.map(revived);
-  if (value !== null && typeof value === "object")
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, revived(inner)]));
-  return { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity }[value] ?? value;
-}
-
-async function unpack(packed) {
-  // The inverse of `pack_array` in packing.py.
-  const planes = await inflate(packed.data);
-  const size = packed.type === "truth" ? 1 : packed.type === "float32" ? 4 : 8;
-  const count = planes.length / size;
-  const bytes = new Uint8Array(planes.length);
-  for (let byte = 0; byte < size; byte++)
-    for (let i = 0, at = byte * count; i < count; i++) bytes[i * size + byte] = planes[at + i];
-  const Kind = size === 1 ? Uint8Array : size === 4 ? Float32Array : Float64Array;
-  return { ...packed, data: null, values: new Kind(bytes.buffer) };
-}
-
-async function readPage() {
-  const text = (id) => document.getElementById(id).textContent;
-  PAGE.description = revived(JSON.parse(new TextDecoder().decode(await inflate(text("contents")))));
-  PAGE.packed = JSON.parse(text("arrays"));
-  const names = Object.keys(PAGE.packed);
-  const arrays = await Promise.all(names.map((name) => unpack(PAGE.packed[name])));
-  names.forEach((name, i) => PAGE.unpacked.set(name, arrays[i]));
-  PAGE.packed = null;
+function readCells() {
   const dims = Object.keys(PAGE.description.dims);
   PAGE.dims = dims;
   PAGE.lengths = dims.map((dim) => PAGE.description.dims[dim]);
@@ -61,8 +25,6 @@ async function readPage() {
   for (let cell = 0; cell < PAGE.count; cell++) PAGE.cellsOf[PAGE.setting[cell]].push(cell);
 }
 
-const has = (name) => PAGE.unpacked.has(name);
-const array = (name) => PAGE.unpacked.get(name);
 const metricOf = (name) => PAGE.description.metrics.find((metric) => metric.name === name);
 const axisOf = (name) => PAGE.description.axes.find((axis) => axis.name === name);
 
@@ -123,13 +85,6 @@ function seedMedian(costs) {
 }
 
 // ---- Numbers as text
-
-function short(value, digits = 4) {
-  if (typeof value !== "number") return String(value ?? "");
-  if (Number.isNaN(value)) return "-";
-  if (!Number.isFinite(value)) return value > 0 ? "diverged" : "-inf";
-  return String(Number(value.toPrecision(digits))).replace("-", "\u2212");
-}
 
 function exact(value, type) {
   // The shortest text that is read back as the same number, as in the files of `jaxsgd export`.

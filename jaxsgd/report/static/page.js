@@ -1,11 +1,10 @@
 // The page: header, controls, and the state that all views share.
 
 const VIEWS = [];
-const TIMES = {};
 
 const selectedCells = () => Array.from(STATE.selected.keys()).filter((cell) => STATE.selected[cell]);
 
-function selectionChanged() {
+function selectionChanged(remark = "") {
   const begun = performance.now();
   const { range } = STATE;
   STATE.count = 0;
@@ -19,16 +18,16 @@ function selectionChanged() {
     STATE.selected[cell] = kept ? 1 : 0;
     STATE.count += kept ? 1 : 0;
   }
-  showStatus();
+  showStatus(remark);
   Promise.all(VIEWS.map((view) => view.pick())).then(() => requestAnimationFrame(() => requestAnimationFrame(() => {
     TIMES.brush = performance.now() - begun;
   })));
 }
 
-function showStatus() {
+function showStatus(remark = "") {
   const text = STATE.count === PAGE.count ? `all ${PAGE.count.toLocaleString("en")} runs selected`
     : `${STATE.count.toLocaleString("en")} of ${PAGE.count.toLocaleString("en")} runs selected`;
-  document.getElementById("status").textContent = text;
+  document.getElementById("status").textContent = text + remark;
   for (const box of document.querySelectorAll("[data-dim]")) box.checked = STATE.allowed[box.dataset.dim][box.dataset.place] === 1;
   for (const [id, place] of [["least", 0], ["most", 1]]) {
     const field = document.getElementById(id);
@@ -120,15 +119,6 @@ function filters() {
   return make("details", { id: "filters" }, make("summary", {}, "Select by values"), make("div", { class: "row" }, ...sets, range));
 }
 
-function header() {
-  const { description } = PAGE;
-  const facts = description.facts.flatMap(([label, text]) => [make("dt", {}, label), make("dd", {}, text)]);
-  const notes = description.notes.map((note) => make("li", {}, note));
-  return make("header", {}, make("h1", {}, description.question), make("p", { class: "soft" }, description.ran),
-    make("details", { id: "facts" }, make("summary", {}, "What was run, with what, and how to check it"), make("dl", {}, ...facts)),
-    ...(notes.length ? [make("details", { id: "notes", open: true }, make("summary", {}, "What this page leaves out"), make("ul", {}, ...notes))] : []));
-}
-
 function controls() {
   const metric = choice("metric", PAGE.description.metrics.map((own) => [own.name, own.label]), STATE.metric, chooseMetric);
   metric.querySelector("select").id = "metric";
@@ -142,9 +132,7 @@ function controls() {
 }
 
 async function begin() {
-  const begun = performance.now();
-  const [library] = await Promise.all([inflate(document.getElementById("library").textContent), readPage()]);
-  document.head.append(make("script", {}, new TextDecoder().decode(library)));
+  readCells();
   STATE.metric = PAGE.description.metrics[0].name;
   STATE.selected = new Uint8Array(PAGE.count).fill(1);
   STATE.count = PAGE.count;
@@ -152,19 +140,12 @@ async function begin() {
   STATE.setting = bestSetting();
   VIEWS.push(...[parallelView, planeView, curvesView, bestView, scalingView, compareView, stripesView].map((view) => view()).filter(Boolean));
   const main = document.getElementById("main");
-  main.append(header(), controls(), filters(), make("div", { class: "views" }, ...VIEWS.map((view) => view.element)));
-  document.getElementById("opening").remove();
-  main.hidden = false;
+  main.append(header("What was run, with what, and how to check it"), controls(), filters(), make("div", { class: "views" }, ...VIEWS.map((view) => view.element)));
+  showMain();
   setSlider();
   showStatus();
   await drawAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  TIMES.open = performance.now() - begun;
-  document.documentElement.dataset.ready = "true";
 }
 
-begin().catch((error) => {
-  const place = document.getElementById("opening") ?? document.body.appendChild(make("p", {}));
-  place.textContent = `The report could not be opened: ${error.message}. It needs a browser of 2023 or later.`;
-  throw error;
-});
+openPage(begin);

@@ -90,36 +90,94 @@ function scalingAt(metricName, target, fixed) {
   }));
 }
 
-function withIntervals(metricName, rows) {
+function resampledSteps(rows) {
+  // [row][draw]: the steps at the best value of the tuned axis, chosen again at every draw of seeds; null where there are no draws.
+  const { drawn } = PAGE.description.constants, seeds = rows[0].seeds;
+  if (!has("drawn:" + seeds)) return null;
+  const places = array("drawn:" + seeds).values, own = new Float64Array(seeds);
+  return rows.map((row) => Float64Array.from({ length: drawn }, (_, n) => {
+    let fewest = Infinity;
+    for (const steps of row.runs) {
+      for (let r = 0; r < seeds; r++) own[r] = steps[places[n * seeds + r]];
+      own.sort();
+      const low = own[(seeds - 1) >> 1], high = own[seeds >> 1];
+      fewest = Math.min(fewest, low === high ? low : (low + high) / 2);
+    }
+    return fewest;
+  }));
+}
+
+function percentileInterval(values) {
+  // As `jaxsgd.analysis.confidence.interval`; values that are NaN are left out.
+  const { confidence } = PAGE.description.constants;
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort(), last = sorted.length - 1;
+  const at = (share) => (last < 0 ? NaN : sorted[Math.min(Math.max(roundHalfEven(share * last), 0), last)]);
+  return [at((1 - confidence) / 2), at((1 + confidence) / 2)];
+}
+
+function withIntervals(rows, resampled) {
   // The percentile interval of a bootstrap over the seeds, in which the axis is tuned again at every draw.
-  const { drawn, fewest_seeds, confidence } = PAGE.description.constants;
-  return rows.map((row) => {
+  return rows.map((row, k) => {
     const none = { ...row, low: NaN, high: NaN };
-    if (!Number.isFinite(row.steps) || !has("drawn:" + row.seeds) || row.seeds < fewest_seeds) return none;
+    if (!Number.isFinite(row.steps) || !resampled || row.seeds < PAGE.description.constants.fewest_seeds) return none;
     const ownBest = Float64Array.from(row.atBest).sort();
     if (ownBest[0] === ownBest.at(-1)) return none;
-    const places = array("drawn:" + row.seeds).values;
-    const resampled = new Float64Array(drawn);
-    const own = new Float64Array(row.seeds);
-    for (let n = 0; n < drawn; n++) {
-      let least = Infinity;
-      for (const steps of row.runs) {
-        for (let r = 0; r < row.seeds; r++) own[r] = steps[places[n * row.seeds + r]];
-        own.sort();
-        const low = own[(row.seeds - 1) >> 1], high = own[row.seeds >> 1];
-        least = Math.min(least, low === high ? low : (low + high) / 2);
-      }
-      resampled[n] = least;
-    }
-    resampled.sort();
-    const at = (share) => resampled[Math.min(Math.max(roundHalfEven(share * (drawn - 1)), 0), drawn - 1)];
-    const low = at((1 - confidence) / 2), high = at((1 + confidence) / 2);
+    const [low, high] = percentileInterval(resampled[k]);
     return low === high || Math.abs(low - high) <= 1e-9 * Math.abs(high) ? none : { ...row, low, high };
   });
 }
 
-function roundHalfEven(value) {
-  // As NumPy rounds.
-  const floor = Math.floor(value), rest = value - floor;
-  return rest < 0.5 ? floor : rest > 0.5 ? floor + 1 : floor + (floor % 2);
+function bendOn(sizes) {
+  // The tried critical batch sizes of `jaxsgd.analysis.scaling.fit_bend`, with the bend of the curve at each.
+  const { fine } = PAGE.description.constants;
+  const low = Math.log(Math.min(...sizes) / 1000), high = Math.log(Math.max(...sizes) * 1000);
+  const tried = Float64Array.from({ length: fine }, (_, i) => (i === fine - 1 ? high : low + (i * (high - low)) / (fine - 1)));
+  const bendAt = (log) => sizes.map((size) => Math.log1p(Math.exp(log) / size));
+  return { tried, bendAt, bends: Array.from(tried, bendAt) };
+}
+
+function fitBend(steps, grid) {
+  // McCandlish's curve S = S_min (1 + B_crit / B), as `fit_bend` has it; NaN with too few sizes.
+  const known = [...steps.keys()].filter((k) => Number.isFinite(steps[k]) && steps[k] > 0);
+  if (known.length < PAGE.description.constants.fewest_sizes) return { critical: NaN, fewest: NaN, most: NaN };
+  const logs = known.map((k) => Math.log(steps[k]));
+  const residual = (bend) => {
+    let mean = 0, square = 0;
+    known.forEach((k, i) => { mean += logs[i] - bend[k]; });
+    mean /= known.length;
+    known.forEach((k, i) => { square += (logs[i] - bend[k] - mean) ** 2; });
+    return [square, mean];
+  };
+  const all = grid.bends.map((bend) => residual(bend)[0]), last = all.length - 1;
+  let best = 0;
+  all.forEach((square, i) => { if (square < all[best]) best = i; });
+  const inner = Math.min(Math.max(best, 1), last - 1), [a, b, c] = [all[inner - 1], all[inner], all[inner + 1]];
+  const moved = (a - c) / (2 * (a - 2 * b + c));
+  const shift = Number.isNaN(moved) ? 0 : Math.min(Math.max(moved, -0.5), 0.5);
+  const log = grid.tried[inner] + shift * (grid.tried[1] - grid.tried[0]);
+  const fewest = Math.exp(residual(grid.bendAt(log))[1]), critical = Math.exp(log);
+  return { critical: best === 0 ? 0 : best === last ? Infinity : critical, fewest: best === last ? 0 : fewest,
+    most: best === 0 ? 0 : fewest * critical };
+}
+
+function criticalBatchSize(rows, resampled) {
+  // The fit with its interval, as `jaxsgd.scaling` gives it; neither reaches past the batch sizes of the fit.
+  const sizes = rows.map((row) => row.size), grid = bendOn(sizes);
+  const counted = rows.map((row) => !row.bound);
+  const steps = rows.map((row, k) => (counted[k] ? row.steps : NaN));
+  const fit = fitBend(steps, grid);
+  const differs = rows.some((row) => row.seeds >= PAGE.description.constants.fewest_seeds
+    && row.runs.some((own) => own.some((value) => value !== own[0])));
+  let low = NaN, high = NaN;
+  if (differs && resampled) {
+    const fits = Float64Array.from({ length: PAGE.description.constants.drawn }, (_, n) =>
+      fitBend(resampled.map((own, k) => (counted[k] ? own[n] : NaN)), grid).critical);
+    [low, high] = percentileInterval(fits);
+  }
+  const finite = sizes.filter((_, k) => Number.isFinite(steps[k])), of = finite.length ? finite : sizes;
+  const first = Math.min(...of), last = Math.max(...of);
+  low = low < first ? 0 : Math.min(low, last);
+  high = high > last ? Infinity : Math.max(high, first);
+  if (Number.isNaN(fit.critical)) low = high = NaN;
+  return { ...fit, critical: fit.critical >= first && fit.critical <= last ? fit.critical : NaN, low, high };
 }

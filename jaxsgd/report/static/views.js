@@ -2,29 +2,6 @@
 
 const STATE = { metric: "", record: null, allowed: {}, range: null, setting: 0, selected: null, count: 0 };
 
-function viewOf(id, title, wide, about, table) {
-  const holder = make("div", { class: "figure", id: id + "-figure", role: "img", "aria-label": title });
-  const controls = make("div", { class: "row" });
-  const caption = make("p", { class: "soft" }, about);
-  const values = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title + ": values" });
-  const details = make("details", { ontoggle: () => { if (details.open) values.replaceChildren(table()); } },
-    make("summary", {}, "Values as a table"), values);
-  const command = make("pre", {});
-  const element = make("section", { id, "aria-labelledby": id + "-title", ...(wide ? { class: "wide" } : {}) },
-    make("h2", { id: id + "-title" }, title), caption, controls, holder, details,
-    make("details", {}, make("summary", {}, "The command for this"), command));
-  let shown = null;
-  return {
-    id, element, controls, holder, caption, command, pick: () => {}, draw: () => {},
-    async show(figure, place = holder) {
-      const old = shown;
-      const now = await show(figure, place);
-      if (place === holder) { old?.remove?.(); shown = now; }
-    },
-    refresh() { if (details.open) values.replaceChildren(table()); },
-  };
-}
-
 const folderText = () => PAGE.description.folder;
 const pythonText = () => `ds = jaxsgd.load(${JSON.stringify(folderText())})`;
 const shellWord = (text) => (/^[\w.,:=\/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
@@ -183,6 +160,7 @@ function parallelView() {
     const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)], [low, high] = [Math.min(y0, y1), Math.max(y0, y1)];
     let hit = [...axes.keys(), axes.length].filter((a) => a >= left && a <= right);
     if (!hit.length) hit = [Math.min(axes.length, Math.max(0, Math.round((left + right) / 2)))];
+    const missed = [];
     for (const a of hit) {
       if (a === axes.length) {
         const value = (share) => (scale.log ? scale.low * (scale.high / scale.low) ** share
@@ -192,8 +170,9 @@ function parallelView() {
       }
       const inside = places[a].map((at) => (at / FINE >= low && at / FINE <= high ? 1 : 0));
       if (inside.some(Boolean)) STATE.allowed[axes[a].dim].set(inside);
+      else missed.push(axes[a].words);
     }
-    selectionChanged();
+    selectionChanged(missed.length ? `; no value of ${missed.join(" or ")} lies in the part that was dragged over` : "");
   }
   view.brush = brush;
   return view;
@@ -577,7 +556,7 @@ function scalingView() {
   if (!Object.keys(tables).length) return null;
   const metric = () => (STATE.metric in tables ? STATE.metric : Object.keys(tables)[0]);
   const targets = {}, fixed = {};
-  let rows = [];
+  let rows = [], critical = {};
   const MARKS = { perfect: ["circle", "green"], diminishing: ["diamond", "blue"], none: ["square", "red"], bound: ["circle", "pale"] };
   const WORDS = { perfect: "twice the batch, half the steps", diminishing: "diminishing returns", none: "no further gain",
     bound: "only a bound: reached at the first record", "": "not reached by half of the seeds" };
@@ -590,6 +569,7 @@ function scalingView() {
     { words: "seeds that reach it", text: (row) => `${row.reached} of ${row.seeds}` }, { words: "scaling", text: (row) => WORDS[row.regime] },
   ], rows));
   view.values = () => rows;
+  view.critical = () => critical;
   view.controls.append(make("span"));
 
   view.setTarget = (text) => {
@@ -612,10 +592,19 @@ function scalingView() {
         return choice(axis.words, axis.texts.map((text, i) => [String(i), text]), String(fixed[dim]),
           (value) => { fixed[dim] = Number(value); view.draw(); });
       }));
-    rows = table.fixed ? fixedRows(table) : withIntervals(metric(), scalingAt(metric(), target, fixed));
+    if (table.fixed) {
+      rows = fixedRows(table);
+      const [row] = rows;
+      critical = { critical: row.critical_batch_size, low: row.critical_low, high: row.critical_high, fewest: row.fewest_steps, most: row.fewest_samples };
+    } else {
+      rows = scalingAt(metric(), target, fixed);
+      const resampled = resampledSteps(rows);
+      critical = criticalBatchSize(rows, resampled);
+      rows = withIntervals(rows, resampled);
+    }
     const known = rows.filter((row) => Number.isFinite(row.steps));
     view.caption.textContent = `Median steps to ${metricOf(metric()).words} ${short(target)} at the best ${table.tune.replaceAll("_", " ")}, `
-      + `${table.resolution}; bars: 95 % intervals. Dashed: twice the batch, half the steps.`
+      + `${table.resolution}; bars: 95 % intervals. Dashed: twice the batch, half the steps. ${criticalText()}`
       + (table.fixed ? ` The target cannot be changed here, because ${table.fixed}; the command below can.` : "");
     const figure = makeFigure({ height: 360, x_axis_type: "log", y_axis_type: "log" });
     if (known.length) {
@@ -623,6 +612,15 @@ function scalingView() {
       const ends = [Math.min(...rows.map((row) => row.size)), Math.max(...rows.map((row) => row.size))];
       figure.line(ends, ends.map((size) => (first.steps * first.size) / size), { line_color: colour("soft"), line_dash: "dashed" });
       const top = Math.max(...known.map((row) => row.steps)) * 2.5;
+      if (Number.isFinite(critical.fewest) && Number.isFinite(critical.most)) {
+        const at = Array.from({ length: 100 }, (_, i) => ends[0] * (ends[1] / ends[0]) ** (i / 99));
+        figure.line(at, at.map((size) => critical.fewest + critical.most / size), { line_color: colour("ink"), line_width: 1.4 });
+      }
+      if (Number.isFinite(critical.critical)) {
+        if (!Number.isNaN(critical.low)) figure.add_layout(new Bokeh.BoxAnnotation({ left: Math.max(critical.low, ends[0] / 1.35),
+          right: Math.min(critical.high, ends[1] * 1.35), fill_color: colour("red"), fill_alpha: 0.15, line_color: null }));
+        figure.add_layout(new Bokeh.Span({ location: critical.critical, dimension: "height", line_color: colour("red"), line_width: 2 }));
+      }
       const whiskers = known.filter((row) => !Number.isNaN(row.low));
       figure.segment(whiskers.map((row) => row.size), whiskers.map((row) => row.low), whiskers.map((row) => row.size),
         whiskers.map((row) => Math.min(row.high, top)), { line_color: colour("soft"), line_width: 2 });
@@ -649,6 +647,17 @@ function scalingView() {
       + (table.tune === "learning_rate" ? "" : ` --tune ${table.tune}`);
     view.refresh();
   };
+
+  function criticalText() {
+    const { low, high } = critical;
+    const fitted = rows.filter((row) => Number.isFinite(row.steps) && row.regime !== "bound");
+    if (fitted.length < PAGE.description.constants.fewest_sizes) return "Too few batch counts reach the target to fit the critical batch size.";
+    const interval = Number.isNaN(low) ? "no interval"
+      : `95 % interval ${low === 0 ? "0" : short(low, 3)} to ${high === Infinity ? "infinity" : short(high, 3)}`;
+    return Number.isNaN(critical.critical)
+      ? `The critical batch size is not between the batch sizes shown: the curve has no bend there (${interval}).`
+      : `Critical batch size (orange): ${short(critical.critical, 3)} samples (${interval}), from the fitted curve.`;
+  }
 
   function fixedRows(table) {
     const other = (row) => table.others.every((dim) => {
