@@ -72,7 +72,7 @@ MISTAKES = {
     "an unknown order": (
         lambda: simulate(problem(), order="reshufle"),
         "unknown order 'reshufle': did you mean 'reshuffle'? valid: block_buffer(k, n), blocks(k), buffer(k), fixed, "
-        "flip_flop, replacement, reshuffle, reshuffle_batches, shuffle_once "
+        "flip_flop, grab, pair_balance, replacement, reshuffle, reshuffle_batches, shuffle_once "
         "(or give your own function (key, epoch, num_samples) -> [N])",
     ),
     "a study's file": (
