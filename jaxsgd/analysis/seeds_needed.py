@@ -12,6 +12,7 @@ References:
 """
 
 import math
+from typing import Any
 from collections.abc import Sequence
 
 import numpy as np
@@ -182,7 +183,7 @@ def _observed_effect(aim: np.ndarray, deviation: np.ndarray, pairs: np.ndarray, 
         count, spread = int(pairs[place]), deviation[place]
         if count < 2 or not spread > 0:
             continue
-        statistic = math.sqrt(count) * aim[place] / spread
+        statistic = float(math.sqrt(count) * aim[place] / spread)
 
         def excess(noncentrality: float, statistic: float = statistic, count: int = count) -> float:
             return float(stats.nct.cdf(statistic, count - 1, noncentrality)) - (1 - level)
@@ -193,7 +194,8 @@ def _observed_effect(aim: np.ndarray, deviation: np.ndarray, pairs: np.ndarray, 
         top = 2 * statistic + 10
         while excess(top) > 0:
             top *= 2
-        bounds[place] = optimize.brentq(excess, 0.0, top) / math.sqrt(count)
+        root: Any = optimize.brentq(excess, 0.0, top)
+        bounds[place] = root / math.sqrt(count)
     return bounds
 
 

@@ -102,6 +102,7 @@ def compare(
         report: dict[str, Any] = {"command": "compare", "axis": axis, "metric": metric, "rows": rows, "overall_rank": ranks}
         if plan or wanted is not None:
             report["plan"] = _plan_rows(pilots, wanted, power)
+        profiles = None
         if profile:
             targets = None if not target else dict(zip(named, target * (len(named) // len(target)), strict=True))
             profiles = performance_profile(named, axis, metric, target=targets, tuning_seeds=tuning_seeds, tune=tune)
@@ -130,7 +131,7 @@ def compare(
         _print_lines(console, [f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"])
         console.print(_plan_table(report["plan"], axis))
         _print_lines(console, _plan_notes(report["plan"], wanted))
-    if profile:
+    if profiles is not None:
         problems, what = counted(profiles.sizes["problem"], "problem"), profiles.attrs["what"].replace("_", " ")
         _print_lines(console, [f"Share of {problems} within a factor of the best, by {what}:"])
         console.print(_profile_table(report["profile"], axis))

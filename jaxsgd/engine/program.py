@@ -524,7 +524,7 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
         given, drawn = _start_shapes(spec)
         spans = ()
         if spec.by_span:
-            whole = jax.ShapeDtypeStruct((), np.dtype(np.int32))
+            whole: Any = jax.ShapeDtypeStruct((), np.dtype(np.int32))
             spans = (Span(whole, whole, state_shapes(spec)),)
         return lowered(chunk, given, drawn, subject.own, *spans)
 

@@ -8,7 +8,7 @@ import jaxsgd
 from jaxsgd import Study
 from jaxsgd.engine.program import draw_function
 from jaxsgd.engine.program import seeds as seeds_of
-from jaxsgd.study.cells import cells, hyper_axes
+from jaxsgd.study.cells import cells, traced_hyperparameters
 from jaxsgd.study.dimensions import dimensions, problem_settings
 from jaxsgd.study.study import StudyFields
 
@@ -73,7 +73,7 @@ def test_zipped_axes_vary_together_along_one_dimension_where_the_first_of_them_w
     assert result.num_cells == 2 * 3
     pairs = list(zip(result.values["learning_rate"].tolist(), result.values["momentum"].tolist(), strict=True))
     assert pairs == [(0.1, 0.0), (0.2, 0.5), (0.3, 0.9)] * 2
-    assert hyper_axes(study, result) == ["momentum"]
+    assert traced_hyperparameters(study, result) == ["momentum"]
 
 
 def test_two_zipped_groups():
@@ -99,7 +99,7 @@ def test_random_axes_are_drawn_together_along_a_dimension_before_the_batch_count
     # The same three pairs for every seed and batch count.
     table = result.rate.reshape(2, 3, 2)
     np.testing.assert_array_equal(table, np.broadcast_to(draw.values["learning_rate"][None, :, None], (2, 3, 2)))
-    assert hyper_axes(study, result) == ["momentum"]
+    assert traced_hyperparameters(study, result) == ["momentum"]
 
 
 def test_the_arguments_of_the_problem_in_the_cells_are_each_listed_once():
@@ -107,7 +107,7 @@ def test_the_arguments_of_the_problem_in_the_cells_are_each_listed_once():
     study = study_of(problem_args={"num_samples": 60}, problem_axes=axes, seeds=[0, 1])
     result = cells(study, 60)
     assert names(result) == ["seed", "noise", "num_inputs", "optimizer", "order", "learning_rate", "batch_count"]
-    assert hyper_axes(study, result) == []
+    assert traced_hyperparameters(study, result) == []
     args, of_cell = problem_settings(study, study.problem_axis_names)
     assert args == [{"noise": noise, "num_inputs": inputs} for noise in (1.0, 0.5) for inputs in (3, 2)]
     assert of_cell.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
