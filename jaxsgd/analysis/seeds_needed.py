@@ -12,8 +12,8 @@ References:
 """
 
 import math
-from typing import Any
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
