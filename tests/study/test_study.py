@@ -384,7 +384,7 @@ def used(made):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
     later = ("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop")
     later += ("keep", "start", "start_select", "keep_state", "start_epoch", "start_state")
-    later += ("schedules", "batch_rules", "reference_batch_count", "reference_batch_size")
+    later += ("schedules", "batch_rules", "reference_batch_count", "reference_batch_size", "halving")
     return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
 
 
