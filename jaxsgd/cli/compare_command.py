@@ -185,8 +185,9 @@ def _plan_table(table: list[dict[str, Any]], axis: str):
 
 
 def _plan_notes(table: list[dict[str, Any]], wanted: float | None) -> list[str]:
-    """Return the reasons for missing numbers, and what an interval without an end says."""
-    lines = [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
+    """Return what the intervals assume, the reasons for missing numbers, and what an interval without an end says."""
+    lines = ["the intervals take the differences as normal: with long tails they are too narrow, so look again with more seeds"]
+    lines += [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
     if wanted is None and any(row["high"] == float("inf") for row in table):
         lines.append(
             "to inf: these seeds do not rule out that there is no difference; name the smallest that matters, --wanted"
