@@ -255,7 +255,9 @@ def _name(path: Path, results: list[Path]) -> str:
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """Return one flat row for each setting of the comparison."""
     table = compared.drop_vars("overall_rank", errors="ignore").to_dataframe().reset_index()
-    names = [*(str(dim) for dim in compared.dims), *MEASURED, "learning_rate", "at_edge", compared.attrs.get("tune")]
+    # A dimension of zipped axes has no values of its own: the axis that is compared names its places.
+    places = [str(dim) if dim in compared.coords else axis for dim in compared.dims]
+    names = [*places, *MEASURED, "learning_rate", "at_edge", compared.attrs.get("tune")]
     rows = table[[name for name in dict.fromkeys(names) if name in table]].to_dict("records")
     reference = compared.attrs["reference"]
     for row in rows:

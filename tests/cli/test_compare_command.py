@@ -40,6 +40,19 @@ def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
         )
 
 
+def test_an_axis_that_is_zipped_with_another_is_compared_by_its_values(tmp_path, capsys):
+    args = {"num_samples": 20, "num_inputs": 2}
+    fields = {**FIELDS, "learning_rates": [0.1, 0.03], "zipped": [["optimizer", "learning_rate"]]}
+    study = jaxsgd.Study(problem="least_squares", problem_args=args, optimizers=["sgd", "adam"], seeds=range(5), **fields)
+    ds = jaxsgd.sweep(study, tmp_path / "pilot")
+    compare([tmp_path / "pilot"], wanted=0.01, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert [(row["optimizer"], row["reference"]) for row in said["rows"]] == [("sgd", True), ("adam", False)]
+    ends = ds.loss_epoch.isel(epoch=-1).squeeze().mean("seed").values
+    assert [row["mean_value"] for row in said["rows"]] == pytest.approx(ends.tolist())
+    assert [row["optimizer"] for row in said["plan"]] == ["adam"]
+
+
 def test_a_table_that_cannot_be_written_is_said_of_its_own_option(results, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(jaxsgd.InputError, match=r"^--csv .*t\.csv: .*file is a file; name a file in a folder"):
