@@ -156,7 +156,7 @@ def test_runs_left_out_are_counted():
         differences(ds, metric="distance", select={"batch_count": 10})
         .texts[0]
         .get_text()
-        .startswith("flip_flop ends nearest the optimum; shuf")
+        .startswith("pair_balance ends nearest the optimum; shuf")
     )
 
 
