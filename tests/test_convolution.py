@@ -48,7 +48,7 @@ def test_a_training_program_has_the_channels_last_and_gives_the_losses_of_a_sing
     study = jaxsgd.Study(problem=problem, **FIELDS)
     planned = plan(study)
     # The loss, and the gradient of the kernel, which has the channels elsewhere if it is left as JAX writes it.
-    axes = axes_of(lowered_train(Execution(planned)._spec(0, planned.lanes)))
+    axes = axes_of(lowered_train(Execution(planned).spec(0, planned.lanes, by_span=False)))
     assert len(axes) >= 2
     assert set(axes) == {LAST}
     ds = jaxsgd.sweep(study)
