@@ -1,11 +1,28 @@
 """Numbers as text: for figures, with a true minus sign and raised powers of ten; for tables and messages, in plain letters."""
 
 import math
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 MINUS, TIMES, PLUS_MINUS = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{PLUS-MINUS SIGN}"
 RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+
+
+def plain_values(value: Any, not_finite: Callable[[float], Any]) -> Any:
+    """Return nested dicts, lists, arrays and numbers as JSON has them.
+
+    Args:
+      value: the values.
+      not_finite: gives what stands for a number that is not finite, which JSON does not have.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain_values(inner, not_finite) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_values(inner, not_finite) for inner in value]
+    if hasattr(value, "tolist"):
+        return plain_values(value.tolist(), not_finite)
+    return not_finite(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def true_minus(text: str) -> str:

@@ -18,7 +18,7 @@ from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import GPU_LANES, Plan, plan
-from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds, train_spec
+from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds
 from jaxsgd.machine import compiler_options
 from jaxsgd.order import ORDERS
 from jaxsgd.study.study import Study
@@ -133,7 +133,7 @@ def train_call(own: Plan, options: Mapping[str, Any]) -> TrainCall:
     chunk = own.chunks[0]
     program, members = own.programs[chunk.program], np.resize(chunk.cells, own.width)
     subject = own.subjects.distinct[program.subject]
-    spec = train_spec(own.study, subject, own.cells, program, own.width, own.lanes)
+    spec = Execution(own).spec(chunk.program, own.lanes, by_span=False)
     given = jax.device_put(inputs(own.study, own.cells, program, members))
     drawn = DrawSpec(subject, own.study.dtype, own.width).compile()(seeds(own.cells, members))
     arrays = jax.device_put(subject.own)
@@ -257,6 +257,11 @@ def over_lanes(sizes: Sizes) -> dict[str, Any]:
     return {"runs": runs, "epochs": sizes.least_epochs, "times": timed(calls, max(2, sizes.repeats // 2))}
 
 
+def _article(sizes: Sizes) -> Study:
+    """Return as many runs of the article's network as a GPU's lanes."""
+    return sizes.workload(sizes.runs[-1]).study(seeds=range(min(sizes.runs[-1], GPU_LANES)))
+
+
 def over_options(sizes: Sizes, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the times of the training program with each option of XLA alone.
 
@@ -264,9 +269,8 @@ def over_options(sizes: Sizes, texts: dict[str, str]) -> Iterator[dict[str, Any]
       sizes: the amount of work.
       texts: takes the texts of the programs with no option.
     """
-    article = sizes.workload(sizes.runs[-1]).study(seeds=range(min(sizes.runs[-1], GPU_LANES)))
     cases = {
-        "article": (article, OPTIONS),
+        "article": (_article(sizes), OPTIONS),
         "digits": (_digits(sizes, sizes.runs[0]), {name: OPTIONS[name] for name in STARTING}),
     }
     for case, (study, all_options) in cases.items():
@@ -288,8 +292,7 @@ def over_options(sizes: Sizes, texts: dict[str, str]) -> Iterator[dict[str, Any]
 
 def with_option(sizes: Sizes, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the time of the article's training program with some options of XLA."""
-    study = sizes.workload(sizes.runs[-1]).study(seeds=range(min(sizes.runs[-1], GPU_LANES)))
-    train = train_call(plan(study), options)
+    train = train_call(plan(_article(sizes)), options)
     train.call()
     return timed({"training": train.call}, sizes.repeats, {"training": train.compile_seconds})
 

@@ -10,7 +10,16 @@ from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import check_confidence, interval, resampled_seeds, supported, why_no_interval
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import direction
-from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, coords_along, is_numeric, seed_dims
+from jaxsgd.results.axes import (
+    axis_dim,
+    axis_names,
+    axis_values,
+    cell_dims,
+    check_finished,
+    coords_along,
+    is_numeric,
+    seed_dims,
+)
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named
 from jaxsgd.study.dimensions import KEPT
 
@@ -169,8 +178,7 @@ def tuned_by(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Da
     if count < 2:
         raise InputError("to tune and evaluate on different seeds there must be at least 2 seeds, got 1")
     choosing = check_count("tuning_seeds", tuning_seeds, count - 1, "at least one seed is left to evaluate")
-    if ds["missing"].any():
-        raise InputError(f"only a finished result can be tuned, and {int(ds['missing'].sum())} of its cells are missing")
+    check_finished(ds, "tuned")
     costs = cost(ds.isel({seeds[0]: slice(choosing)}), metric)
     others = [str(name) for name in costs.dims if name not in (dim, seeds[0])]
     chosen = best_place(seed_median(costs.transpose(*others, dim, seeds[0]).values))

@@ -6,7 +6,7 @@ import xarray as xr
 from jaxsgd.analysis.choice import seed_median
 from jaxsgd.analysis.confidence import check_confidence, few_seeds, fewest_seeds, interval, resampled_seeds
 from jaxsgd.error import InputError, check_count
-from jaxsgd.results.axes import axis_dim, axis_values, cell_dims, seed_dims
+from jaxsgd.results.axes import axis_dim, axis_values, cell_dims, check_finished, seed_dims
 from jaxsgd.results.metric import metric_named, time_dim
 
 
@@ -45,8 +45,7 @@ def collapse(
     dim, time = axis_dim(ds, axis), time_dim(ds, metric)
     if len(axis_values(ds, axis)) < 2:
         raise InputError(f"{axis} must have two values or more, whose curves are compared")
-    if ds["missing"].any():
-        raise InputError(f"only a finished result can be compared, and {int(ds['missing'].sum())} of its cells are missing")
+    check_finished(ds, "compared")
     seeds = seed_dims(ds, (dim,))
     others = [name for name in cell_dims(ds) if name not in (dim, *seeds)]
     measured = ds[metric].transpose(*others, dim, time, *seeds)

@@ -31,9 +31,10 @@ from jaxsgd.analysis.confidence import (
 from jaxsgd.error import InputError, check_count, counted, no_such, shown
 from jaxsgd.family import split_names
 from jaxsgd.measure.observable import direction
-from jaxsgd.results.axes import axis_dim, axis_names, axis_values, is_numeric, seed_dims, stored
+from jaxsgd.results.axes import axis_dim, axis_names, axis_values, check_finished, is_numeric, seed_dims, stored
 from jaxsgd.results.metric import metric_named, record_epochs, record_steps, resolution, time_dim
 from jaxsgd.study.batch_rules import MEMORIES, TIMESCALE, batch_rule_named, check_rules
+from jaxsgd.study.dimensions import SIZE_AXES
 from jaxsgd.summary import short_repr
 
 RULED = ("rule_rate", "rule_steps", "rule_ratio")
@@ -247,7 +248,7 @@ def batch_axis(ds: xr.Dataset) -> str:
     Raises:
       InputError: if the result has none with several values along a dimension of its own.
     """
-    for name in ("batch_count", "batch_size"):
+    for name in SIZE_AXES:
         if name in axis_names(ds) and ds[name].dims == (name,) and ds.sizes[name] > 1:
             return name
     raise InputError("scaling needs an axis of batch counts or batch sizes with several values: batch_counts=[1, 2, 4, ...]")
@@ -288,8 +289,7 @@ def _target_runs(ds: xr.Dataset, target: float, metric: str, tune: str) -> _Targ
     rates = axis_values(ds, tune)
     if dim == along or not is_numeric(rates) or (rates <= 0).any() or (tune in MEMORIES and (rates >= 1).any()):
         raise InputError(f"tune must be an axis of positive numbers, not the batch count, such as learning_rate, got {tune!r}")
-    if ds["missing"].any():
-        raise InputError(f"only a finished result can be scaled, and {int(ds['missing'].sum())} of its cells are missing")
+    check_finished(ds, "scaled")
     seeds = seed_dims(ds, (dim, along))
     reach = target_reach(ds, target, metric)
     others = [str(d) for d in reach.steps.dims if d not in (along, dim, *seeds)]

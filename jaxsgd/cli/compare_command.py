@@ -254,15 +254,15 @@ def _name(path: Path, results: list[Path]) -> str:
 
 def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     """Return one flat row for each setting of the comparison."""
-    table = compared.drop_vars("overall_rank", errors="ignore").to_dataframe().reset_index()
-    # A dimension of zipped axes has no values of its own: the axis that is compared names its places.
-    places = [str(dim) if dim in compared.coords else axis for dim in compared.dims]
-    names = [*places, *MEASURED, "learning_rate", "at_edge", compared.attrs.get("tune")]
-    rows = table[[name for name in dict.fromkeys(names) if name in table]].to_dict("records")
+    from jaxsgd.analysis.rows import rows
+
+    # The dimension of an axis that is zipped with others has another name.
+    names = [*map(str, compared.dims), axis, *MEASURED, "learning_rate", "at_edge", compared.attrs.get("tune")]
     reference = compared.attrs["reference"]
-    for row in rows:
-        row["reference"] = row[axis] == reference
-    return rows
+    return [
+        {**{name: row[name] for name in dict.fromkeys(names) if name in row}, "reference": row[axis] == reference}
+        for row in rows(compared.drop_vars("overall_rank", errors="ignore"))
+    ]
 
 
 def _places(rows: list[dict[str, Any]], kept: str, others: Sequence[str | None]) -> list[str]:

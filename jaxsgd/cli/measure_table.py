@@ -20,14 +20,13 @@ from jaxsgd.measure.observable import direction
 from jaxsgd.number import between, plain_number
 from jaxsgd.results.axes import seed_dims
 from jaxsgd.study.batch_rules import MEMORIES
+from jaxsgd.study.dimensions import SIZE_AXES
 
 TableRow = Mapping[str, Any]
 """A row of a table: values by the name of their column."""
 
 CHECKPOINTS = 6
 """Number of epochs, from the first to that of the target, at which noise is measured."""
-
-SIZES = ("batch_count", "batch_size")
 
 SHORT = {"batch_count": "m", "batch_size": "B", "learning_rate": "rate"}
 """Headings of narrow columns."""
@@ -104,7 +103,7 @@ def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
         return []
     first = min(known, key=lambda row: direction(metric) * row["median_value"])
     places = [name for name in _places(best, table) if len({row[name] for row in table}) > 1]
-    named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZES else str(first[name]) for name in places]
+    named = [f"{SHORT.get(name, name)} = {first[name]}" if name in SIZE_AXES else str(first[name]) for name in places]
     searched = [f"{name.replace('_', ' ')} {plain_number(first[name])}" for name in best["searched"].values.tolist()]
     ends = between(first["low"], first["high"], 4)
     result = f"median {metric.replace('_', ' ')} {plain_number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
@@ -289,7 +288,7 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
     """
     source = best if scaled is None else scaled
     known = source["median_value" if scaled is None else "steps"]
-    along = next((name for name in ("batch_count", "batch_size") if name in known.dims), None)
+    along = next((name for name in SIZE_AXES if name in known.dims), None)
     searched = best["searched"].values.tolist() if scaled is None else [scaled.attrs["tune"]]
     others = [str(dim) for dim in known.dims if dim != along]
     table = []

@@ -1,7 +1,6 @@
 """The output of a command: lines, tables and files."""
 
 import json
-import math
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxsgd.error import InputError, counted, verb
+from jaxsgd.number import plain_values
 
 
 def make_console(quiet: bool) -> Console:
@@ -48,19 +48,7 @@ def working(message: str, *, lines: bool = False) -> Iterator[None]:
 
 def to_json(value: Any) -> str:
     """Return the JSON text of nested dicts, lists and numbers; numbers that are not finite become null."""
-    return json.dumps(_plain(value), allow_nan=False, indent=2)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return json.dumps(plain_values(value, lambda number: None), allow_nan=False, indent=2)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

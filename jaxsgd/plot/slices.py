@@ -31,6 +31,7 @@ from jaxsgd.plot.scale import is_log, padded, plain_numbers, share_range, use_lo
 from jaxsgd.plot.style import COLOURS, INK, slide, styled
 from jaxsgd.results.axes import axis_names, seed_dims, selected
 from jaxsgd.results.metric import cost, metric_named, time_dim
+from jaxsgd.study.dimensions import SIZE_AXES
 
 ROOM_BELOW = 0.06
 """Room under the lines, as a share of their range."""
@@ -40,8 +41,6 @@ ABOVE_START = 2
 
 FEWEST = 3
 """Values of an axis from which it is drawn along where none is named."""
-
-SIZES = ("batch_count", "batch_size")
 
 
 class Slices(NamedTuple):
@@ -130,8 +129,8 @@ def _along(ds: xr.Dataset, x: str | None) -> Axis:
             raise InputError(f"slices need an axis with several values, and {x} has only one: {axis.text(0)}")
         return axis
     seeds = seed_dims(ds)
-    axes = [find_axis(ds, name) for name in axis_names(ds) if name not in (*SIZES, "draw")]
-    searched = [axis for axis in axes if axis.dim not in (*seeds, *SIZES) and axis.numeric]
+    axes = [find_axis(ds, name) for name in axis_names(ds) if name not in (*SIZE_AXES, "draw")]
+    searched = [axis for axis in axes if axis.dim not in (*seeds, *SIZE_AXES) and axis.numeric]
     searched = [axis for axis in searched if len(np.unique(axis.values)) >= FEWEST]
     if not searched:
         raise InputError(f"slices need a searched axis of numbers with {FEWEST} values or more, such as learning_rate")
@@ -141,7 +140,7 @@ def _along(ds: xr.Dataset, x: str | None) -> Axis:
 def _lines(ds: xr.Dataset, along: Axis) -> str:
     """Return the name of the axis whose values become lines if none is named."""
     left = open_axes(ds, (along.dim,))
-    first = [axis for name in ("optimizer", *SIZES) for axis in left if axis.name == name]
+    first = [axis for name in ("optimizer", *SIZE_AXES) for axis in left if axis.name == name]
     if left:
         return (first or sorted(left, key=len, reverse=True))[0].name
     return next(name for name in axis_names(ds) if find_axis(ds, name).dim not in (along.dim, *seed_dims(ds)))

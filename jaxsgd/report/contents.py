@@ -22,6 +22,7 @@ from jaxsgd.report.packing import pack_array, plain
 from jaxsgd.results.axes import axis_dim, axis_values, cell_dims, coords_along, is_numeric, seed_dims, stored
 from jaxsgd.results.dataset import views
 from jaxsgd.results.metric import TIMES, final, metric_named, metrics, record_axis, record_steps, time_dim
+from jaxsgd.study.dimensions import SIZE_AXES
 
 MOST_ARRAY_LETTERS = 4_800_000
 """Letters for the numbers of the cells, so that a page has less than 6 MB in all."""
@@ -34,8 +35,6 @@ CONFIDENCE = 0.95
 
 RESAMPLES = 1000
 """Draws of the bootstrap by which the page gives an interval to the steps to another target, as `scaling` does."""
-
-SIZES = ("batch_count", "batch_size")
 
 
 class Contents(NamedTuple):
@@ -138,7 +137,7 @@ def _axes(ds: xr.Dataset, dims: Sequence[str]) -> list[dict[str, Any]]:
     seeds, axes = seed_dims(ds), []
     for dim in (dim for dim in dims if ds.sizes[dim] > 1):
         along = coords_along(ds, dim) or [dim]
-        own = [name for name in along if not (name in SIZES and dim in SIZES and name != dim)]
+        own = [name for name in along if not (name in SIZE_AXES and dim in SIZE_AXES and name != dim)]
         for name in own:
             values = axis_values(ds, name)
             numeric = is_numeric(values)

@@ -3,10 +3,11 @@
 import base64
 import gzip
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from jaxsgd.number import plain_values
 
 
 def pack(data: bytes) -> str:
@@ -32,12 +33,4 @@ def pack_array(values: np.ndarray) -> dict[str, object]:
 
 def plain(value: Any) -> Any:
     """Return nested values as JSON has them; of numbers that are not finite, "NaN", "Infinity" and "-Infinity"."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+    return plain_values(value, lambda number: "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity")

@@ -33,6 +33,21 @@ def check_dataset(ds: Any) -> None:
     raise InputError(f"a result must be an xarray.Dataset, got {shown(ds)}: {hint}")
 
 
+def check_finished(ds: xr.Dataset, use: str) -> None:
+    """Check that every cell of a result was run.
+
+    Args:
+      ds: the result.
+      use: its use, in a word such as "compared".
+
+    Raises:
+      InputError: if cells are missing, with their number.
+    """
+    missing = int(ds["missing"].sum())
+    if missing:
+        raise InputError(f"only a finished result can be {use}, and {missing} of its cells are missing")
+
+
 def cell_dims(ds: xr.Dataset) -> list[str]:
     """Return the dimensions along which cells lie, outermost first.
 

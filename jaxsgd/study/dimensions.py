@@ -13,10 +13,12 @@ from jaxsgd.summary import short_repr
 
 SEED_AXES = ("seed", "data_seed", "init_seed", "order_seed")
 
-OWN_AXES = (*SEED_AXES, "optimizer", "order", "schedule", "batch_rule", "learning_rate", "batch_count", "batch_size")
+SIZE_AXES = ("batch_count", "batch_size")
+
+OWN_AXES = (*SEED_AXES, "optimizer", "order", "schedule", "batch_rule", "learning_rate", *SIZE_AXES)
 """Axes that are neither arguments of the problem nor further hyperparameters of the optimizer."""
 
-KEPT = ("optimizer", "order", "schedule", "batch_rule", "batch_count", "batch_size")
+KEPT = ("optimizer", "order", "schedule", "batch_rule", *SIZE_AXES)
 """Axes that stay: every value of them gets its own best setting. All other axes, except the seeds, are searched."""
 
 

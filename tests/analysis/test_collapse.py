@@ -28,11 +28,11 @@ def curves(seeds=7):
 
 
 def test_the_ratio_is_the_largest_over_the_smallest_median():
-    found = collapse(result(curves()), "batch_size")
-    np.testing.assert_allclose(found["ratio"], [4, 2])
+    collapsed = collapse(result(curves()), "batch_size")
+    np.testing.assert_allclose(collapsed["ratio"], [4, 2])
     # Seeds scatter alike in all curves, so that no resample changes the factor between them.
-    np.testing.assert_allclose([found["low"], found["high"]], [[4, 2], [4, 2]])
-    assert found["ratio"].dims == ("batch_rule",)
+    np.testing.assert_allclose([collapsed["low"], collapsed["high"]], [[4, 2], [4, 2]])
+    assert collapsed["ratio"].dims == ("batch_rule",)
 
 
 def test_the_mean_over_records_is_geometric():
@@ -42,13 +42,13 @@ def test_the_mean_over_records_is_geometric():
 
 
 def test_few_seeds_have_no_interval_and_diverged_ones_an_infinite_ratio():
-    found = collapse(result(curves(3)), "batch_size")
-    np.testing.assert_allclose(found["ratio"], [4, 2])
-    assert np.isnan(found["low"]).all()
+    collapsed = collapse(result(curves(3)), "batch_size")
+    np.testing.assert_allclose(collapsed["ratio"], [4, 2])
+    assert np.isnan(collapsed["low"]).all()
     values, diverged = curves(), np.zeros((7, 2, 3), bool)
     values[:4, 1, 0, 2:], diverged[:4, 1, 0] = np.nan, True
-    found = collapse(result(values, diverged=(["seed", "batch_rule", "batch_size"], diverged)), "batch_size")
-    np.testing.assert_allclose(found["ratio"], [4, np.inf])
+    collapsed = collapse(result(values, diverged=(["seed", "batch_rule", "batch_size"], diverged)), "batch_size")
+    np.testing.assert_allclose(collapsed["ratio"], [4, np.inf])
 
 
 @pytest.mark.parametrize(

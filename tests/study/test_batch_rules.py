@@ -44,18 +44,18 @@ def test_all_rules_are_under_test_and_change_nothing_at_the_reference():
 
 def test_half_life_keeps_the_samples_after_which_half_is_forgotten():
     # Half of a memory is forgotten after log(1/2) / log(b2) steps of 60 / m samples.
-    made = cells(study(optimizer="adam", hyper={"b2": [0.99]}, batch_rules={"b2": "half_life"}), 60)
-    samples = np.log(0.5) / np.log(made.used("b2")) * 60 / made.batch_count
+    ruled = cells(study(optimizer="adam", hyper={"b2": [0.99]}, batch_rules={"b2": "half_life"}), 60)
+    samples = np.log(0.5) / np.log(ruled.used("b2")) * 60 / ruled.batch_count
     np.testing.assert_allclose(samples, np.log(0.5) / np.log(0.99) * 15, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("rate_rule", "same"), [("sqrt", "sqrt"), ("linear", "constant"), ("constant", "linear")])
 def test_timescale_keeps_rate_times_decay_times_steps(rate_rule, same):
     rules = {"weight_decay": "timescale", "learning_rate": rate_rule}
-    made = cells(study(optimizer="adamw", hyper={"weight_decay": [0.01]}, batch_rules=rules), 60)
-    np.testing.assert_allclose(made.rate * made.used("weight_decay") * made.batch_count, 0.8 * 0.01 * 4, rtol=1e-12)
+    ruled = cells(study(optimizer="adamw", hyper={"weight_decay": [0.01]}, batch_rules=rules), 60)
+    np.testing.assert_allclose(ruled.rate * ruled.used("weight_decay") * ruled.batch_count, 0.8 * 0.01 * 4, rtol=1e-12)
     other = cells(study(optimizer="adamw", hyper={"weight_decay": [0.01]}, batch_rules=rules | {"weight_decay": same}), 60)
-    np.testing.assert_allclose(made.used("weight_decay"), other.used("weight_decay"), rtol=1e-12)
+    np.testing.assert_allclose(ruled.used("weight_decay"), other.used("weight_decay"), rtol=1e-12)
 
 
 def test_the_reference_may_be_a_batch_count_or_a_batch_size():
@@ -73,14 +73,14 @@ def test_the_reference_may_be_a_batch_count_or_a_batch_size():
 
 def test_a_rule_starts_from_an_axis_an_argument_or_the_optimizers_default():
     rules = {"b1": "half_life", "b2": "half_life", "eps": "inverse_sqrt"}
-    made = cells(study(optimizer="adam", hyper={"b1": [0.5, 0.8]}, optimizer_args={"b2": 0.99}, batch_rules=rules), 60)
-    one = {name: made.used(name).reshape(2, 3) for name in rules}
+    ruled = cells(study(optimizer="adam", hyper={"b1": [0.5, 0.8]}, optimizer_args={"b2": 0.99}, batch_rules=rules), 60)
+    one = {name: ruled.used(name).reshape(2, 3) for name in rules}
     np.testing.assert_allclose(one["b1"], [[0.5**4, 0.5, 0.5**0.25], [0.8**4, 0.8, 0.8**0.25]], rtol=1e-12)
     np.testing.assert_allclose(one["b2"], [[0.99**4, 0.99, 0.99**0.25]] * 2, rtol=1e-12)
     np.testing.assert_allclose(one["eps"], [[5e-9, 1e-8, 2e-8]] * 2, rtol=1e-12)  # optax's default is 1e-8
     # Two optimizers each start from their own default: rmsprop's decay is 0.9, and there is none for a pointer.
-    made = cells(study(optimizers=["momentum", "nesterov"], batch_rules={"momentum": "half_life"}), 60)
-    np.testing.assert_allclose(made.used("momentum"), [0.9**4, 0.9, 0.9**0.25] * 2, rtol=1e-12)
+    ruled = cells(study(optimizers=["momentum", "nesterov"], batch_rules={"momentum": "half_life"}), 60)
+    np.testing.assert_allclose(ruled.used("momentum"), [0.9**4, 0.9, 0.9**0.25] * 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_sets_of_rules_are_one_a_list_or_by_name():
 
 def test_a_cell_of_one_set_of_rules_is_not_changed_by_the_others():
     rules = {"none": {}, "own": {"learning_rate": "sqrt", "momentum": "half_life"}}
-    made = cells(study(hyper={"momentum": [0.9]}, batch_rules=rules), 60)
-    np.testing.assert_allclose(made.rate, [0.8, 0.8, 0.8, 1.6, 0.8, 0.4], rtol=1e-15)
-    np.testing.assert_allclose(made.used("momentum"), [0.9, 0.9, 0.9, 0.9**4, 0.9, 0.9**0.25], rtol=1e-12)
+    ruled = cells(study(hyper={"momentum": [0.9]}, batch_rules=rules), 60)
+    np.testing.assert_allclose(ruled.rate, [0.8, 0.8, 0.8, 1.6, 0.8, 0.4], rtol=1e-15)
+    np.testing.assert_allclose(ruled.used("momentum"), [0.9, 0.9, 0.9, 0.9**4, 0.9, 0.9**0.25], rtol=1e-12)
 
 
 def test_keys_follow_the_rules_and_not_their_names():
@@ -147,18 +147,18 @@ def test_keys_follow_the_rules_and_not_their_names():
 def test_a_schedule_and_a_batch_rule_are_one_entry_each(monkeypatch):
     monkeypatch.setitem(SCHEDULES, "square", lambda progress: (1 - progress) ** 2)
     monkeypatch.setitem(BATCH_RULES, "cube_root", BatchRule(lambda value, kappa: value * np.cbrt(kappa), "v k ** (1/3)"))
-    made = study(batch_rules={"learning_rate": "cube_root"}, schedules=["constant", "square"], batch_counts=[4, 32])
+    ruled = study(batch_rules={"learning_rate": "cube_root"}, schedules=["constant", "square"], batch_counts=[4, 32])
     # 32 batches an epoch are an eighth of the batch size: half of the rate.
-    np.testing.assert_allclose(cells(made, 60).rate, [0.8, 0.4] * 2, rtol=1e-12)
+    np.testing.assert_allclose(cells(ruled, 60).rate, [0.8, 0.4] * 2, rtol=1e-12)
     with pytest.raises(jaxsgd.InputError, match="valid: complement, constant, cube_root, half_life"):
         study(batch_rules={"learning_rate": "cube"})
 
 
 def test_a_result_has_the_values_used_and_no_metric_of_them():
-    made = study(
+    ruled = study(
         optimizer="momentum", batch_rules=[{}, {"learning_rate": "sqrt", "momentum": "half_life"}], batch_counts=[1, 4]
     )
-    ds = jaxsgd.sweep(made)
+    ds = jaxsgd.sweep(ruled)
     np.testing.assert_allclose(ds["rate"].squeeze(), [[0.8, 0.8], [1.6, 0.8]])
     np.testing.assert_allclose(ds["momentum_used"].squeeze(), [[0.9, 0.9], [0.9**4, 0.9]])
     assert ds["momentum_used"].attrs["long_name"] == "momentum after the batch rules"

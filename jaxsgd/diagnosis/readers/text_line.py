@@ -35,7 +35,7 @@ MOST_OTHERS = 2_000_000
 """Number of values that are kept of lines without a loss."""
 
 MANY_USES = 100
-"""Number of lines of a shape from which a pattern of its own is made, which takes about as long as reading ten lines."""
+"""Lines of a shape from which it gets a pattern of its own. Building one takes about as long as reading ten lines."""
 
 MOST_NUMBERS = 200
 """Number of numbers of a line that are looked at."""
