@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.round import interleaved
 from benchmarks.workload import Workload
+from jaxsgd.compiler_options import compiler_options
 from jaxsgd.engine.plan import cores
-from jaxsgd.engine.program import compiler_options
 
 TIMES = 1000
 """How often each part is computed in a call."""

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxsgd.compiler_options import jit
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.feedback import Feedback, Visited
@@ -917,8 +918,8 @@ def _lead(mask: np.ndarray, like: Array) -> np.ndarray:
 
 
 # Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.
-_draw = jax.jit(draw, static_argnames="problem")
-_init = jax.jit(lambda problem, key: problem.init(key), static_argnames="problem")
+_draw = jit(draw, static_argnames="problem")
+_init = jit(lambda problem, key: problem.init(key), static_argnames="problem")
 
 
 def as_keys(key: Array | Keys) -> Keys:

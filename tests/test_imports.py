@@ -21,6 +21,7 @@ STAGES = [
         "_facade",
         "summary",
         "error",
+        "compiler_options",
         "convolution",
         "number",
         "family",

@@ -16,10 +16,10 @@ from benchmarks.accelerator.sizes import Sizes
 from benchmarks.peer import LOSS_RTOL, executing, losses_of
 from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
+from jaxsgd.compiler_options import compiler_options
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import GPU_LANES, Plan, plan
 from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds
-from jaxsgd.machine import compiler_options
 from jaxsgd.order import ORDERS
 from jaxsgd.study.study import Study
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxsgd.compiler_options import jit
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled
@@ -80,7 +81,7 @@ def run_noise(ds: xr.Dataset, at: Sequence[int], *, seeds: int = 8) -> xr.Datase
         )
 
     with precision_of(study.dtype):
-        noises = jax.jit(lambda seeds: jax.lax.map(measured, seeds))(drawn)
+        noises = jit(lambda seeds: jax.lax.map(measured, seeds))(drawn)
         mean = jax.tree.map(lambda leaf: np.asarray(jnp.mean(leaf, axis=0), np.float64), noises)
     columns = {
         "trace": (mean.trace, "1", "mean summed variance of a single sample's gradient"),

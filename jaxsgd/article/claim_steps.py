@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.studies import SEEDS
+from jaxsgd.compiler_options import jit
 from jaxsgd.measure.influence import Influence, influence
 from jaxsgd.measure.own_step import OwnSteps, own_steps
 from jaxsgd.problem import Problem
@@ -39,7 +40,7 @@ _Tree = TypeVar("_Tree")
 _sgd = functools.cache(optax.sgd)
 """One object for each rate, so that all seeds share a program."""
 
-_sample_losses = jax.jit(sample_losses, static_argnames="problem")
+_sample_losses = jit(sample_losses, static_argnames="problem")
 
 
 class Territory(NamedTuple):
@@ -68,7 +69,7 @@ def territories() -> tuple[Territory, Territory]:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("land", "epochs"))
+@functools.partial(jit, static_argnames=("land", "epochs"))
 def _steps_of_territory(seeds: Array, land: Territory, epochs: tuple[int, ...]) -> OwnSteps:
     def steps_of_seed(seed: Array) -> OwnSteps:
         optimizer = _sgd(land.learning_rate)

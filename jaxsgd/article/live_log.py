@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.log_line import format_line, window_line
+from jaxsgd.compiler_options import jit
 from jaxsgd.order import Visits, as_order, split
 from jaxsgd.problem import Problem
 from jaxsgd.simulation import simulate
@@ -101,8 +102,8 @@ def train_by_window(
         return stored_windows(losses, experiment.eval_interval, clock() - began)
     parts = make_simulator(problem, optimizer, cut, experiment.order)
     params, data = draw_start(problem, keys)
-    epoch_visits = jax.jit(parts.epoch_visits)
-    advance = jax.jit(parts.advance)
+    epoch_visits = jit(parts.epoch_visits)
+    advance = jit(parts.advance)
 
     def visits_of(epoch: int) -> Visits:
         # As NumPy arrays, because cutting them on the device would compile a program for each cut.

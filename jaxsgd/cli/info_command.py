@@ -17,8 +17,9 @@ def info(
     start_jax(context)
     import jax
 
+    from jaxsgd.compiler_options import compiler_options
     from jaxsgd.engine.program_folder import program_folder
-    from jaxsgd.machine import compiler_options, devices, git_commit, processor, threads, versions
+    from jaxsgd.machine import devices, git_commit, processor, threads, versions
 
     folder = program_folder()
     files = [path for path in folder.glob("*") if path.is_file()]

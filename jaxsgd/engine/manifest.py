@@ -4,9 +4,10 @@ import datetime
 import os
 from typing import Any
 
+from jaxsgd.compiler_options import compiler_options
 from jaxsgd.engine.plan import Plan
 from jaxsgd.error import InputError
-from jaxsgd.machine import compiler_options, devices, git_commit, versions
+from jaxsgd.machine import devices, git_commit, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
 from jaxsgd.study.dimensions import setting_text

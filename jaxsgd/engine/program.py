@@ -11,10 +11,10 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from jaxsgd.compiler_options import compiler_options
 from jaxsgd.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
-from jaxsgd.machine import compiler_options
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxsgd.compiler_options import compiler_options
 from jaxsgd.engine.program import DrawSpec, TrainSpec
-from jaxsgd.machine import compiler_options
 
 MOST_PROGRAMS = 128
 """The most programs that are kept; the program that was not used for the longest time is dropped first."""

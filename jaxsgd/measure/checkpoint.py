@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from jaxsgd.compiler_options import jit
 from jaxsgd.convolution import with_fast_convolutions
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
@@ -107,7 +108,7 @@ def measured(given: "Prepared", measure: Measure, option: Hashable) -> Any:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("training", "several", "measure", "option"))
+@functools.partial(jit, static_argnames=("training", "several", "measure", "option"))
 def measured_runs(
     params: Params,
     data: Batch,

@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from jaxsgd.compiler_options import jit
 from jaxsgd.error import InputError, shown
 from jaxsgd.order import ORDERS, Order, Split, Visits, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
@@ -103,7 +104,7 @@ def limit_cycle(
 def _one_period(epoch_visits, key: Array, order: Order) -> Visits:
     """Return the visits of the C epochs after which the order repeats, leading axes [C, m]."""
     if order.feedback is None:
-        visits = jax.jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
+        visits = jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
         # The order of samples within a batch does not change its gradient.
         members = np.sort(np.asarray(visits.sample), axis=-1)
         for period in range(1, LONGEST_PERIOD + 1):
@@ -142,7 +143,7 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
     # Near the start and far on its other side: a loss made of pieces, or a sign, may be affine around any one point.
     direction = np.random.default_rng(0).normal(size=flat.size).astype(flat.dtype)
     probes = flat[None, :] + np.outer(np.asarray([1, -16], flat.dtype), direction)
-    slope, offset, probed = jax.jit(lambda at, to: (jax.jacfwd(moved)(at), moved(0 * at), jax.vmap(moved)(to)))(flat, probes)
+    slope, offset, probed = jit(lambda at, to: (jax.jacfwd(moved)(at), moved(0 * at), jax.vmap(moved)(to)))(flat, probes)
     slope, offset = np.asarray(slope, np.float64), np.asarray(offset, np.float64)
     for probe, got in zip(probes, probed, strict=True):
         expected = offset + slope @ probe
@@ -156,7 +157,7 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
             "use a smaller learning rate, or a loss with a single optimum"
         )
     start = jnp.asarray(np.linalg.solve(slope, -offset), flat.dtype)
-    loss, params, end = jax.jit(trace)(start)
+    loss, params, end = jit(trace)(start)
     travelled = ravel_pytree(jax.tree.map(lambda leaf: leaf - leaf[:1], params))[0]
     if differ(end, start, travelled, start):
         raise _not_affine(name)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Int
 
+from jaxsgd.compiler_options import jit
 from jaxsgd.order import Order, Split, Visits, visits
 from jaxsgd.problems.linear_model import least_squares
 from jaxsgd.simulator import make_simulator, streams
@@ -28,15 +28,16 @@ def visited_samples(order: Order, key: Array, split: Split, epochs: int) -> Iter
       epochs: E.
     """
     if order.feedback is None:
+        epoch_visits = jit(lambda key, epoch: visits(order, key, epoch, split))
         for epoch in range(epochs):
-            yield _in_sequence(visits(order, key, jnp.asarray(epoch), split))
+            yield _in_sequence(epoch_visits(key, jnp.asarray(epoch)))
         return
     problem = least_squares(split.num_samples, INPUTS)
     parts = make_simulator(problem, optax.sgd(RATE), split, order)
-    advance = jax.jit(parts.advance)
-    state, data = parts.start(key), problem.sample_data(streams(key).data)
+    state, data = jit(lambda key: (parts.start(key), problem.sample_data(streams(key).data)))(key)
+    epoch_visits, advance = jit(parts.epoch_visits), jit(parts.advance)
     for epoch in range(epochs):
-        own = parts.epoch_visits(key, jnp.asarray(epoch), state)
+        own = epoch_visits(key, jnp.asarray(epoch), state)
         yield _in_sequence(own)
         state, _ = advance(state, data, own)
 

@@ -1,18 +1,12 @@
-"""Classifiers with cross-entropy: a problem from a model's logits, and a ReLU network."""
+"""Classifiers with cross-entropy: a problem from a model's logits."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import optax
-from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from jaxsgd.problem import Batch, Params, Problem
-
-Layers = list[tuple[Array, Array]]
-"""Weights [inputs, outputs] and biases [outputs] of each layer."""
 
 
 def classifier(
@@ -39,20 +33,3 @@ def classifier(
         return jnp.argmax(logits(params, x), axis=1) == label
 
     return Problem(init, loss, data, accuracy=accuracy, name=name, loss_unit="cross-entropy, nats")
-
-
-def relu_layers(key: Array, sizes: Sequence[int], dtype: DTypeLike) -> Layers:
-    """Return the layers of a network with the widths `sizes`: weights from N(0, 2/inputs) (He et al. 2015), biases 0."""
-    keys = jax.random.split(key, len(sizes) - 1)
-    return [
-        (jax.random.normal(k, (fan_in, fan_out), dtype) * jnp.sqrt(2 / fan_in).astype(dtype), jnp.zeros(fan_out, dtype))
-        for k, (fan_in, fan_out) in zip(keys, itertools.pairwise(sizes), strict=True)
-    ]
-
-
-def relu_network(layers: Layers, x: Float[Array, "B D"]) -> Float[Array, "B O"]:
-    """Return the outputs of the layers with a ReLU between them, [B, O]."""
-    for weights, biases in layers[:-1]:
-        x = jax.nn.relu(x @ weights + biases[None, :])
-    weights, biases = layers[-1]
-    return x @ weights + biases[None, :]

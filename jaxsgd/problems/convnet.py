@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from jaxsgd.error import check_count
 from jaxsgd.problem import Problem
-from jaxsgd.problems.classifier import Layers, classifier, relu_layers, relu_network
+from jaxsgd.problems.classifier import classifier
+from jaxsgd.problems.dense import Layers, relu_layers, relu_network
 from jaxsgd.problems.handwriting import CLASSES, digit_images
 
 PIXELS, WINDOW = 8, 3

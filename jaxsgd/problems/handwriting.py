@@ -9,7 +9,8 @@ from jaxtyping import Array
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.problem import Problem
-from jaxsgd.problems.classifier import Layers, classifier, relu_layers, relu_network
+from jaxsgd.problems.classifier import classifier
+from jaxsgd.problems.dense import Layers, relu_layers, relu_network
 
 CLASSES = 10
 

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.problem import Problem
-from jaxsgd.problems.classifier import Layers, classifier, relu_layers, relu_network
+from jaxsgd.problems.classifier import classifier
+from jaxsgd.problems.dense import Layers, relu_layers, relu_network
 
 GLYPHS = (
     (0.0, 0.6, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.6, 0.0),  # 0: a long arc on the right

@@ -1,7 +1,5 @@
 """A small tanh network that learns drawn targets by heart."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -9,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxsgd.error import check_count
 from jaxsgd.problem import Problem
+from jaxsgd.problems.dense import Layers, dense, dense_layers
 
 
 def tanh_network(
@@ -44,18 +43,11 @@ def tanh_network(
         drawn = jax.random.normal(key, (num_samples, num_inputs + 1), dtype)
         return drawn[:, :-1], drawn[:, -1]
 
-    def init(key: Array) -> list[tuple[Array, Array]]:
-        keys = jax.random.split(key, len(sizes) - 1)
-        return [
-            (jax.random.normal(k, (fan_in, fan_out), dtype) / jnp.sqrt(fan_in).astype(dtype), jnp.zeros(fan_out, dtype))
-            for k, (fan_in, fan_out) in zip(keys, itertools.pairwise(sizes), strict=True)
-        ]
+    def init(key: Array) -> Layers:
+        return dense_layers(key, sizes, 1, dtype)
 
-    def loss(params: list[tuple[Array, Array]], batch: tuple[Array, Array]) -> Float[Array, " B"]:
-        hidden, target = batch
-        for weights, biases in params[:-1]:
-            hidden = jnp.tanh(hidden @ weights + biases[None, :])
-        weights, biases = params[-1]
-        return ((hidden @ weights + biases[None, :])[:, 0] - target) ** 2
+    def loss(params: Layers, batch: tuple[Array, Array]) -> Float[Array, " B"]:
+        x, target = batch
+        return (dense(params, x, jnp.tanh)[:, 0] - target) ** 2
 
     return Problem(init, loss, data, name="tanh_network", loss_unit="squared error").arranged(arrange)
