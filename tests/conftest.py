@@ -4,7 +4,7 @@ import gc
 import os
 from pathlib import Path
 
-# LLVM's first level, as the programs of a sweep are compiled (`jaxsgd.machine.CPU_OPTIONS`), and no XLA emitters of fused
+# LLVM's first level, as programs are compiled for users (`jaxsgd.compiler_options.CPU_OPTIONS`), and no XLA emitters of fused
 # loops: a program compiles in less than half the time. Networks run two to three times slower, which small sizes hardly notice.
 # By default XLA cuts a program into parts and compiles them side by side; as one part a small one takes a third less CPU time.
 # Each flag is there once, though the workers of pytest have them already from the process that starts them: the names under
@@ -53,14 +53,12 @@ FULLY_OPTIMIZED = (
     "benchmarks",
     "validation",
     "test_article_command.py",
-    "test_distributed_page.py",
-    "test_docs.py",
     "test_readme.py",
     "test_reference_result.py",
     "test_the_articles_network_and_sizes",
 )
-"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that print or store numbers,
-that time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
+"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that store numbers, that
+time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
 little optimization, which takes less time.
 """
 

@@ -163,15 +163,20 @@ def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
         new = transform.init(params)
         inner = state[0]._replace(count=new[0].count, hyperparams=new[0].hyperparams)
         state = (inner, new[1])
+
+    @jax.jit
+    def step(params, state, batch):
+        loss, gradient = jax.value_and_grad(lambda params: problem.loss(params, batch).mean())(params)
+        updates, state = transform.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, loss
+
     data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
     order_key = jaxsgd.streams(jax.random.key(order_seed)).order
+    sequence = jax.jit(lambda epoch: visits(as_order("reshuffle"), order_key, epoch, split(20, batch_count=count)).sample)
     losses = []
     for number in range(epochs):
-        for sample in visits(as_order("reshuffle"), order_key, number, split(20, batch_count=count)).sample:
-            batch = jax.tree.map(lambda leaf, own=sample: leaf[own], data)
-            loss, gradient = jax.value_and_grad(lambda params, batch=batch: problem.loss(params, batch).mean())(params)
-            updates, state = transform.update(gradient, state, params)
-            params = optax.apply_updates(params, updates)
+        for samples in np.asarray(sequence(number)):
+            params, state, loss = step(params, state, jax.tree.map(lambda leaf, own=samples: leaf[own], data))
             losses.append(loss)
     return np.asarray(losses).reshape(epochs, count)
 
