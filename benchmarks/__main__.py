@@ -19,6 +19,7 @@ from jaxsgd.machine import cores, processor
 
 PARTS = {
     "peers": "against loops and scripts that do the same runs, and against a floor",
+    "libraries": "the products of a step by each of XLA's libraries",
     "problems": "users' problems against the loops that their users would have written",
     "runs": "against compiled scripts, over the number of runs",
     "widths": "the plan's widths against others",

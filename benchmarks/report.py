@@ -5,9 +5,10 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.beside_loops import USER_LOOPS, WHOLE, beside_loops
+from benchmarks.floor import LIBRARIES
 from benchmarks.fresh_process import many_runs, start_seconds
 from benchmarks.peer import OURS, PEERS
-from benchmarks.side_by_side import beside_peers, mixed_counts, over_runs, over_widths
+from benchmarks.side_by_side import beside_peers, mixed_counts, over_libraries, over_runs, over_widths
 from benchmarks.timing_row import Row
 from benchmarks.user_problem import USER_PROBLEMS
 from benchmarks.workload import Workload
@@ -142,6 +143,14 @@ def scale(how: Settings) -> Report:
     return Report([], notes)
 
 
+def libraries(how: Settings) -> Report:
+    """The products of a step by each of XLA's libraries."""
+    rows = over_libraries(how.workload, repeats=how.repeats)
+    usable = {row.name for row in rows}
+    notes = [f"{name}: left out, for it cannot compute these products here" for name in LIBRARIES if name not in usable]
+    return Report(rows, notes)
+
+
 def problems(how: Settings) -> Report:
     """A sweep of users' problems beside the loops that their users would have written.
 
@@ -169,6 +178,13 @@ def problems(how: Settings) -> Report:
 
 
 PARTS: dict[str, Callable[[Settings], Report]] = {
-    "peers": peers, "problems": problems, "runs": runs, "widths": widths, "counts": counts, "start": start, "scale": scale,
-}  # fmt: skip
+    "peers": peers,
+    "libraries": libraries,
+    "problems": problems,
+    "runs": runs,
+    "widths": widths,
+    "counts": counts,
+    "start": start,
+    "scale": scale,
+}
 """The parts by name."""

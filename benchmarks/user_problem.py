@@ -149,7 +149,7 @@ USER_PROBLEMS: dict[str, UserProblem] = {
     "tanh": UserProblem("three tanh layers, B = 8", "tanh_network", {"depth": 3}, 8, 0.02, 8_000, _torch_tanh),
     "convnet": UserProblem("convnet, B = 32", "convnet", {"num_samples": 512}, 16, 0.05, 512, _torch_convnet),
     "least_squares": UserProblem(
-        "least squares, B = 50", "least_squares", {"num_samples": 1000}, 20, 0.05, 20_000, _torch_least_squares
+        "least squares, B = 50", "least_squares", {"num_samples": 1000}, 20, 0.05, 40_000, _torch_least_squares
     ),
 }
 """The problems by name."""

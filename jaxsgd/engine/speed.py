@@ -56,7 +56,7 @@ USUAL = Speed(flops=10e9, convolution_flops=20e9, equation_seconds=1e-7, compile
 MOST_APART = 30.0
 """A measured number that differs from the usual one by a larger factor is a fault of the measurement, and is cut there."""
 
-REPEATS = 5
+REPEATS = 8
 """Times that each program runs; the least CPU time counts."""
 
 
