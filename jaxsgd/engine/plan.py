@@ -28,7 +28,7 @@ from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import Record, num_observable_equations, records
-from jaxsgd.study.study import Study
+from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import brief_fields, short_repr
 
@@ -40,6 +40,9 @@ OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
 
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
+
+SHUFFLE_SECONDS = 1e-7
+"""The time for each sample to draw a new order of the samples in an epoch, on a CPU."""
 
 CACHE_BYTES = 2**20
 """The size of the cache that the lanes of one core should fit into."""
@@ -201,6 +204,9 @@ def plan(
     for number, own_cost in enumerate(costs):
         own = subjects.of_cell == number
         run_seconds[own] = own_cost.seconds_per_cell(cells, own, measured)
+    is_redrawn = {name: not order_named(name).repeats for name in set(cells.values["order"])}
+    redrawn = np.asarray([is_redrawn[name] for name in cells.values["order"]])
+    run_seconds += redrawn * cells.epochs * subjects.distinct[0].num_samples * SHUFFLE_SECONDS
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
