@@ -1,4 +1,4 @@
-"""A floor under the time of a step: its five products, each at the layout that is fastest here, and its sigmoids.
+"""A floor under the time of a step: its five products, each at the layout and library that are fastest here, and its sigmoids.
 
 A step of the article's network multiplies x w1, h w2, dz w2', h' dz and x' dh, 10 million operations at B = 100, and takes the
 sigmoid of 101,000 numbers. The floor is the time of these alone, each in a compiled loop of its own, in a process of one thread
@@ -7,8 +7,10 @@ the element-wise rest and the update come on top.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -16,12 +18,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.core_pool import one_thread_each
 from benchmarks.round import interleaved
 from benchmarks.workload import Workload
 from jaxsgd.compiler_options import compiler_options
 from jaxsgd.engine.plan import cores
 
-TIMES = 1000
+_TYPE, _DOT = "xla_cpu_experimental_{}_fusion_type", "LIBRARY_FUSION_TYPE_DOT"
+
+
+class Library(NamedTuple):
+    """A library of products that XLA offers on a CPU.
+
+    Attributes:
+      options: the options of a program that ask for it.
+      mark: a word of the compiled program that shows that XLA has it; empty if it always has.
+    """
+
+    options: dict[str, str | bool]
+    mark: str = ""
+
+
+CHOSEN = "XLA's choice"
+"""The name of the library that XLA takes by itself."""
+
+LIBRARIES = {
+    CHOSEN: Library({}),
+    "Eigen": Library({_TYPE.format("ynn"): ""}),
+    "YNNPACK": Library({_TYPE.format("ynn"): _DOT}, "__ynn_fusion"),
+    "XNNPACK": Library({_TYPE.format("ynn"): "", _TYPE.format("xnn"): _DOT, "xla_cpu_use_xnnpack": True}, "__xnn_fusion"),
+    "oneDNN": Library({_TYPE.format("ynn"): "", _TYPE.format("onednn"): _DOT, "xla_cpu_use_onednn": True}, "__onednn_fusion"),
+}
+"""The libraries by name."""
+
+TIMES = 300
 """How often each part is computed in a call."""
 
 
@@ -31,12 +61,14 @@ class Part(NamedTuple):
     Attributes:
       name: what it computes.
       sizes: (rows, inner, columns) of a product; the count of numbers of the sigmoids.
-      transposed: whether the left operand, the right one and the result of a product are held transposed.
+      transposed: True for each of the left operand, the right one and the result of a product that is stored transposed.
+      library: that multiplies, in `LIBRARIES`.
     """
 
     name: str
     sizes: tuple[int, ...]
     transposed: tuple[bool, ...] = ()
+    library: str = CHOSEN
 
 
 def _product(part: Part) -> Callable[[], jax.Array]:
@@ -70,7 +102,30 @@ def loop(part: Part) -> Callable[[], jax.Array]:
     It is compiled with the options of a sweep's programs.
     """
     function = _product(part) if part.transposed else _sigmoids(part)
-    return jax.jit(function).lower().compile(compiler_options())
+    return jax.jit(function).lower().compile(compiler_options() | LIBRARIES[part.library].options)
+
+
+def _has_library(part: Part) -> bool:
+    """Return True if XLA has the library of a part, and the part runs with it."""
+    try:
+        compiled = loop(part)
+    except jax.errors.JaxRuntimeError:  # another version of XLA, which does not know an option
+        return False
+    jax.block_until_ready(compiled())
+    return LIBRARIES[part.library].mark in compiled.as_text()  # type: ignore[attr-defined]
+
+
+def usable_libraries(part: Part) -> list[str]:
+    """Return the libraries that can compute a product here.
+
+    Each is tried in a process of its own, because one that was built for other processors ends its process.
+    """
+    usable = []
+    for name in LIBRARIES:
+        with one_thread_each(1) as pool, suppress(BrokenProcessPool):
+            if pool.submit(_has_library, part._replace(library=name)).result():
+                usable.append(name)
+    return usable
 
 
 def _go_through(own: list[Part]) -> None:
@@ -78,14 +133,14 @@ def _go_through(own: list[Part]) -> None:
         jax.block_until_ready(loop(part)())
 
 
-def parts(workload: Workload) -> list[Part]:
-    """All parts in all layouts."""
+def parts(workload: Workload, libraries: Sequence[str] = (CHOSEN,)) -> list[Part]:
+    """Return all parts in all layouts, with each of some libraries."""
     b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
     products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
     layouts = list(itertools.product((False, True), repeat=3))
-    return [Part(name, sizes, layout) for name, sizes in products.items() for layout in layouts] + [
-        Part("sigmoids", (b * (h + o),))
-    ]
+    return [
+        Part(name, sizes, layout, library) for name, sizes in products.items() for layout in layouts for library in libraries
+    ] + [Part("sigmoids", (b * (h + o),))]
 
 
 def on_all_cores(pool: Executor, parts: Iterable[Part]) -> Callable[[], None]:

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmarks.beside_loops import USER_LOOPS, WHOLE, beside_loops
+from benchmarks.floor import LIBRARIES
 from benchmarks.fresh_process import many_runs, start_seconds
 from benchmarks.peer import OURS, PEERS
-from benchmarks.side_by_side import beside_peers, mixed_counts, over_runs, over_widths
+from benchmarks.side_by_side import beside_peers, mixed_counts, over_libraries, over_runs, over_widths
 from benchmarks.timing_row import Row
+from benchmarks.user_problem import USER_PROBLEMS
 from benchmarks.workload import Workload
+from jaxsgd.error import no_such
 from jaxsgd.study.study import Study
 
 RUNS = (1, 2, 8, 64, 512)
@@ -27,6 +31,10 @@ MANY = (1_000, 10_000, 100_000)
 """Numbers of short runs."""
 
 
+PROBLEM_RUNS = (1, 8, 64)
+"""Numbers of runs at which a sweep of users' problems is compared with their loops."""
+
+
 class Settings(NamedTuple):
     """The amount of work that is timed.
 
@@ -36,6 +44,7 @@ class Settings(NamedTuple):
       few: runs that a peer does which goes through them one by one.
       hidden: H.
       repeats: interleaved rounds.
+      problem: the user's problem to time alone; "all" for all of them.
     """
 
     runs: int
@@ -43,6 +52,7 @@ class Settings(NamedTuple):
     few: int
     hidden: int
     repeats: int
+    problem: str = "all"
 
     @property
     def workload(self) -> Workload:
@@ -133,7 +143,48 @@ def scale(how: Settings) -> Report:
     return Report([], notes)
 
 
+def libraries(how: Settings) -> Report:
+    """The products of a step by each of XLA's libraries."""
+    rows = over_libraries(how.workload, repeats=how.repeats)
+    usable = {row.name for row in rows}
+    notes = [f"{name}: left out, for it cannot compute these products here" for name in LIBRARIES if name not in usable]
+    return Report(rows, notes)
+
+
+def problems(how: Settings) -> Report:
+    """A sweep of users' problems beside the loops that their users would have written.
+
+    Raises:
+      InputError: for an unknown problem.
+    """
+    if how.problem not in ("all", *USER_PROBLEMS):
+        raise no_such("problem", how.problem, ("all", *USER_PROBLEMS))
+    chosen = USER_PROBLEMS if how.problem == "all" else {how.problem: USER_PROBLEMS[how.problem]}
+    rows: list[Row] = []
+    for user in chosen.values():
+        for number in PROBLEM_RUNS:
+            rows += beside_loops(user, number, few=how.few, repeats=how.repeats)
+    notes = []
+    for name, own in _groups(rows).items():
+        first, *loops = [row for row in own if row.name != WHOLE]
+        best = _fastest(loops)
+        cpu = min(row.cpu.median for row in loops if row.cpu)
+        notes.append(
+            f"{name}: the fastest loop, {best.name}, takes {best.ratio.median:.2f} times as long as {first.name}; the least "
+            f"CPU time is {cpu:.2f} times as much"
+        )
+    notes += [f"{loop.words}: left out, for {loop.needs} is not installed" for loop in USER_LOOPS.values() if not loop.is_there]
+    return Report(rows, notes)
+
+
 PARTS: dict[str, Callable[[Settings], Report]] = {
-    "peers": peers, "runs": runs, "widths": widths, "counts": counts, "start": start, "scale": scale,
-}  # fmt: skip
+    "peers": peers,
+    "libraries": libraries,
+    "problems": problems,
+    "runs": runs,
+    "widths": widths,
+    "counts": counts,
+    "start": start,
+    "scale": scale,
+}
 """The parts by name."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.core_pool import one_thread_each
-from benchmarks.floor import fastest, floor_call, parts, steps_of_call
+from benchmarks.floor import CHOSEN, fastest, floor_call, on_all_cores, parts, steps_of_call, usable_libraries
 from benchmarks.peer import OURS, check_same_losses, contenders, executing
 from benchmarks.round import interleaved
 from benchmarks.timing_row import Row, row
@@ -37,13 +37,37 @@ def beside_peers(workload: Workload, names: Sequence[str], *, few: int, repeats:
         calls: dict[str, Callable[[], Any]] = {name: peer.call for name, peer in timed.items()}
         if floor:
             pool = open_until.enter_context(one_thread_each(cores()))
-            calls[FLOOR] = floor_call(pool, fastest(pool, parts(workload), repeats=3))
+            every = parts(workload, usable_libraries(parts(workload)[0]))
+            calls[FLOOR] = floor_call(pool, fastest(pool, every, repeats=3))
         seconds = interleaved(calls, repeats)
     units: dict[str, float] = {name: peer.runs * workload.epochs for name, peer in timed.items()}
     units[FLOOR] = steps_of_call() / workload.batch_count
     words = {name: peer.words for name, peer in timed.items()} | {FLOOR: FLOOR}
     ours = seconds[OURS] / units[OURS]
     return [row(words[name], seconds[name], ours, units[name], f"{workload.runs} runs") for name in calls]
+
+
+def over_libraries(workload: Workload, *, repeats: int) -> list[Row]:
+    """Return the times of each product of a step by each library of XLA, at its fastest layout: milliseconds of a run's epoch.
+
+    Ratios are to XLA's own choice.
+
+    Args:
+      workload: the runs whose steps are taken apart.
+      repeats: rounds.
+    """
+    libraries = usable_libraries(parts(workload)[0])
+    with one_thread_each(cores()) as pool:
+        best = {library: fastest(pool, parts(workload, [library]), repeats=3) for library in libraries}
+        products = [name for name, part in best[CHOSEN].items() if part.transposed]
+        calls = {f"{name} {library}": on_all_cores(pool, [best[library][name]]) for name in products for library in libraries}
+        seconds = interleaved(calls, repeats)
+    units = steps_of_call() / workload.batch_count
+    return [
+        row(library, seconds[f"{name} {library}"], seconds[f"{name} {CHOSEN}"] / units, units, name)
+        for name in products
+        for library in libraries
+    ]
 
 
 def over_runs(counts: Iterable[int], names: Sequence[str], *, steps: int, few: int, repeats: int, **sizes: Any) -> list[Row]:

@@ -17,6 +17,7 @@ class Row(NamedTuple):
       low, high: the least and the greatest.
       ratio: how many times longer it takes than what it is compared with, round by round; 1 for that itself.
       group: rows of one group are compared with one another.
+      cpu: the same ratio for the seconds of this process's threads, all together; None where that was not measured.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     high: float
     ratio: Ratio
     group: str = ""
+    cpu: Ratio | None = None
 
 
 def row(

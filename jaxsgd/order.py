@@ -17,6 +17,7 @@ References:
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -139,8 +140,30 @@ def _shuffled_once(key, epoch, num_samples):
     return _reshuffled(key, 0, num_samples)
 
 
+def _permutation(key: Array, count: int) -> Int[Array, " count"]:
+    """Return `jax.random.permutation(key, count)`, in a third of its time on a CPU.
+
+    JAX sorts the numbers from 0 to count - 1 by random numbers of 32 bits, and sorts the result again by others if equal random
+    numbers are likely. On a CPU, XLA sorts pairs of arrays slowly. Here a random number and its position are one number of 64
+    bits, and equal random numbers stay in their sequence, as in JAX's sort.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.random.permutation(key, count)
+    result = jnp.arange(count)
+    # JAX's rounds: after them even the strings of all random numbers of an element are distinct, as good as surely.
+    for number in range(math.ceil(3 * math.log(max(1, count)) / math.log(2**32 - 1))):
+        key, own = jax.random.split(key)
+        drawn = jax.random.bits(own, (count,), np.uint32)
+        with jax.enable_x64(True):
+            wide = jax.lax.convert_element_type(drawn, np.uint64) << np.uint64(32)
+            ordered = jax.lax.sort(wide | jax.lax.iota(np.uint64, count)) & np.uint64(2**32 - 1)
+            position = jax.lax.convert_element_type(ordered, result.dtype)
+        result = position if number == 0 else result[position]
+    return result
+
+
 def _reshuffled(key, epoch, num_samples):
-    return jax.random.permutation(jax.random.fold_in(key, epoch), num_samples)
+    return _permutation(jax.random.fold_in(key, epoch), num_samples)
 
 
 def _drawn(key, epoch, num_samples):
@@ -219,7 +242,7 @@ def _buffer(k: int) -> Order:
         by_place = jnp.argsort(place, stable=True)
         sorted_place = place[by_place]
         is_last = jnp.concatenate([sorted_place[1:] != sorted_place[:-1], jnp.ones(1, bool)])
-        emptied = jnp.zeros(k, jnp.int32).at[jax.random.permutation(key, k)].set(jnp.arange(k, dtype=jnp.int32))
+        emptied = jnp.zeros(k, jnp.int32).at[_permutation(key, k)].set(jnp.arange(k, dtype=jnp.int32))
         follower = jnp.concatenate([by_place[1:], by_place[:1]])
         output = jnp.where(is_last, num_samples - k + emptied[sorted_place], follower - k)
         return jnp.zeros(num_samples, by_place.dtype).at[output].set(by_place)
@@ -237,7 +260,7 @@ def _blocks(k: int) -> Order:
 
     def samples(key: Array, epoch: Array | int, num_samples: int) -> Array:
         check_count(f"k of order {name!r}", k, num_samples, "the number of samples")
-        visited = jax.random.permutation(jax.random.fold_in(key, epoch), -(-num_samples // k))
+        visited = _permutation(jax.random.fold_in(key, epoch), -(-num_samples // k))
         return jnp.argsort(jnp.argsort(visited)[jnp.arange(num_samples) // k], stable=True)
 
     return Order(samples, visits_once=True, size=k)
@@ -256,9 +279,9 @@ def _block_buffer(k: int, n: int) -> Order:
         num_blocks = -(-num_samples // k)
         check_count(f"n of order {name!r}", n, num_blocks, f"the number of blocks of {k} samples")
         key = jax.random.fold_in(key, epoch)
-        visited = jax.random.permutation(jax.random.fold_in(key, _SECOND_DRAW), num_blocks)
+        visited = _permutation(jax.random.fold_in(key, _SECOND_DRAW), num_blocks)
         filled = jnp.argsort(visited) // n  # of each block, the filling of the buffer that it is part of
-        shuffled = jax.random.permutation(key, num_samples)
+        shuffled = _permutation(key, num_samples)
         return shuffled[jnp.argsort(filled[shuffled // k], stable=True)]
 
     return Order(samples, visits_once=True, size=k * n)

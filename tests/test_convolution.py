@@ -13,8 +13,9 @@ from jax.flatten_util import ravel_pytree
 import jaxsgd
 from jaxsgd.convolution import has_convolution, lowered, num_equations
 from jaxsgd.engine.execution import Execution
-from jaxsgd.engine.plan import COMPILE_SECONDS, CPU_CONVOLUTION_FLOPS, plan
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import lowered_train
+from jaxsgd.engine.speed import COMPILE_SECONDS, USUAL
 
 LAST = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 """The axes of a convolution with the channels last, as StableHLO writes them."""
@@ -110,7 +111,7 @@ def test_cells_with_convolutions_do_not_run_side_by_side_and_their_time_is_estim
     # The kernel is applied and its gradient taken: 2 * 2 * 2 operations each for 9 pixels, 64 maps and 1,000 samples. Tanh and
     # the rest take less than the half of that; so does the overhead of 6 steps.
     large = plan(jaxsgd.Study(problem=convnet(1000, 64), **FIELDS))
-    seconds = 2 * (2 * 8 * 9 * 64 * 1000) / CPU_CONVOLUTION_FLOPS
+    seconds = 2 * (2 * 8 * 9 * 64 * 1000) / USUAL.convolution_flops
     assert (large.cell_seconds > seconds).all()
     assert (large.cell_seconds < 1.5 * seconds).all()
     assert convolving.compile_seconds > dense.compile_seconds > COMPILE_SECONDS

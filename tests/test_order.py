@@ -171,6 +171,25 @@ def test_shuffle_once_is_paired_with_the_first_epoch_of_reshuffle():
     assert seen("shuffle_once", cut)[0] == seen("reshuffle", cut)[0]
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 1625, 1626])
+def test_a_permutation_is_that_of_jax(count):
+    """3 log(N) / log(2^32 - 1) is 1 at N = 2^(32/3) = 1,625.5: from there on JAX sorts twice."""
+    keys = jax.random.split(KEY, 3)
+    expected = np.stack([jax.random.permutation(jax.random.fold_in(key, 0), count) for key in keys])
+    result = jax.jit(jax.vmap(lambda key: EVERY_ORDER["reshuffle"].samples(key, 0, count)))(keys)
+    np.testing.assert_array_equal(result, expected)
+    with jax.enable_x64(True):
+        wide = EVERY_ORDER["reshuffle"].samples(KEY, 1, count)
+        assert wide.dtype == np.int64
+        np.testing.assert_array_equal(wide, jax.random.permutation(jax.random.fold_in(KEY, 1), count))
+
+
+def test_equal_random_numbers_stay_in_their_sequence(monkeypatch):
+    # All random numbers are equal: JAX's sort is stable, so the permutation is the identity.
+    monkeypatch.setattr(jax.random, "bits", lambda key, shape, dtype: jnp.full(shape, 7, dtype))
+    np.testing.assert_array_equal(EVERY_ORDER["reshuffle"].samples(KEY, 0, 9), np.arange(9))
+
+
 def test_reshuffle_differs_in_every_epoch_and_changes_who_is_batched_with_whom():
     epochs = seen("reshuffle", SPLITS["array_split"])
     assert len({tuple(members(epoch)) for epoch in epochs}) == EPOCHS

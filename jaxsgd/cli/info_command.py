@@ -22,7 +22,7 @@ def info(
     from jaxsgd.machine import devices, git_commit, processor, threads, versions
 
     folder = program_folder()
-    files = [path for path in folder.glob("*") if path.is_file()]
+    files = [path for path in folder.glob("*") if path.is_file() and path.suffix != ".json"]
     facts = {
         "versions": versions(),
         "device": devices(),

@@ -1,10 +1,10 @@
 """Plan: the programs, chunks, widths, memory and time of a study's runs.
 
-A plan follows from the study, the device's kind and a few constants, so the same study on the same machine gets the same plan,
-and an interrupted run continues with its first plan.
+A plan follows from the study, the device's kind, the speed of the processor, which is measured once (`speed.py`), and a few
+constants, so the same study on the same machine gets the same plan, and an interrupted run continues with its first plan.
 
-The constants were measured on two cores of an AMD EPYC (`python -m benchmarks` measures again on any machine). They change the
-speed, and the numbers only to rounding.
+The constants were measured on two cores of an AMD EPYC (`python -m benchmarks` measures again on any machine). They and the
+speed change how fast a study runs, and its numbers only to rounding.
 """
 
 import math
@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.convolution import has_convolution, num_equations
+from jaxsgd.engine.loss_cost import loss_cost
 from jaxsgd.engine.program import Program, programs
+from jaxsgd.engine.speed import COMPILE_SECONDS, EQUATION_COMPILE_SECONDS, Speed, speed
 from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
@@ -27,18 +28,12 @@ from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import Record, num_observable_equations, records
-from jaxsgd.study.study import Study
-from jaxsgd.study.subject import Subject, Subjects, precision_of
+from jaxsgd.study.study import Study, order_named
+from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
-"""The time to compile the drawing of random numbers, once for each problem of a study."""
-
-COMPILE_SECONDS = 0.5
-"""The time to compile the training of a small network."""
-
-EQUATION_COMPILE_SECONDS = 0.02
-"""The further time to compile, for each operation (equation of the jaxpr) of the loss and its gradient."""
+"""The time to compile the drawing of random numbers, once for each problem of a study, times `Speed.compile_factor`."""
 
 OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
 """The further time to compile, for each operation of the observables that a study asks for: few of them are large products."""
@@ -46,14 +41,8 @@ OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
 
-CPU_FLOPS = 10e9
-"""Floating-point operations per second and core that these small products reach."""
-
-CPU_CONVOLUTION_FLOPS = 20e9
-"""Floating-point operations per second and core of a loss with convolutions, which do more with each number."""
-
-STEP_SECONDS = 5e-6
-"""The time of a step besides its arithmetic, on a CPU."""
+SHUFFLE_SECONDS = 1e-7
+"""The time for each sample to draw a new order of the samples in an epoch, on a CPU."""
 
 CACHE_BYTES = 2**20
 """The size of the cache that the lanes of one core should fit into."""
@@ -107,6 +96,7 @@ class Plan(NamedTuple):
       micro_size: q of the micro-steps; None if each batch count has its own program.
       cell_seconds: [R], estimated time of each cell on one core or device.
       compile_seconds: estimated time to compile one of the programs.
+      draw_compile_seconds: estimated time to compile the drawing of random numbers for one of the problems.
       seconds: estimated time with compiling, rough because it comes from constants (`estimate.probe` measures).
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
@@ -127,6 +117,7 @@ class Plan(NamedTuple):
     micro_size: int | None
     cell_seconds: np.ndarray
     compile_seconds: float
+    draw_compile_seconds: float
     seconds: float
     records: dict[str, Record]
     run_bytes: int
@@ -168,7 +159,8 @@ class Plan(NamedTuple):
           wanted: [R], True for these cells.
         """
         chunks = _chunks(self.programs, self.width, wanted)
-        seconds = _seconds(self.cell_seconds[wanted], self.programs, chunks, self.compile_seconds)
+        compiling = self.compile_seconds, self.draw_compile_seconds
+        seconds = _seconds(self.cell_seconds[wanted], self.programs, chunks, compiling)
         return self._replace(chunks=chunks, seconds=seconds)
 
     def settings(self) -> dict[str, Any]:
@@ -207,10 +199,14 @@ def plan(
     cells = cells_of(study, subjects.distinct[0].num_samples)
     costs = [_Cost.of(study, subject) for subject in subjects.distinct]
     cost = _Cost(*map(max, *costs)) if len(costs) > 1 else costs[0]
+    measured = speed(cost.convolves)
     run_seconds = np.empty(cells.num_cells)
     for number, own_cost in enumerate(costs):
         own = subjects.of_cell == number
-        run_seconds[own] = own_cost.seconds_per_cell(cells, own)
+        run_seconds[own] = own_cost.seconds_per_cell(cells, own, measured)
+    is_redrawn = {name: not order_named(name).repeats for name in set(cells.values["order"])}
+    redrawn = np.asarray([is_redrawn[name] for name in cells.values["order"]])
+    run_seconds += redrawn * cells.epochs * subjects.distinct[0].num_samples * SHUFFLE_SECONDS
     every = study.evaluate_every
     if isinstance(every, int) and every > cells.steps.max():
         raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
@@ -222,7 +218,7 @@ def plan(
         )
     if vectorize == "auto":
         # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
-        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, run_seconds, len(costs), on_cpu)
+        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, run_seconds, len(costs), measured, on_cpu)
     own_programs = programs(cells, subjects.of_cell, vectorize == "one_program", micro_size)
     slots = max(s.batch_count for s in cells.splits)
     described = records(study, subjects.distinct[0])
@@ -248,6 +244,7 @@ def plan(
         raise InputError(f"lanes must divide chunk_width, got lanes={lanes}, chunk_width={width}")
     lanes = lanes_within(width, most_lanes)
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
+    compiling = cost.compile_seconds(measured), DRAW_COMPILE_SECONDS * measured.compile_factor
     recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     recorded += cells.num_records * numbers[False] + cells.num_observations * (numbers[True] + of_steps)
     return Plan(
@@ -260,8 +257,9 @@ def plan(
         lanes=lanes,
         micro_size=own_programs[0].layout.micro_size if own_programs[0].layout else None,
         cell_seconds=run_seconds,
-        compile_seconds=cost.compile_seconds,
-        seconds=_seconds(run_seconds, own_programs, chunks, cost.compile_seconds),
+        compile_seconds=compiling[0],
+        draw_compile_seconds=compiling[1],
+        seconds=_seconds(run_seconds, own_programs, chunks, compiling),
         records=described,
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + int(param_bytes.sum() + state_bytes.sum()),
@@ -281,12 +279,22 @@ def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list
     return chunks
 
 
-def _seconds(cell_seconds: np.ndarray, all_programs: list[Program], chunks: list[Chunk], compile_seconds: float) -> float:
-    """Return the estimated time of chunks with compiling, from the times of their cells and of compiling a program."""
+def _seconds(
+    cell_seconds: np.ndarray, all_programs: list[Program], chunks: list[Chunk], compile_seconds: tuple[float, float]
+) -> float:
+    """Return the estimated time of chunks with compiling.
+
+    Args:
+      cell_seconds: times of their cells.
+      all_programs: of the plan.
+      chunks: the chunks.
+      compile_seconds: to compile a training program, and to compile the drawing for a problem.
+    """
     if not chunks:
         return 0.0
     used = {chunk.program for chunk in chunks}
-    compiling = DRAW_COMPILE_SECONDS * len({all_programs[number].subject for number in used}) + compile_seconds * len(used)
+    training, drawing = compile_seconds
+    compiling = drawing * len({all_programs[number].subject for number in used}) + training * len(used)
     return float(cell_seconds.sum() / min(threads(), len(chunks)) + compiling)
 
 
@@ -297,48 +305,46 @@ class _Cost(NamedTuple):
       epoch_flops: floating-point operations in an epoch.
       params_bytes: size of the parameters.
       run_bytes: memory of a running cell, without its record.
-      compile_seconds: to compile a training program.
+      equations: operations (equations of the jaxpr) of the loss and its gradient.
+      observable_equations: operations of the observables that the study asks for.
       convolves: True if the loss has a convolution.
     """
 
     epoch_flops: float
     params_bytes: int
     run_bytes: int
-    compile_seconds: float
+    equations: int
+    observable_equations: int
     convolves: bool
 
     @staticmethod
     def of(study: Study, subject: Subject) -> "_Cost":
-        problem = subject.problem
-
-        def one_pass(params, data):
-            key = jax.random.key(0)
-            return jax.value_and_grad(lambda params: problem.training_losses(params, data, key).mean())(params)
-
-        with precision_of(study.dtype):
-            key = jax.random.key(0)
-            params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
-            traced = jax.jit(one_pass).trace(params, data)
-            flops = float((traced.lower().cost_analysis() or {}).get("flops", 0))
+        cost = loss_cost(subject, study.dtype)
         # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
         # a network does six operations per parameter and sample, so operations over parameters give the samples' share.
-        activations = 4 * flops / max(_bytes(params) / 4, 1)
+        activations = 4 * cost.flops / max(cost.params_bytes / 4, 1)
         return _Cost(
-            epoch_flops=flops,
-            params_bytes=_bytes(params),
-            run_bytes=int(6 * _bytes(params) + _bytes(data) + activations),
-            compile_seconds=COMPILE_SECONDS
-            + EQUATION_COMPILE_SECONDS * num_equations(traced.jaxpr)
-            + OBSERVABLE_EQUATION_COMPILE_SECONDS * num_observable_equations(study, subject),
-            convolves=has_convolution(traced.jaxpr),
+            epoch_flops=cost.flops,
+            params_bytes=cost.params_bytes,
+            run_bytes=int(6 * cost.params_bytes + cost.data_bytes + activations),
+            equations=cost.equations,
+            observable_equations=num_observable_equations(study, subject),
+            convolves=cost.convolves,
         )
 
-    def seconds_per_cell(self, cells: Cells, wanted: np.ndarray) -> np.ndarray:
+    def compile_seconds(self, measured: Speed) -> float:
+        """Return the estimated time to compile a training program."""
+        equations = EQUATION_COMPILE_SECONDS * self.equations
+        equations += OBSERVABLE_EQUATION_COMPILE_SECONDS * self.observable_equations
+        return measured.compile_factor * (COMPILE_SECONDS + equations)
+
+    def seconds_per_cell(self, cells: Cells, wanted: np.ndarray, measured: Speed) -> np.ndarray:
         """Return the estimated time of the wanted cells; `wanted` is True for them, [R]."""
         count = np.asarray([s.batch_count for s in cells.splits])
-        pass_seconds = self.epoch_flops / (CPU_CONVOLUTION_FLOPS if self.convolves else CPU_FLOPS)
-        update = self.params_bytes * 3 / CPU_FLOPS
-        seconds = cells.steps / count * (pass_seconds + count * (STEP_SECONDS + update))
+        flops = measured.convolution_flops if self.convolves else measured.flops
+        pass_seconds = self.epoch_flops / flops
+        step_seconds = measured.equation_seconds * self.equations + self.params_bytes * 3 / flops
+        seconds = cells.steps / count * (pass_seconds + count * step_seconds)
         if cells.evaluations is not None:
             # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
             seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * pass_seconds / 3
@@ -348,10 +354,6 @@ class _Cost(NamedTuple):
 def _numbers(described: Iterable[Record]) -> int:
     """Return the numbers in one measurement of some variables."""
     return sum(math.prod(record.shape) for record in described)
-
-
-def _bytes(tree: Any) -> int:
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _why_grouped(study: Study, cells: Cells, micro_size: int | None, has_noise: bool) -> str:
@@ -373,14 +375,15 @@ def _why_grouped(study: Study, cells: Cells, micro_size: int | None, has_noise: 
     return f"its batch counts cannot be evaluated after common micro-steps (evaluate_every={every:g})"
 
 
-def _cheaper(cells: Cells, run_seconds: np.ndarray, num_problems: int, on_cpu: bool) -> str:
+def _cheaper(cells: Cells, run_seconds: np.ndarray, num_problems: int, measured: Speed, on_cpu: bool) -> str:
     """Return "one_program" if the time saved on compiling is larger than the time lost in running; always on a GPU."""
     if len(cells.splits) == 1:
         return "grouped"
     if not on_cpu:
         return "one_program"
     slower = run_seconds.sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
-    return "one_program" if slower < COMPILE_SECONDS * num_problems * (len(cells.splits) - 1) else "grouped"
+    compiling = COMPILE_SECONDS * measured.compile_factor * num_problems * (len(cells.splits) - 1)
+    return "one_program" if slower < compiling else "grouped"
 
 
 def _lanes(cost: _Cost, on_cpu: bool) -> int:

@@ -112,8 +112,9 @@ class ProgramCache:
 
 
 def _key(spec: DrawSpec | TrainSpec) -> tuple:
-    # The values of this thread; some settings are not attributes.
-    settings = tuple(getattr(jax.config, name, jax.config.values.get(name)) for name in _SETTINGS)
+    # The values of this thread; some settings are not attributes. JAX collects `values` anew each time.
+    values = jax.config.values
+    settings = tuple(getattr(jax.config, name, values.get(name)) for name in _SETTINGS)
     return (*spec.key, settings, tuple(sorted(compiler_options().items())))
 
 

@@ -44,6 +44,15 @@ def test_peers_are_timed_beside_the_simulator_and_the_floor(capsys):
 
 
 @pytest.mark.slow
+def test_the_products_by_each_library_of_xla(capsys):
+    report = said(capsys, "libraries")
+    groups = {row["group"] for row in report["rows"]}
+    assert groups == {"x w1", "h w2", "dz w2'", "h' dz", "x' dh"}
+    assert {"XLA's choice", "Eigen"} <= {row["name"] for row in report["rows"]}
+    assert all(row["ratio"]["median"] == 1 for row in report["rows"] if row["name"] == "XLA's choice")
+
+
+@pytest.mark.slow
 def test_over_the_number_of_runs(small, capsys):
     found = said(capsys, "runs")
     assert [row["group"] for row in found["rows"]] == ["1 runs"] * 4 + ["3 runs"] * 4
@@ -80,5 +89,5 @@ def test_many_runs_are_stored_as_a_sweep_stores_them(tmp_path):
 def test_an_unknown_part_is_one_line(capsys):
     assert main(["peer"]) == 2
     assert capsys.readouterr().err == (
-        "benchmarks: unknown part 'peer': did you mean 'peers'? valid: counts, peers, runs, scale, start, widths\n"
+        "benchmarks: unknown part 'peer': did you mean 'peers'? valid: counts, libraries, peers, problems, runs, scale, start, widths\n"
     )

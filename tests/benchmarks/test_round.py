@@ -36,7 +36,7 @@ def test_a_ratio_is_taken_within_each_round():
 
 def test_a_row_is_per_unit_of_work():
     made = row("b", np.array([4.0, 8.0]), np.array([0.5, 0.5]), 4, "group")
-    assert made == ("b", 1500.0, 1000.0, 2000.0, Ratio(3.0, 2.0, 4.0), "group")
+    assert made == ("b", 1500.0, 1000.0, 2000.0, Ratio(3.0, 2.0, 4.0), "group", None)
 
 
 def test_the_floor_has_the_fastest_layout_of_every_part():

@@ -1,0 +1,66 @@
+"""The cost of a problem's loss and its gradient, read off the traced program."""
+
+import math
+import threading
+import weakref
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxsgd.convolution import has_convolution, num_equations
+from jaxsgd.study.subject import Subject, precision_of
+
+
+class LossCost(NamedTuple):
+    """The cost of the loss of all samples with its gradient.
+
+    Attributes:
+      flops: floating-point operations.
+      params_bytes: size of the parameters.
+      data_bytes: size of the data.
+      equations: operations (equations of the jaxpr) to compile.
+      convolves: True if the loss has a convolution.
+    """
+
+    flops: float
+    params_bytes: int
+    data_bytes: int
+    equations: int
+    convolves: bool
+
+
+def loss_cost(subject: Subject, dtype: str) -> LossCost:
+    """Return the cost of a problem's loss; a problem is traced once, and its cost kept as long as the problem.
+
+    Args:
+      subject: the problem.
+      dtype: of data and parameters.
+    """
+    with _lock:
+        costs = _costs.setdefault(subject, {})
+        if dtype not in costs:
+            costs[dtype] = _traced_cost(subject, dtype)
+        return costs[dtype]
+
+
+_costs: weakref.WeakKeyDictionary[Subject, dict[str, LossCost]] = weakref.WeakKeyDictionary()
+_lock = threading.RLock()
+
+
+def _traced_cost(subject: Subject, dtype: str) -> LossCost:
+    problem = subject.problem
+
+    def one_pass(params, data):
+        key = jax.random.key(0)
+        return jax.value_and_grad(lambda params: problem.training_losses(params, data, key).mean())(params)
+
+    with precision_of(dtype):
+        key = jax.random.key(0)
+        params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
+        traced = jax.jit(one_pass).trace(params, data)
+        flops = float((traced.lower().cost_analysis() or {}).get("flops", 0))
+    return LossCost(flops, _bytes(params), _bytes(data), num_equations(traced.jaxpr), has_convolution(traced.jaxpr))
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
