@@ -25,6 +25,7 @@ autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 
 html_theme = "sphinx_book_theme"
 html_title = f"jaxsgd {release}"
@@ -35,9 +36,11 @@ html_theme_options = {"home_page_in_toc": True, "use_download_button": False, "s
 
 def contents(text):
     """Return a hidden table of contents for each section of README.md, in MyST: the pages that its table links to."""
-    sections = re.findall(r"^## (.+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    sections = re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     pages = {title: re.findall(r"^\| \[[^]]+\]\(([\w/]+)\.md\)", table, re.M) for title, table in sections}
-    blocks = [f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in pages.items()]
+    blocks = [
+        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in pages.items()
+    ]
     return "\n".join(blocks)
 
 
@@ -53,7 +56,13 @@ def skip(app, kind, name, member, skipped, options):
     return skipped or type(member).__name__ in ("_tuplegetter", "member_descriptor")
 
 
+def escape(app, kind, name, member, options, lines):
+    """Escape what reStructuredText would read as markup in a docstring outside of quotes: `|g|`, `a * b`, `L_`."""
+    lines[:] = [re.sub(r"(`[^`]*`)|([*|]|(?<=\w)_(?!\w))", lambda m: m[1] or "\\" + m[2], line) for line in lines]
+
+
 def setup(app):
     """Connect the functions above to Sphinx."""
+    app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon, at 500
     app.connect("source-read", complete)
     app.connect("autodoc-skip-member", skip)

@@ -17,7 +17,7 @@ PAGES = sorted(page.relative_to(FOLDER).as_posix() for page in FOLDER.rglob("*.m
 
 
 @pytest.fixture(autouse=True)
-def _as_a_reader(tmp_path, monkeypatch):
+def _as_a_reader(tmp_path, monkeypatch, programs):
     """In a folder with docs/ beside it, as in a clone; a module that the page writes is forgotten afterwards."""
     (tmp_path / "docs").symlink_to(FOLDER)
     monkeypatch.chdir(tmp_path)
@@ -29,6 +29,7 @@ def _as_a_reader(tmp_path, monkeypatch):
     jax.config.update("jax_numpy_rank_promotion", "allow")
     yield
     jax.config.update("jax_numpy_rank_promotion", "raise")
+    jaxsgd.keep_programs(programs)  # again, for a page may have chosen a folder of its own
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
