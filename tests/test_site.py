@@ -1,4 +1,4 @@
-"""The documentation site: it is built without a warning, no link in it is broken, and it has every public name with an example."""
+"""The documentation site: built without a warning, with no broken link, and with every public name and an example of it."""
 
 import ast
 import re
@@ -77,7 +77,7 @@ def test_no_link_inside_the_site_is_broken_and_the_others_are_well_formed(pages)
         for link in page.links:
             target = urlsplit(link)
             if target.scheme:
-                assert target.scheme == "https" and "." in target.netloc, f"{path.name}: {link}"
+                assert re.fullmatch(r"https://[\w.-]+\.\w+(?:[/?#].*)?", link), f"{path.name}: {link}"
                 continue
             file = (path.parent / unquote(target.path)).resolve() if target.path else path
             assert file.exists(), f"{path.name}: {link}"
@@ -99,8 +99,7 @@ def test_the_site_has_a_search_and_a_dark_mode(site):
     front = (site / "index.html").read_text()
     assert "theme-switch-button" in front
     assert 'action="search.html"' in front
-    index = (site / "searchindex.js").read_text()
-    assert '"stripe_count"' in index or "stripe_count" in index
+    assert "stripe_count" in (site / "searchindex.js").read_text()
 
 
 def public_names(package):
