@@ -4,15 +4,26 @@ import re
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+import typer
+
+from jaxsgd.cli.commands import app
+
 FOLDER = Path(__file__).parent
+
+COMMAND_PAGES = {"reference/commands": False, "reference/plot_commands": True}
+"""The pages that list commands; True for those of figures."""
+
+OUTSIDE = {"../CHANGELOG.md": "changelog.md", "../CONTRIBUTING.md": "contributing.md"}
+"""The pages of the site that have the text of files outside of docs/."""
 
 project = "jaxsgd"
 author = "the authors of jaxsgd"
 copyright = author
 release = version = version_of("jaxsgd")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["README.md"]  # the list of pages on a code host, and a part of index.md
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["README.md", "**.ipynb_checkpoints"]  # the list of pages on a code host
+nb_execution_mode = "off"  # the tests run the notebooks; the site shows what they have stored
 
 # Links to a heading, as code hosts make them: `page.md#the-heading`.
 myst_heading_anchors = 3
@@ -35,20 +46,64 @@ html_theme_options = {"home_page_in_toc": True, "use_download_button": False, "s
 
 
 def contents(text):
-    """Return a hidden table of contents for each section of README.md, in MyST: the pages that its table links to."""
+    """Return a hidden table of contents for each section of README.md, in MyST: the pages that its table links to.
+
+    The notebooks, which may be absent, are a section of their own after the uses.
+    """
     sections = re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     pages = {title: re.findall(r"^\| \[[^]]+\]\(([\w/]+)\.md\)", table, re.M) for title, table in sections}
-    blocks = [
-        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in pages.items()
-    ]
-    return "\n".join(blocks)
+    notebooks = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("notebooks/*.ipynb"))
+    ordered = list(pages.items())
+    ordered[2:2] = [("Notebooks", notebooks)] if notebooks else []
+    return "\n".join(
+        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in ordered
+    )
+
+
+def option_table(command, context):
+    """Return the arguments and options of a command as a table in MyST, from the records that its `--help` shows."""
+    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    rows = [f"| `{escaped(names)}` | {escaped(text.replace('<', '&lt;'))} |" for names, text in filter(None, records)]
+    return "\n".join(["| argument or option | meaning |", "|---|---|", *rows])
+
+
+def escaped(text):
+    """Return text for a cell of a table."""
+    return re.sub(r"  +", " ", text).replace("|", "\\|")
+
+
+def command_sections(command, context, name):
+    """Return a section in MyST for a command and for each of its subcommands."""
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    yield f"## {name}\n\n{command.help.strip()}\n\n```text\n{usage}\n```\n\n{option_table(command, context)}\n"
+    for word in getattr(command, "commands", {}) and command.list_commands(context):
+        subcommand = command.get_command(context, word)
+        yield from command_sections(subcommand, type(context)(subcommand, info_name=word, parent=context), f"{name} {word}")
+
+
+def commands(is_of_plot):
+    """Return the sections of all commands, or of `jaxsgd plot` and its kinds of figures."""
+    command = typer.main.get_command(app)
+    context = command.make_context("jaxsgd", ["info"], resilient_parsing=True)
+    sections = list(command_sections(command, context, "jaxsgd"))
+    return "\n".join(section for section in sections if section.startswith("## jaxsgd plot") == is_of_plot)
 
 
 def complete(app, name, source):
-    """Add the table of contents to the front page; make a link to a page outside of docs/ a link to a copy of the file."""
+    """Add what is not written by hand: the table of contents to the front page, the commands to the pages of the commands.
+
+    Also make a link to a page outside of docs/ a link to a copy of the file.
+    """
     if name == "index":
         source[0] += "\n" + contents((FOLDER / "README.md").read_text(encoding="utf-8"))
-    source[0] = re.sub(r"\]\((\.\./[\w/]+\.md)(#[\w-]+)?\)", r"](path:\1)", source[0])
+    if name in COMMAND_PAGES:
+        source[0] += "\n" + commands(COMMAND_PAGES[name])
+    source[0] = re.sub(r"\]\((\.\./[\w/]+\.md)(#[\w-]+)?\)", outside, source[0])
+
+
+def outside(link):
+    """Return a link to a page outside of docs/: to the page of the site that has its text, or else to a copy of the file."""
+    return f"]({OUTSIDE[link[1]]}{link[2] or ''})" if link[1] in OUTSIDE else f"](path:{link[1]})"
 
 
 def skip(app, kind, name, member, skipped, options):
