@@ -8,13 +8,13 @@ import typer
 
 from jaxsgd.cli.commands import app
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
 
 COMMAND_PAGES = {"reference/commands": False, "reference/plot_commands": True}
 """The pages that list commands; True for those of figures."""
 
-OUTSIDE = {"../CHANGELOG.md": "changelog.md", "../CONTRIBUTING.md": "contributing.md"}
-"""The pages of the site that have the text of files outside of docs/."""
+OUTSIDE = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md"}
+"""The pages of the site that have the text of a file beside docs/."""
 
 project = "jaxsgd"
 author = "the authors of jaxsgd"
@@ -36,13 +36,19 @@ autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_use_rtype = False
 napoleon_attr_annotations = False
 
 html_theme = "sphinx_book_theme"
 html_title = f"jaxsgd {release}"
 html_copy_source = False
 html_show_sourcelink = False
-html_theme_options = {"home_page_in_toc": True, "use_download_button": False, "show_toc_level": 2}
+html_theme_options = {
+    "home_page_in_toc": True,
+    "navbar_persistent": [],  # the search is in the sidebar
+    "use_download_button": False,
+    "show_toc_level": 2,
+}
 
 
 def contents(text):
@@ -90,20 +96,33 @@ def commands(is_of_plot):
 
 
 def complete(app, name, source):
-    """Add what is not written by hand: the table of contents to the front page, the commands to the pages of the commands.
+    """Add what is not written by hand: the table of contents, the commands, the text of the files beside docs/.
 
-    Also make a link to a page outside of docs/ a link to a copy of the file.
+    Also make the links that lead out of docs/ links to a page of the site, or else to a copy of the file.
     """
     if name == "index":
         source[0] += "\n" + contents((FOLDER / "README.md").read_text(encoding="utf-8"))
     if name in COMMAND_PAGES:
         source[0] += "\n" + commands(COMMAND_PAGES[name])
-    source[0] = re.sub(r"\]\((\.\./[\w/]+\.md)(#[\w-]+)?\)", outside, source[0])
+    if name in OUTSIDE:
+        file = FOLDER.parent / OUTSIDE[name]
+        app.env.note_dependency(file)
+        text = file.read_text(encoding="utf-8")
+        source[0] = re.sub(r"\]\((?!https:|#)([\w./-]+)", lambda link: f"]({'../' + link[1]}".replace("../docs/", ""), text)
+    place = (FOLDER / name).parent
+    source[0] = re.sub(r"\]\((\.\./[\w./]+\.md)(#[\w-]+)?\)", lambda link: inside(place, link), source[0])
 
 
-def outside(link):
-    """Return a link to a page outside of docs/: to the page of the site that has its text, or else to a copy of the file."""
-    return f"]({OUTSIDE[link[1]]}{link[2] or ''})" if link[1] in OUTSIDE else f"](path:{link[1]})"
+def inside(place, link):
+    """Return a link of a page in the folder `place` to a Markdown file as one that stays in the site.
+
+    A file beside docs/ has a page with its text, or else is copied. A link to a page stays as it is.
+    """
+    file = (place / link[1]).resolve()
+    if file.is_relative_to(FOLDER):
+        return link[0]
+    pages = [page for page, name in OUTSIDE.items() if FOLDER.parent / name == file]
+    return f"](/{pages[0]}.md{link[2] or ''})" if pages else f"](path:{link[1]})"
 
 
 def skip(app, kind, name, member, skipped, options):
