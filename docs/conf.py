@@ -30,16 +30,19 @@ myst_heading_anchors = 3
 
 # A name in single quotes of a docstring, such as `Problem`, is code.
 default_role = "code"
+smartquotes = False  # `--json` of a help text keeps its two dashes
 autodoc_typehints = "none"  # the docstrings have types and shapes in words
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]  # a line may have several names
 napoleon_use_rtype = False
 napoleon_attr_annotations = False
 
 html_theme = "sphinx_book_theme"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"jaxsgd {release}"
 html_copy_source = False
 html_show_sourcelink = False
