@@ -7,7 +7,7 @@ Cost:    192 runs of 60 epochs, under a minute on 2 cores; the lesson about half
 Finding: Six causes can be told from printed losses. Of 8,523 logs that were not learned from, 99.0 % of all answers are right:
          97 % of the fixed orders are found, 99 % of the intervals that do not fit the epoch, 95 % of the running means,
          94 % of the ragged last batches, 97 % of the re-exposures, 99 % of the steps of the learning rate. Where nothing is
-         periodic, 0.9 % of 531 logs are told that something is. The tables are in docs/diagnose.md.
+         periodic, 0.9 % of 531 logs are told that something is. The tables are in docs/diagnosis_trust.md.
 """
 
 from jaxsgd import Study

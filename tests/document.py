@@ -56,7 +56,7 @@ class Block(NamedTuple):
 
 def blocks(text: str, language: str | None = None) -> list[Block]:
     """The fenced blocks of a page, or those in one language."""
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    found = re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.S | re.M)
     made = [Block(each[1], each[2], text[: each.start(2)].count("\n") + 1) for each in found]
     return [block for block in made if language in (None, block.language)]
 

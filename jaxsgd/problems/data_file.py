@@ -29,11 +29,9 @@ def from_file(
     """The article's network and loss (see `square_regression`) on the samples of a file. No pickle is read.
 
     Args:
-      path: one of
-        `.npz`: arrays `x` [N, D] or [N] and `t` [N, O] or [N] (or `target`, `y`, `label`);
-        `.npy`: an array x, with a second `.npy` as `targets`;
-        `.csv`: rows of numbers, with or without a header line. A first column that only numbers the rows, as pandas writes
-          its index, is left out with an `InputWarning`.
+      path: the file. `.npz`: arrays `x` [N, D] or [N] and `t` [N, O] or [N] (or `target`, `y`, `label`). `.npy`: an array x,
+        with a second `.npy` as `targets`. `.csv`: rows of numbers, with or without a header line; a first column that only
+        numbers the rows, as pandas writes its index, is left out with an `InputWarning`.
       targets: for a `.npy`, the other file; for a `.npz`, the targets' array name; for a `.csv`, their column names. By
         default a column named like a target, or else the last column.
       num_hidden: H.

@@ -97,7 +97,7 @@ def test_what_a_log_has_beside_its_staircase_is_diagnosed_too():
 
 
 def test_of_sixty_staircases_nearly_all_are_re_exposure_and_nothing_else():
-    # The 95 % of `docs/diagnose.md` less two standard errors of 60 draws: 0.95 - 2 sqrt(0.95 * 0.05 / 60).
+    # The 95 % of `docs/diagnosis_trust.md` less two standard errors of 60 draws: 0.95 - 2 sqrt(0.95 * 0.05 / 60).
     assert staircase_answers(60)["re_exposure",] >= 0.89 * 60
 
 
