@@ -55,6 +55,7 @@ FULLY_OPTIMIZED = (
     "test_article_command.py",
     "test_distributed_page.py",
     "test_docs.py",
+    "test_notebooks.py",
     "test_readme.py",
     "test_reference_result.py",
     "test_the_articles_network_and_sizes",
@@ -66,6 +67,7 @@ little optimization, which takes less time.
 
 FIRST = (
     "test_docs.py",
+    "test_notebooks.py",
     "test_article_command.py",
     "test_simulator_against_reference.py",
     "test_microstep.py",

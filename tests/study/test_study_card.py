@@ -35,7 +35,7 @@ def test_axes_that_vary_together_and_drawn_axes_are_shown():
     )  # fmt: skip
     shown = read_card(together._repr_html_())
     assert shown.text.startswith("Study: 2 cells of least_squares, 6 steps each axis")
-    assert "momentum (with momentum_learning_rate) 2 [0.0, 0.5]" in shown.text
+    assert "momentum (with learning_rate_momentum) 2 [0.0, 0.5]" in shown.text
     drawn = jaxsgd.Study(**SIZES, batch_counts=[2], random={"learning_rate": {"log_uniform": (0.1, 1)}}, draws=4, epochs=1)
     assert "draw: learning_rate 4 {'log_uniform': (0.1, 1.0)}" in read_card(drawn._repr_html_()).text
 
