@@ -45,9 +45,11 @@ def run(notebook, folder):
 
 
 def shown(cell):
-    """The output of a cell of code. The bar of a sweep has the machine's speed in it and is left out."""
+    """The output of a cell of code, without the bar of a sweep."""
     text, pictures = "", 0
     for output in cell.outputs:
+        if is_bar(output):
+            continue
         if output.output_type == "stream":
             assert output.name == "stdout", output.text
             text += output.text
@@ -59,17 +61,24 @@ def shown(cell):
     return Output(text, pictures)
 
 
+def is_bar(output):
+    """True for the bar of a sweep, which has the machine's speed in it."""
+    return output.output_type == "display_data" and "image/png" not in output.data
+
+
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def store(path):
-    """Run a notebook, and write it with its new outputs."""
+    """Run a notebook, and write it with its new outputs, without the bars of sweeps."""
     with tempfile.TemporaryDirectory() as folder:
         done = run(read(path), folder)
     done.metadata = {name: done.metadata[name] for name in ("kernelspec",)} | {"language_info": {"name": "python"}}
     for cell in done.cells:
         cell.metadata = {}
+    for cell in code_cells(done):
+        cell.outputs = [output for output in cell.outputs if not is_bar(output)]
     nbformat.write(done, path)
 
 
