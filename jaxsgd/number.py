@@ -5,8 +5,16 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
+LOG_FROM = 20
+"""Largest over smallest value from which an axis or a scale of colours is logarithmic."""
+
 MINUS, TIMES, PLUS_MINUS = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{PLUS-MINUS SIGN}"
 RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+
+
+def is_log(low: float, high: float) -> bool:
+    """Return True if values from `low` to `high` are drawn on a logarithmic scale."""
+    return bool(low > 0 and high >= LOG_FROM * low)
 
 
 def plain_values(value: Any, not_finite: Callable[[float], Any]) -> Any:

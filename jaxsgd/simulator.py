@@ -24,6 +24,7 @@ from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.optimizer import evaluated
 from jaxsgd.order import Order, Split, Visits, as_order, first_state, visits
 from jaxsgd.problem import Batch, Params, Problem, check_problem, num_samples, take_samples
+from jaxsgd.run_card import run_card
 from jaxsgd.summary import brief_fields, short_repr
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -146,6 +147,10 @@ class Run(NamedTuple):
         headline = [f"runs={runs[0] if len(runs) == 1 else runs}"] if runs else []
         headline += [f"epochs={epochs}", f"batch_count={batch_count}", *_final_loss(self)]
         return brief_fields(self, headline, ["params", *(["observed"] if self.observed is not None else [])])
+
+    def _repr_html_(self) -> str | None:
+        """Return the run as a notebook shows it; None while its arrays are traced."""
+        return run_card(self)
 
 
 def epoch_mean(loss: Float[Array, "*runs m"], size: Int[Array, "*runs m"]) -> Float[Array, "*runs"]:

@@ -54,6 +54,7 @@ FULLY_OPTIMIZED = (
     "benchmarks",
     "validation",
     "test_article_command.py",
+    "test_notebooks.py",
     "test_readme.py",
     "test_reference_result.py",
     "test_the_articles_network_and_sizes",
@@ -65,6 +66,7 @@ little optimization, which takes less time.
 
 FIRST = (
     "test_docs.py",
+    "test_notebooks.py",
     "test_article_command.py",
     "test_simulator_against_reference.py",
     "test_microstep.py",

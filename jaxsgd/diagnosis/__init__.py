@@ -5,9 +5,9 @@
     series, fold, stair               the loss laid over the epoch, and the level of each epoch
     features                          the table of all features: what is measured, and how it is read and explained
     model, cause                      the coefficients of each cause; the causes, with the evidence for them
-    diagnose                          all of that in one call
+    diagnosis, diagnose               the answer; all of that in one call
     remedy, nearest                   the loss averaged over whole epochs; a simulated case like the log
-    report, picture                   lines, JSON and figures
+    report, picture, diagnosis_card   lines, JSON and figures; a card in a notebook
     habit                             the ways in which trainers log
 
 `python -m tools.diagnosis_model` makes the coefficients from simulated logs with known causes. The public names are listed in

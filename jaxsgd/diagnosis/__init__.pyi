@@ -1,8 +1,8 @@
 from .cause import CAUSES as CAUSES
 from .cause import Cause as Cause
-from .diagnose import Diagnosis as Diagnosis
-from .diagnose import Verdict as Verdict
 from .diagnose import diagnose as diagnose
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import Verdict as Verdict
 from .log import Log as Log
 from .log import read_log as read_log
 from .period import Period as Period

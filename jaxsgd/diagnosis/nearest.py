@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxsgd.diagnosis.diagnose import Diagnosis
+from jaxsgd.diagnosis.diagnosis import Diagnosis
 from jaxsgd.diagnosis.features import measure_features, readings
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.period import find_period

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxsgd.diagnosis import fold
-from jaxsgd.diagnosis.diagnose import Diagnosis, Verdict, percent
+from jaxsgd.diagnosis.diagnosis import Diagnosis, Verdict, percent
 from jaxsgd.diagnosis.features import share_text
 from jaxsgd.diagnosis.log import log_notes
 from jaxsgd.diagnosis.period import NEAR_RETURN

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxsgd.diagnosis.diagnose import LIKELY, Diagnosis, Verdict, percent
+from jaxsgd.diagnosis.diagnosis import LIKELY, Diagnosis, Verdict, percent
 from jaxsgd.diagnosis.features import share_text, size_text
 from jaxsgd.diagnosis.fold import changes, fold
 from jaxsgd.diagnosis.model import staircase_chance

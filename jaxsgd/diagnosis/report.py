@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from jaxsgd.diagnosis.diagnose import LIKELY, Diagnosis, Verdict, percent
+from jaxsgd.diagnosis.diagnosis import LIKELY, Diagnosis, Verdict, percent
 from jaxsgd.diagnosis.features import share_text
 from jaxsgd.diagnosis.fold import FEWEST_LEVELS, FEWEST_RISING
 from jaxsgd.diagnosis.log import log_notes

@@ -7,15 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Axis1D
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
 
+from jaxsgd.number import LOG_FROM as LOG_FROM
+from jaxsgd.number import is_log as is_log
 from jaxsgd.number import short_number
-
-LOG_FROM = 20
-"""Largest over smallest value from which an axis or a scale of colours is logarithmic."""
-
-
-def is_log(low: float, high: float) -> bool:
-    """Return True if values from `low` to `high` are drawn on a logarithmic scale."""
-    return bool(low > 0 and high >= LOG_FROM * low)
 
 
 def padded(low: float, high: float, log: bool = False, below: float = 0.05, above: float = 0.05) -> tuple[float, float]:

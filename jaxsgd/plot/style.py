@@ -14,8 +14,8 @@ from matplotlib.layout_engine import LayoutEngine, PlaceHolderLayoutEngine
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
-# Okabe and Ito 2008, "Color universal design", darkest first; their yellow is left out, for it is too light for lines on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from jaxsgd.markup import COLOURS
+
 INK = "#222222"
 PALE = "#9A9A9A"
 SMALL, MEDIUM, LARGE = 11.0, 14.0, 19.0

@@ -49,6 +49,7 @@ from jaxsgd.study.dimensions import (
 )
 from jaxsgd.study.observed import Record, records
 from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
+from jaxsgd.study.study_card import study_card
 from jaxsgd.study.subject import Subject, Subjects, check_arguments, problem_arguments
 from jaxsgd.summary import brief, brief_axis
 
@@ -307,15 +308,23 @@ class StudyFields(BaseModel):
     def __repr__(self) -> str:
         """Return the fields that differ from their defaults, and the number of cells."""
         parts = []
-        for name in inspect.signature(Study).parameters:
-            value: Any = getattr(self, name, None)
-            if name in type(self).model_fields and value != type(self).model_fields[name].default:
-                is_axis = name.endswith("s") and isinstance(value, tuple)
-                parts.append(f"{name}={brief_axis(value) if is_axis else brief(value)}")
+        for name, value in self._given().items():
+            is_axis = name.endswith("s") and isinstance(value, tuple)
+            parts.append(f"{name}={brief_axis(value) if is_axis else brief(value)}")
         cells = self.num_cells
         return f"{type(self).__name__}({', '.join(parts)}): {cells:,} cell{'s' * (cells != 1)}"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the study as a notebook shows it."""
+        return study_card(self, self._given())
+
+    def _given(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, by name, in the order in which the constructor has them."""
+        names = [name for name in inspect.signature(Study).parameters if name in type(self).model_fields]
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
 
     # A check may read the fields above its own that are valid themselves, so that one pass finds every mistake.
 
