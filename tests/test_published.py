@@ -89,3 +89,11 @@ def test_a_changed_bit_stays_small_where_training_is_stable_and_grows_to_a_seeds
     # Rounding in float32 is 1e-7 of a loss below 1.
     assert 0 < stable.max() < 1e-5
     assert unstable.max() > 0.1 * by_weights.max() > 1e-3
+
+
+def test_with_small_batches_the_batch_sharpness_ends_at_the_edge_and_the_sharpness_far_below_it():
+    ds, study = run("stochastic_edge", seeds=[0, 1], batch_sizes=[4], learning_rates=[0.1], epochs=400)
+    batch_sharpness, sharpness = (study["levels"](ds, measure)[0] for measure in study["MEASURES"])
+    # The batch sharpness swings around the edge, here a mean of four measurements; the sharpness hardly moves any more.
+    np.testing.assert_allclose(batch_sharpness, 1, atol=0.2)
+    assert (sharpness < 0.6).all()
