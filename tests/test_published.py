@@ -97,3 +97,9 @@ def test_with_small_batches_the_batch_sharpness_ends_at_the_edge_and_the_sharpne
     # The batch sharpness swings around the edge, here a mean of four measurements; the sharpness hardly moves any more.
     np.testing.assert_allclose(batch_sharpness, 1, atol=0.2)
     assert (sharpness < 0.6).all()
+
+
+def test_orders_scatter_with_the_fourth_power_of_the_rate_but_with_the_square_if_the_optimizer_has_a_memory():
+    ds, study = run("variance_over_orders", order_seeds=range(6), learning_rates=[0.000125, 0.0000625])
+    # The ends are lr^2 and lr apart. Halving the rate changes the distances of all orders alike: few orders are enough.
+    np.testing.assert_allclose(study["slopes"](ds)[:, 0], [4, 2, 2], atol=0.05)
