@@ -103,3 +103,11 @@ def test_orders_scatter_with_the_fourth_power_of_the_rate_but_with_the_square_if
     ds, study = run("variance_over_orders", order_seeds=range(6), learning_rates=[0.000125, 0.0000625])
     # The ends are lr^2 and lr apart. Halving the rate changes the distances of all orders alike: few orders are enough.
     np.testing.assert_allclose(study["slopes"](ds)[:, 0], [4, 2, 2], atol=0.05)
+
+
+def test_a_rate_in_proportion_to_the_batch_size_fails_beyond_a_limit_where_a_warmup_helps():
+    ds, study = run("linear_scaling_and_warmup", batch_sizes=[256, 512], learning_rates=[0.04])
+    at_once, warmed_up = np.median(study["errors"](ds)[0], axis=-1)
+    # In percent; a guess is wrong in 90 of 100.
+    assert warmed_up[0] < min(10, at_once[0])
+    assert min(at_once[1], warmed_up[1]) > 30
