@@ -89,3 +89,25 @@ def test_a_changed_bit_stays_small_where_training_is_stable_and_grows_to_a_seeds
     # Rounding in float32 is 1e-7 of a loss below 1.
     assert 0 < stable.max() < 1e-5
     assert unstable.max() > 0.1 * by_weights.max() > 1e-3
+
+
+def test_with_small_batches_the_batch_sharpness_ends_at_the_edge_and_the_sharpness_far_below_it():
+    ds, study = run("stochastic_edge", seeds=[0, 1], batch_sizes=[4], learning_rates=[0.1], epochs=400)
+    batch_sharpness, sharpness = (study["levels"](ds, measure)[0] for measure in study["MEASURES"])
+    # The batch sharpness swings around the edge, here a mean of four measurements; the sharpness hardly moves any more.
+    np.testing.assert_allclose(batch_sharpness, 1, atol=0.2)
+    assert (sharpness < 0.6).all()
+
+
+def test_orders_scatter_with_the_fourth_power_of_the_rate_but_with_the_square_if_the_optimizer_has_a_memory():
+    ds, study = run("variance_over_orders", order_seeds=range(6), learning_rates=[0.000125, 0.0000625])
+    # The ends are lr^2 and lr apart. Halving the rate changes the distances of all orders alike: few orders are enough.
+    np.testing.assert_allclose(study["slopes"](ds)[:, 0], [4, 2, 2], atol=0.05)
+
+
+def test_a_rate_in_proportion_to_the_batch_size_fails_beyond_a_limit_where_a_warmup_helps():
+    ds, study = run("linear_scaling_and_warmup", batch_sizes=[256, 512], learning_rates=[0.04])
+    at_once, warmed_up = np.median(study["errors"](ds)[0], axis=-1)
+    # In percent; a guess is wrong in 90 of 100.
+    assert warmed_up[0] < min(10, at_once[0])
+    assert min(at_once[1], warmed_up[1]) > 30
