@@ -15,10 +15,21 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxsgd.diagnosis.fold import Folded, LastPlace, agreement, fold, last_place, level_length, ramp, settling, without_smooth
+from jaxsgd.diagnosis.fold import (
+    Folded,
+    LastPlace,
+    agreement,
+    fold,
+    last_place,
+    level_length,
+    line_of_levels,
+    ramp,
+    settling,
+    without_smooth,
+)
 from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import explained, student_score
+from jaxsgd.diagnosis.series import explained
 from jaxsgd.diagnosis.stair import Stair, find_stair, rate_steps
 from jaxsgd.diagnosis.staircase import Staircase, find_staircase, without_staircase
 
@@ -151,6 +162,10 @@ CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
 MOST_RISE = 6.0
 """Score from which a rise within the epoch is sure; the only question left is whether it belongs to levels that repeat."""
 
+WAVE, NO_LINE = -3.5, -3.0
+"""Score of a straight line against a smooth wave below which the levels repeat and do not jump where the epoch begins; and the
+score that the line then has."""
+
 
 def _drawn(z: float | int) -> float:
     """Return a score with large values drawn in."""
@@ -189,14 +204,9 @@ def _step(n: Numbers) -> float:
     return _drawn(max(abs(n["step_z"]) - CHANCE_AMONG_MANY, 0))
 
 
-def _rarity_of_line(n: Numbers) -> float:
-    """Return the normal score of a straight line through the levels against their own scatter.
-
-    Levels that repeat lie near a line by chance.
-    """
-    freedom = max(round(n["per_epoch"]) - 2, 1)
-    share = min(n["ramp_share"], 1 - 1e-9)
-    return student_score(math.sqrt(freedom * share / (1 - share)), freedom)
+def _sure_line(n: Numbers) -> float:
+    """Return the smaller score of the rise and of the straight line; `NO_LINE` where the levels are a smooth wave."""
+    return NO_LINE if n["line_over_wave"] < WAVE else max(min(n["ramp_z"], n["line_rare"]), -1.0)
 
 
 def share_text(share: float) -> str:
@@ -343,7 +353,6 @@ FEATURES: tuple[Feature, ...] = (
         lambda prints: ramp(fold(prints.loss, prints.period)),
         {
             "rise_z": Reading(("re_exposure",), lambda n: _drawn(_clipped(n["ramp_z"], -1, MOST_RISE))),
-            "rise_both": Reading(("re_exposure",), lambda n: _drawn(max(min(n["ramp_z"], _rarity_of_line(n)), -1))),
             "smooth_rise": Reading(
                 ("fixed_order",), lambda n: n["ramp_share"] * float(n["ramp"] > 0) * _drawn(max(n["ramp_z"], 0))
             ),
@@ -353,6 +362,22 @@ FEATURES: tuple[Feature, ...] = (
             ),
         },
         _ramp,
+    ),
+    Feature(
+        "line",
+        {
+            "line_rare": "normal score of a straight line through the levels by place: levels lie near one by chance, the "
+            "more so where neighbours resemble each other",
+            "line_over_wave": "z of that line against a smooth wave that does not jump where the epoch begins; below 0 where "
+            "the wave explains more",
+        },
+        lambda prints: line_of_levels(fold(prints.loss, prints.period), prints.period.per_epoch),
+        {"rise_both": Reading(("re_exposure",), lambda n: _drawn(_sure_line(n)))},
+        lambda n, _: (
+            f"A straight line through the levels by position has the score z = {n['line_rare']:.1f} against their own scatter; "
+            f"a smooth wave that does not jump where the epoch begins explains "
+            f"{'more' if n['line_over_wave'] < 0 else 'less'} (z = {abs(n['line_over_wave']):.1f})."
+        ),
     ),
     Feature(
         "settle",

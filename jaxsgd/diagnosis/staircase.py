@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxsgd.diagnosis.fold import settling
+from jaxsgd.diagnosis.fold import fold, line_of_levels, settling
 from jaxsgd.diagnosis.period import FEWEST_ON_STAIR, FEWEST_STAIRS, Period, shows_stairs
 from jaxsgd.diagnosis.series import cut_score, student_score
 from jaxsgd.measure.trend import moving_mean
@@ -59,6 +59,9 @@ repeat, too, drop where an epoch begins, by as much as they rise within it."""
 EXPECTED_SHARE = 0.5
 """Part of the share of the variance that follows from the drop's score which the staircase explains at least."""
 
+ENOUGH_RETURNS = 4
+"""Number of epochs from which levels by position can be seen to return."""
+
 VERY_FEW, ENOUGH = 6, 16
 """Numbers of values up to which nothing counts as a staircase, and from which all of its score counts."""
 
@@ -81,6 +84,8 @@ class Staircase(NamedTuple):
       is_long: True for more than `FEW_STAIRS` epochs.
       boundaries: number of boundaries at which drops are measured.
       value_count: number of values that the drops are measured in.
+      rare: normal score of a straight line among the levels by position, as a staircase leaves it without its trend; infinite
+        for fewer than `ENOUGH_RETURNS` epochs, in which no level can be seen to return.
     """
 
     drop: float = 0.0
@@ -95,13 +100,15 @@ class Staircase(NamedTuple):
     is_long: bool = False
     boundaries: int = 0
     value_count: int = 0
+    rare: float = math.inf
 
     @property
     def score(self) -> float:
         """The score of the drop, reduced by all that speaks against a staircase.
 
         That is a drop as large at other positions, at a few boundaries only, or larger than what it explains; a run that falls,
-        or rises as much as the loss drops; and a loss that settles within epochs.
+        or rises as much as the loss drops; levels by position that are not on a straight line; and a loss that settles within
+        epochs.
         """
         doubtful = self.settles - MOST_SETTLING
         if self.drop <= 0 or self.z <= self.beside or doubtful > max(SURE_SETTLING - self.per_epoch, 0.0):
@@ -117,7 +124,9 @@ class Staircase(NamedTuple):
         score = max(flat, risen) * self._often() * self._explains()
         score *= float(np.clip((MOST_RISE - slope) / (MOST_RISE - FLAT), 0, 1))
         score *= float(np.clip((self.value_count - VERY_FEW) / (ENOUGH - VERY_FEW), 0, 1))
-        return max(score / (2 if self.is_long else 1) - SETTLING_WEIGHT * max(doubtful, 0.0), 0.0)
+        score = score / (2 if self.is_long else 1) - SETTLING_WEIGHT * max(doubtful, 0.0)
+        # Among levels that repeat the last is higher than the first by chance.
+        return max(min(score, self.rare), 0.0)
 
     def _often(self) -> float:
         """Return 1 if the loss drops at all boundaries, 0 if it does at a few of many only."""
@@ -171,7 +180,12 @@ class _Fit(NamedTuple):
 def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     """Return the drops of a loss where its epochs begin, against those with the boundaries at other positions."""
     is_long = period.epochs > FEW_STAIRS
-    if _is_too_short(loss, period) or (is_long and settling(loss, period)[1] > MOST_SETTLING):
+    if _is_too_short(loss, period):
+        return Staircase()
+    # A drop at each boundary alone looks like a mean that is reset there, so it is judged by what is left without the drops.
+    flat = without_staircase(loss, period)
+    settles = settling(flat, period)[1]
+    if is_long and settles > MOST_SETTLING:
         return Staircase()
     per_epoch = min(period.per_epoch, float(MOST_ON_STAIR))
     values = _averaged(_values(loss, period, ~_straddles(period)), per_epoch)
@@ -186,12 +200,12 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     near = [_fit(values, move, per_epoch) for move in (-NEAR, NEAR) if per_epoch * NEAR >= 1.5]
     if max((fit.z for fit in near if fit is not None), default=0.0) > NEAR_SCORE * here.z:
         beside = max(beside, here.z)
-    flat = without_staircase(loss, period)
     before, after = (float((_around_trend(values, period) ** 2).sum()) for values in (loss, flat))
     share = 1 - after / before if before > 0 else 0.0
     return Staircase(
-        here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settling(flat, period)[1], max(share, 0.0),
+        here.drop, here.slope, here.z, beside, here.every, period.per_epoch, settles, max(share, 0.0),
         here.total_z, is_long, here.boundaries, len(values.value),
+        line_of_levels(fold(loss, period), period.per_epoch)[0] if period.epochs >= ENOUGH_RETURNS else math.inf,
     )  # fmt: skip
 
 

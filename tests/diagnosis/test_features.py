@@ -52,6 +52,22 @@ def test_chance_gives_scores_a_deviation_of_about_one(form, shape):
     assert np.std([numbers["repeat_z"] for numbers in logs]) < 1.5
 
 
+def test_a_straight_line_jumps_where_the_epoch_begins_and_a_wave_does_not(noise):
+    share = np.arange(20) / 20
+    line, wave, chance = (measured(noise + shape) for shape in (4 * share, 2 * np.sin(2 * np.pi * (share + 0.5)), 0 * share))
+    # Two harmonics leave 1 - 0.76 = 24 % of a line's variance 16 / 12, of 40 epochs with 20 positions: sqrt(0.24 * 1.33 * 800)
+    # is 16. The last position is kept apart, so that the wave is free there and leaves less.
+    assert 5 < line["line_over_wave"] < 16
+    # A line leaves at least 1 - 6 / pi^2 = 39 % of a wave's variance 2: sqrt(0.39 * 2 * 800) is 25.
+    assert wave["line_over_wave"] == pytest.approx(-25, rel=0.3)
+    assert abs(chance["line_over_wave"]) < 3.5
+    # Both rise on the whole; only the line is rare among the levels, for those of a wave resemble their neighbours.
+    assert min(line["ramp_z"], wave["ramp_z"]) > 10
+    assert line["line_rare"] > 5
+    assert wave["line_rare"] < 2.5
+    assert readings(wave)["rise_both"] < 0 < readings(line)["rise_both"]
+
+
 def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
     noise[:, -1] += 6
     many, few = measured(noise), measured(noise[:, -5:])

@@ -55,12 +55,35 @@ def test_levels_that_drop_where_an_epoch_begins_by_as_much_as_they_rise_within_i
 
 
 def test_a_drop_that_explains_less_than_its_score_promises_counts_for_less():
-    seen = measured(stairs([1.0, 0.7, 0.49, 0.343]))
+    # The line among the levels is measured apart: it does not limit the score here.
+    seen = measured(stairs([1.0, 0.7, 0.49, 0.343]))._replace(rare=np.inf)
     assert seen._replace(share=0.0).score == 0
     # Of 160 values, a drop with a score of z explains z^2 / (z^2 + 160) of the variance at least.
     expected = seen.z**2 / (seen.z**2 + 160)
     assert seen.share > expected / 2
     assert seen._replace(share=expected / 4).score == pytest.approx(seen.score / 2)
+
+
+@pytest.mark.parametrize("epochs", [6, 14])
+def test_stairs_of_means_that_are_reset_at_each_print_are_no_running_mean(tmp_path, epochs):
+    # Lines as in PyTorch's CIFAR tutorial: 12,500 batches an epoch, a mean over each 2,000. Fourteen epochs are a long log.
+    loss = stairs(2.2 * 0.85 ** np.arange(epochs), batches=6, noise=0.015, seed=6)
+    lines = [
+        f"[{epoch + 1}, {2000 * (number + 1):5d}] loss: {value:.3f}"
+        for epoch, values in enumerate(loss)
+        for number, value in enumerate(values)
+    ]
+    (tmp_path / "cifar.txt").write_text("\n".join(lines) + "\n")
+    assert diagnose(tmp_path / "cifar.txt").causes == ("re_exposure",)
+
+
+def test_among_levels_that_repeat_a_drop_is_no_staircase_though_it_is_the_largest():
+    # Levels that return, of which the last is the highest and the first the lowest by chance, on a loss that falls by 0.1.
+    levels = 0.3 * np.array([-1.0, 0.8, -0.7, 0.9, -0.6, 0.7, -0.8, 1.0])
+    fall = 0.1 * np.arange(8)[:, None]
+    seen = measured(3 - fall + levels + 0.02 * np.random.default_rng(5).standard_normal((8, 8)))
+    assert seen.rare < 1.5
+    assert seen.score < 1.5
 
 
 def test_a_running_mean_of_a_falling_loss_drops_where_it_is_reset_but_settles():
