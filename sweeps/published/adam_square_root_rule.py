@@ -75,7 +75,7 @@ def figure(ds):
         axes.set_yscale("log")
         axes.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
         axes.minorticks_off()
-    ends = medians.sel(batch_rule=rule).isel(epoch=-1).values
+    ends = medians.sel(batch_rule=list(SHOWN)[-1]).isel(epoch=-1).values
     label_ends(shown[-1], ends, [f"B = {size:g}" for size in sizes], COLOURS[: len(sizes)])
     label_outside(list(shown), "epochs", "excess loss")
     return drawn
