@@ -6,6 +6,7 @@ from jaxsgd.error import no_such
 from jaxsgd.optimizer import POINTERS
 from jaxsgd.problem import Problem
 from jaxsgd.problems.article_network import square_regression
+from jaxsgd.problems.char_lm import char_lm
 from jaxsgd.problems.convnet import convnet
 from jaxsgd.problems.data_file import from_file
 from jaxsgd.problems.handwriting import digits
@@ -24,6 +25,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "digits": digits,
     "mnist1d": mnist1d,
     "convnet": convnet,
+    "char_lm": char_lm,
     "tanh_network": tanh_network,
     "deep_linear": deep_linear,
     "from_file": from_file,
@@ -44,6 +46,7 @@ def problem_named(name: str) -> Callable[..., Problem]:
 
 __all__ = [
     "PROBLEMS",
+    "char_lm",
     "convnet",
     "deep_linear",
     "digits",
