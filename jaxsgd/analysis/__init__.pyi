@@ -26,6 +26,7 @@ from .scaling import steps_to_target as steps_to_target
 from .seed_variance import SeedVariances as SeedVariances
 from .seed_variance import seed_variance as seed_variance
 from .seed_variance import seed_variances as seed_variances
+from .seeds_for_rank import seeds_for_rank as seeds_for_rank
 from .seeds_needed import predicted_width as predicted_width
 from .seeds_needed import seeds_needed as seeds_needed
 from .trials import trials as trials

@@ -56,8 +56,7 @@ def seeds_needed(
         anything that is no comparison.
     """
     check_confidence(confidence)
-    if not 0 < power < 1:
-        raise InputError(f"power must lie between 0 and 1, such as 0.8, got {shown(power)}")
+    check_power(power)
     if wanted is not None and not (isinstance(wanted, int | float) and 0 < wanted < math.inf):
         raise InputError(f"wanted must be a positive difference, in the units of the metric, got {shown(wanted)}")
     pilot = _others(compared)
@@ -66,7 +65,7 @@ def seeds_needed(
     # The effect is the difference divided by the deviation: the larger it is, the fewer seeds are needed.
     levels = [(1 + confidence) / 2, 0.5, (1 - confidence) / 2]
     effects = [(_observed_effect if wanted is None else _wanted_effect)(aim, deviation, pairs, level) for level in levels]
-    low, middle, high = (_seeds(effect, pilot.attrs["confidence"], power) for effect in effects)
+    low, middle, high = (seeds_for_effect(effect, pilot.attrs["confidence"], power) for effect in effects)
     reason = np.where(pilot["no_interval"] != "", pilot["no_interval"], np.where(deviation == 0, SAME_DIFFERENCE, ""))
     units = pilot["difference"].attrs.get("units", "1")
     level = f"its {100 * confidence:g} % interval"
@@ -92,6 +91,16 @@ def seeds_needed(
         pilot.coords,
         attrs,
     )
+
+
+def check_power(power: float) -> None:
+    """Check the probability with which a difference is to be seen.
+
+    Raises:
+      InputError: unless it lies between 0 and 1.
+    """
+    if not 0 < power < 1:
+        raise InputError(f"power must lie between 0 and 1, such as 0.8, got {shown(power)}")
 
 
 def predicted_width(compared: xr.Dataset, seeds: int | Sequence[int], *, confidence: float = 0.9) -> xr.Dataset:
@@ -199,8 +208,14 @@ def _observed_effect(aim: np.ndarray, deviation: np.ndarray, pairs: np.ndarray, 
     return bounds
 
 
-def _seeds(effect: np.ndarray, confidence: float, power: float) -> np.ndarray:
-    """Return the fewest seeds whose interval excludes zero with probability `power`, by the size of the effect."""
+def seeds_for_effect(effect: np.ndarray, confidence: float, power: float) -> np.ndarray:
+    """Return the fewest seeds whose interval excludes zero on the right side with probability `power`, [...] -> [...].
+
+    Args:
+      effect: the difference divided by its standard deviation; infinitely many seeds where it is zero or less.
+      confidence: level of the interval.
+      power: the probability.
+    """
     return np.reshape([_fewest(float(size), confidence, power) for size in np.ravel(effect)], effect.shape)
 
 

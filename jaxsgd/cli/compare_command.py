@@ -39,7 +39,16 @@ def compare(
         float | None,
         typer.Option(help="The smallest difference that matters to you: how many seeds would show it? Implies --plan."),
     ] = None,
-    power: Annotated[float, typer.Option(help="With --plan: probability with which the interval then excludes zero.")] = 0.8,
+    power: Annotated[
+        float, typer.Option(help="With --plan or --rank: probability with which the interval then excludes zero.")
+    ] = 0.8,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            help="How many seeds would separate the setting of this rank, 1 for the best, from the next one?",
+            show_default=False,
+        ),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="The share of problems on which each value is within a factor of the best."),
@@ -63,14 +72,16 @@ def compare(
     With --tuning-seeds it is a benchmark: every setting at its own best rate on every problem, with the same budget, evaluated
     on seeds that did not choose the rate.
 
-    With --plan or --wanted, the number of seeds that a difference needs. With --profile, a performance profile.
+    With --plan or --wanted, the number of seeds that a difference needs; with --rank, the number that a rank needs. With
+    --profile, a performance profile.
     """
-    from jaxsgd.analysis.best import benchmark
+    from jaxsgd.analysis.best import benchmark, tuned_by
     from jaxsgd.analysis.choice import too_few
     from jaxsgd.analysis.collapse import collapse as collapse_of
     from jaxsgd.analysis.compare import compare as compare_result
     from jaxsgd.analysis.performance_profile import performance_profile
     from jaxsgd.analysis.rows import rows as flat_rows
+    from jaxsgd.analysis.seeds_for_rank import seeds_for_rank
     from jaxsgd.cli.measure_table import interval_notes
     from jaxsgd.error import InputError, counted
     from jaxsgd.results.load import load
@@ -102,6 +113,15 @@ def compare(
         report: dict[str, Any] = {"command": "compare", "axis": axis, "metric": metric, "rows": rows, "overall_rank": ranks}
         if plan or wanted is not None:
             report["plan"] = _plan_rows(pilots, wanted, power)
+        if rank is not None:
+            judged = (
+                {name: tuned_by(ds, tuning_seeds, str(metric), tune) for name, ds in named.items()} if tuning_seeds else named
+            )
+            report["rank_plan"] = [
+                {"problem": name, **row}
+                for name, ds in judged.items()
+                for row in flat_rows(seeds_for_rank(ds, axis, metric, rank=rank, power=power).drop_attrs())
+            ]
         profiles = None
         if profile:
             targets = None if not target else dict(zip(named, target * (len(named) // len(target)), strict=True))
@@ -131,6 +151,11 @@ def compare(
         _print_lines(console, [f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"])
         console.print(_plan_table(report["plan"], axis))
         _print_lines(console, _plan_notes(report["plan"], wanted))
+    if "rank_plan" in report:
+        words = f"Seeds at which the 95 % interval separates rank {rank} from rank {rank + 1} with probability {power:g}:"
+        _print_lines(console, [words])
+        console.print(_rank_table(report["rank_plan"]))
+        _print_lines(console, _rank_notes(report["rank_plan"]))
     if profiles is not None:
         problems, what = counted(profiles.sizes["problem"], "problem"), profiles.attrs["what"].replace("_", " ")
         _print_lines(console, [f"Share of {problems} within a factor of the best, by {what}:"])
@@ -192,6 +217,36 @@ def _plan_notes(table: list[dict[str, Any]], wanted: float | None) -> list[str]:
         lines.append(
             "to inf: these seeds do not rule out that there is no difference; name the smallest that matters, --wanted"
         )
+    return lines
+
+
+RANKED = ("setting", "next_setting", "difference", "deviation", "kept", "no_number", "seeds", "low", "high")
+"""The columns of a row of a plan for a rank besides those of the other axes."""
+
+
+def _rank_table(table: list[dict[str, Any]]):
+    from jaxsgd.number import between, plain_number
+
+    places = _places(table, "problem", RANKED)
+    printed = plain_table(
+        [*(name.replace("_", " ") for name in places), "setting", "next one"],
+        ("worse by", "deviation", "seeds needed", "90 % interval", "ranks kept"),
+    )
+    for row in table:
+        kept = "none" if row["kept"] != row["kept"] else f"{100 * row['kept']:.0f} %"
+        numbers = (plain_number(row["difference"]), plain_number(row["deviation"]), _count(row["seeds"]))
+        texts = (_cell(row[name]) for name in (*places, "setting", "next_setting"))
+        printed.add_row(*texts, *numbers, between(row["low"], row["high"], 6) or "none", kept)
+    return printed
+
+
+def _rank_notes(table: list[dict[str, Any]]) -> list[str]:
+    """Return what the columns mean, the reasons for missing numbers, and what an interval without an end says."""
+    lines = ["ranks kept: the share of resamples of the seeds in which both settings keep their ranks"]
+    lines += ["the same seeds choose the two settings and judge them, which is optimistic: look again with more seeds"]
+    lines += [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
+    if any(row["high"] == float("inf") for row in table):
+        lines.append("to inf: these seeds do not show which of the two is better")
     return lines
 
 

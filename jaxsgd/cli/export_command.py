@@ -10,7 +10,15 @@ from jaxsgd.cli.output import check_output_folder, make_console, missing_cells, 
 
 def export(
     result: Annotated[Path, typer.Argument(help="A result folder.")],
-    to: Annotated[str | None, typer.Option(help="netcdf, zarr, csv or parquet.", show_default=False)] = None,
+    to: Annotated[
+        str | None, typer.Option(help="netcdf, zarr, csv, parquet; tensorboard, wandb or mlflow.", show_default=False)
+    ] = None,
+    batch_losses: Annotated[
+        bool, typer.Option("--batch-losses", help="With tensorboard, wandb or mlflow: the loss of every batch too.")
+    ] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS=VALUE", help="With --to: only this value of an axis; may be given again.")
+    ] = None,
     params: Annotated[
         Path | None,
         typer.Option(
@@ -23,21 +31,28 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="beside the result")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Write a result in another format: NetCDF and Zarr hold all of it, CSV and Parquet a tidy table.
+    """Write a result in another format, or into the offline folder of an experiment tracker.
+
+    NetCDF and Zarr hold all of it, CSV and Parquet a tidy table. TensorBoard, Weights & Biases and MLflow get a run for each
+    cell, with its settings and curves; runs that diverged are marked as failed. Nothing is sent over a network.
 
     With --params it writes the parameters that the result kept, in place of its numbers. Modules of your own that the study
     names are then looked up as by `jaxsgd run`.
     """
+    from jaxsgd.cli.plot_command import read_selection
     from jaxsgd.error import InputError, no_such
+    from jaxsgd.results.axes import selected
     from jaxsgd.results.export import FORMATS, SUFFIXES
     from jaxsgd.results.export import export as export_result
     from jaxsgd.results.load import load
 
     if (to is None) == (params is None):
         raise InputError(
-            "give either --to netcdf, zarr, csv or parquet, for the numbers, or --params FILE.npz for the parameters"
+            f"give either --to FORMAT, for the numbers ({', '.join(FORMATS)}), or --params FILE.npz for the parameters"
         )
     if params is not None:
+        if select or batch_losses:
+            raise InputError("--select and --batch-losses are for use with --to: --params writes the parameters of all cells")
         _export_parameters(result, params, per_cell, out, as_json)
         return
     if per_cell is not None:
@@ -45,12 +60,12 @@ def export(
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
     with working("reading the result"):
-        ds = load(result)
+        ds = selected(load(result), read_selection(select or []))
     path = out or result.with_name(result.name + SUFFIXES[to])
     check_output_folder(path.parent, path)
     with working("writing the file"):
-        written = export_result(ds, path, to)
-    missing = ds.attrs["missing_cells"]
+        written = export_result(ds, path, to, batch_losses=batch_losses)
+    missing = int(ds["missing"].sum())
     if as_json:
         typer.echo(to_json({"file": str(written), "format": to, "missing_cells": missing}))
     note = f" ({missing_cells(missing)})" if missing else ""

@@ -6,4 +6,5 @@ dataset   chunks as an xarray.Dataset
 axes      the axes of a result, by name and by value
 metric    the metrics that a result has, and which way is better
 export    a result in other formats
+cell_runs a result as single runs, and trackers: those runs in the folders of experiment trackers
 """

@@ -1,41 +1,51 @@
 """Results in other file formats."""
 
-import importlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from jaxsgd.error import InputError, no_such
-from jaxsgd.results.axes import WITHIN_CELLS
+from jaxsgd.results.cell_runs import cell_runs
+from jaxsgd.results.entries import with_entries
+from jaxsgd.results.need import need
+from jaxsgd.results.trackers import TRACKERS, write_runs
 
-FORMATS = ("netcdf", "zarr", "csv", "parquet")
+SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr", "csv": ".csv", "parquet": ".parquet", **{name: f".{name}" for name in TRACKERS}}
+"""The ending of the name of an exported result, by format."""
+
+FORMATS = tuple(SUFFIXES)
 """Formats to which a result can be exported."""
 
-SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr", "csv": ".csv", "parquet": ".parquet"}
 
-
-def export(ds: xr.Dataset, path: str | Path, to: str) -> Path:
+def export(ds: xr.Dataset, path: str | Path, to: str, *, batch_losses: bool = False) -> Path:
     """Write a result in another format and return its path.
 
     NetCDF and Zarr hold the whole result. CSV and Parquet hold a tidy table, one row per cell and epoch (and batch, if every
-    batch's loss was recorded): the cell's value on every axis, then the variables.
+    batch's loss was recorded): the cell's value on every axis, then the variables. TensorBoard, Weights & Biases and MLflow
+    hold a run for each cell that has been run, with its settings and curves; a run that diverged is marked as failed.
 
     Args:
       ds: a result.
-      path: of the new file or folder; an existing one is replaced.
+      path: of the new file or folder. An existing one is replaced, but for the folder of a tracker, which may hold other runs.
       to: one of `FORMATS`.
+      batch_losses: for a tracker, True for every batch's loss too.
 
     Raises:
-      InputError: for an unknown format, or if its library is not installed (extra `export`).
+      InputError: for an unknown format, or if its library is not installed; for a tracker also if the folder exists, or no cell
+        has been run.
     """
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
     path = Path(path)
+    if to in TRACKERS:
+        return _export_runs(ds, path, to, batch_losses)
+    if batch_losses:
+        raise InputError(f"batch_losses is for {', '.join(TRACKERS)}; {to} has every batch's loss anyway")
     writers: dict[str, Callable[[xr.Dataset, Path], Any]] = {
         "netcdf": _netcdf,
         "zarr": _zarr,
@@ -56,17 +66,17 @@ def export(ds: xr.Dataset, path: str | Path, to: str) -> Path:
     return path
 
 
-def need(*modules: str) -> None:
-    """Check that optional libraries are installed.
-
-    Raises:
-      InputError: for the first that is not, with the command that installs it.
-    """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            raise InputError(f"this format needs {module}: pip install 'jaxsgd[export]'") from None
+def _export_runs(ds: xr.Dataset, path: Path, to: str, batch_losses: bool) -> Path:
+    """Write the runs of a result into the folder of a tracker: whole, or not at all."""
+    if path.exists():
+        raise InputError(f"{path} exists already, and may hold other runs: name a new folder")
+    runs = cell_runs(ds, batch_losses=batch_losses)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as hidden:
+        written = Path(hidden).absolute() / "runs"
+        write_runs(runs, written, to, path)
+        written.replace(path)
+    return path
 
 
 def _netcdf(ds: xr.Dataset, path: Path) -> None:
@@ -86,20 +96,6 @@ def _parquet(ds: xr.Dataset, path: Path) -> None:
     table(ds).to_parquet(path, index=False)
 
 
-def _with_entries(ds: xr.Dataset) -> xr.Dataset:
-    """Return a result with a variable for each entry of the arrays among its observables."""
-    if "missing" not in ds:
-        return ds
-    known = {*ds["missing"].dims, *WITHIN_CELLS}
-    for name, variable in ds.data_vars.items():
-        own = [dim for dim in variable.dims if dim not in known]
-        if own:
-            entries = np.ndindex(*(variable.sizes[dim] for dim in own))
-            columns = {"_".join(map(str, (name, *at))): variable.isel(dict(zip(own, at, strict=True))) for at in entries}
-            ds = ds.drop_vars([name]).assign(columns)
-    return ds
-
-
 def table(ds: xr.Dataset) -> pd.DataFrame:
     """Return a result as a tidy `pandas.DataFrame`: one row per cell and epoch (and batch, if recorded).
 
@@ -107,7 +103,7 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
     observation, follow, without an epoch and a batch; of those measured before steps, rows for each
     observation and batch. An array has a column for each of its entries: `name_0`, `name_1`, ...
     """
-    ds = _with_entries(ds)
+    ds = with_entries(ds)
     of_steps = [name for name, variable in ds.data_vars.items() if {"observation", "batch"} <= set(variable.dims)]
     if of_steps and len(of_steps) < len(ds.data_vars):
         others = ds.drop_vars(of_steps)

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.results.axes import cell_dims, coords_along
-from jaxsgd.results.export import need
+from jaxsgd.results.need import need
 from jaxsgd.results.parameters import KeptCells, kept_cells, read_leaves, selection
 from jaxsgd.results.store import write_whole
 from jaxsgd.study.kept import Leaves

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import pytest
 
@@ -122,6 +123,26 @@ def test_a_pilot_gives_the_seeds_needed_for_each_difference(results, capsys):
         assert [row[name] for row in rows] == pytest.approx(needed[name].values.ravel().tolist())
     compare(folders[:1], tuning_seeds=2, plan=True)
     assert "Seeds at which the 95 % interval excludes zero with probability 0.8" in capsys.readouterr().out
+
+
+def test_a_pilot_gives_the_seeds_needed_for_a_rank(results, capsys):
+    folders = [results / "near", results / "far"]
+    compare(folders, tuning_seeds=2, rank=1, power=0.9, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rank_plan"]
+    tuned = [jaxsgd.tune(jaxsgd.load(folder), 2) for folder in folders]
+    needed = [jaxsgd.analysis.seeds_for_rank(ds, "optimizer", rank=1, power=0.9).squeeze() for ds in tuned]
+    assert [(row["problem"], row["setting"]) for row in rows] == [
+        (name, own.setting.item()) for name, own in zip(("near", "far"), needed, strict=True)
+    ]
+    for name in ("seeds", "low", "difference", "kept"):
+        numbers = [own[name].item() for own in needed]
+        # JSON has no infinite numbers.
+        expected = [number if math.isfinite(number) else None for number in numbers]
+        assert [row[name] for row in rows] == pytest.approx(expected)
+    compare(folders[:1], rank=1)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Seeds at which the 95 % interval separates rank 1 from rank 2 with probability 0.8:" in shown
+    assert "the same seeds choose the two settings and judge them" in shown
 
 
 def test_a_profile_over_results_is_the_librarys_and_has_a_figure(results, tmp_path, capsys):
