@@ -198,7 +198,7 @@ def command_names():
             yield from ((name, kind) for kind in subcommand.list_commands(None))
 
 
-def test_every_command_is_on_the_site_with_every_option_of_its_help(site, capsys, monkeypatch):
+def test_every_command_is_on_the_site_with_every_option_of_its_help(site, capsys, monkeypatch, unchecked):
     monkeypatch.setenv("COLUMNS", "200")
     text = "".join((site / "reference" / name).read_text() for name in ("commands.html", "plot_commands.html"))
     sections = dict(re.findall(r'<section id="([\w-]+)">(.*?)(?=<section id=|</article>)', text, re.S))
