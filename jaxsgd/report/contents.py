@@ -24,7 +24,7 @@ from jaxsgd.results.dataset import views
 from jaxsgd.results.metric import TIMES, final, metric_named, metrics, record_axis, record_steps, time_dim
 from jaxsgd.study.dimensions import SIZE_AXES
 
-MOST_ARRAY_LETTERS = 4_800_000
+MOST_ARRAY_LETTERS = 4_600_000
 """Letters for the numbers of the cells, so that a page has less than 6 MB in all."""
 
 MOST_ROWS = 20_000
