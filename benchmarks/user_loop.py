@@ -1,4 +1,4 @@
-"""Loops that users write in place of a sweep, for any problem: compiled steps, compiled runs, all runs at once, and PyTorch."""
+"""The loops that users write in place of a sweep, for any problem: compiled steps, compiled runs, all runs at once, PyTorch."""
 
 from collections.abc import Callable
 from typing import Any

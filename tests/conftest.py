@@ -35,6 +35,7 @@ import pytest
 import threadpoolctl
 from hypothesis import settings
 
+from jaxsgd.engine import loss_cost
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.program_folder import environment_of_programs, keep_programs, processor_kind
 from jaxsgd.engine.speed import PARTS, USUAL, keep
@@ -147,3 +148,4 @@ def nothing_compiled():
     """A process that has compiled nothing yet, for tests that count what is."""
     jax.clear_caches()
     PROGRAMS.clear()
+    loss_cost._costs.clear()

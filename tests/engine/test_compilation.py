@@ -13,6 +13,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
+from jaxsgd.engine import loss_cost
 from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import DrawSpec
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS, ProgramCache
@@ -66,6 +67,7 @@ def traced(sweep):
     """How often the loss was traced, none of it remembered from before."""
     jax.clear_caches()
     PROGRAMS.clear()
+    loss_cost._costs.clear()
     TRACES.clear()
     sweep()
     return len(TRACES)
