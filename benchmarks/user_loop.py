@@ -1,4 +1,4 @@
-"""What users write in place of a sweep, for any problem: compiled steps, compiled runs, all runs at once, and PyTorch."""
+"""Loops that users write in place of a sweep, for any problem: compiled steps, compiled runs, all runs at once, and PyTorch."""
 
 from collections.abc import Callable
 from typing import Any

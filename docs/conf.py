@@ -43,6 +43,7 @@ napoleon_attr_annotations = False
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_extra_path = ["live"]  # reports, each a whole page of its own
 html_title = f"jaxsgd {release}"
 html_copy_source = False
 html_show_sourcelink = False
@@ -55,17 +56,11 @@ html_theme_options = {
 
 
 def contents(text):
-    """Return a hidden table of contents for each section of README.md, in MyST: the pages that its table links to.
-
-    The notebooks, which may be absent, are a section of their own after the uses.
-    """
+    """Return a hidden table of contents for each section of README.md, in MyST: the pages that its table links to."""
     sections = re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
-    pages = {title: re.findall(r"^\| \[[^]]+\]\(([\w/]+)\.md\)", table, re.M) for title, table in sections}
-    notebooks = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("notebooks/*.ipynb"))
-    ordered = list(pages.items())
-    ordered[2:2] = [("Notebooks", notebooks)] if notebooks else []
+    pages = {title: re.findall(r"^\| \[[^]]+\]\(([\w/]+)\.(?:md|ipynb)\)", table, re.M) for title, table in sections}
     return "\n".join(
-        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in ordered
+        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```\n" for title, names in pages.items()
     )
 
 
@@ -114,6 +109,7 @@ def complete(app, name, source):
         source[0] = re.sub(r"\]\((?!https:|#)([\w./-]+)", lambda link: f"]({'../' + link[1]}".replace("../docs/", ""), text)
     place = (FOLDER / name).parent
     source[0] = re.sub(r"\]\((\.\./[\w./]+\.md)(#[\w-]+)?\)", lambda link: inside(place, link), source[0])
+    source[0] = live(source[0])
 
 
 def inside(place, link):
@@ -126,6 +122,11 @@ def inside(place, link):
         return link[0]
     pages = [page for page, name in OUTSIDE.items() if FOLDER.parent / name == file]
     return f"](/{pages[0]}.md{link[2] or ''})" if pages else f"](path:{link[1]})"
+
+
+def live(text):
+    """Return the text of a page with links to files of `docs/live` as links to where the site has them."""
+    return re.sub(r"\[([^]]+)\]\(live/([\w/]+\.html)\)", r'<a href="\2">\1</a>', text)
 
 
 def skip(app, kind, name, member, skipped, options):

@@ -59,6 +59,10 @@ repeat, too, drop where an epoch begins, by as much as they rise within it."""
 EXPECTED_SHARE = 0.5
 """Part of the share of the variance that follows from the drop's score which the staircase explains at least."""
 
+RARE_ENOUGH = 0.5
+"""By so much a score may be above the score of the straight line through the levels. With 0 one staircase more in a hundred is
+missed, and without a limit 5 of 140 fixed orders count as staircases."""
+
 ENOUGH_RETURNS = 4
 """Number of epochs from which levels by position can be seen to return."""
 
@@ -126,7 +130,7 @@ class Staircase(NamedTuple):
         score *= float(np.clip((self.value_count - VERY_FEW) / (ENOUGH - VERY_FEW), 0, 1))
         score = score / (2 if self.is_long else 1) - SETTLING_WEIGHT * max(doubtful, 0.0)
         # Among levels that repeat the last is higher than the first by chance.
-        return max(min(score, self.rare), 0.0)
+        return max(min(score, self.rare + RARE_ENOUGH), 0.0)
 
     def _often(self) -> float:
         """Return 1 if the loss drops at all boundaries, 0 if it does at a few of many only."""

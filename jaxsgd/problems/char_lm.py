@@ -103,8 +103,8 @@ def char_lm(
     The text is the help on the language that comes with Python, `pydoc_data.topics`, 465,000 characters in Python 3.11. It is
     read from the standard library that is running, so **another version of Python has another text**, and losses differ a
     little. A stored result keeps the SHA-256 of its samples, and goes on only with the same text. The windows follow one
-    another in the text, so `fixed` shows the effect of a file's order. The text repeats itself: of the default windows 18 % stand
-    in another place of it too (Python 3.11), so a held-out loss is lower than that on a text that is really new.
+    another in the text, so `fixed` shows the effect of a file's order. The text repeats itself: of the default windows 18 %
+    stand in another place of it too (Python 3.11), so a held-out loss is lower than that on a text that is really new.
 
     Args:
       num_samples: N, the first N windows.

@@ -89,6 +89,6 @@ def test_many_runs_are_stored_as_a_sweep_stores_them(tmp_path):
 def test_an_unknown_part_is_one_line(capsys):
     assert main(["peer"]) == 2
     assert capsys.readouterr().err == (
-        "benchmarks: unknown part 'peer': did you mean 'peers'? "
-        "valid: counts, libraries, peers, problems, runs, scale, start, widths\n"
+        "benchmarks: unknown part 'peer': did you mean 'peers'? valid: counts, libraries, peers, problems, runs, scale, start, "
+        "widths\n"
     )
