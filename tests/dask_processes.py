@@ -16,12 +16,12 @@ _DASK = (sys.executable, "-m", "dask")
 
 
 def wait_until(condition, what="it"):
-    """What `condition` returns, once that is true."""
+    """Wait until `condition` returns something true, and return that."""
     give_up = time.monotonic() + PATIENCE
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < give_up, f"{what} has not come within {PATIENCE} s"
         time.sleep(0.02)
-    return found
+    return result
 
 
 @contextmanager
@@ -49,14 +49,14 @@ def kill_all(started):
 @contextmanager
 def scheduler(folder, *words, environment=None):
     """A scheduler: its address and its process."""
-    told = Path(folder) / f"scheduler-{time.monotonic_ns()}.json"
-    command = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told, *words)
+    address_file = Path(folder) / f"scheduler-{time.monotonic_ns()}.json"
+    command = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address_file, *words)
     with process(*_DASK, *map(str, command), environment=environment, stderr=subprocess.DEVNULL) as started:
 
         def address():
             assert started.poll() is None, "the scheduler has ended"
             try:
-                return json.loads(told.read_text())["address"]
+                return json.loads(address_file.read_text())["address"]
             except (OSError, ValueError):
                 return None
 

@@ -38,31 +38,31 @@ class Block(NamedTuple):
     @property
     def file_name(self) -> str | None:
         """The file that a block of Python is, if it is one."""
-        found = re.match(r"# ([\w-]+\.py)\n", self.content)
-        return found[1] if found and self.language == "python" else None
+        match = re.match(r"# ([\w-]+\.py)\n", self.content)
+        return match[1] if match and self.language == "python" else None
 
     @property
     def commands(self) -> list[list[str]]:
         """The words of each `jaxsgd` command of a block of shell."""
         lines = self.content.replace("\\\n", " ").splitlines()
         words = [shlex.split(line, comments=True) for line in lines]
-        return [each[1:] for each in words if each[:1] == ["jaxsgd"]]
+        return [line[1:] for line in words if line[:1] == ["jaxsgd"]]
 
     @property
     def is_only_read(self) -> bool:
-        """Whether a block of shell says that it takes long."""
+        """True if a block of shell says that it takes long."""
         return self.content.startswith("# takes ")
 
 
 def blocks(text: str, language: str | None = None) -> list[Block]:
     """The fenced blocks of a page, or those in one language."""
-    found = re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.S | re.M)
-    made = [Block(each[1], each[2], text[: each.start(2)].count("\n") + 1) for each in found]
-    return [block for block in made if language in (None, block.language)]
+    matches = re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.S | re.M)
+    fences = [Block(match[1], match[2], text[: match.start(2)].count("\n") + 1) for match in matches]
+    return [block for block in fences if language in (None, block.language)]
 
 
 def links(text: str) -> list[str]:
-    """Where the links and pictures of a page lead, but for places on the page itself."""
+    """Return the targets of the links and pictures of a page, without those on the page itself."""
     return [target for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if target]
 
 
@@ -77,7 +77,7 @@ def run_page(path: Path, printed: Callable[[], str]) -> dict:
       The names that its Python has in the end.
     """
     names: dict = {"__name__": path.stem}
-    said = ""
+    text = ""
     for block in blocks(path.read_text()):
         place = f"{path.name}, line {block.line}"
         if block.file_name:
@@ -88,10 +88,10 @@ def run_page(path: Path, printed: Callable[[], str]) -> dict:
         elif block.language == "sh" and not block.is_only_read:
             for words in block.commands:
                 run_command(words, place)
-        said += printed()
+        text += printed()
         if block.language == "text":
-            assert same(said, block.content), f"{place}: prints\n{said}"
-            said = ""
+            assert same(text, block.content), f"{place}: prints\n{text}"
+            text = ""
     return names
 
 
@@ -118,16 +118,16 @@ def check_command(words: list[str]) -> None:
     command.make_context(name, words)
 
 
-def same(printed: str, said: str) -> bool:
-    """Whether two texts have the same words, and numbers that are equal to rounding."""
-    texts = [_NUMBER.sub("#", text).split() for text in (printed, said)]
-    numbers = [_NUMBER.findall(text) for text in (printed, said)]
+def same(printed: str, expected: str) -> bool:
+    """Return True if two texts have the same words, and numbers that are equal to rounding."""
+    texts = [_NUMBER.sub("#", text).split() for text in (printed, expected)]
+    numbers = [_NUMBER.findall(text) for text in (printed, expected)]
     return texts[0] == texts[1] and all(map(_near, *numbers))
 
 
-def _near(printed: str, said: str) -> bool:
-    value, expected = (float(text.replace(",", "")) for text in (printed, said))
-    mantissa, _, power = said.partition("e")
+def _near(printed: str, stated: str) -> bool:
+    value, expected = (float(text.replace(",", "")) for text in (printed, stated))
+    mantissa, _, power = stated.partition("e")
     digits = len(mantissa.partition(".")[2])
     unit = 10.0 ** (int(power or 0) - digits)
     if not digits and not power:

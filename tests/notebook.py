@@ -16,7 +16,7 @@ LONGEST = 900
 
 
 class Output(NamedTuple):
-    """What a cell shows, as far as it is the same on every machine.
+    """The output of a cell, as far as it is the same on every machine.
 
     Attributes:
       text: what it prints, and the text of its last value.

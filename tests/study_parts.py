@@ -1,4 +1,4 @@
-"""What studies in the tests point at."""
+"""Problems that studies in the tests point at."""
 
 import dataclasses
 import os
@@ -76,8 +76,8 @@ def obedient(folder: str, num_seeds: int = 8) -> Problem:
         return np.float32(0)
 
     def init(key):
-        told = jax.pure_callback(obey, jax.ShapeDtypeStruct((), np.float32), jax.random.key_data(key), vmap_method="sequential")
-        return jnp.zeros(3) + told
+        zero = jax.pure_callback(obey, jax.ShapeDtypeStruct((), np.float32), jax.random.key_data(key), vmap_method="sequential")
+        return jnp.zeros(3) + zero
 
     return Problem(init, problem.loss, problem.data, problem.optimum)
 

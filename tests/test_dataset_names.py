@@ -21,11 +21,11 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
-    """What each public function that returns a Dataset makes of a small result, by the function's name."""
+    """Return the Dataset of each public function that returns one, for a small result, by the function's name."""
     folder = tmp_path_factory.mktemp("names") / "result"
     ds = jaxsgd.sweep(Study(**FIELDS, seeds=range(3)), folder)
     apart = jaxsgd.sweep(Study(**FIELDS, data_seeds=[0, 1], order_seeds=[0, 1, 2]))
-    one = ds.sel(batch_count=[3])
+    single = ds.sel(batch_count=[3])
     return {
         "sweep": ds,
         "load": jaxsgd.load(folder),
@@ -33,10 +33,10 @@ def datasets(tmp_path_factory):
         "best": jaxsgd.best(ds),
         "compare": jaxsgd.compare(ds, "order"),
         "tune": jaxsgd.tune(ds, 2),
-        "benchmark": jaxsgd.benchmark({"first": one, "second": one}, "order", tuning_seeds=2),
+        "benchmark": jaxsgd.benchmark({"first": single, "second": single}, "order", tuning_seeds=2),
         "scaling": jaxsgd.scaling(ds, float(ds.loss_epoch.max()), "loss_epoch"),
         "seed_variance": jaxsgd.seed_variance(apart),
-        "run_noise": jaxsgd.run_noise(one.isel(order=1, learning_rate=1), [0, 3]),
+        "run_noise": jaxsgd.run_noise(single.isel(order=1, learning_rate=1), [0, 3]),
     }
 
 

@@ -62,8 +62,8 @@ def test_the_commands_that_the_tests_start_are_those_of_the_page():
 @pytest.fixture
 def certificates(tmp_path):
     """The options of the page for a scheduler and a worker, and Dask's configuration for the command."""
-    made = distributed.Security.temporary()
-    for name, content in (("ca", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
+    security = distributed.Security.temporary()
+    for name, content in (("ca", security.tls_ca_file), ("cert", security.tls_client_cert), ("key", security.tls_client_key)):
         (tmp_path / f"{name}.pem").write_text(content)
     ca, cert, key = (str(tmp_path / f"{name}.pem") for name in ("ca", "cert", "key"))
     options = ("--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key)

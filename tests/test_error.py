@@ -6,7 +6,7 @@ from jaxsgd.error import counted, verb
 
 
 @pytest.mark.parametrize(
-    ("number", "noun", "said"),
+    ("number", "noun", "text"),
     [
         (0, "chunk", "0 chunks"),
         (1, "chunk", "1 chunk"),
@@ -16,8 +16,8 @@ from jaxsgd.error import counted, verb
         (1, "loss", "1 loss"),
     ],
 )
-def test_a_number_has_the_noun_that_goes_with_it(number, noun, said):
-    assert counted(number, noun) == said
+def test_a_number_has_the_noun_that_goes_with_it(number, noun, text):
+    assert counted(number, noun) == text
 
 
 def test_a_number_has_the_verb_that_goes_with_it():

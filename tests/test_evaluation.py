@@ -1,4 +1,4 @@
-"""When a run is evaluated: steps by hand, and observables within epochs against runs that end there."""
+"""The steps after which a run is evaluated: steps by hand, and observables within epochs against runs that end there."""
 
 import jax
 import jax.numpy as jnp

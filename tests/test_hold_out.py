@@ -15,12 +15,12 @@ from tests import probe
 KEY = jax.random.key(3)
 
 
-@pytest.mark.parametrize(("share", "held"), [(0.2, 4), (0.01, 1), (0.99, 19), (0.26, 5)])
-def test_held_out_arrays_and_the_rest_are_all_samples_once(share, held):
+@pytest.mark.parametrize(("share", "size"), [(0.2, 4), (0.01, 1), (0.99, 19), (0.26, 5)])
+def test_held_out_arrays_and_the_rest_are_all_samples_once(share, size):
     whole = probe.numbered(20)
     apart = jaxsgd.hold_out(whole, share)
     rest, out = np.asarray(apart.data), np.asarray(apart.held_out)
-    assert len(out) == held
+    assert len(out) == size
     assert sorted([*rest, *out]) == list(range(20))
     # The others keep their order, for a file's order is what `fixed` shows.
     assert (np.diff(rest) > 0).all()

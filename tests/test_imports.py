@@ -101,21 +101,21 @@ def public_names():
 def imports(source, folder=()):
     """The modules that a source imports, lying in a folder of the package: `numpy`, or `jaxsgd.order`, also where a public
     name stands for it."""
-    public, found = public_names(), set()
+    public, modules = public_names(), set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name != "jaxsgd"}
+            modules |= {alias.name for alias in node.names if alias.name != "jaxsgd"}
         elif isinstance(node, ast.ImportFrom):
             inside = ["jaxsgd", *folder]
             base = ".".join(inside[: len(inside) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
             if module == "jaxsgd":
-                found |= {f"jaxsgd.{public.get(alias.name, alias.name)}" for alias in node.names}
+                modules |= {f"jaxsgd.{public.get(alias.name, alias.name)}" for alias in node.names}
             else:
-                found.add(module)
+                modules.add(module)
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "jaxsgd" and not node.attr.startswith("__"):
-            found.add(f"jaxsgd.{public.get(node.attr, node.attr)}")
-    return found
+            modules.add(f"jaxsgd.{public.get(node.attr, node.attr)}")
+    return modules
 
 
 def stage(module):
@@ -205,7 +205,7 @@ def test_a_public_name_is_no_module_though_a_module_bears_it(package, public_mod
 
 
 def python(code):
-    """What a Python of its own prints, as words."""
+    """Return the words that a new Python process prints."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
 
@@ -242,9 +242,9 @@ def test_a_small_command_loads_what_it_needs_only(words, never):
     code = (
         "import contextlib, io, sys\n"
         "from jaxsgd.cli.errors import run_app\n"
-        "with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as output:\n"
         f"    assert run_app({words!r}) == 0\n"
-        "assert said.getvalue()\n"
+        "assert output.getvalue()\n"
         "print(*sys.modules)"
     )
     loaded = set(python(code))

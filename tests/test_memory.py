@@ -51,15 +51,15 @@ def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_sam
     from jaxsgd.cli.errors import run_app
     sys.exit(run_app(["run", sys.argv[1], "--out", sys.argv[2], "--chunk-width", "{LANES}", "--lanes", "{LANES}"]))
     """
-    status, said, wrong = in_little_room(500, program, tmp_path / "study.json", tmp_path / "result")
+    status, output, wrong = in_little_room(500, program, tmp_path / "study.json", tmp_path / "result")
     assert status == 0, wrong
     ds = jaxsgd.load(tmp_path / "result")
-    told = json.loads(ds.attrs["manifest"])
-    assert told["held"]["lanes"] == LANES
-    narrowed = [step["lanes"] for step in told["lanes_narrowed"]]
+    manifest = json.loads(ds.attrs["manifest"])
+    assert manifest["held"]["lanes"] == LANES
+    narrowed = [step["lanes"] for step in manifest["lanes_narrowed"]]
     assert narrowed in ([4], [4, 2], [4, 2, 1])
-    assert {step["program"] for step in told["lanes_narrowed"]} == {0}
-    assert f"memory was short, so only {narrowed[-1]} runs ran side by side: the same numbers to rounding" in said
+    assert {step["program"] for step in manifest["lanes_narrowed"]} == {0}
+    assert f"memory was short, so only {narrowed[-1]} runs ran side by side: the same numbers to rounding" in output
     one_by_one = jaxsgd.sweep(Study(problem_args=args, **FIELDS), chunk_width=1)
     np.testing.assert_allclose(ds.loss, one_by_one.loss, rtol=1e-5)
     assert ds.attrs["missing_cells"] == 0
@@ -74,10 +74,10 @@ def test_where_even_one_run_finds_no_memory_that_is_said_in_one_line():
     except jaxsgd.InputError as error:
         print(error)
     """
-    status, said, wrong = in_little_room(60, program)
+    status, output, wrong = in_little_room(60, program)
     assert status == 0, wrong
-    assert said.startswith("a single run needs more memory than is available (about ")
-    assert said.count("\n") == 1
+    assert output.startswith("a single run needs more memory than is available (about ")
+    assert output.count("\n") == 1
 
 
 LARGE = """

@@ -46,7 +46,7 @@ def by_count(*counts, num_samples=NUM_SAMPLES):
 
 def stacked(splits, shared):
     """The splits as data, with a leading axis to map over."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *(cut(one, shared) for one in splits))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(cut(member, shared) for member in splits))
 
 
 def micro(problem, splits, optimizer, order="fixed", *, epochs=EPOCHS, micro_size=None, keys=KEYS):
@@ -58,7 +58,7 @@ def micro(problem, splits, optimizer, order="fixed", *, epochs=EPOCHS, micro_siz
 
     @jax.jit
     def all_of_them(cuts):
-        return jax.vmap(lambda one: run_micro(problem, begun, data, keys.order, one, optimizer=optimizer, **how))(cuts)
+        return jax.vmap(lambda own_cut: run_micro(problem, begun, data, keys.order, own_cut, optimizer=optimizer, **how))(cuts)
 
     return all_of_them(stacked(splits, shared))
 
@@ -79,15 +79,15 @@ def numbered_order(number):
 
 @functools.cache
 def sequences():
-    """What the orders say: samples [order, E, N], and batches [order, E, count, M] for each batch count."""
+    """Return what the orders give: samples [order, E, N], and batches [order, E, count, M] for each batch count."""
 
-    def said(number, epoch):
+    def samples_and_batches(number, epoch):
         order = numbered_order(number)
         batches = jax.vmap(lambda m: order.batches(KEYS.order, epoch, max(COUNTS), m))(jnp.asarray(COUNTS))
         return order.samples(KEYS.order, epoch, NUM_SAMPLES), batches
 
-    found = jax.jit(jax.vmap(jax.vmap(said, (None, 0)), (0, None)))(jnp.arange(len(ORDERS)), jnp.arange(EPOCHS))
-    return jax.tree.map(np.asarray, found)
+    both = jax.jit(jax.vmap(jax.vmap(samples_and_batches, (None, 0)), (0, None)))(jnp.arange(len(ORDERS)), jnp.arange(EPOCHS))
+    return jax.tree.map(np.asarray, both)
 
 
 def of_the_loop(order, m, momentum):
@@ -151,7 +151,7 @@ def test_past_the_batch_count_the_loss_is_nan_and_the_size_0_and_nowhere_else():
 def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loop_in_every_order(m):
     # The orders' sequences are given as tables: a program with the six orders in it would take seconds to compile.
     samples, batches = (jnp.asarray(leaf) for leaf in sequences())
-    (one,) = by_count(m)
+    (single,) = by_count(m)
     params, data = PROBLEM.init(KEYS.init), jax.tree.map(jnp.asarray, PROBLEM.data)
 
     @jax.jit
@@ -160,7 +160,7 @@ def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loo
             order = Order(lambda key, epoch, num_samples: samples[epoch], lambda key, epoch, slots, m: batches[epoch, :slots])
             optimizer = optax.sgd(RATE, momentum=momentum)
             begun = initial_state(optimizer, params)
-            done = run(PROBLEM, begun, data, KEYS.order, optimizer=optimizer, split=one, order=order, **HOW)
+            done = run(PROBLEM, begun, data, KEYS.order, optimizer=optimizer, split=single, order=order, **HOW)
             return done.loss, done.size
 
         over_momenta = jax.vmap(trained, (0, None, None))
@@ -255,9 +255,9 @@ def test_a_schedule_gives_the_same_rate_at_the_same_progress_in_every_path(sched
 def cost(splits, size):
     """The stated cost of an epoch, counted batch by batch: every run takes as many micro-steps as the one that needs most."""
     steps = []
-    for one in splits:
-        largest = max(int(np.ceil(samples / size)) for samples in one.sizes)
-        steps.append(one.batch_count * largest)
+    for member in splits:
+        largest = max(int(np.ceil(samples / size)) for samples in member.sizes)
+        steps.append(member.batch_count * largest)
     return max(steps) * (size + STEP_COST)
 
 
@@ -269,7 +269,7 @@ def cost(splits, size):
 def test_the_layout_is_the_cheapest_there_is_and_holds_every_sample(counts):
     splits = by_count(*counts)
     chosen = layout(splits)
-    largest = max(int(one.sizes.max()) for one in splits)
+    largest = max(int(member.sizes.max()) for member in splits)
     assert cost(splits, chosen.micro_size) == min(cost(splits, size) for size in range(1, largest + 1))
     assert chosen.micro_steps * (chosen.micro_size + STEP_COST) == cost(splits, chosen.micro_size)
     assert chosen.micro_steps * chosen.micro_size >= NUM_SAMPLES
@@ -344,10 +344,10 @@ def test_a_short_batch_is_the_mean_of_its_own_samples_alone():
 @pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
 def test_a_run_that_diverges_leaves_the_bits_of_its_siblings_alone(bad, masked):
     problem = probe.line()
-    one = Split(60, 7 if masked else 6)
-    shared = layout([one], micro_size=5)
+    single = Split(60, 7 if masked else 6)
+    shared = layout([single], micro_size=5)
     assert shared.masked == masked
-    cut_of_all = jax.tree.map(jnp.asarray, cut(one, shared))
+    cut_of_all = jax.tree.map(jnp.asarray, cut(single, shared))
     how = {"layout": shared, "order": as_order("fixed"), "precision": "float32", "epochs": 5}
     data = jax.tree.map(jnp.asarray, problem.data)
 

@@ -208,11 +208,11 @@ def counting(learning_rate):
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_that_shows_what_to_write(mistake):
-    call, said = MISTAKES[mistake]
+    call, beginning = MISTAKES[mistake]
     with pytest.raises(jaxsgd.InputError) as caught:
         call()
     message = str(caught.value)
-    assert message.startswith(said)
+    assert message.startswith(beginning)
     assert "\n" not in message
     assert len(message) < 500
 

@@ -91,8 +91,8 @@ def count_calls(observe_every):
 
 
 def test_only_the_chosen_epochs_are_measured_under_vmap():
-    each = count_calls(1)
-    assert count_calls(2) * 5 == each * 3
+    calls = count_calls(1)
+    assert count_calls(2) * 5 == calls * 3
 
 
 STUDY = {
@@ -144,9 +144,9 @@ def test_one_program_for_all_batch_counts_measures_the_same():
     study = jaxsgd.Study(
         **{**STUDY, "batch_counts": [2, 7]}, observe_batches=["gradient_norm", "tests.test_observe_batches:facts"]
     )
-    one, own = (jaxsgd.sweep(study, vectorize=path) for path in ("one_program", "grouped"))
+    one_program, own = (jaxsgd.sweep(study, vectorize=path) for path in ("one_program", "grouped"))
     for name in ("gradient_norm_batch", "facts_size_batch", "facts_gradient_batch", "facts_sum_batch"):
-        np.testing.assert_allclose(one[name], own[name], rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(one_program[name], own[name], rtol=1e-4, err_msg=name)
 
 
 def facts(params, context):

@@ -46,11 +46,11 @@ def final_params(traced, dtype):
     how = {"epochs": 3, "batch_count": 10, "order": "fixed"}
 
     def all_of_them(given):
-        found = {}
+        params = {}
         for name, (rate, hyper) in given.items():
             optimizer = scheduled(OPTIMIZERS[name], rate, hyper)
-            found[name] = jaxsgd.simulate(problem, KEY, optimizer=optimizer, **how).params
-        return found
+            params[name] = jaxsgd.simulate(problem, KEY, optimizer=optimizer, **how).params
+        return params
 
     given = {name: (RATE, hyper) for name, hyper in HYPER.items()}
     if traced:
@@ -132,8 +132,8 @@ def test_a_sweep_over_rates_and_momenta_is_one_trace():
 
 def test_the_rate_is_the_schedules_factor_times_the_learning_rate():
     # Plain sgd of gradient 1 moves by minus the rate: 0.4 * (1 - 0.25).
-    made = scheduled(optax.sgd, 0.4, {}, linear)(jnp.asarray(0.25))
-    update, _ = made.update(jnp.ones(()), made.init(jnp.zeros(())))
+    optimizer = scheduled(optax.sgd, 0.4, {}, linear)(jnp.asarray(0.25))
+    update, _ = optimizer.update(jnp.ones(()), optimizer.init(jnp.zeros(())))
     assert float(update) == pytest.approx(-0.3)
 
 
@@ -160,7 +160,7 @@ def refusal(function, name):
 
 
 @pytest.mark.parametrize(
-    ("function", "name", "said"),
+    ("function", "name", "beginning"),
     [
         (optimizer_named, "addam", "unknown optimizer 'addam': did you mean 'adam'? valid: adagrad, adam, adamw, "),
         (optimizer_named, "", "unknown optimizer '': valid: adagrad, "),
@@ -178,5 +178,5 @@ def refusal(function, name):
         (schedule_named, "numpy:pi", "schedule 'numpy:pi' must be a function, got 3.14159"),
     ],
 )
-def test_names_and_pointers_to_nothing_are_refused_in_one_line(function, name, said):
-    assert refusal(function, name).startswith(said)
+def test_names_and_pointers_to_nothing_are_refused_in_one_line(function, name, beginning):
+    assert refusal(function, name).startswith(beginning)

@@ -1,4 +1,4 @@
-"""Names and docstrings in plain English: read off the source, for the parts of the repository that are listed here."""
+"""Names and docstrings in plain English: read off the source, for the folders that are listed here."""
 
 import ast
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-CLEAN = ("jaxsgd", "benchmarks", "tools")
-"""Folders and files of jaxsgd/, benchmarks/ and tools/ in which every name and every docstring follows the rule."""
+CLEAN = ("jaxsgd", "benchmarks", "tools", "tests")
+"""Folders in which every name and every docstring follows the rule."""
 
 VAGUE_NAMES = {"each", "found", "held", "made", "one", "said", "say", "there", "told"}
 """Words that do not say what a variable, an argument, a function or a class is."""

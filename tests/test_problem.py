@@ -1,4 +1,4 @@
-"""What a user brings."""
+"""Problems that a user brings."""
 
 import dataclasses
 
@@ -17,8 +17,8 @@ KEY = jax.random.key(0)
 
 
 def test_held_data_are_given_as_they_are_and_drawn_data_by_the_key():
-    held, drawn = probe.numbered(4), probe.drawn(4)
-    assert held.sample_data(KEY) is held.data
+    stored, drawn = probe.numbered(4), probe.drawn(4)
+    assert stored.sample_data(KEY) is stored.data
     np.testing.assert_array_equal(drawn.sample_data(KEY), jax.random.uniform(KEY, (4,)))
 
 
@@ -30,16 +30,16 @@ def test_data_are_drawn_at_full_precision_whatever_the_devices_own():
 
 
 def test_problems_are_equal_only_if_they_are_the_same_object():
-    one, other = probe.numbered(4), probe.numbered(4)
-    assert one == one and one != other  # noqa: PT018
-    assert len({one, one, other}) == 2
+    first, other = probe.numbered(4), probe.numbered(4)
+    assert first == first and first != other  # noqa: PT018
+    assert len({first, first, other}) == 2
 
 
 def test_data_held_and_the_same_data_drawn_train_alike():
-    held = probe.network()
-    drawn = jaxsgd.Problem(held.init, held.loss, lambda key: jax.tree.map(jnp.asarray, held.data))
+    stored = probe.network()
+    drawn = jaxsgd.Problem(stored.init, stored.loss, lambda key: jax.tree.map(jnp.asarray, stored.data))
     runs = [
-        jaxsgd.simulate(p, KEY, optimizer=optax.sgd(0.1), epochs=3, batch_count=7, order="reshuffle") for p in (held, drawn)
+        jaxsgd.simulate(p, KEY, optimizer=optax.sgd(0.1), epochs=3, batch_count=7, order="reshuffle") for p in (stored, drawn)
     ]
     np.testing.assert_allclose(runs[0].loss, runs[1].loss, rtol=1e-6)
 
@@ -118,16 +118,16 @@ def make_mistaken(mistake):
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistaken_problem_is_refused_in_one_line_by_a_run_and_by_a_study(mistake):
-    said = MISTAKES[mistake][1]
+    beginning = MISTAKES[mistake][1]
     fields = {"problem": "tests.test_problem:make_mistaken", "problem_args": {"mistake": mistake}, "epochs": 1}
     # As users have it; the tests' stricter JAX would refuse to broadcast.
     with jax.numpy_rank_promotion("allow"):
         with pytest.raises(InputError) as error:
             jaxsgd.simulate(make_mistaken(mistake), KEY, batch_count=2, optimizer=optax.sgd(0.1), epochs=1)
-        assert str(error.value).startswith(said)
+        assert str(error.value).startswith(beginning)
         with pytest.raises(InputError) as error:
             Study(**fields, batch_counts=[2], learning_rates=[0.1])
-    assert str(error.value).startswith(f"problem_args: {said}")
+    assert str(error.value).startswith(f"problem_args: {beginning}")
     assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""Which samples make a batch, and what its loss is."""
+"""The samples of a batch, and its loss."""
 
 import jax
 import jax.numpy as jnp

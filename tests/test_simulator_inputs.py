@@ -1,4 +1,4 @@
-"""What `simulate` refuses, and what it says."""
+"""Inputs that `simulate` refuses, and its messages."""
 
 import re
 

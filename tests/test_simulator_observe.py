@@ -1,4 +1,4 @@
-"""What is observed after each epoch: the parameters as they are then, on both paths, and nothing changed by looking."""
+"""Observations after each epoch: the parameters as they are then, on both paths, and nothing changed by looking."""
 
 import jax
 import jax.numpy as jnp

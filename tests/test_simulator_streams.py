@@ -17,11 +17,11 @@ def run(key=KEY, order="reshuffle", batch_count=10, rate=0.5):
 
 
 def seen(keys):
-    """What a run of single-sample batches shows of each stream: the samples, the initial weight, who is visited when."""
+    """Return what a run of single-sample batches shows of each stream: the samples, the initial weight, the order of visits."""
     it, data = run(keys), PROBLEM.sample_data(keys.data)
-    found = np.asarray(it.loss)[:, :, None] == np.asarray(data)
-    np.testing.assert_array_equal(found.sum(axis=-1), 1)
-    return {"data": np.asarray(data), "init": np.asarray(it.params), "order": found.argmax(axis=-1)}
+    matches = np.asarray(it.loss)[:, :, None] == np.asarray(data)
+    np.testing.assert_array_equal(matches.sum(axis=-1), 1)
+    return {"data": np.asarray(data), "init": np.asarray(it.params), "order": matches.argmax(axis=-1)}
 
 
 @pytest.mark.parametrize("seeded", ["data", "init", "order"])
@@ -55,8 +55,8 @@ def test_streams_of_one_key_differ_from_each_other_and_from_the_key():
 
 
 def test_streams_by_one_key_or_by_the_same_key_for_each_are_the_same():
-    one, each = jaxsgd.streams(KEY), jaxsgd.streams(jax.random.key(9), data=KEY, init=KEY, order=KEY)
-    for a, b in zip(one, each, strict=True):
+    shared, separate = jaxsgd.streams(KEY), jaxsgd.streams(jax.random.key(9), data=KEY, init=KEY, order=KEY)
+    for a, b in zip(shared, separate, strict=True):
         np.testing.assert_array_equal(jax.random.key_data(a), jax.random.key_data(b))
 
 

@@ -162,7 +162,7 @@ def test_the_reference_describes_every_public_name(site):
 
 @pytest.mark.parametrize("package", REFERENCE)
 def test_every_public_name_has_an_example(package):
-    """That the examples run is tested with the code of all pages, in test_docs.py."""
+    """Running the examples is tested with the code of all pages, in test_docs.py."""
     text = (DOCS / "reference" / REFERENCE[package]).read_text()
     nodes = [node for block in blocks(text, "python") for node in ast.walk(ast.parse(block.content))]
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}

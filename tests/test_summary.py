@@ -110,8 +110,8 @@ def test_results_are_shown_by_shapes(run):
 
 
 def test_a_problem_says_what_its_data_are():
-    held = probe.network()
-    assert repr(held) == f"Problem('problem', data: {brief(held.data)})"
+    problem = probe.network()
+    assert repr(problem) == f"Problem('problem', data: {brief(problem.data)})"
     drawn = jaxsgd.problems.least_squares(num_samples=10)
     assert repr(drawn) == "Problem('least_squares', data: drawn with a key, with optimum)"
     assert repr(jaxsgd.hold_out(drawn, 0.2)) == (

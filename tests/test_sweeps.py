@@ -99,8 +99,8 @@ def test_the_wheel_holds_the_studies_where_bare_names_find_them(tmp_path, pytest
         archive.extractall(tmp_path / "site")
     program = "from jaxsgd.study.study_file import shipped\nfor path in shipped().values(): print(path)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "site", capture_output=True, text=True, check=True)
-    found = done.stdout.split()
-    assert found == [str(tmp_path / "site" / "jaxsgd" / "_sweeps" / f"{name}.py") for name in NAMES]
+    files = done.stdout.split()
+    assert files == [str(tmp_path / "site" / "jaxsgd" / "_sweeps" / f"{name}.py") for name in NAMES]
 
 
 def test_forks_of_a_file_begin_at_the_results_of_its_own_studies_wherever_they_are(tmp_path, monkeypatch, capsys, unchecked):

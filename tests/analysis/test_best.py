@@ -114,7 +114,7 @@ def test_stripes_are_those_of_the_runs_that_did_not_diverge():
 
 
 def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
-    """Of three seeds at 1, 2 and 3, a resample has these medians with chances 7/27, 13/27 and 7/27."""
+    """The median of a resample of three seeds at 1, 2 and 3 is 1, 2 or 3, with chances 7/27, 13/27 and 7/27."""
     ds = stored([[1.0, 9.0, 9.0], [2.0, 9.0, 9.0], [3.0, 9.0, 9.0]], learning_rate=RATES)
     wide, narrow, usual = (jaxsgd.best(ds, confidence=confidence) for confidence in (0.7, 0.4, 0.95))
     assert (wide.low, wide.median_value, wide.high) == (1, 2, 3)
@@ -165,7 +165,7 @@ def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"metric": "los_epoch"}, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_gap"),
         ({"metric": "diverged"}, "unknown metric 'diverged'"),
@@ -174,10 +174,10 @@ def test_the_best_of_random_draws_has_the_values_of_all_drawn_axes():
         ({"resamples": 0}, "resamples must be a whole number of at least 1, got 0"),
     ],
 )
-def test_a_mistake_is_named(arguments, said):
+def test_a_mistake_is_named(arguments, message):
     with pytest.raises(InputError) as caught:
         jaxsgd.best(by_rate(3, 1, 2), **arguments)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 OPTIMIZERS = ["sgd", "adam"]
@@ -326,9 +326,9 @@ def test_a_benchmark_pairs_ranks_and_calls_ties():
 
 
 def test_a_benchmark_has_one_axis_and_the_same_settings_everywhere():
-    one = result(losses([3, 1, 2], [1, 2, 3]))
+    complete = result(losses([3, 1, 2], [1, 2, 3]))
     with pytest.raises(InputError, match=r"^b: has optimizer \['sgd'\], and the others \['sgd', 'adam'\]$"):
-        jaxsgd.benchmark({"a": one, "b": one.isel(optimizer=[0])}, tuning_seeds=2)
+        jaxsgd.benchmark({"a": complete, "b": complete.isel(optimizer=[0])}, tuning_seeds=2)
     wide = result(np.repeat(losses([3, 1, 2], [1, 2, 3])[..., None], 2, axis=-1), batch_count=[1, 10])
     with pytest.raises(InputError, match=r"^a: a benchmark has one axis, optimizer; select one value of batch_count$"):
         jaxsgd.benchmark({"a": wide}, tuning_seeds=2)

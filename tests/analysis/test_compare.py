@@ -34,41 +34,41 @@ def result(**changed):
 @pytest.mark.parametrize(("epoch", "place"), [(None, 3), (1, 1)])
 def test_each_cell_is_the_paired_t_test_of_its_seeds(epoch, place):
     ds = result()
-    found = jaxsgd.compare(ds, "order", reference="reshuffle", epoch=epoch, confidence=0.9)
-    assert found.difference.dims == ("batch_count", "order")
+    comparison = jaxsgd.compare(ds, "order", reference="reshuffle", epoch=epoch, confidence=0.9)
+    assert comparison.difference.dims == ("batch_count", "order")
     for m in COUNTS:
         runs = ds.loss_epoch.sel(batch_count=m).isel(epoch=place)
         for order in ORDERS:
-            cell = found.sel(batch_count=m, order=order)
+            cell = comparison.sel(batch_count=m, order=order)
             np.testing.assert_allclose(cell["mean_value"], runs.sel(order=order).mean())
             if order == "reshuffle":
                 assert (cell.difference, cell.low, cell.high, cell.tie) == (0, 0, 0, True)
                 continue
-            told = stats.ttest_rel(runs.sel(order=order), runs.sel(order="reshuffle"))
-            np.testing.assert_allclose([cell.low, cell.high], told.confidence_interval(0.9))
+            t_test = stats.ttest_rel(runs.sel(order=order), runs.sel(order="reshuffle"))
+            np.testing.assert_allclose([cell.low, cell.high], t_test.confidence_interval(0.9))
             np.testing.assert_allclose(cell.difference, (runs.sel(order=order) - runs.sel(order="reshuffle")).mean())
-            assert (cell.tie, cell.pairs, cell.left_out) == (told.pvalue > 0.1, SEEDS, 0)
-        np.testing.assert_allclose(found["mean_rank"].sel(batch_count=m), stats.rankdata(runs, axis=1).mean(axis=0))
+            assert (cell.tie, cell.pairs, cell.left_out) == (t_test.pvalue > 0.1, SEEDS, 0)
+        np.testing.assert_allclose(comparison["mean_rank"].sel(batch_count=m), stats.rankdata(runs, axis=1).mean(axis=0))
 
 
 def test_it_says_what_was_compared_with_what():
-    found = jaxsgd.compare(result(), "order")
-    assert found.attrs == {
+    comparison = jaxsgd.compare(result(), "order")
+    assert comparison.attrs == {
         "title": "loss_epoch by order, less that of order fixed, paired by seed",
         "axis": "order", "metric": "loss_epoch", "reference": "fixed", "confidence": 0.95, "seeds": "seed", "epoch": 3,
     }  # fmt: skip
-    assert found.low.attrs == {"units": "loss", "long_name": "lower end of the 95 % interval of the difference"}
-    assert all(found[name].attrs["units"] and found[name].attrs["long_name"] for name in found.data_vars)
-    assert found.batch_size.values.tolist() == [100, 50]
+    assert comparison.low.attrs == {"units": "loss", "long_name": "lower end of the 95 % interval of the difference"}
+    assert all(comparison[name].attrs["units"] and comparison[name].attrs["long_name"] for name in comparison.data_vars)
+    assert comparison.batch_size.values.tolist() == [100, 50]
 
 
 def test_a_measure_of_whole_runs_over_another_axis():
     ds = result()
-    found = jaxsgd.compare(ds, "batch_count", "stripe_index", reference=20)
-    assert (found.difference.dims, "epoch" in found.attrs) == (("order", "batch_count"), False)
+    comparison = jaxsgd.compare(ds, "batch_count", "stripe_index", reference=20)
+    assert (comparison.difference.dims, "epoch" in comparison.attrs) == (("order", "batch_count"), False)
     runs = ds.stripe_index.sel(order="fixed")
     difference = runs.sel(batch_count=10) - runs.sel(batch_count=20)
-    np.testing.assert_allclose(found.difference.sel(order="fixed", batch_count=10), difference.mean())
+    np.testing.assert_allclose(comparison.difference.sel(order="fixed", batch_count=10), difference.mean())
 
 
 def test_runs_missing_and_diverged_are_left_out_of_differences_and_diverged_ones_rank_last():
@@ -91,9 +91,9 @@ def test_runs_missing_and_diverged_are_left_out_of_differences_and_diverged_ones
 
 def test_seeds_of_several_streams_are_one_set_of_pairs():
     ds = result().rename(seed="data_seed").expand_dims(order_seed=[0, 1]).copy(deep=True)
-    found = jaxsgd.compare(ds, "order")
-    assert (found.attrs["seeds"], found.difference.dims) == ("order_seed, data_seed", ("batch_count", "order"))
-    assert (found.pairs == 2 * SEEDS).all()
+    comparison = jaxsgd.compare(ds, "order")
+    assert (comparison.attrs["seeds"], comparison.difference.dims) == ("order_seed, data_seed", ("batch_count", "order"))
+    assert (comparison.pairs == 2 * SEEDS).all()
 
 
 def test_something_that_is_no_result():
@@ -101,16 +101,16 @@ def test_something_that_is_no_result():
         jaxsgd.compare(result()[["stripe_index"]], "order")
 
 
-@pytest.mark.parametrize("one", [{"seed": [0]}, {"seed": 0}])
-def test_one_seed_has_no_interval(one):
-    found = jaxsgd.compare(result().isel(one), "order").sel(order="reshuffle")
-    assert np.isfinite(found.difference).all()
-    assert np.isnan(found.low).all()
-    assert not found.tie.any()
+@pytest.mark.parametrize("selection", [{"seed": [0]}, {"seed": 0}])
+def test_one_seed_has_no_interval(selection):
+    comparison = jaxsgd.compare(result().isel(selection), "order").sel(order="reshuffle")
+    assert np.isfinite(comparison.difference).all()
+    assert np.isnan(comparison.low).all()
+    assert not comparison.tie.any()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"axis": "ordr"}, "unknown axis 'ordr': did you mean 'order'? valid: batch_count, batch_size, order, seed"),
         ({"metric": "los_epoch"}, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
@@ -125,19 +125,19 @@ def test_one_seed_has_no_interval(one):
         ({"confidence": 2.0}, "confidence must lie between 0 and 1, such as 0.95, got 2.0"),
     ],
 )
-def test_a_mistake_is_named_with_what_would_be_right(arguments, said):
+def test_a_mistake_is_named_with_what_would_be_right(arguments, message):
     with pytest.raises(InputError) as caught:
         jaxsgd.compare(result(), **{"axis": "order", **arguments})
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_rank_1_is_the_highest_accuracy_and_a_run_that_diverged_is_last():
     values = np.random.default_rng(3).permuted(np.linspace(0.1, 0.9, SEEDS * 3 * 2)).reshape(SEEDS, 3, 2)
     accuracy = np.stack([np.zeros_like(values)] * (EPOCHS - 1) + [values], axis=-1)
-    found = jaxsgd.compare(result(validation_accuracy=((*DIMS, "epoch"), accuracy)), "order", "validation_accuracy")
+    comparison = jaxsgd.compare(result(validation_accuracy=((*DIMS, "epoch"), accuracy)), "order", "validation_accuracy")
     for place, m in enumerate(COUNTS):
         expected = stats.rankdata(-values[..., place], axis=1).mean(axis=0)
-        np.testing.assert_allclose(found["mean_rank"].sel(batch_count=m), expected)
+        np.testing.assert_allclose(comparison["mean_rank"].sel(batch_count=m), expected)
     gone = np.full((SEEDS, 3, 2), np.nan)
     gone[:, 0] = 1
     again = jaxsgd.compare(
@@ -179,43 +179,43 @@ def test_ranks_by_seed_of_settings_without_a_value_are_missing_for_that_seed_alo
 def test_the_interval_is_that_of_the_paired_t_test():
     rng = np.random.default_rng(0)
     value, reference = rng.normal(size=(2, 3, 7)) + 10 * rng.normal(size=7)
-    found = paired_difference(value, reference, 0.9)
+    paired = paired_difference(value, reference, 0.9)
     for i in range(3):
-        told = stats.ttest_rel(value[i], reference[i])
-        low, high = told.confidence_interval(0.9)
-        np.testing.assert_allclose([found.low[i], found.high[i]], [low, high])
+        t_test = stats.ttest_rel(value[i], reference[i])
+        low, high = t_test.confidence_interval(0.9)
+        np.testing.assert_allclose([paired.low[i], paired.high[i]], [low, high])
         # The interval leaves 0 out exactly where the test rejects at 1 - level.
-        assert found.clear[i] == (told.pvalue < 0.1) == (not found.tie[i])
-    np.testing.assert_allclose(found.difference, (value - reference).mean(axis=1))
-    assert found.pairs.tolist() == [7, 7, 7]
+        assert paired.clear[i] == (t_test.pvalue < 0.1) == (not paired.tie[i])
+    np.testing.assert_allclose(paired.difference, (value - reference).mean(axis=1))
+    assert paired.pairs.tolist() == [7, 7, 7]
 
 
 def test_what_a_seed_adds_to_both_sides_drops_out():
     # Differences 1, 2, 3: mean 2, s = 1, and t = 4.303 with two degrees of freedom (any printed table).
     seeds = np.array([0.0, 1e3, -1e3])
-    found = paired_difference(seeds + np.array([1, 2, 3]), seeds)
+    paired = paired_difference(seeds + np.array([1, 2, 3]), seeds)
     reach = 4.303 / 3**0.5
-    np.testing.assert_allclose([found.difference, found.low, found.high], [2, 2 - reach, 2 + reach], rtol=1e-3)
-    assert bool(found.tie)
+    np.testing.assert_allclose([paired.difference, paired.low, paired.high], [2, 2 - reach, 2 + reach], rtol=1e-3)
+    assert bool(paired.tie)
 
 
 def test_pairs_with_a_missing_side_are_left_out_and_counted():
     value = np.array([[1.0, NAN, 3.0, np.inf, 5.0], [NAN] * 5])
     reference = np.array([0.0, 0.0, NAN, 0.0, 1.0])
-    found = paired_difference(value, reference)
+    paired = paired_difference(value, reference)
     # Seeds 0 and 4 are left in the first row: differences 1 and 4.
     whole = paired_difference([1.0, 5.0], [0.0, 1.0])
-    assert [found.difference[0], found.low[0], found.high[0]] == [2.5, whole.low, whole.high]
-    assert (found.pairs.tolist(), found.left_out.tolist()) == ([2, 0], [3, 5])
-    assert np.isnan([found.difference[1], found.low[1], found.high[1]]).all()
+    assert [paired.difference[0], paired.low[0], paired.high[0]] == [2.5, whole.low, whole.high]
+    assert (paired.pairs.tolist(), paired.left_out.tolist()) == ([2, 0], [3, 5])
+    assert np.isnan([paired.difference[1], paired.low[1], paired.high[1]]).all()
 
 
 def test_one_pair_has_a_difference_and_no_interval_and_is_neither_clear_nor_a_tie():
-    found = paired_difference([3.0, NAN], [1.0, 1.0])
-    assert (found.difference, found.pairs) == (2, 1)
-    assert np.isnan([found.low, found.high]).all()
-    assert not found.tie
-    assert not found.clear
+    paired = paired_difference([3.0, NAN], [1.0, 1.0])
+    assert (paired.difference, paired.pairs) == (2, 1)
+    assert np.isnan([paired.low, paired.high]).all()
+    assert not paired.tie
+    assert not paired.clear
 
 
 def test_equal_values_are_a_tie_and_a_constant_difference_is_clear():
@@ -227,8 +227,8 @@ def test_equal_values_are_a_tie_and_a_constant_difference_is_clear():
 def test_the_interval_covers_the_true_difference_as_often_as_it_says():
     # 4,000 intervals of 5 normal differences around 1: the share that covers is 0.8 with a standard error of 0.0063.
     value = 1 + np.random.default_rng(1).normal(size=(4000, 5))
-    found = paired_difference(value, np.zeros(5), 0.8)
-    assert abs(np.mean((found.low <= 1) & (found.high >= 1)) - 0.8) < 0.02
+    paired = paired_difference(value, np.zeros(5), 0.8)
+    assert abs(np.mean((paired.low <= 1) & (paired.high >= 1)) - 0.8) < 0.02
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, NAN])
@@ -238,19 +238,19 @@ def test_a_level_that_is_none(confidence):
         paired_difference([1.0, 2.0], [1.0, 2.0], confidence)
 
 
-@pytest.mark.parametrize(("one", "other"), [((3,), (2,)), ((2, 3), (3, 3)), ((3,), (1,)), ((), (3,))])
-def test_sides_with_other_seeds(one, other):
+@pytest.mark.parametrize(("shape", "other"), [((3,), (2,)), ((2, 3), (3, 3)), ((3,), (1,)), ((), (3,))])
+def test_sides_with_other_seeds(shape, other):
     with pytest.raises(InputError, match=r"must share their last axis, the seeds, got shapes \("):
-        paired_difference(np.zeros(one), np.zeros(other))
+        paired_difference(np.zeros(shape), np.zeros(other))
 
 
 def test_ranks_by_hand():
     # Seed 0: 1, 2, 3. Seed 1: the first two share 1 and 2. Seed 2: 3, 1, 2. Seed 3 lacks one and is left out.
     value = np.array([[0.1, 5.0, 9.0, 1.0], [0.2, 5.0, 7.0, NAN], [0.3, 6.0, 8.0, 0.0]])
-    found = rank_table(value)
-    np.testing.assert_allclose(found.mean, [(1 + 1.5 + 3) / 3, (2 + 1.5 + 1) / 3, (3 + 3 + 2) / 3])
-    np.testing.assert_allclose(found.share_first, [1.5 / 3, 1.5 / 3, 0])
-    assert found.seeds == 3
+    ranks = rank_table(value)
+    np.testing.assert_allclose(ranks.mean, [(1 + 1.5 + 3) / 3, (2 + 1.5 + 1) / 3, (3 + 3 + 2) / 3])
+    np.testing.assert_allclose(ranks.share_first, [1.5 / 3, 1.5 / 3, 0])
+    assert ranks.seeds == 3
 
 
 def test_ranks_of_many_tables_are_one_more_than_the_lower_values_and_half_the_equal_ones():
@@ -262,8 +262,8 @@ def test_ranks_of_many_tables_are_one_more_than_the_lower_values_and_half_the_eq
 
 
 def test_ranks_without_a_whole_seed_are_missing():
-    found = rank_table([[NAN, 1.0], [1.0, NAN]])
-    assert np.isnan(found.mean).all()
-    assert found.seeds == 0
+    ranks = rank_table([[NAN, 1.0], [1.0, NAN]])
+    assert np.isnan(ranks.mean).all()
+    assert ranks.seeds == 0
     with pytest.raises(InputError, match=r"must be an array \[\.\.\., settings, seeds\], got shape \(3,\)"):
         rank_table([1.0, 2.0, 3.0])

@@ -1,4 +1,4 @@
-"""When seeds say enough, against the chance that the range of seeds holds their median."""
+"""The number of seeds that an interval needs, against the chance that the range of seeds holds their median."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_the_range_of_so_many_seeds_holds_the_median_with_the_level(level):
 
 
 @pytest.mark.parametrize(
-    ("values", "level", "said"),
+    ("values", "level", "reason"),
     [
         ([1.0, 2.0], None, ""),
         ([1.0, np.nan], None, "one seed shows no spread"),
@@ -29,17 +29,17 @@ def test_the_range_of_so_many_seeds_holds_the_median_with_the_level(level):
         ([1.0, 2.0, 3.0, 4.0, 5.0, np.inf], 0.95, ""),
     ],
 )
-def test_a_reason_is_given(values, level, said):
-    assert why_no_interval(np.array(values), level) == said
+def test_a_reason_is_given(values, level, reason):
+    assert why_no_interval(np.array(values), level) == reason
 
 
 def test_pairs_of_runs_that_no_seed_changes_have_no_interval():
     same, other = np.full(4, 2.0), np.full(4, 3.0)
-    found = paired_difference(same, other)
-    assert (found.difference, found.pairs) == (-1, 4)
-    assert np.isnan([found.low, found.high]).all()
-    assert not found.tie
-    assert not found.clear
+    paired = paired_difference(same, other)
+    assert (paired.difference, paired.pairs) == (-1, 4)
+    assert np.isnan([paired.low, paired.high]).all()
+    assert not paired.tie
+    assert not paired.clear
     assert why_no_difference(same, other) == SAME
     # Two settings that are alike for every one of several seeds are a tie.
     apart = np.arange(4.0)

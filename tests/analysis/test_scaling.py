@@ -61,9 +61,9 @@ def test_the_best_rate_and_its_steps_are_those_of_the_lowest_median():
     rng = np.random.default_rng(0)
     speed = rng.uniform(0.02, 0.2, (SEEDS, 5, 3, 1))
     loss = np.exp(-speed * np.arange(12))  # all begin at 1, and a few stay above the target
-    found = jaxsgd.scaling(stored(loss, [12, 2, 6]), 0.3)
-    assert found.batch_count.values.tolist() == [12, 6, 2]  # by ascending batch size, whatever the result's order
-    assert found.samples_per_step.values.tolist() == [10, 20, 60]
+    scaling = jaxsgd.scaling(stored(loss, [12, 2, 6]), 0.3)
+    assert scaling.batch_count.values.tolist() == [12, 6, 2]  # by ascending batch size, whatever the result's order
+    assert scaling.samples_per_step.values.tolist() == [10, 20, 60]
     for m in (12, 2, 6):
         curves, taken = loss[:, :, [12, 2, 6].index(m)], middles([m], 12)[0]
         steps = [
@@ -71,7 +71,7 @@ def test_the_best_rate_and_its_steps_are_those_of_the_lowest_median():
             for of_seed in curves
         ]
         medians = np.median(steps, axis=0)
-        cell = found.sel(batch_count=m)
+        cell = scaling.sel(batch_count=m)
         assert cell.learning_rate == RATES[medians.argmin()]
         np.testing.assert_allclose(cell.steps, medians.min())
         np.testing.assert_allclose(cell.epochs, medians.min() / m)
@@ -80,12 +80,12 @@ def test_the_best_rate_and_its_steps_are_those_of_the_lowest_median():
 
 
 def test_known_steps_come_back():
-    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
-    np.testing.assert_allclose(found.steps, [100, 30, 13])
-    assert found.learning_rate.values.tolist() == [0.1, 0.4, 1.6]
-    assert found.reached.values.tolist() == [SEEDS] * 3
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
+    np.testing.assert_allclose(scaling.steps, [100, 30, 13])
+    assert scaling.learning_rate.values.tolist() == [0.1, 0.4, 1.6]
+    assert scaling.reached.values.tolist() == [SEEDS] * 3
     # Of 15 pairs of rate and batch count one never reaches it, with any seed.
-    assert (found.attrs["runs"], found.attrs["runs_reached"]) == (15 * SEEDS, 14 * SEEDS)
+    assert (scaling.attrs["runs"], scaling.attrs["runs_reached"]) == (15 * SEEDS, 14 * SEEDS)
 
 
 def test_the_order_of_the_rates_does_not_matter():
@@ -101,23 +101,23 @@ def test_the_best_at_the_least_or_the_greatest_rate_is_at_the_edge():
 
 def test_a_target_never_reached_has_no_steps_and_names_the_nearest():
     ds = known(STEPS, COUNTS)
-    found = jaxsgd.scaling(ds, -100.0)
+    scaling = jaxsgd.scaling(ds, -100.0)
     for name in ("steps", "epochs", "samples", "learning_rate", "rule_steps", "rule_ratio"):
-        assert np.isnan(found[name]).all()
-    assert found.regime.values.tolist() == [""] * 3
-    assert found.reached.values.tolist() == [0] * 3
-    assert not found.at_edge.any()
-    assert found.nearest == ds.loss_epoch.min()
-    assert np.isnan([found.critical_batch_size, found.rate_power]).all()
+        assert np.isnan(scaling[name]).all()
+    assert scaling.regime.values.tolist() == [""] * 3
+    assert scaling.reached.values.tolist() == [0] * 3
+    assert not scaling.at_edge.any()
+    assert scaling.nearest == ds.loss_epoch.min()
+    assert np.isnan([scaling.critical_batch_size, scaling.rate_power]).all()
 
 
 def test_each_value_of_another_axis_is_scaled_by_itself():
     table = np.stack([STEPS, np.full((5, 3), np.inf)])
     loss = falling(np.broadcast_to(table, (SEEDS, 2, 5, 3)), COUNTS, 40)
-    found = jaxsgd.scaling(stored(loss, COUNTS, optimizer=["sgd", "adam"]), 1.0)
-    assert found.steps.dims == ("optimizer", "batch_count")
-    np.testing.assert_allclose(found.steps, [[100, 30, 13], [np.nan] * 3])
-    assert found.nearest.sel(optimizer="adam") == 2  # its losses stay there
+    scaling = jaxsgd.scaling(stored(loss, COUNTS, optimizer=["sgd", "adam"]), 1.0)
+    assert scaling.steps.dims == ("optimizer", "batch_count")
+    np.testing.assert_allclose(scaling.steps, [[100, 30, 13], [np.nan] * 3])
+    assert scaling.nearest.sel(optimizer="adam") == 2  # its losses stay there
 
 
 def test_two_rates_are_no_range_with_an_edge():
@@ -127,29 +127,29 @@ def test_two_rates_are_no_range_with_an_edge():
 def test_an_overflow_downwards_reaches_nothing():
     ds = known(STEPS, COUNTS)
     ds.loss_epoch[:, 4, 0, 1:] = -np.inf  # all seeds at the best rate of m = 1
-    found = jaxsgd.scaling(ds, 1.0).sel(batch_count=1)
-    assert (found.learning_rate, found.steps) == (0.8, pytest.approx(16))
-    assert np.isfinite(found.nearest)
+    scaling = jaxsgd.scaling(ds, 1.0).sel(batch_count=1)
+    assert (scaling.learning_rate, scaling.steps) == (0.8, pytest.approx(16))
+    assert np.isfinite(scaling.nearest)
 
 
 def test_a_run_that_turns_nan_never_reaches_the_target_and_nan_is_not_the_nearest():
     ds = known(STEPS, COUNTS)
     ds.loss_epoch[:4, 0, 2, 2:] = np.nan  # four of seven seeds at the best rate of m = 16
-    found = jaxsgd.scaling(ds, 1.0).sel(batch_count=16)
-    assert (found.learning_rate, found.steps) == (0.2, pytest.approx(120))
-    assert found.nearest == np.nanmin(ds.loss_epoch)
+    scaling = jaxsgd.scaling(ds, 1.0).sel(batch_count=16)
+    assert (scaling.learning_rate, scaling.steps) == (0.2, pytest.approx(120))
+    assert scaling.nearest == np.nanmin(ds.loss_epoch)
 
 
 def test_one_seed_has_no_interval():
-    found = jaxsgd.scaling(known(STEPS, COUNTS).isel(seed=[0]), 1.0)
-    np.testing.assert_allclose(found.steps, [100, 30, 13])
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS).isel(seed=[0]), 1.0)
+    np.testing.assert_allclose(scaling.steps, [100, 30, 13])
     for name in ("steps", "rate", "critical", "power"):
-        assert np.isnan(found[f"{name}_low"]).all()
-        assert np.isnan(found[f"{name}_high"]).all()
+        assert np.isnan(scaling[f"{name}_low"]).all()
+        assert np.isnan(scaling[f"{name}_high"]).all()
 
 
 def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
-    """Of three seeds with 100, 110 and 120 steps, a resample has these medians with chances 7/27, 13/27 and 7/27."""
+    """A resample of three seeds with 100, 110 and 120 steps has one as its median, with chances 7/27, 13/27 and 7/27."""
     steps = np.array([[[100, 50]], [[110, 55]], [[120, 60]]])
     ds = stored(falling(steps, [4, 1], 130), [4, 1], [0.1])
     wide, narrow = jaxsgd.scaling(ds, 1.0, confidence=0.7), jaxsgd.scaling(ds, 1.0, confidence=0.4)
@@ -165,35 +165,35 @@ def test_the_interval_is_that_of_the_medians_of_resampled_seeds():
 def test_the_interval_is_open_where_some_seeds_never_reach_the_target():
     steps = np.full((SEEDS, 1, 2), 20.0)
     steps[5:] = np.inf  # two of seven: of four or more in a resample the chance is 11 %
-    found = jaxsgd.scaling(stored(falling(steps, [4, 1], 40), [4, 1], [0.1]), 1.0)
-    np.testing.assert_allclose([found.steps_low, found.steps, found.steps_high], [[20] * 2, [20] * 2, [np.inf] * 2])
-    assert found.reached.values.tolist() == [5, 5]
+    scaling = jaxsgd.scaling(stored(falling(steps, [4, 1], 40), [4, 1], [0.1]), 1.0)
+    np.testing.assert_allclose([scaling.steps_low, scaling.steps, scaling.steps_high], [[20] * 2, [20] * 2, [np.inf] * 2])
+    assert scaling.reached.values.tolist() == [5, 5]
 
 
 def test_resamples_tune_the_rate_again():
     steps = np.full((SEEDS, 2, 2), 30.0)
     steps[:4, 1], steps[4:, 1] = 20, 50  # four seeds are faster at the second rate, and three slower
-    found = jaxsgd.scaling(stored(falling(steps, [4, 1], 60), [4, 1], [0.1, 0.2]), 1.0)
-    assert found.learning_rate.values.tolist() == [0.2, 0.2]
-    np.testing.assert_allclose([found.rate_low, found.rate_high], [[0.1] * 2, [0.2] * 2])
+    scaling = jaxsgd.scaling(stored(falling(steps, [4, 1], 60), [4, 1], [0.1, 0.2]), 1.0)
+    assert scaling.learning_rate.values.tolist() == [0.2, 0.2]
+    np.testing.assert_allclose([scaling.rate_low, scaling.rate_high], [[0.1] * 2, [0.2] * 2])
     # Where 50 would be the median, the other rate gives 30.
-    np.testing.assert_allclose([found.steps_low, found.steps_high], [[20] * 2, [30] * 2])
+    np.testing.assert_allclose([scaling.steps_low, scaling.steps_high], [[20] * 2, [30] * 2])
 
 
 def test_rules_start_from_the_smallest_batches_by_default():
-    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
-    assert found.attrs["reference"] == 16
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
+    assert scaling.attrs["reference"] == 16
     # From 0.1 at B = 10: times 4 and 16 at B = 40 and 160, or times the roots of these.
-    np.testing.assert_allclose(found.rule_rate, [[0.1, 0.4, 1.6], [0.1, 0.2, 0.4]])
-    np.testing.assert_allclose(found.rule_steps, [[100, 30, 13], [100, 33, 20]])
-    np.testing.assert_allclose(found.rule_ratio, [[1, 1, 1], [1, 33 / 30, 20 / 13]])
+    np.testing.assert_allclose(scaling.rule_rate, [[0.1, 0.4, 1.6], [0.1, 0.2, 0.4]])
+    np.testing.assert_allclose(scaling.rule_steps, [[100, 30, 13], [100, 33, 20]])
+    np.testing.assert_allclose(scaling.rule_ratio, [[1, 1, 1], [1, 33 / 30, 20 / 13]])
 
 
 def test_rules_start_from_another_reference_and_end_with_the_range_of_rates():
-    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0, reference=1)
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS), 1.0, reference=1)
     # From 1.6 at B = 160.
-    np.testing.assert_allclose(found.rule_rate, [[0.1, 0.4, 1.6], [0.4, 0.8, 1.6]])
-    np.testing.assert_allclose(found.rule_steps, [[100, 30, 13], [150, 36, 13]])
+    np.testing.assert_allclose(scaling.rule_rate, [[0.1, 0.4, 1.6], [0.4, 0.8, 1.6]])
+    np.testing.assert_allclose(scaling.rule_steps, [[100, 30, 13], [150, 36, 13]])
     short = jaxsgd.scaling(known(STEPS, COUNTS).isel(learning_rate=slice(1, None)), 1.0, reference=1)
     np.testing.assert_allclose(short.rule_steps.sel(rule="linear"), [np.nan, 30, 13])
 
@@ -204,14 +204,14 @@ def test_rules_for_a_memory_compare_what_it_forgets_in_a_step():
     values = 0.99 ** np.array([32, 16, 8, 4, 2, 1, 0.5])
     never = [np.inf] * 3
     ds = known([never, *reversed(STEPS), never], COUNTS, rates=values).rename(learning_rate="b2")
-    found = jaxsgd.scaling(ds, 1.0, tune="b2")
-    assert found.rule.values.tolist() == ["half_life", "complement"]
-    np.testing.assert_allclose(found.b2, 0.99 ** np.array([1, 4, 16]))
+    scaling = jaxsgd.scaling(ds, 1.0, tune="b2")
+    assert scaling.rule.values.tolist() == ["half_life", "complement"]
+    np.testing.assert_allclose(scaling.b2, 0.99 ** np.array([1, 4, 16]))
     # 1 - 4 * 0.01, and 1 - 16 * 0.01, which are nearest to the same powers.
-    np.testing.assert_allclose(found.rule_rate, [0.99 ** np.array([1, 4, 16]), [0.99, 0.96, 0.84]])
-    np.testing.assert_allclose(found.rule_ratio, np.ones((2, 3)))
-    assert float(found.rate_power) == pytest.approx(1)
-    assert found.rate_power.attrs["long_name"] == "p of best -log(b2) ~ batch size^p"
+    np.testing.assert_allclose(scaling.rule_rate, [0.99 ** np.array([1, 4, 16]), [0.99, 0.96, 0.84]])
+    np.testing.assert_allclose(scaling.rule_ratio, np.ones((2, 3)))
+    assert float(scaling.rate_power) == pytest.approx(1)
+    assert scaling.rate_power.attrs["long_name"] == "p of best -log(b2) ~ batch size^p"
 
 
 @pytest.mark.parametrize(
@@ -222,9 +222,9 @@ def test_rules_for_a_memory_compare_what_it_forgets_in_a_step():
     ],
 )
 def test_any_rules_can_be_compared(rules, names, rates):
-    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0, rules=rules)
-    assert found.rule.values.tolist() == names
-    np.testing.assert_allclose(found.rule_rate, rates)
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS), 1.0, rules=rules)
+    assert scaling.rule.values.tolist() == names
+    np.testing.assert_allclose(scaling.rule_rate, rates)
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_rules_that_do_not_suit_the_axis_are_refused(rules, words):
 def test_a_rate_by_a_rule_that_never_reaches_the_target_takes_infinitely_many_times_the_steps():
     steps = np.array(STEPS)
     steps[2, 0] = np.inf  # 0.4 at m = 1, which is what the square root gives
-    found = jaxsgd.scaling(known(steps, COUNTS), 1.0)
-    assert found.rule_ratio.sel(rule="sqrt", batch_count=1) == np.inf
+    scaling = jaxsgd.scaling(known(steps, COUNTS), 1.0)
+    assert scaling.rule_ratio.sel(rule="sqrt", batch_count=1) == np.inf
 
 
 SIZES = np.array([4, 8, 16, 32, 64, 128, 256])
@@ -259,17 +259,17 @@ def curve(factor=1.0):
 
 def bent(factors):
     """A result with one rate whose seeds' steps are the curve's times a factor each."""
-    steps = np.stack([curve(each)[None] for each in factors])
+    steps = np.stack([curve(factor)[None] for factor in factors])
     return stored(falling(steps, LARGE, 60), LARGE, [0.1], samples=1024)
 
 
 def test_the_critical_batch_size_is_that_of_the_curve_the_steps_lie_on():
-    found = jaxsgd.scaling(bent(np.linspace(0.9, 1.1, SEEDS)), 1.0)
-    np.testing.assert_allclose(found.steps, curve())
+    scaling = jaxsgd.scaling(bent(np.linspace(0.9, 1.1, SEEDS)), 1.0)
+    np.testing.assert_allclose(scaling.steps, curve())
     # The seeds move all batch sizes alike, and so do resamples, which keep them paired: the bend stays where it is.
-    ends = [found.critical_low, found.critical_batch_size, found.critical_high]
+    ends = [scaling.critical_low, scaling.critical_batch_size, scaling.critical_high]
     np.testing.assert_allclose(ends, 32, rtol=2e-3)
-    np.testing.assert_allclose([found.fewest_steps, found.fewest_samples], [100, 3200], rtol=2e-3)
+    np.testing.assert_allclose([scaling.fewest_steps, scaling.fewest_samples], [100, 3200], rtol=2e-3)
 
 
 def test_regimes_of_the_curve():
@@ -281,11 +281,11 @@ def test_regimes_of_the_curve():
 def test_steps_that_are_only_a_bound_are_told_and_left_out_of_the_fit():
     ds = bent([1.0, 1.0, 1.0])
     ds.loss_epoch[:, :, 0] = 0.5  # B = 4 has reached it at the first record
-    found = jaxsgd.scaling(ds, 1.0)
-    assert found.regime.values.tolist() == ["bound", "perfect", *found.regime.values[2:].tolist()]
-    assert found.bounds.values.tolist() == [3, 0, 0, 0, 0, 0, 0]
-    assert found.steps[0] == (256 - 1) / 2  # the middle of the first of 256-step epochs
-    np.testing.assert_allclose(found.critical_batch_size, 32, rtol=2e-3)
+    scaling = jaxsgd.scaling(ds, 1.0)
+    assert scaling.regime.values.tolist() == ["bound", "perfect", *scaling.regime.values[2:].tolist()]
+    assert scaling.bounds.values.tolist() == [3, 0, 0, 0, 0, 0, 0]
+    assert scaling.steps[0] == (256 - 1) / 2  # the middle of the first of 256-step epochs
+    np.testing.assert_allclose(scaling.critical_batch_size, 32, rtol=2e-3)
 
 
 WIDE = [0.05 * 2**k for k in range(7)]
@@ -302,28 +302,28 @@ def best_at(places, seeds=SEEDS):
 @pytest.mark.parametrize(("places", "power"), [([3, 2, 1], 0.5), ([5, 3, 1], 1)])
 def test_the_power_with_which_the_best_rate_grows(places, power):
     """Batch sizes 160, 40, 10 have the best rates 0.1 and 2 or 4 times as much each time; all seeds agree."""
-    found = jaxsgd.scaling(best_at(places), 1.0)
-    np.testing.assert_allclose(found.rate_power, power)
-    assert found.no_power == ""
-    assert found.no_power_interval == SAME
-    assert np.isnan([found.power_low, found.power_high]).all()
+    scaling = jaxsgd.scaling(best_at(places), 1.0)
+    np.testing.assert_allclose(scaling.rate_power, power)
+    assert scaling.no_power == ""
+    assert scaling.no_power_interval == SAME
+    assert np.isnan([scaling.power_low, scaling.power_high]).all()
 
 
 def test_the_interval_of_the_power_is_that_of_seeds_that_differ():
     places = np.array([[3, 2, 1]] * 4 + [[5, 3, 1]] * 3)
-    found = jaxsgd.scaling(best_at(places), 1.0)
-    np.testing.assert_allclose([found.power_low, found.rate_power, found.power_high], [0.5, 0.5, 1])
+    scaling = jaxsgd.scaling(best_at(places), 1.0)
+    np.testing.assert_allclose([scaling.power_low, scaling.rate_power, scaling.power_high], [0.5, 0.5, 1])
 
 
 def test_the_same_best_rates_in_nearly_all_resamples_have_no_interval():
     """Steps scatter, and the best rates do not: one rate, the same at all batch sizes."""
     ds = best_at([3, 3, 3])
     factors = np.linspace(0.9, 1.1, SEEDS)[:, None, None, None]
-    found = jaxsgd.scaling(ds.assign(loss_epoch=ds.loss_epoch.copy(data=2 - (2 - ds.loss_epoch.values) / factors)), 1.0)
-    np.testing.assert_allclose(found.rate_power, 0, atol=1e-9)
-    assert np.isnan([found.power_low, found.power_high]).all()
-    assert "would have no width" in found.no_power_interval.item()
-    assert np.isfinite(found.steps_low).all()
+    scaling = jaxsgd.scaling(ds.assign(loss_epoch=ds.loss_epoch.copy(data=2 - (2 - ds.loss_epoch.values) / factors)), 1.0)
+    np.testing.assert_allclose(scaling.rate_power, 0, atol=1e-9)
+    assert np.isnan([scaling.power_low, scaling.power_high]).all()
+    assert "would have no width" in scaling.no_power_interval.item()
+    assert np.isfinite(scaling.steps_low).all()
 
 
 @pytest.mark.parametrize(
@@ -335,16 +335,16 @@ def test_the_same_best_rates_in_nearly_all_resamples_have_no_interval():
     ],
 )
 def test_best_rates_at_an_edge_are_bounds_that_no_power_is_fitted_to(places, reason):
-    found = jaxsgd.scaling(best_at(places), 1.0)
-    assert np.isnan([found.rate_power, found.power_low, found.power_high]).all()
-    assert found.no_power == f"fewer than 3 batch counts {reason}"
+    scaling = jaxsgd.scaling(best_at(places), 1.0)
+    assert np.isnan([scaling.rate_power, scaling.power_low, scaling.power_high]).all()
+    assert scaling.no_power == f"fewer than 3 batch counts {reason}"
 
 
 def test_seeds_that_are_all_the_same_run_have_no_interval():
-    found = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
+    scaling = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
     for name in ("steps", "rate", "critical", "power"):
-        assert np.isnan([found[f"{name}_low"], found[f"{name}_high"]]).all()
-    assert set(found.no_interval.values.tolist()) == {SAME}
+        assert np.isnan([scaling[f"{name}_low"], scaling[f"{name}_high"]]).all()
+    assert set(scaling.no_interval.values.tolist()) == {SAME}
 
 
 def test_an_accuracy_is_reached_from_below():
@@ -352,8 +352,8 @@ def test_an_accuracy_is_reached_from_below():
     taken = np.array([4, 1])[:, None] * (np.arange(40) + 1)
     accuracy = np.broadcast_to(taken / np.array([100, 50])[:, None], (SEEDS, 1, 2, 40))
     ds = stored(accuracy, [4, 1], [0.1], name="validation_accuracy")
-    found = jaxsgd.scaling(ds, 0.5, "validation_accuracy")
-    np.testing.assert_allclose(found.steps, [50, 25])
+    scaling = jaxsgd.scaling(ds, 0.5, "validation_accuracy")
+    np.testing.assert_allclose(scaling.steps, [50, 25])
     never = jaxsgd.scaling(ds, 1.7, "validation_accuracy")
     assert np.isnan(never.steps).all()
     assert never.nearest == 1.6  # of m = 4, after 160 steps
@@ -362,31 +362,31 @@ def test_an_accuracy_is_reached_from_below():
 def test_a_validation_loss_comes_first_and_counts_after_the_epoch():
     taken = np.array([4, 1])[:, None] * (np.arange(40) + 1)
     loss = np.broadcast_to(2 - taken / np.array([100, 30])[:, None], (SEEDS, 1, 2, 40))
-    found = jaxsgd.scaling(stored(loss, [4, 1], [0.1], name="validation_loss"), 1.0)
-    assert found.attrs["metric"] == "validation_loss"
-    np.testing.assert_allclose(found.steps, [100, 30])
+    scaling = jaxsgd.scaling(stored(loss, [4, 1], [0.1], name="validation_loss"), 1.0)
+    assert scaling.attrs["metric"] == "validation_loss"
+    np.testing.assert_allclose(scaling.steps, [100, 30])
 
 
 def test_an_axis_of_batch_sizes():
     """20 samples in batches of 3 and 10 are 7 and 2 steps an epoch; the last batch of 3 is short."""
     ds = known([[40, 30]], [7, 2], epochs=40, rates=[0.1], along="batch_size", samples=20)
-    found = jaxsgd.scaling(ds, 1.0, reference=2)
-    assert found.attrs["along"] == "batch_size"
-    assert found.batch_size.values.tolist() == [3, 10]
-    assert found.batch_count.values.tolist() == [7, 2]
-    np.testing.assert_allclose(found.samples_per_step, [20 / 7, 10])
-    np.testing.assert_allclose(found.steps, [40, 30])
-    np.testing.assert_allclose(found.samples, [40 * 20 / 7, 300])
+    scaling = jaxsgd.scaling(ds, 1.0, reference=2)
+    assert scaling.attrs["along"] == "batch_size"
+    assert scaling.batch_size.values.tolist() == [3, 10]
+    assert scaling.batch_count.values.tolist() == [7, 2]
+    np.testing.assert_allclose(scaling.samples_per_step, [20 / 7, 10])
+    np.testing.assert_allclose(scaling.steps, [40, 30])
+    np.testing.assert_allclose(scaling.samples, [40 * 20 / 7, 300])
 
 
 def test_another_axis_than_the_rate_can_be_tuned():
     ds = known(STEPS, COUNTS).rename(learning_rate="weight_decay").expand_dims(learning_rate=[0.5], axis=1)
-    found = jaxsgd.scaling(ds, 1.0, tune="weight_decay")
-    assert found.weight_decay.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
+    scaling = jaxsgd.scaling(ds, 1.0, tune="weight_decay")
+    assert scaling.weight_decay.sel(learning_rate=0.5).values.tolist() == [0.1, 0.4, 1.6]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"reference": 5}, "unknown reference 5: valid: 1, 16, 4"),
         ({"tune": "learning_rat"}, "unknown axis 'learning_rat': did you mean 'learning_rate'?"),
@@ -399,12 +399,12 @@ def test_another_axis_than_the_rate_can_be_tuned():
         ({"resamples": 0}, "resamples must be a whole number of at least 1, got 0"),
     ],
 )
-def test_a_mistake_is_named(arguments, said):
+def test_a_mistake_is_named(arguments, message):
     ds = known(STEPS, COUNTS).expand_dims(optimizer=["sgd"], axis=1)
     ds["stripe_index"] = ds.missing * 1.0  # of whole runs: it has no steps
     with pytest.raises(InputError) as caught:
         jaxsgd.scaling(ds, **{"target": 1.0, **arguments})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_results_that_cannot_be_scaled():
@@ -438,14 +438,14 @@ def loop_losses(seed, batch_count, rate):
 
 def first_steps(target):
     """The number of steps to the target, [batch count, rate, seed], of the loop; infinite where it is not reached."""
-    found = np.full((3, 2, 2), np.inf)
-    for place in np.ndindex(found.shape):
+    steps = np.full((3, 2, 2), np.inf)
+    for place in np.ndindex(steps.shape):
         m, rate, seed = (LOOP[name][i] for name, i in zip(("batch_counts", "learning_rates", "init_seeds"), place, strict=True))
         losses = loop_losses(seed, m, rate)
         assert np.abs(losses - target).min() > 1e-5 * target, "the target must not be a matter of rounding"
         reached = np.flatnonzero(losses <= target)
-        found[place] = reached[0] + 1 if len(reached) else np.inf
-    return found
+        steps[place] = reached[0] + 1 if len(reached) else np.inf
+    return steps
 
 
 TARGET = 1.96
@@ -459,12 +459,12 @@ def loop_steps():
 
 
 def test_with_an_evaluation_after_every_step_the_steps_are_those_of_a_plain_loop_that_looks_after_every_step(loop_steps):
-    found = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=1)), TARGET, "train_loss").squeeze()
+    scaling = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=1)), TARGET, "train_loss").squeeze()
     medians = np.median(loop_steps, axis=-1).min(axis=-1)
-    assert found.steps.sel(batch_count=[2, 4, 8]).values.tolist() == medians.tolist()
-    assert found.exact.all()
-    assert found.attrs["resolution"] == "exact to the step"
-    assert not found.bounds.any()
+    assert scaling.steps.sel(batch_count=[2, 4, 8]).values.tolist() == medians.tolist()
+    assert scaling.exact.all()
+    assert scaling.attrs["resolution"] == "exact to the step"
+    assert not scaling.bounds.any()
 
 
 def test_each_run_reaches_the_target_after_as_many_steps_as_in_the_loop(loop_steps):
@@ -472,23 +472,23 @@ def test_each_run_reaches_the_target_after_as_many_steps_as_in_the_loop(loop_ste
     ds = jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=1))
     for i, rate in enumerate(LOOP["learning_rates"]):
         for seed in LOOP["init_seeds"]:
-            found = jaxsgd.scaling(ds.sel(learning_rate=[rate], init_seed=[seed]), TARGET, "train_loss").squeeze()
-            steps = np.where(np.isnan(found.steps), np.inf, found.steps)
+            scaling = jaxsgd.scaling(ds.sel(learning_rate=[rate], init_seed=[seed]), TARGET, "train_loss").squeeze()
+            steps = np.where(np.isnan(scaling.steps), np.inf, scaling.steps)
             assert steps.tolist() == loop_steps[::-1, i, seed].tolist()  # larger batch counts first
 
 
 def test_with_evaluations_further_apart_the_steps_are_interpolated_and_say_so(loop_steps):
     """Quarters of an epoch are every step at 2 and 4 batches, and every second one at 8."""
-    found = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=0.25)), TARGET).squeeze()
-    assert found.attrs["metric"] == "train_loss"
-    assert found.exact.values.tolist() == [False, True, True]
-    assert found.attrs["resolution"] == (
+    scaling = jaxsgd.scaling(jaxsgd.sweep(jaxsgd.Study(**LOOP, evaluate_every=0.25)), TARGET).squeeze()
+    assert scaling.attrs["metric"] == "train_loss"
+    assert scaling.exact.values.tolist() == [False, True, True]
+    assert scaling.attrs["resolution"] == (
         "interpolated between evaluations every 0.25 epochs, but exact to the step where every step was evaluated"
     )
     medians = np.median(loop_steps, axis=-1).min(axis=-1)
-    assert found.steps.sel(batch_count=[2, 4]).values.tolist() == medians[:2].tolist()
+    assert scaling.steps.sel(batch_count=[2, 4]).values.tolist() == medians[:2].tolist()
     # The loop's steps are rounded up to whole ones.
-    assert medians[2] - 1 <= found.steps.sel(batch_count=8) <= medians[2]
+    assert medians[2] - 1 <= scaling.steps.sel(batch_count=8) <= medians[2]
     by_epoch = jaxsgd.scaling(known(STEPS, COUNTS), 1.0)
     assert by_epoch.attrs["resolution"] == "interpolated between the middles of epochs"
     assert not by_epoch.exact.any()
@@ -531,36 +531,36 @@ def test_reached_at_the_first_record_it_has_that_records_step_as_a_bound():
 
 
 def test_what_is_never_reached_is_missing_and_so_is_what_a_diverged_run_does_after():
-    found = steps_to_target([[3, 2, 1.5], [3, np.nan, np.nan], [3, np.inf, 0.5]], [1, 2, 3], 1.0)
-    np.testing.assert_array_equal(np.isnan(found), [True, True, False])
+    steps = steps_to_target([[3, 2, 1.5], [3, np.nan, np.nan], [3, np.inf, 0.5]], [1, 2, 3], 1.0)
+    np.testing.assert_array_equal(np.isnan(steps), [True, True, False])
     # From infinity there is no straight line: the record itself.
-    assert found[2] == 3
+    assert steps[2] == 3
 
 
 def test_steps_may_differ_from_curve_to_curve():
-    found = steps_to_target([[2.0, 1.0], [2.0, 1.0]], [[1, 2], [10, 20]], 1.5)
-    np.testing.assert_allclose(found, [1.5, 15])
+    steps = steps_to_target([[2.0, 1.0], [2.0, 1.0]], [[1, 2], [10, 20]], 1.5)
+    np.testing.assert_allclose(steps, [1.5, 15])
 
 
 @pytest.mark.parametrize(
-    ("value", "step", "target", "said"),
+    ("value", "step", "target", "message"),
     [
         ([1.0, 2.0], [1, 2, 3], 1.0, r"share their last axis.*\(2,\) and \(3,\)"),
         ([1.0], [1], np.nan, "target must be finite, got nan"),
     ],
 )
-def test_wrong_arguments_are_named(value, step, target, said):
-    with pytest.raises(InputError, match=said):
+def test_wrong_arguments_are_named(value, step, target, message):
+    with pytest.raises(InputError, match=message):
         steps_to_target(value, step, target)
 
 
 @pytest.mark.parametrize("critical", [1.5, 20, 90])
 def test_the_fit_finds_the_curve_that_made_the_steps(critical):
-    found = fit_bend(law(critical), CURVE_SIZES)
-    np.testing.assert_allclose(found, (critical, 100, 100 * critical), rtol=1e-3)
+    fit = fit_bend(law(critical), CURVE_SIZES)
+    np.testing.assert_allclose(fit, (critical, 100, 100 * critical), rtol=1e-3)
     # McCandlish et al.'s form of it.
     steps = law(critical)
-    product = (steps / found.fewest_steps - 1) * (steps * CURVE_SIZES / found.fewest_samples - 1)
+    product = (steps / fit.fewest_steps - 1) * (steps * CURVE_SIZES / fit.fewest_samples - 1)
     np.testing.assert_allclose(product, 1, rtol=5e-3)
 
 
@@ -583,19 +583,19 @@ def test_two_sizes_are_too_few():
 
 
 def test_the_interval_holds_what_made_the_steps_and_tells_it_from_half_and_twice():
-    found = critical_batch_size(scattered(law(20)), CURVE_SIZES)
-    assert 10 < found.low < found.critical < found.high < 40
-    assert found.low < 20 < found.high
+    estimate = critical_batch_size(scattered(law(20)), CURVE_SIZES)
+    assert 10 < estimate.low < estimate.critical < estimate.high < 40
+    assert estimate.low < 20 < estimate.high
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    rng, held = np.random.default_rng(1), 0
+    rng, covered = np.random.default_rng(1), 0
     for _ in range(60):
         steps = law(20)[:, None] * np.exp(0.2 * rng.normal(size=(len(CURVE_SIZES), 15)))
-        found = critical_batch_size(steps, CURVE_SIZES, confidence=0.9, resamples=200)
-        held += found.low <= 20 <= found.high
+        estimate = critical_batch_size(steps, CURVE_SIZES, confidence=0.9, resamples=200)
+        covered += estimate.low <= 20 <= estimate.high
     # 54 expected of 60; a bootstrap of 15 seeds is known to be a little short.
-    assert 42 <= held <= 60
+    assert 42 <= covered <= 60
 
 
 def test_a_fit_without_a_bend_gives_an_open_interval_and_no_number():
@@ -608,15 +608,15 @@ def test_a_fit_without_a_bend_gives_an_open_interval_and_no_number():
 
 
 def test_where_the_sizes_do_not_bound_it_on_one_side_the_interval_is_open_there():
-    found = critical_batch_size(scattered(law(100, CURVE_SIZES), spread=0.6), CURVE_SIZES)
-    assert found.high == np.inf
-    assert 1 < found.low < 128
+    estimate = critical_batch_size(scattered(law(100, CURVE_SIZES), spread=0.6), CURVE_SIZES)
+    assert estimate.high == np.inf
+    assert 1 < estimate.low < 128
 
 
 def test_the_critical_batch_size_of_one_seed_has_no_interval():
-    found = critical_batch_size(law(20)[:, None], CURVE_SIZES)
-    np.testing.assert_allclose(found.critical, 20, rtol=1e-3)
-    assert np.isnan([found.low, found.high]).all()
+    estimate = critical_batch_size(law(20)[:, None], CURVE_SIZES)
+    np.testing.assert_allclose(estimate.critical, 20, rtol=1e-3)
+    assert np.isnan([estimate.low, estimate.high]).all()
 
 
 def test_a_run_that_never_arrives_counts_as_later_than_all_others():
@@ -640,8 +640,8 @@ def test_arrays_that_do_not_fit_are_refused():
 
 def test_the_three_regimes():
     # Within 1.25 of the fewest samples, 1100 at B = 1, are B = 1 and 2; of the fewest steps, 107.8 at 128, those from 32 on.
-    found = regimes(law(10), CURVE_SIZES)
-    assert found.tolist() == ["perfect"] * 2 + ["diminishing"] * 3 + ["none"] * 3
+    labels = regimes(law(10), CURVE_SIZES)
+    assert labels.tolist() == ["perfect"] * 2 + ["diminishing"] * 3 + ["none"] * 3
 
 
 def test_a_regime_that_does_not_span_a_doubling_is_not_located():

@@ -13,9 +13,9 @@ RNG = np.random.default_rng(0)
 
 def test_a_source_alone_is_the_mean_of_the_sample_variances_along_its_axis():
     values = RNG.normal(size=(3, 4, 5, 6))
-    found = seed_variances(values, 3)
+    variances = seed_variances(values, 3)
     expected = [values.var(axis=axis, ddof=1).mean(axis=tuple(range(1, 3))) for axis in (1, 2, 3)]
-    np.testing.assert_allclose(found.alone, np.stack(expected, axis=-1))
+    np.testing.assert_allclose(variances.alone, np.stack(expected, axis=-1))
 
 
 def test_all_together_is_half_the_mean_square_of_runs_that_differ_in_every_seed():
@@ -33,26 +33,26 @@ def test_variances_of_independent_sources_are_found_and_add_up():
     effects = [
         scale * RNG.normal(size=(repeats, *shape)) for scale, shape in ((2, (6, 1, 1)), (1, (1, 6, 1)), (0.5, (1, 1, 6)))
     ]
-    found = seed_variances(sum(effects), 3)
-    np.testing.assert_allclose(found.alone.mean(axis=0), [4, 1, 0.25], rtol=0.05)
-    np.testing.assert_allclose(found.together.mean(axis=0), 5.25, rtol=0.05)
+    variances = seed_variances(sum(effects), 3)
+    np.testing.assert_allclose(variances.alone.mean(axis=0), [4, 1, 0.25], rtol=0.05)
+    np.testing.assert_allclose(variances.together.mean(axis=0), 5.25, rtol=0.05)
 
 
 def test_what_two_seeds_do_together_is_in_all_alone():
     # The product of two signs: with either held, the other changes the sign at random, and so do both.
     signs = np.array([-1.0, 1.0])
-    found = seed_variances(signs[:, None] * signs[None, :], 2)
+    variances = seed_variances(signs[:, None] * signs[None, :], 2)
     # Two runs that differ in one seed differ by 2: half the square is 2. Those that differ in both are equal.
-    np.testing.assert_allclose(found.alone, [2, 2])
-    assert found.together == 0
+    np.testing.assert_allclose(variances.alone, [2, 2])
+    assert variances.together == 0
 
 
 def test_one_seed_and_lost_runs():
-    found = seed_variances([[1.0, 3.0, np.nan, np.inf]], 2)
-    assert np.isnan(found.alone[0])
-    assert found.alone[1] == 2
-    assert np.isnan(found.together)
-    assert found.left_out == 2
+    variances = seed_variances([[1.0, 3.0, np.nan, np.inf]], 2)
+    assert np.isnan(variances.alone[0])
+    assert variances.alone[1] == 2
+    assert np.isnan(variances.together)
+    assert variances.left_out == 2
 
 
 def test_too_few_axes():
@@ -70,10 +70,10 @@ def test_scatter_by_kind_of_seed():
         },
         {"data_seed": [0, 1], "order_seed": [0, 1], "epoch": [0]},
     )
-    found = jaxsgd.seed_variance(ds)
-    assert found.source.values.tolist() == ["data_seed", "order_seed", "all"]
-    np.testing.assert_allclose(found.deviation**2, [18, 2, 20])
-    np.testing.assert_allclose(found.share, [0.9, 0.1, 1])
-    assert found.left_out == 0
+    variances = jaxsgd.seed_variance(ds)
+    assert variances.source.values.tolist() == ["data_seed", "order_seed", "all"]
+    np.testing.assert_allclose(variances.deviation**2, [18, 2, 20])
+    np.testing.assert_allclose(variances.share, [0.9, 0.1, 1])
+    assert variances.left_out == 0
     with pytest.raises(InputError, match=r"need two of data_seeds, init_seeds and order_seeds, got \['data_seed'\]"):
         jaxsgd.seed_variance(ds.isel(order_seed=0, drop=True))

@@ -90,17 +90,17 @@ def claimed(visit, late=0.2, composition=(1.0,), m=10, cosine=(0.4,)):
     ],
 )
 def test_the_verdict_follows_from_the_shares(visit, words):
-    assert all(each in share_sentence(claimed(visit)) for each in words)
+    assert all(part in share_sentence(claimed(visit)) for part in words)
 
 
 def test_other_findings_follow_too():
     listed = claim_findings("A", claimed([0.2]))
     listed += claim_findings("B", claimed([0.2], composition=[0.5, 0.7, NAN], cosine=[-0.5]))
     assert "A: In the shown run's last epoch, number 100, the own share is 20.0 %." in listed
-    assert any("A: Gradients of different batches point in similar directions (mean cosine 0.40)" in each for each in listed)
-    assert any("composition of the batches makes the whole gap" in each for each in listed if each.startswith("A"))
-    assert any("makes 60.0 % of the gap between stripes (median of 2 seeds)" in each for each in listed if each.startswith("B"))
-    assert any("oppose each other" in each for each in listed if each.startswith("B"))
+    assert any("A: Gradients of different batches point in similar directions (mean cosine 0.40)" in line for line in listed)
+    assert any("composition of the batches makes the whole gap" in line for line in listed if line.startswith("A"))
+    assert any("makes 60.0 % of the gap between stripes (median of 2 seeds)" in line for line in listed if line.startswith("B"))
+    assert any("oppose each other" in line for line in listed if line.startswith("B"))
     assert late_sentence(claimed([0.2], late=NAN)) == ""
 
 

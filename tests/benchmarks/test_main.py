@@ -23,7 +23,7 @@ def small(monkeypatch):
     monkeypatch.setattr(report, "COUNTS", (2, 5))
 
 
-def said(capsys, *words):
+def run_json(capsys, *words):
     assert main([*words, *TINY, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -31,21 +31,21 @@ def said(capsys, *words):
 
 
 def test_peers_are_timed_beside_the_simulator_and_the_floor(capsys):
-    found = said(capsys)
-    rows = {row["name"]: row for row in found["rows"]}
+    payload = run_json(capsys)
+    rows = {row["name"]: row for row in payload["rows"]}
     assert {"jaxsgd", "NumPy loop, one process", "jit(vmap(scan)) at full width", FLOOR} <= set(rows)
     assert rows["jaxsgd"]["ratio"] == {"median": 1, "low": 1, "high": 1}
     for row in rows.values():
         assert 0 < row["low"] <= row["milliseconds"] <= row["high"]
         assert 0 < row["ratio"]["low"] <= row["ratio"]["median"] <= row["ratio"]["high"]
-    assert (found["part"], found["runs"], found["repeats"]) == ("peers", 2, 2)
+    assert (payload["part"], payload["runs"], payload["repeats"]) == ("peers", 2, 2)
     left_out = "PyTorch loop: left out, for torch is not installed"
-    assert (left_out in found["notes"]) == ("PyTorch loop" not in rows)
+    assert (left_out in payload["notes"]) == ("PyTorch loop" not in rows)
 
 
 @pytest.mark.slow
 def test_the_products_by_each_library_of_xla(capsys):
-    report = said(capsys, "libraries")
+    report = run_json(capsys, "libraries")
     groups = {row["group"] for row in report["rows"]}
     assert groups == {"x w1", "h w2", "dz w2'", "h' dz", "x' dh"}
     assert {"XLA's choice", "Eigen"} <= {row["name"] for row in report["rows"]}
@@ -54,14 +54,14 @@ def test_the_products_by_each_library_of_xla(capsys):
 
 @pytest.mark.slow
 def test_over_the_number_of_runs(small, capsys):
-    found = said(capsys, "runs")
-    assert [row["group"] for row in found["rows"]] == ["1 runs"] * 4 + ["3 runs"] * 4
-    assert [note.split(":")[0] for note in found["notes"]] == ["1 runs", "3 runs"]
+    payload = run_json(capsys, "runs")
+    assert [row["group"] for row in payload["rows"]] == ["1 runs"] * 4 + ["3 runs"] * 4
+    assert [note.split(":")[0] for note in payload["notes"]] == ["1 runs", "3 runs"]
 
 
 @pytest.mark.slow
 def test_the_plans_widths_beside_others(small, capsys):
-    rows = said(capsys, "widths")["rows"]
+    rows = run_json(capsys, "widths")["rows"]
     assert sum(", chosen" in row["name"] for row in rows) == 3
     assert len({row["group"] for row in rows}) == 3
     assert all(row["ratio"]["median"] == 1 for row in rows if ", chosen" in row["name"])
@@ -77,12 +77,12 @@ def test_mixed_batch_counts_beside_uniform_sweeps(small, capsys):
 
 @pytest.mark.slow
 def test_many_runs_are_stored_as_a_sweep_stores_them(tmp_path):
-    found = run_many(200, tmp_path / "result")
-    assert isinstance(found, Many)
-    assert found.runs == 200
-    assert 0 < found.store_seconds < found.seconds
-    assert found.result_bytes > 200 * 10 * 4
-    assert found.peak_bytes > 2**20
+    result = run_many(200, tmp_path / "result")
+    assert isinstance(result, Many)
+    assert result.runs == 200
+    assert 0 < result.store_seconds < result.seconds
+    assert result.result_bytes > 200 * 10 * 4
+    assert result.peak_bytes > 2**20
     assert len(short_runs(200).seeds) == 2
 
 

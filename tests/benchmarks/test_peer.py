@@ -42,26 +42,26 @@ def test_every_peer_has_the_losses_of_the_simulator(begun):
         for seed in range(3)
     ]  # fmt: skip
     with ExitStack() as stack:
-        found = contenders(SMALL, begun, list(PEERS), 2, stack)
+        by_name = contenders(SMALL, begun, list(PEERS), 2, stack)
         # Those whose package is missing are left out.
-        assert list(found) == [OURS, *(name for name, peer in PEERS.items() if peer.is_there)]
-        for name, each in found.items():
-            losses = each.call()
-            assert losses.shape == (each.runs, 4, 5)
-            np.testing.assert_allclose(losses, expected[: each.runs], rtol=1e-4)
+        assert list(by_name) == [OURS, *(name for name, peer in PEERS.items() if peer.is_there)]
+        for name, contender in by_name.items():
+            losses = contender.call()
+            assert losses.shape == (contender.runs, 4, 5)
+            np.testing.assert_allclose(losses, expected[: contender.runs], rtol=1e-4)
             # One that goes through the runs one by one does a few of them alone.
-            assert each.runs == (2 if name != "numpy_processes" and name != OURS and PEERS[name].loops else 3)
+            assert contender.runs == (2 if name != "numpy_processes" and name != OURS and PEERS[name].loops else 3)
     assert float(np.ptp(jnp.asarray(expected))) > 0.1  # the losses do fall
 
 
 def test_a_peer_that_trains_otherwise_is_named(begun):
     with ExitStack() as stack:
-        found = {name: each.call() for name, each in contenders(SMALL, begun, ["jit_run"], 3, stack).items()}
-    check_same_losses(found)
+        losses = {name: contender.call() for name, contender in contenders(SMALL, begun, ["jit_run"], 3, stack).items()}
+    check_same_losses(losses)
     with pytest.raises(InputError, match=r"jit_run has not trained the same: its losses differ by a share of 0\.01"):
-        check_same_losses({**found, "jit_run": found["jit_run"] * 1.01})
+        check_same_losses({**losses, "jit_run": losses["jit_run"] * 1.01})
     with pytest.raises(InputError, match="jit_run has not trained the same"):
-        check_same_losses({**found, "jit_run": found["jit_run"] * np.nan})
+        check_same_losses({**losses, "jit_run": losses["jit_run"] * np.nan})
 
 
 def test_an_unknown_peer_is_named(begun):

@@ -15,10 +15,10 @@ from benchmarks.workload import Workload
 
 
 def test_calls_take_turns_and_every_other_round_goes_backwards():
-    said = []
-    seconds = interleaved({name: lambda name=name: said.append(name) for name in "abc"}, 3)
-    assert said == list("abccbaabc")
-    assert {name: each.shape for name, each in seconds.items()} == dict.fromkeys("abc", (3,))
+    calls = []
+    seconds = interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, 3)
+    assert calls == list("abccbaabc")
+    assert {name: values.shape for name, values in seconds.items()} == dict.fromkeys("abc", (3,))
 
 
 def test_seconds_are_those_of_the_call(monkeypatch):
@@ -35,14 +35,14 @@ def test_a_ratio_is_taken_within_each_round():
 
 
 def test_a_row_is_per_unit_of_work():
-    made = row("b", np.array([4.0, 8.0]), np.array([0.5, 0.5]), 4, "group")
-    assert made == ("b", 1500.0, 1000.0, 2000.0, Ratio(3.0, 2.0, 4.0), "group", None)
+    timed = row("b", np.array([4.0, 8.0]), np.array([0.5, 0.5]), 4, "group")
+    assert timed == ("b", 1500.0, 1000.0, 2000.0, Ratio(3.0, 2.0, 4.0), "group", None)
 
 
 def test_the_floor_has_the_fastest_layout_of_every_part():
-    found = parts(Workload(1, 1, batch_count=2, num_samples=8, num_hidden=4))
+    layouts = parts(Workload(1, 1, batch_count=2, num_samples=8, num_hidden=4))
     names = ["x w1", "h w2", "dz w2'", "h' dz", "x' dh", "sigmoids"]
-    assert [part.name for part in found] == [name for name in names for _ in range(8 if name != "sigmoids" else 1)]
+    assert [part.name for part in layouts] == [name for name in names for _ in range(8 if name != "sigmoids" else 1)]
     given = []
 
     class Noting(ThreadPoolExecutor):
@@ -51,10 +51,10 @@ def test_the_floor_has_the_fastest_layout_of_every_part():
             return super().submit(fn, own)
 
     with Noting(1) as pool:
-        best = fastest(pool, found, 1)
+        best = fastest(pool, layouts, 1)
         given.clear()
         floor_call(pool, best)()
-    assert [part in found and part.name for part in best.values()] == names
+    assert [part in layouts and part.name for part in best.values()] == names
     # Every part once on every core.
     assert given == [names] * (steps_of_call() // TIMES)
 
@@ -62,9 +62,9 @@ def test_the_floor_has_the_fastest_layout_of_every_part():
 @pytest.mark.parametrize("transposed", [(left, right, out) for left in (0, 1) for right in (0, 1) for out in (0, 1)])
 def test_every_layout_is_the_same_product(transposed):
     """Ones over 3, [2, 3], times ones, [3, 4], is ones; the loop ends with the last turn's."""
-    made = loop(Part("x w1", (2, 3, 4), tuple(map(bool, transposed))))()
-    assert made.shape == ((4, 2) if transposed[2] else (2, 4))
-    np.testing.assert_allclose(made, 1, rtol=1e-6)
+    product = loop(Part("x w1", (2, 3, 4), tuple(map(bool, transposed))))()
+    assert product.shape == ((4, 2) if transposed[2] else (2, 4))
+    np.testing.assert_allclose(product, 1, rtol=1e-6)
 
 
 def test_a_process_for_each_core_has_one_thread_for_linear_algebra(monkeypatch):

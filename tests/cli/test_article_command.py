@@ -19,7 +19,7 @@ OUT = "results/article_quick"
 
 
 @pytest.fixture(scope="module")
-def said(article_run):
+def output(article_run):
     return (article_run / "text.stdout").read_text()
 
 
@@ -37,13 +37,13 @@ def test_it_ends_well_and_stderr_says_what_is_being_done_unless_json_is_asked_fo
     assert "jaxsgd: training 64 seeds of experiment 1" in lines
 
 
-def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(said, report):
-    written = [line.removeprefix(f"wrote {OUT}/") for line in said.splitlines() if line.startswith("wrote ")]
+def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(output, report):
+    written = [line.removeprefix(f"wrote {OUT}/") for line in output.splitlines() if line.startswith("wrote ")]
     assert written == report["files"]
     assert written[0] == "training_log.txt"
     assert written[-1] == "report.json"
     # What experiment 1 shows is said and drawn before anything of experiment 2.
-    flat = " ".join(said.split())
+    flat = " ".join(output.split())
     assert flat.index("Experiment 1: All stripes fall") < flat.index("striped.png") < flat.index("- Experiment 2:")
 
 
@@ -54,7 +54,7 @@ def test_its_files_are_there_and_nothing_else_is(article_run, report):
     assert all((article_run / OUT / name).stat().st_size > 10_000 for name in FIGURES)
 
 
-def test_the_log_is_in_the_articles_format_line_by_line(article_run, said):
+def test_the_log_is_in_the_articles_format_line_by_line(article_run, output):
     log = (article_run / OUT / "training_log.txt").read_text()
     lines = parse_log(log)
     # 20 epochs, 2 printouts each.
@@ -62,11 +62,11 @@ def test_the_log_is_in_the_articles_format_line_by_line(article_run, said):
         (epoch, iteration, 10) for epoch in range(1, 21) for iteration in (5, 10)
     ]
     assert "".join(f"{format_line(line)}\n" for line in lines) == log
-    assert log in said
+    assert log in output
 
 
-def test_what_is_said_besides_stands_apart_from_the_log(said):
-    lines = said.splitlines()
+def test_what_is_said_besides_stands_apart_from_the_log(output):
+    lines = output.splitlines()
     in_log = [number for number, line in enumerate(lines) if line.startswith("| epoch")]
     assert in_log == list(range(in_log[0], in_log[0] + 40))
     assert "Experiment 1 (striped): training log" in lines[in_log[0] - 1]
@@ -120,8 +120,8 @@ def test_the_claim_is_tested_in_both_trainings_and_mapped(report):
     assert line["share"][-1][-1] is None or line["share"][-1][-1] > 1
 
 
-def test_the_findings_are_said(said, report):
-    flat = " ".join(said.split())
+def test_the_findings_are_said(output, report):
+    flat = " ".join(output.split())
     assert len(report["findings"]) >= 6
     for sentence in report["findings"]:
         assert sentence in flat

@@ -15,7 +15,7 @@ def test_results_come_in_the_shape_of_the_calls():
         started = background.start({"one": partial(np.ones, 3), "two": [partial(np.zeros, 2), partial(np.ones, 1)]})
         results = background.wait(started)
     np.testing.assert_array_equal(results["one"], np.ones(3))
-    assert [list(each) for each in results["two"]] == [[0, 0], [1]]
+    assert [list(values) for values in results["two"]] == [[0, 0], [1]]
 
 
 def test_two_calls_run_at_the_same_time():

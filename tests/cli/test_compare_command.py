@@ -25,19 +25,19 @@ def results(tmp_path_factory):
 
 def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
     compare([results / "near", results / "far"], tuning_seeds=2, csv=tmp_path / "t.csv", as_json=True)
-    said = json.loads(capsys.readouterr().out)
-    found = jaxsgd.benchmark({name: jaxsgd.load(results / name) for name in ("near", "far")}, tuning_seeds=2)
-    assert [(row["problem"], row["optimizer"]) for row in said["rows"]] == [
+    payload = json.loads(capsys.readouterr().out)
+    benchmark = jaxsgd.benchmark({name: jaxsgd.load(results / name) for name in ("near", "far")}, tuning_seeds=2)
+    assert [(row["problem"], row["optimizer"]) for row in payload["rows"]] == [
         (problem, optimizer) for problem in ("near", "far") for optimizer in ("sgd", "adam")
     ]
-    for row in said["rows"]:
-        place = found.sel(problem=row["problem"], optimizer=row["optimizer"])
+    for row in payload["rows"]:
+        place = benchmark.sel(problem=row["problem"], optimizer=row["optimizer"])
         for name in ("mean_value", "difference", "low", "high", "mean_rank", "learning_rate"):
             assert row[name] == pytest.approx(float(place[name]))
-    assert said["overall_rank"] == pytest.approx(dict(zip(["sgd", "adam"], found.overall_rank.values, strict=True)))
+    assert payload["overall_rank"] == pytest.approx(dict(zip(["sgd", "adam"], benchmark.overall_rank.values, strict=True)))
     with (tmp_path / "t.csv").open() as file:
         assert [float(row["mean_value"]) for row in csv.DictReader(file)] == pytest.approx(
-            [row["mean_value"] for row in said["rows"]]
+            [row["mean_value"] for row in payload["rows"]]
         )
 
 
@@ -47,11 +47,11 @@ def test_an_axis_that_is_zipped_with_another_is_compared_by_its_values(tmp_path,
     study = jaxsgd.Study(problem="least_squares", problem_args=args, optimizers=["sgd", "adam"], seeds=range(5), **fields)
     ds = jaxsgd.sweep(study, tmp_path / "pilot")
     compare([tmp_path / "pilot"], wanted=0.01, as_json=True)
-    said = json.loads(capsys.readouterr().out)
-    assert [(row["optimizer"], row["reference"]) for row in said["rows"]] == [("sgd", True), ("adam", False)]
+    payload = json.loads(capsys.readouterr().out)
+    assert [(row["optimizer"], row["reference"]) for row in payload["rows"]] == [("sgd", True), ("adam", False)]
     ends = ds.loss_epoch.isel(epoch=-1).squeeze().mean("seed").values
-    assert [row["mean_value"] for row in said["rows"]] == pytest.approx(ends.tolist())
-    assert [row["optimizer"] for row in said["plan"]] == ["adam"]
+    assert [row["mean_value"] for row in payload["rows"]] == pytest.approx(ends.tolist())
+    assert [row["optimizer"] for row in payload["plan"]] == ["adam"]
 
 
 def test_a_table_that_cannot_be_written_is_said_of_its_own_option(results, tmp_path):
@@ -62,10 +62,10 @@ def test_a_table_that_cannot_be_written_is_said_of_its_own_option(results, tmp_p
 
 def test_the_table_says_reference_rates_and_edges(results, capsys):
     compare([results / "near", results / "far"], tuning_seeds=2, reference="adam")
-    said = " ".join(capsys.readouterr().out.split())
-    assert said.count("reference") == 2
-    assert "mean rank over 2 problems: " in said
-    assert "best learning rate at the edge of its range" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.count("reference") == 2
+    assert "mean rank over 2 problems: " in output
+    assert "best learning rate at the edge of its range" in output
 
 
 def test_another_axis_than_the_rate_can_be_tuned(results, capsys):

@@ -27,7 +27,7 @@ def article(tmp_path, monkeypatch):
 
 def test_a_verdict_comes_with_probability_evidence_remedy_and_threads(article, capsys):
     assert run_app(["diagnose", "train.log"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in (
         "10 batches an epoch, printed every 5",
         "2 stripes",
@@ -37,7 +37,7 @@ def test_a_verdict_comes_with_probability_evidence_remedy_and_threads(article, c
         "https://github.com/BVLC/caffe/issues/1249",
         "The smallest print interval that hides its stripes is 10 batches.",
     ):
-        assert part in said
+        assert part in output
 
 
 def test_the_report_opens_with_the_answer_what_to_do_and_what_was_read(article, capsys):
@@ -76,10 +76,10 @@ def test_a_log_that_is_too_short_is_told_how_much_more_it_needs(tmp_path, capsys
     lines = [f"epoch {1 + k // 4} iter {1 + k % 4}/4 loss {1 + k % 4}\n" for k in range(9)]
     (tmp_path / "log").write_text("".join(lines))
     assert run_app(["diagnose", str(tmp_path / "log"), "--out", str(tmp_path / "out")]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
         "too short: it has 9 losses over 2.25 epochs. At least 16 losses over 4 epochs are needed: 7 more (1.75 more epochs)."
-        in said
+        in output
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
 

@@ -34,9 +34,9 @@ def alone():
 @pytest.fixture
 def study(tmp_path):
     """The file of a study of eight runs that do what files in `tmp_path` tell their seeds."""
-    made = Study(problem="tests.study_parts:obedient", problem_args={"folder": str(tmp_path)}, **OBEDIENT)
-    (tmp_path / "study.json").write_text(json.dumps(made.resolved()))
-    return made
+    obedient = Study(problem="tests.study_parts:obedient", problem_args={"folder": str(tmp_path)}, **OBEDIENT)
+    (tmp_path / "study.json").write_text(json.dumps(obedient.resolved()))
+    return obedient
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +77,8 @@ def test_a_scheduler_that_is_killed_is_one_line_and_what_is_finished_is_kept(stu
     ):
         wait_until(lambda: len(chunks(tmp_path)) == 2, "two chunks")
         killed.kill()
-        said, wrong = running.communicate(timeout=120)
-    assert (running.returncode, said) == (1, "")
+        output, wrong = running.communicate(timeout=120)
+    assert (running.returncode, output) == (1, "")
     # On a busy machine the command has waited for the worker, and said so before.
     assert wrong.splitlines()[-1] == (
         f"jaxsgd: {address}: the connection to the workers is lost; 2 of 8 cells are kept in result; "
@@ -95,8 +95,8 @@ def test_workers_of_this_machine_are_deaf_to_ctrl_c_and_the_command_keeps_what_i
     with command(*words, folder=tmp_path, environment=finds_tests) as running:
         wait_until(lambda: len(chunks(tmp_path)) == 3, "three chunks")
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the command and to all its workers
-        said, wrong = running.communicate(timeout=120)
-    assert (running.returncode, said) == (130, "")
+        output, wrong = running.communicate(timeout=120)
+    assert (running.returncode, output) == (130, "")
     *before, last = wrong.splitlines()
     assert last == "jaxsgd: interrupted: 3 of 8 cells are kept in result; run the command again to finish"
     # Where a chunk was handed to the worker already, that is waited for, and said.
@@ -116,8 +116,8 @@ def test_a_worker_is_waited_for_and_refused_when_it_has_another_version_of_jax(s
         hint = f"jaxsgd: {address}: waiting for a worker; start a worker with: dask worker {address} --nthreads 1 --nanny\n"
         assert running.stderr.readline() == hint
         with worker(address, environment={"PYTHONPATH": f"{tmp_path / 'old'}{os.pathsep}{ROOT}"}):
-            said, wrong = running.communicate(timeout=120)
-    assert (running.returncode, said) == (2, "")
+            output, wrong = running.communicate(timeout=120)
+    assert (running.returncode, output) == (2, "")
     assert wrong.startswith("jaxsgd: the worker tcp://127.0.0.1:")
     assert wrong.endswith(
         f"has jax 0.0.1, and this process has jax {metadata.version('jax')}: install the same version there\n"
@@ -174,7 +174,7 @@ def in_process(study, tmp_path, monkeypatch, unchecked):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ("--scheduler", "127.0.0.1:8786"),
@@ -186,10 +186,10 @@ def in_process(study, tmp_path, monkeypatch, unchecked):
         (("--retries", "-1"), "Invalid value for '--retries'"),
     ],
 )
-def test_options_that_cannot_be_are_one_line(words, said, in_process, capsys):
+def test_options_that_cannot_be_are_one_line(words, message, in_process, capsys):
     assert in_process(*words) == 2
     wrong = capsys.readouterr().err
-    assert said in wrong
+    assert message in wrong
     assert wrong.count("\n") == 1
 
 
@@ -206,8 +206,8 @@ def test_without_cryptography_too(in_process, capsys, monkeypatch):
 
     monkeypatch.setattr(distributed.Security, "temporary", missing)
     assert in_process("--workers", "2") == 2
-    said = "jaxsgd: the workers' certificates need the package cryptography: pip install 'jaxsgd[distributed]'\n"
-    assert capsys.readouterr().err == said
+    message = "jaxsgd: the workers' certificates need the package cryptography: pip install 'jaxsgd[distributed]'\n"
+    assert capsys.readouterr().err == message
 
 
 def test_more_workers_than_gpus_are_refused(in_process, capsys, monkeypatch):
@@ -229,13 +229,13 @@ def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folde
     with cluster.local_workers(2, {}) as executor:
         assert bits(jaxsgd.sweep(own, executor=executor, vectorize="one_program", chunk_width=1)) == alone
         addresses = list(executor._client.scheduler_info(n_workers=-1)["workers"])
-        seen = [executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES", workers=[each]).result(60) for each in addresses]
+        seen = [executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES", workers=[address]).result(60) for address in addresses]
     assert sorted(seen) == ["0", "GPU-5f2a"]
     assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
 
 
 @pytest.mark.parametrize(
-    ("environment", "found"),
+    ("environment", "expected"),
     [
         ({}, ["0", "1"]),
         ({"CUDA_VISIBLE_DEVICES": "3,GPU-5f2a"}, ["3", "GPU-5f2a"]),
@@ -245,11 +245,11 @@ def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folde
         ({"JAX_PLATFORMS": "cuda,cpu"}, ["0", "1"]),
     ],
 )
-def test_gpus_are_those_of_the_driver_or_those_that_the_environment_names(environment, found, tmp_path, monkeypatch):
+def test_gpus_are_those_of_the_driver_or_those_that_the_environment_names(environment, expected, tmp_path, monkeypatch):
     for device in ("0000:17:00.0", "0000:65:00.0"):
         (tmp_path / device).mkdir()
     monkeypatch.setattr(cluster, "_plugin", lambda: True)
-    assert cluster.gpus(environment, tmp_path) == found
+    assert cluster.gpus(environment, tmp_path) == expected
     assert cluster.gpus({}, tmp_path / "no driver") == []
     monkeypatch.setattr(cluster, "_plugin", lambda: False)
     assert cluster.gpus(environment, tmp_path) == []

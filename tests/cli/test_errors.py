@@ -73,13 +73,13 @@ def test_bad_input_is_one_line_and_status_2(case, folder, capsys):
     words, *parts = case
     before = sorted(path.name for path in folder.iterdir())
     assert run_app(words) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("jaxsgd: ")
-    assert said.err.count("\n") == 1
-    assert said.err.endswith("\n")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("jaxsgd: ")
+    assert captured.err.count("\n") == 1
+    assert captured.err.endswith("\n")
     for part in parts:
-        assert part in said.err
+        assert part in captured.err
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
@@ -113,10 +113,10 @@ def test_a_defect_is_a_line_that_says_how_to_see_more(monkeypatch, capsys):
     assert run_app(["article"]) == 1
     assert capsys.readouterr() == ("", line)
     assert run_app(["--traceback", "article"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("Traceback (most recent call last):\n")
-    assert "article_command.py" in said
-    assert said.endswith("ZeroDivisionError: a defect\n" + line)
+    output = capsys.readouterr().err
+    assert output.startswith("Traceback (most recent call last):\n")
+    assert "article_command.py" in output
+    assert output.endswith("ZeroDivisionError: a defect\n" + line)
 
 
 def _raise_in_article(monkeypatch, raised):
@@ -129,7 +129,7 @@ def _raise_in_article(monkeypatch, raised):
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ("--epochs", "jaxsgd run has no option --epochs: to set a field of the study, write --set epochs=VALUE"),
         ("--learning-rates", "to set a field of the study, write --set learning_rates=VALUE"),
@@ -137,6 +137,6 @@ def _raise_in_article(monkeypatch, raised):
         ("--frobnicate", "jaxsgd run has no option --frobnicate; it has"),
     ],
 )
-def test_only_an_option_that_is_near_is_suggested(option, said, capsys):
+def test_only_an_option_that_is_near_is_suggested(option, message, capsys):
     assert run_app(["run", "stripes_by_batch_count", option, "5"]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

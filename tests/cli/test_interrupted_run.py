@@ -21,8 +21,8 @@ FIELDS = {"seeds": range(8), "batch_counts": [4], "learning_rates": [0.1], "epoc
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the file of a study of eight runs, a chunk each, that do what files in it tell their seeds."""
-    made = Study(problem="tests.study_parts:obedient", problem_args={"folder": str(tmp_path)}, **FIELDS)
-    (tmp_path / "study.json").write_text(json.dumps(made.resolved()))
+    obedient = Study(problem="tests.study_parts:obedient", problem_args={"folder": str(tmp_path)}, **FIELDS)
+    (tmp_path / "study.json").write_text(json.dumps(obedient.resolved()))
     return tmp_path
 
 
@@ -55,9 +55,9 @@ def test_ctrl_c_finishes_the_chunks_in_hand_and_a_second_one_ends_at_once(folder
             first.wait(timeout=1)
         waited = {int(seed) for seed in in_hand(folder)}
         let_go(folder)
-        said, wrong = first.communicate(timeout=PATIENCE)
+        output, wrong = first.communicate(timeout=PATIENCE)
     finished = [0, 1, *sorted(waited)]
-    assert (first.returncode, said) == (130, "")
+    assert (first.returncode, output) == (130, "")
     assert wrong == (
         f"jaxsgd: interrupted: finishing {counted(len(waited), 'chunk')}; press Ctrl-C again to end at once\n"
         f"jaxsgd: interrupted: {len(finished)} of 8 cells are kept in result; run the command again to finish\n"
@@ -73,8 +73,8 @@ def test_ctrl_c_finishes_the_chunks_in_hand_and_a_second_one_ends_at_once(folder
         while second.poll() is None and time.monotonic() < give_up:
             second.send_signal(signal.SIGINT)
             time.sleep(0.3)
-        said, wrong = second.communicate()
-    assert (second.returncode, said) == (130, "")
+        output, wrong = second.communicate()
+    assert (second.returncode, output) == (130, "")
     assert wrong.startswith("jaxsgd: interrupted")
     assert wrong.count("\n") == 2
     assert kept(folder) == finished
@@ -85,8 +85,8 @@ def test_ctrl_c_while_it_compiles_is_130_and_leaves_a_folder_to_go_on_with(folde
     with run(folder, environment, "--no-cache") as running:
         wait_until((folder / "result" / "manifest.json").exists, "the result folder")
         running.send_signal(signal.SIGINT)
-        said, wrong = running.communicate(timeout=PATIENCE)
-    assert (running.returncode, said) == (130, "")
+        output, wrong = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, output) == (130, "")
     assert wrong.startswith("jaxsgd: interrupted")
     assert 1 <= wrong.count("\n") <= 2  # the first names the chunks that are being finished, if there are any yet
     assert len(kept(folder)) < 8
@@ -96,11 +96,13 @@ def test_ctrl_c_while_it_compiles_is_130_and_leaves_a_folder_to_go_on_with(folde
 
 def test_of_two_commands_that_are_started_together_one_works_and_one_leaves(folder, environment):
     hold(folder, range(8))
-    with run(folder, environment) as one, run(folder, environment) as other:
-        left = wait_until(lambda: next((each for each in (one, other) if each.poll() is not None), None), "one's end")
-        works = other if left is one else one
-        said, wrong = left.communicate()
-        assert (left.returncode, said) == (2, "")
+    with run(folder, environment) as first, run(folder, environment) as other:
+        left = wait_until(
+            lambda: next((command for command in (first, other) if command.poll() is not None), None), "one's end"
+        )
+        works = other if left is first else first
+        output, wrong = left.communicate()
+        assert (left.returncode, output) == (2, "")
         assert wrong == "jaxsgd: result: another command is writing here; wait for it, or choose another folder\n"
         wait_until(lambda: in_hand(folder), "a chunk in hand")
         works.kill()

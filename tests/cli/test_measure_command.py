@@ -31,11 +31,11 @@ def measured(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def target(measured):
-    """What all batch counts reach, and not at once: the highest of their lowest losses in the median, and a little more."""
+    """Return a loss that all batch counts reach, but not at once: the highest of their lowest median losses, and a bit more."""
     return float(jaxsgd.load(measured).loss_epoch.min("epoch").median("seed").min("learning_rate").max()) + 1e-3
 
 
-def said(capsys, *words):
+def run_json(capsys, *words):
     """The one JSON object on stdout, and nothing on stderr."""
     assert run_app(["measure", *map(str, words), "--json"]) == 0
     out, err = capsys.readouterr()
@@ -51,68 +51,68 @@ def as_null(values):
 def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
     assert run_app(["measure", str(measured)]) == 0
     out = capsys.readouterr().out
-    found = jaxsgd.best(jaxsgd.load(measured))
+    settings = jaxsgd.best(jaxsgd.load(measured))
     lines = [line.split() for line in out.splitlines()]
     for count in COUNTS:
-        best = found.sel(batch_count=count)
+        best = settings.sel(batch_count=count)
         edge = "*" if best.at_edge.item() else ""
         row = next(line for line in lines if line[:1] == [str(count)])
         assert row[1:3] == [f"{best.learning_rate.item():g}{edge}", f"{best.median_value.item():.4g}"]
     assert "Best settings" in out
-    assert ("at the edge of its range" in out) == ("*" in out) == found.at_edge.any().item()
+    assert ("at the edge of its range" in out) == ("*" in out) == settings.at_edge.any().item()
 
 
 def test_json_is_one_object_with_the_numbers_of_the_library(measured, capsys):
-    report = said(capsys, measured)
+    report = run_json(capsys, measured)
     assert (report["command"], report["metric"], report["target"]) == ("measure", "loss_epoch", None)
     assert list(report["tables"]) == ["best"]
-    found, rows = jaxsgd.best(jaxsgd.load(measured)), report["tables"]["best"]
+    best, rows = jaxsgd.best(jaxsgd.load(measured)), report["tables"]["best"]
     assert [row["batch_count"] for row in rows] == COUNTS
     for name in ("median_value", "low", "high", "learning_rate", "stripe_index", "stripe_gap"):
-        assert [row[name] for row in rows] == as_null(found[name])
-    assert [row["learning_rate_at_edge"] for row in rows] == found.at_edge.sel(searched="learning_rate").values.ravel().tolist()
+        assert [row[name] for row in rows] == as_null(best[name])
+    assert [row["learning_rate_at_edge"] for row in rows] == best.at_edge.sel(searched="learning_rate").values.ravel().tolist()
     for name in ("diverged", "seeds"):
-        assert [row[name] for row in rows] == found[name].values.ravel().tolist()
+        assert [row[name] for row in rows] == best[name].values.ravel().tolist()
 
 
 def test_another_value_is_judged_by(measured, capsys):
-    report = said(capsys, measured, "--metric", "distance")
-    found = jaxsgd.best(jaxsgd.load(measured), "distance")
+    report = run_json(capsys, measured, "--metric", "distance")
+    settings = jaxsgd.best(jaxsgd.load(measured), "distance")
     assert report["metric"] == "distance"
-    assert [row["median_value"] for row in report["tables"]["best"]] == as_null(found["median_value"])
+    assert [row["median_value"] for row in report["tables"]["best"]] == as_null(settings["median_value"])
 
 
 def test_a_target_adds_the_scaling_of_the_library(measured, target, capsys):
-    tables = said(capsys, measured, "--target", target, "--reference", 5)["tables"]
+    tables = run_json(capsys, measured, "--target", target, "--reference", 5)["tables"]
     assert list(tables) == ["best", "scaling", "batch_rules", "fits"]
-    found = jaxsgd.scaling(jaxsgd.load(measured), target, reference=5)
-    assert np.isfinite(found.steps).all()
+    scaling = jaxsgd.scaling(jaxsgd.load(measured), target, reference=5)
+    assert np.isfinite(scaling.steps).all()
     assert [row["batch_count"] for row in tables["scaling"]] == [10, 5, 2]
     for name in ("steps", "steps_low", "steps_high", "epochs", "learning_rate"):
-        assert [row[name] for row in tables["scaling"]] == as_null(found[name])
-    assert [row["regime"] for row in tables["scaling"]] == found.regime.values.ravel().tolist()
+        assert [row[name] for row in tables["scaling"]] == as_null(scaling[name])
+    assert [row["regime"] for row in tables["scaling"]] == scaling.regime.values.ravel().tolist()
     for row in tables["batch_rules"]:
-        place = found.sel(rule=row["rule"], batch_count=row["batch_count"])
+        place = scaling.sel(rule=row["rule"], batch_count=row["batch_count"])
         for name in ("rule_rate", "rule_steps", "rule_ratio"):
             assert [row[name]] == as_null(place[name])
     assert len(tables["batch_rules"]) == 2 * 3
     for name in ("critical_batch_size", "critical_low", "critical_high", "rate_power", "nearest"):
-        assert [row[name] for row in tables["fits"]] == as_null(found[name])
+        assert [row[name] for row in tables["fits"]] == as_null(scaling[name])
 
 
 def test_the_table_of_a_target_has_the_steps(measured, target, capsys):
     assert run_app(["measure", str(measured), "--target", str(target)]) == 0
     out = capsys.readouterr().out
-    found = jaxsgd.scaling(jaxsgd.load(measured), target)
+    scaling = jaxsgd.scaling(jaxsgd.load(measured), target)
     table = [line.split() for line in out[out.index("Steps to loss epoch") :].splitlines()]
     for count in COUNTS:
         row = next(line for line in table if line[:2] == [str(count), str(20 // count)])
-        assert row[2].removeprefix("<=") == f"{found.steps.sel(batch_count=count).item():,.0f}"
-    assert f"{found.attrs['runs_reached']} of 27 runs reach loss epoch {target:g}" in out
+        assert row[2].removeprefix("<=") == f"{scaling.steps.sel(batch_count=count).item():,.0f}"
+    assert f"{scaling.attrs['runs_reached']} of 27 runs reach loss epoch {target:g}" in out
 
 
 def test_a_target_below_everything_has_no_steps_and_names_the_nearest(measured, capsys):
-    report = said(capsys, measured, "--target", "0.0001")
+    report = run_json(capsys, measured, "--target", "0.0001")
     assert [row["steps"] for row in report["tables"]["scaling"]] == [None] * 3
     assert [row["regime"] for row in report["tables"]["scaling"]] == [""] * 3
     nearest = jaxsgd.load(measured).loss_epoch.min().item()
@@ -125,13 +125,13 @@ def test_a_target_below_everything_has_no_steps_and_names_the_nearest(measured, 
 
 
 def test_the_target_that_it_names_is_reached_at_every_batch_count(measured, capsys):
-    note = next(note for note in said(capsys, measured)["notes"] if note.startswith("for steps to a target: --target "))
+    note = next(note for note in run_json(capsys, measured)["notes"] if note.startswith("for steps to a target: --target "))
     target = float(note.split()[6])
     assert np.isfinite(jaxsgd.scaling(jaxsgd.load(measured), target).steps).all()
 
 
 def test_out_has_each_table_as_csv(measured, target, tmp_path, capsys):
-    tables = said(capsys, measured, "--target", target, "--out", tmp_path / "tables")["tables"]
+    tables = run_json(capsys, measured, "--target", target, "--out", tmp_path / "tables")["tables"]
     files = (tmp_path / "tables").iterdir()
     written = {path.stem: list(csv.DictReader(path.read_text().splitlines())) for path in files}
     assert set(written) == {"best", "scaling", "batch_rules", "fits"}
@@ -159,12 +159,12 @@ def test_noise_is_that_of_the_best_settings_over_their_epochs(noisy, measured):
     assert [row["learning_rate"] for row in rows] == best.learning_rate.values.ravel().tolist()
     row = rows[0]
     own = ds.sel(batch_count=2, learning_rate=row["learning_rate"])
-    found = jaxsgd.run_noise(own, [0, 1, 2, 3, 4, 5])
+    noise = jaxsgd.run_noise(own, [0, 1, 2, 3, 4, 5])
     assert (row["last_epoch"], row["seeds"]) == (5, 3)
-    scale = found.noise_scale.values
+    scale = noise.noise_scale.values
     assert (row["measured_epochs"], row["hidden_epochs"]) == (6, np.isnan(scale).sum())
     assert [row["noise_scale"], row["at_first"]] == pytest.approx([np.nanmean(scale), scale[0]], rel=1e-3)
-    assert row["loss_deviation"] == pytest.approx(found.loss_deviation.mean().item(), rel=1e-3)
+    assert row["loss_deviation"] == pytest.approx(noise.loss_deviation.mean().item(), rel=1e-3)
 
 
 def test_variances_of_few_seeds_are_said_to_be_rough():
@@ -188,11 +188,11 @@ def test_epochs_whose_noise_hides_the_gradient_are_named(noisy):
 
 def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured, target):
     ds = jaxsgd.load(measured)
-    found = jaxsgd.scaling(ds, target)
-    table = noise_rows(ds, jaxsgd.best(ds), found)
+    scaling = jaxsgd.scaling(ds, target)
+    table = noise_rows(ds, jaxsgd.best(ds), scaling)
     assert [row["batch_count"] for row in table] == [10, 5, 2]
-    assert [row["learning_rate"] for row in table] == found.learning_rate.values.ravel().tolist()
-    assert [row["last_epoch"] for row in table] == np.clip(np.ceil(found.epochs), 1, 5).values.ravel().tolist()
+    assert [row["learning_rate"] for row in table] == scaling.learning_rate.values.ravel().tolist()
+    assert [row["last_epoch"] for row in table] == np.clip(np.ceil(scaling.epochs), 1, 5).values.ravel().tolist()
 
 
 @pytest.mark.parametrize(

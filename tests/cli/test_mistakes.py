@@ -190,10 +190,10 @@ def run_study(folder, changes, capsys):
     if str(changes.get("problem", "")).startswith("PARTS"):
         (folder / "my study.py").write_text((folder / "my study.py").read_text().replace('{"num_samples": 10}', "{}"))
     status = run_app(["run", "my study.py", "--out", "out"])
-    said = capsys.readouterr()
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert captured.out == ""
     assert not (folder / "out").exists()
-    return status, said.err.splitlines(), parts
+    return status, captured.err.splitlines(), parts
 
 
 @pytest.mark.parametrize("case", ONE_LINE, ids=lambda case: str(case[0]))
@@ -299,10 +299,10 @@ def test_of_a_deep_recursion_the_last_places_are_shown(folder, capsys):
 def test_traceback_shows_all_and_then_the_same(folder, capsys):
     (folder / "my study.py").write_text("import no_such_module_of_theirs")
     assert run_app(["--traceback", "run", "my study.py"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("Traceback (most recent call last):\n")
-    assert "study_file.py" in said
-    assert "\njaxsgd: ModuleNotFoundError: No module named 'no_such_module_of_theirs'\n" in said
+    output = capsys.readouterr().err
+    assert output.startswith("Traceback (most recent call last):\n")
+    assert "study_file.py" in output
+    assert "\njaxsgd: ModuleNotFoundError: No module named 'no_such_module_of_theirs'\n" in output
 
 
 # The result's folder and the chunks' width
@@ -345,14 +345,14 @@ SAMPLES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "content", "said"), SAMPLES)
-def test_a_file_of_samples_that_cannot_be_read(name, content, said, folder, capsys):
+@pytest.mark.parametrize(("name", "content", "message"), SAMPLES)
+def test_a_file_of_samples_that_cannot_be_read(name, content, message, folder, capsys):
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert run_app(["train", name]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"jaxsgd: {name}: ")
-    assert said in lines[0]
+    assert message in lines[0]
 
 
 @pytest.mark.filterwarnings("default::jaxsgd.error.InputWarning")
@@ -361,9 +361,9 @@ def test_what_was_read_is_said_and_an_index_is_left_out_in_one_line(folder, caps
         "Unnamed: 0,a,b,label\n" + "".join(f"{n},{n % 3},{n % 5},{n % 2}\n" for n in range(8))
     )
     assert run_app(["train", "my samples.csv", "--epochs", "1"]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("my samples.csv: 8 samples; inputs: a, b; target: label\n")
-    assert said.err == (
+    captured = capsys.readouterr()
+    assert captured.out.startswith("my samples.csv: 8 samples; inputs: a, b; target: label\n")
+    assert captured.err == (
         "jaxsgd: note: my samples.csv: the first column (Unnamed: 0) is left out: it only numbers the rows, like a pandas "
         "index; to train on it, give it another name\n"
     )

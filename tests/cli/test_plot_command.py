@@ -80,14 +80,14 @@ def test_nothing_is_compiled(result):
 def test_json_is_the_one_thing_on_stdout(result, capsys):
     words = ["--select", "order=fixed", "--select", "batch_count=20", "--json"]
     assert run_app(["plot", "all", "result", *words]) == 0
-    said = json.loads(capsys.readouterr().out)
-    grid, curves = said["figures"]
+    payload = json.loads(capsys.readouterr().out)
+    grid, curves = payload["figures"]
     assert (grid["kind"], curves["kind"]) == ("grid", "curves")
     assert grid["title"] == "The printed loss splits into stripes (stripe index 1.00)"
     assert grid["files"] == [f"result/figures/grid_order=fixed_batch_count=20.{suffix}" for suffix in ("png", "svg")]
-    assert set(said["not_drawn"]) == {"heatmap", "differences", "slices"}
-    assert said["not_drawn"]["heatmap"] == "it needs 2 axes with several values"
-    assert (said["command"], said["missing_cells"]) == ("plot", 0)
+    assert set(payload["not_drawn"]) == {"heatmap", "differences", "slices"}
+    assert payload["not_drawn"]["heatmap"] == "it needs 2 axes with several values"
+    assert (payload["command"], payload["missing_cells"]) == ("plot", 0)
 
 
 def test_another_selection_does_not_replace_the_first(result):
@@ -133,7 +133,7 @@ def test_missing_cells_are_told(result, capsys):
 
 
 def counted_losses(ds, least: float, bins: int = 5, select=None):
-    """How often losses occur.
+    """Draw how often losses occur.
 
     Args:
       ds: a result.
@@ -153,7 +153,7 @@ def test_a_new_kind_is_one_entry_of_the_table(result, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     assert run_app(["plot", "newkind", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for part in ("How often losses occur.", "Loss from which on they are counted.", "How many bars there are.", "(5)"):
+    for part in ("Draw how often losses occur.", "Loss from which on they are counted.", "How many bars there are.", "(5)"):
         assert part in shown
     assert run_app(["plot", "newkind", "result", "--least", "1"]) == 0
     assert names(result / "figures") == ["losses_least=1.0.png", "losses_least=1.0.svg"]
@@ -211,14 +211,14 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), [(words, said) for words, *said in BAD])
-def test_a_mistake_is_one_line_and_leaves_nothing(result, words, said, capsys):
+@pytest.mark.parametrize(("words", "parts"), [(words, parts) for words, *parts in BAD])
+def test_a_mistake_is_one_line_and_leaves_nothing(result, words, parts, capsys):
     (result.parent / "file").write_text("not a folder")
     assert run_app(["plot", *words]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("jaxsgd: ")
     assert shown.err.count("\n") == 1
-    for part in said:
+    for part in parts:
         assert part in shown.err
     assert not (result / "figures").exists()

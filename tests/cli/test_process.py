@@ -1,4 +1,4 @@
-"""What only a process shows: help without JAX, Ctrl-C, a closed pipe, an unwritable cache."""
+"""Behaviour that only a process shows: help without JAX, Ctrl-C, a closed pipe, an unwritable cache."""
 
 import signal
 import subprocess
@@ -64,8 +64,8 @@ def test_ctrl_c_while_packages_are_imported_is_130_and_one_line(seconds, environ
     assert process.stdout.readline() == "begun\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=60)
-    assert (process.returncode, out, said) == (130, "", "jaxsgd: interrupted\n")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "jaxsgd: interrupted\n")
 
 
 def test_ctrl_c_during_the_training_is_130_and_leaves_no_file_but_results(environment, tmp_path):
@@ -79,8 +79,8 @@ def test_ctrl_c_during_the_training_is_130_and_leaves_no_file_but_results(enviro
     )
     assert process.stderr.readline() == "jaxsgd: training experiment 1\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "jaxsgd: interrupted\n")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "jaxsgd: interrupted\n")
     assert not list(tmp_path.glob("gone/*.*"))
 
 
@@ -96,9 +96,9 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     process.stdout.readline()
     process.stdout.close()
     with process.stderr:
-        said = process.stderr.read()
+        err = process.stderr.read()
     assert process.wait(timeout=60) == 1
-    assert said == "jaxsgd: training experiment 1\n"
+    assert err == "jaxsgd: training experiment 1\n"
 
 
 @pytest.mark.parametrize(

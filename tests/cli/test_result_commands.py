@@ -25,10 +25,10 @@ def small_result(shared_folder, jaxsgd_process):
 
 
 def test_run_says_what_it_did_as_one_json_object(small_result):
-    said = json.loads((small_result / "run.json").read_text())
+    payload = json.loads((small_result / "run.json").read_text())
     # 2 seeds x 2 orders x 2 batch counts
-    assert (said["cells"], said["resumed_cells"], said["diverged_cells"], said["broken_chunks"]) == (8, 0, 0, [])
-    assert said["folder"] == "results/stripes_by_batch_count"
+    assert (payload["cells"], payload["resumed_cells"], payload["diverged_cells"], payload["broken_chunks"]) == (8, 0, 0, [])
+    assert payload["folder"] == "results/stripes_by_batch_count"
 
 
 def test_run_again_does_nothing_and_says_so(small_result, jaxsgd_command):
@@ -81,7 +81,7 @@ def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ["artcle"],
@@ -101,12 +101,12 @@ def test_dry_run_has_a_line_for_each_number(jaxsgd_command, tmp_path):
         (["stripes_by_batch_count", "--out", "taken"], "taken"),
     ],
 )
-def test_wrong_words_are_one_line_and_write_nothing(words, said, jaxsgd_command, tmp_path):
+def test_wrong_words_are_one_line_and_write_nothing(words, message, jaxsgd_command, tmp_path):
     (tmp_path / "taken").write_text("")
     done = jaxsgd_command("run", *words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("jaxsgd: ")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
@@ -118,7 +118,7 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("STUDY = 3\n", "must define STUDY = jaxsgd.Study(...), got int"),
         ("x = 1\n", "must define STUDY = jaxsgd.Study(...); it has none"),
@@ -129,12 +129,12 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
         ("from jaxsgd import Study\nSTUDY = Study(epochs=0)\n", "epochs: must be at least 1, got 0"),
     ],
 )
-def test_a_study_file_without_a_study_is_one_line(text, said, jaxsgd_command, tmp_path):
+def test_a_study_file_without_a_study_is_one_line(text, message, jaxsgd_command, tmp_path):
     (tmp_path / "mine.py").write_text(text)
     done = jaxsgd_command("run", "mine.py", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_a_study_of_a_problem_of_ones_own(jaxsgd_command, tmp_path):
@@ -191,10 +191,10 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process
     while not list(chunks.glob("0*.npz")):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     kept = len(list(chunks.glob("0*.npz")))
     assert process.returncode == 130
-    *before, last = said.splitlines()
+    *before, last = err.splitlines()
     where = "results/stripes_by_batch_count"
     assert last == f"jaxsgd: interrupted: {kept} of 128 cells are kept in {where}; run the command again to finish"
     assert all(line.startswith("jaxsgd: interrupted: finishing ") for line in before)
@@ -216,10 +216,10 @@ def test_verify_passes_and_names_the_cell_that_was_changed(small_result, jaxsgd_
     folder.write_chunk(0, arrays, identity)
     done = jaxsgd_command("verify", "copy", "--json", cwd=tmp_path)
     assert done.returncode == 1
-    found = json.loads(done.stdout)
-    assert not found["passed"]
-    assert [difference["what"] for difference in found["differences"]] == ["loss_epoch"]
-    assert found["differences"][0]["cell"] in done.stderr
+    payload = json.loads(done.stdout)
+    assert not payload["passed"]
+    assert [difference["what"] for difference in payload["differences"]] == ["loss_epoch"]
+    assert payload["differences"][0]["cell"] in done.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "export"])
@@ -267,20 +267,22 @@ def test_export_to_an_unknown_format_names_the_nearest(small_result, jaxsgd_comm
 
 
 def test_studies_lists_each_with_its_question(jaxsgd_command, tmp_path):
-    found = json.loads(jaxsgd_command("studies", "--json", cwd=tmp_path).stdout)
-    assert {"article", "batch_count_scaling", "hyperparameters", "optimizer_benchmark", "orders", "seed_variance"} <= set(found)
-    assert all(study["question"].endswith("?") for study in found.values())
+    studies = json.loads(jaxsgd_command("studies", "--json", cwd=tmp_path).stdout)
+    assert {"article", "batch_count_scaling", "hyperparameters", "optimizer_benchmark", "orders", "seed_variance"} <= set(
+        studies
+    )
+    assert all(study["question"].endswith("?") for study in studies.values())
 
 
 def test_info_tells_versions_devices_and_the_cache(environment, jaxsgd_process, tmp_path):
-    found = json.loads(jaxsgd_process("info", "--json", cwd=tmp_path).stdout)
-    assert {"python", "jaxsgd", "jax", "jaxlib", "optax", "numpy"} <= set(found["versions"])
-    assert found["device"]["backend"] == "cpu"
-    assert found["cache"] | {"programs": 0, "bytes": 0} == {
+    payload = json.loads(jaxsgd_process("info", "--json", cwd=tmp_path).stdout)
+    assert {"python", "jaxsgd", "jax", "jaxlib", "optax", "numpy"} <= set(payload["versions"])
+    assert payload["device"]["backend"] == "cpu"
+    assert payload["cache"] | {"programs": 0, "bytes": 0} == {
         "folder": environment["JAX_COMPILATION_CACHE_DIR"],
         "enabled": True,
         "programs": 0,
         "bytes": 0,
     }
-    assert found["flags"]["JAX_PLATFORMS"] == "cpu"
-    assert found["flags"]["JAX_COMPILATION_CACHE_DIR"] == environment["JAX_COMPILATION_CACHE_DIR"]
+    assert payload["flags"]["JAX_PLATFORMS"] == "cpu"
+    assert payload["flags"]["JAX_COMPILATION_CACHE_DIR"] == environment["JAX_COMPILATION_CACHE_DIR"]

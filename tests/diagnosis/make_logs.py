@@ -39,8 +39,8 @@ def network(inputs, hidden=0):
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
 
-def train(loader, model, optimizer, epochs, say, reduction="mean", usual=None, before_epoch=None, after_epoch=None):
-    """The usual loop: `say(epoch, batch, step, loss)` after every update."""
+def train(loader, model, optimizer, epochs, log_step, reduction="mean", usual=None, before_epoch=None, after_epoch=None):
+    """The usual loop: `log_step(epoch, batch, step, loss)` after every update."""
     criterion = nn.MSELoss(reduction=reduction)
     step = 0
     for epoch in range(epochs):
@@ -53,23 +53,23 @@ def train(loader, model, optimizer, epochs, say, reduction="mean", usual=None, b
                 loss = loss / usual
             loss.backward()
             optimizer.step()
-            say(epoch, batch, step, float(loss.detach()))
+            log_step(epoch, batch, step, float(loss.detach()))
             step += 1
         if after_epoch:
             after_epoch()
 
 
 def windows(file, every, batches):
-    """`say` that prints the mean loss of every so many batches, counted through the run."""
-    held = []
+    """Return a `log_step` that prints the mean loss of every so many batches, counted through the run."""
+    losses = []
 
-    def say(epoch, batch, step, loss):
-        held.append(loss)
-        if len(held) == every:
-            file.write(f"Epoch {epoch + 1} | batch {batch + 1}/{batches} | train loss {sum(held) / every:.5f}\n")
-            held.clear()
+    def log_step(epoch, batch, step, loss):
+        losses.append(loss)
+        if len(losses) == every:
+            file.write(f"Epoch {epoch + 1} | batch {batch + 1}/{batches} | train loss {sum(losses) / every:.5f}\n")
+            losses.clear()
 
-    return say
+    return log_step
 
 
 def torch_text(name, dataset, loader, every, epochs=30, hidden=0, adam=False, rate=0.02, schedule=None, **how):
@@ -124,14 +124,14 @@ def torch_step_rate():
     torch.manual_seed(2)
     with (FOLDER / "torch_step_lr.jsonl").open("w") as file:
 
-        def say(epoch, batch, step, loss):
+        def log_step(epoch, batch, step, loss):
             if step % 4 == 3:
                 rate = optimizer.param_groups[0]["lr"]
                 file.write(
                     f'{{"epoch": {epoch + (batch + 1) / 20:.2f}, "step": {step + 1}, "loss": {loss:.5f}, "lr": {rate:.6f}}}\n'
                 )
 
-        train(loader, model, optimizer, 45, say, after_epoch=schedule.step)
+        train(loader, model, optimizer, 45, log_step, after_epoch=schedule.step)
 
 
 def classes(count, inputs=20, noise=2.0, seed=6):
@@ -306,12 +306,12 @@ def tensorboard_log():
         model = network(10)
         optimizer = torch.optim.SGD(model.parameters(), 0.02)
 
-        def say(epoch, batch, step, loss):
+        def log_step(epoch, batch, step, loss):
             if step % 4 == 3:
                 writer.add_scalar("train/loss", loss, step + 1)
                 writer.add_scalar("epoch", epoch, step + 1)
 
-        train(DataLoader(dataset, 40, shuffle=False), model, optimizer, 20, say)
+        train(DataLoader(dataset, 40, shuffle=False), model, optimizer, 20, log_step)
         writer.close()
         (written,) = Path(folder).iterdir()
         shutil.copy(written, FOLDER / "tensorboard_shuffle_false.events")
@@ -329,10 +329,10 @@ def mlflow_log():
         optimizer = torch.optim.SGD(model.parameters(), 0.02)
         with mlflow.start_run():
 
-            def say(epoch, batch, step, loss):
+            def log_step(epoch, batch, step, loss):
                 mlflow.log_metric("loss", loss, step=step)
 
-            train(DataLoader(dataset, 40, shuffle=False), model, optimizer, 12, say)
+            train(DataLoader(dataset, 40, shuffle=False), model, optimizer, 12, log_step)
         (written,) = Path(folder).glob("*/*/metrics/loss")
         shutil.copy(written, FOLDER / "mlflow_shuffle_false")
 
@@ -404,13 +404,13 @@ def hugging_face_logs():
 def keras_logs():
     import keras
 
-    x, t = (each.numpy() for each in samples(800, 10, 1.0, seed=8).tensors)
+    x, t = (tensor.numpy() for tensor in samples(800, 10, 1.0, seed=8).tensors)
 
     def model(rate):
         keras.utils.set_random_seed(4)
-        made = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
-        made.compile(keras.optimizers.SGD(rate), "mse")
-        return made
+        regression = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+        regression.compile(keras.optimizers.SGD(rate), "mse")
+        return regression
 
     # The progress bar as it stands in a redirected output.
     shown = sys.stdout

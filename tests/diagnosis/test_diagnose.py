@@ -84,21 +84,21 @@ def test_samples_behind_a_shuffle_buffer_are_a_fixed_order_that_says_so():
 
 
 def test_the_article_has_a_fixed_order_two_stripes_and_ten_batches():
-    found = diagnose(Path(__file__).parents[2] / "jaxsgd/article/printed_log.txt")
-    assert found.causes == ("fixed_order",)
-    assert (found.period.stripe_count, found.period.batch_count, found.period.interval) == (2, 10, 5)
-    assert found.remedy.hiding_interval == 10
+    diagnosis = diagnose(Path(__file__).parents[2] / "jaxsgd/article/printed_log.txt")
+    assert diagnosis.causes == ("fixed_order",)
+    assert (diagnosis.period.stripe_count, diagnosis.period.batch_count, diagnosis.period.interval) == (2, 10, 5)
+    assert diagnosis.remedy.hiding_interval == 10
     # The averaged curve only falls, as in the article's third figure.
-    assert (found.remedy.averaged[1:] < found.remedy.averaged[:-1]).all()
+    assert (diagnosis.remedy.averaged[1:] < diagnosis.remedy.averaged[:-1]).all()
 
 
 @pytest.mark.parametrize(("name", "interval"), [("huggingface_in_order.json", 20), ("huggingface_shuffled.json", 5)])
 def test_a_first_epoch_that_falls_as_no_other_hides_no_stripes(name, interval):
-    """Of 20 batches in order, printed every 5, the mean of three prints still has stripes: later epochs show nothing else."""
-    found = diagnose(FOLDER / name)
-    settled = stripes(found.log.loss[16:].reshape(-1, 4), 3)
+    """With 20 batches in order, printed every 5, the mean of three prints still has stripes: later epochs show nothing else."""
+    diagnosis = diagnose(FOLDER / name)
+    settled = stripes(diagnosis.log.loss[16:].reshape(-1, 4), 3)
     assert (settled.readable_index > 0.99) == (interval == 20)
-    assert found.remedy.hiding_interval == interval
+    assert diagnosis.remedy.hiding_interval == interval
 
 
 def test_an_interval_that_slides_over_the_epoch_is_hidden_by_an_epoch_s_batches():
@@ -109,10 +109,10 @@ def test_an_interval_that_slides_over_the_epoch_is_hidden_by_an_epoch_s_batches(
 
 def test_a_log_of_few_epochs_does_not_say_what_hides_its_stripes():
     loss = 1 - 0.01 * np.arange(20).reshape(5, 4) + [0.0, 0.1, 0.0, 0.2]
-    found = diagnose(loss)
+    diagnosis = diagnose(loss)
     # Half an epoch at either end is lost with the trend: four whole ones are left, and five are needed.
-    assert not found.remedy.is_telling
-    assert "too short to show which print interval hides its stripes" in "\n".join(diagnosis_lines(found, "log"))
+    assert not diagnosis.remedy.is_telling
+    assert "too short to show which print interval hides its stripes" in "\n".join(diagnosis_lines(diagnosis, "log"))
     assert diagnose(np.tile(loss, (2, 1))).remedy.is_telling
 
 
@@ -144,7 +144,7 @@ def test_with_no_likely_cause_and_no_likely_nothing_the_answer_is_not_sure():
     rng = np.random.default_rng(4)
     noise, levels = rng.standard_normal((20, 8)), rng.standard_normal(8)
     sizes = np.linspace(0, 0.6, 61)
-    doubtful = [one for one in (diagnose(noise + size * levels) for size in sizes) if one.is_doubtful]
+    doubtful = [answer for answer in (diagnose(noise + size * levels) for size in sizes) if answer.is_doubtful]
     # Between no levels and clear ones the probability of a fixed order passes from 0 to 1.
     assert diagnose(noise + levels).causes == ("fixed_order",)
     for diagnosis in doubtful:

@@ -18,7 +18,7 @@ def write(tmp_path, steps, losses, name="log"):
     return tmp_path / name
 
 
-def said(log):
+def note_texts(log):
     return {note.name: note.text for note in log_notes(log)}
 
 
@@ -28,7 +28,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     np.testing.assert_array_equal(log.step, [1, 3, 6])
     np.testing.assert_array_equal(log.line, [1, 3, 6])
     assert log.non_finite == 3
-    assert said(log) == {"non_finite": "Left out 3 values that are NaN or infinite."}
+    assert note_texts(log) == {"non_finite": "Left out 3 values that are NaN or infinite."}
 
 
 def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_path):
@@ -38,7 +38,7 @@ def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_pa
     np.testing.assert_array_equal(log.loss, [8, 7, 6, 3, 2, 1])
     np.testing.assert_array_equal(log.line, [1, 2, 3, 6, 7, 8])
     assert (log.resumed, log.repeated, log.duplicates) == (1, 2, 0)
-    assert said(log)["resumed"].endswith("joined there: later values replace 2 earlier values.")
+    assert note_texts(log)["resumed"].endswith("joined there: later values replace 2 earlier values.")
 
 
 def test_a_run_resumed_within_an_epoch_is_joined_there(tmp_path):
@@ -54,7 +54,7 @@ def test_a_step_printed_twice_counts_once(tmp_path):
     log = read_log(write(tmp_path, [1, 1, 2, 2, 3, 3, 4, 4], [8, 8, 7, 7, 6, 6, 5, 5]))
     np.testing.assert_array_equal(log.loss, [8, 7, 6, 5])
     assert log.duplicates == 4
-    assert said(log) == {"duplicates": "Left out 4 values that the next line repeats."}
+    assert note_texts(log) == {"duplicates": "Left out 4 values that the next line repeats."}
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.randoms(use_true_random=False))
@@ -128,7 +128,7 @@ def test_of_processes_without_a_rank_the_mean_of_each_step_is_read(tmp_path, siz
     log = read_log(tmp_path / "log")
     np.testing.assert_allclose(log.loss, loss.mean(axis=1), atol=1e-6)
     np.testing.assert_array_equal(log.step, np.arange(40) % 10)
-    assert said(log)["processes"].startswith(f"Each step has {size} different losses, as when {size} processes print")
+    assert note_texts(log)["processes"].startswith(f"Each step has {size} different losses, as when {size} processes print")
 
 
 def test_trainings_that_do_not_wait_for_each_other_are_not_averaged(tmp_path):

@@ -1,4 +1,4 @@
-"""Where a log's prints fall: from its counters, its epochs, the user, or the losses alone."""
+"""The positions of a log's prints: from its counters, its epochs, the user, or the losses alone."""
 
 import math
 
@@ -18,7 +18,7 @@ SIZES = st.tuples(st.integers(2, 40), st.integers(1, 40), st.integers(4, 30))
 
 def log(count, epoch=None, step=None, total=None, loss=None):
     missing = np.full(count, np.nan)
-    filled = [missing if each is None else np.asarray(each, float) for each in (epoch, step, total)]
+    filled = [missing if values is None else np.asarray(values, float) for values in (epoch, step, total)]
     return Log(np.zeros(count) if loss is None else loss, *filled, missing)
 
 
@@ -70,11 +70,11 @@ def test_epochs_as_fractions_beside_steps_say_m(sizes):
 
 
 @pytest.mark.parametrize(("m", "w"), [(20, 4), (20, 5), (12, 3), (7, 1)])
-@pytest.mark.parametrize("one", [0, 1])
-def test_whole_epochs_beside_steps_bound_m_until_one_is_left(m, w, one):
+@pytest.mark.parametrize("first", [0, 1])
+def test_whole_epochs_beside_steps_bound_m_until_one_is_left(m, w, first):
     # Lightning counts from 0, others from 1.
     at = last_batches(m, w, 25)
-    check(find_period(log(len(at), at // m, at + one)), at, m, w)
+    check(find_period(log(len(at), at // m, at + first)), at, m, w)
 
 
 def test_whole_epochs_alone_count_prints():

@@ -23,9 +23,9 @@ SHOWN = {
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_each_cause_has_a_figure_that_can_be_read(name):
-    found = diagnose(FOLDER / name)
-    drawn = [cause_figure(found, verdict, name) for verdict in found.verdicts if verdict.is_likely]
-    (figure,) = (each for each in drawn if words(each).startswith(SHOWN[name]))
+    diagnosis = diagnose(FOLDER / name)
+    drawn = [cause_figure(diagnosis, verdict, name) for verdict in diagnosis.verdicts if verdict.is_likely]
+    (figure,) = (candidate for candidate in drawn if words(candidate).startswith(SHOWN[name]))
     assert "20 batches an epoch" in words(figure) or "17 batches an epoch" in words(figure)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     check_legible(figure)

@@ -1,4 +1,4 @@
-"""What is no log, or tries to be more than one, is one clear line on stderr and exit status 2; memory stays bounded."""
+"""Files that are no log, or try to be more than one, give one clear line and exit status 2; memory stays bounded."""
 
 import gzip
 import json
@@ -51,11 +51,11 @@ BAD = {
 
 def refused(capsys, *words):
     assert run_app(["diagnose", *map(str, words)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("jaxsgd: ")
-    assert said.err.count("\n") == 1
-    return said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("jaxsgd: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -65,9 +65,9 @@ def test_what_is_no_log_is_refused_with_one_line(name, tmp_path, capsys):
         (tmp_path / name).mkdir()
     elif content is not None:
         (tmp_path / name).write_bytes(content)
-    said = refused(capsys, tmp_path / name)
-    assert name in said
-    assert part in said
+    message = refused(capsys, tmp_path / name)
+    assert name in message
+    assert part in message
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_a_compressed_bomb_is_refused_before_it_is_unpacked(tmp_path, capsys, mo
     # 16 MiB of one line pack into about 16 KiB: a thousand times.
     (tmp_path / "bomb.gz").write_bytes(gzip.compress((b"x" * 1023 + b"\n") * (16 << 10)))
     tracemalloc.start()
-    said = refused(capsys, tmp_path / "bomb.gz")
+    message = refused(capsys, tmp_path / "bomb.gz")
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
-    assert "unpacks to more than 200 times its size" in said
+    assert "unpacks to more than 200 times its size" in message
 
 
 def test_a_json_value_too_large_to_be_read_whole_is_refused(tmp_path, capsys, monkeypatch):

@@ -50,8 +50,8 @@ def test_each_run_takes_as_many_steps_whatever_its_batch_count(ds):
     for m in (2, 4, 16):
         for seed in (0, 1):
             losses, weights, x, target = by_hand(seed, m)
-            one = ds.sel(seed=seed, batch_count=m).squeeze()
-            taken = one.loss.values[:, :m].ravel()
+            cell = ds.sel(seed=seed, batch_count=m).squeeze()
+            taken = cell.loss.values[:, :m].ravel()
             np.testing.assert_allclose(taken[:STEPS], losses, rtol=1e-5)
             assert np.isnan(taken[STEPS:]).all()
             optimum = np.linalg.lstsq(x, target)[0]
@@ -133,20 +133,20 @@ def test_a_run_ends_with_the_step_that_reaches_the_budget_of_samples(sizes, samp
 
 
 def test_a_new_budget_takes_the_place_of_the_old_one():
-    made = Study(**FIELDS, epochs=3).replaced(steps=STEPS)
-    assert (made.epochs, made.steps) == (None, STEPS)
-    assert made.replaced(epochs=3) == Study(**FIELDS, epochs=3)
+    replaced = Study(**FIELDS, epochs=3).replaced(steps=STEPS)
+    assert (replaced.epochs, replaced.steps) == (None, STEPS)
+    assert replaced.replaced(epochs=3) == Study(**FIELDS, epochs=3)
     with pytest.raises(InputError, match="epochs: give epochs, or instead steps or samples"):
-        made.replaced(steps=None)
+        replaced.replaced(steps=None)
     with pytest.raises(InputError, match="epochs: give exactly one of epochs, steps and samples, got epochs=3, samples=80"):
         Study(**FIELDS, epochs=3, samples=80)
 
 
 def test_runs_that_end_within_an_epoch_have_a_program_for_each_batch_count():
-    made = Study(**FIELDS, steps=STEPS)
-    assert plan(made).vectorize == "grouped"
+    stopping = Study(**FIELDS, steps=STEPS)
+    assert plan(stopping).vectorize == "grouped"
     with pytest.raises(InputError, match="cannot run this study, because its runs do not have the same number of epochs"):
-        plan(made, vectorize="one_program")
+        plan(stopping, vectorize="one_program")
 
 
 def test_the_noise_of_a_run_that_ends_within_an_epoch_is_measured_along_its_own_schedule(ds):

@@ -1,4 +1,4 @@
-"""What is compiled: one training program for each optimizer and order, however many cells there are."""
+"""The programs that are compiled: one training program for each optimizer and order, however many cells there are."""
 
 import importlib
 import json
@@ -56,15 +56,15 @@ def compiled(caplog, nothing_compiled):
         caplog.clear()
         with caplog.at_level(logging.WARNING, logger="jax"):
             call()
-        said = [record.getMessage() for record in caplog.records]
-        return [text.split()[4] for text in said if text.startswith("Finished XLA compilation of ")]
+        messages = [record.getMessage() for record in caplog.records]
+        return [text.split()[4] for text in messages if text.startswith("Finished XLA compilation of ")]
 
     yield during
     jax.config.update("jax_log_compiles", False)
 
 
 def traced(sweep):
-    """How often the loss was traced, none of it remembered from before."""
+    """Return how often the loss was traced, with nothing remembered from before."""
     jax.clear_caches()
     PROGRAMS.clear()
     loss_cost._costs.clear()
@@ -84,22 +84,22 @@ def test_the_number_of_traces_does_not_grow_with_seeds_batch_counts_rates_or_mom
 @pytest.mark.slow
 def test_traces_grow_by_the_same_number_for_each_optimizer_and_order():
     def with_programs(optimizers, orders):
-        made = study(**NARROW, optimizers=optimizers, orders=orders)
-        assert len(plan(made, **HELD).programs) == len(optimizers) * len(orders)
-        return traced(lambda: jaxsgd.sweep(made, **HELD))
+        planned = study(**NARROW, optimizers=optimizers, orders=orders)
+        assert len(plan(planned, **HELD).programs) == len(optimizers) * len(orders)
+        return traced(lambda: jaxsgd.sweep(planned, **HELD))
 
-    one = with_programs(["sgd"], ["fixed"])
+    single = with_programs(["sgd"], ["fixed"])
     two = with_programs(["sgd"], ["fixed", "flip_flop"])
     four = with_programs(["sgd", "nesterov"], ["fixed", "flip_flop"])
-    assert two - one > 0
+    assert two - single > 0
     # From two programs to four, as much twice over.
-    assert four - two == 2 * (two - one)
+    assert four - two == 2 * (two - single)
 
 
 def test_xla_compiles_one_training_program_for_each_optimizer_and_order_and_one_draw(compiled):
-    made = study(**WIDE, optimizers=["sgd", "nesterov"], orders=["fixed", "flip_flop"])
-    names = compiled(lambda: jaxsgd.sweep(made, **HELD))
-    assert names.count("jit(chunk)") == len(plan(made, **HELD).programs) == 4
+    planned = study(**WIDE, optimizers=["sgd", "nesterov"], orders=["fixed", "flip_flop"])
+    names = compiled(lambda: jaxsgd.sweep(planned, **HELD))
+    assert names.count("jit(chunk)") == len(plan(planned, **HELD).programs) == 4
     # The only other program of the sweep is the one that draws data and initial parameters.
     assert names.count("jit(draw_all)") == 1
 

@@ -71,19 +71,19 @@ def some(client, count):
 
 
 def _at_least(client, count):
-    found = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    return found if len(found) >= count else None
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    return workers if len(workers) >= count else None
 
 
 def test_one_two_and_three_workers_and_this_process_give_the_same_bits(client):
     how = {"vectorize": "one_program", "chunk_width": 2, "lanes": 2}
     alone = bits(jaxsgd.sweep(NETWORK, **how))
     for count in (3, 2, 1):
-        told = []
+        progress = []
         with some(client, count) as executor:
-            assert bits(jaxsgd.sweep(NETWORK, executor=executor, on_progress=told.append, **how)) == alone
-        assert told[-1].chunks_done == told[-1].chunks == 6
-        assert 1 <= told[-1].workers <= count
+            assert bits(jaxsgd.sweep(NETWORK, executor=executor, on_progress=progress.append, **how)) == alone
+        assert progress[-1].chunks_done == progress[-1].chunks == 6
+        assert 1 <= progress[-1].workers <= count
 
 
 def test_a_worker_killed_in_mid_run_loses_no_chunk_and_changes_no_bit(client, alone, tmp_path):
@@ -99,20 +99,20 @@ def test_a_worker_killed_in_mid_run_loses_no_chunk_and_changes_no_bit(client, al
             os.kill(killed[0], signal.SIGKILL)
             let_go(tmp_path)
 
-    told = []
+    progress = []
     # A worker that comes back has another address, so all may be used.
     with client.get_executor(pure=False) as executor:
         ds = jaxsgd.sweep(
-            study, tmp_path / "result", executor=executor, on_progress=lambda p: (told.append(p), kill_one(p)), **ONE_BY_ONE
+            study, tmp_path / "result", executor=executor, on_progress=lambda p: (progress.append(p), kill_one(p)), **ONE_BY_ONE
         )
     assert killed
-    assert told[-1].chunks_done == 8
+    assert progress[-1].chunks_done == 8
     assert bits(ds) == bits(jaxsgd.load(tmp_path / "result")) == alone
 
 
 def _two(folder, seeds):
-    found = {int(path.suffix[1:]) for seed in seeds for path in folder.glob(f"{seed}.begun.*")}
-    return found if len(found) >= 2 else None
+    pids = {int(path.suffix[1:]) for seed in seeds for path in folder.glob(f"{seed}.begun.*")}
+    return pids if len(pids) >= 2 else None
 
 
 def test_chunks_that_always_fail_or_kill_their_worker_are_reported_by_cell_and_all_others_finish(
@@ -126,12 +126,12 @@ def test_chunks_that_always_fail_or_kill_their_worker_are_reported_by_cell_and_a
     out, address = tmp_path / "result", client.scheduler.address
     command = ["run", str(tmp_path / "study.json"), "--out", str(out), "--chunk-width", "1", "--vectorize", "one_program"]
     assert run_app([*command, "--scheduler", address, "--retries", "1", "--json"]) == 1
-    said = capsys.readouterr()
-    assert said.err.startswith(f"jaxsgd: {address}: 2 of 8 chunks failed, all others are finished: chunk ")
-    assert said.err.endswith(f"; 6 of 8 cells are kept in {out}; run the command again for the rest\n")
-    assert said.err.count("\n") == 1
-    told = json.loads(said.out)
-    failed = {each["chunk"]: each for each in told["failed"]}
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"jaxsgd: {address}: 2 of 8 chunks failed, all others are finished: chunk ")
+    assert captured.err.endswith(f"; 6 of 8 cells are kept in {out}; run the command again for the rest\n")
+    assert captured.err.count("\n") == 1
+    payload = json.loads(captured.out)
+    failed = {chunk["chunk"]: chunk for chunk in payload["failed"]}
     assert set(failed) == {3, 5}
     for number, error in ((3, "seed 3 is told to fail"), (5, "every worker that ran it died")):
         assert failed[number]["cells"] == [f"seed={number}, optimizer=sgd, order=fixed, learning_rate=0.1, batch_count=4"]
@@ -139,9 +139,9 @@ def test_chunks_that_always_fail_or_kill_their_worker_are_reported_by_cell_and_a
         assert failed[number]["error"].endswith(error)
     assert len(list(tmp_path.glob("5.begun.*"))) == 2  # as many processes as attempts
     # What waits on a worker when it dies fails with it, for Dask cannot know which one it was: it is tried again too.
-    assert told["chunks"]["retried"] >= 2
-    assert told["chunks"] | {"retried": 2} == {"all": 8, "done": 6, "failed": 2, "retried": 2}
-    assert (told["cells"], told["done_cells"]) == (8, 6)
+    assert payload["chunks"]["retried"] >= 2
+    assert payload["chunks"] | {"retried": 2} == {"all": 8, "done": 6, "failed": 2, "retried": 2}
+    assert (payload["cells"], payload["done_cells"]) == (8, 6)
     assert names(out) == [f"{number:06d}.npz" for number in range(8) if number not in (3, 5)]
     # Once they behave, another call does those two and no other.
     (tmp_path / "3.raise").unlink()

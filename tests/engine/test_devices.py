@@ -51,14 +51,14 @@ def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_
         [sys.executable, "-c", CHILD, json.dumps(FIELDS)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    payload = json.loads(done.stdout)
     # 36 cells: a third for each device, all of them side by side.
-    assert told["held"] == {
+    assert payload["held"] == {
         "vectorize": "one_program",
         "chunk_width": 12,
         "lanes": 12,
-        "micro_size": told["held"]["micro_size"],
+        "micro_size": payload["held"]["micro_size"],
     }
-    assert (told["chunks"], told["used"]) == (3, [0, 1, 2])
+    assert (payload["chunks"], payload["used"]) == (3, [0, 1, 2])
     here = jaxsgd.sweep(Study(**FIELDS), vectorize="grouped")
-    np.testing.assert_allclose(np.array(told["loss"], float), here.loss.values, rtol=1e-5)
+    np.testing.assert_allclose(np.array(payload["loss"], float), here.loss.values, rtol=1e-5)

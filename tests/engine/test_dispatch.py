@@ -87,10 +87,10 @@ def test_a_pool_with_no_start_method_given_is_judged_by_the_default():
 
 
 def test_processes_give_the_same_bits_and_one_that_is_killed_loses_nothing_that_is_finished(alone, tmp_path, monkeypatch):
-    told = []
+    reports = []
 
     def kill_one(progress):
-        told.append(progress)
+        reports.append(progress)
         if progress.chunks_done == 1:
             os.kill(next(iter(pool._processes)), signal.SIGKILL)
 
@@ -101,7 +101,7 @@ def test_processes_give_the_same_bits_and_one_that_is_killed_loses_nothing_that_
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
     ):
         jaxsgd.sweep(STUDY, tmp_path / "result", executor=pool, on_progress=kill_one, **HELD)
-    assert told[-1].done == 2
+    assert reports[-1].done == 2
     (kept,) = (tmp_path / "result" / "chunks").glob("*.npz")
     before = kept.stat().st_mtime_ns
     assert bits(jaxsgd.sweep(STUDY, tmp_path / "result")) == bits(alone)
@@ -146,10 +146,10 @@ def test_no_more_chunks_are_handed_over_at_once_than_may_wait(alone, monkeypatch
 
 @pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, OSError])
 def test_what_stops_a_sweep_calls_back_what_no_worker_has_begun_and_keeps_what_is_finished(stopped_by, alone, tmp_path):
-    told = []
+    reports = []
 
     def stop(progress):
-        told.append(progress)
+        reports.append(progress)
         if (progress.chunks_done == 1 and stopped_by is KeyboardInterrupt) or progress.chunks_done == 2:
             raise stopped_by
 
@@ -158,7 +158,7 @@ def test_what_stops_a_sweep_calls_back_what_no_worker_has_begun_and_keeps_what_i
             jaxsgd.sweep(STUDY, tmp_path / "result", executor=pool, on_progress=stop, **HELD)
         assert pool.submit(len, "free again").result(60) == 10
     kept = len(list((tmp_path / "result" / "chunks").glob("*.npz")))
-    assert told[-1].chunks_done <= kept <= 4
+    assert reports[-1].chunks_done <= kept <= 4
     assert bits(jaxsgd.sweep(STUDY, tmp_path / "result")) == bits(alone)
 
 
@@ -174,7 +174,7 @@ def test_chunks_that_were_lost_with_their_worker_are_tried_again_by_themselves_w
                 raise killed(f"chunk {number(args)}", None, 0)
             done_at_second_attempt[number(args)] = done[-1]
 
-    ds = jaxsgd.sweep(STUDY, executor=Here(lose), on_progress=lambda told: done.append(told.chunks_done), **HELD)
+    ds = jaxsgd.sweep(STUDY, executor=Here(lose), on_progress=lambda progress: done.append(progress.chunks_done), **HELD)
     assert done_at_second_attempt == {0: 2, 1: 3}
     assert bits(ds) == bits(alone)
 
@@ -185,11 +185,11 @@ def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_o
         if function is task.run_task and number(args) == 1:
             raise ValueError("no such luck")
 
-    here, told = Here(spoil), []
+    here, reports = Here(spoil), []
     with pytest.raises(ChunksFailed) as error:
-        jaxsgd.sweep(STUDY, tmp_path / "result", executor=here, retries=retries, on_progress=told.append, **HELD)
+        jaxsgd.sweep(STUDY, tmp_path / "result", executor=here, retries=retries, on_progress=reports.append, **HELD)
     assert here.chunks.count(1) == retries + 1
-    last = told[-1]
+    last = reports[-1]
     assert (last.chunks, last.chunks_done, last.chunks_failed, last.chunks_retried) == (4, 3, 1, retries)
     (failed,) = error.value.failed
     # Cells run through seeds and, fastest, through the two batch counts: chunk 1 holds cells 2 and 3, of seed 1.
@@ -214,9 +214,9 @@ def test_an_answer_that_is_no_chunk_is_a_failed_attempt(answer, alone):
             return answer or b"\n"
         return None
 
-    told = []
-    assert bits(jaxsgd.sweep(STUDY, executor=Here(spoil), on_progress=told.append, **HELD)) == bits(alone)
-    assert (told[-1].chunks_retried, told[-1].chunks_failed) == (1, 0)
+    reports = []
+    assert bits(jaxsgd.sweep(STUDY, executor=Here(spoil), on_progress=reports.append, **HELD)) == bits(alone)
+    assert (reports[-1].chunks_retried, reports[-1].chunks_failed) == (1, 0)
 
 
 def test_another_chunk_in_its_place_is_not_taken(alone):
@@ -236,8 +236,8 @@ def test_a_worker_that_ran_with_fewer_lanes_for_want_of_memory_is_written_down(a
         return None
 
     ds = jaxsgd.sweep(STUDY, executor=Here(spoil), **{**HELD, "lanes": 2})
-    told = json.loads(ds.attrs["manifest"])
-    assert (told["held"]["lanes"], told["lanes_narrowed"]) == (2, [{"program": 0, "lanes": 1}])
+    stored = json.loads(ds.attrs["manifest"])
+    assert (stored["held"]["lanes"], stored["lanes_narrowed"]) == (2, [{"program": 0, "lanes": 1}])
 
 
 @pytest.mark.parametrize("lost", [BrokenExecutor("a process died"), RuntimeError("cannot schedule new futures")])
@@ -260,8 +260,8 @@ def test_a_worker_with_other_versions_is_refused_naming_both(package, alone, tmp
     facts = manifest.facts
 
     def older(planned):
-        told = facts(planned)
-        return told | {"versions": told["versions"] | {package: "0.0.1"}}
+        own_facts = facts(planned)
+        return own_facts | {"versions": own_facts["versions"] | {package: "0.0.1"}}
 
     monkeypatch.setattr(task, "facts", older)
     with pytest.raises(UnfitWorker, match=rf"{package}: {here} here, 0.0.1 on the worker"):
@@ -298,10 +298,10 @@ def test_a_problem_that_the_workers_cannot_import_is_refused_and_says_what_to_do
 
 @pytest.mark.parametrize("cores", [1, 64])
 def test_the_plan_of_a_worker_is_the_one_that_was_made_here_however_many_cores_it_has(cores, monkeypatch):
-    planned, told = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
+    planned, worker_facts = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
     monkeypatch.setattr("jaxsgd.engine.plan.cores", lambda: cores)
     task._execution.cache_clear()
-    theirs = task._execution(task.described(planned, told)).plan
+    theirs = task._execution(task.described(planned, worker_facts)).plan
     assert theirs.settings() == planned.settings()
     assert [chunk.cells.tolist() for chunk in theirs.chunks] == [chunk.cells.tolist() for chunk in planned.chunks]
 
@@ -317,10 +317,10 @@ def test_where_the_workers_have_another_kind_of_device_the_plan_is_theirs_and_th
         return facts(wide) | {"device": theirs}
 
     monkeypatch.setattr(task, "facts", on_a_gpu)
-    planned, told = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
+    planned, worker_facts = dispatch.surveyed(Here(), STUDY, {"vectorize": "auto"})
     assert (planned.width, planned.lanes, len(planned.chunks)) == (8, 8, 1)
-    assert told["device"] == theirs
-    assert told["held"] == planned.settings()
+    assert worker_facts["device"] == theirs
+    assert worker_facts["held"] == planned.settings()
 
 
 @pytest.mark.parametrize("retries", [-1, 1.5, True, "2"])

@@ -1,4 +1,4 @@
-"""What a plan will take: from constants without compiling, and from chunks whose programs the run then finds compiled."""
+"""The estimated time of a plan: from constants without compiling, and from chunks whose programs the run then uses."""
 
 import numpy as np
 

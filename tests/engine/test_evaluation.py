@@ -41,12 +41,12 @@ def by_hand(seed, batch_count, steps):
 def assert_by_hand(ds, steps):
     """Checks the training losses of all runs, and that the steps they were taken at are those expected, [V] by batch count."""
     for m, done in steps.items():
-        one = ds.sel(batch_count=m)
-        np.testing.assert_array_equal(one.evaluation_step[: len(done)], done)
-        assert np.isnan(one.evaluation_step[len(done) :]).all()
-        np.testing.assert_array_equal(one.evaluation_epoch, one.evaluation_step / m)
+        cell = ds.sel(batch_count=m)
+        np.testing.assert_array_equal(cell.evaluation_step[: len(done)], done)
+        assert np.isnan(cell.evaluation_step[len(done) :]).all()
+        np.testing.assert_array_equal(cell.evaluation_epoch, cell.evaluation_step / m)
         for seed in (0, 1):
-            losses = one.train_loss.sel(seed=seed).squeeze()
+            losses = cell.train_loss.sel(seed=seed).squeeze()
             np.testing.assert_allclose(losses[: len(done)], by_hand(seed, m, done[-1])[done], rtol=1e-5)
             assert np.isnan(losses[len(done) :]).all()
 
@@ -117,12 +117,12 @@ def counting():
 @pytest.mark.parametrize(("path", "programs"), [("one_program", 1), ("grouped", 2)])
 def test_steps_between_evaluations_cost_nothing(path, programs):
     """Two seeds at 4 and 8 batches, side by side in one program or two, with two evaluations in each of three epochs."""
-    made = Study(
+    evaluated = Study(
         **{**FIELDS, "problem": "tests.engine.test_evaluation:counting", "problem_args": {}, "batch_counts": [4, 8]},
         epochs=EPOCHS, evaluate_every=0.5,
     )  # fmt: skip
     COUNTED.clear()
-    jaxsgd.sweep(made, vectorize=path, chunk_width=4 // programs)
+    jaxsgd.sweep(evaluated, vectorize=path, chunk_width=4 // programs)
     jax.effects_barrier()
     assert len(COUNTED) == programs * 2 * EPOCHS
 
@@ -155,10 +155,10 @@ def test_the_metrics_of_a_result_are_read_at_their_evaluations(quarters):
 
 def test_values_are_compared_at_the_end_of_an_epoch_where_they_were_evaluated(quarters):
     ds, _ = quarters
-    found = jaxsgd.compare(ds, "learning_rate", "train_loss", epoch=1)
+    comparison = jaxsgd.compare(ds, "learning_rate", "train_loss", epoch=1)
     at = ds.train_loss.isel(evaluation=7)  # the eighth quarter
     expected = (at.sel(learning_rate=0.2) - at.sel(learning_rate=0.1)).mean("seed")
-    np.testing.assert_allclose(found.difference.sel(learning_rate=0.2).values.ravel(), expected.values.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(comparison.difference.sel(learning_rate=0.2).values.ravel(), expected.values.ravel(), rtol=1e-5)
     steps = jaxsgd.sweep(study(evaluate_every=5, learning_rates=[0.1, 0.2]))
     with pytest.raises(InputError, match="train_loss was evaluated every 5 steps, and not at the end of epoch 1 of every run"):
         jaxsgd.compare(steps, "learning_rate", "train_loss", epoch=1)

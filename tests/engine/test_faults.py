@@ -1,4 +1,4 @@
-"""What survives: kills and failures at every call to the system, kills from outside, and a disk that is really full."""
+"""A result survives kills and failures at every call to the system, kills from outside, and a disk that is really full."""
 
 import errno
 import json
@@ -41,8 +41,8 @@ def child(program, folder):
 
 def finish(program, folder):
     process = child(program, folder)
-    said, wrong = process.communicate(timeout=300)
-    return process.returncode, said, wrong
+    output, wrong = process.communicate(timeout=300)
+    return process.returncode, output, wrong
 
 
 def same_bits(folder, whole):
@@ -50,9 +50,9 @@ def same_bits(folder, whole):
     numbers = range(8)
     identity = json.loads(jaxsgd.load(whole).attrs["manifest"])["fixed_identity"]
     for number in numbers:
-        one, other = (Folder(place).read_chunk(number, identity) for place in (folder, whole))
-        assert one is not None
-        assert {name: array.tobytes() for name, array in one.items()} == {name: a.tobytes() for name, a in other.items()}
+        chunk, other = (Folder(place).read_chunk(number, identity) for place in (folder, whole))
+        assert chunk is not None
+        assert {name: array.tobytes() for name, array in chunk.items()} == {name: a.tobytes() for name, a in other.items()}
 
 
 @pytest.fixture(scope="module")
@@ -121,18 +121,18 @@ def test_whichever_call_to_the_system_fails_it_is_an_error_and_no_broken_chunk_i
         with replay.spoiled(failing(failed + 1)) as calls:
             status = run(folder)
             reached = calls()
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         if reached <= failed:
             break
         failed += 1
         assert status == 1
-        assert said.err == f"jaxsgd: the disk: {os.strerror(wrong)}\n"
-        there = replay.files(folder) if (folder / "chunks").exists() else {}
-        assert there == {name: wanted[name] for name in there}
+        assert captured.err == f"jaxsgd: the disk: {os.strerror(wrong)}\n"
+        stored = replay.files(folder) if (folder / "chunks").exists() else {}
+        assert stored == {name: wanted[name] for name in stored}
         assert list(folder.rglob(".*.tmp")) == []
         assert run(folder) == 0
-        before = f", {2 * len(there)} of them in an earlier run" if there else ""
-        assert capsys.readouterr().out.startswith("nothing to do" if len(there) == 3 else f"ran 6 cells{before};")
+        before = f", {2 * len(stored)} of them in an earlier run" if stored else ""
+        assert capsys.readouterr().out.startswith("nothing to do" if len(stored) == 3 else f"ran 6 cells{before};")
         assert replay.files(folder) == wanted
     assert (status, failed) == (0, 6 + 12 + 6)
 
@@ -148,9 +148,9 @@ def test_killed_from_outside_while_it_computes_the_rerun_finishes_what_is_missin
     process.communicate()
     kept = len(list((folder / "chunks").glob("0*.npz")))
     assert kept >= chunks
-    status, said, wrong = finish("run(on_progress=lambda p: print(p.resumed, flush=True))", folder)
+    status, output, wrong = finish("run(on_progress=lambda p: print(p.resumed, flush=True))", folder)
     assert (status, wrong) == (0, "")
-    assert int(said.split()[0]) == 4 * kept
+    assert int(output.split()[0]) == 4 * kept
     same_bits(folder, whole)
 
 

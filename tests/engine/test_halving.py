@@ -102,7 +102,7 @@ def test_all_rungs_share_one_compiled_program(nothing_compiled):
 
 
 class Interrupted(Exception):
-    """What a test raises to interrupt a sweep."""
+    """Raised by a test to interrupt a sweep."""
 
 
 def test_an_interrupted_halving_is_finished_with_the_same_decisions_and_bits(tmp_path, halved):

@@ -123,7 +123,7 @@ def flipped(content, place, bit):
 
 
 def same(ds, values, where=None):
-    """Whether the cells' numbers have the same bits, those at some places or all of them."""
+    """Return True if the cells' numbers have the same bits: those at some places, or all of them."""
     if where is None:
         where = np.ones(ds.missing.shape, bool)
         assert not ds.missing.any()

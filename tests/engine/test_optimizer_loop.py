@@ -173,10 +173,10 @@ def test_schedule_free_is_evaluated_at_its_average(name, path):
 
 
 def test_a_run_stops_by_the_parameters_that_are_evaluated():
-    made = study(optimizer="adam", learning_rates=[0.05], optimizer_args={"ema": 0.9})
-    ds = jaxsgd.sweep(made).squeeze()
+    averaged = study(optimizer="adam", learning_rates=[0.05], optimizer_args={"ema": 0.9})
+    ds = jaxsgd.sweep(averaged).squeeze()
     target = float(ds.validation_loss.isel(epoch=1).max())  # all runs reach it after two epochs
-    stopped = jaxsgd.sweep(made.replaced(stop={"validation_loss": target})).squeeze()
+    stopped = jaxsgd.sweep(averaged.replaced(stop={"validation_loss": target})).squeeze()
     shown = np.isfinite(stopped.validation_loss.values)
     np.testing.assert_allclose(stopped.validation_loss.values[shown], ds.validation_loss.values[shown], rtol=1e-6)
     assert (stopped.stopped_step > 0).all()

@@ -45,8 +45,8 @@ def test_the_same_study_has_the_same_plan(vectorize):
 )
 def test_chunks_hold_every_cell_exactly_once_within_its_own_program_and_no_more_than_the_width(vectorize, width, changed):
     planned = plan(study(**changed), vectorize=vectorize, chunk_width=width)
-    found = np.concatenate([chunk.cells for chunk in planned.chunks])
-    np.testing.assert_array_equal(np.sort(found), np.arange(planned.cells.num_cells))
+    numbers = np.concatenate([chunk.cells for chunk in planned.chunks])
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(planned.cells.num_cells))
     for chunk in planned.chunks:
         program = planned.programs[chunk.program]
         assert 1 <= len(chunk.cells) <= planned.width
@@ -74,7 +74,7 @@ def test_auto_groups_a_single_batch_count_for_there_is_nothing_to_share():
 
 
 @pytest.mark.parametrize(
-    ("how", "held"),
+    ("how", "settings"),
     [
         ({"vectorize": "grouped", "chunk_width": 6, "lanes": 3}, ("grouped", 6, 3, None)),
         ({"vectorize": "one_program", "chunk_width": 6, "lanes": 2, "micro_size": 5}, ("one_program", 6, 2, 5)),
@@ -83,10 +83,10 @@ def test_auto_groups_a_single_batch_count_for_there_is_nothing_to_share():
         ({"vectorize": "grouped", "chunk_width": 1}, ("grouped", 1, 1, None)),
     ],
 )
-def test_overrides_are_held(how, held):
+def test_overrides_are_held(how, settings):
     planned = plan(study(), **how)
-    assert tuple(planned.settings().values()) == held
-    assert (planned.vectorize, planned.width, planned.lanes, planned.micro_size) == held
+    assert tuple(planned.settings().values()) == settings
+    assert (planned.vectorize, planned.width, planned.lanes, planned.micro_size) == settings
 
 
 @pytest.mark.parametrize("runs", [2, 5, 9, 64, 77, 100, 512])
@@ -127,7 +127,7 @@ def test_what_is_held_gives_the_plan_again(vectorize):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ({"vectorize": "groups"}, "vectorize must be auto, one_program or grouped, got 'groups'"),
         ({"chunk_width": 0}, "chunk_width must be a whole number of at least 1, got 0"),
@@ -136,10 +136,10 @@ def test_what_is_held_gives_the_plan_again(vectorize):
         ({"chunk_width": 6, "lanes": 4}, "lanes must divide chunk_width, got lanes=4, chunk_width=6"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(how, said):
+def test_settings_that_cannot_be_are_refused(how, message):
     with pytest.raises(InputError) as caught:
         plan(study(), **how)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_the_estimates_grow_with_what_is_asked_for():

@@ -1,4 +1,4 @@
-"""What a sweep's progress looks like: at a terminal, in a notebook, in a log, and nowhere unless it is asked for."""
+"""The progress of a sweep, as it is shown at a terminal, in a notebook and in a log, and nowhere unless it is asked for."""
 
 import io
 import re
@@ -20,7 +20,7 @@ def plain(text):
 
 
 @pytest.mark.parametrize(
-    ("progress", "elapsed", "said"),
+    ("progress", "elapsed", "text"),
     [
         (Progress(32, 0, 0, chunks=8), 0.0, "compiling"),
         (Progress(32, 4, 4, chunks=8, chunks_done=1), 3.0, "compiling"),  # four were there before
@@ -29,8 +29,8 @@ def plain(text):
         (FAR, 2.0, "4.0 cells/s, 3 of 8 chunks, 2 workers, 1 failed, 2 retried"),
     ],
 )
-def test_progress_in_words(progress, elapsed, said):
-    assert describe(progress, elapsed) == said
+def test_progress_in_words(progress, elapsed, text):
+    assert describe(progress, elapsed) == text
 
 
 def test_the_bar_is_on_stderr_and_has_the_chunks_of_all_workers_and_the_time_left(monkeypatch, capsys):
@@ -41,11 +41,11 @@ def test_the_bar_is_on_stderr_and_has_the_chunks_of_all_workers_and_the_time_lef
         # 150 minutes and half a minute more, of which the test may take some.
         shown(FAR._replace(seconds_left=150 * 60 + 30))
         shown.bar.refresh()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "12/32 37 %" in plain(said.err)
-    assert "3 of 8 chunks, 2 workers, 1 failed, 2 retried" in said.err
-    assert "about 2.5 h left" in said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "12/32 37 %" in plain(captured.err)
+    assert "3 of 8 chunks, 2 workers, 1 failed, 2 retried" in captured.err
+    assert "about 2.5 h left" in captured.err
     assert shown.last.done == FAR.done
 
 
@@ -104,12 +104,12 @@ def test_a_sweep_shows_nothing_outside_a_notebook_unless_asked(monkeypatch, caps
     monkeypatch.setattr(progress_module, "Console", lambda stderr: Console(stderr=stderr, force_terminal=True, width=140))
     jaxsgd.sweep(STUDY, chunk_width=2)
     assert capsys.readouterr() == ("", "")
-    told = []
-    jaxsgd.sweep(STUDY, chunk_width=2, progress=True, on_progress=told.append)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "4/4 100 %" in plain(said.err)
-    assert [progress.done for progress in told] == [0, 2, 4]
+    reports = []
+    jaxsgd.sweep(STUDY, chunk_width=2, progress=True, on_progress=reports.append)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "4/4 100 %" in plain(captured.err)
+    assert [progress.done for progress in reports] == [0, 2, 4]
 
 
 def test_what_is_no_choice_of_progress_is_refused(unchecked):

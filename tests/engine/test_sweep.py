@@ -31,14 +31,14 @@ def test_both_paths_agree_with_single_runs_at_every_batch_loss(order):
     # 3, 7 and 30 do not divide 100.
     counts = [1, 2, 4, 5, 10, 20, 50, 3, 7, 30]
     swept = study(seeds=[3], batch_counts=counts, orders=[order], hyper={"momentum": [0.9]})
-    one, grouped = (jaxsgd.sweep(swept, vectorize=path) for path in ("one_program", "grouped"))
-    assert json.loads(one.attrs["manifest"])["held"]["vectorize"] == "one_program"
+    one_program, grouped = (jaxsgd.sweep(swept, vectorize=path) for path in ("one_program", "grouped"))
+    assert json.loads(one_program.attrs["manifest"])["held"]["vectorize"] == "one_program"
     assert json.loads(grouped.attrs["manifest"])["held"]["vectorize"] == "grouped"
     problem = jaxsgd.problems.square_regression(100, num_hidden=10)
     optimizer = optax.sgd(0.5, momentum=0.9)
     for m in counts:
         single = jaxsgd.simulate(problem, jax.random.key(3), optimizer=optimizer, epochs=4, batch_count=m, order=order)
-        for ds in (one, grouped):
+        for ds in (one_program, grouped):
             cell = ds.sel(batch_count=m).squeeze()
             np.testing.assert_allclose(cell.loss[:, :m], single.loss, rtol=1e-5)
             assert np.isnan(cell.loss[:, m:]).all()
@@ -79,10 +79,10 @@ def test_both_paths_agree_with_a_plain_loop_over_optax_in_the_orders_of_loaders(
 
 @pytest.mark.parametrize("path", ["one_program", "grouped"])
 def test_a_cells_bits_do_not_depend_on_the_other_cells(path):
-    held = HELD | {"vectorize": path}
-    alone = jaxsgd.sweep(study(seeds=[5], batch_counts=[2, 10], orders=["reshuffle"]), **held)
+    settings = HELD | {"vectorize": path}
+    alone = jaxsgd.sweep(study(seeds=[5], batch_counts=[2, 10], orders=["reshuffle"]), **settings)
     among = jaxsgd.sweep(
-        study(seeds=[7, 5, 1], batch_counts=[10, 2], orders=["fixed", "reshuffle"], learning_rates=[0.1, 0.5, 2.0]), **held
+        study(seeds=[7, 5, 1], batch_counts=[10, 2], orders=["fixed", "reshuffle"], learning_rates=[0.1, 0.5, 2.0]), **settings
     )
     for m in (2, 10):
         where = {"seed": 5, "order": "reshuffle", "learning_rate": 0.5, "optimizer": "sgd", "batch_count": m}
@@ -149,11 +149,11 @@ def test_epoch_records_hold_what_batch_records_hold_but_the_batch_losses():
 def test_stripe_measures_are_those_of_the_cells_loss():
     ds = jaxsgd.sweep(study(seeds=[0, 1], batch_counts=[4, 10], eval_interval=3), **HELD)
     for m in (4, 10):
-        found = jaxsgd.stripes(ds.loss.sel(batch_count=m).values[..., :m], 3)
+        expected = jaxsgd.stripes(ds.loss.sel(batch_count=m).values[..., :m], 3)
         cell = ds.sel(batch_count=m)
-        np.testing.assert_array_equal(cell.stripe_gap, found.gap)
-        np.testing.assert_array_equal(cell.stripe_index, found.stripe_index)
-        np.testing.assert_array_equal(cell.stripe_slope, found.slope.mean(axis=-1))
+        np.testing.assert_array_equal(cell.stripe_gap, expected.gap)
+        np.testing.assert_array_equal(cell.stripe_index, expected.stripe_index)
+        np.testing.assert_array_equal(cell.stripe_slope, expected.slope.mean(axis=-1))
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +210,6 @@ def test_the_dataset_tells_units_meanings_the_study_and_the_manifest():
         assert ds[name].attrs["units"], name
         assert ds[name].attrs["long_name"], name
     assert Study(**json.loads(ds.attrs["study"])) == swept
-    told = json.loads(ds.attrs["manifest"])
-    assert told["identity"] == ds.attrs["identity"] == swept.identity
-    assert {"versions", "device", "precision", "flags", "held", "git_commit", "times"} <= set(told)
+    manifest = json.loads(ds.attrs["manifest"])
+    assert manifest["identity"] == ds.attrs["identity"] == swept.identity
+    assert {"versions", "device", "precision", "flags", "held", "git_commit", "times"} <= set(manifest)

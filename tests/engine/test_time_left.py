@@ -35,8 +35,8 @@ def test_workers_share_the_chunks_and_programs_that_are_not_compiled_yet_count(p
     cost = np.asarray([planned.cell_seconds[chunk.cells].mean() for chunk in planned.chunks])
     left = TimeLeft(planned)
     left.finished(0, cost[0])
-    one, two = (left.seconds(workers, 0.0, (0, 1)) for workers in (1, 2))
+    alone, two = (left.seconds(workers, 0.0, (0, 1)) for workers in (1, 2))
     rest = cost[1:]
-    assert (one, two) == (pytest.approx(rest.sum() - rest.mean() / 2), pytest.approx((rest.sum() - rest.mean()) / 2))
+    assert (alone, two) == (pytest.approx(rest.sum() - rest.mean() / 2), pytest.approx((rest.sum() - rest.mean()) / 2))
     # One program took 3 s to compile, and another one is left.
-    assert left.seconds(1, 3.0, (0,)) == pytest.approx(one + 3)
+    assert left.seconds(1, 3.0, (0,)) == pytest.approx(alone + 3)

@@ -41,15 +41,15 @@ def scale(folder, number, factor):
 
 
 def test_a_copied_result_passes_bit_by_bit(copy):
-    found = jaxsgd.verify(copy)
-    assert (found.cells, found.bitwise, found.passed) == (6, True, True)
+    verdict = jaxsgd.verify(copy)
+    assert (verdict.cells, verdict.bitwise, verdict.passed) == (6, True, True)
 
 
 def test_one_changed_number_fails_and_names_the_cell(copy):
     cell = scale(copy, 1, 1 + 3e-7)  # a few units in the last place of float32
-    found = jaxsgd.verify(copy)
-    assert not found.passed
-    (difference,) = found.differences
+    verdict = jaxsgd.verify(copy)
+    assert not verdict.passed
+    (difference,) = verdict.differences
     # Cells run through seeds and, fastest, through the two batch counts.
     seed, m = cell // 2, [2, 5][cell % 2]
     assert difference.cell == f"seed={seed}, optimizer=sgd, order=fixed, learning_rate=0.5, batch_count={m}"
@@ -58,13 +58,13 @@ def test_one_changed_number_fails_and_names_the_cell(copy):
 
 
 def test_on_another_machine_a_tolerance_decides(copy):
-    told = json.loads((copy / "manifest.json").read_text())
-    told["device"]["machine"] = "other"
-    (copy / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["device"]["machine"] = "other"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
     scale(copy, 0, 1 + 3e-7)
-    found = jaxsgd.verify(copy)
-    assert (found.bitwise, found.passed) == (False, True)
-    assert found.reason.startswith("device machine: other in the result, ")
+    verdict = jaxsgd.verify(copy)
+    assert (verdict.bitwise, verdict.passed) == (False, True)
+    assert verdict.reason.startswith("device machine: other in the result, ")
     scale(copy, 0, 1 + 1e-4)
     assert not jaxsgd.verify(copy).passed
 
@@ -75,9 +75,9 @@ def test_a_sample_runs_that_many_cells(copy):
 
 def test_a_damaged_chunk_fails_and_is_named(copy):
     (copy / "chunks/000000.npz").write_bytes(b"")
-    found = jaxsgd.verify(copy)
-    assert not found.passed
-    assert found.broken[0].startswith("000000.npz")
+    verdict = jaxsgd.verify(copy)
+    assert not verdict.passed
+    assert verdict.broken[0].startswith("000000.npz")
 
 
 def test_nothing_finished_is_nothing_to_verify(copy):

@@ -1,4 +1,4 @@
-"""When a run stopped being finite."""
+"""The epoch in which a run stops being finite."""
 
 import jax
 import jax.numpy as jnp

@@ -40,7 +40,7 @@ def of_the_loop(order, m, at):
     x, t = problem.data
     weights = problem.init(KEYS.init)
     w1, w2 = np.asarray(weights["w1"]), np.asarray(weights["w2"])
-    found = []
+    parts = []
     for epoch in range(max(at) + 1):
         batches = batches_of(order, epoch, m)
         seen = [[reference.loss_and_gradient(w1, w2, x[b], t[b])[0] for b in batches]]
@@ -50,8 +50,8 @@ def of_the_loop(order, m, at):
             w1, w2 = w1 - RATE * g1, w2 - RATE * g2
             seen.append([reference.loss_and_gradient(w1, w2, x[b], t[b])[0] for b in batches])
         if epoch in at:
-            found.append((np.asarray(seen[0]), np.diff(seen, axis=0).T, np.inner(gradients, gradients)))
-    return [np.stack(part) for part in zip(*found, strict=True)]
+            parts.append((np.asarray(seen[0]), np.diff(seen, axis=0).T, np.inner(gradients, gradients)))
+    return [np.stack(part) for part in zip(*parts, strict=True)]
 
 
 @pytest.mark.parametrize("order", [name for name, order in jaxsgd.ORDERS.items() if order.feedback is None])
@@ -102,7 +102,7 @@ def test_own_share_is_that_of_the_gradients_scatter(m, x64):
 
 
 def test_one_gradient_at_a_time_gives_the_same_inner_products(x64):
-    both = [measured(network(), one_gradient=one).gram for one in (False, True)]
+    both = [measured(network(), one_gradient=one_gradient).gram for one_gradient in (False, True)]
     np.testing.assert_allclose(*both, rtol=1e-12)
 
 
@@ -155,13 +155,13 @@ def test_several_batch_counts_share_one_program_and_stand_apart(x64):
 def test_seeds_and_rates_are_mapped_over(x64):
     problem = jaxsgd.problems.least_squares(num_samples=12, num_inputs=3, dtype=jnp.float64)
 
-    def one(seed, rate):
+    def of_setting(seed, rate):
         return jaxsgd.influence(problem, jax.random.key(seed), optimizer=optax.sgd(rate), at=1, batch_count=4)
 
     seeds, rates = jnp.arange(3), jnp.asarray([0.1, 0.2])
-    many = jax.vmap(jax.vmap(one, (None, 0)), (0, None))(seeds, rates)
+    many = jax.vmap(jax.vmap(of_setting, (None, 0)), (0, None))(seeds, rates)
     assert many.effect.shape == (3, 2, 1, 4, 4)
-    np.testing.assert_allclose(many.effect[2, 1], one(2, 0.2).effect, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(many.effect[2, 1], of_setting(2, 0.2).effect, rtol=1e-9, atol=1e-15)
 
 
 def test_a_schedule_and_momentum_are_those_of_the_run(x64):
@@ -212,10 +212,10 @@ def test_a_gap_is_split_into_composition_and_steps():
 def test_composition_and_steps_add_up_to_the_gap_that_is_printed(x64):
     """In a fixed order the stripes' own measure, over three epochs, has the same gap to second order in the trend."""
     problem = network()
-    found = jaxsgd.measure.gap_sources(measured(problem, batch_count=6, at=[0, 1, 2], optimizer=optax.sgd(1e-3)), 3)
+    sources = jaxsgd.measure.gap_sources(measured(problem, batch_count=6, at=[0, 1, 2], optimizer=optax.sgd(1e-3)), 3)
     run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(1e-3), epochs=3, batch_count=6)
-    np.testing.assert_allclose(found.gap.mean(), jaxsgd.stripes(run.loss, 3).gap, rtol=1e-3)
-    np.testing.assert_allclose(found.composition + found.steps, found.gap, rtol=1e-12)
+    np.testing.assert_allclose(sources.gap.mean(), jaxsgd.stripes(run.loss, 3).gap, rtol=1e-3)
+    np.testing.assert_allclose(sources.composition + sources.steps, sources.gap, rtol=1e-12)
 
 
 def test_an_interval_that_cuts_epochs_has_no_gap_of_one_epoch():

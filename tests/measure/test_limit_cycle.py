@@ -19,14 +19,14 @@ def cycle(problem=LINE, rate=0.05, **how):
 
 def test_a_run_with_momentum_ends_on_it(x64):
     how = {"optimizer": optax.sgd(0.02, momentum=0.5), "batch_size": 5, "order": "flip_flop"}
-    found = jaxsgd.limit_cycle(LINE_IN_FLOAT64, KEY, **how)
-    assert found.loss.shape == (2, 3)
-    assert found.params.shape == (2, 3, 3)
+    limit = jaxsgd.limit_cycle(LINE_IN_FLOAT64, KEY, **how)
+    assert limit.loss.shape == (2, 3)
+    assert limit.params.shape == (2, 3, 3)
     # The slowest part of the start is left as radius^periods, and the start is a few units away.
-    periods = int(np.ceil(np.log(1e-12) / np.log(found.spectral_radius)))
+    periods = int(np.ceil(np.log(1e-12) / np.log(limit.spectral_radius)))
     run = jaxsgd.simulate(LINE_IN_FLOAT64, KEY, epochs=2 * periods, observe=lambda weights, context: weights, **how)
-    np.testing.assert_allclose(run.loss[-2:], found.loss, atol=1e-10)
-    np.testing.assert_allclose(run.observed[-2:], np.roll(found.params[:, 0], -1, axis=0), atol=1e-10)
+    np.testing.assert_allclose(run.loss[-2:], limit.loss, atol=1e-10)
+    np.testing.assert_allclose(run.observed[-2:], np.roll(limit.params[:, 0], -1, axis=0), atol=1e-10)
 
 
 def test_the_spectral_radius_is_the_factor_by_which_the_distance_shrinks(x64):
@@ -36,9 +36,9 @@ def test_the_spectral_radius_is_the_factor_by_which_the_distance_shrinks(x64):
 
 
 def test_in_one_batch_samples_may_change_places_and_the_cycle_is_the_optimum(x64):
-    found = cycle(LINE_IN_FLOAT64, 0.1, batch_count=1, order="reshuffle")
+    limit = cycle(LINE_IN_FLOAT64, 0.1, batch_count=1, order="reshuffle")
     optimum = LINE_IN_FLOAT64.optimum(LINE_IN_FLOAT64.sample_data(jaxsgd.streams(KEY).data))
-    np.testing.assert_allclose(found.params[0, 0], optimum, atol=1e-12)
+    np.testing.assert_allclose(limit.params[0, 0], optimum, atol=1e-12)
 
 
 def test_parameters_of_any_structure():
@@ -47,11 +47,11 @@ def test_parameters_of_any_structure():
         lambda params, batch: (batch[:, :2] @ params["slope"] + params["offset"] - batch[:, 2]) ** 2,
         np.random.default_rng(0).normal(size=(20, 3)).astype("float32"),
     )
-    found = cycle(problem)
-    assert found.params["slope"].shape == (1, 5, 2)
+    limit = cycle(problem)
+    assert limit.params["slope"].shape == (1, 5, 2)
     run = jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(0.05), batch_count=5, epochs=200)
-    np.testing.assert_allclose(run.loss[-1], found.loss[0], rtol=1e-4)
-    np.testing.assert_allclose(run.params["slope"], found.params["slope"][0, 0], rtol=1e-4)
+    np.testing.assert_allclose(run.loss[-1], limit.loss[0], rtol=1e-4)
+    np.testing.assert_allclose(run.params["slope"], limit.params["slope"][0, 0], rtol=1e-4)
 
 
 def named(name, loss):
@@ -67,7 +67,7 @@ DENT = named("dent", lambda w, x: jnp.where(abs(w[0] - 1.5) < 1, 2, 1) * (w[0] -
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [
         ({"order": "reshuffle"}, r"order must repeat within 4 epochs, such as fixed, shuffle_once, flip_flop, got 'reshuffle'"),
         ({"rate": 5.0}, r"the updates of a period must contract, with a spectral radius below 1, got \d+"),
@@ -83,8 +83,8 @@ DENT = named("dent", lambda w, x: jnp.where(abs(w[0] - 1.5) < 1, 2, 1) * (w[0] -
         ({"order": "fliflop"}, "did you mean 'flip_flop'"),
     ],
 )
-def test_what_has_no_limit_cycle_is_refused(how, told):
-    with pytest.raises(jaxsgd.InputError, match=told):
+def test_what_has_no_limit_cycle_is_refused(how, message):
+    with pytest.raises(jaxsgd.InputError, match=message):
         cycle(**how)
 
 

@@ -18,11 +18,11 @@ def noises(num_samples, seeds, **changed):
     problem = jaxsgd.problems.noisy_quadratic(num_samples, INPUTS)
     how = {"optimizer": optax.sgd(0.1), "at": [0], "batch_count": 1} | changed
 
-    def one(seed):
+    def of_seed(seed):
         keys = jaxsgd.streams(jax.random.key(0), data=jax.random.key(seed))
         return jaxsgd.noise(problem, keys, **how)
 
-    return jax.jit(jax.vmap(one))(jnp.arange(seeds)), np.asarray(problem.init(jaxsgd.streams(jax.random.key(0)).init))
+    return jax.jit(jax.vmap(of_seed))(jnp.arange(seeds)), np.asarray(problem.init(jaxsgd.streams(jax.random.key(0)).init))
 
 
 @pytest.mark.parametrize(("num_samples", "small_batch"), [(8, 1), (8, 4), (50, 7)])
@@ -53,10 +53,10 @@ def test_it_is_measured_where_the_training_has_come_to():
     began_there = jaxsgd.Problem(lambda key: run.params, problem.loss, problem.data)
     how = {"optimizer": optax.sgd(0.1), "batch_count": [2, 5]}
     later = jaxsgd.noise(problem, jax.random.key(0), at=[1, 3], **how)
-    there = jaxsgd.noise(began_there, jax.random.key(0), at=[0], **how)
+    restarted = jaxsgd.noise(began_there, jax.random.key(0), at=[0], **how)
     assert later.trace.shape == (2, 2)
-    np.testing.assert_allclose(later.trace[1, 1], there.trace[1, 0], rtol=1e-5)
-    np.testing.assert_allclose(later.gradient_square[1, 1], there.gradient_square[1, 0], rtol=1e-4)
+    np.testing.assert_allclose(later.trace[1, 1], restarted.trace[1, 0], rtol=1e-5)
+    np.testing.assert_allclose(later.gradient_square[1, 1], restarted.gradient_square[1, 0], rtol=1e-4)
 
 
 def test_a_scale_is_missing_where_noise_hides_the_gradient():

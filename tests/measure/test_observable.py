@@ -27,12 +27,12 @@ SQUARES = {"problem": "least_squares", "problem_args": {"num_samples": SAMPLES, 
 def by_hand(x, target, batch_count):
     """Distances [E] of a plain NumPy loop in float64: gradient x'(x w - t) / B on the same batches every epoch."""
     x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
-    weights, optimum, found = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0], []
+    weights, optimum, distances = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0], []
     for _ in range(EPOCHS):
         for own in np.array_split(np.arange(len(x)), batch_count):
             weights = weights - RATE * x[own].T @ (x[own] @ weights - target[own]) / len(own)
-        found.append(np.sqrt(np.sum((weights - optimum) ** 2)))
-    return np.asarray(found)
+        distances.append(np.sqrt(np.sum((weights - optimum) ** 2)))
+    return np.asarray(distances)
 
 
 @pytest.mark.parametrize("path", ["one_program", "grouped"])
@@ -75,8 +75,8 @@ def test_the_excess_loss_is_the_quadratic_form_of_the_way_to_the_optimum(path, p
                 weights = weights - RATE * x[own].T @ (x[own] @ weights - target[own]) / len(own)
             # Half the squared error is a quadratic form around its optimum: (w - w*)' X'X (w - w*) / (2 N).
             expected = np.sum((x @ (weights - least)) ** 2) / (2 * len(x))
-            found = ds.excess_loss.sel(seed=seed, batch_count=7, epoch=epoch).item()
-            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-6)
+            excess = ds.excess_loss.sel(seed=seed, batch_count=7, epoch=epoch).item()
+            np.testing.assert_allclose(excess, expected, rtol=1e-3, atol=2e-6)
 
 
 def test_it_is_over_all_parameters_together():
@@ -138,9 +138,9 @@ def rewrite(folder, change):
 
 
 def retell(folder, change):
-    told = json.loads((folder / "manifest.json").read_text())
-    change(told)
-    (folder / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_it_is_stored_and_in_the_tidy_table(whole):
@@ -164,19 +164,19 @@ def test_verify_compares_it_bit_by_bit_on_a_like_machine(copy):
         arrays["distance"][0, 1] *= 1 + 3e-7  # a few units in the last place of float32
 
     rewrite(copy, change)
-    assert [each.what for each in jaxsgd.verify(copy).differences] == ["distance"]
+    assert [difference.what for difference in jaxsgd.verify(copy).differences] == ["distance"]
 
 
 @pytest.mark.parametrize(("factor", "passes"), [(1 + 1e-4, True), (1.1, False)])
 def test_verify_compares_it_within_a_tolerance_on_another(copy, factor, passes):
-    retell(copy, lambda told: told["device"].update(machine="other"))
+    retell(copy, lambda manifest: manifest["device"].update(machine="other"))
 
     def change(arrays):
         arrays["distance"][0] *= factor
 
     rewrite(copy, change)
-    found = jaxsgd.verify(copy)
-    assert (found.bitwise, found.passed) == (False, passes)
+    verdict = jaxsgd.verify(copy)
+    assert (verdict.bitwise, verdict.passed) == (False, passes)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def older(copy):
         del arrays["distance"], arrays["excess_loss"]
         assert path == place.chunk_file(number)
         place.write_chunk(number, arrays, identity)
-    retell(copy, lambda told: told.pop("observed"))
+    retell(copy, lambda manifest: manifest.pop("observed"))
     return copy
 
 
@@ -203,7 +203,7 @@ def test_an_older_result_is_not_gone_on_with(older):
 
 
 def test_a_manifest_that_names_something_unknown_is_refused(copy):
-    retell(copy, lambda told: told.update(observed=["cell"]))
+    retell(copy, lambda manifest: manifest.update(observed=["cell"]))
     with pytest.raises(InputError, match=r"manifest\.json is not of format"):
         jaxsgd.load(copy)
 
@@ -253,7 +253,7 @@ def test_a_new_metric_is_one_entry(largest_weight, capsys):
 @pytest.mark.parametrize(("factor", "passes"), [(1.15, True), (1.3, False)])
 def test_verify_has_the_tolerance_of_a_new_metric(largest_weight, factor, passes):
     study, folder = largest_weight
-    retell(folder, lambda told: told["device"].update(machine="other"))
+    retell(folder, lambda manifest: manifest["device"].update(machine="other"))
     place = Folder(folder)
     arrays = place.read_chunk(0, study.fixed_identity)
     arrays["largest_weight"] *= factor

@@ -57,14 +57,14 @@ def dense_hessian(problem, params, own=slice(None)):
 
 
 @pytest.fixture(scope="module", params=PROBLEMS)
-def made(request):
+def case(request):
     problem = PROBLEMS[request.param]()
     params = problem.init(KEY)
     return problem, params, *dense_hessian(problem, params)
 
 
-def test_the_sharpness_is_the_largest_eigenvalue_within_one_percent(made):
-    problem, params, hessian, _ = made
+def test_the_sharpness_is_the_largest_eigenvalue_within_one_percent(case):
+    problem, params, hessian, _ = case
     largest = np.linalg.eigvalsh(hessian)[-1]
     measured = jax.jit(jax.vmap(lambda key: sharpness(problem, params, problem.data, key)))(jax.random.split(KEY, 5))
     assert measured.dtype == np.float32
@@ -90,8 +90,8 @@ def test_few_iterations_or_a_large_tolerance_give_less():
     np.testing.assert_allclose(measure(10.0), single, rtol=1e-6)
 
 
-def test_the_trace_is_within_its_standard_error(made):
-    problem, params, hessian, _ = made
+def test_the_trace_is_within_its_standard_error(case):
+    problem, params, hessian, _ = case
     measure = jax.jit(jax.vmap(lambda key: hessian_trace(problem, params, problem.data, key, probes=10)))
     traces = measure(jax.random.split(KEY, 200))
     means = np.asarray(traces.value, np.float64)
@@ -103,8 +103,8 @@ def test_the_trace_is_within_its_standard_error(made):
     np.testing.assert_allclose(np.sqrt(np.mean(np.asarray(traces.error) ** 2)), exact, rtol=0.1)
 
 
-def test_the_batch_sharpness_is_the_mean_over_batches_of_the_curvature_along_their_gradients(made):
-    problem, params, *_ = made
+def test_the_batch_sharpness_is_the_mean_over_batches_of_the_curvature_along_their_gradients(case):
+    problem, params, *_ = case
     # Batches of 8, 8 and 7 samples.
     epoch = visits(jaxsgd.ORDERS["reshuffle"], KEY, 0, jaxsgd.split(23, batch_count=3))
     curvatures = []
@@ -121,8 +121,8 @@ def test_lengths():
     assert update_norm(params, jax.tree.map(lambda leaf: leaf + 1, params)) == np.sqrt(np.float32(3))
 
 
-def test_the_gradient_norm_is_that_of_the_mean_loss(made):
-    problem, params, _, gradient = made
+def test_the_gradient_norm_is_that_of_the_mean_loss(case):
+    problem, params, _, gradient = case
     np.testing.assert_allclose(gradient_norm(problem, params, problem.data), np.linalg.norm(gradient), rtol=1e-5)
 
 

@@ -30,7 +30,7 @@ def noise(*shape, seed=0):
 
 
 def printed(loss, eval_interval):
-    """What a trainer prints: the mean loss since it last printed, every `eval_interval` batches."""
+    """Return the values that a trainer prints: the mean loss since it last printed, every `eval_interval` batches."""
     lines, total, count = [], 0.0, 0
     for epoch in loss:
         for batch_loss in epoch:

@@ -1,4 +1,4 @@
-"""What a figure shows, read off it."""
+"""The texts, panels and lines of a figure, read off it."""
 
 import itertools
 
@@ -28,9 +28,9 @@ def words(figure):
 def check_legible(figure, smallest=11, edge=0):
     """No text lies on another or within `edge` pixels of the figure's edge, and none is smaller than `smallest` points."""
     boxes = [(text.get_text(), Text.get_window_extent(text)) for text in texts(figure)]
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+    for (first, a), (other, b) in itertools.combinations(boxes, 2):
         # Boxes are a little larger than the letters: a pixel on each side is no contact.
-        assert not a.padded(-1).overlaps(b.padded(-1)), f"{one!r} on {other!r}"
+        assert not a.padded(-1).overlaps(b.padded(-1)), f"{first!r} on {other!r}"
     for text, box in boxes:
         assert box.x0 >= edge, text
         assert box.y0 >= edge, text

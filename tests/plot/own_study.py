@@ -1,4 +1,4 @@
-"""What does a study draw that has a figure of its own?"""
+"""Does a study with a figure of its own draw that figure?"""
 
 from jaxsgd import Study
 from jaxsgd.plot.layout import panels

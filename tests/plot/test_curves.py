@@ -102,14 +102,14 @@ def test_a_line_of_a_metric_that_only_describes_a_run_is_drawn_whole_where_it_gr
 def test_of_a_metric_that_only_describes_a_run_no_line_is_said_to_end_best(striped):
     norm = striped.loss_epoch * 0 + striped.batch_count
     ds = striped.assign(parameter_norm=norm.transpose(*striped.loss_epoch.dims).assign_attrs(better="neither"))
-    said = words(curves(ds, metric="parameter_norm", axis="batch_count", select={"order": "fixed"}))
-    assert ": 1.00 with m = 1, 50.0 with m = 50" in said
-    assert "lowest" not in said
+    text = words(curves(ds, metric="parameter_norm", axis="batch_count", select={"order": "fixed"}))
+    assert ": 1.00 with m = 1, 50.0 with m = 50" in text
+    assert "lowest" not in text
 
 
 def test_missing_runs_are_named(unfinished):
-    said = words(curves(unfinished, axis="order"))
-    assert "not run" in said
+    text = words(curves(unfinished, axis="order"))
+    assert "not run" in text
 
 
 def test_a_result_without_any_run_says_so(unfinished):
@@ -195,13 +195,13 @@ def test_a_metric_is_drawn_and_named(diverging):
     accuracy = 1 - diverging.loss_epoch / 100
     held_out = diverging.assign(validation_loss=2 * diverging.loss_epoch, validation_accuracy=accuracy)
     held_out = held_out.isel(seed=[0, 1, 2, 3, 0, 1])  # as many as it takes to call a line best
-    said = words(curves(held_out, axis="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
-    assert "ends lowest: validation loss" in said
-    assert "Lines: validation loss after each epoch" in said
-    said = words(
+    text = words(curves(held_out, axis="batch_count", select={"learning_rate": 0.01, "order": "fixed"}))
+    assert "ends lowest: validation loss" in text
+    assert "Lines: validation loss after each epoch" in text
+    text = words(
         curves(held_out, axis="batch_count", metric="validation_accuracy", select={"learning_rate": 0.01, "order": "fixed"})
     )
-    assert "ends highest: validation accuracy" in said
+    assert "ends highest: validation accuracy" in text
 
 
 def test_the_title_compares_lines_at_their_best_rates():
@@ -226,8 +226,8 @@ def test_the_title_compares_lines_at_their_best_rates():
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_data_make_the_same_file(apart, kind):
-    one, other = (figure_file(curves(apart), kind) for _ in range(2))
-    assert one == other
+    first, other = (figure_file(curves(apart), kind) for _ in range(2))
+    assert first == other
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def pairs_of(figure):
 
 def intervals(axes):
     """The ends of each interval that is drawn, from the top, and its colour."""
-    found = [line for line in axes.lines if line.get_marker() == "|"]
-    return [(tuple(line.get_xdata()), to_hex(line.get_color())) for line in sorted(found, key=lambda line: line.get_ydata()[0])]
+    lines = [line for line in axes.lines if line.get_marker() == "|"]
+    return [(tuple(line.get_xdata()), to_hex(line.get_color())) for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
 
 
 def colour_of(ds, order):
@@ -71,9 +71,9 @@ def test_eight_orders_are_legible_and_each_has_its_line_its_interval_and_its_col
         drawn = intervals(right)
         assert len(drawn) == 7
         for order, (ends, shade) in zip([name for name in ranked if name != "fixed"], drawn, strict=True):
-            told = stats.ttest_rel(last.sel(order=order), last.sel(order="fixed"))
-            np.testing.assert_allclose(ends, told.confidence_interval(0.95))
-            tie = bool(told.pvalue > 0.05)
+            t_test = stats.ttest_rel(last.sel(order=order), last.sel(order="fixed"))
+            np.testing.assert_allclose(ends, t_test.confidence_interval(0.95))
+            tie = bool(t_test.pvalue > 0.05)
             assert tie == (order == "shuffle_once")
             assert shade == (to_hex(PALE) if tie else colour_of(ds, order)), order
 
@@ -141,9 +141,9 @@ def test_runs_left_out_are_counted():
     ds.diverged_epoch.loc[{"order": "replacement", "batch_count": 10}] = 2
     figure = differences(ds, metric="distance", select={"batch_count": 10})
     check_legible(figure)
-    said = [text.get_text() for text in figure.axes[1].texts]
-    assert sum("(4 of 5)" in text for text in said) == 1
-    assert said.count("diverged") == 1
+    texts = [text.get_text() for text in figure.axes[1].texts]
+    assert sum("(4 of 5)" in text for text in texts) == 1
+    assert texts.count("diverged") == 1
     assert len(data_lines(figure.axes[0])) == len(ENDS) - 1
     # With a run missing, nothing is said to be nearest; `replacement`, whose runs all diverged, is not in the way of that.
     assert (
@@ -161,7 +161,7 @@ def test_runs_left_out_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "said"),
+    ("change", "arguments", "message"),
     [
         ({}, {"axis": "ordr"}, "unknown axis 'ordr': did you mean 'order'?"),
         ({}, {"metric": "stripe_index"}, "unknown metric 'stripe_index': valid: distance, loss_epoch"),
@@ -172,10 +172,10 @@ def test_runs_left_out_are_counted():
         ({"batch_count": [0, 1] * 3}, {}, "has room for 4 values of one other axis, but batch_count has 6"),
     ],
 )
-def test_a_mistake_is_named_with_what_would_be_right(change, arguments, said):
+def test_a_mistake_is_named_with_what_would_be_right(change, arguments, message):
     with pytest.raises(InputError) as caught:
         differences(result().isel(change), **arguments)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_built_in_order_is_among_those_drawn():

@@ -28,9 +28,9 @@ def figure(striped):
 
 def test_there_is_a_panel_for_each_batch_count_and_order(figure):
     assert len(panels(figure)) == 6 * 4
-    said = words(figure)
+    text = words(figure)
     for heading in ("m = 1\n", "m = 50\n", "B = 200\n", "B = 4\n", "fixed", "shuffle_once", "reshuffle", "reshuffle_batches"):
-        assert heading in said + "\n"
+        assert heading in text + "\n"
 
 
 def test_the_title_tells_orders_with_stripes_from_those_without(figure):
@@ -99,9 +99,9 @@ def test_lines_stay_inside_their_panels(figure):
 
 
 def test_axes_are_labelled_with_their_units(figure):
-    said = words(figure)
-    assert "change in loss (mean squared error per output)" in said
-    assert "\nepoch\n" in said
+    text = words(figure)
+    assert "change in loss (mean squared error per output)" in text
+    assert "\nepoch\n" in text
 
 
 def test_the_key_names_windows_means_and_seeds_once(figure):
@@ -214,9 +214,9 @@ def test_a_result_without_any_run_says_so(unfinished):
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_data_make_the_same_file(striped, kind):
     select = {"batch_count": [10, 20], "order": ["fixed", "reshuffle"]}
-    one, other = (figure_file(grid(striped, select=select), kind) for _ in range(2))
-    assert one == other
-    assert one.startswith(b"\x89PNG") if kind == "png" else b"<svg" in one
+    first, other = (figure_file(grid(striped, select=select), kind) for _ in range(2))
+    assert first == other
+    assert first.startswith(b"\x89PNG") if kind == "png" else b"<svg" in first
 
 
 @pytest.mark.parametrize(

@@ -140,25 +140,25 @@ def test_cells_that_the_seeds_cannot_tell_from_the_lowest_are_counted(striped):
     # With one batch an epoch the four orders differ by rounding alone.
     few = {"x": "batch_count", "y": "order", "select": {"batch_count": [1, 2]}}
     assert "not clearly above the lowest, by the seeds" in words(heatmap(striped.isel(seed=[0, 1, 2, 0, 1, 2]), **few))
-    said = words(heatmap(striped, **few))
-    assert "3 seeds do not show which setting is better: that takes 6 or more." in said
-    assert "clearly" not in said
+    text = words(heatmap(striped, **few))
+    assert "3 seeds do not show which setting is better: that takes 6 or more." in text
+    assert "clearly" not in text
 
 
 @pytest.mark.parametrize(
-    ("value", "sign", "said"),
+    ("value", "sign", "heading"),
     [("validation_loss", 1, "Lowest validation loss"), ("validation_accuracy", -1, "Highest validation accuracy")],
 )
-def test_what_was_held_out_is_mapped_with_its_best_outlined(diverging, value, sign, said):
+def test_what_was_held_out_is_mapped_with_its_best_outlined(diverging, value, sign, heading):
     measured = sign * diverging.loss_epoch + (0.0 if sign > 0 else 1.0)
     figure = heatmap(diverging.assign({value: measured}), metric=value)
     usual = heatmap(diverging)
     for axes, other in zip(panels(figure), panels(usual), strict=True):
-        (one,), (two,) = ([patch.get_xy() for patch in each.patches if not patch.get_fill()] for each in (axes, other))
-        assert one == pytest.approx(two)
+        (outline,), (two,) = ([patch.get_xy() for patch in panel.patches if not patch.get_fill()] for panel in (axes, other))
+        assert outline == pytest.approx(two)
     best = float(usual.texts[0].get_text().split(": ")[1].split(" at ")[0])
     title = figure.texts[0].get_text()
-    assert title.startswith(f"{said} after 8 epochs: ")
+    assert title.startswith(f"{heading} after 8 epochs: ")
     assert float(title.split(": ")[1].split(" at ")[0]) == pytest.approx(best if sign > 0 else 1 - best, abs=2e-3)
     assert value.replace("_", " ") in words(figure)
 
@@ -193,8 +193,8 @@ def test_one_cell_is_a_map(apart):
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_data_make_the_same_file(apart, kind):
-    one, other = (figure_file(heatmap(apart), kind) for _ in range(2))
-    assert one == other
+    first, other = (figure_file(heatmap(apart), kind) for _ in range(2))
+    assert first == other
 
 
 @pytest.mark.parametrize(

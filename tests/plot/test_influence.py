@@ -61,8 +61,8 @@ def test_shares_above_all_are_within_the_axes():
 
 def test_the_map_says_each_share_in_its_cell():
     share = np.array([[0.2, 0.5, INF], [0.084, 2.0, NAN]])
-    each = ShareMap("network", (10, 20), (0, 10, 300), share, np.array([2.0, 1.0, 0.5]))
-    figure = share_map_figure([each, each], "title", "subtitle")
+    share_map = ShareMap("network", (10, 20), (0, 10, 300), share, np.array([2.0, 1.0, 0.5]))
+    figure = share_map_figure([share_map, share_map], "title", "subtitle")
     check_legible(figure)
     assert [text.get_text() for text in panels(figure)[0].texts] == ["20", "50", "> 100", "8", "> 100", "?"]
     ticks = [text.get_text() for text in texts(figure)]

@@ -66,9 +66,9 @@ def test_the_title_says_from_which_size_on_a_family_ties_with_reshuffle():
 @pytest.mark.parametrize(("seeds", "clause"), [([0], "One seed does not"), ([0, 1], "2 seeds do not")])
 def test_few_seeds_show_no_tie(seeds, clause):
     # The interval of two seeds is so wide that nearly everything would tie.
-    said = words(loader(result().isel(seed=seeds)))
-    assert said.startswith("Loss by the size of the buffer\n")
-    assert f"{clause} show which setting is better: that takes 6 or more." in " ".join(said.split())
+    text = words(loader(result().isel(seed=seeds)))
+    assert text.startswith("Loss by the size of the buffer\n")
+    assert f"{clause} show which setting is better: that takes 6 or more." in " ".join(text.split())
 
 
 def test_equal_seeds_show_no_tie():

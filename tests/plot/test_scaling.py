@@ -32,23 +32,23 @@ def bent(seeds=SEEDS, scatter=0.03):
 
 def points(axes, marker):
     """The places of a marker, across and up, from the left."""
-    found = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
-    pairs = [(float(x), float(y)) for line in found for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    drawn = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
+    pairs = [(float(x), float(y)) for line in drawn for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
     return sorted(pairs)
 
 
 def test_points_are_the_steps_and_the_best_rates_that_the_library_finds():
     ds = bent()
-    found = jaxsgd.scaling(ds, 1.0)
+    scaled = jaxsgd.scaling(ds, 1.0)
     figure = scaling(ds, 1.0)
     check_legible(figure)
     left, right = figure.axes
-    size = found.samples_per_step.values
-    np.testing.assert_allclose(points(left, "o"), np.column_stack([size, found.steps]))
-    edge = found.at_edge.values
+    size = scaled.samples_per_step.values
+    np.testing.assert_allclose(points(left, "o"), np.column_stack([size, scaled.steps]))
+    edge = scaled.at_edge.values
     assert edge.any()
     assert not edge.all()
-    rate = found.learning_rate.values
+    rate = scaled.learning_rate.values
     np.testing.assert_allclose(points(right, "o"), np.column_stack([size[~edge], rate[~edge]]))
     np.testing.assert_allclose(points(right, "D"), np.column_stack([size[edge], rate[edge]]))
     assert "at the edge of the range" in words(figure)
@@ -56,21 +56,21 @@ def test_points_are_the_steps_and_the_best_rates_that_the_library_finds():
 
 def test_the_critical_batch_size_is_drawn_with_its_interval_and_the_noise_scale_beside_it():
     ds = bent()
-    found = jaxsgd.scaling(ds, 1.0)
+    scaled = jaxsgd.scaling(ds, 1.0)
     left = scaling(ds, 1.0, noise_scale=77.0).axes[0]
     upright = {to_hex(line.get_color()): line.get_xdata()[0] for line in left.lines if len(set(line.get_xdata())) == 1}
-    assert upright[COLOURS[1].lower()] == pytest.approx(found.critical_batch_size.item())
+    assert upright[COLOURS[1].lower()] == pytest.approx(scaled.critical_batch_size.item())
     assert upright[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
     assert upright[COLOURS[2].lower()] == 77
-    said = words(scaling(ds, 1.0, noise_scale=77.0))
-    assert f"critical batch size {found.critical_batch_size.item():.0f} (95 % interval" in said
-    assert "gradient noise scale 77" in said
+    text = words(scaling(ds, 1.0, noise_scale=77.0))
+    assert f"critical batch size {scaled.critical_batch_size.item():.0f} (95 % interval" in text
+    assert "gradient noise scale 77" in text
 
 
 def test_the_title_names_where_the_regimes_end():
     ds = bent()
-    found = jaxsgd.scaling(ds, 1.0)
-    perfect = found.batch_size.values[found.regime.values == "perfect"].max()
+    scaled = jaxsgd.scaling(ds, 1.0)
+    perfect = scaled.batch_size.values[scaled.regime.values == "perfect"].max()
     assert f"halves the steps up to B = {perfect}" in words(scaling(ds, 1.0))
 
 

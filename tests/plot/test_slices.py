@@ -49,8 +49,8 @@ def drawn_at_random():
 
 def marked(axes):
     """The marks of the best points: place, marker and colour."""
-    found = [line for line in axes.lines if line.get_markersize() > 7]
-    return [(line.get_xdata().item(), line.get_marker(), to_hex(line.get_color())) for line in found]
+    lines = [line for line in axes.lines if line.get_markersize() > 7]
+    return [(line.get_xdata().item(), line.get_marker(), to_hex(line.get_color())) for line in lines]
 
 
 def crosses(axes):
@@ -67,8 +67,8 @@ def test_lines_are_medians_over_the_seeds_and_panels_the_batch_counts():
             expected = ds.validation_loss.sel(batch_count=m, optimizer=name).isel(epoch=-1).median("seed")
             np.testing.assert_allclose(line.get_ydata(), expected)
             np.testing.assert_allclose(line.get_xdata(), RATES)
-    for said in ("validation loss (cross-entropy, nats)", "learning rate", "middle half of the seeds", "sgd", "adam"):
-        assert said in words(figure)
+    for text in ("validation loss (cross-entropy, nats)", "learning rate", "middle half of the seeds", "sgd", "adam"):
+        assert text in words(figure)
 
 
 def test_the_best_of_each_line_is_marked_and_the_title_names_the_best_of_all():
@@ -137,7 +137,7 @@ def test_losses_far_above_the_start_leave_the_panel():
 
 
 @pytest.mark.parametrize(
-    ("select", "arguments", "said"),
+    ("select", "arguments", "message"),
     [
         ({"learning_rate": [0.001, 0.01]}, {}, "slices need a searched axis of numbers with 3 values or more"),
         ({}, {"x": "optimizer"}, "slices need an axis of numbers, and optimizer is not one"),
@@ -147,7 +147,7 @@ def test_losses_far_above_the_start_leave_the_panel():
         ({}, {"x": "learning_rate", "axis": "learning_rate"}, "learning_rate is named twice"),
     ],
 )
-def test_a_mistake_is_named(select, arguments, said):
+def test_a_mistake_is_named(select, arguments, message):
     with pytest.raises(InputError) as caught:
         slices(result(), select=select, **arguments)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -57,17 +57,17 @@ def result(orders=("fixed", "reshuffle"), factor=1.0, seeds=5, width=1):
 def test_sigma_is_measured_off_the_fixed_order():
     figure = stripe_law(result())
     check_legible(figure)
-    told = re.search(r"\N{GREEK SMALL LETTER SIGMA} = ([\d.]+) \(fitted\)", words(figure))
-    assert told
-    assert float(told[1]) == pytest.approx(SIGMA, rel=0.01)
+    match = re.search(r"\N{GREEK SMALL LETTER SIGMA} = ([\d.]+) \(fitted\)", words(figure))
+    assert match
+    assert float(match[1]) == pytest.approx(SIGMA, rel=0.01)
     assert "Sampling explains the gap between stripes of the fixed order" in words(figure)
 
 
 def test_a_sigma_that_is_fitted_to_two_gaps_says_nothing_of_the_law():
     two = result().sel(batch_count=[10, 20])
-    said = words(stripe_law(two))
-    assert said.startswith("The gap between stripes of the fixed order, by the batch size\n")
-    assert "is fitted to fewer than 3 gaps, which cannot show if the law holds" in said
+    text = words(stripe_law(two))
+    assert text.startswith("The gap between stripes of the fixed order, by the batch size\n")
+    assert "is fitted to fewer than 3 gaps, which cannot show if the law holds" in text
     # A measured sigma can be compared with a single gap.
     assert "Sampling explains the gap" in words(stripe_law(two, sigma=SIGMA))
 
@@ -89,9 +89,9 @@ def test_lines_are_medians_and_the_law_lies_over_them():
 
 
 def test_gaps_beside_the_law_are_said_to_be_so():
-    said = words(stripe_law(result(factor=2.0), sigma=SIGMA))
-    assert "measured" in said
-    assert "2 times what sampling gives" in said
+    text = words(stripe_law(result(factor=2.0), sigma=SIGMA))
+    assert "measured" in text
+    assert "2 times what sampling gives" in text
 
 
 def test_a_print_interval_that_hides_all_stripes_is_refused():

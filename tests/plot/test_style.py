@@ -1,4 +1,4 @@
-"""What all figures have in common."""
+"""The style that all figures have in common."""
 
 import io
 import subprocess

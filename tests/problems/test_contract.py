@@ -77,7 +77,7 @@ def test_the_mean_of_the_samples_gradients_is_the_gradient_of_their_mean_loss(ma
     data, params = jax.tree.map(jnp.asarray, problem.sample_data(KEY)), problem.init(KEY)
     of_each = jax.jacrev(problem.loss)(params, data)
     of_mean = jax.grad(lambda params: batch_loss(problem, params, data))(params)
-    jax.tree.map(lambda each, mean: np.testing.assert_allclose(each.mean(axis=0), mean, atol=1e-14), of_each, of_mean)
+    jax.tree.map(lambda gradients, mean: np.testing.assert_allclose(gradients.mean(axis=0), mean, atol=1e-14), of_each, of_mean)
 
 
 def test_data_and_parameters_are_float32_unless_asked_otherwise(make):

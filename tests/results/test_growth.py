@@ -47,7 +47,7 @@ def copy(begun, tmp_path):
     return Path(shutil.copytree(begun, tmp_path / "copy"))
 
 
-def held(folder):
+def settings(folder):
     return json.loads((folder / "manifest.json").read_text())["held"]
 
 
@@ -55,7 +55,7 @@ def test_only_the_new_cells_are_run_and_have_the_bits_of_a_study_run_at_once(cop
     seen = []
     ds = jaxsgd.sweep(GROWN, copy, on_progress=seen.append)
     assert (seen[0].resumed, seen[0].cells, seen[-1].done) == (BEFORE, AFTER, AFTER)
-    assert bits(ds) == bits(jaxsgd.sweep(GROWN, **held(copy)))
+    assert bits(ds) == bits(jaxsgd.sweep(GROWN, **settings(copy)))
     assert json.loads((copy / "study.json").read_text()) == GROWN.resolved()
     verdict = jaxsgd.verify(copy)
     assert (verdict.cells, verdict.bitwise, verdict.passed) == (AFTER, True, True)
@@ -68,7 +68,7 @@ def test_schedules_and_batch_rules_grow_from_a_study_without_them(copy):
     ds = jaxsgd.sweep(grown, copy, on_progress=seen.append)
     # 2 schedules and 2 sets of rules: a quarter of the cells are those of the study without them.
     assert (seen[0].resumed, seen[0].cells) == (BEFORE, 4 * BEFORE)
-    assert bits(ds) == bits(jaxsgd.sweep(grown, **held(copy)))
+    assert bits(ds) == bits(jaxsgd.sweep(grown, **settings(copy)))
     # At the reference the rules change nothing, and before the first step no schedule does.
     np.testing.assert_array_equal(ds.loss.sel(batch_rule="root", batch_count=4), ds.loss.sel(batch_rule="none", batch_count=4))
     first = ds.loss.isel(epoch=0, batch=0)
@@ -127,7 +127,7 @@ def test_a_budget_in_steps_grows_to_batch_counts_with_other_numbers_of_epochs(tm
     grown = study.replaced(batch_counts=[1, 2, 4])
     ds = jaxsgd.sweep(grown, tmp_path / "result")
     assert ds.sizes["epoch"] == 12
-    assert bits(ds) == bits(jaxsgd.sweep(grown, **held(tmp_path / "result")))
+    assert bits(ds) == bits(jaxsgd.sweep(grown, **settings(tmp_path / "result")))
     # And back: without the batch count of many epochs the rows are short again.
     assert jaxsgd.sweep(study, tmp_path / "result").sizes["epoch"] == 6
 
@@ -155,7 +155,7 @@ def test_a_result_of_format_1_is_read_verified_continued_and_grown(copy):
     seen = []
     ds = jaxsgd.sweep(GROWN, copy, on_progress=seen.append)
     assert seen[0].resumed == BEFORE
-    assert bits(ds) == bits(jaxsgd.sweep(GROWN, **held(copy)))
+    assert bits(ds) == bits(jaxsgd.sweep(GROWN, **settings(copy)))
 
 
 def test_a_chunk_of_format_1_whose_study_was_changed_is_refused(copy):

@@ -1,4 +1,4 @@
-"""What a run comes to and how it is ranked, on numbers made by hand."""
+"""The value of a run by a metric, and its rank, on numbers written by hand."""
 
 import numpy as np
 import pytest
@@ -41,14 +41,14 @@ def test_the_default_is_the_loss_on_held_out_samples_where_there_is_one():
 
 
 @pytest.mark.parametrize(
-    ("value", "by_epoch", "said"),
+    ("value", "by_epoch", "message"),
     [
         ("los_epoch", False, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch, stripe_index"),
         ("stripe_index", True, "unknown metric 'stripe_index': valid: loss_epoch"),
         ("validation_loss", False, "the result has no validation_loss, because no samples were held out; it has loss_epoch"),
     ],
 )
-def test_a_metric_that_is_not_there_is_named(value, by_epoch, said):
+def test_a_metric_that_is_not_there_is_named(value, by_epoch, message):
     with pytest.raises(InputError) as caught:
         metric_named(result(), value, by_epoch=by_epoch)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -39,8 +39,8 @@ def trained(seed, count, rate):
     return jaxsgd.simulate(square_regression(**SIZES), jax.random.key(seed), **how).params
 
 
-def assert_close(one, other):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), one, other)
+def assert_close(params, other):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), params, other)
 
 
 def test_all_cells_have_the_parameters_of_simulate_in_the_problems_own_pytree(folder):
@@ -55,11 +55,11 @@ def test_all_cells_have_the_parameters_of_simulate_in_the_problems_own_pytree(fo
 
 
 def test_a_single_value_leaves_its_axis_out_and_a_list_keeps_it(folder):
-    one = jaxsgd.parameters(folder, seed=5, learning_rate=0.5, batch_count=2, order="reshuffle", optimizer="sgd")
-    assert jax.tree.map(np.shape, one) == jax.tree.map(np.shape, trained(5, 2, 0.5))
-    assert_close(one, trained(5, 2, 0.5))
+    single = jaxsgd.parameters(folder, seed=5, learning_rate=0.5, batch_count=2, order="reshuffle", optimizer="sgd")
+    assert jax.tree.map(np.shape, single) == jax.tree.map(np.shape, trained(5, 2, 0.5))
+    assert_close(single, trained(5, 2, 0.5))
     some = jaxsgd.parameters(folder, seed=[5], batch_count=[2, 5], learning_rate=0.5, order="reshuffle", optimizer="sgd")
-    jax.tree.map(lambda leaf, own: np.testing.assert_array_equal(leaf[0, 0], own), some, one)
+    jax.tree.map(lambda leaf, own: np.testing.assert_array_equal(leaf[0, 0], own), some, single)
     assert {leaf.shape[:2] for leaf in jax.tree.leaves(some)} == {(1, 2)}
 
 

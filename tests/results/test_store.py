@@ -46,8 +46,8 @@ def copy(whole, tmp_path):
 
 def go_on(folder, study=STUDY, **how):
     """Runs the study on the folder again: the result, and the progress told."""
-    told = []
-    return jaxsgd.sweep(study, folder, on_progress=told.append, **how), told
+    reports = []
+    return jaxsgd.sweep(study, folder, on_progress=reports.append, **how), reports
 
 
 def numbers(ds):
@@ -56,8 +56,8 @@ def numbers(ds):
 
 def test_a_finished_result_is_not_run_again(whole):
     before = {path: path.read_bytes() for path in whole.rglob("*.npz")}
-    ds, told = go_on(whole)
-    assert told == [jaxsgd.Progress(cells=4, done=4, resumed=4, chunks=2, chunks_done=2)]
+    ds, reports = go_on(whole)
+    assert reports == [jaxsgd.Progress(cells=4, done=4, resumed=4, chunks=2, chunks_done=2)]
     assert {path: path.read_bytes() for path in whole.rglob("*.npz")} == before
     assert numbers(ds).identical(numbers(jaxsgd.load(whole)))
 
@@ -81,12 +81,12 @@ def test_a_chunk_that_is_not_what_was_written_is_run_again_and_said(name, copy, 
     if name != "another chunk":
         assert partial.attrs["missing_cells"] == 2
         assert np.isnan(partial.loss_epoch.values[partial.missing.values]).all()
-    ds, told = go_on(copy)
-    assert told[0].resumed == 2
+    ds, reports = go_on(copy)
+    assert reports[0].resumed == 2
     # Of two files with the same cells the second is one too many.
     wrong = {"missing": [], "another chunk": ["000001.npz"]}.get(name, ["000000.npz"])
-    assert [text.split(":")[0] for text in told[0].broken] == wrong
-    assert json.loads(ds.attrs["manifest"])["broken_chunks"] == list(told[0].broken)
+    assert [text.split(":")[0] for text in reports[0].broken] == wrong
+    assert json.loads(ds.attrs["manifest"])["broken_chunks"] == list(reports[0].broken)
     assert numbers(ds).identical(numbers(jaxsgd.load(whole)))
     assert (copy / "chunks/000000.npz").exists()
 
@@ -96,7 +96,7 @@ def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(whole, tmp_path):
     folder = Folder(tmp_path)
     folder.chunk_file(0).parent.mkdir()
     good = Folder(whole).read_chunk(0, STUDY.fixed_identity)
-    found = 0
+    detected = 0
     for place in range(0, len(content), max(1, len(content) // 300)):
         flipped = bytearray(content)
         flipped[place] ^= 0x10
@@ -104,18 +104,18 @@ def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(whole, tmp_path):
         try:
             read = folder.read_chunk(0, STUDY.fixed_identity)
         except BrokenChunk:
-            found += 1
+            detected += 1
         else:  # a bit of the archive's own bookkeeping, such as a date
             assert {name: array.tobytes() for name, array in read.items()} == {n: a.tobytes() for n, a in good.items()}
-    assert found > 150
+    assert detected > 150
 
 
 def test_a_chunk_of_another_study_is_not_taken(copy, tmp_path):
     other = tmp_path / "other"
     jaxsgd.sweep(STUDY.replaced(eval_interval=2), other, **HELD)
     (copy / "chunks/000000.npz").write_bytes((other / "chunks/000000.npz").read_bytes())
-    _, told = go_on(copy)
-    assert told[0].broken == ("000000.npz: its checksum does not match",)
+    _, reports = go_on(copy)
+    assert reports[0].broken == ("000000.npz: its checksum does not match",)
 
 
 def test_pickled_objects_are_refused_and_not_run(copy, tmp_path):
@@ -129,7 +129,7 @@ def test_pickled_objects_are_refused_and_not_run(copy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fields", "how", "said"),
+    ("fields", "how", "message"),
     [
         ({"epochs": 3}, {}, "has the result of another study (epochs: 2 in the result, 3 now)"),
         (
@@ -142,24 +142,24 @@ def test_pickled_objects_are_refused_and_not_run(copy, tmp_path):
         ({}, {"vectorize": "grouped"}, "vectorize: one_program in the result, grouped now"),
     ],
 )
-def test_another_study_or_width_is_refused_naming_the_difference(fields, how, said, copy):
+def test_another_study_or_width_is_refused_naming_the_difference(fields, how, message, copy):
     before = {path: path.read_bytes() for path in copy.rglob("*.*")}
     with pytest.raises(InputError) as error:
         go_on(copy, STUDY.replaced(**fields), **how)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert {path: path.read_bytes() for path in copy.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(
-    ("group", "name", "said"),
+    ("group", "name", "message"),
     [("versions", "jax", "jax: 0.0.1 in the result"), ("device", "kind", "device kind: 0.0.1 in the result")],
 )
-def test_another_version_or_device_is_refused_naming_the_difference(group, name, said, copy):
-    told = json.loads((copy / "manifest.json").read_text())
-    told[group][name] = "0.0.1"
-    (copy / "manifest.json").write_text(json.dumps(told))
-    with pytest.raises(InputError, match=said):
+def test_another_version_or_device_is_refused_naming_the_difference(group, name, message, copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest[group][name] = "0.0.1"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=message):
         go_on(copy)
 
 
@@ -176,7 +176,7 @@ def test_data_that_changed_meanwhile_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "not JSON"),
         ("[]", "holds no study"),
@@ -184,11 +184,11 @@ def test_data_that_changed_meanwhile_is_refused(tmp_path):
         ('{"epochs": "many"}', "epochs"),
     ],
 )
-def test_a_study_json_that_is_none_is_one_line(text, said, copy):
+def test_a_study_json_that_is_none_is_one_line(text, message, copy):
     (copy / "study.json").write_text(text)
     with pytest.raises(InputError) as error:
         jaxsgd.load(copy)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -202,9 +202,9 @@ def test_load_imports_nothing_that_a_study_json_names(copy, tmp_path, monkeypatc
     with pytest.raises(InputError, match=r"study.json is not the study of manifest.json"):
         jaxsgd.load(copy)
     # And not either where the manifest was made to fit; its chunks belong to another study, so all cells are missing.
-    told = json.loads((copy / "manifest.json").read_text())
-    told["fixed_identity"] = StudyFields(**fields).fixed_identity
-    (copy / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["fixed_identity"] = StudyFields(**fields).fixed_identity
+    (copy / "manifest.json").write_text(json.dumps(manifest))
     assert jaxsgd.load(copy).attrs["missing_cells"] == 4
     assert not (tmp_path / "sprung").exists()
 
@@ -254,8 +254,8 @@ def test_a_forged_chunk_with_a_right_checksum_counts_as_missing_and_is_run_again
     forged(copy, **changed)
     before = sorted(tmp_path.rglob("*"))
     assert jaxsgd.load(copy).attrs["missing_cells"] == 2
-    ds, told = go_on(copy)
-    assert told[0].broken[0].startswith("000000.npz: ")
+    ds, reports = go_on(copy)
+    assert reports[0].broken[0].startswith("000000.npz: ")
     assert numbers(ds).identical(numbers(jaxsgd.load(whole)))
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -273,8 +273,8 @@ def test_a_forged_chunk_with_a_right_checksum_counts_as_missing_and_is_run_again
     ],
 )
 def test_a_manifest_of_nonsense_is_refused_at_once(changed, copy):
-    told = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps(told | changed))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | changed))
     with pytest.raises(InputError, match=r"manifest\.json"):
         jaxsgd.load(copy)
 

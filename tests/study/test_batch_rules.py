@@ -74,10 +74,10 @@ def test_the_reference_may_be_a_batch_count_or_a_batch_size():
 def test_a_rule_starts_from_an_axis_an_argument_or_the_optimizers_default():
     rules = {"b1": "half_life", "b2": "half_life", "eps": "inverse_sqrt"}
     ruled = cells(study(optimizer="adam", hyper={"b1": [0.5, 0.8]}, optimizer_args={"b2": 0.99}, batch_rules=rules), 60)
-    one = {name: ruled.used(name).reshape(2, 3) for name in rules}
-    np.testing.assert_allclose(one["b1"], [[0.5**4, 0.5, 0.5**0.25], [0.8**4, 0.8, 0.8**0.25]], rtol=1e-12)
-    np.testing.assert_allclose(one["b2"], [[0.99**4, 0.99, 0.99**0.25]] * 2, rtol=1e-12)
-    np.testing.assert_allclose(one["eps"], [[5e-9, 1e-8, 2e-8]] * 2, rtol=1e-12)  # optax's default is 1e-8
+    used = {name: ruled.used(name).reshape(2, 3) for name in rules}
+    np.testing.assert_allclose(used["b1"], [[0.5**4, 0.5, 0.5**0.25], [0.8**4, 0.8, 0.8**0.25]], rtol=1e-12)
+    np.testing.assert_allclose(used["b2"], [[0.99**4, 0.99, 0.99**0.25]] * 2, rtol=1e-12)
+    np.testing.assert_allclose(used["eps"], [[5e-9, 1e-8, 2e-8]] * 2, rtol=1e-12)  # optax's default is 1e-8
     # Two optimizers each start from their own default: rmsprop's decay is 0.9, and there is none for a pointer.
     ruled = cells(study(optimizers=["momentum", "nesterov"], batch_rules={"momentum": "half_life"}), 60)
     np.testing.assert_allclose(ruled.used("momentum"), [0.9**4, 0.9, 0.9**0.25] * 2, rtol=1e-12)

@@ -175,11 +175,11 @@ def test_a_seed_has_the_same_data_and_initial_parameters_whatever_else_is_in_the
 def test_data_seeds_change_only_the_data_and_init_seeds_only_the_initial_parameters():
     params, data = drawn({"data_seeds": [1, 2], "init_seeds": [1, 2]})
     # The cells are (1, 1), (1, 2), (2, 1), (2, 2).
-    for one, other, same_data, same_params in [
+    for first, other, same_data, same_params in [
         (0, 1, True, False),
         (0, 2, False, True),
         (1, 3, False, True),
         (2, 3, True, False),
     ]:
-        assert np.array_equal(data[one], data[other]) == same_data
-        assert np.array_equal(params[one], params[other]) == same_params
+        assert np.array_equal(data[first], data[other]) == same_data
+        assert np.array_equal(params[first], params[other]) == same_params

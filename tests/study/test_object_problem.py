@@ -99,8 +99,8 @@ def test_the_result_has_the_problem_by_its_name_and_can_be_analysed(swept):
     assert swept.attrs["title"] == "jaxsgd sweep of Problem object"
     assert jaxsgd.best(swept).sizes["order"] == 2
     assert jaxsgd.compare(swept, "order").mean_value.notnull().all()
-    one = swept.sel(batch_count=[2])
-    assert jaxsgd.benchmark({"mine": one}, "order", tuning_seeds=2).overall_rank.sum() == 3  # ranks 1 and 2, or 1.5 twice
+    single = swept.sel(batch_count=[2])
+    assert jaxsgd.benchmark({"mine": single}, "order", tuning_seeds=2).overall_rank.sum() == 3  # ranks 1 and 2, or 1.5 twice
     assert jaxsgd.scaling(swept, float(swept.loss_epoch.max()), "loss_epoch").steps.notnull().all()
     assert jaxsgd.plot.heatmap(swept).get_axes()
 

@@ -269,9 +269,9 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_said_in_one_line_by_field_value_and_nearest_name(mistake):
-    changed, said = MISTAKES[mistake]
+    changed, beginning = MISTAKES[mistake]
     message = refusal(**changed)
-    assert message.startswith(said)
+    assert message.startswith(beginning)
     assert message.count("; ") == 0  # it is the only mistake
 
 
@@ -281,14 +281,14 @@ def test_all_mistakes_are_said_at_once():
         learning_rates=-1, schedules="cosin", epochs=0, eval_interval=0, record="all", reference_batch_count=3, draws=1,
         colour="red",
     )  # fmt: skip
-    told = {clause.split(":")[0].split(".")[0] for clause in message.split("; ")}
+    named = {clause.split(":")[0].split(".")[0] for clause in message.split("; ")}
     wrong = {"problem", "dtype", "seeds", "orders", "optimizers", "batch_sizes", "learning_rates", "schedules", "epochs"}
-    assert told == wrong | {"eval_interval", "record", "reference_batch_count", "draws", "unknown field 'colour'"}
+    assert named == wrong | {"eval_interval", "record", "reference_batch_count", "draws", "unknown field 'colour'"}
 
 
 def test_a_field_that_is_wrong_makes_no_other_field_look_wrong():
-    said = refusal(random={"learning_rate": {"uniform": [1, 0]}}, draws=2, learning_rates=LEFT_OUT)
-    assert said == "random.learning_rate.uniform: must be a finite interval (low, high) with low < high, got (1.0, 0.0)"
+    message = refusal(random={"learning_rate": {"uniform": [1, 0]}}, draws=2, learning_rates=LEFT_OUT)
+    assert message == "random.learning_rate.uniform: must be a finite interval (low, high) with low < high, got (1.0, 0.0)"
     assert refusal(learning_rates=[-1], zipped=[["learning_rate", "seed"]]) == (
         "learning_rates: must be finite and above 0, got -1.0"
     )
@@ -365,46 +365,46 @@ RICH = {
 
 @pytest.mark.parametrize("changed", [{}, RICH], ids=["few fields", "many fields"])
 def test_a_study_comes_back_from_its_json(changed):
-    made = study(**changed)
-    text = json.dumps(made.resolved())
+    example = study(**changed)
+    text = json.dumps(example.resolved())
     again = Study(**json.loads(text))
-    assert again == made
-    assert again.identity == made.identity
-    assert set(made.resolved()) == set(Study.model_fields)
+    assert again == example
+    assert again.identity == example.identity
+    assert set(example.resolved()) == set(Study.model_fields)
 
 
 def test_arguments_that_json_spells_otherwise_come_back_equal(tmp_path):
     (tmp_path / "rows.csv").write_text("a,b,c\n1,2,3\n4,5,6\n")
     args = {"path": str(tmp_path / "rows.csv"), "targets": ("b", "c"), "num_hidden": 3}
-    made = study(problem="from_file", problem_args=args)
-    assert Study(**json.loads(json.dumps(made.resolved()))) == made
+    example = study(problem="from_file", problem_args=args)
+    assert Study(**json.loads(json.dumps(example.resolved()))) == example
 
 
-def used(made):
+def used(example):
     """The resolved study without the fields that came after results had been stored, where they are not used."""
     later = ("problem_axes", "steps", "samples", "evaluate_every", "observe", "observe_batches", "observe_every", "stop")
     later += ("keep", "start", "start_select", "keep_state", "start_epoch", "start_state")
     later += ("schedules", "batch_rules", "reference_batch_count", "reference_batch_size", "halving")
-    return {name: value for name, value in made.resolved().items() if value not in (None, {}) or name not in later}
+    return {name: value for name, value in example.resolved().items() if value not in (None, {}) or name not in later}
 
 
 def test_the_identity_is_the_hash_of_the_resolved_study_in_sorted_json():
-    made = study()
+    example = study()
     plain = json.loads(
-        json.dumps(used(made)), parse_float=lambda text: int(float(text)) if float(text) % 1 == 0 else float(text)
+        json.dumps(used(example)), parse_float=lambda text: int(float(text)) if float(text) % 1 == 0 else float(text)
     )
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    assert made.identity == hashlib.sha256(text.encode()).hexdigest()
+    assert example.identity == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_study_stored_before_some_fields_came_has_the_identity_it_had():
-    made = study()
-    assert StudyFields(**used(made)).identity == made.identity
+    example = study()
+    assert StudyFields(**used(example)).identity == example.identity
 
 
 def test_the_identity_knows_no_order_of_fields_and_no_spelling_of_numbers():
-    made = study(**RICH)
-    assert Study(**dict(reversed(fields(**RICH).items()))).identity == made.identity
+    example = study(**RICH)
+    assert Study(**dict(reversed(fields(**RICH).items()))).identity == example.identity
     spelled = {
         "seeds": [1],
         "learning_rates": [1],
@@ -424,10 +424,10 @@ def test_the_identity_knows_no_order_of_fields_and_no_spelling_of_numbers():
 
 def test_the_dimensions_do_not_follow_the_order_in_which_hyperparameters_are_named():
     # The identity of the two is the same, so one may go on with the other's chunks: their cells must be the same.
-    one = study(optimizer="adam", hyper={"b1": [0.8, 0.9], "b2": [0.9, 0.99, 0.999]})
+    first = study(optimizer="adam", hyper={"b1": [0.8, 0.9], "b2": [0.9, 0.99, 0.999]})
     other = study(optimizer="adam", hyper={"b2": [0.9, 0.99, 0.999], "b1": [0.8, 0.9]})
-    assert one.identity == other.identity
-    ours, theirs = cells(one, 60), cells(other, 60)
+    assert first.identity == other.identity
+    ours, theirs = cells(first, 60), cells(other, 60)
     assert [dim.name for dim in ours.dims] == [dim.name for dim in theirs.dims]
     for axis in ("b1", "b2"):
         np.testing.assert_array_equal(ours.values[axis], theirs.values[axis])
@@ -493,10 +493,10 @@ def test_the_identity_changes_with_every_field(tmp_path):
 
 
 def test_a_study_is_frozen():
-    made = study()
+    frozen = study()
     with pytest.raises(TypeError, match=r"^a Study cannot be changed; make a changed copy: study.replaced\(epochs=3\)$"):
-        made.epochs = 3
-    assert made.epochs == 2
+        frozen.epochs = 3
+    assert frozen.epochs == 2
 
 
 def test_replaced_fields_are_validated_anew():
@@ -550,8 +550,8 @@ def test_listed_values_are_the_draws_as_they_are():
 
 
 def test_random_batch_counts_are_whole_numbers():
-    made = study(batch_counts=LEFT_OUT, random={"batch_count": {"log_uniform": [1, 60]}}, draws=50)
-    counts = cells(made, 60).batch_count
+    drawn = study(batch_counts=LEFT_OUT, random={"batch_count": {"log_uniform": [1, 60]}}, draws=50)
+    counts = cells(drawn, 60).batch_count
     assert counts.dtype.kind == "i"
     assert counts.min() >= 1
     assert counts.max() <= 60
@@ -559,14 +559,14 @@ def test_random_batch_counts_are_whole_numbers():
 
 
 def test_pointers_name_what_they_point_at():
-    made = study(
+    pointing = study(
         problem="jaxsgd.problems:noisy_quadratic", orders=["jaxsgd.order:reshuffle"], optimizer="optax:sgd",
         schedules="jaxsgd.schedule:cosine", hyper={"momentum": [0.9]},
     )  # fmt: skip
-    assert made.subject().problem.name == "noisy_quadratic"
-    assert made.subject().num_samples == 60
+    assert pointing.subject().problem.name == "noisy_quadratic"
+    assert pointing.subject().num_samples == 60
     assert order_named("jaxsgd.order:reshuffle") is ORDERS["reshuffle"]
-    assert plan(made).programs[0].optimizer == "optax:sgd"
+    assert plan(pointing).programs[0].optimizer == "optax:sgd"
 
 
 def test_a_sweep_of_pointers_is_the_sweep_of_the_names():
@@ -588,19 +588,19 @@ def a_users_optimizer(learning_rate, strength=1.0):
 
 
 def test_a_users_own_order_and_optimizer():
-    made = study(
+    own = study(
         orders=["tests.study.test_study:a_users_order"], optimizer="tests.study.test_study:a_users_optimizer",
         hyper={"strength": [1, 2]}, epochs=1,
     )  # fmt: skip
-    loss = jaxsgd.sweep(made).loss.squeeze()
+    loss = jaxsgd.sweep(own).loss.squeeze()
     # Weights start at 0, so the first batch's loss is the mean of t^2 / 2 over its samples: the last half of them, backwards.
-    _, target = made.subject().problem.sample_data(jaxsgd.streams(jax.random.key(0)).data)
+    _, target = own.subject().problem.sample_data(jaxsgd.streams(jax.random.key(0)).data)
     target = np.asarray(target)
     np.testing.assert_allclose(loss.sel(batch=0), np.mean(target[30:] ** 2 / 2), rtol=1e-5)
     # The strength multiplies the rate: from 1 to 2 the second batch's loss goes where twice the rate takes it.
     optimizer = optax.sgd(0.2)
     twice = jaxsgd.simulate(
-        made.subject().problem, jax.random.key(0), optimizer=optimizer, epochs=1, batch_count=2, order=a_users_order
+        own.subject().problem, jax.random.key(0), optimizer=optimizer, epochs=1, batch_count=2, order=a_users_order
     )
     np.testing.assert_allclose(loss.sel(strength=2), twice.loss[0], rtol=1e-5)
     assert not np.isclose(loss.sel(strength=1, batch=1), twice.loss[0, 1], rtol=1e-3)

@@ -15,14 +15,14 @@ def noise():
 
 
 def known(cause, loss, order="reshuffle", count=60, **given):
-    """What is known of a cause in many logs of some runs: a set of 0, 1 and None for what cannot be told."""
-    made = make_examples(Recording(loss, order, **given), count, np.random.default_rng(1))
-    truth = np.array([example.truth[CAUSE_NAMES.index(cause)] for example in made])
-    return [None if np.isnan(each) else int(each) for each in truth], made
+    """Return what is known of a cause in many logs of some runs: a list of 0, 1, and None where it is unknown; and the logs."""
+    examples = make_examples(Recording(loss, order, **given), count, np.random.default_rng(1))
+    truth = np.array([example.truth[CAUSE_NAMES.index(cause)] for example in examples])
+    return [None if np.isnan(label) else int(label) for label in truth], examples
 
 
 def is_plain(example):
-    """Whether a log prints batches or windows, with an honest mean of the last batch."""
+    """Return True if a log prints batches or windows, with an honest mean of the last batch."""
     return example.setting["form"] in ("window", "batch") and example.setting["last_factor"] == 1
 
 
@@ -35,110 +35,110 @@ def test_a_habit_prints_at_least_once_in_two_epochs_and_mostly_where_it_divides_
 
 
 def test_the_same_random_numbers_make_the_same_logs(noise):
-    one, other = (make_examples(Recording(noise, "reshuffle"), 5, np.random.default_rng(3)) for _ in range(2))
-    assert [example.setting for example in one] == [example.setting for example in other]
-    assert all(example.features == same.features for example, same in zip(one, other, strict=True))
+    first, other = (make_examples(Recording(noise, "reshuffle"), 5, np.random.default_rng(3)) for _ in range(2))
+    assert [example.setting for example in first] == [example.setting for example in other]
+    assert all(example.features == same.features for example, same in zip(first, other, strict=True))
 
 
 def test_noise_in_a_new_order_teaches_that_nothing_acts(noise):
-    truth, made = known("fixed_order", noise)
+    truth, examples = known("fixed_order", noise)
     assert set(truth) <= {0, None}
-    assert {None if np.isnan(example.truth[5]) else int(example.truth[5]) for example in made} == {0}
-    plain = [example for example in made if is_plain(example)]
+    assert {None if np.isnan(example.truth[5]) else int(example.truth[5]) for example in examples} == {0}
+    plain = [example for example in examples if is_plain(example)]
     assert plain
     assert all((np.nan_to_num(example.truth) == 0).all() for example in plain)
 
 
 def test_levels_that_repeat_are_a_fixed_order_where_they_are_clear(noise):
     pattern = 3 * np.random.default_rng(2).standard_normal(BATCHES)
-    truth, made = known("fixed_order", noise + pattern, "fixed")
+    truth, examples = known("fixed_order", noise + pattern, "fixed")
     assert 0 not in truth
-    plain = [each for each, example in zip(truth, made, strict=True) if is_plain(example) and example.prints > 100]
+    plain = [label for label, example in zip(truth, examples, strict=True) if is_plain(example) and example.prints > 100]
     assert plain.count(1) > 0.9 * len(plain) > 0
-    truth, made = known("fixed_order", noise + pattern / 100, "fixed")
+    truth, examples = known("fixed_order", noise + pattern / 100, "fixed")
     # A last batch that stands off is itself a level that repeats.
-    faint = [each for each, example in zip(truth, made, strict=True) if example.setting["last_factor"] == 1]
+    faint = [label for label, example in zip(truth, examples, strict=True) if example.setting["last_factor"] == 1]
     assert set(faint) == {None}
 
 
 def test_a_sliding_interval_is_aliasing_only_over_levels_that_repeat(noise):
     pattern = 3 * np.random.default_rng(2).standard_normal(BATCHES)
-    truth, made = known("aliasing", noise + pattern, "fixed")
-    slides = [example.features["slides"] == 1 for example in made]
+    truth, examples = known("aliasing", noise + pattern, "fixed")
+    slides = [example.features["slides"] == 1 for example in examples]
     assert 1 in truth
-    assert all(sliding for each, sliding in zip(truth, slides, strict=True) if each == 1)
+    assert all(sliding for label, sliding in zip(truth, slides, strict=True) if label == 1)
     assert set(known("aliasing", noise)[0]) <= {0, None}
 
 
 def test_a_rise_within_the_epoch_is_re_exposure_unless_samples_are_drawn_anew(noise):
     rise = np.linspace(-2, 2, BATCHES)
-    truth, made = known("re_exposure", noise + rise)
+    truth, examples = known("re_exposure", noise + rise)
     plain = [
-        each
-        for each, example in zip(truth, made, strict=True)
+        label
+        for label, example in zip(truth, examples, strict=True)
         if is_plain(example) and example.features["per_epoch"] >= 6 and example.prints > 100
     ]
     assert plain.count(1) == len(plain) > 0
     # Of few places a rise looks like levels.
-    assert 1 not in [each for each, example in zip(truth, made, strict=True) if example.features["per_epoch"] < 6]
+    assert 1 not in [label for label, example in zip(truth, examples, strict=True) if example.features["per_epoch"] < 6]
     assert set(known("re_exposure", noise + rise, "replacement")[0]) <= {0, None}
     # A loss that falls within the epoch is no sign of it.
     assert 1 not in known("re_exposure", noise - rise)[0]
 
 
 def test_a_faint_rise_is_neither_there_nor_absent(noise):
-    """Of a standard deviation over 480 prints, 0.3 is 2 standard errors: nobody could tell."""
-    truth, made = known("re_exposure", noise + 0.3 * np.linspace(-0.5, 0.5, BATCHES))
-    long = [each for each, example in zip(truth, made, strict=True) if example.prints > 400]
+    """A rise of 0.3 standard deviations over 480 prints is 2 standard errors: too little to decide."""
+    truth, examples = known("re_exposure", noise + 0.3 * np.linspace(-0.5, 0.5, BATCHES))
+    long = [label for label, example in zip(truth, examples, strict=True) if example.prints > 400]
     assert long
     assert 1 not in long
     assert None in long
 
 
 def test_a_running_mean_is_known_by_the_habit(noise):
-    truth, made = known("running_mean", noise)
-    for each, example in zip(truth, made, strict=True):
-        assert (each == 0) == (example.setting["form"] != "running")
+    truth, examples = known("running_mean", noise)
+    for label, example in zip(truth, examples, strict=True):
+        assert (label == 0) == (example.setting["form"] != "running")
 
 
 def test_a_small_last_batch_is_known_where_it_scatters_clearly_more(noise):
     wide = noise.copy()
     wide[..., -1] = 5 + 4 * (noise[..., -1] - 5)
-    truth, made = known("ragged_batch", wide, count=20, last_share=0.0625)
+    truth, examples = known("ragged_batch", wide, count=20, last_share=0.0625)
     plain = [
-        each
-        for each, example in zip(truth, made, strict=True)
+        label
+        for label, example in zip(truth, examples, strict=True)
         if is_plain(example) and example.setting["interval"] == 1 and example.prints == EPOCHS * BATCHES
     ]
     assert plain.count(1) > 0.8 * len(plain) > 0
     # Of a last batch that differs by nothing there is nothing to tell.
-    even, made = known("ragged_batch", noise, count=10, last_share=0.9)
-    honest = [each for each, example in zip(even, made, strict=True) if example.setting["last_factor"] == 1]
+    even, examples = known("ragged_batch", noise, count=10, last_share=0.9)
+    honest = [label for label, example in zip(even, examples, strict=True) if example.setting["last_factor"] == 1]
     assert 1 not in honest
 
 
 def test_steps_of_the_rate_are_known_from_a_log_that_says_it_or_steps_clearly(noise):
     rate = np.repeat([1.0, 0.1], EPOCHS * BATCHES // 2)
     level = np.repeat([20.0, 0.0], EPOCHS // 2)[:, None]
-    stepped, made = known("schedule", noise + level, count=24, rate=rate, plain=noise + 20)
-    assert all(each == 1 for each, example in zip(stepped, made, strict=True) if example.features["rate_steps"] > 0)
-    long = [each for each, example in zip(stepped, made, strict=True) if example.setting["epochs"] == EPOCHS]
+    stepped, examples = known("schedule", noise + level, count=24, rate=rate, plain=noise + 20)
+    assert all(label == 1 for label, example in zip(stepped, examples, strict=True) if example.features["rate_steps"] > 0)
+    long = [label for label, example in zip(stepped, examples, strict=True) if example.setting["epochs"] == EPOCHS]
     assert long.count(1) > 0.8 * len(long)
-    straight, made = known("schedule", noise, count=24, rate=rate, plain=noise)
-    assert all(each is None for each, example in zip(straight, made, strict=True) if example.features["rate_steps"] == 0)
+    straight, examples = known("schedule", noise, count=24, rate=rate, plain=noise)
+    assert all(label is None for label, example in zip(straight, examples, strict=True) if example.features["rate_steps"] == 0)
 
 
 def test_a_rate_that_restarts_is_known_from_a_loss_that_comes_back_and_from_no_other(noise):
     epoch = np.arange(EPOCHS * BATCHES) // BATCHES
     rate = 1 - (epoch % 5) / 5
     saw = 8 * rate.reshape(EPOCHS, BATCHES)
-    found, made = known("schedule", noise + saw, count=24, rate=rate, plain=noise)
+    restarting, examples = known("schedule", noise + saw, count=24, rate=rate, plain=noise)
     silent = [
-        each
-        for each, example in zip(found, made, strict=True)
+        label
+        for label, example in zip(restarting, examples, strict=True)
         if example.features["rate_steps"] == 0 and not example.features["slides"] and example.setting["epochs"] == EPOCHS
     ]
     assert silent.count(1) > 0.7 * len(silent) > 0
     # What comes back at a constant rate, too, is not the rate's doing.
-    same, made = known("schedule", noise + saw, count=24, rate=rate, plain=noise + saw)
-    assert all(each is None for each, example in zip(same, made, strict=True) if example.features["rate_steps"] == 0)
+    same, examples = known("schedule", noise + saw, count=24, rate=rate, plain=noise + saw)
+    assert all(label is None for label, example in zip(same, examples, strict=True) if example.features["rate_steps"] == 0)

@@ -11,6 +11,6 @@ if __name__ == "__main__":
         for title, rows in TABLES.items():
             sys.stdout.write(f"## {title}\n\n| known | source | run | found |\n|---|---|---|---|\n")
             for row in rows:
-                sys.stdout.write(f"{text(row)} {row.found()} |\n")
+                sys.stdout.write(f"{text(row)} {row.measured()} |\n")
                 sys.stdout.flush()
             sys.stdout.write("\n")

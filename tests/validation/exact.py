@@ -1,4 +1,4 @@
-"""What SGD on least squares must do, exactly, by NumPy in float64: no simulator, no JAX, nothing drawn.
+"""Exact results of SGD on least squares, by NumPy in float64: no simulator, no JAX, nothing drawn.
 
 A step on batch t is affine in the distance d = w - w* to the optimum: d <- (I - lr A_t) d - lr g_t, with A_t the batch's
 Hessian and g_t its gradient at the optimum. On (d, 1) it is the matrix
@@ -18,23 +18,23 @@ def steps(x: np.ndarray, target: np.ndarray, rate: float, batches=None) -> np.nd
     """T_t of each batch, [m, D+1, D+1]; batches of one sample each, or as given by their samples' indices."""
     optimum = np.linalg.lstsq(x, target)[0]
     residual = x @ optimum - target
-    made = []
+    matrices = []
     for samples in batches if batches is not None else np.arange(len(x))[:, None]:
         hessian = x[samples].T @ x[samples] / len(samples)
         gradient = x[samples].T @ residual[samples] / len(samples)
         step = np.eye(x.shape[1] + 1)
         step[:-1, :-1] -= rate * hessian
         step[:-1, -1] = -rate * gradient
-        made.append(step)
-    return np.array(made)
+        matrices.append(step)
+    return np.array(matrices)
 
 
 def product(steps: np.ndarray) -> np.ndarray:
     """The steps one after another, the first of them first."""
-    made = np.eye(steps.shape[-1])
+    total = np.eye(steps.shape[-1])
     for step in steps:
-        made = step @ made
-    return made
+        total = step @ total
+    return total
 
 
 def fixed_point(step: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far from the optimum a constant rate leaves a run on least squares, by order, in runs and exactly."""
+"""The distance from the optimum at which a constant rate leaves a run on least squares, by order, in runs and exactly."""
 
 import functools
 from collections.abc import Callable
@@ -68,11 +68,11 @@ def draw(num_samples: int, num_inputs: int, seeds: int):
 
     @jax.jit
     @jax.vmap
-    def one(key):
+    def of_seed(key):
         keys = jaxsgd.streams(key)
         return problem.sample_data(keys.data), keys.order
 
-    data, keys = one(jax.random.split(jax.random.key(0), seeds))
+    data, keys = of_seed(jax.random.split(jax.random.key(0), seeds))
     return jax.tree.map(np.asarray, data), keys
 
 
@@ -95,7 +95,7 @@ def measure(
 
     data, keys = draw(num_samples, num_inputs, seeds)
     x, target = data
-    optimum = np.array([np.linalg.lstsq(*one)[0] for one in zip(x, target, strict=True)])
+    optimum = np.array([np.linalg.lstsq(*system)[0] for system in zip(x, target, strict=True)])
     weights = jax.jit(jax.vmap(jax.vmap(run, (None, None, None, 0)), (0, 0, 0, None)))(data, optimum, keys, np.asarray(rates))
     distance = np.sum((np.asarray(weights) - optimum[:, None, None]) ** 2, axis=-1)
     floor = distance[..., epochs // 2 :].mean(axis=-1)

@@ -51,8 +51,8 @@ def measure(batch_size: int, *, seeds: int = 4000) -> Risk:
 
         return jax.lax.scan(step, parts.start(keys.init), parts.epoch_visits(keys.order, 0))[1]
 
-    found = np.asarray(risk(jax.random.split(jax.random.key(0), seeds)))
-    return Risk(found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(seeds), recurrence(batch_size))
+    risks = np.asarray(risk(jax.random.split(jax.random.key(0), seeds)))
+    return Risk(risks.mean(axis=0), risks.std(axis=0, ddof=1) / np.sqrt(seeds), recurrence(batch_size))
 
 
 def recurrence(batch_size: int) -> np.ndarray:

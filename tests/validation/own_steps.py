@@ -1,4 +1,4 @@
-"""What the first-order theory says of influence, and gradient noise where it is known."""
+"""Influence against the first-order theory, and gradient noise where it is known."""
 
 from typing import NamedTuple
 
@@ -31,19 +31,20 @@ class Shares(NamedTuple):
 def shares(seeds: int, num_hidden: int = 1000, num_samples: int = 200, rate: float = 1e-3) -> Shares:
     problem = jaxsgd.problems.square_regression(num_samples, num_hidden=num_hidden, dtype=jnp.float64)
 
-    def one(seed):
+    def of_seed(seed):
         return jaxsgd.influence(problem, jax.random.key(seed), optimizer=optax.sgd(rate), at=0, batch_count=BATCH_COUNTS)
 
-    found = jax.jit(lambda seeds: jax.lax.map(one, seeds))(jnp.arange(seeds))
+    influence = jax.jit(lambda seeds: jax.lax.map(of_seed, seeds))(jnp.arange(seeds))
     cosine = np.stack(
-        [found.cosine[:, place, 0][:, ~np.eye(20, dtype=bool)].reshape(seeds, -1) for place in range(len(BATCH_COUNTS))], axis=1
+        [influence.cosine[:, place, 0][:, ~np.eye(20, dtype=bool)].reshape(seeds, -1) for place in range(len(BATCH_COUNTS))],
+        axis=1,
     )
-    return Shares(found.own_share[..., 0], predicted(found), np.nanmean(cosine, axis=-1))
+    return Shares(influence.own_share[..., 0], predicted(influence), np.nanmean(cosine, axis=-1))
 
 
-def predicted(found: jaxsgd.measure.Influence) -> np.ndarray:
+def predicted(influence: jaxsgd.measure.Influence) -> np.ndarray:
     """(1 + V / |G|^2) / m, with |G|^2 the mean of all inner products and V the mean of the diagonal's excess over it."""
-    gram = np.asarray(found.gram)[..., 0, :, :]
+    gram = np.asarray(influence.gram)[..., 0, :, :]
     square = np.nanmean(gram, axis=(-2, -1))
     scatter = np.nanmean(np.diagonal(gram, axis1=-2, axis2=-1), axis=-1) - square
     return (1 + scatter / square) / np.asarray(BATCH_COUNTS)
@@ -59,13 +60,13 @@ class Frozen(NamedTuple):
 def frozen(seeds: int, num_hidden: int = 100) -> Frozen:
     problem = jaxsgd.problems.square_regression(200, num_hidden=num_hidden, dtype=jnp.float64)
 
-    def one(seed, rate):
+    def of_setting(seed, rate):
         return jaxsgd.influence(problem, jax.random.key(seed), optimizer=optax.sgd(rate), at=0, batch_count=10)
 
-    over_rates = jax.vmap(one, (None, 0))
-    found = jax.jit(lambda seeds: jax.lax.map(lambda seed: over_rates(seed, jnp.asarray(RATES)), seeds))(jnp.arange(seeds))
-    loss = found.frozen_loss - found.loss - found.effect.sum(axis=-1)
-    square = (np.asarray(found.frozen_distance)[..., 0] ** 2, np.asarray(loss)[:, :, 0].mean(axis=-1) ** 2)
+    over_rates = jax.vmap(of_setting, (None, 0))
+    influence = jax.jit(lambda seeds: jax.lax.map(lambda seed: over_rates(seed, jnp.asarray(RATES)), seeds))(jnp.arange(seeds))
+    loss = influence.frozen_loss - influence.loss - influence.effect.sum(axis=-1)
+    square = (np.asarray(influence.frozen_distance)[..., 0] ** 2, np.asarray(loss)[:, :, 0].mean(axis=-1) ** 2)
     return Frozen(*(np.sqrt(values.mean(axis=0)) for values in square))
 
 
@@ -83,17 +84,19 @@ def noise_parts(small_batch: int, seeds: int) -> Parts:
     problem = jaxsgd.problems.noisy_quadratic(100, 20, dtype=jnp.float64)
     keys = jaxsgd.streams(jax.random.key(0))
 
-    def one(seed):
+    def of_seed(seed):
         own = jaxsgd.streams(jax.random.key(0), data=jax.random.key(seed))
-        found = jaxsgd.noise(problem, own, optimizer=optax.sgd(0.1), at=0, batch_count=1, small_batch=small_batch)
-        return found.trace[0], found.gradient_square[0]
+        noise = jaxsgd.noise(problem, own, optimizer=optax.sgd(0.1), at=0, batch_count=1, small_batch=small_batch)
+        return noise.trace[0], noise.gradient_square[0]
 
     weights, curvature = np.asarray(problem.init(keys.init)), 1 / np.arange(1, 21)
     exact = (curvature.sum(), ((curvature * weights) ** 2).sum())
-    found = [np.asarray(part) / whole for part, whole in zip(jax.jit(jax.vmap(one))(jnp.arange(seeds)), exact, strict=True)]
-    trace, square = ((part.mean(), part.std(ddof=1) / np.sqrt(seeds)) for part in found)
+    ratios = [
+        np.asarray(part) / whole for part, whole in zip(jax.jit(jax.vmap(of_seed))(jnp.arange(seeds)), exact, strict=True)
+    ]
+    trace, square = ((part.mean(), part.std(ddof=1) / np.sqrt(seeds)) for part in ratios)
     return Parts(*trace, *square)
 
 
-def frozen_slopes(found: Frozen) -> tuple[np.ndarray, np.ndarray]:
-    return halvings(found.parameters), halvings(found.loss)
+def frozen_slopes(errors: Frozen) -> tuple[np.ndarray, np.ndarray]:
+    return halvings(errors.parameters), halvings(errors.loss)

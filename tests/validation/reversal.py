@@ -1,4 +1,4 @@
-"""What it changes to go through the batches backwards in every second epoch.
+"""The effect of going through the batches backwards in every second epoch.
 
 Write step t as exp(X_t): on (w - w*, 1), with M_t = [[A_t, g_t], [0, 0]], A_t the batch's Hessian and g_t its gradient at the
 optimum,
@@ -37,7 +37,7 @@ CYCLE_RATES = (0.008, 0.004, 0.002, 0.001)
 
 
 class Ends(NamedTuple):
-    """Where runs end that differ in the order's key alone.
+    """The ends of runs that differ in the order's key alone.
 
     Attributes:
       data: x [seeds, N, D] and target [seeds, N].

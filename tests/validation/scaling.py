@@ -34,7 +34,7 @@ class Steps(NamedTuple):
     @property
     def best(self) -> tuple[np.ndarray, np.ndarray]:
         """([K], [K]), those rates."""
-        mean, exact = (np.asarray(RATES)[np.nanargmin(each, axis=-1)] for each in (self.mean, self.exact))
+        mean, exact = (np.asarray(RATES)[np.nanargmin(steps, axis=-1)] for steps in (self.mean, self.exact))
         return mean, exact
 
 
@@ -51,12 +51,12 @@ def measure(batch_counts: tuple[int, ...] = BATCH_COUNTS, *, seeds: int = 40, ep
         record="epoch",
     )
     ds = jaxsgd.sweep(study)
-    found = jaxsgd.scaling(ds, TARGET, "excess_loss", resamples=1).squeeze().sel(batch_count=list(batch_counts))
+    scaled = jaxsgd.scaling(ds, TARGET, "excess_loss", resamples=1).squeeze().sel(batch_count=list(batch_counts))
     curve = ds.excess_loss.mean("order_seed").squeeze().transpose("batch_count", "learning_rate", "epoch").values
     when = np.asarray(batch_counts)[:, None, None] * (np.arange(epochs) + 1)
     exact = np.stack([[expected(m, rate, epochs) for rate in RATES] for m in batch_counts])
-    mean, known = (jaxsgd.analysis.steps_to_target(each, when, TARGET) for each in (curve, exact))
-    return Steps(mean, known, found.steps.values)
+    mean, known = (jaxsgd.analysis.steps_to_target(losses, when, TARGET) for losses in (curve, exact))
+    return Steps(mean, known, scaled.steps.values)
 
 
 def expected(batch_count: int, rate: float, epochs: int) -> np.ndarray:
@@ -71,9 +71,9 @@ def expected(batch_count: int, rate: float, epochs: int) -> np.ndarray:
     keys = jaxsgd.streams(jax.random.key(0))
     z = np.asarray(problem.sample_data(keys.data), np.float64)
     square = (np.asarray(problem.init(keys.init), np.float64) - z.mean(axis=0) / np.sqrt(curvature)) ** 2
-    found = []
+    losses = []
     for _ in range(epochs):
         for size in jaxsgd.split(SAMPLES, batch_count=batch_count).sizes:
             square = (1 - rate * curvature) ** 2 * square + rate**2 * curvature * z.var(axis=0) / size
-        found.append(curvature @ square / 2)
-    return np.array(found)
+        losses.append(curvature @ square / 2)
+    return np.array(losses)

@@ -32,13 +32,13 @@ class Row(NamedTuple):
       fact: what is known.
       source: who says so.
       setting: what is run.
-      found: runs it, and says what came out.
+      measured: runs it, and says what came out.
     """
 
     fact: str
     source: str
     setting: str
-    found: Callable[[], str]
+    measured: Callable[[], str]
 
 
 def numbers(values, digits: int = 2) -> str:
@@ -51,22 +51,22 @@ def floor(order: str, **how) -> noise_floor.Floor:
 
 
 def slopes(order: str) -> str:
-    found = floor(order)
-    each = [f"{slope:.2f} ± {error:.2f}" for slope, error in zip(found.slope, found.slope_error, strict=True)]
-    exact = "" if found.exact is None else f"; exactly {numbers(found.exact_slope)}"
-    return f"slopes {', '.join(each)}{exact}"
+    measured = floor(order)
+    parts = [f"{slope:.2f} ± {error:.2f}" for slope, error in zip(measured.slope, measured.slope_error, strict=True)]
+    exact = "" if measured.exact is None else f"; exactly {numbers(measured.exact_slope)}"
+    return f"slopes {', '.join(parts)}{exact}"
 
 
 def against_exact(order: str, **how) -> str:
-    found = floor(order, **how)
-    each = [f"{ratio:.3f} ± {error:.3f}" for ratio, error in zip(found.ratio, found.ratio_error, strict=True)]
-    return f"simulated / exact {', '.join(each)}"
+    measured = floor(order, **how)
+    parts = [f"{ratio:.3f} ± {error:.3f}" for ratio, error in zip(measured.ratio, measured.ratio_error, strict=True)]
+    return f"simulated / exact {', '.join(parts)}"
 
 
 def largest_off(order: str) -> str:
-    found = floor(order)
-    off = np.abs(found.simulated / found.exact - 1).max()
-    return f"slopes {numbers(found.slope)}; of each seed's exact floor at most {off:.0e} off"
+    measured = floor(order)
+    off = np.abs(measured.simulated / measured.exact - 1).max()
+    return f"slopes {numbers(measured.slope)}; of each seed's exact floor at most {off:.0e} off"
 
 
 def floors_apart() -> str:
@@ -80,18 +80,18 @@ def apart(**how) -> str:
 
 
 def order_free() -> str:
-    found = reversal.ends("flip_flop", epochs=1200, rates=reversal.CYCLE_RATES)
-    left = reversal.rms(found.weights[:, 0] - reversal.order_free_distance(found.data, reversal.CYCLE_RATES))
-    optimum = reversal.order_free_distance(found.data, np.zeros(len(reversal.CYCLE_RATES)))
-    distance = reversal.rms(found.weights[:, 0] - optimum)
+    ends = reversal.ends("flip_flop", epochs=1200, rates=reversal.CYCLE_RATES)
+    left = reversal.rms(ends.weights[:, 0] - reversal.order_free_distance(ends.data, reversal.CYCLE_RATES))
+    optimum = reversal.order_free_distance(ends.data, np.zeros(len(reversal.CYCLE_RATES)))
+    distance = reversal.rms(ends.weights[:, 0] - optimum)
     return f"distance from the optimum: slopes {numbers(halvings(distance))}; from this point: {numbers(halvings(left))}"
 
 
 def risk() -> str:
-    found = {size: noisy_quadratic.measure(size, seeds=16_000) for size in noisy_quadratic.BATCH_SIZES}
-    each = [f"{np.abs(one.z).max():.1f} at B = {size}" for size, one in found.items()]
-    error = max((one.error / one.exact).max() for one in found.values())
-    return f"of 20 steps the most standard errors off: {', '.join(each)}; a standard error is at most {100 * error:.1f} %"
+    risks = {size: noisy_quadratic.measure(size, seeds=16_000) for size in noisy_quadratic.BATCH_SIZES}
+    parts = [f"{np.abs(estimate.z).max():.1f} at B = {size}" for size, estimate in risks.items()]
+    error = max((estimate.error / estimate.exact).max() for estimate in risks.values())
+    return f"of 20 steps the most standard errors off: {', '.join(parts)}; a standard error is at most {100 * error:.1f} %"
 
 
 @functools.cache
@@ -115,24 +115,24 @@ def _counts() -> str:
 
 
 def largest_difference() -> str:
-    found = [tail.measure(order) for order in ("fixed", "shuffle_once", "flip_flop")]
-    run = max(max(one.weights, one.loss) for one in found)
-    return f"the run at most {run:.0e} off, `limit_cycle` {max(one.solved for one in found):.0e}"
+    tails = [tail.measure(order) for order in ("fixed", "shuffle_once", "flip_flop")]
+    run = max(max(result.weights, result.loss) for result in tails)
+    return f"the run at most {run:.0e} off, `limit_cycle` {max(result.solved for result in tails):.0e}"
 
 
 def estimates() -> str:
-    found = {size: own_steps.noise_parts(size, seeds=4000) for size in (1, 10)}
-    each = [
-        f"{one.trace:.4f} ± {one.trace_error:.4f} and {one.square:.4f} ± {one.square_error:.4f} from groups of {size}"
-        for size, one in found.items()
+    estimates_by_size = {size: own_steps.noise_parts(size, seeds=4000) for size in (1, 10)}
+    parts = [
+        f"{part.trace:.4f} ± {part.trace_error:.4f} and {part.square:.4f} ± {part.square_error:.4f} from groups of {size}"
+        for size, part in estimates_by_size.items()
     ]
-    return f"estimate / exact, tr(Sigma) and \\|G\\|^2: {'; '.join(each)}"
+    return f"estimate / exact, tr(Sigma) and \\|G\\|^2: {'; '.join(parts)}"
 
 
 def share_off() -> str:
-    found = own_steps.shares(seeds=8)
-    off = np.abs(found.exact / found.predicted - 1).max()
-    return f"at most {100 * off:.2f} % off; mean own share {numbers(found.exact.mean(axis=0), 3)}"
+    shares = own_steps.shares(seeds=8)
+    off = np.abs(shares.exact / shares.predicted - 1).max()
+    return f"at most {100 * off:.2f} % off; mean own share {numbers(shares.exact.mean(axis=0), 3)}"
 
 
 def claim() -> str:

@@ -32,9 +32,9 @@ def test_an_order_that_repeats_ends_where_its_affine_maps_say(x64, order):
 
 # Six means over 16 or 32 seeds: with 15 degrees of freedom, one beyond 5 standard errors has a chance of 0.0002. The errors are
 # held small, for a floor that is altogether wrong scatters more than it is wrong.
-def assert_exact_on_average(found, error):
-    assert np.all(found.ratio_error < error)
-    assert np.all(np.abs(found.ratio - 1) < 5 * found.ratio_error)
+def assert_exact_on_average(result, error):
+    assert np.all(result.ratio_error < error)
+    assert np.all(np.abs(result.ratio - 1) < 5 * result.ratio_error)
 
 
 def test_with_replacement_the_mean_squared_distance_is_what_the_moments_say(x64):
@@ -43,8 +43,8 @@ def test_with_replacement_the_mean_squared_distance_is_what_the_moments_say(x64)
 
 def test_reshuffled_the_mean_squared_distance_is_the_mean_over_all_orders(x64):
     # Of 6 samples, all 6! orders are within reach.
-    found = noise_floor.measure("reshuffle", num_samples=6, num_inputs=2, seeds=32, epochs=1000, rates=(0.02, 0.01, 0.005))
-    assert_exact_on_average(found, 0.08)
+    result = noise_floor.measure("reshuffle", num_samples=6, num_inputs=2, seeds=32, epochs=1000, rates=(0.02, 0.01, 0.005))
+    assert_exact_on_average(result, 0.08)
 
 
 @pytest.mark.parametrize("order", ["fixed", "shuffle_once"])
@@ -54,15 +54,15 @@ def test_in_a_repeating_order_the_floor_falls_with_the_square_of_the_rate(x64, o
 
 
 def test_with_replacement_the_floor_falls_with_the_rate(x64):
-    found = floor("replacement")
-    assert np.all(np.abs(found.slope - 1) < 5 * found.slope_error)
-    assert np.all(found.slope_error < 0.05)
+    result = floor("replacement")
+    assert np.all(np.abs(result.slope - 1) < 5 * result.slope_error)
+    assert np.all(result.slope_error < 0.05)
 
 
 def test_reshuffled_the_floor_falls_with_a_power_between_2_and_3(x64):
-    found = floor("reshuffle")
-    assert np.all(found.slope - 2 * found.slope_error > 2)
-    assert np.all(found.slope + 2 * found.slope_error < 3)
+    result = floor("reshuffle")
+    assert np.all(result.slope - 2 * result.slope_error > 2)
+    assert np.all(result.slope + 2 * result.slope_error < 3)
 
 
 def test_the_floors_are_in_the_published_order(x64):

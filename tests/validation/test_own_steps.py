@@ -7,10 +7,10 @@ from tests.validation import own_steps
 
 
 def test_own_shares_are_those_of_the_gradients_within_a_percent(x64):
-    found = own_steps.shares(seeds=2, num_hidden=50)
-    np.testing.assert_allclose(found.exact, found.predicted, rtol=0.01)
+    shares = own_steps.shares(seeds=2, num_hidden=50)
+    np.testing.assert_allclose(shares.exact, shares.predicted, rtol=0.01)
     # Not all steps do the same: with gradients alike it would be 1/m.
-    assert (found.exact > 1.05 / np.asarray(own_steps.BATCH_COUNTS)).all()
+    assert (shares.exact > 1.05 / np.asarray(own_steps.BATCH_COUNTS)).all()
 
 
 @pytest.mark.slow

@@ -30,12 +30,12 @@ def test_two_orders_cycles_are_apart_by_one_power_less(x64, order, power):
 
 
 def test_with_reversal_the_cycle_is_off_the_optimum_by_what_no_order_can_change(x64):
-    found = reversal.ends("flip_flop", epochs=1200, rates=reversal.CYCLE_RATES)
-    predicted = reversal.order_free_distance(found.data, reversal.CYCLE_RATES)
-    optimum = reversal.order_free_distance(found.data, np.zeros(len(reversal.CYCLE_RATES)))
+    ends = reversal.ends("flip_flop", epochs=1200, rates=reversal.CYCLE_RATES)
+    predicted = reversal.order_free_distance(ends.data, reversal.CYCLE_RATES)
+    optimum = reversal.order_free_distance(ends.data, np.zeros(len(reversal.CYCLE_RATES)))
     # The prediction is of first order, what it leaves of second.
-    np.testing.assert_allclose(halvings(reversal.rms(found.weights[:, 0] - predicted)), 2, atol=0.05)
-    left = reversal.rms(found.weights[:, 0] - predicted) / reversal.rms(predicted - optimum)
+    np.testing.assert_allclose(halvings(reversal.rms(ends.weights[:, 0] - predicted)), 2, atol=0.05)
+    left = reversal.rms(ends.weights[:, 0] - predicted) / reversal.rms(predicted - optimum)
     assert left[-1] < 0.25
 
 
@@ -44,4 +44,4 @@ def test_the_documents_numbers_are_these(x64, pytestconfig):
     rows = [row for row in tables.TABLES["Orders"] if row.setting in (tables.PAIRS, tables.CYCLES)]
     assert len(rows) == 3
     for row in rows:
-        assert f"{tables.text(row)} {row.found()} |" in document
+        assert f"{tables.text(row)} {row.measured()} |" in document

@@ -6,11 +6,11 @@ from tests.validation import scaling
 
 
 def test_the_best_fixed_rate_and_its_steps_are_the_recurrences():
-    found = scaling.measure((8, 50), seeds=20, epochs=14)
-    mean, exact = found.tuned
-    np.testing.assert_array_equal(*found.best)
+    result = scaling.measure((8, 50), seeds=20, epochs=14)
+    mean, exact = result.tuned
+    np.testing.assert_array_equal(*result.best)
     # Means of 20 runs, whose loss near the target scatters by some percent and moves the steps by as much.
     np.testing.assert_allclose(mean, exact, rtol=0.02)
     # The neighbouring rates need other steps by far more than that, so this tells.
-    assert np.nanmin(np.abs(found.exact / exact[:, None] - 1)[found.exact != exact[:, None]]) > 0.1
-    assert np.all(found.runs < 1.05 * exact)
+    assert np.nanmin(np.abs(result.exact / exact[:, None] - 1)[result.exact != exact[:, None]]) > 0.1
+    assert np.all(result.runs < 1.05 * exact)
