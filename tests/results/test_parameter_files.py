@@ -84,8 +84,8 @@ def test_the_commands_write_the_same_files(folder, tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "give either --to netcdf, zarr, csv or parquet, for the numbers, or --params FILE.npz"),
-        (["--to", "csv", "--params", "a.npz"], "give either --to netcdf"),
+        ([], "give either --to FORMAT, for the numbers (netcdf, zarr, csv, parquet, tensorboard, wandb, mlflow), or --params"),
+        (["--to", "csv", "--params", "a.npz"], "give either --to FORMAT"),
         (["--params", "weights.pkl"], "a file of parameters must end in .npz or .safetensors, got 'weights.pkl'"),
         (["--params", "cells", "--per-cell", "npy"], "unknown format of parameters 'npy': did you mean 'npz'?"),
         (["--to", "csv", "--per-cell", "npz"], "--per-cell needs --params FOLDER"),
