@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": "1"}
 """Options of XLA with which programs are compiled for a CPU. A network's sigmoids and sums are faster with the whole
@@ -38,7 +39,7 @@ def jit(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callab
     def call(*args: Any, **kwargs: Any) -> Any:
         # Within `jit` a new array is traced too; within `grad` and `vmap` only the arguments are.
         leaves = (jnp.zeros(()), *jax.tree.leaves((args, kwargs)))
-        is_part = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        is_part = any(isinstance(leaf, Tracer) for leaf in leaves)
         return compiled(**{} if is_part else compiler_options())(*args, **kwargs)
 
     return call

@@ -151,7 +151,7 @@ def compare(
         _print_lines(console, [f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"])
         console.print(_plan_table(report["plan"], axis))
         _print_lines(console, _plan_notes(report["plan"], wanted))
-    if "rank_plan" in report:
+    if rank is not None:
         words = f"Seeds at which the 95 % interval separates rank {rank} from rank {rank + 1} with probability {power:g}:"
         _print_lines(console, [words])
         console.print(_rank_table(report["rank_plan"]))
