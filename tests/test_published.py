@@ -121,3 +121,12 @@ def test_the_square_root_rule_lays_the_curves_of_adam_on_one_another_where_noise
     # The median of 16 seeds scatters by some 15 %, so that the factor of two equal curves is about 1.2.
     assert square_root < 1.6
     assert min(unchanged, linear) > 2
+
+
+def test_a_fixed_half_life_of_b2_suits_batches_of_one_sample_better_than_a_fixed_b2():
+    args = {"num_samples": 1024, "context": 16, "width": 16, "num_heads": 2}
+    ds, study = run("half_life_of_beta2", problem_args=args, seeds=[0, 1], batch_sizes=[1], learning_rates=[0.016])
+    # The half-life at 16 samples a batch, in batches of 1: b2 to the power 1/16.
+    np.testing.assert_allclose(ds.b2_used.isel(seed=0).values.ravel(), [0.95, 0.95 ** (1 / 16)], rtol=1e-6)
+    fixed, half_life = study["losses"](ds)[0, :, 0]
+    assert (half_life < fixed).all()
