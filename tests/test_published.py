@@ -121,3 +121,19 @@ def test_the_square_root_rule_lays_the_curves_of_adam_on_one_another_where_noise
     # The median of 16 seeds scatters by some 15 %, so that the factor of two equal curves is about 1.2.
     assert square_root < 1.6
     assert min(unchanged, linear) > 2
+
+
+def test_twice_the_rate_trains_alike_with_twice_the_batch_size_and_much_worse_with_the_same():
+    args = {"num_samples": 2500, "num_hidden": 40, "depth": 1}
+    changed = {
+        "seeds": range(4),
+        "batch_sizes": [4, 8, 16],
+        "learning_rates": [0.16, 0.32],
+        "steps": 500,
+        "evaluate_every": 500,
+    }
+    ds, study = run("best_batch_size", problem_args=args, **changed)
+    lower, higher = study["accuracies"](ds).mean(axis=-1)
+    # In percent; a guess is right in 10 of 100. At the same rate / batch size training is alike, up to the scatter of 4 seeds.
+    np.testing.assert_allclose(higher[1:], lower[:-1], atol=6)
+    assert lower[0] > higher[0] + 8
