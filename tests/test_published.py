@@ -130,3 +130,19 @@ def test_a_fixed_half_life_of_b2_suits_batches_of_one_sample_better_than_a_fixed
     np.testing.assert_allclose(ds.b2_used.isel(seed=0).values.ravel(), [0.95, 0.95 ** (1 / 16)], rtol=1e-6)
     fixed, half_life = study["losses"](ds)[0, :, 0]
     assert (half_life < fixed).all()
+
+
+def test_twice_the_rate_trains_alike_with_twice_the_batch_size_and_much_worse_with_the_same():
+    args = {"num_samples": 2500, "num_hidden": 40, "depth": 1}
+    changed = {
+        "seeds": range(4),
+        "batch_sizes": [4, 8],
+        "learning_rates": [0.16, 0.32],
+        "steps": 500,
+        "evaluate_every": 500,
+    }
+    ds, study = run("best_batch_size", problem_args=args, **changed)
+    lower, higher = study["accuracies"](ds).mean(axis=-1)
+    # In percent; a guess is right in 10 of 100. At the same rate / batch size training is alike, up to the scatter of 4 seeds.
+    assert higher[1] == pytest.approx(lower[0], abs=6)
+    assert lower[0] > higher[0] + 8
