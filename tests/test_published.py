@@ -121,3 +121,15 @@ def test_the_square_root_rule_lays_the_curves_of_adam_on_one_another_where_noise
     # The median of 16 seeds scatters by some 15 %, so that the factor of two equal curves is about 1.2.
     assert square_root < 1.6
     assert min(unchanged, linear) > 2
+
+
+def test_steps_follow_the_curve_of_the_critical_batch_size_whose_intervals_overlap_at_all_targets():
+    changed = {"seeds": range(6), "batch_sizes": [8, 32, 128], "learning_rates": [2**-1.5, 2**-0.5, 2**0.5]}
+    ds, study = run("critical_batch_size", **changed)
+    scaled = study["fits"](ds)
+    # The fit has two parameters for three sizes; the median of 6 seeds scatters by some 20 %.
+    assert (study["misfit"](scaled) < 1.5).all()
+    assert ((scaled.critical_batch_size > 8) & (scaled.critical_batch_size < 128)).all()
+    assert scaled.critical_low.max() < scaled.critical_high.min()
+    # Harder targets take more samples.
+    assert (np.diff(scaled.fewest_samples) > 0).all()
