@@ -197,11 +197,19 @@ def loss_label(ds: xr.Dataset) -> str:
     return f"loss ({loss_unit(ds)})" if loss_unit(ds) else "loss"
 
 
+LONGEST_MEANING = 50
+"""Letters of the meaning of an observable up to which figures call it by that."""
+
+
 def metric_words(ds: xr.Dataset, name: str) -> str:
-    """Return a metric in words; the training loss is called that if there is a validation loss too."""
+    """Return a metric in words; the training loss is called that if there is a validation loss too.
+
+    An observable of the user's own has its meaning, if that is short.
+    """
     if name == "loss_epoch":
         return "training loss" if "validation_loss" in ds else "loss"
-    return words_for(name)
+    meaning = str(ds[name].attrs.get("long_name", "")) if name in ds and name not in METRICS else ""
+    return meaning if 0 < len(meaning) <= LONGEST_MEANING else words_for(name)
 
 
 def budget(ds: xr.Dataset) -> str:

@@ -240,7 +240,7 @@ def _write_key(
         entries.append(band_entry(MIDDLE_90))
         note = f"Lines: {what}, median of {runs} seeds."
     if runs >= FEWEST_EXPLAINED:
-        note += f" Bands: without the part that a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
+        note += f" The bands leave out what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
     write_key(figure, entries, f"{note} {as_sentence(doubt)}" if doubt else note)
 
 
@@ -262,14 +262,15 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     if not any(len(curve.loss) for lines in contents for curve in lines):
         return "No run in this figure is finished and finite"
     after, start = f"after {length}", name[0].upper() + name[1:]
+    in_panels = f"{start} over {length}, for each {' and '.join(panel_axis.words for panel_axis in panels_by.axes)}"
     end, beside = words_of(metric).best, words_of(metric).beyond
     if len(axis) == 1:
         lines = [drawn[0] for drawn in contents if len(drawn[0].loss)]
         first, last = (three_digits(lines[0].median[place]) for place in (0, -1))
-        return f"{start} goes from {first} to {last} in {length}" if len(lines) == 1 else f"{start} {after}, by panel"
+        return f"{start} goes from {first} to {last} in {length}" if len(lines) == 1 else in_panels
     if better_of(metric) == "neither":
         if len(contents) > 1:
-            return f"{start} {after}, by panel"
+            return in_panels
         ends = sorted((curve.median[-1], place) for place, curve in enumerate(contents[0]) if len(curve.loss))
         low, high = (f"{three_digits(ends[i][0])} with {axis.phrase(ends[i][1])}" for i in (0, -1))
         return f"{start} {after}: {low}, {high}" if len(ends) > 1 else f"{start} {after}: {low}"

@@ -854,7 +854,8 @@ class Study(StudyFields):
             largest = _subject_of(info.data).num_samples
             over = [size for size in value if size > largest]
             if over:
-                raise ValueError(f"must be at most {largest}, the number of samples, got {over[0]}")
+                rest = " that held_out leaves" if info.data["held_out"] else ""
+                raise ValueError(f"must be at most {largest}, the number of samples{rest}, got {over[0]}")
         return value
 
     @field_validator("orders")
