@@ -200,6 +200,12 @@ def _step(steps: list[Column], epoch: Column | None, own: Bool[np.ndarray, " K"]
             not column.is_unnamed,
         )
         ranked.append((quality, -rank, column))
+    # `[3,    20] loss: 1.07`: the first of two numbers without names is the epoch of the second.
+    ranked = [
+        item
+        for item in ranked
+        if not item[2].is_unnamed or not any(_is_epoch_of(item[2].values[own], other[2].values[own]) for other in ranked)
+    ]
     if ranked:
         return max(ranked, key=lambda item: item[:2])[2]
     named = [

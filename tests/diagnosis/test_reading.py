@@ -172,3 +172,17 @@ def test_a_format_of_ones_own_is_one_reader(tmp_path, monkeypatch):
     # Other files go to their own readers as before.
     (tmp_path / "other").write_text(TEXTS["article"])
     assert read_log(tmp_path / "other").form == "plain text"
+
+
+@pytest.mark.parametrize("prints", [2, 3, 5])
+def test_the_first_of_two_numbers_in_brackets_is_the_epoch_however_few_prints_an_epoch_has(prints, tmp_path):
+    # The lines of PyTorch's CIFAR-10 tutorial; the levels of the positions come back in every epoch.
+    lines = [
+        f"[{epoch + 1}, {20 * (position + 1):5d}] loss: {2 + 0.3 * ((2 * position) % prints) + 1 / (epoch + 1):.3f}"
+        for epoch in range(12)
+        for position in range(prints)
+    ]
+    (tmp_path / "train.log").write_text("\n".join(lines))
+    log = read_log(tmp_path / "train.log")
+    assert log.epoch.tolist() == [1 + number // prints for number in range(12 * prints)]
+    assert log.step.tolist()[:prints] == [20 * (position + 1) for position in range(prints)]

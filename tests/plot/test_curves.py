@@ -146,14 +146,14 @@ def test_bands_take_out_what_the_seeds_begin_with(striped):
     (axes,) = panels(figure)
     raw = striped.loss_epoch.sel(order="fixed").isel(epoch=0).squeeze()
     # With 3 seeds there is nothing to estimate from: the band is the seeds' own, 5 to 95 %.
-    assert "Bands: without" not in words(figure)
+    assert "The bands leave out" not in words(figure)
     tall = np.ptp(axes.collections[0].get_paths()[0].vertices[:, 1])
     assert tall == pytest.approx(float(np.diff(np.percentile(raw.sel(batch_count=1), (5, 95)))[0]), rel=0.1)
 
 
 def test_bands_of_more_seeds_are_narrower_than_the_seeds(diverging):
     figure = curves(diverging, select={"order": "fixed", "learning_rate": [0.001, 0.01], "batch_count": 2})
-    assert "Bands: without the part that a seed" in words(figure)
+    assert "The bands leave out what a seed" in words(figure)
     (axes,) = panels(figure)
     raw = diverging.loss_epoch.sel(order="fixed", batch_count=2, learning_rate=0.001).squeeze().values
     last = axes.collections[0].get_paths()[0].vertices
