@@ -84,11 +84,16 @@ def figure(ds):
         right.plot(least[place], critical[place], "o", color=shade, markersize=9)
     left.set(yscale="log", ylabel="steps to the target")
     size_axis(left, sizes, sizes)
-    head(left, "steps against batch size")
+    left.set_yticks([10, 20, 50, 100, 200], ["10", "20", "50", "100", "200"])
+    left.minorticks_off()
+    head(left, "steps against batch size", f"within a factor of {misfit(scaled).max():.2f} of the fit")
     power = growth(scaled)
     middle = np.exp(np.log(critical).mean()) * (least / np.exp(np.log(least).mean())) ** power
     right.plot(least, middle, color=PALE, linewidth=1.6, zorder=0)
     right.set(xscale="log", yscale="log", xlabel="fewest samples to the target", ylabel="critical batch size (samples)")
+    right.set_xticks([300, 500, 1000], ["300", "500", "1,000"])
+    right.set_yticks([10, 20, 30, 50], ["10", "20", "30", "50"])
+    right.minorticks_off()
     head(right, "critical batch size against data", f"power {power:.2f}")
     entries = [entry(f"{target:g}", color=shade, marker="o") for target, shade in zip(TARGETS, shades, strict=True)]
     write_key(drawn, entries, "Colours: the target of the excess loss. Curves: the fit. Bars: 95 % intervals.")
