@@ -63,6 +63,10 @@ def compare(
     collapse: Annotated[
         bool, typer.Option("--collapse", help="The factor between the curves of the axis: 1 if they lie on one another.")
     ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AXIS=VALUE", help="Compare at this value of another axis only; may be given again."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="With --profile: folder for its figure.", show_default="no figure")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.", show_default="no file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
@@ -83,7 +87,9 @@ def compare(
     from jaxsgd.analysis.rows import rows as flat_rows
     from jaxsgd.analysis.seeds_for_rank import seeds_for_rank
     from jaxsgd.cli.measure_table import interval_notes
+    from jaxsgd.cli.plot_command import read_selection
     from jaxsgd.error import InputError, counted
+    from jaxsgd.results.axes import selected
     from jaxsgd.results.load import load
     from jaxsgd.results.metric import metric_named
 
@@ -97,7 +103,7 @@ def compare(
     if csv:
         check_output_folder(csv.parent, csv, "--csv")
     with working("reading the results"):
-        named = {_name(path, results): load(path) for path in results}
+        named = {_name(path, results): selected(load(path), read_selection(select or [])) for path in results}
     for ds in named.values():
         metric = metric_named(ds, metric)
     with working("comparing"):

@@ -40,6 +40,10 @@ def measure(
         bool,
         typer.Option("--noise", help="Run the best settings again and measure the noise of their gradients and losses."),
     ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AXIS=VALUE", help="Measure at this value of an axis only; may be given again."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.", show_default="no files")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")] = False,
 ) -> None:
@@ -66,8 +70,9 @@ def measure(
         variance_notes,
         variance_table,
     )
+    from jaxsgd.cli.plot_command import read_selection
     from jaxsgd.error import InputError
-    from jaxsgd.results.axes import seed_dims
+    from jaxsgd.results.axes import seed_dims, selected
     from jaxsgd.results.load import load
     from jaxsgd.study.study_file import look_beside
 
@@ -78,7 +83,7 @@ def measure(
     if out:
         check_output_folder(out)
     with working("reading the result"):
-        ds = load(result)
+        ds = selected(load(result), read_selection(select or []))
     with working("choosing the best settings"):
         best = best_of(ds, metric, confidence=CONFIDENCE)
     console = make_console(quiet=as_json)

@@ -185,3 +185,13 @@ def test_bad_input_is_told(options, message, results):
     with pytest.raises(jaxsgd.InputError) as caught:
         compare([results / "near"], **options)
     assert message in str(caught.value)
+
+
+def test_a_selection_compares_at_one_value_of_another_axis(results, capsys):
+    compare([results / "near"], select=["learning_rate=0.03"], as_json=True)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    whole = jaxsgd.compare(jaxsgd.load(results / "near"), "optimizer").sel(learning_rate=0.03, method="nearest")
+    assert [row["optimizer"] for row in rows] == ["sgd", "adam"]
+    assert [row["difference"] for row in rows] == pytest.approx(whole.difference.values.ravel().tolist())
+    with pytest.raises(jaxsgd.InputError, match="learning_rate"):
+        compare([results / "near"], select=["learning_rate=0.04"])

@@ -236,3 +236,11 @@ def test_sizes_of_batches_are_shown_where_they_are_the_axis_and_the_best_of_all_
     size, rate = (final.where(final == final.min(), drop=True)[name].item() for name in ("batch_size", "learning_rate"))
     assert f"best of all: B = {size}, learning rate {rate:g}: median loss epoch {float(final.min()):.4g}" in out
     assert "no interval: 2 seeds: a 95 % interval for a median needs 6 or more" in out
+
+
+def test_a_selection_measures_a_part_of_the_result(measured, capsys):
+    rows = run_json(capsys, measured, "--select", "batch_count=5", "--select", "learning_rate=0.03")["tables"]["best"]
+    best = jaxsgd.best(jaxsgd.load(measured).isel(batch_count=[1], learning_rate=[1]))
+    assert [row["batch_count"] for row in rows] == [COUNTS[1]]
+    assert [row["learning_rate"] for row in rows] == [pytest.approx(RATES[1])]
+    assert [row["median_value"] for row in rows] == as_null(best.median_value)
