@@ -13,6 +13,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -99,6 +100,17 @@ def _may_be_pointed_at(module: str) -> bool:
     return package not in sys.stdlib_module_names
 
 
+def _own_names(module: ModuleType) -> list[str]:
+    """Return the public names of what a study may point at in a module: no imported packages, and no arrays."""
+    package = module.__name__.partition(".")[0]
+
+    def is_own(value: Any) -> bool:
+        home = getattr(value, "__module__", None) or type(value).__module__
+        return home.partition(".")[0] in (package, "jaxsgd", "optax") and not isinstance(value, ModuleType)
+
+    return [name for name, value in vars(module).items() if not name.startswith("_") and is_own(value)]
+
+
 def attribute_at(pointer: str, kind: str) -> Any:
     """Return the object that "package.module:attribute" points at.
 
@@ -125,8 +137,7 @@ def attribute_at(pointer: str, kind: str) -> Any:
             raise  # the module is there, and one that it imports is not: its own traceback says where
         raise InputError(f"{kind} {pointer!r}: cannot import {module_name!r}: {error}") from None
     if not hasattr(module, attribute):
-        public = [name for name in vars(module) if not name.startswith("_")]
-        raise no_such(f"{kind} in {module_name}", attribute, public)
+        raise no_such(f"{kind} in {module_name}", attribute, _own_names(module))
     return getattr(module, attribute)
 
 

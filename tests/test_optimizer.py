@@ -180,3 +180,12 @@ def refusal(function, name):
 )
 def test_names_and_pointers_to_nothing_are_refused_in_one_line(function, name, beginning):
     assert refusal(function, name).startswith(beginning)
+
+
+def test_a_wrong_name_in_a_module_lists_what_the_module_has_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "moons_to_point_at.py").write_text(
+        "import jax\nimport numpy as np\nX = np.zeros(3)\nrng = np.random.default_rng(0)\n\ndef width(params, context): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"did you mean 'width'\? valid: width$"):
+        attribute_at("moons_to_point_at:with", "observable")
