@@ -187,5 +187,5 @@ def test_a_wrong_name_in_a_module_lists_what_the_module_has_of_its_own(tmp_path,
         "import jax\nimport numpy as np\nX = np.zeros(3)\nrng = np.random.default_rng(0)\n\ndef width(params, context): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match=r"did you mean 'width'\? valid: width$"):
+    with pytest.raises(jaxsgd.InputError, match=r"did you mean 'width'\? valid: width$"):
         attribute_at("moons_to_point_at:with", "observable")
