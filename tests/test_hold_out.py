@@ -103,7 +103,7 @@ def test_what_cannot_be_held_out():
         jaxsgd.hold_out(apart, 0.2)
     with pytest.raises(jaxsgd.InputError, match=r"^to hold out samples, a problem must have at least 2, got 1$"):
         jaxsgd.hold_out(probe.numbered(1), 0.2)
-    with pytest.raises(jaxsgd.InputError, match="batch_counts: must be at most 14, the number of samples, got 15"):
+    with pytest.raises(jaxsgd.InputError, match="batch_counts: must be at most 14, the number of samples that held_out leaves"):
         jaxsgd.Study(
             problem="least_squares", problem_args={"num_samples": 20}, held_out=0.3, **{**FIELDS, "batch_counts": [15]}
         )

@@ -34,6 +34,8 @@ def test_every_shipped_study_runs(name, tmp_path):
         args = study.problem_args | {"num_samples": 200}
         if isinstance(study.keep, tuple):
             small["keep"] = [0, 1, 2]
+        if isinstance(study.evaluate_every, int):
+            small["evaluate_every"] = 1
         if study.start:
             small |= {"start": tmp_path / study.start, "start_epoch": min(study.start_epoch or 2, 2)}
         ds = jaxsgd.sweep(study.replaced(epochs=2, problem_args=args, **small), tmp_path / part)
