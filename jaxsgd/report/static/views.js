@@ -247,7 +247,6 @@ function planeView() {
       x: cells.map((cell) => column.get(cell.i)), y: cells.map((cell) => row.get(cell.j)),
       fill: shares.map((at) => (Number.isNaN(at) ? colour("paper") : viridis(at))),
       ink: shares.map((at) => (Number.isNaN(at) ? colour("red") : at < 0.55 ? "#ffffff" : "#222222")),
-      hatch: shares.map((at, i) => (Number.isNaN(at) || cells[i].diverged ? "/" : " ")),
       text: shown.map((value) => (Number.isFinite(value) ? short(value, 3) : Number.isNaN(value) ? "" : "div.")),
       value: shown.map((value) => short(value, 5)), across: cells.map((cell) => safe(x.texts[cell.i])),
       up: cells.map((cell) => (y ? safe(y.texts[cell.j]) : "")), lost: cells.map((cell) => `${cell.diverged} of ${cell.runs}`),
@@ -255,8 +254,14 @@ function planeView() {
     });
     const squares = figure.rect({ field: "x" }, { field: "y" }, 0.98, 0.96, {
       source: data, fill_color: { field: "fill" }, line_color: colour("line"),
-      hatch_pattern: { field: "hatch" }, hatch_color: colour("red"), hatch_alpha: 0.5, hatch_scale: 9,
     });
+    // A pattern for each square would take most of the time of a selection.
+    const marked = cells.filter((cell, i) => Number.isNaN(shares[i]) || cell.diverged);
+    if (marked.length)
+      figure.rect({ field: "x" }, { field: "y" }, 0.98, 0.96, {
+        source: source({ x: marked.map((cell) => column.get(cell.i)), y: marked.map((cell) => row.get(cell.j)) }),
+        fill_alpha: 0, line_color: null, hatch_pattern: "/", hatch_color: colour("red"), hatch_alpha: 0.5, hatch_scale: 9,
+      });
     if (view.holder.clientWidth / acrossOrder.length > 44)
       figure.text({ field: "x" }, { field: "y" }, { field: "text" }, {
         source: data, text_color: { field: "ink" }, text_align: "center", text_baseline: "middle", text_font_size: "11px" });
