@@ -134,7 +134,8 @@ def figure(ds):
         chosen, (low, high) = sizes_of(ds, mark), intervals(ds, mark)[0]
         spread = [np.maximum(chosen - low, 0), np.maximum(high - chosen, 0)]
         right.errorbar(rates, chosen, spread, fmt=shape, color=shade, linewidth=2, capsize=4, markersize=6)
-    right.plot(rates, np.exp(np.log(chosen / rates).mean()) * rates, color=PALE, linewidth=1)
+    level = np.exp(np.log(sizes_of(ds, "smallest") / rates).mean())
+    right.plot(rates, level * rates, color=PALE, linewidth=1)
     right.set(
         xscale="log", yscale="log", xlabel="learning rate", ylabel="batch size B", xlim=(rates.min() / 1.2, rates.max() * 1.2)
     )

@@ -188,7 +188,7 @@ function planeView() {
   let x = named("learning_rate") ?? free[0];
   let y = [named("batch_count"), named("batch_size"), ...free, ...axes].find((axis) => axis && axis.dim !== x.dim) ?? null;
   let kind = free.length > 1 ? "heat" : "slices";
-  let cells = [];
+  let cells = [], heatShown = null;
   const view = viewOf("plane", "Two axes", false, "", () => tableOf([
     { words: x.words, text: (cell) => x.texts[cell.i] }, ...(y ? [{ words: y.words, text: (cell) => y.texts[cell.j] }] : []),
     { words: metricOf(STATE.metric).words, text: (cell) => short(signOf(STATE.metric) * cell.cost) },
@@ -229,44 +229,51 @@ function planeView() {
   }
   view.values = () => cells;
 
-  function heat() {
-    const acrossOrder = byOrder(x), upOrder = y ? byOrder(y) : [0];
-    const column = new Map(acrossOrder.map((i, at) => [i, at])), row = new Map(upOrder.map((j, at) => [j, at]));
-    const sign = signOf(STATE.metric);
+  const upOrder = () => (y ? byOrder(y) : [0]);
+  const placeIn = (order) => new Map(order.map((value, at) => [value, at]));
+
+  function heatColumns() {
+    // What the squares show, and the places of those with runs that diverged.
+    const column = placeIn(byOrder(x)), row = placeIn(upOrder()), sign = signOf(STATE.metric);
     const shown = cells.map((cell) => sign * cell.cost);
     const finite = shown.filter(Number.isFinite);
     const log = isLog(finite), low = Math.min(...finite), high = Math.max(...finite);
     const share = (value) => (high > low ? (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low)) : 0.5);
     const shares = shown.map((value) => (Number.isFinite(value) ? share(value) : NaN));
-    const figure = makeFigure({
-      height: Math.min(620, 110 + 34 * Math.max(upOrder.length, 5)),
-      x_range: new Bokeh.Range1d({ start: -0.5, end: acrossOrder.length - 0.5 }),
-      y_range: new Bokeh.Range1d({ start: -0.5, end: upOrder.length - 0.5 }),
-    });
-    const data = source({
-      x: cells.map((cell) => column.get(cell.i)), y: cells.map((cell) => row.get(cell.j)),
+    const marked = cells.filter((cell, i) => Number.isNaN(shares[i]) || cell.diverged);
+    const places = (some) => ({ x: some.map((cell) => column.get(cell.i)), y: some.map((cell) => row.get(cell.j)) });
+    return [{
+      ...places(cells),
       fill: shares.map((at) => (Number.isNaN(at) ? colour("paper") : viridis(at))),
       ink: shares.map((at) => (Number.isNaN(at) ? colour("red") : at < 0.55 ? "#ffffff" : "#222222")),
       text: shown.map((value) => (Number.isFinite(value) ? short(value, 3) : Number.isNaN(value) ? "" : "div.")),
       value: shown.map((value) => short(value, 5)), across: cells.map((cell) => safe(x.texts[cell.i])),
       up: cells.map((cell) => (y ? safe(y.texts[cell.j]) : "")), lost: cells.map((cell) => `${cell.diverged} of ${cell.runs}`),
       setting: cells.map((cell) => safe(settingText(cell.setting))),
+    }, places(marked)];
+  }
+
+  function heat() {
+    const acrossOrder = byOrder(x), column = placeIn(acrossOrder), row = placeIn(upOrder());
+    const figure = makeFigure({
+      height: Math.min(620, 110 + 34 * Math.max(upOrder().length, 5)),
+      x_range: new Bokeh.Range1d({ start: -0.5, end: acrossOrder.length - 0.5 }),
+      y_range: new Bokeh.Range1d({ start: -0.5, end: upOrder().length - 0.5 }),
     });
+    const [data, hatched] = heatColumns().map((columns) => source(columns));
+    heatShown = { x, y, metric: STATE.metric, sources: [data, hatched] };
     const squares = figure.rect({ field: "x" }, { field: "y" }, 0.98, 0.96, {
       source: data, fill_color: { field: "fill" }, line_color: colour("line"),
     });
     // A pattern for each square would take most of the time of a selection.
-    const marked = cells.filter((cell, i) => Number.isNaN(shares[i]) || cell.diverged);
-    if (marked.length)
-      figure.rect({ field: "x" }, { field: "y" }, 0.98, 0.96, {
-        source: source({ x: marked.map((cell) => column.get(cell.i)), y: marked.map((cell) => row.get(cell.j)) }),
-        fill_alpha: 0, line_color: null, hatch_pattern: "/", hatch_color: colour("red"), hatch_alpha: 0.5, hatch_scale: 9,
-      });
+    figure.rect({ field: "x" }, { field: "y" }, 0.98, 0.96, {
+      source: hatched, fill_alpha: 0, line_color: null, hatch_pattern: "/", hatch_color: colour("red"), hatch_alpha: 0.5, hatch_scale: 9,
+    });
     if (view.holder.clientWidth / acrossOrder.length > 44)
       figure.text({ field: "x" }, { field: "y" }, { field: "text" }, {
         source: data, text_color: { field: "ink" }, text_align: "center", text_baseline: "middle", text_font_size: "11px" });
     nameTicks(figure.xaxis, acrossOrder.map((i) => x.texts[i]));
-    nameTicks(figure.yaxis, upOrder.map((j) => (y ? y.texts[j] : "")));
+    nameTicks(figure.yaxis, upOrder().map((j) => (y ? y.texts[j] : "")));
     if (acrossOrder.length * 52 > view.holder.clientWidth) figure.xaxis.major_label_orientation = 1;
     addHover(figure, [squares], [["setting", "@setting"], [safe(metricOf(STATE.metric).words), "@value"], ["diverged", "@lost"]]);
     figure.on_event("tap", (event) => {
@@ -301,7 +308,17 @@ function planeView() {
     return figure;
   }
 
-  view.draw = view.pick = async () => {
+  view.pick = async () => {
+    const { x: across, y: up, metric, sources } = heatShown ?? {};
+    if (kind !== "heat" || !y || across !== x || up !== y || metric !== STATE.metric) return view.draw();
+    // The same squares with other values: the figure stays.
+    count();
+    heatColumns().forEach((columns, at) => { sources[at].data = columns; });
+    view.refresh();
+  };
+
+  view.draw = async () => {
+    heatShown = null;
     count();
     const pairs = free.length > 1 || axes.length > 1;
     view.controls.replaceChildren(
