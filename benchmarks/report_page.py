@@ -47,13 +47,18 @@ def many_cells(rates: int, epochs: int) -> jaxsgd.Study:
     )
 
 
+def chromium() -> str | None:
+    """Return the path of an installed Chromium, or of Chrome; None without one."""
+    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+
+
 def page_times(file: Path, repeats: int) -> list[PageTimes]:
     """Return the times of a report that is opened so many times, each in a browser page of its own.
 
     Raises:
       InputError: without Chromium or Playwright.
     """
-    program = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    program = chromium()
     if program is None or importlib.util.find_spec("playwright") is None:
         raise InputError("opening a report needs Chromium (apt-get install chromium) and playwright (pip install playwright)")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415, it is in the extra `test` only

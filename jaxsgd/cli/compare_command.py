@@ -87,10 +87,8 @@ def compare(
     from jaxsgd.analysis.rows import rows as flat_rows
     from jaxsgd.analysis.seeds_for_rank import seeds_for_rank
     from jaxsgd.cli.measure_table import interval_notes
-    from jaxsgd.cli.plot_command import read_selection
+    from jaxsgd.cli.selection import load_selected
     from jaxsgd.error import InputError, counted
-    from jaxsgd.results.axes import selected
-    from jaxsgd.results.load import load
     from jaxsgd.results.metric import metric_named
 
     for option, value in (("--target", target), ("--out", out)):
@@ -103,7 +101,7 @@ def compare(
     if csv:
         check_output_folder(csv.parent, csv, "--csv")
     with working("reading the results"):
-        named = {_name(path, results): selected(load(path), read_selection(select or [])) for path in results}
+        named = {_name(path, results): load_selected(path, select) for path in results}
     for ds in named.values():
         metric = metric_named(ds, metric)
     with working("comparing"):
@@ -218,12 +216,17 @@ def _plan_table(table: list[dict[str, Any]], axis: str):
 def _plan_notes(table: list[dict[str, Any]], wanted: float | None) -> list[str]:
     """Return what the intervals assume, the reasons for missing numbers, and what an interval without an end says."""
     lines = ["the intervals take the differences as normal: with long tails they are too narrow, so look again with more seeds"]
-    lines += [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
+    lines += _missing_numbers(table)
     if wanted is None and any(row["high"] == float("inf") for row in table):
         lines.append(
             "to inf: these seeds do not rule out that there is no difference; name the smallest that matters, --wanted"
         )
     return lines
+
+
+def _missing_numbers(table: list[dict[str, Any]]) -> list[str]:
+    """Return the reasons for which rows have no number of seeds."""
+    return [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
 
 
 RANKED = ("setting", "next_setting", "difference", "deviation", "kept", "no_number", "seeds", "low", "high")
@@ -250,7 +253,7 @@ def _rank_notes(table: list[dict[str, Any]]) -> list[str]:
     """Return what the columns mean, the reasons for missing numbers, and what an interval without an end says."""
     lines = ["ranks kept: the share of resamples of the seeds in which both settings keep their ranks"]
     lines += ["the same seeds choose the two settings and judge them, which is optimistic: look again with more seeds"]
-    lines += [f"no number of seeds: {reason}" for reason in dict.fromkeys(row["no_number"] for row in table) if reason]
+    lines += _missing_numbers(table)
     if any(row["high"] == float("inf") for row in table):
         lines.append("to inf: these seeds do not show which of the two is better")
     return lines

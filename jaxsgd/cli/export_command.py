@@ -39,12 +39,10 @@ def export(
     With --params it writes the parameters that the result kept, in place of its numbers. Modules of your own that the study
     names are then looked up as by `jaxsgd run`.
     """
-    from jaxsgd.cli.plot_command import read_selection
+    from jaxsgd.cli.selection import load_selected
     from jaxsgd.error import InputError, no_such
-    from jaxsgd.results.axes import selected
     from jaxsgd.results.export import FORMATS, SUFFIXES
     from jaxsgd.results.export import export as export_result
-    from jaxsgd.results.load import load
 
     if (to is None) == (params is None):
         raise InputError(
@@ -60,7 +58,7 @@ def export(
     if to not in FORMATS:
         raise no_such("format", to, FORMATS)
     with working("reading the result"):
-        ds = selected(load(result), read_selection(select or []))
+        ds = load_selected(result, select)
     path = out or result.with_name(result.name + SUFFIXES[to])
     check_output_folder(path.parent, path)
     with working("writing the file"):

@@ -70,10 +70,9 @@ def measure(
         variance_notes,
         variance_table,
     )
-    from jaxsgd.cli.plot_command import read_selection
+    from jaxsgd.cli.selection import load_selected
     from jaxsgd.error import InputError
-    from jaxsgd.results.axes import seed_dims, selected
-    from jaxsgd.results.load import load
+    from jaxsgd.results.axes import seed_dims
     from jaxsgd.study.study_file import look_beside
 
     if target is None and reference is not None:
@@ -83,7 +82,7 @@ def measure(
     if out:
         check_output_folder(out)
     with working("reading the result"):
-        ds = selected(load(result), read_selection(select or []))
+        ds = load_selected(result, select)
     with working("choosing the best settings"):
         best = best_of(ds, metric, confidence=CONFIDENCE)
     console = make_console(quiet=as_json)

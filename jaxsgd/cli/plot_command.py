@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from jaxsgd.cli.figure_options import REQUIRED, FigureOption, figure_options
 from jaxsgd.cli.output import Writer, check_output_folder, make_console, missing_cells, to_json, working
+from jaxsgd.cli.selection import read_selection
 from jaxsgd.error import InputError, no_such
 from jaxsgd.plot.kind import KINDS
 
@@ -128,21 +129,6 @@ def _plot(
             "missing_cells": missing,
         }
         typer.echo(to_json(report))
-
-
-def read_selection(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Return the values to show by axis.
-
-    Raises:
-      InputError: for text without an equals sign.
-    """
-    chosen: dict[str, list[str]] = {}
-    for text in texts:
-        axis, sign, value = (part.strip() for part in text.partition("="))
-        if not (axis and sign and value):
-            raise InputError(f"--select {text}: must be AXIS=VALUE, such as learning_rate=0.01")
-        chosen.setdefault(axis, []).append(value)
-    return chosen
 
 
 def _draw(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jaxsgd.cli.output import check_output_folder, make_console, missing_cells, to_json, working
-from jaxsgd.cli.plot_command import read_selection
+from jaxsgd.cli.selection import read_selection
 from jaxsgd.error import InputError
 
 

@@ -314,8 +314,8 @@ def line_of_levels(folded: Folded, per_epoch: float) -> tuple[float, float]:
     - A staircase falls by its drop d from epoch to epoch, and so does its trend. Flat runs less that trend are d (x - 1/2):
       they rise, and jump back by d where the next epoch begins. In a long training the samples of the late positions were last
       seen the longest ago, which leaves such a line, too.
-    - Levels that repeat return to where they were. If they are smooth, they go on after the boundary where they ended before
-      it: they do not jump there, and are a wave of a few harmonics of the epoch.
+    - Levels that repeat return to where they were. If they are smooth, the first level of an epoch is near the last one:
+      the boundary has no jump, and the levels are a wave of a few harmonics of the epoch.
 
     As x - 1/2 is -sum of sin(2 pi k x) / (pi k), one harmonic explains 6 / pi^2 = 61 % of the variance of a straight line, and
     two explain 76 %. The line explains all of it, but at most 61 % of a wave of one harmonic.

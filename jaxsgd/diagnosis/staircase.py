@@ -186,7 +186,7 @@ def find_staircase(loss: Float[np.ndarray, " n"], period: Period) -> Staircase:
     is_long = period.epochs > FEW_STAIRS
     if _is_too_short(loss, period):
         return Staircase()
-    # A drop at each boundary alone looks like a mean that is reset there, so it is judged by what is left without the drops.
+    # Drops at the boundaries look like the resets of a mean, so the loss is searched for resets without the drops.
     flat = without_staircase(loss, period)
     settles = settling(flat, period)[1]
     if is_long and settles > MOST_SETTLING:

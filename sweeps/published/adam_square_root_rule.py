@@ -1,4 +1,4 @@
-"""Which rule for the batch size makes the curves of Adam collapse where noise dominates the gradient?
+"""Does the square-root rule make the curves of Adam collapse where noise dominates the gradient?
 
 Command: jaxsgd run published/adam_square_root_rule
          jaxsgd plot own results/adam_square_root_rule --study published/adam_square_root_rule

@@ -5,7 +5,7 @@ Command: jaxsgd run published/linear_scaling_and_warmup
 Paper:   Goyal et al. 2017, "Accurate, large minibatch SGD: training ImageNet in 1 hour" (arXiv 1706.02677, sections 2.1 and
          2.2): with a learning rate in proportion to the batch size, large batches end with the same error as small ones, along
          nearly the same curves. Early in training, while the network changes fast, the rule fails for large batches; a rate
-         that rises over the first 5 epochs mends that. Beyond a certain batch size, about 8,000 there, the error rises fast.
+         that rises over the first 5 epochs mends that. Beyond about 8,000 samples a batch, the error rises fast.
 Cost:    168 runs of 30 epochs, 50 s of CPU time; 1 MiB
 Finding: The rule holds up to 128 samples a batch, 16 times the reference, and a warmup moves the limit to nearly 256. At the
          rate 0.04 for 8 samples the mean validation error of 6 seeds is 2.0 to 3.1 % from 8 to 128 samples, with a warmup or

@@ -3,12 +3,12 @@
 import importlib.util
 import json
 import os
-import shutil
 import time
 
 import pytest
 
 import jaxsgd
+from benchmarks.report_page import chromium as installed_chromium
 
 STUDY = jaxsgd.Study(
     problem="least_squares",
@@ -31,7 +31,7 @@ def result():
 @pytest.fixture(scope="session")
 def browser():
     absent = pytest.fail if os.environ.get("JAXSGD_TESTS_NEED_BROWSER") else pytest.skip
-    program = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    program = installed_chromium()
     if program is None:
         absent("no Chromium is installed, which opens the pages of these tests: apt-get install chromium")
     if importlib.util.find_spec("playwright") is None:
