@@ -10,6 +10,9 @@ def main() -> None:
     # Until the command listens for Ctrl-C itself, nothing has begun that would have to be ended well.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a command that the shell runs in the background
         signal.signal(signal.SIGINT, _leave)
+    # A cluster or a container sends it, and soon ends the process by force: nothing is waited for.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
     from jaxsgd.cli.errors import run_app
 
     status = run_app(ends=True)
@@ -18,6 +21,12 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _end(number: int, frame: object) -> None:
+    """End the process at once, with the status that the shell gives to SIGTERM."""
+    os.write(2, b"jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n")
+    os._exit(128 + number)
 
 
 def _leave(number: int, frame: object) -> None:

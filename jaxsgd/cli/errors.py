@@ -4,6 +4,7 @@
     1    failure: a run that diverged, a file that could not be written, no memory, a fault of the program
     2    bad input: the line names the wrong value and the valid ones
     130  Ctrl-C
+    143  SIGTERM
 
 The message is one line. If the user's own code failed, the lines of the user's own files follow. `--traceback` shows all.
 """

@@ -107,7 +107,9 @@ def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
     searched = [f"{name.replace('_', ' ')} {plain_number(first[name])}" for name in best["searched"].values.tolist()]
     ends = between(first["low"], first["high"], 4)
     result = f"median {metric.replace('_', ' ')} {plain_number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
-    return [f"best of all: {', '.join([*named, *searched])}: {result}"]
+    near = sum(row is not first and row["low"] <= first["high"] and first["low"] <= row["high"] for row in known)
+    tied = f"; the intervals of {counted(near, 'other row')} overlap with this one: jaxsgd compare pairs the seeds" if near else ""
+    return [f"best of all: {', '.join([*named, *searched])}: {result}{tied}"]
 
 
 def interval_notes(reasons: Sequence[str]) -> list[str]:

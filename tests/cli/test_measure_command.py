@@ -244,3 +244,18 @@ def test_a_selection_measures_a_part_of_the_result(measured, capsys):
     assert [row["batch_count"] for row in rows] == [COUNTS[1]]
     assert [row["learning_rate"] for row in rows] == [pytest.approx(RATES[1])]
     assert [row["median_value"] for row in rows] == as_null(best.median_value)
+
+
+def test_the_best_of_all_names_the_settings_whose_intervals_overlap_with_its_own(tmp_path, capsys):
+    study = jaxsgd.Study(
+        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(8), batch_counts=[1, 4, 5],
+        learning_rates=[0.03], orders=["reshuffle"], epochs=6, record="epoch",
+    )  # fmt: skip
+    best = jaxsgd.best(jaxsgd.sweep(study, tmp_path / "result"))
+    median, low, high = (best[name].values.ravel() for name in ("median_value", "low", "high"))
+    first = np.argmin(median)
+    overlapping = int(np.sum((low <= high[first]) & (high >= low[first]))) - 1
+    assert 0 < overlapping < 3
+    assert run_app(["measure", str(tmp_path / "result")]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("- best of all: "))
+    assert f"the intervals of {overlapping} other row" in line

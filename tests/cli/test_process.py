@@ -84,6 +84,25 @@ def test_ctrl_c_during_the_training_is_130_and_leaves_no_file_but_results(enviro
     assert not list(tmp_path.glob("gone/*.*"))
 
 
+def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "run", "orders", "--out", "result"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "result" / "manifest.json").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    line = "jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n"
+    assert (process.returncode, out) == (143, "")
+    assert err.endswith(line)
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     process = subprocess.Popen(
         [*COMMAND, "article", "--quick"],
