@@ -24,6 +24,10 @@ os.environ["XLA_FLAGS"] = " ".join(
 # processes that tests start; in this one JAX may be imported already, so it is told below.
 os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 
+# Ten frames of Python's stack, which JAX writes beside each operation of a program, are a tenth of the time to lower it. No test
+# reads them.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
+
 # NumPy's products are small here, and pytest's workers share the cores. With a thread for each core, OpenBLAS waits in loops,
 # which were nine tenths of the oracle's time. NumPy has been loaded by pytest's plugins before this file; SciPy and the
 # processes that tests start read the variable.
@@ -42,6 +46,7 @@ from jaxsgd.engine.speed import PARTS, USUAL, keep
 
 threadpoolctl.threadpool_limits(1, user_api="blas")
 jax.config.update("jax_persistent_cache_enable_xla_caches", os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"])
+jax.config.update("jax_traceback_in_locations_limit", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 ROOT = Path(__file__).parents[1]
