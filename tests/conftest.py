@@ -24,8 +24,8 @@ os.environ["XLA_FLAGS"] = " ".join(
 # processes that tests start; in this one JAX may be imported already, so it is told below.
 os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 
-# Ten frames of Python's stack, which JAX writes beside each operation of a program, are a tenth of the time to lower it. No test
-# reads them.
+# JAX writes ten frames of Python's stack beside each operation of a program, in a tenth of the time to lower it. No test reads
+# them.
 os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
 
 # NumPy's products are small here, and pytest's workers share the cores. With a thread for each core, OpenBLAS waits in loops,
