@@ -108,8 +108,8 @@ def _winner(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
     ends = between(first["low"], first["high"], 4)
     result = f"median {metric.replace('_', ' ')} {plain_number(first['median_value'], 4)}{f' ({ends})' if ends else ''}"
     near = sum(row is not first and row["low"] <= first["high"] and first["low"] <= row["high"] for row in known)
-    tied = f"; the intervals of {counted(near, 'other row')} overlap with this one: jaxsgd compare pairs the seeds" if near else ""
-    return [f"best of all: {', '.join([*named, *searched])}: {result}{tied}"]
+    tied = f"; the intervals of {counted(near, 'other row')} overlap with this one: jaxsgd compare pairs the seeds"
+    return [f"best of all: {', '.join([*named, *searched])}: {result}{tied if near else ''}"]
 
 
 def interval_notes(reasons: Sequence[str]) -> list[str]:
