@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax.typing import DTypeLike
 from jaxtyping import Array
-from scipy.ndimage import gaussian_filter1d
 
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.problem import Problem
@@ -77,7 +77,7 @@ def signals(key: Array, label: Array, num_points: int, dtype: DTypeLike) -> Arra
     shift = jax.random.randint(shift_key, (count, 1), 0, MOST_SHIFT)
     source = (jnp.arange(LENGTH)[None, :] - shift) % LENGTH
     clean, inside = (jnp.take_along_axis(values, source, axis=1) for values in (clean, inside))
-    smoothing = jnp.asarray(gaussian_filter1d(np.eye(LENGTH), SMOOTH_WIDTH, axis=1), dtype)
+    smoothing = jnp.asarray(scipy.ndimage.gaussian_filter1d(np.eye(LENGTH), SMOOTH_WIDTH, axis=1), dtype)
     smooth = SMOOTH_NOISE * jax.random.normal(smooth_key, (count, LENGTH), dtype) @ smoothing
     noisy = jnp.where(inside, clean, smooth) + NOISE * jax.random.normal(noise_key, (count, LENGTH), dtype)
     slope = SHEAR_SPREAD * (jax.random.uniform(shear_key, (count, 1), dtype) - 0.5)
