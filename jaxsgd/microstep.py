@@ -23,23 +23,19 @@ from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.order import Order, Split, Visits, batch_sequence, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (
-    LOSSES_ONLY,
     NOTHING_KNOWN,
     Batches,
     Known,
     Optimizer,
-    Recording,
     Run,
-    Span,
     State,
     Stepping,
     contexts,
-    missing_value,
     noise_keys,
     optimizer_at,
-    train,
     with_order_state,
 )
+from jaxsgd.train import LOSSES_ONLY, Recording, Span, missing_value, train
 
 STEP_COST = 8
 """The cost of a micro-step besides its samples, in samples: one sum of P gradients and one pass of the loop."""

@@ -14,19 +14,8 @@ from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of
 from jaxsgd.order import Order, as_order, check_feedback, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import (
-    Keys,
-    Optimizer,
-    Recording,
-    Run,
-    Sparse,
-    as_keys,
-    check_optimizer,
-    check_precision,
-    draw_start,
-    initial_state,
-    run,
-)
+from jaxsgd.simulator import Keys, Optimizer, Run, as_keys, check_optimizer, check_precision, draw_start, initial_state
+from jaxsgd.train import Recording, Sparse, run
 
 
 def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch | None, order_key: Array, **how: Any) -> Run:

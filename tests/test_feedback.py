@@ -12,7 +12,8 @@ import jaxsgd
 from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.microstep import cut, layout, run_micro
 from jaxsgd.order import Order, as_order, first_state, split, visits
-from jaxsgd.simulator import Run, initial_state, optimizer_at, run, step
+from jaxsgd.simulator import Run, initial_state, optimizer_at, step
+from jaxsgd.train import run
 from tests import probe
 
 KEY = jax.random.key(0)

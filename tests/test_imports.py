@@ -34,7 +34,7 @@ STAGES = [
         "optimizer",
     },
     {"problems"},
-    {"run_card", "simulator", "microstep"},
+    {"run_card", "simulator", "train", "microstep"},
     {"measure"},
     {"simulation"},
     {"machine", "memory"},
@@ -65,12 +65,13 @@ CORE = {
     "optimizer",
     "problems",
     "simulator",
+    "train",
     "microstep",
     "measure",
     "simulation",
 }
 
-RUNNING = {"simulation", "simulator", "microstep", "engine"} | {
+RUNNING = {"simulation", "simulator", "train", "microstep", "engine"} | {
     f"engine.{name}" for name in ("execution", "program", "task", "dispatch", "cluster", "sweep", "verify")
 }
 """Modules that run something."""

@@ -19,7 +19,8 @@ from jaxsgd.microstep import STEP_COST, Layout, cut, layout, run_micro
 from jaxsgd.optimizer import scheduled
 from jaxsgd.order import Order, Split, as_order, split
 from jaxsgd.schedule import SCHEDULES
-from jaxsgd.simulator import initial_state, run
+from jaxsgd.simulator import initial_state
+from jaxsgd.train import run
 from tests import probe, reference
 
 ORDERS = {name: order for name, order in jaxsgd.ORDERS.items() if order.feedback is None}

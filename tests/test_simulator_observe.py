@@ -9,7 +9,8 @@ import pytest
 import jaxsgd
 from jaxsgd.error import InputError
 from jaxsgd.microstep import cut, layout, run_micro
-from jaxsgd.simulator import Recording, initial_state
+from jaxsgd.simulator import initial_state
+from jaxsgd.train import Recording
 from tests import probe
 
 PROBLEM = probe.line()

@@ -25,6 +25,7 @@ def main() -> None:
 
 def _end(number: int, frame: object) -> None:
     """End the process at once, with the status that the shell gives to SIGTERM."""
+    del frame
     os.write(2, b"jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n")
     os._exit(128 + number)
 

@@ -18,8 +18,8 @@ from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
 from jaxsgd.measure.stripes import stripes
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
-from jaxsgd.simulator import Span
 from jaxsgd.study.subject import OwnArrays, precision_of
+from jaxsgd.train import Span
 
 Device = Any
 """A `jax.Device`: type checkers do not accept it as a type."""

@@ -13,9 +13,9 @@ from jaxsgd.error import InputError, no_such
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.results.seed_median import seed_median
 from jaxsgd.results.store import ChunkArrays
-from jaxsgd.simulator import Span, missing_value
 from jaxsgd.study.halving import rungs_of, settings_of
 from jaxsgd.study.kept import state_leaves
+from jaxsgd.train import Span, missing_value
 
 
 class Decided(NamedTuple):

@@ -26,17 +26,12 @@ from jaxsgd.simulator import (
     Context,
     Known,
     Optimizer,
-    Recording,
-    Span,
-    Sparse,
     State,
     Stepping,
     draw,
     epoch_mean,
     initial_state,
     judged_params,
-    marked,
-    run,
     stepping,
     streams,
     with_order_state,
@@ -46,6 +41,7 @@ from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.observed import batch_variable, study_measures
 from jaxsgd.study.study import Study, order_named, stop_of
 from jaxsgd.study.subject import OwnArrays, Subject, precision_of
+from jaxsgd.train import Recording, Span, Sparse, marked, run
 
 
 class Program(NamedTuple):

@@ -15,17 +15,8 @@ from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
 from jaxsgd.order import Order, Split, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples
-from jaxsgd.simulator import (
-    Keys,
-    Optimizer,
-    State,
-    as_keys,
-    check_optimizer,
-    check_precision,
-    draw_start,
-    initial_state,
-    train_epoch,
-)
+from jaxsgd.simulator import Keys, Optimizer, State, as_keys, check_optimizer, check_precision, draw_start, initial_state
+from jaxsgd.train import train_epoch
 
 
 class TrainingSpec(NamedTuple):

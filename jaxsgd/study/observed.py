@@ -22,8 +22,9 @@ from jaxsgd.measure.observable import (
 )
 from jaxsgd.order import ORDERS, split
 from jaxsgd.problem import Params
-from jaxsgd.simulator import Context, Sparse, State, contexts, draw, stepping, streams
+from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
 from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.train import Sparse
 
 # The functions below take a `Study` as `Any`: its own checks use them.
 

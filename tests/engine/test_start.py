@@ -13,7 +13,7 @@ from jaxsgd import InputError, Study
 from jaxsgd.order import as_order, split, visits
 from jaxsgd.problems import square_regression
 from jaxsgd.simulator import initial_state
-from jaxsgd.simulator import run as simulated
+from jaxsgd.train import run as simulated
 
 SIZES = {"num_samples": 20, "num_hidden": 3}
 FIELDS = {"problem": "square_regression", "problem_args": SIZES, "orders": ["reshuffle"], "batch_counts": [2, 5], "epochs": 2}

@@ -16,7 +16,8 @@ from jaxsgd.error import InputError
 from jaxsgd.measure.observable import default_measures
 from jaxsgd.optimizer import scheduled
 from jaxsgd.results.metric import carried, cost, final
-from jaxsgd.simulator import Recording, State, Stepping, initial_state, run, streams
+from jaxsgd.simulator import State, Stepping, initial_state, streams
+from jaxsgd.train import Recording, run
 
 BASE = {
     "problem": "square_regression",
