@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, shown
 
+CONFIDENCE = 0.95
+"""The confidence level of the intervals in tables and reports, and the default of the functions."""
+
 FEWEST_SIZES = 3
 """Fewest batch sizes over which a curve is fitted."""
 

@@ -8,14 +8,11 @@ another look at the jackknife"). The same seeds rank and judge, so close setting
 import numpy as np
 import xarray as xr
 
-from jaxsgd.analysis.confidence import check_confidence, interval, resampled_seeds, why_no_difference
+from jaxsgd.analysis.confidence import CONFIDENCE, check_confidence, interval, resampled_seeds, why_no_difference
 from jaxsgd.analysis.seeds_needed import SAME_DIFFERENCE, check_power, seeds_for_effect
 from jaxsgd.error import InputError, check_count
 from jaxsgd.results.axes import axis_dim, axis_values, check_finished, seed_dims
 from jaxsgd.results.metric import cost, metric_named
-
-COMPARED = 0.95
-"""Confidence level of the interval that is to separate the two settings."""
 
 NO_MEAN = "one of the two settings has a run that diverged or was stopped, and so no mean"
 
@@ -84,7 +81,7 @@ def seeds_for_rank(
     effects = np.stack([_effect(gaps[..., places]) for places in drawn]) if len(drawn) else np.full((1, *reason.shape), np.nan)
     kept = [np.all(_order(costs[..., places])[..., rank - 1 : rank + 1] == pair, axis=-1) for places in drawn]
     small, large = interval(effects, confidence)
-    numbers = [seeds_for_effect(effect, COMPARED, power) for effect in (_effect(gaps), large, small)]
+    numbers = [seeds_for_effect(effect, CONFIDENCE, power) for effect in (_effect(gaps), large, small)]
     units, dims = str(ds[metric].attrs.get("units", "1")), others
     same = np.mean(kept, axis=0) if kept else np.full(reason.shape, np.nan)
     level = f"its {100 * confidence:g} % interval"

@@ -8,9 +8,6 @@ import typer
 from jaxsgd.cli.output import check_output_folder, make_console, to_csv, to_json, working, write_files
 from jaxsgd.cli.runtime import start_jax
 
-CONFIDENCE = 0.95
-"""Confidence level of all intervals."""
-
 
 def measure(
     context: typer.Context,
@@ -54,6 +51,7 @@ def measure(
     intervals over the seeds. A star marks a best value at the edge of its range.
     """
     from jaxsgd.analysis.best import best as best_of
+    from jaxsgd.analysis.confidence import CONFIDENCE
     from jaxsgd.analysis.scaling import scaling
     from jaxsgd.analysis.seed_variance import seed_variance
     from jaxsgd.cli.measure_table import (

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxsgd.engine.loss_cost import loss_cost
 from jaxsgd.engine.program import Program, programs
-from jaxsgd.engine.speed import COMPILE_SECONDS, EQUATION_COMPILE_SECONDS, Speed, speed
+from jaxsgd.engine.speed import Speed, speed
 from jaxsgd.engine.start import Start, start_of
 from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
@@ -34,9 +34,6 @@ from jaxsgd.summary import brief_fields, short_repr
 
 DRAW_COMPILE_SECONDS = 2.0
 """The time to compile the drawing of random numbers, once for each problem of a study, times `Speed.compile_factor`."""
-
-OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
-"""The further time to compile, for each operation of the observables that a study asks for: few of them are large products."""
 
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
@@ -334,9 +331,7 @@ class _Cost(NamedTuple):
 
     def compile_seconds(self, measured: Speed) -> float:
         """Return the estimated time to compile a training program."""
-        equations = EQUATION_COMPILE_SECONDS * self.equations
-        equations += OBSERVABLE_EQUATION_COMPILE_SECONDS * self.observable_equations
-        return measured.compile_factor * (COMPILE_SECONDS + equations)
+        return measured.compile_seconds(self.equations, self.observable_equations)
 
     def seconds_per_cell(self, cells: Cells, wanted: np.ndarray, measured: Speed) -> np.ndarray:
         """Return the estimated time of the wanted cells; `wanted` is True for them, [R]."""
@@ -382,7 +377,7 @@ def _cheaper(cells: Cells, run_seconds: np.ndarray, num_problems: int, measured:
     if not on_cpu:
         return "one_program"
     slower = run_seconds.sum() / cores() * (ONE_PROGRAM_SLOWDOWN - 1)
-    compiling = COMPILE_SECONDS * measured.compile_factor * num_problems * (len(cells.splits) - 1)
+    compiling = measured.compile_seconds() * num_problems * (len(cells.splits) - 1)
     return "one_program" if slower < compiling else "grouped"
 
 

@@ -33,6 +33,9 @@ COMPILE_SECONDS = 0.5
 EQUATION_COMPILE_SECONDS = 0.02
 """The further time to compile, for each operation (equation of the jaxpr) of the loss and its gradient."""
 
+OBSERVABLE_EQUATION_COMPILE_SECONDS = 0.006
+"""The further time to compile, for each operation of the observables that a study asks for: few of them are large products."""
+
 
 class Speed(NamedTuple):
     """The speed of one core.
@@ -48,6 +51,16 @@ class Speed(NamedTuple):
     convolution_flops: float
     equation_seconds: float
     compile_factor: float
+
+    def compile_seconds(self, equations: int = 0, observable_equations: int = 0) -> float:
+        """Return the estimated time to compile a training program.
+
+        Args:
+          equations: operations of the loss and its gradient.
+          observable_equations: operations of the observables that a study asks for.
+        """
+        further = EQUATION_COMPILE_SECONDS * equations + OBSERVABLE_EQUATION_COMPILE_SECONDS * observable_equations
+        return self.compile_factor * (COMPILE_SECONDS + further)
 
 
 USUAL = Speed(flops=10e9, convolution_flops=20e9, equation_seconds=1e-7, compile_factor=1.0)
@@ -194,7 +207,7 @@ def _measured_products() -> dict[str, float]:
     network, line = _timed(_network(), batch_count=2, epochs=3, lanes=4), _timed(_line(), batch_count=16, epochs=50, lanes=8)
     equation_seconds = line.step_seconds / line.cost.equations
     arithmetic = max(network.step_seconds - equation_seconds * network.cost.equations, network.step_seconds / 10)
-    expected = [COMPILE_SECONDS + EQUATION_COMPILE_SECONDS * timed.cost.equations for timed in (network, line)]
+    expected = [USUAL.compile_seconds(timed.cost.equations) for timed in (network, line)]
     return {
         "flops": network.flops / arithmetic,
         "equation_seconds": equation_seconds,

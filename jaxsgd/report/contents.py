@@ -9,7 +9,7 @@ import xarray as xr
 
 from jaxsgd.analysis.best import best
 from jaxsgd.analysis.compare import compare
-from jaxsgd.analysis.confidence import FEWEST_SIZES, fewest_seeds, resampled_seeds
+from jaxsgd.analysis.confidence import CONFIDENCE, FEWEST_SIZES, fewest_seeds, resampled_seeds
 from jaxsgd.analysis.rows import best_rows, rows
 from jaxsgd.analysis.scaling import FINE, RULED, WITHIN, reachable_target, scaling
 from jaxsgd.error import InputError, counted
@@ -29,9 +29,6 @@ MOST_ARRAY_LETTERS = 4_600_000
 
 MOST_ROWS = 20_000
 """Rows of paired comparisons; metrics after the first are left out past them."""
-
-CONFIDENCE = 0.95
-"""Confidence level of all intervals of a report."""
 
 RESAMPLES = 1000
 """Draws of the bootstrap by which the page gives an interval to the steps to another target, as `scaling` does."""

@@ -5,8 +5,9 @@ import numpy as np
 from jaxsgd import Study
 from jaxsgd.engine.estimate import estimate, probe
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.plan import OBSERVABLE_EQUATION_COMPILE_SECONDS, plan
+from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
+from jaxsgd.engine.speed import OBSERVABLE_EQUATION_COMPILE_SECONDS
 from jaxsgd.memory import peak_memory, process_memory
 
 STUDY = Study(
