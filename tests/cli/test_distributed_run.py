@@ -39,11 +39,10 @@ def study(tmp_path):
     return obedient
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def finds_tests(environment):
-    """The environment of a command that finds modules of the tests, and keeps what it compiles."""
-    kept = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-    return environment | kept | {"PYTHONPATH": str(ROOT)}
+    """The environment of a command that finds modules of the tests."""
+    return environment | {"PYTHONPATH": str(ROOT)}
 
 
 def command(*words, folder, environment):
