@@ -153,7 +153,7 @@ for name, words in json.loads(sys.argv[1]).items():
 @pytest.fixture(scope="session")
 def article_run(shared_folder, user_environment):
     """A folder in which `jaxsgd article --quick` was killed in `again`, ran from beginning to end, and was finished in `again`
-    with --json; then its studies were run on their own. The text of each is in files, and what the killed one left is in `killed`.
+    with --json; then its studies were run on their own. The text of each is in files; what the killed one left is in `killed`.
 
     The three that are not killed run in one process, which needs each program once.
     """

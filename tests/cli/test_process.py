@@ -103,9 +103,10 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
     assert err.endswith(line)
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
+def test_a_reader_that_leaves_ends_the_command_quietly(samples, environment, tmp_path):
+    # A log of 2,000 lines is more than a pipe holds, so the command still writes it when the reader leaves.
     process = subprocess.Popen(
-        [*COMMAND, "article", "--quick"],
+        [*COMMAND, "train", str(samples), "--epochs", "200", "--eval-interval", "1"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -116,8 +117,8 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     process.stdout.close()
     with process.stderr:
         err = process.stderr.read()
-    assert process.wait(timeout=60) == 1
-    assert err == "jaxsgd: training experiment 1\n"
+    assert process.wait() == 1
+    assert err == ""
 
 
 @pytest.mark.parametrize(
