@@ -32,9 +32,7 @@ def obedient(folder):
 @pytest.fixture(scope="module")
 def alone():
     """Their bits when this process runs them and nothing is in the way."""
-    return bits(
-        jaxsgd.sweep(Study(problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, **FIELDS), **ONE_BY_ONE)
-    )
+    return bits(jaxsgd.sweep(Study(problem="tests.study_parts:waves", **FIELDS), **ONE_BY_ONE))
 
 
 def bits(ds):
