@@ -56,7 +56,6 @@ MOST_BYTES = 2 * 2**30
 """Programs of older versions of the code go when the folder is larger than this."""
 
 FULLY_OPTIMIZED = (
-    "article",
     "validation",
     "test_article_command.py",
     "test_notebooks.py",
