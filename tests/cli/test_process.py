@@ -64,7 +64,7 @@ def test_ctrl_c_while_packages_are_imported_is_130_and_one_line(seconds, environ
     assert process.stdout.readline() == "begun\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = text_of(process)
     assert (process.returncode, out, err) == (130, "", "jaxsgd: interrupted\n")
 
 
@@ -79,7 +79,7 @@ def test_ctrl_c_during_the_training_is_130_and_leaves_no_file_but_results(enviro
     )
     assert process.stderr.readline() == "jaxsgd: training experiment 1\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = text_of(process)
     assert (process.returncode, err) == (130, "jaxsgd: interrupted\n")
     assert not list(tmp_path.glob("gone/*.*"))
 
@@ -97,7 +97,7 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
-    out, err = process.communicate(timeout=60)
+    out, err = text_of(process)
     line = "jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n"
     assert (process.returncode, out) == (143, "")
     assert err.endswith(line)
