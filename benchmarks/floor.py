@@ -51,6 +51,9 @@ LIBRARIES = {
 }
 """The libraries by name."""
 
+LAYOUTS = tuple(itertools.product((False, True), repeat=3))
+"""The layouts of a product: True for each of the left operand, the right one and the result that is stored transposed."""
+
 TIMES = 300
 """How often each part is computed in a call."""
 
@@ -118,13 +121,16 @@ def _has_library(part: Part) -> bool:
 def usable_libraries(part: Part) -> list[str]:
     """Return the libraries that can compute a product here.
 
-    Each is tried in a process of its own, because one that was built for other processors ends its process.
+    They are tried in another process, because one that was built for other processors ends its process; the next ones are then
+    tried in a new process.
     """
-    usable = []
-    for name in LIBRARIES:
+    usable, untried = [], list(LIBRARIES)
+    while untried:
         with one_thread_each(1) as pool, suppress(BrokenProcessPool):
-            if pool.submit(_has_library, part._replace(library=name)).result():
-                usable.append(name)
+            while untried:
+                name = untried.pop(0)
+                if pool.submit(_has_library, part._replace(library=name)).result():
+                    usable.append(name)
     return usable
 
 
@@ -137,9 +143,8 @@ def parts(workload: Workload, libraries: Sequence[str] = (CHOSEN,)) -> list[Part
     """Return all parts in all layouts, with each of some libraries."""
     b, d, h, o = workload.num_samples // workload.batch_count, 10, workload.num_hidden, 10
     products = {"x w1": (b, d, h), "h w2": (b, h, o), "dz w2'": (b, o, h), "h' dz": (o, b, h), "x' dh": (d, b, h)}
-    layouts = list(itertools.product((False, True), repeat=3))
     return [
-        Part(name, sizes, layout, library) for name, sizes in products.items() for layout in layouts for library in libraries
+        Part(name, sizes, layout, library) for name, sizes in products.items() for layout in LAYOUTS for library in libraries
     ] + [Part("sigmoids", (b * (h + o),))]
 
 

@@ -56,8 +56,6 @@ MOST_BYTES = 2 * 2**30
 """Programs of older versions of the code go when the folder is larger than this."""
 
 FULLY_OPTIMIZED = (
-    "article",
-    "benchmarks",
     "validation",
     "test_article_command.py",
     "test_notebooks.py",
@@ -65,9 +63,9 @@ FULLY_OPTIMIZED = (
     "test_reference_result.py",
     "test_the_articles_network_and_sizes",
 )
-"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that store numbers, that
-time something, or that compute for long. All others compare within a tolerance, or like with like, and are compiled with
-little optimization, which takes less time.
+"""The tests, by folder, file or name, that run programs as XLA optimizes them for users: those that store numbers or that
+compute for long. All others compare within a tolerance, or like with like, and are compiled with little optimization, which
+takes less time.
 """
 
 FIRST = (

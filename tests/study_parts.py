@@ -53,13 +53,24 @@ def two_leaves() -> Problem:
     )
 
 
+def waves() -> Problem:
+    """Least squares on 20 samples that a program draws which is quick to compile: waves, whose phase depends on the seed."""
+    problem = least_squares(num_samples=20, num_inputs=3)
+
+    def data(key):
+        phase = (jax.random.key_data(key)[-1] % 1000).astype(np.float32)
+        return jnp.cos(jnp.arange(60.0).reshape(20, 3) + phase), jnp.sin(jnp.arange(20.0) + phase)
+
+    return Problem(problem.init, problem.loss, data, problem.optimum)
+
+
 def obedient(folder: str, num_seeds: int = 8) -> Problem:
-    """Least squares whose runs do, before they begin, what a file in a folder says of their seed, wherever they are run.
+    """`waves` whose runs do, before they begin, what a file in a folder says of their seed, wherever they are run.
 
     `0.wait`: the run of seed 0 waits until the file is gone; `0.raise`: it fails; `0.kill`: its process kills itself. Each run
-    leaves a file `0.begun.PID`. None of it touches the numbers, which are those of `least_squares` with the same data.
+    leaves a file `0.begun.PID`. None of it touches the numbers, which are those of `waves`.
     """
-    problem = least_squares(num_samples=20, num_inputs=3)
+    problem = waves()
     place = Path(folder)
     keys = {np.asarray(jax.random.key_data(streams(jax.random.key(i)).init)).tobytes(): i for i in range(num_seeds)}
 

@@ -10,6 +10,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
+from tests.cli.conftest import text_of
 
 pytest.importorskip("resource")
 if sys.platform != "linux":
@@ -37,10 +38,15 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 def in_little_room(room, program, *words):
     """A process that may grow by `room` MiB and then runs `program`: its exit status, and what it said."""
     source = CHILD.format(fields=FIELDS, lanes=LANES, room=room) + textwrap.dedent(program)
-    done = subprocess.run(
-        [sys.executable, "-c", source, *map(str, words)], capture_output=True, text=True, timeout=300, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+    return finished(source, *words)
+
+
+def finished(source, *words):
+    """Return the exit status, the output and the errors of a process that runs a program."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", source, *map(str, words)], text=True, **pipes) as process:
+        output, wrong = text_of(process)
+    return process.returncode, output, wrong
 
 
 def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_same_numbers_within_the_tolerance(tmp_path):
@@ -107,11 +113,9 @@ print(json.dumps([sorted(ds.data_vars), ds.attrs["missing_cells"], manifest["tim
 
 def test_a_result_larger_than_the_memory_limit_runs_to_the_end_and_load_says_what_it_needs(tmp_path):
     # 96 cells x 500 epochs x 500 batches of 8 bytes are 183 MiB; the process may grow by 120 MiB.
-    done = subprocess.run(
-        [sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    refused, read = done.stdout.splitlines()
+    status, output, wrong = finished(LARGE, tmp_path)
+    assert status == 0, wrong
+    refused, read = output.splitlines()
     assert "large: reading this result needs 0.2 GiB of memory and 0.1 are free" in refused
     assert refused.endswith('without every batch\'s loss it is smaller: load(folder, variables=["loss_epoch"])')
     assert json.loads(read) == [["diverged", "diverged_epoch", "loss_epoch", "missing", "rate"], 0, True]

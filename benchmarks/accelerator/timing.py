@@ -128,19 +128,40 @@ class TrainCall(NamedTuple):
     program: Any
 
 
-def train_call(own: Plan, options: Mapping[str, Any]) -> TrainCall:
-    """Return the training program of a plan's first chunk."""
+class Lowered(NamedTuple):
+    """A plan's training program before it is compiled.
+
+    Attributes:
+      program: the program.
+      arguments: its arguments for the plan's first chunk.
+    """
+
+    program: Any
+    arguments: tuple[Any, ...]
+
+
+def lowered(own: Plan) -> Lowered:
+    """Return the training program of a plan's first chunk, to be compiled with options."""
     chunk = own.chunks[0]
     program, members = own.programs[chunk.program], np.resize(chunk.cells, own.width)
     subject = own.subjects.distinct[program.subject]
     spec = Execution(own).spec(chunk.program, own.lanes, by_span=False)
     given = jax.device_put(inputs(own.study, own.cells, program, members))
     drawn = DrawSpec(subject, own.study.dtype, own.width).compile()(seeds(own.cells, members))
-    arrays = jax.device_put(subject.own)
-    lowered = lowered_train(spec)
+    return Lowered(lowered_train(spec), (given, drawn, jax.device_put(subject.own)))
+
+
+def compiled(lowered: Lowered, options: Mapping[str, Any]) -> TrainCall:
+    """Return a training program compiled with some options."""
     began = time.perf_counter()
-    compiled = lowered.compile({**compiler_options(), **options})
-    return TrainCall(lambda: jax.block_until_ready(compiled(given, drawn, arrays)), time.perf_counter() - began, compiled)
+    program = lowered.program.compile({**compiler_options(), **options})
+    seconds = time.perf_counter() - began
+    return TrainCall(lambda: jax.block_until_ready(program(*lowered.arguments)), seconds, program)
+
+
+def train_call(own: Plan, options: Mapping[str, Any]) -> TrainCall:
+    """Return the training program of a plan's first chunk, compiled with some options."""
+    return compiled(lowered(own), options)
 
 
 def beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
@@ -275,10 +296,10 @@ def over_options(sizes: Sizes, texts: dict[str, str]) -> Iterator[dict[str, Any]
     }
     for case, (study, all_options) in cases.items():
         own = plan(study)
-        trains, failed = {}, {}
+        program, trains, failed = lowered(own), {}, {}
         for name, options in {"default": {}, **all_options}.items():
             try:
-                train = train_call(own, options)
+                train = compiled(program, options)
                 train.call()
             except jax.errors.JaxRuntimeError as error:
                 failed[name] = str(error).splitlines()[0][:200]

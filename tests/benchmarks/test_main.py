@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import report
+from benchmarks import floor, report
 from benchmarks.__main__ import main
 from benchmarks.fresh_process import Many, run_many, short_runs
 from benchmarks.side_by_side import FLOOR
@@ -16,7 +16,8 @@ TINY = ["--runs", "2", "--epochs", "2", "--few", "1", "--hidden", "4", "--repeat
 
 @pytest.fixture
 def small(monkeypatch):
-    """Fewer numbers to try."""
+    """Fewer numbers and layouts to try."""
+    monkeypatch.setattr(floor, "LAYOUTS", floor.LAYOUTS[:2])
     monkeypatch.setattr(report, "RUNS", (1, 3))
     monkeypatch.setattr(report, "RUNS_STEPS", 120)
     monkeypatch.setattr(report, "LANES", (1,))
@@ -30,7 +31,7 @@ def run_json(capsys, *words):
     return json.loads(out)
 
 
-def test_peers_are_timed_beside_the_simulator_and_the_floor(capsys):
+def test_peers_are_timed_beside_the_simulator_and_the_floor(small, capsys):
     payload = run_json(capsys)
     rows = {row["name"]: row for row in payload["rows"]}
     assert {"jaxsgd", "NumPy loop, one process", "jit(vmap(scan)) at full width", FLOOR} <= set(rows)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def shared_folder(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def environment(shared_folder, programs):
+def user_environment(shared_folder, programs):
     """The process's environment with the tests' compiled programs, and without other settings of JAX or of a terminal."""
     kept = {
         name: value
@@ -37,6 +38,12 @@ def environment(shared_folder, programs):
         if name == "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES" or not name.startswith(("JAX_", "COLUMNS"))
     }
     return kept | environment_of_programs() | {"XDG_CACHE_HOME": str(shared_folder / "cache"), "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.fixture
+def environment(user_environment):
+    """The same for a process that optimizes its programs as this one does, so that both share them."""
+    return user_environment | {"JAX_DISABLE_MOST_OPTIMIZATIONS": os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]}
 
 
 @contextlib.contextmanager
@@ -74,13 +81,13 @@ def jaxsgd_command(programs):
 
 
 @pytest.fixture(scope="session")
-def jaxsgd_process(environment):
+def jaxsgd_process(user_environment):
     """Runs `jaxsgd` with the given words as a process of its own; returns the finished process with its text."""
 
     def run(*words, cwd, **changes):
-        optimization = {name: value for name, value in os.environ.items() if name == "JAX_DISABLE_MOST_OPTIMIZATIONS"}
+        optimization = {"JAX_DISABLE_MOST_OPTIMIZATIONS": os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]}
         command = [*COMMAND, *map(str, words)]
-        variables = environment | optimization | changes
+        variables = user_environment | optimization | changes
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(command, cwd=cwd, env=variables, text=True, **pipes) as process:
             out, err = text_of(process)
@@ -126,26 +133,50 @@ programs of a sweep have for users too, compiles its measures in 10 CPU seconds 
 """
 
 
-@pytest.fixture(scope="session")
-def article_run(shared_folder, jaxsgd_process, environment):
-    """A folder in which `jaxsgd article --quick` ran, and then once more in `again`: killed, and finished with
-    --json. The texts of the two whole runs are in files, and what the killed one left is in `killed`."""
+COMMANDS = """
+import json, os, sys
+from pathlib import Path
+from jaxsgd.cli.errors import run_app
 
-    def finish(folder, name, *words):
-        done = jaxsgd_process("article", "--quick", *words, cwd=folder, **OPTIMIZED)
-        (folder / f"{name}.stdout").write_text(done.stdout)
-        (folder / f"{name}.stderr").write_text(done.stderr)
-        (folder / f"{name}.status").write_text(str(done.returncode))
+for name, words in json.loads(sys.argv[1]).items():
+    for stream in (sys.stdout, sys.stderr):
+        file = os.open(f"{name}.{stream.name.strip('<>')}", os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, stream.fileno())
+        os.close(file)
+    status = run_app(words)
+    sys.stdout.flush()
+    Path(f"{name}.status").write_text(str(status))
+"""
+"""A process that runs several commands one after the other: all that it writes for each is in files of that command's name."""
+
+
+@pytest.fixture(scope="session")
+def article_run(shared_folder, user_environment):
+    """A folder in which `jaxsgd article --quick` was killed in `again`, ran from beginning to end, and was finished in `again`
+    with --json; then its studies were run on their own. The text of each is in files; what the killed one left is in `killed`.
+
+    The three that are not killed run in one process, which needs each program once.
+    """
+    variables = user_environment | OPTIMIZED
 
     def make(folder):
-        finish(folder, "text")
         words = [*COMMAND, "article", "--quick", "--out", "again"]
-        with subprocess.Popen(words, cwd=folder, env=environment | OPTIMIZED, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(words, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True) as process:
             while process.stdout.readline() != "wrote again/striped.png\n":
                 assert process.poll() is None
             process.kill()
         shutil.copytree(folder / "again", folder / "killed")
-        finish(folder, "json", "--json", "--out", "again", "--html", "article.html")
+        (folder / "quick.py").write_text("from jaxsgd.article import article_studies\nSTUDIES = article_studies(quick=True)\n")
+        article = ["article", "--quick"]
+        commands = {
+            "text": article,
+            "json": [*article, "--json", "--out", "again", "--html", "article.html"],
+            "studies": ["run", "quick.py", "--out", "results/article_quick"],
+        }
+        words = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+        with subprocess.Popen(words, cwd=folder, env=variables) as process:
+            text_of(process)
+        assert process.returncode == 0
 
     return once(shared_folder / "article_run", make)
 

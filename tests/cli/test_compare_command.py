@@ -10,17 +10,23 @@ import jaxsgd
 from jaxsgd.analysis.confidence import SAME
 from jaxsgd.cli.compare_command import _few_seeds_note, compare
 
+PROBLEM = {"num_samples": 20, "num_inputs": 2}
 FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    for name in ("near", "far"):
-        args = {"num_samples": 20, "num_inputs": 2 if name == "near" else 3}
-        study = jaxsgd.Study(problem="least_squares", problem_args=args, optimizers=["sgd", "adam"], seeds=range(5), **FIELDS)
-        jaxsgd.sweep(study, folder / name)
+    # Other data are another problem, with the same programs. The other studies here have them too, in chunks of the same width.
+    for name, seeds in (("near", range(5)), ("far", range(5, 10))):
+        sweep({**FIELDS, "seeds": seeds}, folder / name)
     return folder
+
+
+def sweep(fields, folder):
+    """Run two optimizers on least squares."""
+    study = jaxsgd.Study(problem="least_squares", problem_args=PROBLEM, optimizers=["sgd", "adam"], **fields)
+    return jaxsgd.sweep(study, folder, chunk_width=5)
 
 
 def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
@@ -42,10 +48,8 @@ def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
 
 
 def test_an_axis_that_is_zipped_with_another_is_compared_by_its_values(tmp_path, capsys):
-    args = {"num_samples": 20, "num_inputs": 2}
     fields = {**FIELDS, "learning_rates": [0.1, 0.03], "zipped": [["optimizer", "learning_rate"]]}
-    study = jaxsgd.Study(problem="least_squares", problem_args=args, optimizers=["sgd", "adam"], seeds=range(5), **fields)
-    ds = jaxsgd.sweep(study, tmp_path / "pilot")
+    ds = sweep({**fields, "seeds": range(5)}, tmp_path / "pilot")
     compare([tmp_path / "pilot"], wanted=0.01, as_json=True)
     payload = json.loads(capsys.readouterr().out)
     assert [(row["optimizer"], row["reference"]) for row in payload["rows"]] == [("sgd", True), ("adam", False)]
@@ -90,8 +94,7 @@ def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys
 def test_seeds_that_make_no_difference_give_no_interval_and_that_is_said(tmp_path, capsys):
     # One data set, a start at 0 and a fixed order: the seeds of the order change nothing.
     fields = FIELDS | {"orders": ["fixed"], "learning_rates": [0.01]}
-    study = jaxsgd.Study(problem="least_squares", data_seeds=[0], order_seeds=range(3), optimizers=["sgd", "adam"], **fields)
-    jaxsgd.sweep(study, tmp_path / "same")
+    sweep({**fields, "data_seeds": [0], "order_seeds": range(3)}, tmp_path / "same")
     compare([tmp_path / "same"])
     out = capsys.readouterr().out
     assert f"no interval: {SAME}" in " ".join(out.split())

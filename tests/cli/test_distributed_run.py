@@ -27,7 +27,7 @@ TO_RESULT = ("--out", "result", "--vectorize", "one_program", "--chunk-width", "
 @pytest.fixture(scope="module")
 def alone():
     """The bits of those runs when this process does them and nothing is in the way."""
-    plain = Study(problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, **OBEDIENT)
+    plain = Study(problem="tests.study_parts:waves", **OBEDIENT)
     return bits(jaxsgd.sweep(plain, vectorize="one_program", chunk_width=1))
 
 
@@ -39,11 +39,10 @@ def study(tmp_path):
     return obedient
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def finds_tests(environment):
-    """The environment of a command that finds modules of the tests, and keeps what it compiles."""
-    kept = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-    return environment | kept | {"PYTHONPATH": str(ROOT)}
+    """The environment of a command that finds modules of the tests."""
+    return environment | {"PYTHONPATH": str(ROOT)}
 
 
 def command(*words, folder, environment):
@@ -220,9 +219,7 @@ def test_more_workers_than_gpus_are_refused(in_process, capsys, monkeypatch):
 def test_workers_of_this_machine_have_one_gpu_each_and_find_modules_in_the_folder_of_the_study(alone, tmp_path, monkeypatch):
     """The machine's GPUs are made up; what the workers are given is read in real ones."""
     monkeypatch.setattr(cluster, "gpus", lambda environment, driver: ["0", "GPU-5f2a"])
-    (tmp_path / "my_own.py").write_text(
-        "from jaxsgd.problems import least_squares\n\n\ndef make():\n    return least_squares(num_samples=20, num_inputs=3)\n"
-    )
+    (tmp_path / "my_own.py").write_text("from tests.study_parts import waves as make\n")
     monkeypatch.setattr(sys, "path", [*sys.path])
     look_beside(tmp_path / "my_study.py")
     own = Study(problem="my_own:make", **OBEDIENT)

@@ -17,15 +17,20 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 COUNTS, RATES = [2, 5, 10], [0.01, 0.03, 0.1]
 
 
+def sweep(folder, **fields):
+    """Run least squares in the one program that all results here share: the same epochs, width and micro-steps of 2 samples."""
+    study = jaxsgd.Study(
+        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, orders=["reshuffle"], epochs=6,
+        record="epoch", **fields,
+    )  # fmt: skip
+    return jaxsgd.sweep(study, folder, vectorize="one_program", chunk_width=8)
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A folder with the result of three seeds, one optimizer, three batch counts and three rates."""
-    study = jaxsgd.Study(
-        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(3), batch_counts=COUNTS,
-        learning_rates=RATES, orders=["reshuffle"], epochs=6, record="epoch",
-    )  # fmt: skip
     folder = tmp_path_factory.mktemp("measured") / "result"
-    jaxsgd.sweep(study, folder)
+    sweep(folder, seeds=range(3), batch_counts=COUNTS, learning_rates=RATES)
     return folder
 
 
@@ -224,11 +229,7 @@ def test_a_folder_without_a_result_is_named(tmp_path, capsys):
 
 
 def test_sizes_of_batches_are_shown_where_they_are_the_axis_and_the_best_of_all_is_named(tmp_path, capsys):
-    study = jaxsgd.Study(
-        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(2), batch_sizes=[4, 10],
-        learning_rates=[0.01, 0.1], orders=["reshuffle"], epochs=3, record="epoch",
-    )  # fmt: skip
-    ds = jaxsgd.sweep(study, tmp_path / "sizes")
+    ds = sweep(tmp_path / "sizes", seeds=range(2), batch_sizes=[4, 10], learning_rates=[0.01, 0.1])
     assert run_app(["measure", str(tmp_path / "sizes")]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[2].split()[:2] == ["B", "rate"]
@@ -247,11 +248,7 @@ def test_a_selection_measures_a_part_of_the_result(measured, capsys):
 
 
 def test_the_best_of_all_names_the_settings_whose_intervals_overlap_with_its_own(tmp_path, capsys):
-    study = jaxsgd.Study(
-        problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 2}, seeds=range(8), batch_counts=[1, 4, 5],
-        learning_rates=[0.03], orders=["reshuffle"], epochs=6, record="epoch",
-    )  # fmt: skip
-    best = jaxsgd.best(jaxsgd.sweep(study, tmp_path / "result"))
+    best = jaxsgd.best(sweep(tmp_path / "result", seeds=range(8), batch_counts=COUNTS, learning_rates=[0.03]))
     median, low, high = (best[name].values.ravel() for name in ("median_value", "low", "high"))
     first = np.argmin(median)
     overlapping = int(np.sum((low <= high[first]) & (high >= low[first]))) - 1

@@ -64,7 +64,7 @@ def test_ctrl_c_while_packages_are_imported_is_130_and_one_line(seconds, environ
     assert process.stdout.readline() == "begun\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = text_of(process)
     assert (process.returncode, out, err) == (130, "", "jaxsgd: interrupted\n")
 
 
@@ -79,7 +79,7 @@ def test_ctrl_c_during_the_training_is_130_and_leaves_no_file_but_results(enviro
     )
     assert process.stderr.readline() == "jaxsgd: training experiment 1\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = text_of(process)
     assert (process.returncode, err) == (130, "jaxsgd: interrupted\n")
     assert not list(tmp_path.glob("gone/*.*"))
 
@@ -97,15 +97,16 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
-    out, err = process.communicate(timeout=60)
+    out, err = text_of(process)
     line = "jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n"
     assert (process.returncode, out) == (143, "")
     assert err.endswith(line)
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
+def test_a_reader_that_leaves_ends_the_command_quietly(samples, environment, tmp_path):
+    # A log of 2,000 lines is more than a pipe holds, so the command still writes it when the reader leaves.
     process = subprocess.Popen(
-        [*COMMAND, "article", "--quick"],
+        [*COMMAND, "train", str(samples), "--epochs", "200", "--eval-interval", "1"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -116,8 +117,8 @@ def test_a_reader_that_leaves_ends_the_command_quietly(environment, tmp_path):
     process.stdout.close()
     with process.stderr:
         err = process.stderr.read()
-    assert process.wait(timeout=60) == 1
-    assert err == "jaxsgd: training experiment 1\n"
+    assert process.wait() == 1
+    assert err == ""
 
 
 @pytest.mark.parametrize(

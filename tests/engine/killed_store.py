@@ -34,23 +34,19 @@ def killing(at, moment):
     return change
 
 
-def name_of(at, folder):
-    """The name of the `at`-th call of a sweep, if there are so many."""
+def calls_of(folder):
+    """Return the names of a sweep's calls, in their order."""
     names = []
     with spoiled(lambda count, name, real, args: (names.append(name), real(*args))[1]):
         jaxsgd.sweep(STUDY, folder)
-    return names[at - 1] if at <= len(names) else None
+    return names
 
 
 def main(whole, place):
     for module, name, value in replaying(whole):
         setattr(module, name, value)
-    wanted, killed, at = files(whole), Counter(), 0
-    while True:
-        at += 1
-        name = name_of(at, place / f"named-{at}")
-        if name is None:
-            break
+    wanted, killed = files(whole), Counter()
+    for at, name in enumerate(calls_of(place / "named"), 1):
         for moment in ("before", "within", "after") if name == "write" else ("before", "after"):
             folder = place / f"{at}-{moment}"
             child = os.fork()

@@ -32,9 +32,7 @@ def obedient(folder):
 @pytest.fixture(scope="module")
 def alone():
     """Their bits when this process runs them and nothing is in the way."""
-    return bits(
-        jaxsgd.sweep(Study(problem="least_squares", problem_args={"num_samples": 20, "num_inputs": 3}, **FIELDS), **ONE_BY_ONE)
-    )
+    return bits(jaxsgd.sweep(Study(problem="tests.study_parts:waves", **FIELDS), **ONE_BY_ONE))
 
 
 def bits(ds):
@@ -42,22 +40,13 @@ def bits(ds):
 
 
 @pytest.fixture(scope="module")
-def kept_programs():
-    """Settings by which the workers keep what they compile where this process does."""
-    return {
-        # A chunk whose worker dies is given to another, as often as `retries` says and not beyond.
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
-    }
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory, kept_programs):
-    """A client of a scheduler with three workers."""
+def client(tmp_path_factory):
+    """A client of a scheduler with three workers, which share a nanny's process."""
+    # A chunk whose worker dies is given to another, as often as `retries` says and not beyond.
+    failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with (
-        scheduler(tmp_path_factory.mktemp("scheduler"), environment=kept_programs) as (address, _),
-        worker(address, environment=kept_programs),
-        worker(address, environment=kept_programs),
-        worker(address, environment=kept_programs),
+        scheduler(tmp_path_factory.mktemp("scheduler"), environment=failures) as (address, _),
+        worker(address, "--nworkers", "3"),
         distributed.Client(address, timeout=60, set_as_default=False) as client,
     ):
         client.wait_for_workers(3, timeout=120)

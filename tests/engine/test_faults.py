@@ -14,34 +14,43 @@ import jaxsgd
 from jaxsgd.cli.errors import run_app
 from jaxsgd.results.store import Folder
 from tests import replay
-
-SWEEP = """
-import sys
-import jaxsgd
+from tests.cli.conftest import text_of
 
 STUDY = jaxsgd.Study(
     problem="square_regression", problem_args={"num_samples": 60, "num_hidden": 10}, seeds=range(4), batch_counts=[2, 5],
-    orders=["fixed", "reshuffle"], learning_rates=[0.1, 1.0], epochs=3, eval_interval=2)
-
-def run(**how):
-    return jaxsgd.sweep(STUDY, sys.argv[1], vectorize="one_program", chunk_width=4, lanes=2, **how)
+    orders=["fixed", "reshuffle"], learning_rates=[0.1, 1.0], epochs=3, eval_interval=2,
+)  # fmt: skip
+DEFINITIONS = """
+import sys
+from tests.engine.test_faults import run
 """
 
 
-def child(program, folder):
-    """A process that runs `program` after the definitions above."""
+def run(folder, **how):
+    """Run the study into a folder, in 8 chunks of 4 cells."""
+    return jaxsgd.sweep(STUDY, folder, vectorize="one_program", chunk_width=4, lanes=2, **how)
+
+
+def started(*words):
+    """Return a process of Python that finds the tests' modules."""
     return subprocess.Popen(
-        [sys.executable, "-c", SWEEP + textwrap.dedent(program), str(folder)],
+        [sys.executable, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 
-def finish(program, folder):
-    process = child(program, folder)
-    output, wrong = process.communicate(timeout=300)
+def child(program, folder):
+    """Return a process that runs `program` on a folder."""
+    return started("-c", DEFINITIONS + textwrap.dedent(program), folder)
+
+
+def finished(process):
+    """Return the exit status, the output and the errors of a process at its end."""
+    with process:
+        output, wrong = text_of(process)
     return process.returncode, output, wrong
 
 
@@ -67,24 +76,17 @@ def replayable(tmp_path_factory):
 def whole(tmp_path_factory):
     """The result of the sweep when nothing goes wrong."""
     folder = tmp_path_factory.mktemp("whole") / "result"
-    status, _, wrong = finish("run()", folder)
-    assert (status, wrong) == (0, "")
+    run(folder)
     return folder
 
 
 def test_killed_at_every_write_flush_and_rename_the_rerun_has_the_same_bits(replayable, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "killed_store.py"), str(replayable), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert done.returncode == 0, done.stderr
+    words = ("-W", "ignore", Path(__file__).parent / "killed_store.py", replayable, tmp_path)
+    status, output, wrong = finished(started(*words))
+    assert status == 0, wrong
     # study.json, manifest.json, three chunks, and manifest.json again: each is written, flushed and renamed, and its folder
     # flushed. A write is killed before it, in its middle and after it, the others before and after.
-    assert json.loads(done.stdout) == {"write": 6 * 3, "fsync": 12 * 2, "replace": 6 * 2}
+    assert json.loads(output) == {"write": 6 * 3, "fsync": 12 * 2, "replace": 6 * 2}
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def test_whichever_call_to_the_system_fails_it_is_an_error_and_no_broken_chunk_i
 def test_killed_from_outside_while_it_computes_the_rerun_finishes_what_is_missing(whole, tmp_path):
     chunks = 4
     folder = tmp_path / "result"
-    process = child("run(on_progress=lambda p: print(p.done, flush=True))", folder)
+    process = child("run(sys.argv[1], on_progress=lambda p: print(p.done, flush=True))", folder)
     # The first line comes before the first chunk, and each chunk holds 4 cells.
     for _ in range(chunks + 1):
         process.stdout.readline()
@@ -148,9 +150,9 @@ def test_killed_from_outside_while_it_computes_the_rerun_finishes_what_is_missin
     process.communicate()
     kept = len(list((folder / "chunks").glob("0*.npz")))
     assert kept >= chunks
-    status, output, wrong = finish("run(on_progress=lambda p: print(p.resumed, flush=True))", folder)
-    assert (status, wrong) == (0, "")
-    assert int(output.split()[0]) == 4 * kept
+    resumed = []
+    run(folder, on_progress=lambda progress: resumed.append(progress.resumed))
+    assert resumed[0] == 4 * kept
     same_bits(folder, whole)
 
 
@@ -162,10 +164,10 @@ def test_a_full_disk_is_an_error_keeps_whole_chunks_and_is_resumed(whole, tmp_pa
     import resource, signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limit = lambda p: p.done >= 8 and resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
-    run(on_progress=limit)
+    run(sys.argv[1], on_progress=limit)
     """
     folder = tmp_path / "result"
-    status, _, wrong = finish(program, folder)
+    status, _, wrong = finished(child(program, folder))
     assert status == 1
     assert "OSError: [Errno 27] File too large" in wrong
     kept = sorted(path.name for path in (folder / "chunks").iterdir())
@@ -173,5 +175,5 @@ def test_a_full_disk_is_an_error_keeps_whole_chunks_and_is_resumed(whole, tmp_pa
     assert 2 <= len(kept) < 8
     identity = json.loads(jaxsgd.load(whole).attrs["manifest"])["fixed_identity"]
     assert all(Folder(folder).read_chunk(int(name[:6]), identity) is not None for name in kept)
-    assert finish("run()", folder)[0] == 0
+    run(folder)
     same_bits(folder, whole)
