@@ -22,7 +22,7 @@ _jaxtyped = jaxtyping.jaxtyped
 
 
 def jaxtyped(definition=None, *, typechecker):
-    """Return a function or class with a check of its annotations, but for a function within a function that was defined before."""
+    """Return a function or class with a check of its annotations; of an inner function only when it is first defined."""
     if definition is None:
         return functools.partial(jaxtyped, typechecker=typechecker)
     if not inspect.isfunction(definition):
