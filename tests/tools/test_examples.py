@@ -6,7 +6,7 @@ import pytest
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from tools.diagnosis_model.examples import Recording, draw_habit, make_examples
 
-SEEDS, EPOCHS, BATCHES = 8, 40, 12
+SEEDS, EPOCHS, BATCHES = 5, 40, 12
 
 NOISE = 5 + np.random.default_rng(0).standard_normal((SEEDS, EPOCHS, BATCHES))
 LEVELS = 3 * np.random.default_rng(2).standard_normal(BATCHES)
