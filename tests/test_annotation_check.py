@@ -24,7 +24,7 @@ def test_an_inner_function_is_checked_when_it_is_first_defined_and_does_its_own_
         first(np.ones(2), np.ones(3))
     with pytest.raises(TypeCheckError, match="values"):
         first([1.0, 2.0], np.ones(2))
-    with pytest.raises(TypeCheckError, match="return value"):
+    with pytest.raises(TypeCheckError, match="return"):
         first(np.ones(2), np.ones(2))
     second = defined_again(3.0)
     assert second(np.ones(2), np.ones(2)).tolist() == [3, 3]

@@ -16,21 +16,18 @@ from jaxsgd.study.study_file import read_studies, read_study, result_folders, st
 NAMES = sorted(shipped())
 
 
+def few_cells(study):
+    """Return short axes of a study: one value where each has a program of its own, which `Study` has checked; otherwise two."""
+    apart = ("batch_counts", "batch_sizes", "optimizers", "orders", *(("learning_rates",) if study.zipped else ()))
+    axes = ("seeds", "data_seeds", "init_seeds", "order_seeds", "learning_rates")
+    most = dict.fromkeys(axes, 2) | dict.fromkeys(apart, 1)
+    return {axis: values[:number] for axis, number in most.items() if (values := getattr(study, axis))}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_study_runs(name, tmp_path):
-    axes = (
-        "seeds",
-        "data_seeds",
-        "init_seeds",
-        "order_seeds",
-        "batch_counts",
-        "batch_sizes",
-        "learning_rates",
-        "optimizers",
-        "orders",
-    )
     for part, study in read_studies(study_path(name)).items():
-        small = {axis: values[:2] for axis in axes if (values := getattr(study, axis))}
+        small = few_cells(study)
         args = study.problem_args | {"num_samples": 200}
         if isinstance(study.keep, tuple):
             small["keep"] = [0, 1, 2]

@@ -16,5 +16,5 @@ def examples():
     return [
         example
         for name, (loss, order) in settings.items()
-        for example in make_examples(Recording(loss, order, setting=name), 80, rng)
+        for example in make_examples(Recording(loss, order, setting=name), 50, rng)
     ]

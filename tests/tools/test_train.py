@@ -68,6 +68,6 @@ def test_the_ridge_leaves_probabilities_as_sharp_as_they_are(examples):
 def test_a_period_with_a_high_score_is_likely_to_be_right():
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((8, 40, 12))
-    logs = make_examples(Recording(noise + 3 * rng.standard_normal(12), "fixed"), 60, rng)
-    logs += make_examples(Recording(noise, "reshuffle"), 60, rng)
+    logs = make_examples(Recording(noise + 3 * rng.standard_normal(12), "fixed"), 40, rng)
+    logs += make_examples(Recording(noise, "reshuffle"), 40, rng)
     assert fit_period(logs)["slope"] > 0
