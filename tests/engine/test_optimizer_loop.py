@@ -58,63 +58,67 @@ class Steps(NamedTuple):
     """An optimizer in a plain loop, compiled.
 
     Attributes:
-      init: `params -> state`.
-      update: `(grads, state, params) -> (params, state, evaluated parameters)`.
+      init: `(values, params) -> state`.
+      update: `(values, grads, state, params) -> (params, state, evaluated parameters)`.
     """
 
     init: Callable
     update: Callable
 
 
-def compiled_steps(optimizer, evaluation=lambda params, state: params, average=None):
+def compiled_steps(make, evaluation=lambda params, state: params):
     """The first state, and the step with what follows it, of an optimizer.
 
     Args:
-      optimizer: of optax; its functions of the count have the schedule.
+      make: `values -> optax transformation`; its functions of the count have the schedule. With the value `average`, the
+        decay of `optax.ema`, that averages the parameters after each step.
       evaluation: `(parameters, state) -> parameters` that are evaluated.
-      average: the decay of `optax.ema`, which averages the parameters after each step.
     """
-    averaging = optax.ema(average) if average else None
 
     @jax.jit
-    def update(grads, state, params):
-        (own, averages) = state
-        updates, own = optimizer.update(grads, own, params)
+    def init(values, params):
+        return make(values).init(params), optax.ema(values["average"]).init(params) if "average" in values else None
+
+    @jax.jit
+    def update(values, grads, state, params):
+        own, averages = state
+        updates, own = make(values).update(grads, own, params)
         params = optax.apply_updates(params, updates)
         judged = evaluation(params, own)
-        if averaging:
-            judged, averages = averaging.update(judged, averages)
+        if "average" in values:
+            judged, averages = optax.ema(values["average"]).update(judged, averages)
         return params, (own, averages), judged
 
-    return Steps(jax.jit(lambda params: (optimizer.init(params), averaging and averaging.init(params))), update)
+    return Steps(init, update)
 
 
-def by_optax(seed, count, steps):
+def by_optax(seed, count, steps, values):
     """The losses [E, m] and validation losses [E] of a plain loop of Python over optax.
 
     Args:
       seed: of the order.
       count: m.
       steps: of its optimizer.
+      values: the numbers that it is made with.
     """
     problem, value_and_grad, validated = functions()
     params = problem.init(jax.random.key(0))
-    state, losses, validation = steps.init(params), [], []
+    state, losses, validation = steps.init(values, params), [], []
     for sequence in sequences(seed):
         for own in np.array_split(sequence, count):
             loss, grads = value_and_grad(params, own)
             losses.append(loss)
-            params, state, judged = steps.update(grads, state, params)
+            params, state, judged = steps.update(values, grads, state, params)
         validation.append(validated(judged, problem.held_out))
     return np.reshape(losses, (EPOCHS, count)), np.asarray(validation)
 
 
-def check(ds, steps):
-    """Check each cell of a result against the loop; `steps` gives those of a batch count."""
+def check(ds, steps, values=lambda count: {}):
+    """Check each cell of a result against the loop; `values` gives the numbers of the optimizer at a batch count."""
     for count in COUNTS:
         for seed in SEEDS:
             cell = ds.sel(seed=seed, batch_count=count)
-            losses, validation = by_optax(seed, count, steps(count))
+            losses, validation = by_optax(seed, count, steps, values(count))
             np.testing.assert_allclose(cell.loss.values[:, :count], losses, rtol=1e-5)
             np.testing.assert_allclose(cell.validation_loss.values, validation, rtol=1e-5)
 
@@ -123,14 +127,14 @@ PATHS = pytest.mark.parametrize("path", ["one_program", "grouped"])
 
 
 @functools.cache
-def steps_of_adam(schedule, rule, count):
-    kappa, steps = REFERENCE / count if rule == "all" else 1.0, count * EPOCHS
-    drop = 0.2 if schedule != "constant" else 1.0
+def steps_of_adam():
+    def adam(values):
+        def rate(step):
+            return values["rate"] * jnp.where(step / values["steps"] < 0.5, 1.0, values["drop"])
 
-    def rate(step):
-        return 0.05 * np.sqrt(kappa) * jnp.where(step / steps < 0.5, 1.0, drop)
+        return optax.adam(rate, b1=values["b1"], b2=values["b2"], eps=values["eps"])
 
-    return compiled_steps(optax.adam(rate, b1=1 - kappa * 0.2, b2=0.9**kappa, eps=1e-4 / np.sqrt(kappa)))
+    return compiled_steps(adam)
 
 
 @PATHS
@@ -145,21 +149,28 @@ def test_schedules_and_the_rules_of_adam(path):
         vectorize=path,
     ).squeeze(["optimizer", "order", "learning_rate", *adam])  # fmt: skip
 
+    def values(schedule, rule, count):
+        kappa = REFERENCE / count if rule == "all" else 1.0
+        of_adam = {"b1": 1 - kappa * 0.2, "b2": 0.9**kappa, "eps": 1e-4 / np.sqrt(kappa)}
+        drop = 0.2 if schedule != "constant" else 1.0
+        return {"rate": 0.05 * np.sqrt(kappa), "steps": count * EPOCHS, "drop": drop, **of_adam}
+
     for schedule in ds.schedule.values:
         for rule in ds.batch_rule.values:
-            check(ds.sel(schedule=schedule, batch_rule=rule), functools.partial(steps_of_adam, schedule, rule))
+            check(ds.sel(schedule=schedule, batch_rule=rule), steps_of_adam(), functools.partial(values, schedule, rule))
     # Paired seeds stay paired: the first loss, before any step, is the same for all schedules and rules.
     first = ds.loss.isel(epoch=0, batch=0)
     assert (first == first.isel(schedule=0, batch_rule=0)).all()
 
 
 @functools.cache
-def steps_of_sgdw(count):
-    kappa = REFERENCE / count
-    rate, decay = 0.02 * np.sqrt(kappa), 0.05 * np.sqrt(kappa)  # rate times decay is multiplied by kappa
-    # Decoupled: the parameters shrink by rate * decay, besides the momentum of the gradients.
-    chain = optax.chain(optax.trace(0.9**kappa), optax.add_decayed_weights(decay), optax.scale(-rate))
-    return compiled_steps(chain, average=0.8**kappa)
+def steps_of_sgdw():
+    def sgdw(values):
+        # Decoupled: the parameters shrink by rate * decay, besides the momentum of the gradients.
+        parts = optax.trace(values["momentum"]), optax.add_decayed_weights(values["decay"]), optax.scale(-values["rate"])
+        return optax.chain(*parts)
+
+    return compiled_steps(sgdw)
 
 
 @PATHS
@@ -172,7 +183,13 @@ def test_weight_decay_with_its_timescale_and_an_average_with_its_half_life(path)
         ),
         vectorize=path,
     ).squeeze()  # fmt: skip
-    check(ds, steps_of_sgdw)
+
+    def values(count):
+        kappa = REFERENCE / count
+        rate, decay = 0.02 * np.sqrt(kappa), 0.05 * np.sqrt(kappa)  # rate times decay is multiplied by kappa
+        return {"rate": rate, "decay": decay, "momentum": 0.9**kappa, "average": 0.8**kappa}
+
+    check(ds, steps_of_sgdw(), values)
 
 
 @functools.cache
@@ -182,7 +199,7 @@ def steps_of_sam():
     def evaluation(params, state):
         return jax.tree.map(lambda *both: jnp.where(state.steps_since_sync == 1, *both), state.cache, params)
 
-    return compiled_steps(optax.contrib.sam(optax.sgd(0.05, momentum=0.5), outwards), evaluation)
+    return compiled_steps(lambda values: optax.contrib.sam(optax.sgd(0.05, momentum=0.5), outwards), evaluation)
 
 
 @PATHS
@@ -192,7 +209,7 @@ def test_sharpness_aware_minimization_is_evaluated_where_it_has_not_moved(path):
         study(optimizer="sam", learning_rates=[0.05], hyper={"rho": [0.1], "momentum": [0.5]}), vectorize=path
     ).squeeze()
 
-    check(ds, lambda count: steps_of_sam())
+    check(ds, steps_of_sam())
 
 
 @functools.cache
@@ -200,7 +217,7 @@ def steps_without_schedule(name):
     def evaluation(params, state):
         return optax.contrib.schedule_free_eval_params(state, params)
 
-    return compiled_steps(getattr(optax.contrib, name)(0.02, b1=0.8, weight_decay=0.01), evaluation)
+    return compiled_steps(lambda values: getattr(optax.contrib, name)(0.02, b1=0.8, weight_decay=0.01), evaluation)
 
 
 @PATHS
@@ -210,7 +227,7 @@ def test_schedule_free_is_evaluated_at_its_average(name, path):
         study(optimizer=name, learning_rates=[0.02], hyper={"b1": [0.8], "weight_decay": [0.01]}), vectorize=path
     ).squeeze()
 
-    check(ds, lambda count: steps_without_schedule(name))
+    check(ds, steps_without_schedule(name))
 
 
 def test_a_run_stops_by_the_parameters_that_are_evaluated():
