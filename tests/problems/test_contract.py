@@ -58,7 +58,7 @@ SUBSETS = ([3], [7, 3], list(range(N))[::-1])
 
 
 class Measured(NamedTuple):
-    """What one compiled program works out of a problem.
+    """The data, parameters and losses of a problem, from compiled programs.
 
     Attributes:
       problem: it.
