@@ -61,7 +61,7 @@ def micro(problem, splits, optimizer, order="fixed", *, epochs=EPOCHS, micro_siz
     def all_of_them(cuts):
         return jax.vmap(lambda own_cut: run_micro(problem, begun, data, keys.order, own_cut, optimizer=optimizer, **how))(cuts)
 
-    return all_of_them(stacked(splits, shared))
+    return jax.tree.map(np.asarray, all_of_them(stacked(splits, shared)))
 
 
 def numbered_order(number):
@@ -105,6 +105,7 @@ def of_the_loop(order, m, momentum):
 
 def assert_all_are_of_the_loop(done, m):
     """Checks losses and sizes [order, momentum, E, m or more], of every order and momentum."""
+    done = jax.tree.map(np.asarray, done)
     for i, order in enumerate(ORDERS):
         for k, momentum in enumerate(MOMENTA):
             losses, sizes = of_the_loop(order, m, momentum)
@@ -131,8 +132,8 @@ def one_program(counts):
         over_orders = jax.vmap(over_momenta, (0, None, None))
         return jax.vmap(over_orders, (None, None, 0))(jnp.arange(len(ORDERS)), jnp.asarray(MOMENTA), cuts)
 
-    loss, size = all_runs(stacked(splits, shared))
-    return {m: (np.asarray(loss[i]), np.asarray(size[i])) for i, m in enumerate(counts)}
+    loss, size = jax.tree.map(np.asarray, all_runs(stacked(splits, shared)))
+    return {m: (loss[i], size[i]) for i, m in enumerate(counts)}
 
 
 @pytest.mark.parametrize("counts", [DIVISORS, OTHERS], ids=str)
@@ -151,7 +152,7 @@ def test_past_the_batch_count_the_loss_is_nan_and_the_size_0_and_nowhere_else():
 @pytest.mark.parametrize("m", COUNTS)
 def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loop_in_every_order(m):
     # The orders' sequences are given as tables: a program with the six orders in it would take seconds to compile.
-    samples, batches = (jnp.asarray(leaf) for leaf in sequences())
+    samples, batches = sequences()
     (single,) = by_count(m)
     params, data = PROBLEM.init(KEYS.init), jax.tree.map(jnp.asarray, PROBLEM.data)
 
@@ -361,9 +362,8 @@ def test_a_run_that_diverges_leaves_the_bits_of_its_siblings_alone(bad, masked):
 
         return jax.vmap(trained)(rates)
 
-    good = beside_each_other(jnp.asarray([0.01, 0.02, 0.03]))
-    mixed = beside_each_other(jnp.asarray([0.01, bad, 0.03]))
+    good, mixed = (jax.tree.map(np.asarray, beside_each_other(jnp.asarray([0.01, rate, 0.03]))) for rate in (0.02, bad))
     assert np.isfinite(good.loss).all()
     assert not np.isfinite(mixed.loss[1]).all()
     for leaf, other in zip(jax.tree.leaves(good), jax.tree.leaves(mixed), strict=True):
-        assert np.asarray(leaf)[[0, 2]].tobytes() == np.asarray(other)[[0, 2]].tobytes()
+        assert leaf[[0, 2]].tobytes() == other[[0, 2]].tobytes()

@@ -43,21 +43,49 @@ SPLITS = {
     "smaller last": split(23, batch_size=4),
     "drop last": split(23, batch_size=4, drop_last=True),
 }
+RAGGED = SPLITS["array_split"]
+
+
+def visits_of_splits(order, cuts, key):
+    """The visits of `EPOCHS` epochs in each of some splits, [E, m, B] and [E, m]."""
+    epochs = jnp.arange(EPOCHS)
+    return [jax.vmap(lambda epoch, cut=cut: visits(order, key, epoch, cut))(epochs) for cut in cuts]
+
+
+ALONE = 3
+"""An epoch that is asked for on its own."""
+
+
+@functools.cache
+def compiled_visits(order, cuts):
+    """`key -> (visits of each split, visits of the epoch ALONE in the last split, its number not traced)`, as one program."""
+    return jax.jit(lambda key: (visits_of_splits(order, cuts, key), visits(order, key, ALONE, cuts[-1])))
+
+
+@functools.cache
+def visited(order, cut, seed=0):
+    """The visits of all epochs in a split, and of the epoch `ALONE`, computed together for all of `SPLITS`."""
+    cuts = (*(own for own in SPLITS.values() if own != RAGGED), RAGGED) if cut in SPLITS.values() else (cut,)
+    every, alone = jax.tree.map(np.asarray, compiled_visits(order, cuts)(jax.random.key(seed)))
+    return every[cuts.index(cut)], alone
+
+
+def batches(sample, size):
+    """For each batch of an epoch, the tuple of its samples."""
+    return [tuple(row[:count]) for row, count in zip(sample, size, strict=True)]
 
 
 @functools.cache
 def seen(order, cut, seed=0, epochs=EPOCHS):
     """For each epoch, for each of its batches, the tuple of its samples."""
-    visit = jax.jit(jax.vmap(lambda epoch: visits(as_order(order), jax.random.key(seed), epoch, cut)))(jnp.arange(epochs))
-    sample, size = np.asarray(visit.sample), np.asarray(visit.size)
-    assert sample.shape == (epochs, cut.batch_count, cut.sizes.max())
-    return [[tuple(row[:count]) for row, count in zip(*epoch, strict=True)] for epoch in zip(sample, size, strict=True)]
+    visit, _ = visited(as_order(order), cut, seed)
+    assert visit.sample.shape == (EPOCHS, cut.batch_count, cut.sizes.max())
+    return [batches(*epoch) for epoch in zip(visit.sample[:epochs], visit.size[:epochs], strict=True)]
 
 
 def chance_of(counts):
     """Chance that equally likely outcomes are counted at least as unevenly as this: Pearson's chi-square test."""
-    expected = counts.sum() / counts.size
-    return float(jax.scipy.stats.chi2.sf(((counts - expected) ** 2 / expected).sum(), counts.size - 1))
+    return float(scipy.stats.chisquare(counts).pvalue)
 
 
 def members(epoch):
@@ -114,32 +142,35 @@ def test_each_epoch_cuts_the_samples_into_batches_of_the_splits_sizes(order, cut
 
 @pytest.mark.parametrize("order", EVERY_ORDER.values(), ids=EVERY_ORDER)
 def test_places_past_a_batchs_own_size_repeat_its_last_sample(order):
-    visit = visits(order, KEY, 0, SPLITS["array_split"])
-    for samples, size in zip(np.asarray(visit.sample), np.asarray(visit.size), strict=True):
+    visit, _ = visited(order, RAGGED)
+    for samples, size in zip(visit.sample[0], visit.size[0], strict=True):
         assert set(samples[size:]) <= {samples[size - 1]}
 
 
 @pytest.mark.parametrize("order", EVERY_ORDER.values(), ids=EVERY_ORDER)
 def test_an_order_is_a_function_of_the_key_and_the_epoch(order):
-    cut = SPLITS["array_split"]
     # An epoch asked for on its own, its number not traced, is the one met on the way.
-    alone = visits(order, KEY, 3, cut)
-    samples = [tuple(row[:size]) for row, size in zip(np.asarray(alone.sample), np.asarray(alone.size), strict=True)]
-    assert samples == seen(order, cut)[3]
-    assert (seen(order, cut, seed=1) != seen(order, cut)) == (order.name in RANDOM)
+    _, alone = visited(order, RAGGED)
+    assert batches(alone.sample, alone.size) == seen(order, RAGGED)[ALONE]
+    assert (seen(order, RAGGED, seed=1) != seen(order, RAGGED)) == (order.name in RANDOM)
 
 
 @pytest.mark.parametrize("order", EVERY_ORDER.values(), ids=EVERY_ORDER)
 def test_the_batches_visited_are_the_same_however_many_slots_there_are_and_traced_or_not(order):
-    def visited(slots, batch_count):
+    def in_slots(slots, batch_count):
         return jax.vmap(lambda epoch: order.batches(KEY, epoch, slots, batch_count))(jnp.arange(EPOCHS))
 
-    traced = {slots: jax.jit(functools.partial(visited, slots)) for slots in (8, 13)}
-    for batch_count in (5, 8):
-        expected = np.asarray(jax.jit(visited, static_argnums=(0, 1))(batch_count, batch_count))
+    counts = (5, 8)
+
+    @jax.jit
+    def in_both_ways(traced_counts):
+        static = [(in_slots(count, count), in_slots(13, count)) for count in counts]
+        return static, [(in_slots(8, count), in_slots(13, count)) for count in traced_counts]
+
+    for batch_count, (expected, wide), traced in zip(counts, *jax.tree.map(np.asarray, in_both_ways(counts)), strict=True):
         np.testing.assert_array_equal(np.sort(expected), [range(batch_count)] * EPOCHS)
-        for wide in (traced[8](batch_count), traced[13](batch_count), jax.jit(visited, static_argnums=(0, 1))(13, batch_count)):
-            np.testing.assert_array_equal(wide[:, :batch_count], expected)
+        for own in (wide, *traced):
+            np.testing.assert_array_equal(own[:, :batch_count], expected)
 
 
 def test_every_built_in_order_but_replacement_promises_visits_once():
@@ -171,17 +202,29 @@ def test_shuffle_once_is_paired_with_the_first_epoch_of_reshuffle():
     assert seen("shuffle_once", cut)[0] == seen("reshuffle", cut)[0]
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 1625, 1626])
+PERMUTED = (1, 2, 5, 1625, 1626)
+"""Lengths of permutations. 3 log(N) / log(2^32 - 1) is 1 at N = 2^(32/3) = 1,625.5: from there on JAX sorts twice."""
+
+
+@functools.cache
+def permutations(wide):
+    """By the length, the permutations of three keys by our order and by JAX in epoch 1, with 64-bit numbers or without."""
+
+    def both(keys, count):
+        ours = jax.vmap(lambda key: EVERY_ORDER["reshuffle"].samples(key, 1, count))(keys)
+        return ours, jax.lax.map(lambda key: jax.random.permutation(jax.random.fold_in(key, 1), count), keys)
+
+    with jax.enable_x64(wide):
+        pairs = jax.jit(lambda keys: {count: both(keys, count) for count in PERMUTED})(jax.random.split(KEY, 3))
+        return jax.tree.map(np.asarray, pairs)
+
+
+@pytest.mark.parametrize("count", PERMUTED)
 def test_a_permutation_is_that_of_jax(count):
-    """3 log(N) / log(2^32 - 1) is 1 at N = 2^(32/3) = 1,625.5: from there on JAX sorts twice."""
-    keys = jax.random.split(KEY, 3)
-    expected = np.stack([jax.random.permutation(jax.random.fold_in(key, 0), count) for key in keys])
-    result = jax.jit(jax.vmap(lambda key: EVERY_ORDER["reshuffle"].samples(key, 0, count)))(keys)
-    np.testing.assert_array_equal(result, expected)
-    with jax.enable_x64(True):
-        wide = EVERY_ORDER["reshuffle"].samples(KEY, 1, count)
-        assert wide.dtype == np.int64
-        np.testing.assert_array_equal(wide, jax.random.permutation(jax.random.fold_in(KEY, 1), count))
+    for wide in (False, True):
+        ours, theirs = permutations(wide)[count]
+        assert ours.dtype == (np.int64 if wide else np.int32)
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_equal_random_numbers_stay_in_their_sequence(monkeypatch):
@@ -204,8 +247,8 @@ def test_reshuffle_batches_keeps_members_and_sizes_and_permutes_the_visits():
 
 
 def test_reshuffle_batches_visits_every_batch_first_about_as_often():
-    visited = jax.vmap(lambda epoch: jaxsgd.ORDERS["reshuffle_batches"].batches(KEY, epoch, 4, 4))(jnp.arange(4000))
-    assert chance_of(np.bincount(visited[:, 0], minlength=4)) > 1e-3
+    first = jax.jit(jax.vmap(lambda epoch: jaxsgd.ORDERS["reshuffle_batches"].batches(KEY, epoch, 4, 4)[0]))(jnp.arange(4000))
+    assert chance_of(np.bincount(first, minlength=4)) > 1e-3
 
 
 @pytest.mark.parametrize("cut", SPLITS.values(), ids=SPLITS)
@@ -217,13 +260,13 @@ def test_flip_flop_visits_its_batches_backwards_in_odd_epochs(cut):
 
 
 def test_reshuffle_puts_every_sample_first_about_as_often():
-    first = jax.vmap(lambda epoch: sample_sequence(as_order("reshuffle"), KEY, epoch, 10)[0])(jnp.arange(4000))
+    first = jax.jit(jax.vmap(lambda epoch: sample_sequence(as_order("reshuffle"), KEY, epoch, 10)[0]))(jnp.arange(4000))
     assert chance_of(np.bincount(first, minlength=10)) > 1e-3
 
 
 def test_replacement_draws_all_samples_about_as_often_and_some_twice_an_epoch():
-    drawn = jax.vmap(lambda epoch: sample_sequence(as_order("replacement"), KEY, epoch, 50))(jnp.arange(400))
-    assert chance_of(np.bincount(drawn.ravel(), minlength=50)) > 1e-3
+    drawn = jax.jit(jax.vmap(lambda epoch: sample_sequence(as_order("replacement"), KEY, epoch, 50)))(jnp.arange(400))
+    assert chance_of(np.bincount(np.ravel(drawn), minlength=50)) > 1e-3
     # In 50 draws of 50 a sample is missed with probability (1 - 1/50)^50 = 0.364: 31.8 distinct ones an epoch, +- 0.12.
     distinct = np.mean([len(set(row)) for row in np.asarray(drawn).tolist()])
     assert distinct == pytest.approx(50 * (1 - 0.98**50), abs=0.6)
@@ -272,10 +315,34 @@ MANY = 1500
 """Epochs of each of two samples of sequences."""
 
 
+SAME = {
+    "buffer(1)": "fixed",
+    "buffer(24)": "reshuffle",
+    "blocks(24)": "fixed",
+    "blocks(1)": "reshuffle",
+    "block_buffer(4, 6)": "reshuffle",
+    "block_buffer(1, 24)": "reshuffle",
+}
+"""Orders with numbers at an end of their range, and the orders without numbers that they are."""
+NEXT = {"buffer(6)": "buffer(5)", "blocks(5)": "blocks(4)"}
+"""Orders with the number next to that of another."""
+
+
 @functools.cache
-def sequences(order, num_samples=24, epochs=MANY):
-    epoch = jax.jit(jax.vmap(lambda epoch: sample_sequence(as_order(order), KEY, epoch, num_samples)))
-    return np.asarray(epoch(jnp.arange(epochs)))
+def all_sequences():
+    """The sequences of 24 samples in `MANY` epochs by every order that is looked at here, [epochs, 24], of one program."""
+    names = {*SIMULATED, *SAME, *SAME.values(), *NEXT}
+
+    @jax.jit
+    @jax.vmap
+    def sequences(epoch):
+        return {name: sample_sequence(as_order(name), KEY, epoch, 24) for name in names}
+
+    return jax.tree.map(np.asarray, sequences(jnp.arange(MANY)))
+
+
+def sequences(order, epochs=MANY):
+    return all_sequences()[order][:epochs]
 
 
 @functools.cache
@@ -308,7 +375,7 @@ def test_the_displacements_are_those_of_the_loader(order):
     assert least_chance(sequences(order), simulated(order)) > 1e-5
 
 
-@pytest.mark.parametrize(("order", "other"), [("buffer(6)", "buffer(5)"), ("blocks(5)", "blocks(4)")])
+@pytest.mark.parametrize(("order", "other"), NEXT.items())
 def test_the_displacements_tell_one_number_in_brackets_from_the_next(order, other):
     assert least_chance(sequences(order), simulated(other)) < 1e-12
 
@@ -324,17 +391,7 @@ def test_a_shuffle_buffer_gives_a_sample_out_no_sooner_than_it_is_read_and_draws
     assert np.mean(waited == 3) == pytest.approx(0.2 * 0.8**3, abs=0.04)
 
 
-@pytest.mark.parametrize(
-    ("order", "same"),
-    [
-        ("buffer(1)", "fixed"),
-        ("buffer(24)", "reshuffle"),
-        ("blocks(24)", "fixed"),
-        ("blocks(1)", "reshuffle"),
-        ("block_buffer(4, 6)", "reshuffle"),
-        ("block_buffer(1, 24)", "reshuffle"),
-    ],
-)
+@pytest.mark.parametrize(("order", "same"), SAME.items())
 def test_the_ends_of_the_range_are_orders_that_have_names(order, same):
     np.testing.assert_array_equal(sequences(order, epochs=EPOCHS), sequences(same, epochs=EPOCHS))
 
@@ -432,7 +489,7 @@ def test_an_order_is_added_by_one_entry(monkeypatch):
     study = jaxsgd.Study(**sizes, seeds=[0], orders=["fixed", "evens"], learning_rates=[0.1], epochs=1)
     result = jaxsgd.sweep(study)
     # Samples 0 to 5 by twos: 0, 2, 4 are the first batch and 1, 3, 5 the second.
-    _, t = jaxsgd.problems.least_squares(6, 1).sample_data(streams(jax.random.key(0)).data)
+    _, t = jax.jit(jaxsgd.problems.least_squares(6, 1).sample_data)(streams(jax.random.key(0)).data)
     first = np.mean(np.asarray(t)[[0, 2, 4]] ** 2) / 2
     loss = jaxsgd.simulate(
         jaxsgd.problems.least_squares(6, 1), jax.random.key(0), optimizer=optax.sgd(0.1), batch_count=2, epochs=1, order="evens"

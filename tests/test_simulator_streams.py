@@ -10,10 +10,11 @@ from tests import probe
 
 KEY = jax.random.key(0)
 PROBLEM = probe.drawn(10)
+OPTIMIZERS = {rate: optax.sgd(rate) for rate in (0.0, 0.5)}
 
 
 def run(key=KEY, order="reshuffle", batch_count=10, rate=0.5):
-    return jaxsgd.simulate(PROBLEM, key, optimizer=optax.sgd(rate), epochs=3, batch_count=batch_count, order=order)
+    return jaxsgd.simulate(PROBLEM, key, optimizer=OPTIMIZERS[rate], epochs=3, batch_count=batch_count, order=order)
 
 
 def seen(keys):

@@ -9,6 +9,10 @@ import jaxsgd
 from jaxsgd import InputError
 
 ARGS = {"num_samples": 20, "num_inputs": 2}
+PROBLEM = jaxsgd.problems.least_squares(**ARGS)
+RULED = optax.sgd(0.04, momentum=0.9**0.4)
+"""The optimizer of `ruled` at m = 5."""
+
 PARTS = ("trace", "gradient_square", "loss_deviation")
 
 
@@ -25,15 +29,14 @@ def ruled():
 
 def by_hand(keys, optimizer, at, **how):
     """Means over the runs of `keys`, by name."""
-    problem = jaxsgd.problems.least_squares(**ARGS)
-    runs = [jaxsgd.noise(problem, key, optimizer=optimizer, at=at, epochs=4, **how) for key in keys]
+    runs = [jaxsgd.noise(PROBLEM, key, optimizer=optimizer, at=at, epochs=4, **how) for key in keys]
     return {name: np.mean([getattr(run, name) for run in runs], axis=0) for name in PARTS}
 
 
 def test_it_is_the_noise_of_the_same_runs_averaged_over_the_seeds(ruled):
     noise = jaxsgd.run_noise(ruled.sel(batch_count=5), [0, 3])
     keys = [jax.random.key(seed) for seed in (3, 4, 5)]
-    mean = by_hand(keys, optax.sgd(0.04, momentum=0.9**0.4), [0, 3], batch_count=5, order="reshuffle")
+    mean = by_hand(keys, RULED, [0, 3], batch_count=5, order="reshuffle")
     for name in PARTS:
         np.testing.assert_allclose(noise[name], mean[name], rtol=1e-4)
     # The quotient of the means, and not the mean of the quotients.
@@ -45,7 +48,7 @@ def test_it_is_the_noise_of_the_same_runs_averaged_over_the_seeds(ruled):
 @pytest.mark.parametrize("pick", [lambda ds: ds.sel(seed=4), lambda ds: ds.sel(seed=[4, 3, 5])])
 def test_one_seed_may_be_selected_or_the_first_asked_for(pick, ruled):
     noise = jaxsgd.run_noise(pick(ruled.sel(batch_count=5)), [3], seeds=1)
-    mean = by_hand([jax.random.key(4)], optax.sgd(0.04, momentum=0.9**0.4), [3], batch_count=5, order="reshuffle")
+    mean = by_hand([jax.random.key(4)], RULED, [3], batch_count=5, order="reshuffle")
     np.testing.assert_allclose(noise.trace, mean["trace"], rtol=1e-4)
     assert noise.attrs["seeds"] == 1
 

@@ -1,5 +1,6 @@
 """Observables that a study asks for: on both paths, in a folder, and in every command that reads a result."""
 
+import functools
 import importlib
 import json
 import sys
@@ -33,6 +34,7 @@ def swept(request):
     return jaxsgd.sweep(study(), vectorize=request.param)
 
 
+@functools.cache
 def simulated(seed, batch_count, rate):
     problem = least_squares(SAMPLES, 3)
     names = [*OURS, f"{POINTER}:middle", f"{POINTER}:spread"]
@@ -52,11 +54,12 @@ def test_both_paths_measure_what_a_single_run_measures(swept):
 def test_both_paths_measure_what_a_plain_loop_measures(swept):
     """In float64 NumPy: gradient X'(X w - t) / B, Hessian X'X / N."""
     keys = jaxsgd.streams(jax.random.key(1))
-    x, target = (np.asarray(a, np.float64) for a in least_squares(SAMPLES, 3).sample_data(keys.data))
+    draw = jax.jit(least_squares(SAMPLES, 3).sample_data)
+    x, target = (np.asarray(a, np.float64) for a in draw(keys.data))
     weights, before = np.zeros(3), np.zeros(3)
     measured = {name: [] for name in ("sharpness", "gradient_norm", "update_norm", "parameter_norm", "batch_sharpness")}
-    for epoch in range(EPOCHS):
-        sequence = np.asarray(jaxsgd.ORDERS["reshuffle"].samples(keys.order, epoch, SAMPLES))
+    samples = jax.jit(jax.vmap(lambda epoch: jaxsgd.ORDERS["reshuffle"].samples(keys.order, epoch, SAMPLES)))
+    for epoch, sequence in enumerate(np.asarray(samples(np.arange(EPOCHS)))):
         batches = np.array_split(sequence, 7)
         for own in batches:
             before = weights

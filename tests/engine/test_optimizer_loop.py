@@ -1,6 +1,8 @@
 """Optimizers by name, schedules and batch rules against a plain Python loop over optax, in both paths of a sweep."""
 
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,57 +39,102 @@ def functions():
     def mean_loss(params, batch):
         return problem.loss(params, batch).mean()
 
-    return problem, jax.jit(jax.value_and_grad(mean_loss)), jax.jit(mean_loss)
+    def loss_of_samples(params, samples):
+        return mean_loss(params, jax.tree.map(lambda leaf: jnp.asarray(leaf)[samples], problem.data))
+
+    return problem, jax.jit(jax.value_and_grad(loss_of_samples)), jax.jit(mean_loss)
 
 
-def by_optax(seed, count, make, evaluation=lambda params, state: params, average=None):
+@functools.cache
+def sequences(seed):
+    """The samples in the sequence of each epoch, [E, N]."""
+    samples = functions()[0].data[0].shape[0]
+    key = streams(jax.random.key(seed)).order
+    draw = jax.jit(jax.vmap(lambda epoch: as_order("reshuffle").samples(key, epoch, samples)))
+    return np.asarray(draw(jnp.arange(EPOCHS)))
+
+
+class Steps(NamedTuple):
+    """An optimizer in a plain loop, compiled.
+
+    Attributes:
+      init: `(values, params) -> state`.
+      update: `(values, grads, state, params) -> (params, state, evaluated parameters)`.
+    """
+
+    init: Callable
+    update: Callable
+
+
+def compiled_steps(make, evaluation=lambda params, state: params):
+    """The first state, and the step with what follows it, of an optimizer.
+
+    Args:
+      make: `values -> optax transformation`; its functions of the count have the schedule. With the value `average`, the
+        decay of `optax.ema`, that averages the parameters after each step.
+      evaluation: `(parameters, state) -> parameters` that are evaluated.
+    """
+
+    @jax.jit
+    def init(values, params):
+        return make(values).init(params), optax.ema(values["average"]).init(params) if "average" in values else None
+
+    @jax.jit
+    def update(values, grads, state, params):
+        own, averages = state
+        updates, own = make(values).update(grads, own, params)
+        params = optax.apply_updates(params, updates)
+        judged = evaluation(params, own)
+        if "average" in values:
+            judged, averages = optax.ema(values["average"]).update(judged, averages)
+        return params, (own, averages), judged
+
+    return Steps(init, update)
+
+
+def by_optax(seed, count, steps, values):
     """The losses [E, m] and validation losses [E] of a plain loop of Python over optax.
 
     Args:
       seed: of the order.
       count: m.
-      make: `(progress at a step's count) -> optax transformation`; its functions of the count have the schedule.
-      evaluation: `(parameters, state) -> parameters` that are evaluated.
-      average: the decay of `optax.ema`, which averages the parameters after each step.
+      steps: of its optimizer.
+      values: the numbers that it is made with.
     """
     problem, value_and_grad, validated = functions()
-    samples, order = problem.data[0].shape[0], as_order("reshuffle")
-    key = streams(jax.random.key(seed)).order
-    optimizer = make(count)
-    params = problem.init(key)
-    state, losses, validation = optimizer.init(params), [], []
-    averaging = optax.ema(average) if average else None
-    averages = averaging and averaging.init(params)
-
-    @jax.jit
-    def update(grads, state, params):
-        updates, state = optimizer.update(grads, state, params)
-        return optax.apply_updates(params, updates), state
-
-    for epoch in range(EPOCHS):
-        sequence = np.asarray(order.samples(key, epoch, samples))
+    params = problem.init(jax.random.key(0))
+    state, losses, validation = steps.init(values, params), [], []
+    for sequence in sequences(seed):
         for own in np.array_split(sequence, count):
-            loss, grads = value_and_grad(params, jax.tree.map(lambda leaf, own=own: jnp.asarray(leaf)[own], problem.data))
+            loss, grads = value_and_grad(params, own)
             losses.append(loss)
-            params, state = update(grads, state, params)
-            judged = evaluation(params, state)
-            if averaging:
-                judged, averages = averaging.update(judged, averages)
+            params, state, judged = steps.update(values, grads, state, params)
         validation.append(validated(judged, problem.held_out))
     return np.reshape(losses, (EPOCHS, count)), np.asarray(validation)
 
 
-def check(ds, make, **how):
-    """Check each cell of a result against the loop; `make` takes the cell's labels and values and the batch count."""
-    for seed in SEEDS:
-        for count in COUNTS:
+def check(ds, steps, values=lambda count: {}):
+    """Check each cell of a result against the loop; `values` gives the numbers of the optimizer at a batch count."""
+    for count in COUNTS:
+        for seed in SEEDS:
             cell = ds.sel(seed=seed, batch_count=count)
-            losses, validation = by_optax(seed, count, functools.partial(make, cell), **how)
+            losses, validation = by_optax(seed, count, steps, values(count))
             np.testing.assert_allclose(cell.loss.values[:, :count], losses, rtol=1e-5)
             np.testing.assert_allclose(cell.validation_loss.values, validation, rtol=1e-5)
 
 
 PATHS = pytest.mark.parametrize("path", ["one_program", "grouped"])
+
+
+@functools.cache
+def steps_of_adam():
+    def adam(values):
+        def rate(step):
+            return values["rate"] * jnp.where(step / values["steps"] < 0.5, 1.0, values["drop"])
+
+        return optax.adam(rate, b1=values["b1"], b2=values["b2"], eps=values["eps"])
+
+    return compiled_steps(adam)
 
 
 @PATHS
@@ -102,22 +149,28 @@ def test_schedules_and_the_rules_of_adam(path):
         vectorize=path,
     ).squeeze(["optimizer", "order", "learning_rate", *adam])  # fmt: skip
 
-    def make(cell, count):
-        kappa = REFERENCE / count if cell.batch_rule.item() == "all" else 1.0
-        steps = count * EPOCHS
-        drop = 0.2 if cell.schedule.item() != "constant" else 1.0
-
-        def rate(step):
-            return 0.05 * np.sqrt(kappa) * jnp.where(step / steps < 0.5, 1.0, drop)
-
-        return optax.adam(rate, b1=1 - kappa * 0.2, b2=0.9**kappa, eps=1e-4 / np.sqrt(kappa))
+    def values(schedule, rule, count):
+        kappa = REFERENCE / count if rule == "all" else 1.0
+        of_adam = {"b1": 1 - kappa * 0.2, "b2": 0.9**kappa, "eps": 1e-4 / np.sqrt(kappa)}
+        drop = 0.2 if schedule != "constant" else 1.0
+        return {"rate": 0.05 * np.sqrt(kappa), "steps": count * EPOCHS, "drop": drop, **of_adam}
 
     for schedule in ds.schedule.values:
         for rule in ds.batch_rule.values:
-            check(ds.sel(schedule=schedule, batch_rule=rule), make)
+            check(ds.sel(schedule=schedule, batch_rule=rule), steps_of_adam(), functools.partial(values, schedule, rule))
     # Paired seeds stay paired: the first loss, before any step, is the same for all schedules and rules.
     first = ds.loss.isel(epoch=0, batch=0)
     assert (first == first.isel(schedule=0, batch_rule=0)).all()
+
+
+@functools.cache
+def steps_of_sgdw():
+    def sgdw(values):
+        # Decoupled: the parameters shrink by rate * decay, besides the momentum of the gradients.
+        parts = optax.trace(values["momentum"]), optax.add_decayed_weights(values["decay"]), optax.scale(-values["rate"])
+        return optax.chain(*parts)
+
+    return compiled_steps(sgdw)
 
 
 @PATHS
@@ -130,19 +183,23 @@ def test_weight_decay_with_its_timescale_and_an_average_with_its_half_life(path)
         ),
         vectorize=path,
     ).squeeze()  # fmt: skip
-    for count in COUNTS:
+
+    def values(count):
         kappa = REFERENCE / count
+        rate, decay = 0.02 * np.sqrt(kappa), 0.05 * np.sqrt(kappa)  # rate times decay is multiplied by kappa
+        return {"rate": rate, "decay": decay, "momentum": 0.9**kappa, "average": 0.8**kappa}
 
-        def make(cell, count, kappa=kappa):
-            rate, decay = 0.02 * np.sqrt(kappa), 0.05 * np.sqrt(kappa)  # rate times decay is multiplied by kappa
-            # Decoupled: the parameters shrink by rate * decay, besides the momentum of the gradients.
-            return optax.chain(optax.trace(0.9**kappa), optax.add_decayed_weights(decay), optax.scale(-rate))
+    check(ds, steps_of_sgdw(), values)
 
-        for seed in SEEDS:
-            cell = ds.sel(seed=seed, batch_count=count)
-            losses, validation = by_optax(seed, count, functools.partial(make, cell), average=0.8**kappa)
-            np.testing.assert_allclose(cell.loss.values[:, :count], losses, rtol=1e-5)
-            np.testing.assert_allclose(cell.validation_loss.values, validation, rtol=1e-5)
+
+@functools.cache
+def steps_of_sam():
+    outwards = optax.chain(optax.contrib.normalize(), optax.sgd(0.1))
+
+    def evaluation(params, state):
+        return jax.tree.map(lambda *both: jnp.where(state.steps_since_sync == 1, *both), state.cache, params)
+
+    return compiled_steps(lambda values: optax.contrib.sam(optax.sgd(0.05, momentum=0.5), outwards), evaluation)
 
 
 @PATHS
@@ -152,11 +209,15 @@ def test_sharpness_aware_minimization_is_evaluated_where_it_has_not_moved(path):
         study(optimizer="sam", learning_rates=[0.05], hyper={"rho": [0.1], "momentum": [0.5]}), vectorize=path
     ).squeeze()
 
-    def make(cell, count):
-        outwards = optax.chain(optax.contrib.normalize(), optax.sgd(0.1))
-        return optax.contrib.sam(optax.sgd(0.05, momentum=0.5), outwards)
+    check(ds, steps_of_sam())
 
-    check(ds, make, evaluation=lambda params, state: state.cache if state.steps_since_sync == 1 else params)
+
+@functools.cache
+def steps_without_schedule(name):
+    def evaluation(params, state):
+        return optax.contrib.schedule_free_eval_params(state, params)
+
+    return compiled_steps(lambda values: getattr(optax.contrib, name)(0.02, b1=0.8, weight_decay=0.01), evaluation)
 
 
 @PATHS
@@ -166,10 +227,7 @@ def test_schedule_free_is_evaluated_at_its_average(name, path):
         study(optimizer=name, learning_rates=[0.02], hyper={"b1": [0.8], "weight_decay": [0.01]}), vectorize=path
     ).squeeze()
 
-    def make(cell, count):
-        return getattr(optax.contrib, name)(0.02, b1=0.8, weight_decay=0.01)
-
-    check(ds, make, evaluation=lambda params, state: optax.contrib.schedule_free_eval_params(state, params))
+    check(ds, steps_without_schedule(name))
 
 
 def test_a_run_stops_by_the_parameters_that_are_evaluated():

@@ -1,5 +1,6 @@
 """Axes of the problem: arguments of the function that makes it, which may change the shapes of the parameters."""
 
+import functools
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -29,9 +30,14 @@ BOTH = NARROW.replaced(problem_axes={"num_hidden": [6, 3]})
 HELD = {"chunk_width": 2, "lanes": 2}
 
 
+PROBLEMS = {num_hidden: square_regression(num_samples=20, num_hidden=num_hidden) for num_hidden in (3, 6)}
+SGD = optax.sgd(0.1)
+
+
+@functools.cache
 def plain(num_hidden, seed, count):
-    how = {"batch_count": count, "epochs": 2, "optimizer": optax.sgd(0.1), "order": "reshuffle"}
-    return jaxsgd.simulate(square_regression(num_samples=20, num_hidden=num_hidden), jax.random.key(seed), **how)
+    how = {"batch_count": count, "epochs": 2, "optimizer": SGD, "order": "reshuffle"}
+    return jaxsgd.simulate(PROBLEMS[num_hidden], jax.random.key(seed), **how)
 
 
 def bits(ds):
@@ -135,7 +141,8 @@ OWN = {"problem": f"{__name__}:scaled", "seeds": [0], "batch_counts": [1], "lear
 
 
 def first_loss(**args):
-    return float(jax.numpy.mean(scaled(**args).loss(3.0, scaled(**args).sample_data(jax.random.key(0)))))
+    problem = scaled(**args)
+    return float(jax.jit(lambda key: problem.loss(3.0, problem.sample_data(key)).mean())(jax.random.key(0)))
 
 
 def test_numbers_texts_and_booleans_are_axes_that_can_be_zipped_drawn_and_selected():

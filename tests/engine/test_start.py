@@ -1,5 +1,6 @@
 """Forks: studies whose runs begin at the parameters that another result kept."""
 
+import functools
 import json
 import shutil
 
@@ -31,16 +32,26 @@ def fork(parent, **fields):
     return Study(**FIELDS | {"seeds": [0, 1], "learning_rates": [0.1, 0.5], "start": str(parent)} | fields)
 
 
-def continued(parent, order_seed, count, rate, *, seed, parent_count=None, parent_rate=None, epochs=2):
-    """The losses of a run by the plain simulator, from the parent's parameters."""
+@functools.cache
+def simulator_run(count):
+    """`(parameters, data key, order key, rate) -> losses` of a run of two epochs by the plain simulator, compiled."""
     problem = square_regression(**SIZES)
+
+    @jax.jit
+    def losses(params, data_key, order_key, rate):
+        how = {"optimizer": optax.sgd(rate), "order": as_order("reshuffle"), "precision": "float32", "epochs": 2}
+        begun, data = initial_state(how["optimizer"], params), problem.sample_data(data_key)
+        return simulated(problem, begun, data, order_key, split=split(20, batch_count=count), **how).loss
+
+    return losses
+
+
+def continued(parent, order_seed, count, rate, *, seed, parent_count=None, parent_rate=None):
+    """The losses of a run by the plain simulator, from the parent's parameters."""
     chosen = {"seed": seed, "batch_count": parent_count or count, "learning_rate": parent_rate or rate}
     params = jaxsgd.parameters(parent, **chosen, order="reshuffle", optimizer="sgd")
-    data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
-    order_key = jaxsgd.streams(jax.random.key(order_seed)).order
-    how = {"optimizer": optax.sgd(rate), "order": as_order("reshuffle"), "precision": "float32", "epochs": epochs}
-    begun = initial_state(how["optimizer"], params)
-    return simulated(problem, begun, data, order_key, split=split(20, batch_count=count), **how).loss
+    data_key, order_key = (jaxsgd.streams(jax.random.key(own)) for own in (seed, order_seed))
+    return simulator_run(count)(params, data_key.data, order_key.order, rate)
 
 
 @pytest.mark.parametrize("vectorize", ["one_program", "grouped"])
@@ -105,18 +116,29 @@ def test_a_cell_without_a_partner_is_one_line(fields, text, parent):
     assert "\n" not in str(error.value)
 
 
-def test_a_parent_that_kept_nothing_is_one_line(tmp_path):
-    jaxsgd.sweep(PARENT.replaced(keep="none"), tmp_path / "parent")
+def test_a_parent_that_kept_nothing_is_one_line(parent, tmp_path):
+    study = fork(parent)
+    assert study.keep is None
+    jaxsgd.sweep(study, tmp_path / "parent")
     with pytest.raises(InputError, match=r"start: .*: this result kept no parameters"):
         jaxsgd.sweep(fork(tmp_path / "parent"))
 
 
-def test_a_diverged_or_missing_cell_of_the_parent_is_named(parent, tmp_path):
-    # A linear model diverges at such a rate; the network's sigmoids would only saturate.
-    line = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5]}
-    jaxsgd.sweep(PARENT.replaced(**line, learning_rates=[1e3], epochs=9), tmp_path / "diverged")
+LINE = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5], "epochs": 9}
+"""A linear model diverges at a rate of 1000; the network's sigmoids would only saturate."""
+
+
+@pytest.fixture(scope="module")
+def diverged(tmp_path_factory):
+    """A result whose runs have diverged at the end, and what they began with."""
+    folder = tmp_path_factory.mktemp("start") / "diverged"
+    jaxsgd.sweep(PARENT.replaced(**LINE, learning_rates=[1e3], keep=[0, 9]), folder)
+    return folder
+
+
+def test_a_diverged_or_missing_cell_of_the_parent_is_named(parent, diverged, tmp_path):
     with pytest.raises(InputError, match=r"from which seed=0, .*batch_count=5 would begin has diverged"):
-        jaxsgd.sweep(fork(tmp_path / "diverged", **line, learning_rates=[0.1]))
+        jaxsgd.sweep(fork(diverged, **LINE, learning_rates=[0.1]))
     place = shutil.copytree(parent, tmp_path / "missing")
     for path in sorted((place / "chunks").iterdir())[1:]:
         path.unlink()
@@ -152,9 +174,28 @@ def stateful(request, tmp_path_factory):
     return folder, request.param
 
 
+@functools.cache
+def compiled_loop(optimizer, rate):
+    """The draw of the data and a step of a plain loop of optax, compiled."""
+    problem, transform = square_regression(**SIZES), OPTIMIZERS[optimizer](rate)
+
+    @jax.jit
+    def step(params, state, data, samples):
+        batch = jax.tree.map(lambda leaf: leaf[samples], data)
+        loss, gradient = jax.value_and_grad(lambda params: problem.loss(params, batch).mean())(params)
+        updates, state = transform.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, loss
+
+    return jax.jit(problem.sample_data), step
+
+
+@jax.jit(static_argnums=2)
+def sequence_of_batches(key, epoch, cut):
+    return visits(as_order("reshuffle"), key, epoch, cut).sample
+
+
 def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
     """The losses of a plain loop of optax, from the saved parameters and the saved state."""
-    problem = square_regression(**SIZES)
     own = {"seed": seed, "batch_count": 5, "optimizer": optimizer, "order": "reshuffle", "learning_rate": 0.02, "epoch": epoch}
     params, state = jaxsgd.parameters(parent, **own), jaxsgd.state(parent, **own)
     transform = OPTIMIZERS[optimizer](rate)
@@ -164,19 +205,13 @@ def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
         inner = state[0]._replace(count=new[0].count, hyperparams=new[0].hyperparams)
         state = (inner, new[1])
 
-    @jax.jit
-    def step(params, state, batch):
-        loss, gradient = jax.value_and_grad(lambda params: problem.loss(params, batch).mean())(params)
-        updates, state = transform.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, loss
-
-    data = problem.sample_data(jaxsgd.streams(jax.random.key(seed)).data)
+    draw, step = compiled_loop(optimizer, rate)
+    data = draw(jaxsgd.streams(jax.random.key(seed)).data)
     order_key = jaxsgd.streams(jax.random.key(order_seed)).order
-    sequence = jax.jit(lambda epoch: visits(as_order("reshuffle"), order_key, epoch, split(20, batch_count=count)).sample)
     losses = []
     for number in range(epochs):
-        for samples in np.asarray(sequence(number)):
-            params, state, loss = step(params, state, jax.tree.map(lambda leaf, own=samples: leaf[own], data))
+        for samples in np.asarray(sequence_of_batches(order_key, number, split(20, batch_count=count))):
+            params, state, loss = step(params, state, data, samples)
             losses.append(loss)
     return np.asarray(losses).reshape(epochs, count)
 
@@ -236,14 +271,12 @@ def test_a_parent_without_states_is_one_line(parent):
         jaxsgd.sweep(fork(parent, start_epoch=1))
 
 
-def test_a_run_that_diverged_later_is_a_start_at_an_earlier_epoch(tmp_path):
-    line = {"problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 3}, "batch_counts": [5], "epochs": 9}
-    jaxsgd.sweep(PARENT.replaced(**line, learning_rates=[1e3], keep=[0, 9]), tmp_path / "parent")
-    assert jaxsgd.load(tmp_path / "parent").diverged.all()
-    fields = line | {"learning_rates": [0.1]}
-    assert np.isfinite(jaxsgd.sweep(fork(tmp_path / "parent", **fields, start_epoch=0)).loss_epoch).all()
+def test_a_run_that_diverged_later_is_a_start_at_an_earlier_epoch(diverged):
+    assert jaxsgd.load(diverged).diverged.all()
+    fields = LINE | {"learning_rates": [0.1]}
+    assert np.isfinite(jaxsgd.sweep(fork(diverged, **fields, start_epoch=0)).loss_epoch).all()
     with pytest.raises(InputError, match=r"would begin has diverged: seed=0, .*learning_rate=1000"):
-        jaxsgd.sweep(fork(tmp_path / "parent", **fields))
+        jaxsgd.sweep(fork(diverged, **fields))
 
 
 @pytest.mark.parametrize("field", ["start_epoch", "start_state"])

@@ -44,15 +44,19 @@ def line(num_samples, num_inputs=4):
 PROBLEMS = {"line": functools.partial(line, 24), "tanh": tanh_network}
 
 
-def dense_hessian(problem, params, own=slice(None)):
-    """The Hessian [P, P] of the mean loss over some samples, and the gradient [P], by JAX's own transformations."""
+@functools.partial(jax.jit, static_argnums=0)
+def hessian_and_gradient(problem, params, batch):
     flat, unravel = ravel_pytree(params)
-    batch = jax.tree.map(lambda leaf: leaf[own], problem.data)
 
     def mean_loss(flat):
         return jnp.mean(problem.loss(unravel(flat), batch))
 
-    both = jax.jit(lambda flat: (jax.hessian(mean_loss)(flat), jax.grad(mean_loss)(flat)))(flat)
+    return jax.hessian(mean_loss)(flat), jax.grad(mean_loss)(flat)
+
+
+def dense_hessian(problem, params, own=slice(None)):
+    """The Hessian [P, P] of the mean loss over some samples, and the gradient [P], by JAX's own transformations."""
+    both = hessian_and_gradient(problem, params, jax.tree.map(lambda leaf: np.asarray(leaf)[own], problem.data))
     return tuple(np.asarray(array, np.float64) for array in both)
 
 
@@ -106,24 +110,28 @@ def test_the_trace_is_within_its_standard_error(case):
 def test_the_batch_sharpness_is_the_mean_over_batches_of_the_curvature_along_their_gradients(case):
     problem, params, *_ = case
     # Batches of 8, 8 and 7 samples.
-    epoch = visits(jaxsgd.ORDERS["reshuffle"], KEY, 0, jaxsgd.split(23, batch_count=3))
+    epoch = jax.jit(lambda key: visits(jaxsgd.ORDERS["reshuffle"], key, 0, jaxsgd.split(23, batch_count=3)))(KEY)
     curvatures = []
     for sample, size in zip(np.asarray(epoch.sample), np.asarray(epoch.size), strict=True):
         hessian, gradient = dense_hessian(problem, params, sample[:size])
         curvatures.append(gradient @ hessian @ gradient / (gradient @ gradient))
-    measured = jax.jit(batch_sharpness, static_argnums=0)(problem, params, problem.data, batches_of(epoch))
+    measure = jax.jit(lambda params, epoch: batch_sharpness(problem, params, problem.data, batches_of(epoch)))
+    measured = measure(params, epoch)
     np.testing.assert_allclose(measured, np.mean(curvatures), rtol=1e-4)
 
 
 def test_lengths():
-    params = {"a": jnp.asarray([3.0, 0.0]), "b": jnp.asarray(4.0)}
-    assert parameter_norm(params) == 5
-    assert update_norm(params, jax.tree.map(lambda leaf: leaf + 1, params)) == np.sqrt(np.float32(3))
+    params = {"a": np.float32([3, 0]), "b": np.float32(4)}
+    norms = jax.jit(lambda params, after: (parameter_norm(params), update_norm(params, after)))
+    length, change = norms(params, jax.tree.map(lambda leaf: np.asarray(leaf) + 1, params))
+    assert float(length) == 5
+    assert float(change) == np.sqrt(np.float32(3))
 
 
 def test_the_gradient_norm_is_that_of_the_mean_loss(case):
     problem, params, _, gradient = case
-    np.testing.assert_allclose(gradient_norm(problem, params, problem.data), np.linalg.norm(gradient), rtol=1e-5)
+    measured = jax.jit(gradient_norm, static_argnums=0)(problem, params, problem.data)
+    np.testing.assert_allclose(measured, np.linalg.norm(gradient), rtol=1e-5)
 
 
 def test_many_samples_are_taken_in_blocks_with_the_same_numbers():
@@ -139,7 +147,7 @@ def test_many_samples_are_taken_in_blocks_with_the_same_numbers():
 
 def test_a_single_parameter_is_its_own_curvature():
     problem = jaxsgd.Problem(init=lambda key: jnp.ones(1), loss=lambda w, x: 1.5 * (w[0] - x) ** 2, data=jnp.arange(6.0))
-    np.testing.assert_allclose(sharpness(problem, jnp.ones(1), problem.data, KEY), 3, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(lambda: sharpness(problem, jnp.ones(1), problem.data, KEY))(), 3, rtol=1e-6)
 
 
 def test_no_routine_of_lapack_is_called():

@@ -27,16 +27,18 @@ def words(figure):
 
 def check_legible(figure, smallest=11, edge=0):
     """No text lies on another or within `edge` pixels of the figure's edge, and none is smaller than `smallest` points."""
-    boxes = [(text.get_text(), Text.get_window_extent(text)) for text in texts(figure)]
-    for (first, a), (other, b) in itertools.combinations(boxes, 2):
-        # Boxes are a little larger than the letters: a pixel on each side is no contact.
-        assert not a.padded(-1).overlaps(b.padded(-1)), f"{first!r} on {other!r}"
-    for text, box in boxes:
-        assert box.x0 >= edge, text
-        assert box.y0 >= edge, text
-        assert box.x1 <= figure.bbox.x1 - edge, text
-        assert box.y1 <= figure.bbox.y1 - edge, text
-    assert min(text.get_fontsize() for text in texts(figure)) >= smallest
+    shown = texts(figure)
+    names = [text.get_text() for text in shown]
+    low, high = np.moveaxis([[box.min, box.max] for box in map(Text.get_window_extent, shown)], 1, 0)
+    # Boxes are a little larger than the letters: a pixel on each side is no contact.
+    inner = np.sort([low + 1, high - 1], axis=0)
+    meet = np.all(inner[0][:, None] <= inner[1][None, :], axis=-1)
+    first, other = np.nonzero(np.triu(meet & meet.T, 1))
+    pairs = [f"{names[i]!r} on {names[j]!r}" for i, j in zip(first, other, strict=True)]
+    assert not pairs, pairs
+    outside = np.any(low < edge, axis=1) | np.any(high > figure.bbox.max - edge, axis=1)
+    assert not outside.any(), [names[i] for i in np.flatnonzero(outside)]
+    assert min(text.get_fontsize() for text in shown) >= smallest
 
 
 def panels(figure):

@@ -19,29 +19,30 @@ def run(batch_count, epochs, seed=0):
     return levels + 0.1 * np.exp(-np.arange(epochs)[:, None] / epochs)
 
 
-def figures(loss, eval_interval, title="What looks like a broad band is four stripes"):
-    striped, averaged = jaxsgd.stripes(loss, eval_interval), jaxsgd.stripes(loss, loss.shape[1])
-    return {
-        "striped": striped_figure(striped, title, SUBTITLE),
-        "band": band_figure(striped, title, SUBTITLE),
-        "averaged": averaged_figure(averaged, striped, title, SUBTITLE),
-    }
+KINDS = ("striped", "band", "averaged")
+
+
+def drawn(kind, loss, eval_interval, title="What looks like a broad band is four stripes"):
+    striped = jaxsgd.stripes(loss, eval_interval)
+    if kind == "averaged":
+        return averaged_figure(jaxsgd.stripes(loss, loss.shape[1]), striped, title, SUBTITLE)
+    return {"striped": striped_figure, "band": band_figure}[kind](striped, title, SUBTITLE)
 
 
 @pytest.mark.parametrize("count", [2, 4, 7, 10])
 def test_each_stripe_has_a_colour_of_its_own(count):
     loss = run(5 * count, 30)
-    right = figures(loss, 5)["striped"].axes[1]
-    drawn = [line for line in right.lines if line.get_alpha() is None]
-    assert len(drawn) == count
-    assert len({to_hex(line.get_color()) for line in drawn}) == count
+    right = drawn("striped", loss, 5).axes[1]
+    lines = [line for line in right.lines if line.get_alpha() is None]
+    assert len(lines) == count
+    assert len({to_hex(line.get_color()) for line in lines}) == count
     striped = jaxsgd.stripes(loss, 5)
-    for number, line in enumerate(drawn):
+    for number, line in enumerate(lines):
         np.testing.assert_array_equal(line.get_ydata(), striped.windows[striped.stripe == number])
 
 
 def test_the_zoom_shows_the_first_printouts_one_by_one():
-    left = figures(run(10, 30), 5)["striped"].axes[0]
+    left = drawn("striped", run(10, 30), 5).axes[0]
     in_order, *by_stripe = left.lines
     # Two printouts an epoch for ten epochs.
     assert len(in_order.get_ydata()) == 20
@@ -52,7 +53,7 @@ def test_the_zoom_shows_the_first_printouts_one_by_one():
 def test_levels_and_slopes_are_written():
     loss = run(20, 30)
     striped = jaxsgd.stripes(loss, 5)
-    written = "\n".join(text.get_text() for text in figures(loss, 5)["band"].axes[1].texts)
+    written = "\n".join(text.get_text() for text in drawn("band", loss, 5).axes[1].texts)
     for number, level in enumerate(striped.level, start=1):
         assert f"stripe {number}: level {level:.4f}" in written
     assert written.count("slope") == 4
@@ -60,24 +61,24 @@ def test_levels_and_slopes_are_written():
 
 def test_the_band_is_one_line_through_all_printouts():
     loss = run(20, 30)
-    (line,) = figures(loss, 5)["band"].axes[0].lines
+    (line,) = drawn("band", loss, 5).axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), jaxsgd.stripes(loss, 5).windows)
 
 
 def test_the_average_lies_over_faded_stripes_on_the_bands_axes():
-    drawn = figures(run(20, 30), 5)
-    (axes,) = drawn["averaged"].axes
+    averaged, band = (drawn(kind, run(20, 30), 5) for kind in ("averaged", "band"))
+    (axes,) = averaged.axes
     *faded, average = axes.lines
     assert len(faded) == 4
     assert all(line.get_alpha() < 0.5 for line in faded)
     assert average.get_alpha() is None
-    assert axes.get_ylim() == drawn["band"].axes[0].get_ylim()
-    assert axes.get_xlim() == drawn["band"].axes[0].get_xlim()
+    assert axes.get_ylim() == band.axes[0].get_ylim()
+    assert axes.get_xlim() == band.axes[0].get_xlim()
 
 
-@pytest.mark.parametrize("name", ["striped", "band", "averaged"])
-def test_axes_are_labelled_with_their_units(name):
-    figure = figures(run(20, 30), 5)[name]
+@pytest.mark.parametrize("kind", KINDS)
+def test_axes_are_labelled_with_their_units(kind):
+    figure = drawn(kind, run(20, 30), 5)
     assert figure.axes[0].get_ylabel() == "loss (mean squared error per output)"
     assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
 
@@ -87,29 +88,30 @@ def test_axes_are_labelled_with_their_units(name):
     [(10, 5, 0), (10, 5, 1), (20, 5, 0), (20, 5, 1), (35, 5, 0), (35, 5, 1), (50, 5, 0), (10, 10, 0)],
 )
 def test_no_text_lies_on_another_or_leaves_the_figure(batch_count, eval_interval, seed):
-    for figure in figures(run(batch_count, 100, seed), eval_interval).values():
+    for kind in KINDS:
+        figure = drawn(kind, run(batch_count, 100, seed), eval_interval)
         check_legible(figure, edge=6)  # half a percent of the width
 
 
 def test_no_text_is_smaller_than_11_points():
-    for figure in figures(run(20, 30), 5).values():
-        assert min(text.get_fontsize() for text in texts(figure)) >= 11
+    for kind in KINDS:
+        assert min(text.get_fontsize() for text in texts(drawn(kind, run(20, 30), 5))) >= 11
 
 
 def test_long_titles_are_made_to_fit():
-    figure = figures(run(20, 30), 5, title="A title that goes on and on " * 10)["band"]
+    figure = drawn("band", run(20, 30), 5, title="A title that goes on and on " * 10)
     assert all(box.x1 <= figure.bbox.x1 for box in (text.get_window_extent() for text in figure.texts))
     assert figure.texts[0].get_text().endswith("...")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (2, 3)])
 def test_runs_of_a_few_printouts_are_drawn(shape):
-    for figure in figures(run(shape[1], shape[0]), 1).values():
-        assert figure_file(figure, "png").startswith(b"\x89PNG")
+    for kind in KINDS:
+        assert figure_file(drawn(kind, run(shape[1], shape[0]), 1), "png").startswith(b"\x89PNG")
 
 
 def test_files_are_png_of_slide_size_and_svg():
-    figure = figures(run(20, 30), 5)["band"]
+    figure = drawn("band", run(20, 30), 5)
     png, svg = figure_file(figure, "png"), figure_file(figure, "svg")
     # The header of a PNG holds its width and height in bytes 16 to 24: 12 x 6.75 inches at 160 dots per inch.
     assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1080]
@@ -119,13 +121,13 @@ def test_files_are_png_of_slide_size_and_svg():
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_data_make_the_same_file(kind):
     loss = run(20, 30)
-    assert figure_file(figures(loss, 5)["band"], kind) == figure_file(figures(loss, 5)["band"], kind)
+    assert figure_file(drawn("band", loss, 5), kind) == figure_file(drawn("band", loss, 5), kind)
 
 
 def test_matplotlibs_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
-    for figure in figures(run(20, 30), 5).values():
-        figure_file(figure, "svg")
+    for kind in KINDS:
+        figure_file(drawn(kind, run(20, 30), 5), "svg")
     assert dict(matplotlib.rcParams) == before
 
 

@@ -1,5 +1,7 @@
 """One contract for every built-in problem."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,14 +38,15 @@ WITHOUT_LABELS = ("noisy_quadratic", "char_lm")
 """Problems whose samples have no targets of their own."""
 
 
-@pytest.fixture(params=PROBLEMS)
-def make(request, tmp_path):
+@pytest.fixture(params=PROBLEMS, scope="module")
+def make(request, tmp_path_factory):
     """The function that makes the problem, small."""
     sizes = SIZES[request.param]
     if request.param == "from_file":
         rng = np.random.default_rng(0)
-        np.savez(tmp_path / "data.npz", x=rng.standard_normal((N, 3)), t=rng.standard_normal((N, 2)))
-        sizes = sizes | {"path": tmp_path / "data.npz"}
+        path = tmp_path_factory.mktemp("contract") / "data.npz"
+        np.savez(path, x=rng.standard_normal((N, 3)), t=rng.standard_normal((N, 2)))
+        sizes = sizes | {"path": path}
 
     def make(**changed):
         return problem_named(request.param)(**(sizes | changed))
@@ -51,49 +54,83 @@ def make(request, tmp_path):
     return make
 
 
+SUBSETS = ([3], [7, 3], list(range(N))[::-1])
+
+
+class Measured(NamedTuple):
+    """The data, parameters and losses of a problem, from compiled programs.
+
+    Attributes:
+      problem: it.
+      data, params: of `KEY`.
+      losses: of all samples, [N].
+      subset_losses: of the samples of each of `SUBSETS`, computed as batches of their own.
+    """
+
+    problem: jaxsgd.Problem
+    data: Any
+    params: Any
+    losses: jax.Array
+    subset_losses: list[jax.Array]
+
+
+def drawn(problem, key):
+    """The data and the initial parameters. Arrays are given as they are, with the types that they have."""
+    if callable(problem.data):
+        return jax.jit(lambda key: (problem.sample_data(key), problem.init(key)))(key)
+    return problem.sample_data(key), jax.jit(problem.init)(key)
+
+
+@jax.jit(static_argnums=0)
+def losses_of_subsets(loss, params, data):
+    parts = [jax.tree.map(lambda leaf, at=samples: leaf[jnp.asarray(at)], data) for samples in SUBSETS]
+    return loss(params, data), [loss(params, part) for part in parts]
+
+
+@pytest.fixture(scope="module")
+def measured(make):
+    problem = make()
+    data, params = drawn(problem, KEY)
+    return Measured(problem, data, params, *losses_of_subsets(problem.loss, params, data))
+
+
 def floats(tree):
     return {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)}
 
 
-def test_it_gives_one_finite_loss_per_sample(make):
-    problem = make()
-    data, params = jax.tree.map(jnp.asarray, problem.sample_data(KEY)), problem.init(KEY)
-    assert num_samples(data) == N
-    losses = problem.loss(params, data)
-    assert losses.shape == (N,)
-    assert np.isfinite(losses).all()
+def test_it_gives_one_finite_loss_per_sample(measured):
+    assert num_samples(measured.data) == N
+    assert measured.losses.shape == (N,)
+    assert np.isfinite(measured.losses).all()
 
 
-def test_a_samples_loss_is_its_own_whoever_is_in_the_batch(make):
-    problem = make()
-    data, params = jax.tree.map(jnp.asarray, problem.sample_data(KEY)), problem.init(KEY)
-    for samples in ([3], [7, 3], list(range(N))[::-1]):
-        some = problem.loss(params, jax.tree.map(lambda leaf, at=samples: leaf[jnp.asarray(at)], data))
-        np.testing.assert_allclose(some, problem.loss(params, data)[jnp.asarray(samples)], rtol=1e-5)
+def test_a_samples_loss_is_its_own_whoever_is_in_the_batch(measured):
+    for samples, losses in zip(SUBSETS, measured.subset_losses, strict=True):
+        np.testing.assert_allclose(losses, np.asarray(measured.losses)[samples], rtol=1e-5)
 
 
-def test_the_mean_of_the_samples_gradients_is_the_gradient_of_their_mean_loss(make, x64):
+def test_in_float64_the_mean_of_the_samples_gradients_is_the_gradient_of_their_mean_loss(make, x64):
     problem = make(dtype="float64")
-    data, params = jax.tree.map(jnp.asarray, problem.sample_data(KEY)), problem.init(KEY)
-    of_each = jax.jacrev(problem.loss)(params, data)
-    of_mean = jax.grad(lambda params: batch_loss(problem, params, data))(params)
-    jax.tree.map(lambda gradients, mean: np.testing.assert_allclose(gradients.mean(axis=0), mean, atol=1e-14), of_each, of_mean)
+    data, params = drawn(problem, KEY)
 
+    @jax.jit
+    def gradients(params, data):
+        of_mean = jax.grad(lambda params: batch_loss(problem, params, data))(params)
+        return problem.loss(params, data), jax.jacrev(problem.loss)(params, data), of_mean
 
-def test_data_and_parameters_are_float32_unless_asked_otherwise(make):
-    problem = make()
-    data, params = problem.sample_data(KEY), problem.init(KEY)
-    assert floats(params) == {jnp.dtype("float32")}
-    assert floats(data) == (set() if problem.name in WHOLE_NUMBERS else floats(params))
-    assert problem.loss(params, jax.tree.map(jnp.asarray, data)).dtype == jnp.float32
-
-
-def test_data_and_parameters_are_float64_when_asked(make, x64):
-    problem = make(dtype="float64")
-    data, params = problem.sample_data(KEY), problem.init(KEY)
+    losses, of_samples, of_mean = gradients(params, data)
+    jax.tree.map(
+        lambda gradients, mean: np.testing.assert_allclose(np.mean(gradients, axis=0), mean, atol=1e-14), of_samples, of_mean
+    )
     assert floats(params) == {jnp.dtype("float64")}
     assert floats(data) == (set() if problem.name in WHOLE_NUMBERS else floats(params))
-    assert problem.loss(params, jax.tree.map(jnp.asarray, data)).dtype == jnp.float64
+    assert losses.dtype == jnp.float64
+
+
+def test_data_and_parameters_are_float32_unless_asked_otherwise(measured):
+    assert floats(measured.params) == {jnp.dtype("float32")}
+    assert floats(measured.data) == (set() if measured.problem.name in WHOLE_NUMBERS else floats(measured.params))
+    assert measured.losses.dtype == jnp.float32
 
 
 def test_float32_stays_float32_where_float64_is_on(make, x64):
@@ -102,9 +139,9 @@ def test_float32_stays_float32_where_float64_is_on(make, x64):
     assert floats(run.params) == {run.loss.dtype} == {jnp.dtype("float32")}
 
 
-def test_the_same_key_gives_the_same_data_and_parameters(make):
-    for part in ("sample_data", "init"):
-        jax.tree.map(np.testing.assert_array_equal, getattr(make(), part)(KEY), getattr(make(), part)(KEY))
+def test_the_same_key_gives_the_same_data_and_parameters(make, measured):
+    # A problem made anew shares no traced function with the first.
+    jax.tree.map(np.testing.assert_array_equal, drawn(make(), KEY), (measured.data, measured.params))
 
 
 def test_training_makes_the_loss_fall(make):
@@ -118,9 +155,9 @@ DRAWN = ("square_regression", "least_squares", "noisy_quadratic", "power_law_reg
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_another_key_gives_other_data(name):
-    problem = PROBLEMS[name](**SIZES[name])
-    leaves = zip(*(jax.tree.leaves(problem.sample_data(key)) for key in (KEY, OTHER_KEY)), strict=True)
-    assert not any(np.any(a == b) for a, b in leaves)
+    draw = jax.jit(PROBLEMS[name](**SIZES[name]).sample_data)
+    leaves = zip(*(jax.tree.leaves(draw(key)) for key in (KEY, OTHER_KEY)), strict=True)
+    assert not any(np.any(np.asarray(a) == np.asarray(b)) for a, b in leaves)
 
 
 def test_an_unknown_problem_is_answered_with_the_nearest():
@@ -137,10 +174,14 @@ def test_arranged_by_label_its_samples_are_the_same_sorted_and_so_are_those_held
         with pytest.raises(jaxsgd.InputError, match=f"to be sorted by label, data of '{name}' must be"):
             make().arranged("label").sample_data(KEY)
         return
-    given, arranged = (jaxsgd.hold_out(make(arrange=arrange), 0.3) for arrange in ("given", "label"))
-    for kept, again in zip(given.sample_held_out(KEY), arranged.sample_held_out(KEY), strict=True):
-        np.testing.assert_array_equal(kept, again)
-    (x, t), (sorted_x, sorted_t) = (map(np.asarray, problem.sample_data(KEY)) for problem in (given, arranged))
+    problems = [jaxsgd.hold_out(make(arrange=arrange), 0.3) for arrange in ("given", "label")]
+
+    def draw(key):
+        return [(problem.sample_data(key), problem.sample_held_out(key)) for problem in problems]
+
+    given, arranged = jax.tree.map(np.asarray, (jax.jit(draw) if callable(problems[0].data) else draw)(KEY))
+    jax.tree.map(np.testing.assert_array_equal, given[1], arranged[1])
+    (x, t), (sorted_x, sorted_t) = given[0], arranged[0]
     first = t.reshape(len(t), -1)[:, 0]
     # Python's sort is stable, as ours promises to be; without ties in the first output the others do not matter.
     sequence = sorted(range(len(t)), key=lambda sample: first[sample])
