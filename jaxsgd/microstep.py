@@ -324,14 +324,14 @@ def run_micro(
     span: Span | None = None,
     **how: Any,
 ) -> Run:
-    """Train one run whose batch count is data: the same numbers as `simulator.run`, to rounding.
+    """Train one run whose batch count is data: the same numbers as `train.run`, to rounding.
 
     An optimizer that evaluates the batch's loss again in its update (a line search) is not possible here, because no
     micro-step sees its batch as a whole. Evaluations within an epoch are possible if `can_evaluate` returns True.
 
     Args:
       cut: of the samples into batches.
-      problem, begun, data, order_key, precision, epochs, recording, known, span: as `simulator.run` takes them.
+      problem, begun, data, order_key, precision, epochs, recording, known, span: as `train.run` takes them.
       how: `optimizer`, `layout` and `order`, as `micro_stepping` takes them.
 
     Returns:

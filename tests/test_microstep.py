@@ -1,6 +1,6 @@
 """Micro-steps against the two paths of one shape per batch count, and against the plain NumPy loop.
 
-One computation is written three ways: `run_micro` (the batch count is data), `simulator.run` mapped over settings (a program
+One computation is written three ways: `run_micro` (the batch count is data), `train.run` mapped over settings (a program
 for each split, as sweeps use it), and `jaxsgd.simulate`. They sum in different sequences, so float32 runs agree to rounding:
 at this rate and over these epochs rounding does not grow (test_simulator_against_reference.py shows where it would). Each path
 is held to the loop within half the tolerance, so that any two agree within all of it.

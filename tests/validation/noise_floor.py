@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 import jaxsgd
-from jaxsgd import simulator
+from jaxsgd import simulator, train
 from jaxsgd.order import visits
 from tests.validation import exact
 
@@ -89,9 +89,9 @@ def measure(
 
     def run(data, optimum, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
-        how["recording"] = simulator.Recording(observe=lambda weights, context: weights)
+        how["recording"] = train.Recording(observe=lambda weights, context: weights)
         begun = simulator.initial_state(how["optimizer"], optimum)
-        return simulator.run(problem, begun, data, key, epochs=epochs, **how).observed
+        return train.run(problem, begun, data, key, epochs=epochs, **how).observed
 
     data, keys = draw(num_samples, num_inputs, seeds)
     x, target = data

@@ -28,7 +28,7 @@ import numpy as np
 import optax
 
 import jaxsgd
-from jaxsgd import simulator
+from jaxsgd import simulator, train
 from tests.validation.noise_floor import draw
 
 NUM_SAMPLES, NUM_INPUTS = 32, 2
@@ -62,7 +62,7 @@ def ends(order: str, *, epochs: int, rates: tuple[float, ...], seeds: int = 16) 
     def run(data, key, rate):
         how = {"optimizer": optax.sgd(rate), "order": jaxsgd.ORDERS[order], "split": split, "precision": "float32"}
         begun = simulator.initial_state(how["optimizer"], np.zeros(NUM_INPUTS))
-        return simulator.run(problem, begun, data, key, epochs=epochs, **how).params
+        return train.run(problem, begun, data, key, epochs=epochs, **how).params
 
     data, keys = draw(NUM_SAMPLES, NUM_INPUTS, seeds)
     over_rates = jax.vmap(run, (None, None, 0))
