@@ -16,7 +16,7 @@ from jaxsgd.analysis.choice import seed_median
 from jaxsgd.analysis.scaling import target_reach
 from jaxsgd.error import InputError, shown
 from jaxsgd.measure.observable import better_of, direction
-from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, coords_along, seed_dims
+from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, check_finished, coords_along, seed_dims
 from jaxsgd.results.metric import cost, metric_named
 
 STEPS = "steps_to_target"
@@ -162,8 +162,7 @@ def _costs(
     """Return the cost of each run, lower is better and infinite for a failure; and the result, tuned where that is wanted."""
     if target is None and better_of(metric) == "neither":
         raise InputError(f"no setting is better than another by {metric}: name another metric")
-    if ds["missing"].any():
-        raise InputError(f"{name}: only a finished result can be compared, and {int(ds['missing'].sum())} cells are missing")
+    check_finished(ds, "compared", name)
     own = metric
     if target is not None:
         steps = target_reach(ds, target, metric).steps

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.error import InputError, no_such, shown, verb
 from jaxsgd.study.dimensions import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
@@ -33,19 +33,21 @@ def check_dataset(ds: Any) -> None:
     raise InputError(f"a result must be an xarray.Dataset, got {shown(ds)}: {hint}")
 
 
-def check_finished(ds: xr.Dataset, use: str) -> None:
+def check_finished(ds: xr.Dataset, use: str, name: str = "") -> None:
     """Check that every cell of a result was run.
 
     Args:
       ds: the result.
       use: its use, in a word such as "compared".
+      name: of the result, if it is one of several.
 
     Raises:
       InputError: if cells are missing, with their number.
     """
     missing = int(ds["missing"].sum())
     if missing:
-        raise InputError(f"only a finished result can be {use}, and {missing} of its cells are missing")
+        begin = f"{name}: " if name else ""
+        raise InputError(f"{begin}only a finished result can be {use}, and {missing} of its cells {verb(missing)} missing")
 
 
 def cell_dims(ds: xr.Dataset) -> list[str]:

@@ -412,7 +412,7 @@ def test_results_that_cannot_be_scaled():
     with pytest.raises(InputError, match="needs an axis of batch counts or batch sizes with several values"):
         jaxsgd.scaling(ds.isel(batch_count=[0]), 1.0)
     ds.missing[0, 0, 0] = True
-    with pytest.raises(InputError, match="only a finished result can be scaled, and 1 of its cells are missing"):
+    with pytest.raises(InputError, match="only a finished result can be scaled, and 1 of its cells is missing"):
         jaxsgd.scaling(ds, 1.0)
 
 
