@@ -141,3 +141,15 @@ def check_count(name: str, value: object, largest: int | None = None, why: str =
     if not whole or count < 1 or (largest is not None and count > largest):
         raise InputError(f"{name} must be {wanted}, got {shown(value)}")
     return count
+
+
+def check_counts(**values: object) -> tuple[int, ...]:
+    """Return several values as ints, in their order, if each is a whole number of at least 1.
+
+    Args:
+      values: by the name of the argument.
+
+    Raises:
+      InputError: for the first that is not.
+    """
+    return tuple(check_count(name, value) for name, value in values.items())

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import check_count
+from jaxsgd.error import check_counts
 from jaxsgd.problem import Problem
 
 SQUARED_ERROR = "mean squared error per output"
@@ -60,9 +60,7 @@ def square_regression(
     Raises:
       InputError: for a size below 1.
     """
-    num_samples = check_count("num_samples", num_samples)
-    num_inputs = check_count("num_inputs", num_inputs)
-    num_hidden = check_count("num_hidden", num_hidden)
+    num_samples, num_inputs, num_hidden = check_counts(num_samples=num_samples, num_inputs=num_inputs, num_hidden=num_hidden)
 
     def data(key: Array) -> tuple[Array, Array]:
         x = jax.random.normal(key, (num_samples, num_inputs), dtype)

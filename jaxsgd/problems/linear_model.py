@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.error import InputError, check_counts, shown
 from jaxsgd.problem import Problem
 
 
@@ -39,8 +39,7 @@ def least_squares(
     Raises:
       InputError: for a size below 1, a noise below 0, or a condition number below 1.
     """
-    num_samples = check_count("num_samples", num_samples)
-    num_inputs = check_count("num_inputs", num_inputs)
+    num_samples, num_inputs = check_counts(num_samples=num_samples, num_inputs=num_inputs)
     if not 0 <= noise < float("inf"):
         raise InputError(f"noise must be a finite number of at least 0, got {shown(noise)}")
     if not 1 <= condition < float("inf"):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import check_count
+from jaxsgd.error import check_counts
 from jaxsgd.problem import Problem
 
 
@@ -38,8 +38,9 @@ def deep_linear(
     Raises:
       InputError: for a size below 1, or another arrangement.
     """
-    given = {"num_samples": num_samples, "num_inputs": num_inputs, "num_hidden": num_hidden, "depth": depth}
-    num_samples, num_inputs, num_hidden, depth = (check_count(name, value) for name, value in given.items())
+    num_samples, num_inputs, num_hidden, depth = check_counts(
+        num_samples=num_samples, num_inputs=num_inputs, num_hidden=num_hidden, depth=depth
+    )
     sizes = (num_inputs, *[num_hidden] * depth, 1)
 
     def data(key: Array) -> tuple[Array, Array]:

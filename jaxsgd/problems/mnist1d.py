@@ -9,7 +9,7 @@ import scipy
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
-from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.error import InputError, check_counts, shown
 from jaxsgd.problem import Problem
 from jaxsgd.problems.classifier import classifier
 from jaxsgd.problems.dense import Layers, relu_layers, relu_network
@@ -115,8 +115,7 @@ def mnist1d(
     Raises:
       InputError: for a size below 1, a depth below 0, or another arrangement.
     """
-    num_samples = check_count("num_samples", num_samples)
-    num_points, num_hidden = check_count("num_points", num_points), check_count("num_hidden", num_hidden)
+    num_samples, num_points, num_hidden = check_counts(num_samples=num_samples, num_points=num_points, num_hidden=num_hidden)
     if not (isinstance(depth, int) and depth >= 0):
         raise InputError(f"depth must be a whole number of at least 0, got {shown(depth)}")
     sizes = (num_points, *[num_hidden] * depth, len(GLYPHS))

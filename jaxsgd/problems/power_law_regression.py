@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.error import InputError, check_counts, shown
 from jaxsgd.problem import Problem
 from jaxsgd.problems.linear_model import least_squares_problem
 
@@ -36,8 +36,7 @@ def power_law_regression(
     Raises:
       InputError: for a size below 1, a power or a noise below 0.
     """
-    num_samples = check_count("num_samples", num_samples)
-    num_inputs = check_count("num_inputs", num_inputs)
+    num_samples, num_inputs = check_counts(num_samples=num_samples, num_inputs=num_inputs)
     for name, value in (("power", power), ("noise", noise)):
         if not 0 <= value < float("inf"):
             raise InputError(f"{name} must be a finite number of at least 0, got {shown(value)}")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxsgd.error import check_count
+from jaxsgd.error import check_counts
 from jaxsgd.problem import Problem
 
 
@@ -29,8 +29,7 @@ def noisy_quadratic(num_samples: int = 1000, num_inputs: int = 100, dtype: DType
     Raises:
       InputError: for a size below 1.
     """
-    num_samples = check_count("num_samples", num_samples)
-    num_inputs = check_count("num_inputs", num_inputs)
+    num_samples, num_inputs = check_counts(num_samples=num_samples, num_inputs=num_inputs)
 
     def curvature() -> Float[Array, " D"]:
         return 1 / jnp.arange(1, num_inputs + 1, dtype=dtype)
