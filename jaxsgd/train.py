@@ -292,7 +292,7 @@ def train(
         if span is None:
             return _epoch(training, carry, inputs)
         shapes = jax.eval_shape(lambda: _epoch(training, carry, inputs)[1])
-        nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, missing_value(leaf.dtype), leaf.dtype), shapes)
+        nothing = _nothing(shapes)
         due = (span.first <= inputs[0]) & (inputs[0] < span.last)
         return jax.lax.cond(due, lambda: _epoch(training, carry, inputs), lambda: (carry, nothing))
 
@@ -322,8 +322,7 @@ def _first_carry(training: _Training, begun: State) -> _Carry:
 
     if before_steps:
         shapes = jax.eval_shape(lambda params: first_values(params, before_steps), begun.params)
-        count = len(plan.sparse_epochs)
-        rows = jax.tree.map(lambda leaf: jnp.full((count, *leaf.shape), missing_value(leaf.dtype), leaf.dtype), shapes)
+        rows = _nothing(shapes, len(plan.sparse_epochs))
     return _Carry(begun, _unmoved(begun) if plan.observes else None, kept, rows)
 
 
@@ -357,8 +356,7 @@ def _epoch(
         carried, losses = jax.lax.scan(parts.step, parts.begin(carry.state), own)
         carry = carry._replace(state=parts.state(carried))
     if keep:
-        row, due = jnp.searchsorted(np.asarray(keep), i + 1), jnp.any(np.asarray(keep) == i + 1)
-        carry = carry._replace(kept=_put_at(carry.kept, row, due, carry.state))
+        carry = carry._replace(kept=_put_at(carry.kept, np.asarray(keep), i + 1, carry.state))
     loss, size = parts.losses(_padded(losses, whole_length), all_inputs, None if length == whole_length else length)
     return carry, _Recorded(loss, size, observed, sparse)
 
@@ -382,7 +380,7 @@ def _observed_steps(
     parts, plan, context_at = training
     observe, before_steps = plan.recording.observe, plan.before_steps
     batches, observed, sparse, rows = parts.batches(own), None, None, carry.before_steps
-    due = jnp.asarray(np.isin(np.arange(plan.whole + bool(plan.rest)), plan.sparse_epochs))[epoch]
+    due = jnp.any(plan.sparse_epochs == epoch)
 
     def observed_step(carry: tuple[Any, Params], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Params], Any]:
         (before, earlier), (own, mark) = carry, inputs
@@ -416,7 +414,7 @@ def _observed_steps(
         sparse = observed_where(due, plan.after_epochs, judged_params(state), lambda: context)
     if before_steps:
         whole = jax.tree.map(lambda leaf: parts.by_batch(_padded(leaf, parts.length)), values_before)
-        rows = _put_at(rows, jnp.searchsorted(plan.sparse_epochs, epoch), due, whole)
+        rows = _put_at(rows, plan.sparse_epochs, epoch, whole)
     return _Carry(state, earlier, carry.kept, rows), losses, observed, sparse
 
 
@@ -448,14 +446,20 @@ def missing_value(dtype: Any) -> float | int:
     return jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
 
 
-def _put_at(rows: Any, row: Array, row_is_due: Array, value: Any) -> Any:
-    """Return rows [V, ...], with a value in its row if that is due."""
+def _nothing(shapes: Any, *leading: int) -> Any:
+    """Return arrays of some shapes and types that hold nothing yet, with leading axes."""
+    return jax.tree.map(lambda leaf: jnp.full((*leading, *leaf.shape), missing_value(leaf.dtype), leaf.dtype), shapes)
+
+
+def _put_at(rows: Any, epochs: np.ndarray, epoch: Array | int, value: Any) -> Any:
+    """Return rows [V, ...], one for each of some epochs [V], ascending, with the value in the row of an epoch if it has one."""
+    row = jnp.searchsorted(epochs, epoch)
 
     def put() -> Any:
         return jax.tree.map(lambda rows, own: rows.at[row].set(own), rows, value)
 
     # A branch under `vmap` too, because all mapped runs are in the same epoch.
-    return jax.lax.cond(row_is_due, put, lambda: rows)
+    return jax.lax.cond(jnp.any(epochs == epoch), put, lambda: rows)
 
 
 def marked(done: np.ndarray, steps: int) -> np.ndarray:
