@@ -9,7 +9,7 @@ def main() -> None:
     """Entry point of the `jaxsgd` command: runs the process's arguments and ends the process."""
     # Until the command listens for Ctrl-C itself, nothing has begun that would have to be ended well.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a command that the shell runs in the background
-        signal.signal(signal.SIGINT, _leave)
+        signal.signal(signal.SIGINT, _end)
     # A cluster or a container sends it, and soon ends the process by force: nothing is waited for.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end)
@@ -23,15 +23,14 @@ def main() -> None:
         os._exit(status)
 
 
+_LINES = {
+    signal.SIGINT: b"jaxsgd: interrupted\n",
+    signal.SIGTERM: b"jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n",
+}
+
+
 def _end(number: int, frame: object) -> None:
-    """End the process at once, with the status that the shell gives to SIGTERM."""
+    """End the process at once, with a line and the exit status that a shell gives to the signal."""
     del frame
-    os.write(2, b"jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n")
+    os.write(2, _LINES[signal.Signals(number)])
     os._exit(128 + number)
-
-
-def _leave(number: int, frame: object) -> None:
-    """End the process at once."""
-    del number, frame
-    os.write(2, b"jaxsgd: interrupted\n")
-    os._exit(130)

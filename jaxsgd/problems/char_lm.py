@@ -12,7 +12,7 @@ import optax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from jaxsgd.error import InputError, check_count
+from jaxsgd.error import InputError, check_count, check_counts
 from jaxsgd.problem import Problem
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
@@ -120,9 +120,7 @@ def char_lm(
     text = documentation()
     context = check_count("context", context, len(text) - 1, "the length of the text")
     num_samples = check_count("num_samples", num_samples, (len(text) - 1) // context, "the windows of the text")
-    width, depth, num_heads = (
-        check_count(name, value) for name, value in (("width", width), ("depth", depth), ("num_heads", num_heads))
-    )
+    width, depth, num_heads = check_counts(width=width, depth=depth, num_heads=num_heads)
     if width % num_heads:
         raise InputError(f"width must be a multiple of num_heads, {num_heads}, got {width}")
     data = np.lib.stride_tricks.sliding_window_view(text, context + 1)[: num_samples * context : context].copy()
