@@ -1,6 +1,7 @@
 """Problems that studies in the tests point at."""
 
 import dataclasses
+import functools
 import os
 import signal
 import time
@@ -51,6 +52,14 @@ def two_leaves() -> Problem:
         data=lambda key: jnp.ones(4),
         optimum=lambda data: {"a": jnp.full(2, 2.0), "b": jnp.ones(())},
     )
+
+
+@functools.cache
+def drawn_squares(seed: int, num_samples: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs [N, 3] and targets [N] of least squares, as a run of this seed draws them."""
+    draw = jax.jit(least_squares(num_samples, 3).sample_data)
+    x, target = map(np.asarray, draw(streams(jax.random.key(seed)).data))
+    return x, target
 
 
 def waves() -> Problem:

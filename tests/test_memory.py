@@ -1,7 +1,6 @@
 """Want of memory: a process that the system gives no more address space narrows its lanes, and says so."""
 
 import json
-import subprocess
 import sys
 import textwrap
 
@@ -10,7 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from tests.cli.conftest import text_of
+from tests.python_process import finished, started
 
 pytest.importorskip("resource")
 if sys.platform != "linux":
@@ -38,15 +37,7 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 def in_little_room(room, program, *words):
     """A process that may grow by `room` MiB and then runs `program`: its exit status, and what it said."""
     source = CHILD.format(fields=FIELDS, lanes=LANES, room=room) + textwrap.dedent(program)
-    return finished(source, *words)
-
-
-def finished(source, *words):
-    """Return the exit status, the output and the errors of a process that runs a program."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", source, *map(str, words)], text=True, **pipes) as process:
-        output, wrong = text_of(process)
-    return process.returncode, output, wrong
+    return finished(started("-c", source, *words))
 
 
 def test_a_failed_allocation_narrows_the_lanes_is_written_down_and_gives_the_same_numbers_within_the_tolerance(tmp_path):
@@ -113,7 +104,7 @@ print(json.dumps([sorted(ds.data_vars), ds.attrs["missing_cells"], manifest["tim
 
 def test_a_result_larger_than_the_memory_limit_runs_to_the_end_and_load_says_what_it_needs(tmp_path):
     # 96 cells x 500 epochs x 500 batches of 8 bytes are 183 MiB; the process may grow by 120 MiB.
-    status, output, wrong = finished(LARGE, tmp_path)
+    status, output, wrong = finished(started("-c", LARGE, tmp_path))
     assert status == 0, wrong
     refused, read = output.splitlines()
     assert "large: reading this result needs 0.2 GiB of memory and 0.1 are free" in refused

@@ -65,7 +65,7 @@ def test_a_chunk_that_fits_is_not_narrowed_and_has_the_losses_of_a_narrow_one():
 
 def test_the_command_writes_each_part_and_says_which_failed(tmp_path: Path, monkeypatch):
     out = tmp_path / "accelerator.json"
-    # JAX does not start on a platform that is not there, so that the parts fail, each in its process.
+    # JAX does not start on a platform that does not exist, so that the parts fail, each in its process.
     monkeypatch.setenv("JAX_PLATFORMS", "no_such_platform")
     command = typer.Typer()
     command.command()(run)

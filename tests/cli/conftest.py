@@ -13,11 +13,11 @@ from pathlib import Path
 import jax
 import jaxtyping
 import numpy as np
-import psutil
 import pytest
 from filelock import FileLock
 
 from jaxsgd.engine.program_folder import environment_of_programs
+from tests.python_process import text_of
 
 COMMAND = (sys.executable, "-c", "from jaxsgd.cli import main; main()")
 
@@ -94,25 +94,6 @@ def jaxsgd_process(user_environment):
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     return run
-
-
-def text_of(process, still=120):
-    """Return the text that a process has written, when it ends.
-
-    While it works it has all the time it needs, so no busy machine ends it. One that has used less than a hundredth of a second
-    of the processor in `still` seconds waits for something that does not come, and is killed.
-    """
-    before = 0.0
-    while True:
-        try:
-            return process.communicate(timeout=still)
-        except subprocess.TimeoutExpired:
-            times = psutil.Process(process.pid).cpu_times()
-            used = times.user + times.system
-            if used - before < 0.01:
-                process.kill()
-                raise
-            before = used
 
 
 def once(folder: Path, make):

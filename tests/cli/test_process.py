@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from tests.cli.conftest import COMMAND, text_of
+from tests.cli.conftest import COMMAND
+from tests.dask_processes import wait_until
+from tests.python_process import text_of
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["plot", "curves", "--help"], ["--version"]])
@@ -93,9 +95,8 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "result" / "manifest.json").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    begun = tmp_path / "result" / "manifest.json"
+    wait_until(lambda: begun.exists() or process.poll() is not None, "the result folder")
     process.terminate()
     out, err = text_of(process)
     line = "jaxsgd: ended by SIGTERM; a result keeps its complete chunks, and the same command finishes it\n"

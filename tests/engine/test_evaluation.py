@@ -1,6 +1,5 @@
 """Observables within epochs: the same on every path, where each of them was measured, and what they cost."""
 
-import functools
 import json
 
 import jax
@@ -14,6 +13,7 @@ from jaxsgd.engine.plan import plan
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
 from jaxsgd.results.metric import final, record_epochs, record_steps
+from tests.study_parts import drawn_squares
 
 SAMPLES, RATE, EPOCHS = 40, 0.1, 3
 FIELDS = {
@@ -26,15 +26,9 @@ def study(**changed):
     return Study(**{"epochs": EPOCHS, **FIELDS, **changed})
 
 
-@functools.cache
-def drawn(seed):
-    """The inputs and targets of least squares."""
-    return jax.jit(least_squares(SAMPLES, 3).sample_data)(jaxsgd.streams(jax.random.key(seed)).data)
-
-
 def by_hand(seed, batch_count, steps):
     """Training losses before the first and after each step, [steps + 1], of a plain NumPy loop on the same batches."""
-    x, target = drawn(seed)
+    x, target = drawn_squares(seed)
     x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
     weights, batches = np.zeros(3), np.array_split(np.arange(SAMPLES), batch_count)
     losses = [np.mean((x @ weights - target) ** 2) / 2]

@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import jaxsgd
 from jaxsgd.cli.errors import run_app
 from jaxsgd.results.store import Folder
 from tests import replay
-from tests.cli.conftest import text_of
+from tests.python_process import finished, started
 
 STUDY = jaxsgd.Study(
     problem="square_regression", problem_args={"num_samples": 60, "num_hidden": 10}, seeds=range(4), batch_counts=[2, 5],
@@ -31,27 +29,9 @@ def run(folder, **how):
     return jaxsgd.sweep(STUDY, folder, vectorize="one_program", chunk_width=4, lanes=2, **how)
 
 
-def started(*words):
-    """Return a process of Python that finds the tests' modules."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-
-
 def child(program, folder):
     """Return a process that runs `program` on a folder."""
     return started("-c", DEFINITIONS + textwrap.dedent(program), folder)
-
-
-def finished(process):
-    """Return the exit status, the output and the errors of a process at its end."""
-    with process:
-        output, wrong = text_of(process)
-    return process.returncode, output, wrong
 
 
 def same_bits(folder, whole):

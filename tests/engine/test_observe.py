@@ -15,6 +15,7 @@ from jaxsgd import InputError, Study
 from jaxsgd.cli.errors import run_app
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
+from tests.study_parts import drawn_squares
 
 SAMPLES, EPOCHS = 40, 5
 POINTER = "tests.study_measures"
@@ -54,8 +55,7 @@ def test_both_paths_measure_what_a_single_run_measures(swept):
 def test_both_paths_measure_what_a_plain_loop_measures(swept):
     """In float64 NumPy: gradient X'(X w - t) / B, Hessian X'X / N."""
     keys = jaxsgd.streams(jax.random.key(1))
-    draw = jax.jit(least_squares(SAMPLES, 3).sample_data)
-    x, target = (np.asarray(a, np.float64) for a in draw(keys.data))
+    x, target = (array.astype(np.float64) for array in drawn_squares(1))
     weights, before = np.zeros(3), np.zeros(3)
     measured = {name: [] for name in ("sharpness", "gradient_norm", "update_norm", "parameter_norm", "batch_sharpness")}
     samples = jax.jit(jax.vmap(lambda epoch: jaxsgd.ORDERS["reshuffle"].samples(keys.order, epoch, SAMPLES)))

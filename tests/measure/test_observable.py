@@ -1,7 +1,6 @@
 """The distance from the optimum and the loss above its least: where it is known, after each epoch, in every result and on every
 way to one."""
 
-import functools
 import json
 import shutil
 
@@ -18,17 +17,11 @@ from jaxsgd.plot.axis import metric_label
 from jaxsgd.problems import least_squares
 from jaxsgd.results.export import table
 from jaxsgd.results.store import Folder
-from tests.study_parts import HELD_INPUTS, HELD_TARGETS
+from tests.study_parts import HELD_INPUTS, HELD_TARGETS, drawn_squares
 
 RATE, EPOCHS, SAMPLES = 0.1, 4, 40
 FIELDS = {"batch_counts": [4, 7], "learning_rates": [RATE], "epochs": EPOCHS}
 SQUARES = {"problem": "least_squares", "problem_args": {"num_samples": SAMPLES, "num_inputs": 3}, "seeds": [0, 1], **FIELDS}
-
-
-@functools.cache
-def drawn(seed):
-    """The inputs and targets of least squares."""
-    return jax.jit(least_squares(SAMPLES, 3).sample_data)(jaxsgd.streams(jax.random.key(seed)).data)
 
 
 def by_hand(x, target, batch_count):
@@ -48,7 +41,7 @@ def test_the_distance_is_that_of_a_plain_loop_on_each_runs_own_data(path):
     assert ds.distance.dims == ds.loss_epoch.dims
     assert (ds.distance.dtype, ds.distance.attrs["units"]) == (np.float32, "parameters")
     for seed in (0, 1):
-        x, target = drawn(seed)
+        x, target = drawn_squares(seed)
         for m in (4, 7):
             # 7 does not divide 40: batches of 6 and of 5.
             cell = ds.distance.sel(seed=seed, batch_count=m).squeeze()
@@ -74,7 +67,7 @@ def test_the_excess_loss_is_the_quadratic_form_of_the_way_to_the_optimum(path, p
     x, target = HELD_INPUTS, HELD_TARGETS
     for seed in (0, 1):
         if problem == "least_squares":
-            x, target = drawn(seed)
+            x, target = drawn_squares(seed)
         x, target = np.asarray(x, np.float64), np.asarray(target, np.float64)
         weights, least = np.zeros(x.shape[1]), np.linalg.lstsq(x, target)[0]
         for epoch in range(EPOCHS):
