@@ -3,6 +3,7 @@
 `python -m tests.notebook docs/notebooks/puzzle.ipynb` runs a notebook and stores its new outputs in it.
 """
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -34,14 +35,24 @@ def read(path):
     return notebook
 
 
-def run(notebook, folder):
-    """The same notebook with the outputs of a run in a new kernel, from start to end, in a folder."""
-    notebook = nbformat.from_dict(notebook)
+@contextlib.contextmanager
+def kernel(folder):
+    """Yield a client of a new kernel that runs in a folder and ends with the block."""
     client = NotebookClient(
-        notebook, timeout=LONGEST, startup_timeout=LONGEST, kernel_name="python3", record_timing=False,
+        nbformat.v4.new_notebook(), timeout=LONGEST, startup_timeout=LONGEST, kernel_name="python3", record_timing=False,
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
-    return client.execute()
+    with client.setup_kernel():
+        yield client
+
+
+def run(client, notebook):
+    """Return a notebook with the outputs of a run from start to end, in a kernel that has forgotten all names before it."""
+    # The next cell is number 1 again, as in a new kernel.
+    forget = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f\nget_ipython().execution_count = 1")])
+    for client.nb in (forget, nbformat.from_dict(notebook)):
+        client.execute(cleanup_kc=False)
+    return client.nb
 
 
 def shown(cell):
@@ -72,8 +83,8 @@ def code_cells(notebook):
 
 def store(path):
     """Run a notebook, and write it with its new outputs, without the bars of sweeps."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = run(read(path), folder)
+    with tempfile.TemporaryDirectory() as folder, kernel(folder) as client:
+        done = run(client, read(path))
     done.metadata = {name: done.metadata[name] for name in ("kernelspec",)} | {"language_info": {"name": "python"}}
     for cell in done.cells:
         cell.metadata = {}

@@ -16,25 +16,39 @@ FILES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 MOST_BYTES = 300_000
 
 
-@pytest.fixture
-def as_a_reader(tmp_path, monkeypatch):
-    """Nothing of the user's own Jupyter, and nothing that stays."""
-    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "jupyter"))
-    # The kernel of this Python, whatever else is installed; and no limit of the tests' own.
-    monkeypatch.delenv("MPLBACKEND", raising=False)
-    return tmp_path
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A kernel for all notebooks in turn, with nothing of the user's own Jupyter, and nothing that stays."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
+            environment.setenv(name, str(folder / "jupyter"))
+        # The kernel of this Python, whatever else is installed; and no limit of the tests' own.
+        environment.delenv("MPLBACKEND", raising=False)
+        with notebooks.kernel(folder) as started:
+            yield started
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_notebook_runs_and_prints_what_it_stores(file, as_a_reader):
+def test_the_notebook_runs_and_prints_what_it_stores(file, client):
     stored = notebooks.read(FOLDER / file)
-    done = notebooks.run(stored, as_a_reader)
+    done = notebooks.run(client, stored)
     for number, (new, old) in enumerate(zip(*map(notebooks.code_cells, (done, stored)), strict=True), 1):
         printed, expected = notebooks.shown(new), notebooks.shown(old)
         place = f"{file}, code cell {number}:\n{new.source}\n"
         assert same(printed.text, expected.text), f"{place}prints\n{printed.text}in place of\n{expected.text}"
         assert printed.pictures == expected.pictures, place
+
+
+def test_a_notebook_cannot_use_the_names_of_another(client):
+    first, second = (
+        notebooks.nbformat.v4.new_notebook(cells=[notebooks.nbformat.v4.new_code_cell(source)])
+        for source in ("alone = 1", "'alone' in globals()")
+    )
+    notebooks.run(client, first)
+    (cell,) = notebooks.run(client, second).cells
+    assert notebooks.shown(cell).text == "False\n"
+    assert cell.outputs[0].execution_count == 1
 
 
 @pytest.mark.parametrize("file", FILES)

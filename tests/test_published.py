@@ -11,17 +11,29 @@ from jaxsgd.study.study_file import read_study, study_path
 from tests.plot.drawn import check_legible
 
 
-def run(name, **changed):
-    """Return the result of a shrunk study, and what its file defines; its figure has been drawn and read."""
+def run(name, diverges=False, **changed):
+    """Return the result of a shrunk study, and what its file defines; its figure, if it has one, has been drawn and read.
+
+    Args:
+      name: of the file, without its folder.
+      diverges: True if some runs end with losses that are not finite.
+      **changed: fields of the study that are shrunk.
+    """
     path = study_path(f"published/{name}")
-    ds = jaxsgd.sweep(read_study(path).replaced(**changed))
-    check_legible(own(ds, f"published/{name}"))
-    return ds, runpy.run_path(str(path))
+    study, defined = read_study(path), runpy.run_path(str(path))
+    ds = jaxsgd.sweep(study.replaced(**changed))
+    assert ds.attrs["missing_cells"] == 0
+    assert ds.diverged.any() == diverges
+    assert ("loss" in ds) == (study.record == "batch")
+    if "figure" in defined:
+        check_legible(own(ds, f"published/{name}"))
+    return ds, defined
 
 
 def test_above_two_the_loss_spikes_and_ends_flatter_and_far_above_four_it_diverges():
     args = {"num_samples": 16, "num_inputs": 4, "num_hidden": 64}
-    ds, study = run("catapult", problem_args=args, seeds=[0, 1], learning_rates=[0.75, 1.6, 3.0], epochs=40)
+    rates = [0.75, 1.6, 3.0]
+    ds, study = run("catapult", diverges=True, problem_args=args, seeds=[0, 1], learning_rates=rates, epochs=40)
     runs = study["phases"](ds)
     below, between, above = runs.between(0, 1.9), runs.between(2.5, 4), runs.between(4.5, np.inf)
     assert [len(part.product) for part in (below, between, above)] == [2, 2, 2]
@@ -97,6 +109,13 @@ def test_with_small_batches_the_batch_sharpness_ends_at_the_edge_and_the_sharpne
     # The batch sharpness swings around the edge, here a mean of four measurements; the sharpness hardly moves any more.
     np.testing.assert_allclose(batch_sharpness, 1, atol=0.2)
     assert (sharpness < 0.6).all()
+
+
+def test_the_sharpness_ends_at_the_edge_of_stability():
+    # Cohen et al. 2021: gradient descent raises the sharpness to 2 / rate, which a small rate would exceed.
+    rates = [0.1, 0.2, 0.4]
+    ds, _ = run("edge_of_stability", seeds=[0], learning_rates=rates, epochs=1000, observe_every=1000)
+    np.testing.assert_allclose(ds.sharpness.isel(observation=-1).squeeze() * rates / 2, 1, atol=0.03)
 
 
 def test_orders_scatter_with_the_fourth_power_of_the_rate_but_with_the_square_if_the_optimizer_has_a_memory():

@@ -21,7 +21,7 @@ def test_the_python_code_runs_in_one_session(readme, capsys):
     # The article's setting: 10 batches printed every 5, in a fixed order.
     assert names["stripes"].stripe_count == 2
     assert names["stripes"].stripe_index > 0.99
-    assert names["ds"].loss.sizes["batch"] == 50
+    assert names["ds"].loss.sizes["batch"] == 20
     assert capsys.readouterr().out.startswith("2 ")
 
 

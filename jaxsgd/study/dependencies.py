@@ -1,5 +1,6 @@
 """The objects that a user's function depends on, so that cached values are dropped when their code changes."""
 
+import dis
 import functools
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,10 @@ from typing import Any
 
 from jaxsgd.error import is_users_file
 from jaxsgd.problem import Problem
+
+
+_LOADS_A_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+"""Python's instructions that may read a global: in a function, in the body of a class, and in a class since Python 3.12."""
 
 
 class Dependencies:
@@ -76,21 +81,30 @@ def _parts(value: Any) -> Iterator[Any]:
 
 def _globals_in_use(function: FunctionType) -> Iterator[Any]:
     """Yield the global objects that a function names, and the attributes that it may take from modules among them."""
-    names = sorted(set(_names(function.__code__)))
-    for name in names:
+    global_names, all_names = _names(function.__code__)
+    for name in global_names:
         value = function.__globals__.get(name)
         if value is None:
             continue
         yield value
         if isinstance(value, ModuleType) and _may_be_edited(value.__name__):
-            yield from (vars(value)[attribute] for attribute in names if attribute in vars(value))
+            yield from (vars(value)[attribute] for attribute in all_names if attribute in vars(value))
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+@functools.lru_cache(maxsize=1024)
+def _names(code: CodeType) -> tuple[list[str], list[str]]:
+    """Return the names that some code and the code in it load as globals, and all its names, both sorted.
+
+    `jnp.mean` has the names `jnp` and `mean`, and only the first is a global: a notebook's own `mean` is another thing.
+    """
+    global_names = {step.argval for step in dis.get_instructions(code) if step.opname in _LOADS_A_GLOBAL}
+    all_names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            inner_globals, inner_names = _names(constant)
+            global_names |= {*inner_globals}
+            all_names |= {*inner_names}
+    return sorted(global_names), sorted(all_names)
 
 
 def _may_be_edited(module_name: str | None) -> bool:
