@@ -9,7 +9,6 @@ import jax
 import pytest
 
 import jaxsgd
-from jaxsgd.study import subject
 from tests.document import Block, blocks, check_command, links, run_page, same
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -24,7 +23,6 @@ def _as_a_reader(tmp_path, monkeypatch, programs):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("COLUMNS", "110")
     known = set(sys.modules)
-    subject._subjects.clear()
     # As users have it, in the threads that a sweep starts too.
     jax.config.update("jax_numpy_rank_promotion", "allow")
     yield
@@ -33,7 +31,6 @@ def _as_a_reader(tmp_path, monkeypatch, programs):
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
-    subject._subjects.clear()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in (FOLDER / page).read_text()])

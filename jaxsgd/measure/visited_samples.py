@@ -35,11 +35,15 @@ def visited_samples(order: Order, key: Array, split: Split, epochs: int) -> Iter
     problem = least_squares(split.num_samples, INPUTS)
     parts = make_simulator(problem, optax.sgd(RATE), split, order)
     state, data = jit(lambda key: (parts.start(key), problem.sample_data(streams(key).data)))(key)
-    epoch_visits, advance = jit(parts.epoch_visits), jit(parts.advance)
+
+    @jit
+    def one_epoch(state, data, key, epoch):
+        own = parts.epoch_visits(key, epoch, state)
+        return own, parts.advance(state, data, own)[0]
+
     for epoch in range(epochs):
-        own = epoch_visits(key, jnp.asarray(epoch), state)
+        own, state = one_epoch(state, data, key, jnp.asarray(epoch))
         yield _in_sequence(own)
-        state, _ = advance(state, data, own)
 
 
 def _in_sequence(batches: Visits) -> Int[np.ndarray, " N"]:

@@ -10,7 +10,6 @@ from typing import Any
 from jaxsgd.error import is_users_file
 from jaxsgd.problem import Problem
 
-
 _LOADS_A_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 """Python's instructions that may read a global: in a function, in the body of a class, and in a class since Python 3.12."""
 
