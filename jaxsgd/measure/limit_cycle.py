@@ -92,7 +92,7 @@ def limit_cycle(
     params, data = jax.tree.map(jnp.asarray, draw_start(problem, keys))
     simulator = make_simulator(problem, optimizer, cut, order)
     visits = _one_period(simulator.epoch_visits, keys.order, as_order(order))
-    state = initial_state(optimizer, params)
+    state = jit(lambda params: initial_state(optimizer, params))(params)
     if not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(state)):
         raise InputError(
             "optimizer must be the same at every step, such as optax.sgd(1e-3, momentum=0.9), got a state with: "
@@ -104,9 +104,10 @@ def limit_cycle(
 def _one_period(epoch_visits, key: Array, order: Order) -> Visits:
     """Return the visits of the C epochs after which the order repeats, leading axes [C, m]."""
     if order.feedback is None:
-        visits = jit(jax.vmap(epoch_visits, (None, 0)))(key, jnp.arange(_EPOCHS_COMPARED))
+        visits = jit(jax.vmap(epoch_visits, (None, 0)))(key, np.arange(_EPOCHS_COMPARED))
+        visits = jax.tree.map(np.asarray, visits)
         # The order of samples within a batch does not change its gradient.
-        members = np.sort(np.asarray(visits.sample), axis=-1)
+        members = np.sort(visits.sample, axis=-1)
         for period in range(1, LONGEST_PERIOD + 1):
             if np.array_equal(members[period:], members[:-period]):
                 return Visits(visits.sample[:period], visits.size[:period])
@@ -117,22 +118,29 @@ def _one_period(epoch_visits, key: Array, order: Order) -> Visits:
 def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: str) -> LimitCycle:
     period = visits.size.shape[0]
     steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), visits)
-    flat, unravel = ravel_pytree(state)
+    _, unravel = ravel_pytree(jax.tree.map(np.zeros_like, state))
+
+    def raveled(tree: Any) -> Array:
+        return ravel_pytree(tree)[0]
 
     def moved(flat: Array) -> Array:
         """Return the change of a state over a period: a difference, so that it stays above rounding at any rate."""
-        return ravel_pytree(advance(unravel(flat), data, steps)[0])[0] - flat
+        return raveled(advance(unravel(flat), data, steps)[0]) - flat
 
-    def trace(flat: Array) -> tuple[Array, Params, Array]:
-        """Return the losses and parameters before each step, and the state after the last step."""
+    def trace(flat: Array) -> tuple[Array, Params, Array, Array]:
+        """Return the losses and parameters before each step, leading axes [C, m], the largest change of a parameter since the
+        first step, and the state after the last step."""
 
         def body(state: Any, step: Visits) -> tuple[Any, tuple[Array, Params]]:
             after, loss = advance(state, data, jax.tree.map(lambda leaf: leaf[None], step))
             return after, (loss[0], state.params)
 
         after, (loss, params) = jax.lax.scan(body, unravel(flat), steps)
-        return loss, params, ravel_pytree(after)[0]
+        travelled = jnp.abs(raveled(jax.tree.map(lambda leaf: leaf - leaf[:1], params))).max()
+        in_epochs = jax.tree.map(lambda leaf: leaf.reshape(period, cut.batch_count, *leaf.shape[1:]), (loss, params))
+        return *in_epochs, travelled, raveled(after)
 
+    flat = np.asarray(jit(raveled)(state))
     eps = float(jnp.finfo(flat.dtype).eps)
 
     def differ(got: ArrayLike, expected: ArrayLike, size: ArrayLike, scale: ArrayLike) -> bool:
@@ -145,7 +153,7 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
     probes = flat[None, :] + np.outer(np.asarray([1, -16], flat.dtype), direction)
     slope, offset, probed = jit(lambda at, to: (jax.jacfwd(moved)(at), moved(0 * at), jax.vmap(moved)(to)))(flat, probes)
     slope, offset = np.asarray(slope, np.float64), np.asarray(offset, np.float64)
-    for probe, got in zip(probes, probed, strict=True):
+    for probe, got in zip(probes, np.asarray(probed), strict=True):
         expected = offset + slope @ probe
         if differ(got, expected, expected, probe):
             raise _not_affine(name)
@@ -156,12 +164,10 @@ def _solve(advance, state: Any, data: Batch, visits: Visits, cut: Split, name: s
             f"the updates of a period must contract, with a spectral radius below 1, got {radius:.6g}: "
             "use a smaller learning rate, or a loss with a single optimum"
         )
-    start = jnp.asarray(np.linalg.solve(slope, -offset), flat.dtype)
-    loss, params, end = jit(trace)(start)
-    travelled = ravel_pytree(jax.tree.map(lambda leaf: leaf - leaf[:1], params))[0]
+    start = np.linalg.solve(slope, -offset).astype(flat.dtype)
+    loss, params, travelled, end = jit(trace)(start)
     if differ(end, start, travelled, start):
         raise _not_affine(name)
-    loss, params = jax.tree.map(lambda leaf: leaf.reshape(period, cut.batch_count, *leaf.shape[1:]), (loss, params))
     return LimitCycle(loss, params, radius)
 
 

@@ -1,5 +1,6 @@
 """Steps to a target on the noisy quadratic model at every batch count and rate, in sweeps and by the exact recurrence."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -54,26 +55,32 @@ def measure(batch_counts: tuple[int, ...] = BATCH_COUNTS, *, seeds: int = 40, ep
     scaled = jaxsgd.scaling(ds, TARGET, "excess_loss", resamples=1).squeeze().sel(batch_count=list(batch_counts))
     curve = ds.excess_loss.mean("order_seed").squeeze().transpose("batch_count", "learning_rate", "epoch").values
     when = np.asarray(batch_counts)[:, None, None] * (np.arange(epochs) + 1)
-    exact = np.stack([[expected(m, rate, epochs) for rate in RATES] for m in batch_counts])
+    exact = np.stack([expected(m, np.asarray(RATES), epochs) for m in batch_counts])
     mean, known = (jaxsgd.analysis.steps_to_target(losses, when, TARGET) for losses in (curve, exact))
     return Steps(mean, known, scaled.steps.values)
 
 
-def expected(batch_count: int, rate: float, epochs: int) -> np.ndarray:
-    """The expected excess loss after each epoch, [E], over the orders of one data set and one start.
+def expected(batch_count: int, rates: np.ndarray, epochs: int) -> np.ndarray:
+    """Return the expected excess loss after each epoch at each rate, [L, E], over the orders of one data set and one start.
 
     Around the optimum of N samples, u = w - w*, a step is u <- (1 - lr h) u + lr sqrt(h) e with e the mean of B draws from the
     samples, less the mean of all: E[u^2] follows s <- (1 - lr h)^2 s + lr^2 h S / B (Zhang et al. 2019), with the samples' own
     variance S in place of 1, and the excess loss is sum(h s) / 2.
     """
-    problem = jaxsgd.problems.noisy_quadratic(SAMPLES, INPUTS)
-    curvature = 1 / np.arange(1, INPUTS + 1)
-    keys = jaxsgd.streams(jax.random.key(0))
-    z = np.asarray(problem.sample_data(keys.data), np.float64)
-    square = (np.asarray(problem.init(keys.init), np.float64) - z.mean(axis=0) / np.sqrt(curvature)) ** 2
+    curvature, rate = 1 / np.arange(1, INPUTS + 1), rates[:, None]
+    z, start = drawn()
+    square = (start - z.mean(axis=0) / np.sqrt(curvature)) ** 2
     losses = []
     for _ in range(epochs):
         for size in jaxsgd.split(SAMPLES, batch_count=batch_count).sizes:
             square = (1 - rate * curvature) ** 2 * square + rate**2 * curvature * z.var(axis=0) / size
-        losses.append(curvature @ square / 2)
-    return np.array(losses)
+        losses.append(square @ curvature / 2)
+    return np.stack(losses, axis=-1)
+
+
+@functools.cache
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples, [N, D], and the first weights, [D], of the sweep's only data set and start."""
+    problem, keys = jaxsgd.problems.noisy_quadratic(SAMPLES, INPUTS), jaxsgd.streams(jax.random.key(0))
+    samples, start = jax.jit(lambda keys: (problem.sample_data(keys.data), problem.init(keys.init)))(keys)
+    return np.asarray(samples, np.float64), np.asarray(start, np.float64)
