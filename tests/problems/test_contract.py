@@ -135,7 +135,8 @@ def test_data_and_parameters_are_float32_unless_asked_otherwise(measured):
 
 def test_float32_stays_float32_where_float64_is_on(make, x64):
     problem = make()
-    run = jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(0.01), epochs=1, batch_count=3)
+    # The types of a run follow from tracing it.
+    run = jax.eval_shape(lambda key: jaxsgd.simulate(problem, key, optimizer=optax.sgd(0.01), epochs=1, batch_count=3), KEY)
     assert floats(run.params) == {run.loss.dtype} == {jnp.dtype("float32")}
 
 
