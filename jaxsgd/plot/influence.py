@@ -63,8 +63,9 @@ def _draw_matrix(axes: Axes, values: np.ndarray, heading: str, label: str) -> No
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if m <= MOST_WRITTEN:
+        colours = image.cmap(image.norm(values))
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                shade = ink_on(image.cmap(image.norm(value)))
-                weight = "bold" if row == column else "normal"
-                axes.text(column, row, to_decimals(value, 2), ha="center", va="center", color=shade, fontweight=weight)
+                look = {"color": ink_on(colours[row, column]), "fontweight": "bold" if row == column else "normal"}
+                number = axes.text(column, row, to_decimals(value, 2), ha="center", va="center", **look)
+                number.set_in_layout(False)  # it lies within the panel
