@@ -122,7 +122,7 @@ def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     coloured = np.clip(share, 0, 1)
     image = axes.imshow(coloured, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
     head(axes, panel.heading)
-    colours = image.cmap(image.norm(coloured))
+    colours = np.asarray(image.cmap(image.norm(coloured)))
     for (row, column), value in np.ndenumerate(share):
         shade = INK if np.isnan(value) else ink_on(colours[row, column])
         number = axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
