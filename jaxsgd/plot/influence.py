@@ -63,8 +63,10 @@ def _draw_matrix(axes: Axes, values: np.ndarray, heading: str, label: str) -> No
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if m <= MOST_WRITTEN:
+        colours = np.asarray(image.cmap(image.norm(values)))
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                shade = ink_on(image.cmap(image.norm(value)))
-                weight = "bold" if row == column else "normal"
-                axes.text(column, row, to_decimals(value, 2), ha="center", va="center", color=shade, fontweight=weight)
+                shade, weight = ink_on(colours[row, column]), "bold" if row == column else "normal"
+                number = axes.text(column, row, to_decimals(value, 2), ha="center", va="center", color=shade)
+                number.set_fontweight(weight)
+                number.set_in_layout(False)  # it lies within the panel

@@ -122,8 +122,9 @@ def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     coloured = np.clip(share, 0, 1)
     image = axes.imshow(coloured, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
     head(axes, panel.heading)
+    colours = np.asarray(image.cmap(image.norm(coloured)))
     for (row, column), value in np.ndenumerate(share):
-        shade = INK if np.isnan(value) else ink_on(image.cmap(image.norm(coloured[row, column])))
+        shade = INK if np.isnan(value) else ink_on(colours[row, column])
         number = axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
         number.set_in_layout(False)  # it lies within the panel
     axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])

@@ -7,7 +7,7 @@ import xarray as xr
 
 from jaxsgd.plot.axis import Selection
 from jaxsgd.report.contents import contents
-from jaxsgd.report.page import page
+from jaxsgd.report.page import library_script, page
 from jaxsgd.results.axes import selected
 
 
@@ -70,5 +70,6 @@ def report(
       InputError: for anything that is no result, a metric, axis or value that it does not have, or if Bokeh is not installed
         (extra `report`).
     """
+    library_script()  # a missing library is reported before the contents are worked out
     description, arrays = contents(selected(ds, select), metric, target, question, folder)
     return Report(page(description["question"], description, arrays), description["notes"])

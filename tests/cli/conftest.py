@@ -115,10 +115,11 @@ programs of a sweep have for users too, compiles its measures in 10 CPU seconds 
 
 
 COMMANDS = """
-import json, os, sys
+import gc, json, os, sys
 from pathlib import Path
 from jaxsgd.cli.errors import run_app
 
+gc.set_threshold(100_000)  # as the command does
 for name, words in json.loads(sys.argv[1]).items():
     for stream in (sys.stdout, sys.stderr):
         file = os.open(f"{name}.{stream.name.strip('<>')}", os.O_WRONLY | os.O_CREAT)

@@ -39,8 +39,9 @@ def names(folder):
 
 
 def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
-    assert run_app(["plot", "all", "result"]) == 0
-    expected = [f"{kind}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
+    orders = "order=fixed,reshuffle"
+    assert run_app(["plot", "all", "result", "--select", "order=fixed", "--select", "order=reshuffle"]) == 0
+    expected = [f"{kind}_{orders}.{suffix}" for kind in ("curves", "grid", "heatmap") for suffix in ("png", "svg")]
     assert names(result / "figures") == expected
     *wrote, unlike, unsearched = capsys.readouterr().out.splitlines()
     assert sorted(wrote) == [f"wrote result/figures/{name}" for name in expected]
@@ -51,13 +52,13 @@ def test_all_kinds_that_suit_are_written_into_the_result(result, capsys):
 
 
 def test_files_are_png_of_slide_size_and_svg(result):
-    assert run_app(["plot", "grid", "result", "--out", "pictures"]) == 0
-    assert names(result.parent / "pictures") == ["grid.png", "grid.svg"]
-    png = (result.parent / "pictures/grid.png").read_bytes()
+    assert run_app(["plot", "grid", "result", "--select", "order=fixed", "--out", "pictures"]) == 0
+    assert names(result.parent / "pictures") == ["grid_order=fixed.png", "grid_order=fixed.svg"]
+    png = (result.parent / "pictures/grid_order=fixed.png").read_bytes()
     # The header of a PNG holds width and height in bytes 16 to 24: 12 inches at 160 dots per inch, a slide; six rows of panels
     # with a heading each need 8.4 inches, more than the 6.75 of a slide.
     assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1344]
-    assert b"<svg" in (result.parent / "pictures/grid.svg").read_bytes()
+    assert b"<svg" in (result.parent / "pictures/grid_order=fixed.svg").read_bytes()
 
 
 def test_nothing_is_compiled(result):
@@ -71,7 +72,7 @@ def test_nothing_is_compiled(result):
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        assert run_app(["plot", "curves", "result"]) == 0
+        assert run_app(["plot", "curves", "result", "--select", "order=fixed"]) == 0
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert compiled == []
@@ -92,24 +93,30 @@ def test_json_is_the_one_thing_on_stdout(result, capsys):
 
 def test_another_selection_does_not_replace_the_first(result):
     for order in ("fixed", "reshuffle"):
-        assert run_app(["plot", "curves", "result", "--select", f"order={order}"]) == 0
+        assert run_app(["plot", "curves", "result", "--select", f"order={order}", "--select", "batch_count=20"]) == 0
     assert names(result / "figures") == [
-        f"curves_order={order}.{suffix}" for order in ("fixed", "reshuffle") for suffix in ("png", "svg")
+        f"curves_order={order}_batch_count=20.{suffix}" for order in ("fixed", "reshuffle") for suffix in ("png", "svg")
     ]
 
 
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        (["curves", "--axis", "order"], "curves_axis=order"),
-        (["grid", "--rows", "order", "--columns", "batch_size"], "grid_rows=order_columns=batch_size"),
-        (["grid", "--eval-interval", "10"], "grid_eval_interval=10"),
+        (["curves", "--axis", "order", "--select", "batch_count=20"], "curves_axis=order_batch_count=20"),
+        (
+            ["grid", "--rows", "order", "--columns", "batch_size", "--select", "batch_size=20"],
+            "grid_rows=order_columns=batch_size_batch_size=20",
+        ),
+        (["grid", "--eval-interval", "10", "--select", "batch_count=20"], "grid_eval_interval=10_batch_count=20"),
         (["heatmap", "--metric", "stripe_index"], "heatmap_metric=stripe_index"),
         (
             ["differences", "--reference", "reshuffle", "--axis", "order", "--select", "batch_count=5"],
             "differences_axis=order_reference=reshuffle_batch_count=5",
         ),
-        (["grid", "--select", "order=fixed", "--select", "order=reshuffle"], "grid_order=fixed,reshuffle"),
+        (
+            ["grid", "--select", "order=fixed", "--select", "order=reshuffle", "--select", "batch_count=20"],
+            "grid_order=fixed,reshuffle_batch_count=20",
+        ),
         (["stripe_law", "--sigma", "0.2"], "stripe_law_sigma=0.2"),
         (["scaling", "--target", "2.349", "--select", "order=fixed"], "scaling_target=2.349_order=fixed"),
     ],

@@ -1,5 +1,7 @@
 """Behaviour that only a process shows: help without JAX, Ctrl-C, a closed pipe, an unwritable cache."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,18 +14,23 @@ from tests.dask_processes import wait_until
 from tests.python_process import text_of
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["plot", "curves", "--help"], ["--version"]])
-def test_help_opens_without_jax(words, environment):
+def test_help_opens_without_jax(environment):
+    """Of each command, in one process: what one loads would be seen after it and after all others."""
     program = (
-        "import sys\n"
+        "import json, sys\n"
         "from jaxsgd.cli.errors import run_app\n"
-        f"status = run_app({words!r})\n"
-        "heavy = {'jax', 'numpy', 'matplotlib', 'optax', 'xarray', 'pydantic'} & set(sys.modules)\n"
-        "sys.exit(f'{status} {heavy}' if status or 'jax' in heavy or 'matplotlib' in heavy else 0)\n"
+        "for words in (['--help'], ['train', '--help'], ['plot', 'curves', '--help'], ['--version']):\n"
+        "    status = run_app(words)\n"
+        "    print('END', json.dumps([words, status, sorted({'jax', 'matplotlib'} & set(sys.modules))]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    *texts, last = re.split(r"^END (.*)\n", done.stdout, flags=re.MULTILINE)
+    assert last == ""
+    assert [json.loads(end) for end in texts[1::2]] == [
+        [words, 0, []] for words in (["--help"], ["train", "--help"], ["plot", "curves", "--help"], ["--version"])
+    ]
+    assert all(text.strip() for text in texts[::2])
 
 
 def test_a_process_of_the_tests_is_waited_for_unless_it_does_nothing():

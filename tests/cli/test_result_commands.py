@@ -14,11 +14,11 @@ SMALL = ("--set", "seeds=0:2", "--set", "batch_counts=2,10", "--set", "epochs=3"
 
 
 @pytest.fixture(scope="session")
-def small_result(shared_folder, jaxsgd_process):
+def small_result(shared_folder, jaxsgd_command):
     """A folder in which `jaxsgd run stripes_by_batch_count` ran, shrunk; what it said is in `run.json`."""
 
     def make(folder):
-        done = jaxsgd_process("run", "stripes_by_batch_count", *SMALL, "--json", cwd=folder)
+        done = jaxsgd_command("run", "stripes_by_batch_count", *SMALL, "--json", cwd=folder)
         (folder / "run.json").write_text(done.stdout if done.returncode == 0 else done.stderr)
 
     return once(shared_folder / "small_result", make)

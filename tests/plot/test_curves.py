@@ -11,13 +11,28 @@ from jaxsgd.plot.style import figure_file
 from tests.plot.drawn import check_legible, data_lines, panels, words
 
 
+@pytest.fixture(scope="module")
+def of_fixed(striped):
+    """The figure of all batch counts in the fixed order."""
+    return curves(striped, axis="batch_count", select={"order": "fixed"})
+
+
+@pytest.fixture(scope="module")
+def all_striped(striped):
+    return curves(striped)
+
+
+@pytest.fixture(scope="module")
+def all_diverging(diverging):
+    return curves(diverging)
+
+
 def heights(axes):
     return [np.asarray(line.get_ydata()) for line in data_lines(axes)]
 
 
-def test_each_line_is_the_median_over_the_seeds(striped):
-    figure = curves(striped, axis="batch_count", select={"order": "fixed"})
-    (axes,) = panels(figure)
+def test_each_line_is_the_median_over_the_seeds(striped, of_fixed):
+    (axes,) = panels(of_fixed)
     drawn = heights(axes)
     assert len(drawn) == 6
     for line, m in zip(drawn, striped.batch_count.values, strict=True):
@@ -25,33 +40,32 @@ def test_each_line_is_the_median_over_the_seeds(striped):
         np.testing.assert_allclose(line, np.median(runs, axis=0))
 
 
-def test_every_line_has_its_own_colour_and_label(striped):
-    figure = curves(striped, axis="batch_count", select={"order": "fixed"})
-    (axes,) = panels(figure)
+def test_every_line_has_its_own_colour_and_label(striped, of_fixed):
+    (axes,) = panels(of_fixed)
     assert len({to_hex(line.get_color()) for line in data_lines(axes)}) == 6
     labels = {text.get_text(): to_hex(text.get_color()) for text in axes.texts if text.get_text()}
     for line, m in zip(data_lines(axes), striped.batch_count.values, strict=True):
         assert labels[str(m)] == to_hex(line.get_color())
     assert "batch count" in labels
-    check_legible(figure)
+    check_legible(of_fixed)
 
 
-def test_by_default_the_longest_axis_has_the_lines_and_the_others_panels(striped, diverging):
-    assert len(panels(curves(striped))) == 4
-    figure = curves(diverging)
+def test_by_default_the_longest_axis_has_the_lines_and_the_others_panels(all_striped, all_diverging):
+    assert len(panels(all_striped)) == 4
     # 2 orders x 3 batch counts; the 4 rates are lines.
-    assert len(panels(figure)) == 6
-    assert "m = 10 (B = 20)" in words(figure)
-    assert "reshuffle" in words(figure)
-    check_legible(figure)
+    assert len(panels(all_diverging)) == 6
+    assert "m = 10 (B = 20)" in words(all_diverging)
+    assert "reshuffle" in words(all_diverging)
+    check_legible(all_diverging)
 
 
-def test_a_value_keeps_its_colour_whatever_is_selected(striped):
-    def shades(**select):
-        (axes,) = panels(curves(striped, axis="batch_count", select={"order": "fixed"} | select))
+def test_a_value_keeps_its_colour_whatever_is_selected(striped, of_fixed):
+    def shades(figure):
+        (axes,) = panels(figure)
         return [to_hex(line.get_color()) for line in data_lines(axes)]
 
-    assert shades(batch_count=[5, 50]) == [shades()[2], shades()[5]]
+    some = curves(striped, axis="batch_count", select={"order": "fixed", "batch_count": [5, 50]})
+    assert shades(some) == [shades(of_fixed)[2], shades(of_fixed)[5]]
 
 
 def test_an_order_has_one_colour_in_every_result(striped, diverging):
@@ -62,17 +76,16 @@ def test_an_order_has_one_colour_in_every_result(striped, diverging):
     assert shade(striped, order="reshuffle") == shade(diverging, order="reshuffle", learning_rate=0.01)
 
 
-def test_the_axis_is_logarithmic_where_losses_differ_twentyfold(diverging, striped):
+def test_the_axis_is_logarithmic_where_losses_differ_twentyfold(diverging, all_striped):
     # Least squares falls from about 6 to 0.5 at most: twelvefold; scaled by itself, that is 144-fold.
-    far = diverging.assign(loss_epoch=diverging.loss_epoch**2)
-    assert {axes.get_yscale() for axes in panels(curves(far, select={"order": "fixed"}))} == {"log"}
-    assert {axes.get_yscale() for axes in panels(curves(striped))} == {"linear"}
-    check_legible(curves(far, select={"order": "fixed"}))
+    far = curves(diverging.assign(loss_epoch=diverging.loss_epoch**2), select={"order": "fixed"})
+    assert {axes.get_yscale() for axes in panels(far)} == {"log"}
+    assert {axes.get_yscale() for axes in panels(all_striped)} == {"linear"}
+    check_legible(far)
 
 
-def test_panels_share_their_axes(diverging):
-    figure = curves(diverging)
-    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels(figure)}) == 1
+def test_panels_share_their_axes(all_diverging):
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels(all_diverging)}) == 1
 
 
 def test_diverged_runs_are_left_out_and_named(diverging):
@@ -95,7 +108,7 @@ def test_a_line_that_grows_does_not_flatten_the_others(diverging):
 def test_a_line_of_a_metric_that_only_describes_a_run_is_drawn_whole_where_it_grows(diverging):
     ds = diverging.isel(epoch=slice(2)).copy()
     ds["parameter_norm"] = (ds.loss_epoch * 0 + xr.DataArray([1.0, 3.0], dims="epoch")).assign_attrs(better="neither")
-    (axes, *_) = panels(curves(ds, metric="parameter_norm"))
+    (axes, *_) = panels(curves(ds, metric="parameter_norm", select={"order": "fixed"}))
     assert axes.get_ylim()[1] > 3
 
 
@@ -125,11 +138,10 @@ def test_the_title_names_the_value_that_ends_lowest(striped):
     assert curves(six).texts[0].get_text() == "m = 50 ends lowest in every panel after 12 epochs"
 
 
-def test_few_seeds_show_a_lowest_value_but_no_best_line(striped):
-    figure = curves(striped, select={"order": "fixed"})
+def test_few_seeds_show_a_lowest_value_but_no_best_line(striped, of_fixed):
     number = float(striped.loss_epoch.isel(epoch=-1).sel(order="fixed", batch_count=50).median())
-    assert figure.texts[0].get_text() == f"Lowest loss after 12 epochs: {number:.3g} at m = 50"
-    assert "3 seeds do not show which setting is better: that takes 6 or more." in " ".join(words(figure).split())
+    assert of_fixed.texts[0].get_text() == f"Lowest loss after 12 epochs: {number:.3g} at m = 50"
+    assert "3 seeds do not show which setting is better: that takes 6 or more." in " ".join(words(of_fixed).split())
     by_order = curves(striped, axis="order", select={"batch_count": 50}).texts[0].get_text()
     assert by_order.startswith("Lowest loss after 12 epochs: ")
     assert by_order.endswith(" order")
@@ -141,12 +153,11 @@ def test_the_title_claims_nothing_that_the_seeds_do_not_agree_on(striped):
     assert figure.texts[0].get_text() == "No order ends clearly below the others after 12 epochs"
 
 
-def test_bands_take_out_what_the_seeds_begin_with(striped):
-    figure = curves(striped, select={"order": "fixed"}, axis="batch_count")
-    (axes,) = panels(figure)
+def test_bands_take_out_what_the_seeds_begin_with(striped, of_fixed):
+    (axes,) = panels(of_fixed)
     raw = striped.loss_epoch.sel(order="fixed").isel(epoch=0).squeeze()
     # With 3 seeds there is nothing to estimate from: the band is the seeds' own, 5 to 95 %.
-    assert "The bands leave out" not in words(figure)
+    assert "The bands leave out" not in words(of_fixed)
     tall = np.ptp(axes.collections[0].get_paths()[0].vertices[:, 1])
     assert tall == pytest.approx(float(np.diff(np.percentile(raw.sel(batch_count=1), (5, 95)))[0]), rel=0.1)
 

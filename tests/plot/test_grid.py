@@ -134,11 +134,11 @@ def test_one_panel_says_its_index_in_the_title(striped):
 
 
 def test_any_two_axes_will_do(striped):
-    drawn = grid(striped, rows="order", columns="batch_size")
-    assert len(panels(drawn)) == 24
+    drawn = grid(striped, rows="order", columns="batch_size", select={"batch_size": [20, 10]})
+    assert len(panels(drawn)) == 8
     check_legible(drawn)
-    by_seed = grid(striped, rows="seed", columns="order", select={"batch_size": 10})
-    assert len(panels(by_seed)) == 12
+    by_seed = grid(striped, rows="seed", columns="order", select={"batch_size": 10, "order": ["fixed", "reshuffle"]})
+    assert len(panels(by_seed)) == 6
     assert "5\N{EN DASH}95 %" not in words(by_seed)
     check_legible(by_seed)
 
@@ -198,10 +198,12 @@ def test_where_no_seed_is_finite_in_all_panels_each_shows_its_own_first(striped)
 
 
 def test_missing_cells_are_counted(unfinished):
-    drawn = grid(unfinished)
     assert unfinished.attrs["missing_cells"] > 0
+    of_count = unfinished.missing.sum([dim for dim in unfinished.missing.dims if dim != "batch_count"])
+    shown = unfinished.batch_count[of_count > 0].values[:2]
+    drawn = grid(unfinished, select={"batch_count": shown.tolist()})
     left_out = [axes.texts[0].get_text().rpartition(", ")[2] for axes in panels(drawn)]
-    assert sum(int(text.split()[0]) for text in left_out if "not run" in text) == unfinished.attrs["missing_cells"]
+    assert sum(int(text.split()[0]) for text in left_out if "not run" in text) == int(of_count.sel(batch_count=shown).sum())
     check_legible(drawn)
 
 

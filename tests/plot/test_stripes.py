@@ -29,6 +29,12 @@ def drawn(kind, loss, eval_interval, title="What looks like a broad band is four
     return {"striped": striped_figure, "band": band_figure}[kind](striped, title, SUBTITLE)
 
 
+@pytest.fixture(scope="module")
+def usual():
+    """The three figures of one run of 20 batches in four stripes, by kind."""
+    return {kind: drawn(kind, run(20, 30), 5) for kind in KINDS}
+
+
 @pytest.mark.parametrize("count", [2, 4, 7, 10])
 def test_each_stripe_has_a_colour_of_its_own(count):
     loss = run(5 * count, 30)
@@ -50,24 +56,21 @@ def test_the_zoom_shows_the_first_printouts_one_by_one():
     assert {line.get_marker() for line in by_stripe} == {"o"}
 
 
-def test_levels_and_slopes_are_written():
-    loss = run(20, 30)
-    striped = jaxsgd.stripes(loss, 5)
-    written = "\n".join(text.get_text() for text in drawn("band", loss, 5).axes[1].texts)
+def test_levels_and_slopes_are_written(usual):
+    striped = jaxsgd.stripes(run(20, 30), 5)
+    written = "\n".join(text.get_text() for text in usual["band"].axes[1].texts)
     for number, level in enumerate(striped.level, start=1):
         assert f"stripe {number}: level {level:.4f}" in written
     assert written.count("slope") == 4
 
 
-def test_the_band_is_one_line_through_all_printouts():
-    loss = run(20, 30)
-    (line,) = drawn("band", loss, 5).axes[0].lines
-    np.testing.assert_array_equal(line.get_ydata(), jaxsgd.stripes(loss, 5).windows)
+def test_the_band_is_one_line_through_all_printouts(usual):
+    (line,) = usual["band"].axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), jaxsgd.stripes(run(20, 30), 5).windows)
 
 
-def test_the_average_lies_over_faded_stripes_on_the_bands_axes():
-    averaged, band = (drawn(kind, run(20, 30), 5) for kind in ("averaged", "band"))
-    (axes,) = averaged.axes
+def test_the_average_lies_over_faded_stripes_on_the_bands_axes(usual):
+    (axes,), band = usual["averaged"].axes, usual["band"]
     *faded, average = axes.lines
     assert len(faded) == 4
     assert all(line.get_alpha() < 0.5 for line in faded)
@@ -77,8 +80,8 @@ def test_the_average_lies_over_faded_stripes_on_the_bands_axes():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_axes_are_labelled_with_their_units(kind):
-    figure = drawn(kind, run(20, 30), 5)
+def test_axes_are_labelled_with_their_units(kind, usual):
+    figure = usual[kind]
     assert figure.axes[0].get_ylabel() == "loss (mean squared error per output)"
     assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
 
@@ -93,9 +96,9 @@ def test_no_text_lies_on_another_or_leaves_the_figure(batch_count, eval_interval
         check_legible(figure, edge=6)  # half a percent of the width
 
 
-def test_no_text_is_smaller_than_11_points():
+def test_no_text_is_smaller_than_11_points(usual):
     for kind in KINDS:
-        assert min(text.get_fontsize() for text in texts(drawn(kind, run(20, 30), 5))) >= 11
+        assert min(text.get_fontsize() for text in texts(usual[kind])) >= 11
 
 
 def test_long_titles_are_made_to_fit():
@@ -110,18 +113,16 @@ def test_runs_of_a_few_printouts_are_drawn(shape):
         assert figure_file(drawn(kind, run(shape[1], shape[0]), 1), "png").startswith(b"\x89PNG")
 
 
-def test_files_are_png_of_slide_size_and_svg():
-    figure = drawn("band", run(20, 30), 5)
-    png, svg = figure_file(figure, "png"), figure_file(figure, "svg")
+def test_files_are_png_of_slide_size_and_svg(usual):
+    png, svg = (figure_file(usual["band"], kind) for kind in ("png", "svg"))
     # The header of a PNG holds its width and height in bytes 16 to 24: 12 x 6.75 inches at 160 dots per inch.
     assert np.frombuffer(png[16:24], ">u4").tolist() == [1920, 1080]
     assert b"<svg" in svg
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
-def test_the_same_data_make_the_same_file(kind):
-    loss = run(20, 30)
-    assert figure_file(drawn("band", loss, 5), kind) == figure_file(drawn("band", loss, 5), kind)
+def test_the_same_data_make_the_same_file(kind, usual):
+    assert figure_file(drawn("band", run(20, 30), 5), kind) == figure_file(usual["band"], kind)
 
 
 def test_matplotlibs_settings_are_left_alone():

@@ -45,21 +45,25 @@ def test_a_large_result_is_thinned_and_the_page_says_how(result, monkeypatch):
     assert thin.description["scaling"]["loss_epoch"]["fixed"] == "the records are thinned"
 
 
-def test_a_part_of_the_axes_can_be_shown(result):
-    page = jaxsgd.report(result, select={"order": "fixed"}, target=0.5)
-    assert repr(page).startswith("Report(0.")
-    packed = re.search(r'id="contents">([^<]*)<', page.html)
+@pytest.fixture(scope="module")
+def fixed_page(result):
+    """The page of the fixed order alone, with a target."""
+    return jaxsgd.report(result, select={"order": "fixed"}, target=0.5)
+
+
+def test_a_part_of_the_axes_can_be_shown(fixed_page):
+    assert repr(fixed_page).startswith("Report(0.")
+    packed = re.search(r'id="contents">([^<]*)<', fixed_page.html)
     assert packed
     description = json.loads(gzip.decompress(base64.b64decode(packed[1])))
     assert description["dims"]["order"] == 1
     assert description["scaling"]["loss_epoch"]["target"] == 0.5
 
 
-def test_a_notebook_shows_the_page_in_a_frame(result):
-    page = jaxsgd.report(result)
-    inner = re.search(r'srcdoc="([^"]*)"', page._repr_html_())
+def test_a_notebook_shows_the_page_in_a_frame(fixed_page):
+    inner = re.search(r'srcdoc="([^"]*)"', fixed_page._repr_html_())
     assert inner
-    assert html.unescape(inner[1]) == page.html
+    assert html.unescape(inner[1]) == fixed_page.html
 
 
 def test_without_bokeh_one_line_says_how_to_get_it(result, monkeypatch):
