@@ -111,12 +111,13 @@ def test_every_batch_loss_of_20_epochs_of_single_samples(dtype):
 
 
 def test_the_articles_network_and_sizes(dtype):
+    epochs = 20  # of a loop whose width takes the time
     problem = jaxsgd.problems.square_regression(dtype=dtype)
-    run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(0.001), epochs=EPOCHS, batch_count=10)
+    run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(0.001), epochs=epochs, batch_count=10)
     weights, data = jax.tree.map(np.asarray, draw_start(problem, KEYS))
     (x, t), w1, w2 = data, weights["w1"], weights["w2"]
     assert (x.shape, t.shape, w1.shape, w2.shape) == ((1000, 10), (1000, 10), (10, 1000), (10, 1000))
-    losses, _, _ = reference.train(x, t, w1, w2, visited("fixed", EPOCHS, 10, dtype), lambda: reference.sgd(0.001))
+    losses, _, _ = reference.train(x, t, w1, w2, visited("fixed", epochs, 10, dtype), lambda: reference.sgd(0.001))
     np.testing.assert_allclose(run.loss, losses, rtol=TOLERANCE[dtype])
 
 
