@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.feedback import Feedback, Visited
+from jaxsgd.mapped import mapped_like
 from jaxsgd.order import Order, Split, Visits, batch_sequence, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (
@@ -267,7 +268,8 @@ def micro_stepping(
     def begin(state: State) -> tuple[State, Sums]:
         key = jax.random.key(0)
         loss_type = jax.eval_shape(problem.training_losses, state.params, data, key).dtype
-        return state, Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+        sums = Sums(jnp.zeros((), loss_type), jax.tree.map(jnp.zeros_like, state.params))
+        return state, mapped_like(sums, state.params)
 
     def step(carry: tuple[State, Sums], inputs: tuple[MicroVisits, Array]) -> tuple[tuple[State, Sums], Array]:
         state, sums, loss = _micro_step(problem, optimizer, data, *carry, *inputs, feedback=order.feedback)

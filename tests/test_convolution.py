@@ -66,19 +66,20 @@ def test_a_single_run_has_the_channels_last_and_the_losses_of_a_plain_loop():
         return jaxsgd.simulate(own, keys, batch_count=3, epochs=2, optimizer=optimizer, observe="train_loss")
 
     run = simulated((x, y))
-    params, losses = problem.init(keys.init), []
+    params, losses = jax.jit(problem.init)(keys.init), []
     batch_loss = jax.jit(jax.value_and_grad(lambda params, own: problem.loss(params, (x[own], y[own])).mean()))
     for batch in [*np.split(np.arange(12), 3)] * 2:
         loss, gradient = batch_loss(params, batch)
         losses.append(loss)
-        params = jax.tree.map(lambda leaf, slope: leaf - 0.5 * slope, params, gradient)
+        params = jax.tree.map(lambda leaf, slope: np.asarray(leaf) - np.float32(0.5) * np.asarray(slope), params, gradient)
     np.testing.assert_allclose(run.loss.reshape(-1), losses, rtol=1e-5)
-    np.testing.assert_allclose(run.observed[-1], problem.loss(params, (x, y)).mean(), rtol=1e-5)
+    ended, _ = batch_loss(params, np.arange(12))
+    np.testing.assert_allclose(run.observed[-1], ended, rtol=1e-5)
     program = jax.jit(lambda x: simulated((x, y)).loss).lower(x)
     assert set(axes_of(program)) == {LAST}
     # It is differentiated and mapped as any other run.
-    slope = jax.grad(lambda shift: simulated((x + shift, y)).observed[-1])(0.0)
-    higher, lower = (simulated((x + shift, y)).observed[-1] for shift in (0.01, -0.01))
+    shifted = jax.jit(jax.value_and_grad(lambda shift: simulated((x + shift, y)).observed[-1]))
+    (higher, _), (lower, _), (_, slope) = map(shifted, (0.01, -0.01, 0.0))
     np.testing.assert_allclose(slope, (higher - lower) / 0.02, rtol=1e-2)
 
 
@@ -96,12 +97,15 @@ def test_influence_and_noise_have_the_channels_last_and_the_numbers_of_single_st
     influence, noise = program.compile()(x)
     run = jaxsgd.simulate(problem, keys, optimizer=optax.sgd(0.5), batch_count=3, epochs=2, keep=[1])
     np.testing.assert_allclose(influence.printed_loss[0], run.loss[1], rtol=1e-5)
-    params = jax.tree.map(lambda leaf: leaf[0], run.kept.params)
-    gradients = [
-        ravel_pytree(jax.grad(lambda params, n=n: problem.loss(params, (x[n : n + 1], y[n : n + 1]))[0])(params))[0]
-        for n in range(12)
-    ]
-    np.testing.assert_allclose(noise.trace[0], np.var(gradients, axis=0, ddof=1).sum(), rtol=1e-4)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf)[0], run.kept.params)
+
+    @jax.jit
+    @jax.vmap
+    def gradients(*sample):
+        one_sample = jax.tree.map(lambda leaf: leaf[None], sample)
+        return ravel_pytree(jax.grad(lambda params: problem.loss(params, one_sample)[0])(params))[0]
+
+    np.testing.assert_allclose(noise.trace[0], np.var(gradients(x, y), axis=0, ddof=1).sum(), rtol=1e-4)
 
 
 def test_cells_with_convolutions_do_not_run_side_by_side_and_their_time_is_estimated():
@@ -120,9 +124,10 @@ def test_cells_with_convolutions_do_not_run_side_by_side_and_their_time_is_estim
 @pytest.mark.parametrize("numbers", [("NCHW", "OIHW", "NCHW"), ("NHWC", "HWIO", "NCHW"), ("CNHW", "IOHW", "CNHW")])
 def test_axes_in_any_order_strides_dilations_and_groups_give_the_same_numbers(numbers):
     sizes = {"N": 2, "H": 5, "W": 6, "C": 4}
-    x = jax.random.normal(jax.random.key(0), [sizes[axis] for axis in numbers[0]])
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([sizes[axis] for axis in numbers[0]], np.float32)
     # Two groups: the kernel sees 2 of the 4 channels.
-    kernel = jax.random.normal(jax.random.key(1), [{"O": 6, "I": 2, "H": 2, "W": 3}[axis] for axis in numbers[1]])
+    kernel = rng.standard_normal([{"O": 6, "I": 2, "H": 2, "W": 3}[axis] for axis in numbers[1]], np.float32)
     how = {"window_strides": (1, 2), "padding": ((0, 1), (2, 0)), "rhs_dilation": (2, 1), "feature_group_count": 2}
 
     def convolved(x, kernel):

@@ -1,7 +1,6 @@
 """The steps after which a run is evaluated: steps by hand, and observables within epochs against runs that end there."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -75,11 +74,11 @@ def test_what_is_observed_within_epochs_are_the_parameters_after_that_step():
     # An own loop over the same batches.
     parts = make_simulator(problem, HOW["optimizer"], split(20, batch_count=4), "reshuffle")
     state, by_hand = parts.start(jaxsgd.streams(key).init), []
-    data = jax.tree.map(jnp.asarray, problem.data)
+    advance, epoch_visits = jax.jit(parts.advance), jax.jit(parts.epoch_visits)
     for epoch in range(3):
-        visits = parts.epoch_visits(jaxsgd.streams(key).order, epoch)
+        visits = jax.tree.map(np.asarray, epoch_visits(jaxsgd.streams(key).order, epoch))
         for j in range(4):
-            state, _ = parts.advance(state, data, jax.tree.map(lambda leaf, j=j: leaf[j : j + 1], visits))
+            state, _ = advance(state, problem.data, jax.tree.map(lambda leaf, j=j: leaf[j : j + 1], visits))
             by_hand.append(np.asarray(state.params))
     np.testing.assert_allclose(every_step.observed, by_hand, rtol=1e-5)
     np.testing.assert_allclose(done.observed, np.asarray(by_hand)[[2, 5, 8, 11]], rtol=1e-5)

@@ -24,6 +24,7 @@ STAGES = [
         "error",
         "compiler_options",
         "convolution",
+        "mapped",
         "number",
         "markup",
         "family",

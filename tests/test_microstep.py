@@ -91,6 +91,7 @@ def sequences():
     return jax.tree.map(np.asarray, both)
 
 
+@functools.cache
 def of_the_loop(order, m, momentum):
     """Losses and sizes [E, m] of the NumPy loop; its batches are cut by NumPy's own `array_split`."""
     samples, batches = (leaf[list(ORDERS).index(order)] for leaf in sequences())
@@ -149,7 +150,8 @@ def test_past_the_batch_count_the_loss_is_nan_and_the_size_0_and_nowhere_else():
         np.testing.assert_array_equal(size == 0, past)
 
 
-@pytest.mark.parametrize("m", COUNTS)
+# One batch, batches of one size, and of two. A program for each.
+@pytest.mark.parametrize("m", [1, 4, 50, 3, 7, 333])
 def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loop_in_every_order(m):
     # The orders' sequences are given as tables: a program with the six orders in it would take seconds to compile.
     samples, batches = sequences()
@@ -171,8 +173,8 @@ def test_a_program_for_one_batch_count_has_the_losses_and_sizes_of_the_numpy_loo
     assert_all_are_of_the_loop(all_runs(samples, batches[:, :, COUNTS.index(m)]), m)
 
 
-# Every order, and every count; all pairs would be a program each.
-@pytest.mark.parametrize(("order", "m"), [(order, 30) for order in ORDERS] + [("reshuffle", m) for m in COUNTS if m != 30])
+# Every order, and every kind of count; all pairs would be a program each.
+@pytest.mark.parametrize(("order", "m"), [(order, 30) for order in ORDERS] + [("reshuffle", m) for m in (1, 20, 333)])
 def test_a_single_run_has_the_losses_and_sizes_of_the_numpy_loop(order, m):
     alone = jaxsgd.simulate(PROBLEM, KEYS, optimizer=optax.sgd(RATE, momentum=0.9), epochs=EPOCHS, batch_count=m, order=order)
     losses, sizes = of_the_loop(order, m, 0.9)
@@ -246,12 +248,13 @@ def test_a_schedule_gives_the_same_rate_at_the_same_progress_in_every_path(sched
     counts = (1, 4, 7, 60)
     done = micro(WEIGHT, by_count(*counts, num_samples=60), optimizer)
     for i, m in enumerate(counts):
-        alone = jaxsgd.simulate(WEIGHT, KEYS, optimizer=optimizer, epochs=EPOCHS, batch_count=m)
         progress = (np.arange(EPOCHS)[:, None] + np.arange(m)[None, :] / m) / EPOCHS
         rates = 2 * expected_factor(progress).reshape(-1)
         before = -np.concatenate([[0], np.cumsum(rates)[:-1]]).reshape(EPOCHS, m)
-        np.testing.assert_allclose(alone.loss, before, rtol=1e-5)
         np.testing.assert_allclose(done.loss[i, :, :m], before, rtol=1e-5)
+        if m in (1, 7):  # a program each
+            alone = jaxsgd.simulate(WEIGHT, KEYS, optimizer=optimizer, epochs=EPOCHS, batch_count=m)
+            np.testing.assert_allclose(alone.loss, before, rtol=1e-5)
 
 
 def cost(splits, size):
@@ -293,19 +296,16 @@ def test_the_layout_is_masked_unless_every_batch_is_whole_micro_steps_and_every_
     assert not layout(by_count(2, 3, num_samples=6), micro_size=1).masked
 
 
-def test_a_given_micro_size_is_kept_also_where_it_is_larger_than_every_batch():
+def test_a_given_micro_size_is_kept():
     splits = by_count(2, 5, num_samples=20)
     for size in (3, 10, 12):
         assert layout(splits, size).micro_size == size
-    problem, keys = probe.network(), by_count(2, 7, num_samples=60)
-    same = [micro(problem, keys, optax.sgd(0.1), micro_size=size).loss for size in (30, 41)]
-    np.testing.assert_allclose(*same, rtol=1e-5)
 
 
-def test_losses_do_not_depend_on_the_micro_size():
+def test_losses_do_not_depend_on_the_micro_size_also_where_it_is_larger_than_every_batch():
     problem, splits = probe.network(), by_count(2, 7, num_samples=60)
     expected = micro(problem, splits, optax.sgd(RATE)).loss
-    for size in (1, 4):
+    for size in (1, 4, 41):
         np.testing.assert_allclose(micro(problem, splits, optax.sgd(RATE), micro_size=size).loss, expected, rtol=TOLERANCE)
 
 

@@ -10,11 +10,10 @@ import jaxsgd
 from jaxsgd.error import InputError
 from jaxsgd.results.export import table as table_of
 from jaxsgd.results.metric import metrics
-from tests import probe
+from tests import probe, reference
 
 PROBLEM = probe.line()
 KEYS = jaxsgd.streams(jax.random.key(0))
-DATA = jax.tree.map(jnp.asarray, PROBLEM.sample_data(KEYS.data))
 OPTIMIZER = optax.sgd(0.01, momentum=0.5)
 HOW = {"optimizer": OPTIMIZER, "order": "fixed", "epochs": 5, "observe_every": 2}
 LOOKS = (1, 3, 4)
@@ -29,16 +28,15 @@ step_facts.dims = ["weight"]
 
 
 def loop(batch_count):
-    """By epoch and position: parameters, batch gradient, and last change before each step of a plain loop."""
-    params = earlier = PROBLEM.init(KEYS.init)
-    state, rows = OPTIMIZER.init(params), []
+    """By epoch and position: parameters, batch gradient, and last change before each step of a NumPy loop."""
+    x, target = PROBLEM.data
+    params = earlier = np.asarray(PROBLEM.init(KEYS.init))
+    change, rows = reference.momentum(0.01, 0.5), []
     for _ in range(HOW["epochs"]):
         for batch in np.array_split(np.arange(60), batch_count):
-            own = jax.tree.map(lambda leaf, batch=batch: leaf[batch], DATA)
-            gradient = jax.grad(lambda params, own=own: jnp.mean(PROBLEM.loss(params, own)))(params)
-            rows.append((params, gradient, params - earlier, DATA[1][batch[0]]))
-            updates, state = OPTIMIZER.update(gradient, state, params)
-            earlier, params = params, optax.apply_updates(params, updates)
+            gradient = x[batch].T @ (x[batch] @ params - target[batch]) / len(batch)
+            rows.append((params, gradient, params - earlier, target[batch[0]]))
+            earlier, params = params, params + change(gradient)
     names = ("weights", "gradient", "update", "target")
     return {
         name: np.stack(column).reshape(5, batch_count, -1) for name, column in zip(names, zip(*rows, strict=True), strict=True)

@@ -15,7 +15,8 @@ import optax
 import pytest
 
 import jaxsgd
-from jaxsgd.order import as_order, split, visits
+from jaxsgd.order import as_order
+from jaxsgd.simulator import draw_start
 from tests import reference
 
 NUM_SAMPLES, EPOCHS, RATE = 1000, 100, 0.01
@@ -28,8 +29,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture(params=list(TOLERANCE))
 def dtype(request):
+    """A type of numbers, in the mode of JAX that is for it; a test may name its own."""
     with jax.enable_x64(request.param == "float64"):
         yield request.param
 
@@ -41,34 +43,56 @@ def start(dtype, num_hidden=50):
     return x, x**2, w1, w2
 
 
-def as_problem(x, t, w1, w2):
+@functools.cache
+def network(dtype):
+    """The article's problem with these arrays, one object for all tests: a run compiles for each problem."""
+    x, t, w1, w2 = start(dtype)
     return jaxsgd.Problem(lambda key: {"w1": w1, "w2": w2}, jaxsgd.problems.square_regression().loss, (x, t))
 
 
+ORDERS = ("fixed", "shuffle_once", "reshuffle")
+"""Those whose batches are visited in the sequence in which they are cut."""
+
+
 @functools.cache
-def visited(order, epochs, batch_count, dtype):
-    """For each epoch, for each of its batches, the indices of its samples. JAX draws by the mode that `dtype` is for."""
+def sequences(dtype):
+    """The samples of each epoch in these orders, [order, E, N]. JAX draws by the mode that `dtype` is for."""
     assert jnp.result_type(float) == dtype
-    cut = split(NUM_SAMPLES, batch_count=batch_count)
-    seen = jax.jit(jax.vmap(lambda epoch: visits(as_order(order), KEYS.order, epoch, cut)))(jnp.arange(epochs))
-    sample, size = np.asarray(seen.sample), np.asarray(seen.size)
-    return [[sample[i, j, : size[i, j]] for j in range(batch_count)] for i in range(epochs)]
+
+    def of_an_epoch(epoch):
+        return jnp.stack([as_order(order).samples(KEYS.order, epoch, NUM_SAMPLES) for order in ORDERS])
+
+    return np.asarray(jax.jit(jax.vmap(of_an_epoch, out_axes=1))(jnp.arange(EPOCHS)))
 
 
-# A program each, and most of the time is compiling: the orders are shown with the optimizer that has a memory, each in batches
-# of two sizes and of one, and every batch count in the order that changes most. `test_microstep.py` has all pairs.
+def visited(order, epochs, batch_count, dtype):
+    """For each epoch, for each of its batches, the indices of its samples; NumPy's own `array_split` cuts them."""
+    return [np.array_split(samples, batch_count) for samples in sequences(dtype)[ORDERS.index(order), :epochs]]
+
+
+# A program each, and most of the time is compiling: in float64, whose tolerance shows more, the orders are shown with the
+# optimizer that has a memory, each in batches of two sizes and of one, and every batch count in the order that changes most. In
+# float32 the same code runs with other types: each order, each optimizer, and batches of both kinds. `test_microstep.py` has
+# all pairs.
 CASES = [
-    *(("momentum", "reshuffle", m) for m in (1, 3, 10, 20)),
-    *(("momentum", order, m) for m in (3, 10) for order in ("fixed", "shuffle_once")),
-    *(("sgd", "fixed", m) for m in (1, 3, 20)),
+    *(("float64", "momentum", "reshuffle", m) for m in (1, 3, 10, 20)),
+    *(("float64", "momentum", order, m) for m in (3, 10) for order in ("fixed", "shuffle_once")),
+    *(("float64", "sgd", "fixed", m) for m in (1, 3, 20)),
+    ("float32", "momentum", "reshuffle", 3),
+    ("float32", "momentum", "shuffle_once", 10),
+    ("float32", "sgd", "fixed", 20),
     # 100,000 steps of the loop take seconds.
-    *(pytest.param(*case, 1000, marks=pytest.mark.slow) for case in itertools.product(OPTIMIZERS, ("fixed", "reshuffle"))),
+    *(
+        pytest.param(dtype, *case, 1000, marks=pytest.mark.slow)
+        for dtype in TOLERANCE
+        for case in itertools.product(OPTIMIZERS, ("fixed", "reshuffle"))
+    ),
 ]
 
 
 def check_every_batch_loss(dtype, optimizer, order, batch_count, epochs):
     ours, rule = OPTIMIZERS[optimizer]
-    run = jaxsgd.simulate(as_problem(*start(dtype)), KEYS, optimizer=ours, epochs=epochs, batch_count=batch_count, order=order)
+    run = jaxsgd.simulate(network(dtype), KEYS, optimizer=ours, epochs=epochs, batch_count=batch_count, order=order)
     losses, w1, w2 = reference.train(*start(dtype), visited(order, epochs, batch_count, dtype), rule)
     assert run.loss.dtype == losses.dtype == dtype
     np.testing.assert_allclose(run.loss, losses, rtol=TOLERANCE[dtype])
@@ -77,7 +101,7 @@ def check_every_batch_loss(dtype, optimizer, order, batch_count, epochs):
     np.testing.assert_allclose(run.params["w2"], w2, atol=10 * TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize(("optimizer", "order", "batch_count"), CASES)
+@pytest.mark.parametrize(("dtype", "optimizer", "order", "batch_count"), CASES, indirect=["dtype"])
 def test_every_batch_loss_of_100_epochs(dtype, optimizer, order, batch_count):
     check_every_batch_loss(dtype, optimizer, order, batch_count, EPOCHS)
 
@@ -87,17 +111,17 @@ def test_every_batch_loss_of_20_epochs_of_single_samples(dtype):
 
 
 def test_the_articles_network_and_sizes(dtype):
+    epochs = 20  # of a loop whose width takes the time
     problem = jaxsgd.problems.square_regression(dtype=dtype)
-    run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(0.001), epochs=EPOCHS, batch_count=10)
-    x, t = (np.asarray(leaf) for leaf in problem.sample_data(KEYS.data))
-    weights = problem.init(KEYS.init)
-    w1, w2 = np.asarray(weights["w1"]), np.asarray(weights["w2"])
+    run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(0.001), epochs=epochs, batch_count=10)
+    weights, data = jax.tree.map(np.asarray, draw_start(problem, KEYS))
+    (x, t), w1, w2 = data, weights["w1"], weights["w2"]
     assert (x.shape, t.shape, w1.shape, w2.shape) == ((1000, 10), (1000, 10), (10, 1000), (10, 1000))
-    losses, _, _ = reference.train(x, t, w1, w2, visited("fixed", EPOCHS, 10, dtype), lambda: reference.sgd(0.001))
+    losses, _, _ = reference.train(x, t, w1, w2, visited("fixed", epochs, 10, dtype), lambda: reference.sgd(0.001))
     np.testing.assert_allclose(run.loss, losses, rtol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("batch_count", [3, 10])
+@pytest.mark.parametrize(("dtype", "batch_count"), [("float32", 3), ("float64", 10)], indirect=["dtype"])
 def test_permutations_from_a_table_of_the_users(dtype, batch_count):
     # Nothing of the package stands between this table and the loop.
     rng = np.random.default_rng(1)
@@ -106,18 +130,17 @@ def test_permutations_from_a_table_of_the_users(dtype, batch_count):
     def order(key, epoch, num_samples):
         return jnp.asarray(table)[epoch]
 
-    run = jaxsgd.simulate(
-        as_problem(*start(dtype)), KEYS, optimizer=optax.sgd(RATE), epochs=10, batch_count=batch_count, order=order
-    )
+    run = jaxsgd.simulate(network(dtype), KEYS, optimizer=optax.sgd(RATE), epochs=10, batch_count=batch_count, order=order)
     epochs = [np.array_split(row, batch_count) for row in table]
     losses, _, _ = reference.train(*start(dtype), epochs, lambda: reference.sgd(RATE))
     np.testing.assert_allclose(run.loss, losses, rtol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("batch_count", [1, 3, 10, 20])
+# Batches of two sizes, and of one.
+@pytest.mark.parametrize("batch_count", [3, 20])
 def test_adam_in_float64(x64, batch_count):
     run = jaxsgd.simulate(
-        as_problem(*start("float64")), KEYS, optimizer=optax.adam(RATE), epochs=10, batch_count=batch_count, order="reshuffle"
+        network("float64"), KEYS, optimizer=optax.adam(RATE), epochs=10, batch_count=batch_count, order="reshuffle"
     )
     losses, _, _ = reference.train(
         *start("float64"), visited("reshuffle", 10, batch_count, "float64"), lambda: reference.adam(RATE)
@@ -130,7 +153,7 @@ def test_where_rounding_grows_the_run_parts_no_faster_than_the_loop_does_from_it
     rate = 10 * RATE
     x, t, w1, w2 = start("float32")
     run = jaxsgd.simulate(
-        as_problem(x, t, w1, w2), KEYS, optimizer=optax.sgd(rate, momentum=0.9), epochs=EPOCHS, batch_count=NUM_SAMPLES
+        network("float32"), KEYS, optimizer=optax.sgd(rate, momentum=0.9), epochs=EPOCHS, batch_count=NUM_SAMPLES
     )
     epochs = [np.array_split(np.arange(NUM_SAMPLES), NUM_SAMPLES)] * EPOCHS
     exact, _, _ = reference.train(x, t, w1, w2, epochs, lambda: reference.momentum(rate, 0.9))

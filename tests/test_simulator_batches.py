@@ -43,11 +43,14 @@ def test_batch_size_gives_full_batches_and_a_smaller_last_unless_dropped(batch_s
 
 
 @pytest.mark.parametrize("order", jaxsgd.ORDERS)
-@pytest.mark.parametrize("size", [{"batch_count": 4}, {"batch_size": 4}])
-def test_sizes_add_up_to_the_samples_in_every_order(order, size):
+def test_sizes_add_up_to_the_samples_in_every_order(order):
     # Compiled with the sizes alone as its result: of most orders nothing is trained.
-    sizes = jax.jit(lambda key: jaxsgd.simulate(NUMBERED[10], key, optimizer=SGD, epochs=5, order=order, **size).size)(KEY)
-    np.testing.assert_array_equal(np.sum(sizes, axis=1), [10] * 5)
+    how = {"optimizer": SGD, "epochs": 5, "order": order}
+    sizes = jax.jit(
+        lambda key: [jaxsgd.simulate(NUMBERED[10], key, **how, **size).size for size in ({"batch_count": 4}, {"batch_size": 4})]
+    )
+    for own in sizes(KEY):
+        np.testing.assert_array_equal(np.sum(own, axis=1), [10] * 5)
 
 
 def test_epoch_loss_weighs_batches_by_size():
@@ -64,7 +67,7 @@ def test_epoch_loss_of_mapped_runs_has_their_axis():
     def run(key):
         return jaxsgd.simulate(problem, key, optimizer=SGD, epochs=2, batch_size=4)
 
-    together = np.asarray(jax.vmap(run)(keys).epoch_loss)
+    together = np.asarray(jax.jit(jax.vmap(run))(keys).epoch_loss)
     for i, key in enumerate(keys):
         np.testing.assert_allclose(together[i], run(key).epoch_loss, rtol=1e-6)
 
@@ -110,15 +113,23 @@ def test_a_sample_that_is_not_finite_spoils_its_own_batch_and_no_other(bad, size
     np.testing.assert_array_equal(np.delete(spoilt_loss, own), np.delete(loss, own))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def spoilt_network_data(key):
+    """The network's samples, of which sample 26 has the targets that the number of the key names; those of 0 are its own."""
+    x, t = map(jnp.asarray, NETWORK.data)
+    number = jax.random.key_data(key)[1]
+    return x, t.at[26].set(jnp.where(number == 0, t[26], jnp.asarray(SAMPLES)[number]))
+
+
+SPOILT_NETWORK = jaxsgd.Problem(NETWORK.init, NETWORK.loss, spoilt_network_data)
+
+
+@pytest.mark.parametrize("bad", [1, 2], ids=map(str, SAMPLES[1:3]))
 @pytest.mark.parametrize("batch_count", [6, 7])
 def test_once_such_a_batch_is_learned_from_the_weights_are_lost_and_not_before(bad, batch_count):
-    x, t = NETWORK.data
-    batches = np.array_split(np.arange(60), batch_count)
-    t = t.copy()
-    t[batches[2][-1]] = bad
-    spoilt = jaxsgd.Problem(NETWORK.init, NETWORK.loss, lambda key: (jnp.asarray(x), jnp.asarray(t)))
-    clean, run = (jaxsgd.simulate(p, KEY, optimizer=SGD, epochs=1, batch_count=batch_count) for p in (NETWORK, spoilt))
+    # Of 6 batches of 10 samples, and of 7 batches of 9 and 8, the third has sample 26.
+    assert 26 in np.array_split(np.arange(60), batch_count)[2]
+    keys = [jaxsgd.streams(KEY)._replace(data=jax.random.key(number)) for number in (0, bad)]
+    clean, run = (jaxsgd.simulate(SPOILT_NETWORK, key, optimizer=SGD, epochs=1, batch_count=batch_count) for key in keys)
     loss, spoilt_loss = np.asarray(clean.loss)[0], np.asarray(run.loss)[0]
     np.testing.assert_array_equal(spoilt_loss[:2], loss[:2])
     assert not np.isfinite(spoilt_loss[2:]).any()
@@ -127,8 +138,10 @@ def test_once_such_a_batch_is_learned_from_the_weights_are_lost_and_not_before(b
 def test_a_run_that_diverges_leaves_the_runs_mapped_beside_it_bit_for_bit_alone():
     problem = probe.line()
 
-    def final(rates):
-        return jax.vmap(lambda rate: jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(rate), epochs=20, batch_count=7))(rates)
+    @jax.jit
+    @jax.vmap
+    def final(rate):
+        return jaxsgd.simulate(problem, KEY, optimizer=optax.sgd(rate), epochs=20, batch_count=7)
 
     beside, alone = (jax.tree.map(np.asarray, final(jnp.asarray([0.01, rate, 0.02]))) for rate in (1e6, 0.01))
     assert not np.isfinite(beside.loss[1, -1]).any()

@@ -1,5 +1,7 @@
 """`simulate` under jit, vmap and grad, in slices, and compiled once."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,9 @@ from tests import probe
 
 KEY = jax.random.key(0)
 SGD = optax.sgd(0.05)
+OF_RATES = {rate: optax.sgd(rate) for rate in (0.0, 0.5)}
+"""Optimizers whose rate is a constant, by the rate: a program for each of these objects."""
+
 NETWORK = probe.network()
 
 # The same arithmetic in another program: XLA may fuse and order it differently, a few units in the last place of float32.
@@ -42,35 +47,37 @@ def test_vmap_over_keys_gives_what_each_key_gives():
 
 
 def test_vmap_over_rates_gives_what_each_rate_gives():
-    rates = [0.0, 0.5]
-    losses = jax.vmap(lambda rate: run(optimizer=optax.sgd(rate)).loss)(jnp.asarray(rates))
-    for loss, rate in zip(losses, rates, strict=True):
-        np.testing.assert_allclose(loss, run(optimizer=optax.sgd(rate)).loss, **SAME)
+    losses = jax.vmap(lambda rate: run(optimizer=optax.sgd(rate)).loss)(jnp.asarray(list(OF_RATES)))
+    for loss, optimizer in zip(losses, OF_RATES.values(), strict=True):
+        np.testing.assert_allclose(loss, run(optimizer=optimizer).loss, **SAME)
 
 
 def test_jit_of_vmap_over_keys_and_rates():
-    keys, rates = jax.random.split(KEY, 2), [0.01, 0.1]
+    keys = jax.random.split(KEY, 2)
     of_rates = jax.vmap(lambda key, rate: run(key, optimizer=optax.sgd(rate)).loss, in_axes=(None, 0))
-    losses = jax.jit(jax.vmap(of_rates, in_axes=(0, None)))(keys, jnp.asarray(rates))
-    for j, rate in enumerate(rates):
-        optimizer = optax.sgd(rate)
+    losses = jax.jit(jax.vmap(of_rates, in_axes=(0, None)))(keys, jnp.asarray(list(OF_RATES)))
+    for j, optimizer in enumerate(OF_RATES.values()):
         for i, key in enumerate(keys):
             np.testing.assert_allclose(losses[i, j], run(key, optimizer=optimizer).loss, **SAME)
 
 
-@pytest.mark.parametrize("batch_count", [6, 7])
-@pytest.mark.parametrize("make", [optax.sgd, optax.adam])
+# Batches of one size, and of two; without a state of the optimizer, and with one.
+@pytest.mark.parametrize(("make", "batch_count"), [(optax.sgd, 7), (optax.adam, 6)])
 def test_gradient_in_the_learning_rate_agrees_with_central_differences(x64, batch_count, make):
     problem = probe.network(dtype="float64")
 
-    @jax.jit
     def mean_loss(rate):
         return run(problem=problem, optimizer=make(rate), batch_count=batch_count, order="fixed").loss.mean()
 
-    slope = float(jax.grad(mean_loss)(0.1))
+    @jax.jit
+    def slope_and_difference(rate, h):
+        above, below = jax.vmap(mean_loss)(jnp.stack([rate + h, rate - h]))
+        return jax.grad(mean_loss)(rate), above - below
+
     # Truncation h^2 f''' / 6 and rounding 1e-16 / h are both below 1e-9 of a loss near 2.
     h = 1e-5
-    assert slope == pytest.approx(float(mean_loss(0.1 + h) - mean_loss(0.1 - h)) / (2 * h), rel=1e-6)
+    slope, difference = map(float, slope_and_difference(0.1, h))
+    assert slope == pytest.approx(difference / (2 * h), rel=1e-6)
     assert abs(slope) > 1e-3
 
 
@@ -92,13 +99,22 @@ def test_gradient_of_the_mean_loss_agrees_with_central_differences(x64, size):
     np.testing.assert_allclose(*gradient_and_differences(params, size), rtol=0, atol=1e-9)
 
 
+ADAM = optax.adam(0.05)
+
+
+@functools.cache
+def compiled_advance(batch_count, feedback):
+    """A step of the parts, compiled; for all orders without a feedback it is one program."""
+    return jax.jit(make_simulator(NETWORK, ADAM, split(60, batch_count=batch_count), feedback or "fixed").advance)
+
+
 # 60 samples make 8 batches of two sizes and 10 of one; slices of one length are one program.
 @pytest.mark.parametrize(("order", "batch_count", "width"), [*((order, 8, 4) for order in jaxsgd.ORDERS), ("fixed", 10, 3)])
 def test_parts_advanced_in_slices_make_the_whole_run(order, batch_count, width):
-    optimizer = optax.adam(0.05)
-    whole = run(order=order, batch_count=batch_count, optimizer=optimizer)
-    parts = make_simulator(NETWORK, optimizer, split(60, batch_count=batch_count), order)
-    advance, epoch_visits = jax.jit(parts.advance), jax.jit(parts.epoch_visits)
+    whole = run(order=order, batch_count=batch_count, optimizer=ADAM)
+    parts = make_simulator(NETWORK, ADAM, split(60, batch_count=batch_count), order)
+    advance = compiled_advance(batch_count, order if jaxsgd.ORDERS[order].feedback else None)
+    epoch_visits = jax.jit(parts.epoch_visits)
     keys = jaxsgd.streams(KEY)
     state, losses = parts.start(keys.init), []
     for epoch in range(3):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from jaxsgd.compiler_options import compiler_options
 from jaxsgd.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
+from jaxsgd.mapped import mapped_like
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled
@@ -362,12 +364,14 @@ def _train_function(spec: TrainSpec) -> Callable[[dict[str, Any], Drawn, Span | 
         how |= {"precision": spec.precision, "known": drawn.known or NOTHING_KNOWN, "span": span}
         keep = spec.keep if isinstance(spec.keep, tuple) else ()
         how |= {"recording": Recording(spec.measures, spec.evaluate_every, spec.sparse, keep)}
-        start = (problem, _begun(spec, how["optimizer"], drawn), data, order_key)
+        begun, of_run = _begun(spec, how["optimizer"], drawn), (data, order_key)
         if spec.layout:
-            done = run_micro(*start, given["cut"], layout=spec.layout, **how)
+            # Cells end their batches at different micro-steps, so that even a count of steps differs between them.
+            begun = mapped_like(begun, drawn.params)
+            done = run_micro(problem, begun, *of_run, given["cut"], layout=spec.layout, **how)
         else:
             assert spec.split, "a program has a split or a layout"
-            done = run(*start, split=spec.split, steps=spec.steps, **how)
+            done = run(problem, begun, *of_run, split=spec.split, steps=spec.steps, **how)
         kept = State(done.params, done.opt_state) if spec.keep == "final" else done.kept if spec.keep else None
         if span:
             kept = done.kept
@@ -527,11 +531,23 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
 
 def _start_shapes(spec: TrainSpec) -> tuple[dict[str, Any], Drawn]:
     """Return the shapes and types of the inputs and the starts of a call, [width, ...]."""
-    drawn, given = jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width)), _input_shapes(spec)
+    drawn, given = _drawn_shapes(spec), _input_shapes(spec)
     if spec.start_state:
         begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
         drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
     return given, drawn
+
+
+def _drawn_shapes(spec: TrainSpec) -> Drawn:
+    """Return the shapes and types of the starts that are drawn for a call; a problem's drawing is traced once for them."""
+    shapes = _shapes_of_draws.setdefault(spec.subject, {})
+    key = spec.dtype, spec.width
+    if key not in shapes:
+        shapes[key] = jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width))
+    return shapes[key]
+
+
+_shapes_of_draws: weakref.WeakKeyDictionary[Subject, dict[tuple[str, int], Drawn]] = weakref.WeakKeyDictionary()
 
 
 def state_shapes(spec: TrainSpec) -> State:

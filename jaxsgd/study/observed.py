@@ -1,6 +1,7 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from jaxsgd.measure.observable import (
 from jaxsgd.order import ORDERS, split
 from jaxsgd.problem import Params
 from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
+from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.train import Sparse
 
@@ -76,16 +78,48 @@ def records(study: Any, subject: Subject) -> dict[str, Record]:
       InputError: as `study_measures`, and for a measure of the user's own that fails or returns no arrays; exceptions of the
         user's own code are not caught.
     """
-    usual, sparse = study_measures(study, subject)
     described = {}
-    for measures, is_sparse in ((usual, False), (sparse.observe if sparse else None, True)):
-        for item in measures.items if isinstance(measures, Measures) else ():
-            described |= _records_of(*item, subject, study.dtype, is_sparse)
-    of_steps = sparse.before_steps if sparse else None
-    for item in of_steps.items if isinstance(of_steps, Measures) else ():
-        own = _records_of(*item, subject, study.dtype, True, by_batch=True)
-        described |= {batch_variable(name): record._replace(by_batch=True) for name, record in own.items()}
+    for asked in _asked(study, subject):
+        # The shapes of those that every result has are known.
+        is_known = all(_is_usual(name) for name, _ in asked.measures.items)
+        traced = None if is_known else _traced(asked, subject, study.dtype)
+        for name, measure in asked.measures.items:
+            if traced is None or _is_usual(name):
+                own = {name: _usual_record(name)._replace(sparse=asked.sparse)}
+            else:
+                own = _records_of(name, measure, traced[name].shapes, asked.sparse)
+            if asked.by_batch:
+                own = {batch_variable(variable): record._replace(by_batch=True) for variable, record in own.items()}
+            described |= own
     return described
+
+
+class _Asked(NamedTuple):
+    """Observables that are measured at the same times.
+
+    Attributes:
+      measures: the observables.
+      sparse: True if they are measured in some epochs only.
+      by_batch: True if they are measured before steps.
+    """
+
+    measures: Measures
+    sparse: bool
+    by_batch: bool
+
+
+def _asked(study: Any, subject: Subject) -> list[_Asked]:
+    """Return the observables of a study, by the times at which they are measured."""
+    usual, sparse = study_measures(study, subject)
+    groups = [(usual, False, False)]
+    if sparse:
+        groups += [(sparse.observe, True, False), (sparse.before_steps, True, True)]
+    return [_Asked(measures, *times) for measures, *times in groups if isinstance(measures, Measures)]
+
+
+def _is_usual(name: str) -> bool:
+    """Return True for an observable that a study measures without being asked."""
+    return name in METRICS and not METRICS[name].on_request
 
 
 def batch_variable(name: str) -> str:
@@ -93,21 +127,16 @@ def batch_variable(name: str) -> str:
     return f"{name}_batch"
 
 
-def _records_of(
-    name: str, measure: Callable, subject: Subject, dtype: str, sparse: bool, by_batch: bool = False
-) -> dict[str, Record]:
+def _records_of(name: str, measure: Callable, shapes: dict[str, tuple[int, ...]], sparse: bool) -> dict[str, Record]:
     """Return the description of each variable of one observable.
 
     Args:
       name, measure: the observable.
-      subject, dtype: of the study.
+      shapes: of its variables.
       sparse: True if it is measured in some epochs only.
-      by_batch: True if it is measured before steps.
     """
-    if name in METRICS and not METRICS[name].on_request:
-        return {name: _usual_record(name)._replace(sparse=sparse)}
     described = {}
-    for variable, shape in _shapes(name, measure, subject, dtype, by_batch).items():
+    for variable, shape in shapes.items():
         if variable in METRICS:
             if name not in METRICS:
                 raise InputError(f"observable {name!r} needs another name: jaxsgd has a metric called {variable!r}")
@@ -132,23 +161,55 @@ def _usual_record(name: str) -> Record:
     return Record((), (), False, own.units, own.meaning, own.better, own.tolerance)
 
 
-def _shapes(name: str, measure: Callable, subject: Subject, dtype: str, by_batch: bool) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each variable of an observable, by shapes alone: nothing is computed."""
+class _Traced(NamedTuple):
+    """An observable, traced.
 
-    def at_start(key: Array) -> dict[str, Any]:
-        return Measures(((name, measure),))(*_at_start(subject, key, by_batch))
+    Attributes:
+      shapes: the shape of each of its variables.
+      equations: its number of operations (equations of the jaxpr).
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    equations: int
+
+
+def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
+    """Return the observables by name, traced once for a problem as long as their code stays the same: nothing is computed."""
+    names = tuple(name for name, _ in asked.measures.items)
+    # A dependency must not be the subject, or it would be kept for ever.
+    key = names, Dependencies(*(measure for _, measure in asked.measures.items)), asked.by_batch, dtype
+    known_traces = _traces.setdefault(subject, {})
+    if key not in known_traces:
+        known_traces[key] = _newly_traced(asked, subject, dtype)
+    return known_traces[key]
+
+
+_traces: weakref.WeakKeyDictionary[Subject, dict[tuple, dict[str, _Traced]]] = weakref.WeakKeyDictionary()
+
+
+def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
+    traced: dict[str, _Traced] = {}
+
+    def at_start(key: Array) -> None:
+        params, context = _at_start(subject, key, asked.by_batch)
+        for name, measure in asked.measures.items:
+            own = Measures(((name, measure),))
+            try:
+                jaxpr, shapes = jax.make_jaxpr(functools.partial(own, context=context), return_shape=True)(params)
+            except InputError:
+                raise
+            except Exception as error:
+                if user_frames(error):
+                    error.add_note(f"{IN_OBSERVABLE}{name!r}")
+                    raise
+                message = f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}"
+                raise InputError(message) from error
+            sizes = {variable: tuple(shape.shape) for variable, shape in shapes.items()}  # type: ignore[union-attr]
+            traced[name] = _Traced(sizes, num_equations(jaxpr))
 
     with precision_of(dtype):
-        try:
-            shapes = jax.eval_shape(at_start, jax.random.key(0))
-        except InputError:
-            raise
-        except Exception as error:
-            if user_frames(error):
-                error.add_note(f"{IN_OBSERVABLE}{name!r}")
-                raise
-            raise InputError(f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}") from error
-    return {variable: tuple(shape.shape) for variable, shape in shapes.items()}
+        jax.eval_shape(at_start, jax.random.key(0))
+    return traced
 
 
 def _at_start(subject: Subject, key: Array, by_batch: bool) -> tuple[Params, Context]:
@@ -179,19 +240,8 @@ def num_observable_equations(study: Any, subject: Subject) -> int:
     """
     if not (study.observe or study.evaluate_every):
         return 0
-    usual, sparse = study_measures(study, subject)
-    asked = (usual, False), (sparse.observe if sparse else None, False), (sparse.before_steps if sparse else None, True)
-    counts = []
-
-    def count(key: Array, measures: Measures, by_batch: bool) -> None:
-        params, context = _at_start(subject, key, by_batch)
-        counts.append(num_equations(jax.make_jaxpr(lambda params: measures(params, context))(params)))
-
-    with precision_of(study.dtype):
-        for measures, by_batch in asked:
-            if isinstance(measures, Measures):
-                jax.eval_shape(functools.partial(count, measures=measures, by_batch=by_batch), jax.random.key(0))
-    return sum(counts)
+    groups = [_traced(asked, subject, study.dtype) for asked in _asked(study, subject)]
+    return sum(own.equations for traced in groups for own in traced.values())
 
 
 def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:

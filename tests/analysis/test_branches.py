@@ -8,9 +8,8 @@ import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.analysis import branches
 from jaxsgd.measure import linear_barrier
-from jaxsgd.problems import square_regression
+from tests.single_run import NETWORK, SIZES, drawn
 
-SIZES = {"num_samples": 20, "num_hidden": 3}
 PARENT = Study(
     problem="square_regression", problem_args=SIZES, data_seeds=[0, 3], order_seeds=[0], batch_counts=[5], orders=["reshuffle"],
     learning_rates=[0.5], epochs=2, keep=[0, 2],
@@ -27,18 +26,20 @@ def folders(tmp_path_factory):
     return [place / "from_2", place / "from_0"]
 
 
+barrier = jax.jit(lambda first, second, data: linear_barrier(NETWORK, first, second, data, points=5))
+
+
 def test_every_pair_of_forks_has_the_barrier_of_the_line_between_its_ends(folders):
     ds = branches(folders, points=5)
     assert ds.start_epoch.values.tolist() == [0, 2]
     assert list(zip(ds.order_seed_a.values.tolist(), ds.order_seed_b.values.tolist(), strict=True)) == [(1, 2), (1, 4), (2, 4)]
     assert ds.loss.dims == ("start_epoch", "data_seed", "optimizer", "order", "learning_rate", "batch_count", "pair", "share")
-    problem = square_regression(**SIZES)
     for folder, epoch in zip(folders, (2, 0), strict=True):
         for data_seed in (0, 3):
-            data = problem.sample_data(jaxsgd.streams(jax.random.key(data_seed)).data)
+            _, data = drawn(data_seed)
             own = {"order": "reshuffle", "optimizer": "sgd", "learning_rate": 0.5, "batch_count": 5, "data_seed": data_seed}
             ends = [jaxsgd.parameters(folder, order_seed=seed, **own) for seed in (1, 4)]
-            expected = linear_barrier(problem, *ends, data, points=5)
+            expected = barrier(*ends, data)
             line = ds.sel(start_epoch=epoch, data_seed=data_seed).squeeze().isel(pair=1)
             np.testing.assert_allclose(line.loss, expected.loss, rtol=1e-5)
             np.testing.assert_allclose(line.barrier, expected.barrier, rtol=1e-3, atol=1e-6)

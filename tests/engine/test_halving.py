@@ -33,11 +33,17 @@ def full():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The folder of the same grid with halving."""
+def compiled(tmp_path_factory):
+    """The folder of the same grid with halving, and the number of programs that were compiled for it."""
     path = tmp_path_factory.mktemp("results") / "halved"
+    PROGRAMS.clear()
     jaxsgd.sweep(jaxsgd.Study(**FIELDS, halving=HALVING), path, **HOW)
-    return path
+    return path, len(PROGRAMS)
+
+
+@pytest.fixture(scope="module")
+def folder(compiled):
+    return compiled[0]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +102,8 @@ def test_only_settings_that_were_trained_to_the_end_can_be_the_best(full, folder
         assert float(best.learning_rate.sel(batch_count=count)) == survivor
 
 
-def test_all_rungs_share_one_compiled_program(nothing_compiled):
-    jaxsgd.sweep(jaxsgd.Study(**FIELDS, halving=HALVING), **HOW)
-    assert len(PROGRAMS) == 2  # one draws the starts, one trains
+def test_all_rungs_share_one_compiled_program(compiled):
+    assert compiled[1] == 2  # one draws the starts, one trains
 
 
 class Interrupted(Exception):

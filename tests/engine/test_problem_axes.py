@@ -64,11 +64,11 @@ def test_every_cell_has_the_numbers_of_simulate_with_its_own_problem(grown):
                 np.testing.assert_allclose(own.loss[:, :count], plain(num_hidden, seed, count).loss, rtol=1e-5)
 
 
-def test_a_value_that_is_added_runs_its_own_cells_only_with_the_bits_of_a_study_run_at_once(grown):
+def test_a_value_that_is_added_runs_its_own_cells_only_with_the_bits_of_a_study_run_at_once(grown, tmp_path):
     folder, first = grown
     assert (first.resumed, first.cells) == (4, 8)
     settings = json.loads((folder / "manifest.json").read_text())["held"]
-    assert bits(jaxsgd.load(folder)) == bits(jaxsgd.sweep(BOTH.replaced(keep="none"), **settings))
+    assert bits(jaxsgd.load(folder)) == bits(jaxsgd.sweep(BOTH, tmp_path / "at_once", **settings))
     verdict = jaxsgd.verify(folder)
     assert (verdict.cells, verdict.bitwise, verdict.passed) == (8, True, True)
 
@@ -108,21 +108,22 @@ def test_a_fork_begins_at_the_parents_cell_of_the_same_value(grown, tmp_path):
     assert (ds.loss_epoch.isel(epoch=0) < jaxsgd.load(grown[0]).loss_epoch.isel(epoch=0)).all()
 
 
-def test_workers_run_the_same_bits(grown):
+def test_workers_run_the_same_bits(grown, tmp_path):
     settings = json.loads((grown[0] / "manifest.json").read_text())["held"]
     with ThreadPoolExecutor(1) as pool:
-        assert bits(jaxsgd.sweep(BOTH.replaced(keep="none"), executor=pool, **settings)) == bits(jaxsgd.load(grown[0]))
+        by_workers = jaxsgd.sweep(BOTH, tmp_path / "by_workers", executor=pool, **settings)
+    assert bits(by_workers) == bits(jaxsgd.load(grown[0]))
 
 
 def test_each_problem_is_compiled_once_for_all_other_axes():
     # Per problem a program that draws and one that trains, and nothing more for a second sweep with other seeds and rates.
-    study = Study(**FIELDS | {"problem_args": {"num_samples": 10}}, problem_axes={"num_hidden": [2, 4]})
+    study = Study(**FIELDS, problem_axes={"num_hidden": [3, 6]})
     planned = plan(study, vectorize="one_program", **HELD)
     assert [(program.subject, len(program.cells)) for program in planned.programs] == [(0, 4), (1, 4)]
     PROGRAMS.clear()
     jaxsgd.sweep(study, vectorize="one_program", **HELD)
     assert len(PROGRAMS) == 4
-    again = study.replaced(seeds=[3, 4], learning_rates=[0.2], problem_axes={"num_hidden": [4, 2]})
+    again = study.replaced(seeds=[3, 4], learning_rates=[0.2], problem_axes={"num_hidden": [6, 3]})
     jaxsgd.sweep(again, vectorize="one_program", **HELD)
     assert len(PROGRAMS) == 4
 

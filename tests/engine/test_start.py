@@ -12,11 +12,8 @@ import pytest
 import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.order import as_order, split, visits
-from jaxsgd.problems import square_regression
-from jaxsgd.simulator import initial_state
-from jaxsgd.train import run as simulated
+from tests.single_run import NETWORK, SIZES, drawn, single_run
 
-SIZES = {"num_samples": 20, "num_hidden": 3}
 FIELDS = {"problem": "square_regression", "problem_args": SIZES, "orders": ["reshuffle"], "batch_counts": [2, 5], "epochs": 2}
 PARENT = Study(**FIELDS, seeds=[0, 1], learning_rates=[0.1, 0.5], keep="final")
 
@@ -32,26 +29,12 @@ def fork(parent, **fields):
     return Study(**FIELDS | {"seeds": [0, 1], "learning_rates": [0.1, 0.5], "start": str(parent)} | fields)
 
 
-@functools.cache
-def simulator_run(count):
-    """`(parameters, data key, order key, rate) -> losses` of a run of two epochs by the plain simulator, compiled."""
-    problem = square_regression(**SIZES)
-
-    @jax.jit
-    def losses(params, data_key, order_key, rate):
-        how = {"optimizer": optax.sgd(rate), "order": as_order("reshuffle"), "precision": "float32", "epochs": 2}
-        begun, data = initial_state(how["optimizer"], params), problem.sample_data(data_key)
-        return simulated(problem, begun, data, order_key, split=split(20, batch_count=count), **how).loss
-
-    return losses
-
-
 def continued(parent, order_seed, count, rate, *, seed, parent_count=None, parent_rate=None):
-    """The losses of a run by the plain simulator, from the parent's parameters."""
+    """The losses of a single run from the parent's parameters."""
     chosen = {"seed": seed, "batch_count": parent_count or count, "learning_rate": parent_rate or rate}
     params = jaxsgd.parameters(parent, **chosen, order="reshuffle", optimizer="sgd")
-    data_key, order_key = (jaxsgd.streams(jax.random.key(own)) for own in (seed, order_seed))
-    return simulator_run(count)(params, data_key.data, order_key.order, rate)
+    how = {"seed": seed, "order_seed": order_seed, "batch_count": count, "epochs": 2}
+    return single_run(optax.sgd, rate, params=params, **how).loss
 
 
 @pytest.mark.parametrize("vectorize", ["one_program", "grouped"])
@@ -166,27 +149,32 @@ OPTIMIZERS = {"momentum": lambda rate: optax.sgd(rate, momentum=0.9), "adam": op
 STATES = {"orders": ["reshuffle"], "learning_rates": [0.02], "optimizers": list(OPTIMIZERS), "seeds": [0, 1]}
 
 
-@pytest.fixture(scope="module", params=["one_program", "grouped"])
+COUNTS = {"one_program": ([2, 5], [4, 10]), "grouped": ([5], [4])}
+"""By path, the batch counts of the parent and of its fork. Where each has a program of its own, a second one says no more."""
+
+
+@pytest.fixture(scope="module", params=list(COUNTS))
 def stateful(request, tmp_path_factory):
     """The result of a study with the states of its optimizers, after the start, one epoch and two."""
     folder = tmp_path_factory.mktemp("states") / request.param
-    jaxsgd.sweep(Study(**FIELDS | STATES, keep=[0, 1, 2], keep_state=True), folder, vectorize=request.param)
+    fields = FIELDS | STATES | {"batch_counts": COUNTS[request.param][0]}
+    jaxsgd.sweep(Study(**fields, keep=[0, 1, 2], keep_state=True), folder, vectorize=request.param)
     return folder, request.param
 
 
 @functools.cache
 def compiled_loop(optimizer, rate):
-    """The draw of the data and a step of a plain loop of optax, compiled."""
-    problem, transform = square_regression(**SIZES), OPTIMIZERS[optimizer](rate)
+    """A step of a plain loop of optax, compiled."""
+    transform = OPTIMIZERS[optimizer](rate)
 
     @jax.jit
     def step(params, state, data, samples):
         batch = jax.tree.map(lambda leaf: leaf[samples], data)
-        loss, gradient = jax.value_and_grad(lambda params: problem.loss(params, batch).mean())(params)
+        loss, gradient = jax.value_and_grad(lambda params: NETWORK.loss(params, batch).mean())(params)
         updates, state = transform.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, loss
 
-    return jax.jit(problem.sample_data), step
+    return step
 
 
 @jax.jit(static_argnums=2)
@@ -205,8 +193,8 @@ def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
         inner = state[0]._replace(count=new[0].count, hyperparams=new[0].hyperparams)
         state = (inner, new[1])
 
-    draw, step = compiled_loop(optimizer, rate)
-    data = draw(jaxsgd.streams(jax.random.key(seed)).data)
+    step = compiled_loop(optimizer, rate)
+    _, data = drawn(seed)
     order_key = jaxsgd.streams(jax.random.key(order_seed)).order
     losses = []
     for number in range(epochs):
@@ -219,20 +207,22 @@ def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_the_optimizers_state_goes_on_as_in_a_plain_loop_of_optax(optimizer, stateful):
     parent, vectorize = stateful
-    fields = {"seeds": None, "data_seeds": [1], "order_seeds": [7, 8], "learning_rates": [0.05], "batch_counts": [4, 10]}
+    _, counts = COUNTS[vectorize]
+    fields = {"seeds": None, "data_seeds": [1], "order_seeds": [7, 8], "learning_rates": [0.05], "batch_counts": counts}
     how = {"start_select": {"batch_count": 5, "learning_rate": 0.02}, "start_epoch": 1, "start_state": True}
     study = Study(**FIELDS | STATES | fields | how | {"optimizers": [optimizer], "start": str(parent)})
-    ds = jaxsgd.sweep(study, vectorize=vectorize).squeeze()
+    ds = jaxsgd.sweep(study, vectorize=vectorize)
     for order_seed in (7, 8):
-        for count in (4, 10):
+        for count in counts:
             expected = loop(parent, optimizer, 0.05, seed=1, order_seed=order_seed, count=count, epoch=1, epochs=2)
-            own = ds.sel(order_seed=order_seed, batch_count=count).loss[:, :count]
+            own = ds.loss.sel(order_seed=order_seed, batch_count=count).squeeze()[:, :count]
             np.testing.assert_allclose(own, expected, rtol=1e-6)
 
 
 def test_a_fork_begins_after_the_wanted_epoch_and_by_default_after_the_last(stateful):
     parent, vectorize = stateful
-    study = Study(**FIELDS | STATES | {"optimizers": ["momentum"]}, start=str(parent))
+    fields = {"optimizers": ["momentum"], "batch_counts": COUNTS[vectorize][0]}
+    study = Study(**FIELDS | STATES | fields, start=str(parent))
     runs = {epoch: jaxsgd.sweep(study.replaced(start_epoch=epoch), vectorize=vectorize) for epoch in (None, 0, 1, 2)}
     assert runs[None].equals(runs[2])
     # After no epoch it is the parent's run again, whose optimizer began anew as well.
@@ -258,8 +248,9 @@ def test_a_fork_begins_after_the_wanted_epoch_and_by_default_after_the_last(stat
     ],
 )
 def test_a_state_that_cannot_go_on_is_one_line(fields, text, stateful):
+    own = FIELDS | STATES | {"optimizers": ["momentum"], "batch_counts": [5]} | fields
     with pytest.raises(InputError) as error:
-        jaxsgd.sweep(Study(**FIELDS | STATES | {"optimizers": ["momentum"]} | fields, start=str(stateful[0]), start_state=True))
+        jaxsgd.sweep(Study(**own, start=str(stateful[0]), start_state=True))
     assert text in str(error.value)
     assert "\n" not in str(error.value)
 

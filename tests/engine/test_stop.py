@@ -30,8 +30,7 @@ BASE = {
 
 CASES = {
     "after each epoch": ("grouped", 1, {"batch_counts": 4, "epochs": 6}),
-    "side by side": ("grouped", 3, {"batch_counts": 4, "epochs": 6}),
-    "within epochs": ("grouped", 2, {"batch_counts": 6, "epochs": 6, "evaluate_every": 1 / 3}),
+    "within epochs, three side by side": ("grouped", 3, {"batch_counts": 6, "epochs": 6, "evaluate_every": 1 / 3}),
     "an incomplete last epoch": ("grouped", 2, {"batch_counts": 5, "steps": 23}),
     "every 3 of 4 steps": ("grouped", 2, {"batch_counts": 4, "epochs": 4, "evaluate_every": 3}),
     "several records at a step, and one before the first": (

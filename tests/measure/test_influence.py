@@ -15,61 +15,78 @@ from jaxsgd.order import visits
 from tests import probe, reference
 
 KEYS = jaxsgd.streams(jax.random.key(0))
-RATE = 0.05
+RATE, EPOCHS = 0.05, 3
+SGD = optax.sgd(RATE)
+"""One object, because a program is compiled for each optimizer."""
+
+ORDERS = ("fixed", "reshuffle", "reshuffle_batches", "replacement")
+"""The batches stay; other samples meet; batches change their places; samples are drawn twice. A program each."""
 
 
 def network():
-    """Made inside the tests, for its float64 weights need JAX's x64 mode."""
+    """Called inside the tests, for its float64 weights need JAX's x64 mode."""
     return probe.network(dtype="float64")
 
 
 def measured(problem, **changed):
-    how = {"optimizer": optax.sgd(RATE), "at": [0, 2], "batch_count": 7} | changed
+    how = {"optimizer": SGD, "at": range(EPOCHS), "batch_count": 7} | changed
     return jaxsgd.influence(problem, KEYS, **how)
 
 
 @functools.cache
-def epochs_of(order, m, epochs):
+def visited():
+    """By order, the samples and the size of each batch, by position, in each epoch."""
+    split = jaxsgd.split(60, batch_count=7)
+
+    def of_an_epoch(epoch):
+        return {name: visits(jaxsgd.ORDERS[name], KEYS.order, epoch, split) for name in ORDERS}
+
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(of_an_epoch))(jnp.arange(EPOCHS)))
+
+
+def epochs_of(order):
     """For each epoch, the samples of each batch, by position."""
-    split = jaxsgd.split(60, batch_count=m)
-    seen = jax.jit(jax.vmap(lambda epoch: visits(jaxsgd.ORDERS[order], KEYS.order, epoch, split)))(jnp.arange(epochs))
-    sample, size = np.asarray(seen.sample), np.asarray(seen.size)
-    return [[samples[:count] for samples, count in zip(*epoch, strict=True)] for epoch in zip(sample, size, strict=True)]
+    seen = visited()[order]
+    return [[samples[:count] for samples, count in zip(*epoch, strict=True)] for epoch in zip(*seen[:2], strict=True)]
 
 
-def of_the_loop(order, m, at):
-    """Losses, effects and Gram matrices of the measured epochs, from NumPy: every batch is evaluated after every step."""
+def of_the_loop(order):
+    """Losses, effects and Gram matrices of all epochs, from NumPy: every batch is evaluated after every step."""
     problem = network()
     x, t = problem.data
     weights = problem.init(KEYS.init)
     w1, w2 = np.asarray(weights["w1"]), np.asarray(weights["w2"])
     parts = []
-    for epoch, batches in enumerate(epochs_of(order, m, max(at) + 1)):
+    for batches in epochs_of(order):
         seen = [[reference.loss_and_gradient(w1, w2, x[b], t[b])[0] for b in batches]]
         gradients = [np.concatenate([g.ravel() for g in reference.loss_and_gradient(w1, w2, x[b], t[b])[1:]]) for b in batches]
         for b in batches:
             _, g1, g2 = reference.loss_and_gradient(w1, w2, x[b], t[b])
             w1, w2 = w1 - RATE * g1, w2 - RATE * g2
             seen.append([reference.loss_and_gradient(w1, w2, x[b], t[b])[0] for b in batches])
-        if epoch in at:
-            parts.append((np.asarray(seen[0]), np.diff(seen, axis=0).T, np.inner(gradients, gradients)))
+        parts.append((np.asarray(seen[0]), np.diff(seen, axis=0).T, np.inner(gradients, gradients)))
     return [np.stack(part) for part in zip(*parts, strict=True)]
 
 
-@pytest.mark.parametrize("order", [name for name, order in jaxsgd.ORDERS.items() if order.feedback is None])
+@pytest.mark.parametrize("order", ORDERS)
 def test_effects_and_inner_products_are_those_of_a_numpy_double_loop(order, x64):
     seen = measured(network(), order=order)
-    loss, effect, gram = of_the_loop(order, 7, [0, 2])
+    loss, effect, gram = of_the_loop(order)
     np.testing.assert_allclose(seen.loss, loss, rtol=1e-10)
     np.testing.assert_allclose(seen.effect, effect, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(seen.gram, gram, rtol=1e-9)
-    np.testing.assert_array_equal(seen.epoch, [0, 2])
+    np.testing.assert_array_equal(seen.epoch, [0, 1, 2])
+    if order == "fixed":
+        # Epochs that are skipped are trained and not measured.
+        apart = measured(network(), at=[0, 2])
+        np.testing.assert_array_equal(apart.epoch, [0, 2])
+        np.testing.assert_allclose(apart.effect, effect[[0, 2]], rtol=1e-9, atol=1e-14)
 
 
 def test_rows_add_up_to_each_batchs_change_and_visits_to_what_a_trainer_prints(x64):
     problem = network()
-    seen = jax.tree.map(np.asarray, measured(problem, at=[0, 1, 2]))
-    run = jaxsgd.simulate(problem, KEYS, optimizer=optax.sgd(RATE), epochs=4, batch_count=7)
+    seen = jax.tree.map(np.asarray, measured(problem))
+    run = jaxsgd.simulate(problem, KEYS, optimizer=SGD, epochs=4, batch_count=7)
     losses = np.asarray(run.loss)
     # The next epoch begins where this one ends.
     np.testing.assert_allclose(seen.effect.sum(axis=-1)[:-1], seen.loss[1:] - seen.loss[:-1], rtol=0, atol=1e-15)
@@ -131,7 +148,7 @@ def test_one_gradient_at_a_time_keeps_no_more_of_them():
 def test_the_error_of_frozen_gradients_is_of_second_order_in_the_rate(x64):
     rates = np.asarray([2.0**-k for k in range(6, 10)])
     problem = network()
-    seen = jax.vmap(lambda rate: measured(problem, at=[0], optimizer=optax.sgd(rate)))(rates)
+    seen = jax.jit(jax.vmap(lambda rate: measured(problem, at=[0], optimizer=optax.sgd(rate))))(rates)
     seen = jax.tree.map(np.asarray, seen)
     loss_error = np.abs(seen.frozen_loss - seen.loss - seen.effect.sum(axis=-1)).mean(axis=-1)
     for error in (seen.frozen_distance, loss_error):
@@ -144,7 +161,7 @@ def test_the_error_of_frozen_gradients_is_of_second_order_in_the_rate(x64):
 def test_several_batch_counts_share_one_program_and_stand_apart(x64):
     counts = [1, 4, 7]
     together = measured(network(), batch_count=counts)
-    assert together.effect.shape == (3, 2, 7, 7)
+    assert together.effect.shape == (3, EPOCHS, 7, 7)
     for place, m in enumerate(counts):
         alone = measured(network(), batch_count=m)
         for name in ("loss", "effect", "gram", "frozen_loss"):
@@ -246,7 +263,7 @@ def test_an_interval_that_cuts_epochs_has_no_gap_of_one_epoch():
         ({"memory_limit": 0}, r"memory_limit must be a whole number of at least 1, got 0"),
         (
             # 2 * 60 * 60 numbers in each of 4 places, 60 * 60 shares, 2 * 60 gradients of 4 parameters, 4 bytes each
-            {"batch_count": 60, "memory_limit": 50_000},
+            {"batch_count": 60, "at": [0, 2], "memory_limit": 50_000},
             r"influence with 60 batches and 2 epochs needs about 0.000122 GiB, more than memory_limit=4.66e-05 GiB: "
             r"use at most 35 batches or a higher limit",
         ),

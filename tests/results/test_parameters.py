@@ -1,5 +1,6 @@
 """The trained parameters of a result: those of `simulate`, in both paths, selected, grown, damaged and refused."""
 
+import functools
 import json
 import shutil
 
@@ -12,10 +13,9 @@ import pytest
 import jaxsgd
 from jaxsgd import InputError, Problem, Study
 from jaxsgd.engine.plan import plan
-from jaxsgd.problems import square_regression
 from jaxsgd.results.store import Folder
+from tests.single_run import SIZES, drawn, single_run
 
-SIZES = {"num_samples": 20, "num_hidden": 3}
 STUDY = Study(
     problem="square_regression", problem_args=SIZES, seeds=[0, 5], batch_counts=[2, 5], orders=["reshuffle"],
     learning_rates=[0.1, 0.5], epochs=3, keep="final",
@@ -35,8 +35,7 @@ def copy(folder, tmp_path):
 
 
 def trained(seed, count, rate):
-    how = {"batch_count": count, "epochs": 3, "optimizer": optax.sgd(rate), "order": "reshuffle"}
-    return jaxsgd.simulate(square_regression(**SIZES), jax.random.key(seed), **how).params
+    return single_run(optax.sgd, rate, seed=seed, batch_count=count, epochs=3).params
 
 
 def assert_close(params, other):
@@ -181,7 +180,7 @@ def test_a_dry_run_says_what_they_take(tmp_path, capsys, unchecked):
 
 
 EPOCHS = STUDY.replaced(keep=[3, 0, 1], keep_state=True, optimizers=["momentum", "adam"], learning_rates=[0.05])
-TRANSFORMS = {"momentum": optax.sgd(0.05, momentum=0.9), "adam": optax.adam(0.05)}
+TRANSFORMS = {"momentum": functools.partial(optax.sgd, momentum=0.9), "adam": optax.adam}
 
 
 @pytest.fixture(scope="module", params=["one_program", "grouped"])
@@ -198,18 +197,14 @@ def test_after_each_epoch_they_and_the_states_are_those_of_a_run_that_ends_there
     params, state = jaxsgd.parameters(at_epochs, **own), jaxsgd.state(at_epochs, **own)
     for i, seed in enumerate([0, 5]):
         for j, count in enumerate([2, 5]):
-            problem, how = (
-                square_regression(**SIZES),
-                {"batch_count": count, "optimizer": TRANSFORMS[name], "order": "reshuffle"},
-            )
             for k, epoch in enumerate([0, 1, 3]):
                 at = jax.tree.map(lambda leaf, at=(i, j, k): leaf[at], (params, state))
                 if epoch:
-                    run = jaxsgd.simulate(problem, jax.random.key(seed), epochs=epoch, **how)
+                    run = single_run(TRANSFORMS[name], 0.05, seed=seed, batch_count=count, epochs=epoch)
                     expected = run.params, run.opt_state
                 else:
-                    first = problem.init(jaxsgd.streams(jax.random.key(seed)).init)
-                    expected = first, TRANSFORMS[name].init(first)
+                    first, _ = drawn(seed)
+                    expected = first, TRANSFORMS[name](0.05).init(first)
                 assert jax.tree.structure(at) == jax.tree.structure(expected)
                 assert_close(at, expected)
 

@@ -1,8 +1,9 @@
-"""The descriptions of observables in a manifest, which may come from a stranger."""
+"""The descriptions of observables: traced once, and in a manifest, which may come from a stranger."""
 
 import pytest
 
-from jaxsgd.study.observed import Record, plain_records, stored_records
+from jaxsgd import Study
+from jaxsgd.study.observed import Record, num_observable_equations, plain_records, records, stored_records
 
 OWN = Record((2,), ("own_0",), True, "m", "a length", "higher", 1e-4)
 NUMBER = Record(units="m", meaning="a length")
@@ -30,3 +31,36 @@ def test_what_is_not_sound_is_not_read(changed):
 
 def test_an_observable_without_a_description_is_not_read():
     assert stored_records({"observed": ["own"], "measures": {}}) is None
+
+
+CALLS = []
+"""The factor of `weights`, each time that it is traced."""
+
+
+def scaled(factor):
+    def weights(params, context):
+        CALLS.append(factor)
+        return factor * params
+
+    return weights
+
+
+weights = scaled(1)
+
+
+def test_an_observable_is_traced_once_for_all_studies_of_a_problem_until_its_code_changes(monkeypatch):
+    CALLS.clear()
+    fields = {"problem": "least_squares", "problem_args": {"num_samples": 8, "num_inputs": 3}, "batch_counts": [1]}
+
+    def check(rate):
+        study = Study(**fields, epochs=2, learning_rates=[rate], observe=[f"{__name__}:weights", "parameter_norm"])
+        assert records(study, study.subject())["weights"].shape == (3,)
+        # A product; and for the norm a square, a sum and a root at least.
+        assert num_observable_equations(study, study.subject()) >= 4
+
+    check(0.1)
+    check(0.2)
+    assert CALLS == [1]
+    monkeypatch.setitem(globals(), "weights", scaled(2))
+    check(0.1)
+    assert CALLS == [1, 2]
