@@ -118,6 +118,7 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
         "programs": len(used) + drawing,
         "drawing_programs": drawing,
         "held": planned.settings(),
+        "trained_share": planned.trained_share,
         "seconds": expected.seconds,
         "memory_bytes": expected.memory_bytes,
         "probed_programs": expected.probed,
@@ -130,6 +131,8 @@ def _dry_report(planned: Any, expected: Any) -> dict[str, Any]:
 def _print_dry(console: Console, name: str, folder: Path, report: dict[str, Any]) -> None:
     stored = report["stored_cells"]
     present = f"; {stored:,} {verb(stored)} in {folder}, {report['cells'] - stored:,} will run" if stored else ""
+    if report["trained_share"] < 1:
+        present += f"; halving trains {100 * report['trained_share']:.0f} % of their epochs"
     axes = " x ".join(f"{length} {axis}" for axis, length in report["axes"].items())
     settings = report["held"]
     path = "one program for all batch counts" if settings["vectorize"] == "one_program" else "a program for each batch count"

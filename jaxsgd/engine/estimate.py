@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.plan import Plan
 from jaxsgd.engine.program import DrawSpec
@@ -39,6 +40,7 @@ def estimate(planned: Plan) -> Estimate:
     return Estimate(planned.seconds, process_memory() + programs * PROGRAM_BYTES + planned.memory_bytes, 0)
 
 
+@with_one_blas_thread
 def probe(planned: Plan) -> Estimate:
     """Return an estimate of a plan's time and memory, from running some of its chunks.
 
@@ -69,7 +71,7 @@ def probe(planned: Plan) -> Estimate:
     factor = np.interp(planned.cell_seconds, at, [factors[seconds] for seconds in at])
     # A short chunk is padded to the width, and takes as long as the others.
     cells = np.concatenate([np.resize(chunk.cells, planned.width) for chunk in planned.chunks])
-    running = float((planned.cell_seconds * factor)[cells].sum()) / in_hand
+    running = planned.trained_share * float((planned.cell_seconds * factor)[cells].sum()) / in_hand
     left = len(planned.programs) - len(factors)
     compiling = sum(compile_seconds) + left * float(np.mean(compile_seconds))
     compiling = draw_seconds + compiling / min(in_hand, len(planned.programs))

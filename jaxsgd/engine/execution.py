@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
@@ -154,6 +155,7 @@ class Execution:
         """The number of chunks that run at the same time."""
         return len(workers())
 
+    @with_one_blas_thread
     def run_all(
         self,
         numbers: Iterable[int],

@@ -26,6 +26,7 @@ from jaxsgd.results.chunk_form import ChunkForm
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.halving import trained_share
 from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import Record, num_observable_equations, records
 from jaxsgd.study.study import Study, order_named
@@ -94,6 +95,7 @@ class Plan(NamedTuple):
       cell_seconds: [R], estimated time of each cell on one core or device.
       compile_seconds: estimated time to compile one of the programs.
       draw_compile_seconds: estimated time to compile the drawing of random numbers for one of the problems.
+      trained_share: the epochs that are trained over those of the full grid: below 1 with halving.
       seconds: estimated time with compiling, rough because it comes from constants (`estimate.probe` measures).
       records: the description of each observable's variable.
       run_bytes: estimated memory of one running cell.
@@ -115,6 +117,7 @@ class Plan(NamedTuple):
     cell_seconds: np.ndarray
     compile_seconds: float
     draw_compile_seconds: float
+    trained_share: float
     seconds: float
     records: dict[str, Record]
     run_bytes: int
@@ -157,7 +160,7 @@ class Plan(NamedTuple):
         """
         chunks = _chunks(self.programs, self.width, wanted)
         compiling = self.compile_seconds, self.draw_compile_seconds
-        seconds = _seconds(self.cell_seconds[wanted], self.programs, chunks, compiling)
+        seconds = _seconds(self.trained_share * self.cell_seconds[wanted], self.programs, chunks, compiling)
         return self._replace(chunks=chunks, seconds=seconds)
 
     def settings(self) -> dict[str, Any]:
@@ -242,6 +245,7 @@ def plan(
     lanes = lanes_within(width, most_lanes)
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     compiling = cost.compile_seconds(measured), DRAW_COMPILE_SECONDS * measured.compile_factor
+    share = trained_share(study, cells)
     recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
     recorded += cells.num_records * numbers[False] + cells.num_observations * (numbers[True] + of_steps)
     return Plan(
@@ -256,7 +260,8 @@ def plan(
         cell_seconds=run_seconds,
         compile_seconds=compiling[0],
         draw_compile_seconds=compiling[1],
-        seconds=_seconds(run_seconds, own_programs, chunks, compiling),
+        trained_share=share,
+        seconds=_seconds(share * run_seconds, own_programs, chunks, compiling),
         records=described,
         run_bytes=run_bytes,
         result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + int(param_bytes.sum() + state_bytes.sum()),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.manifest import different, facts
 from jaxsgd.engine.plan import Chunk, Plan, plan
@@ -79,6 +80,7 @@ def chunk_text(chunk: Chunk) -> str:
     return json.dumps({"program": chunk.program, "cells": chunk.cells.tolist()})
 
 
+@with_one_blas_thread
 def run_task(common: str, chunk: str, attempt: int = 1) -> bytes:
     """Run a chunk, and return a line of JSON on the run, followed by its arrays as `packed` makes them.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.execution import Device, Execution, summary, workers
 from jaxsgd.engine.halving import stopped_after
 from jaxsgd.engine.manifest import different, facts, other_samples
@@ -66,6 +67,7 @@ class Verification(NamedTuple):
         return not (self.differences or self.broken or self.missing or self.other_samples)
 
 
+@with_one_blas_thread
 def verify(folder: str | Path, sample: int | None = None, seed: int = 0) -> Verification:
     """Read all chunks of a result, run its cells again and compare the numbers.
 

@@ -26,7 +26,7 @@ from jaxsgd.plot.axis import (
     table,
 )
 from jaxsgd.plot.facets import check_room, head_grid
-from jaxsgd.plot.finding import stripe_finding
+from jaxsgd.plot.finding import FREE_BELOW, stripe_finding
 from jaxsgd.plot.layout import MIDDLE_90, band_entry, entry, label_outside, panels, write_key
 from jaxsgd.plot.scale import share_range, use_progress
 from jaxsgd.plot.style import PALE, colours, slide, styled
@@ -177,7 +177,8 @@ def _note(panel: GridPanel, width: int) -> str:
     elif np.isnan(panel.median_index):
         note = f"{panel.striped.stripe_count} stripes"
     else:
-        note = f"{panel.striped.stripe_count} stripes, index {to_decimals(panel.median_index, 2)}"
+        count = panel.striped.stripe_count if panel.median_index >= FREE_BELOW else "no"
+        note = f"{count} stripes, index {to_decimals(panel.median_index, 2)}"
     return ", ".join(filter(None, (note, _left_out(panel)))) or " "
 
 

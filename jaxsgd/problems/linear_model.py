@@ -52,7 +52,13 @@ def least_squares(
 
 
 def least_squares_problem(
-    name: str, num_samples: int, num_inputs: int, scale: Callable[[], Array], noise: float, dtype: DTypeLike
+    name: str,
+    num_samples: int,
+    num_inputs: int,
+    scale: Callable[[], Array],
+    noise: float,
+    dtype: DTypeLike,
+    weight_scale: Callable[[], Array] | None = None,
 ) -> Problem:
     """Return linear regression on normal inputs with given standard deviations.
 
@@ -60,12 +66,15 @@ def least_squares_problem(
       name: of the problem.
       num_samples, num_inputs, noise, dtype: as of `least_squares`.
       scale: returns the standard deviations of the inputs, [D].
+      weight_scale: returns the standard deviations of the true weights w*, [D]; without it they are 1.
     """
 
     def data(key: Array) -> tuple[Array, Array]:
         input_key, weight_key, noise_key = jax.random.split(key, 3)
         x = scale()[None, :] * jax.random.normal(input_key, (num_samples, num_inputs), dtype)
         true_weights = jax.random.normal(weight_key, (num_inputs,), dtype)
+        if weight_scale is not None:
+            true_weights = weight_scale() * true_weights
         return x, x @ true_weights + noise * jax.random.normal(noise_key, (num_samples,), dtype)
 
     def init(key: Array) -> Float[Array, " D"]:

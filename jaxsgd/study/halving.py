@@ -4,6 +4,7 @@ Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperpa
 bracket of Hyperband (Li et al. 2018, "Hyperband: a novel bandit-based approach to hyperparameter optimization").
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -84,3 +85,24 @@ def rungs_of(study: StudyFields, own: Cells) -> tuple[int, ...]:
     while eta ** (count + 1) <= min(most, study.epochs):
         count += 1
     return tuple(study.epochs // eta**power for power in range(count, 0, -1))
+
+
+def trained_share(study: StudyFields, own: Cells) -> float:
+    """Return the epochs that all runs of a study train, over those of the full grid: below 1 with `halving`, otherwise 1.
+
+    Args:
+      study: the study.
+      own: its cells.
+
+    Raises:
+      InputError: as `rungs_of`.
+    """
+    if not study.halving:
+        return 1.0
+    settings = settings_of(own)
+    # How many settings of a group go on does not depend on which.
+    cost, alive, trained = np.zeros(len(settings.group)), np.ones(len(settings.group), bool), 0
+    for first, last in pairwise((0, *rungs_of(study, own), own.epochs)):
+        trained += int(alive[settings.of_cell].sum()) * (last - first)
+        alive = settings.survivors(cost, alive, study.halving.eta)
+    return trained / (own.num_cells * own.epochs)

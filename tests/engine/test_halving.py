@@ -102,6 +102,16 @@ def test_only_settings_that_were_trained_to_the_end_can_be_the_best(full, folder
         assert float(best.learning_rate.sel(batch_count=count)) == survivor
 
 
+def test_the_dry_run_counts_the_epochs_that_are_trained(halved):
+    trained = halved.stopped_rung.fillna(FIELDS["epochs"]).sum()
+    share = float(trained / (halved.stopped_rung.size * FIELDS["epochs"]))
+    study, full = jaxsgd.Study(**FIELDS, halving=HALVING), plan(jaxsgd.Study(**FIELDS), **HOW)
+    assert plan(study, **HOW).trained_share == pytest.approx(share)
+    assert full.trained_share == 1
+    compiling = full.compile_seconds + full.draw_compile_seconds
+    assert plan(study, **HOW).seconds - compiling == pytest.approx(share * (full.seconds - compiling))
+
+
 def test_all_rungs_share_one_compiled_program(compiled):
     assert compiled[1] == 2  # one draws the starts, one trains
 
