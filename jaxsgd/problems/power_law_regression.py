@@ -23,12 +23,13 @@ def power_law_regression(
     """Linear regression whose inputs have the variances i^-power, with the loss (x.w - t)^2 / 2 per sample.
 
     The setting of Lin et al. 2024, "Scaling laws in linear regression: compute, parameters, and data" (arXiv 2406.08466):
-    inputs x ~ N(0, diag(1, 2^-a, ... D^-a)) [N, D] with the power a, and targets t = x.w* + noise * N(0, 1) with
-    w*_i ~ N(0, i^-c), where c = 0 is the case of their section 3. A direction is learned after some i^a / rate steps, so that
-    the loss falls with a power of the number of steps, and not exponentially. There the inputs are also projected at random,
-    which is left out here. Weights start at 0. The optimum is the least-squares solution on the N samples drawn, not w*.
+    inputs x ~ N(0, diag(1, 2^-a, ... D^-a)) [N, D] with the power a, and targets t = x.w* + noise * N(0, 1) with w* ~ N(0, I).
+    A direction is learned after some i^a / rate steps, so that the loss falls with a power of the number of steps, and not
+    exponentially. There the inputs are also projected at random, which is left out here. Weights start at 0. The optimum is
+    the least-squares solution on the N samples drawn, not w*.
 
-    Direction i has the part i^-b of the loss at the start, with b = a + c (the source condition).
+    With a power c of the weights, w*_i ~ N(0, i^-c), and direction i has the part i^-b of the loss at the start, b = a + c: the
+    prior of Lin et al. 2025, "Improved scaling laws in linear regression via data reuse" (arXiv 2506.08415).
 
     Args:
       num_samples: N.
