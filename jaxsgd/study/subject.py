@@ -161,6 +161,8 @@ def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_o
         else:
             if ":" in name and callable(maker):
                 _check_is_for_us(name, maker)
+            elif ":" not in name:
+                _check_single_values(maker, args)
             problem = _make_problem(name, maker, args, dtype)
         if held_out:
             problem = hold_out(problem, held_out)
@@ -169,6 +171,19 @@ def _new_subject(name: str, maker: Any, args: dict[str, Any], dtype: str, held_o
     if callable(problem.data):
         return Subject(problem, count, OwnArrays(None, None))
     return Subject(problem, count, OwnArrays(problem.data, problem.held_out))
+
+
+def _check_single_values(maker: Any, args: dict[str, Any]) -> None:
+    """Check that an argument of a built-in problem that is a number or a text by default is no list of them.
+
+    Raises:
+      InputError: that shows how to make an axis of a list.
+    """
+    for argument in inspect.signature(maker).parameters.values():
+        value = args.get(argument.name)
+        if isinstance(value, list) and isinstance(argument.default, (int, float, str)):
+            axis = f"problem_axes={{{argument.name!r}: {shown(value)}}}"
+            raise InputError(f"{argument.name} must be one value, got {shown(value)}: to run them all, write {axis}")
 
 
 def _check_is_for_us(name: str, factory: Any) -> None:

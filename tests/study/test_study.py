@@ -54,6 +54,10 @@ MISTAKES = {
         "problem_args: unknown argument of problem 'least_squares' 'num_sample': did you mean 'num_samples'? ",
     ),
     "argument of a wrong value": ({"problem_args": {"num_samples": 0}}, "problem_args: num_samples must be a whole number"),
+    "argument with several values": (
+        {"problem_args": {"noise": [0.1, 1.0]}},
+        "problem_args: noise must be one value, got [0.1, 1.0]: to run them all, write problem_axes={'noise': [0.1, 1.0]}",
+    ),
     "argument that is no JSON": ({"problem_args": {"noise": np.ones((2, 2))}}, "problem_args: must be plain JSON values"),
     "argument that is not finite": ({"problem_args": {"noise": float("nan")}}, "problem_args: must be plain JSON values"),
     "problem without a needed argument": (
