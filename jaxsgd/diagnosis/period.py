@@ -129,6 +129,8 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _of_one_epoch(log)
     has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
     fractional = has_epochs and bool((epoch % 1 != 0).any())
+    if fractional and epoch[-1] <= epoch[0]:
+        return _estimated(log)  # as after a damaged line: such epochs say nothing
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
         return _from_fractions(epoch, step) if fractional else _from_steps(epoch, step)
     if fractional:

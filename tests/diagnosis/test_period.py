@@ -77,6 +77,14 @@ def test_whole_epochs_beside_steps_bound_m_until_one_is_left(m, w, first):
     check(find_period(log(len(at), at // m, at + first)), at, m, w)
 
 
+@pytest.mark.parametrize("with_steps", [True, False])
+def test_fractions_of_epochs_that_end_where_they_began_say_nothing(with_steps):
+    epoch = np.zeros(40)
+    epoch[16] = 0.5  # a damaged line
+    period = find_period(log(40, epoch=epoch, step=10 * np.arange(1, 41) if with_steps else None, loss=np.linspace(3, 2, 40)))
+    assert period.origin == find_period(log(40, loss=np.linspace(3, 2, 40))).origin
+
+
 def test_whole_epochs_alone_count_prints():
     period = find_period(log(40, np.repeat(np.arange(10), 4)))
     np.testing.assert_array_equal(period.position, np.tile(np.arange(4), 10))
