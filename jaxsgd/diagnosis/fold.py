@@ -107,7 +107,9 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     width = cycle_width(period) - int(apart.any())
     half = width // 2
     kept = np.flatnonzero(~apart)
-    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if period.epochs >= MANY_EPOCHS else 0
+    # A log may have lost most of its epochs.
+    has_many = min(period.epochs, len(np.unique(period.epoch))) >= MANY_EPOCHS
+    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if has_many else 0
     if period.per_epoch < 2:
         # Of prints as rare as epochs a cycle falls as others' first epoch does.
         skipped = max(skipped, min(width, len(kept) // 4))
@@ -161,7 +163,8 @@ def _is_smooth(loss: np.ndarray, left: np.ndarray, trend: np.ndarray) -> bool:
     change, step = np.diff(loss), np.abs(np.diff(trend))
     if len(change) < 2 or max(float((change >= 0).mean()), float((change <= 0).mean())) < ONE_WAY:
         return False
-    return float(np.quantile(np.abs(left[1:]) / np.maximum(step, 1e-300), 0.9)) < SMOOTH
+    with np.errstate(over="ignore"):  # far from a trend that does not move
+        return float(np.quantile(np.abs(left[1:]) / np.maximum(step, 1e-300), 0.9)) < SMOOTH
 
 
 def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:

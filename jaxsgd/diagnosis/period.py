@@ -127,10 +127,9 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _from_counter(epoch, step, log.total, log.in_samples)
     if len(epoch) > 1 and bool(np.isfinite(epoch).all()) and np.ptp(epoch) == 0:
         return _of_one_epoch(log)
-    has_epochs = bool(np.isfinite(epoch).all()) and len(np.unique(epoch)) > 1
+    # Epochs that end where they began or before, as after a damaged line, say nothing.
+    has_epochs = bool(np.isfinite(epoch).all()) and bool(epoch[-1] > epoch[0])
     fractional = has_epochs and bool((epoch % 1 != 0).any())
-    if fractional and epoch[-1] <= epoch[0]:
-        return _estimated(log)  # as after a damaged line: such epochs say nothing
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
         return _from_fractions(epoch, step) if fractional else _from_steps(epoch, step)
     if fractional:

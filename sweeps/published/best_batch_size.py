@@ -15,8 +15,8 @@ Finding: Not shown here: no batch size stands out as the best. The mean test acc
          rate, so by less than in proportion. At the same rate / B the accuracies of the two lower rates are within 2.7
          percent points of each other, those of the lowest and the highest within 4.0.
          With N = 500 and 2,000 in place of 1,000 training samples (`STUDY.replaced(held_out=0.9)` and `0.6`, run in Python) no
-         size stands out either. The smallest size with 90 % grows with N: 6.1, 7.8 and 17.4 samples at the rate 0.16, 12.8, 14.9
-         and 21.6 at 0.32, so with the powers 0.76 and 0.38 of N. At 0.08 and N = 500 all sizes have it.
+         size stands out either. The smallest size with 90 % grows with N: 6.1, 7.8 and 17.4 samples at the rate 0.16, 12.8,
+         14.9 and 21.6 at 0.32, so with the powers 0.76 and 0.38 of N. At 0.08 and N = 500 all sizes have it.
 Differs: A likely cause is that 6 seeds are too few for a small gain: at the rate 0.32, 64 samples are 1.1 percent points better
          than 128 (-0.5 to 2.6). Another is the budget: 2,000 steps with 128 samples take the training loss to 0.51 at the rate
          0.08 and to 0.04 at 0.32, so that the rates differ in more than noise. The network has one hidden layer of 40 units,

@@ -98,6 +98,22 @@ def test_a_running_mean_that_is_printed_twice_or_thrice_an_epoch_is_recognized(p
     assert window["settle_likelihood"] < 0
 
 
+def test_a_log_that_lost_most_of_its_epochs_is_answered(tmp_path):
+    lines = [f"1,{400 * number},{2.7 - 0.1 * number}" for number in range(10)] + ["14,3200,0.92", "14,3600,1.06"]
+    (tmp_path / "log.csv").write_text("\n".join(["epoch,samples,loss", *lines]))
+    assert str(diagnose(tmp_path / "log.csv"))
+
+
+def test_a_loss_that_changes_once_is_answered(tmp_path):
+    # A distance from a trend that does not move, in its steps, is past the largest number.
+    epochs = [*range(1, 29), 43, 58, 59, 60]
+    lines = [
+        f"{epoch},{batch},{1e14 if (epoch, batch) == (22, 4) else 1e20}" for epoch in epochs for batch in (4, 8, 12, 16, 20)
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["epoch,batch,loss", *lines]))
+    assert str(diagnose(tmp_path / "log.csv"))
+
+
 def test_levels_that_repeat_are_explained_by_their_place(noise):
     pattern = np.random.default_rng(1).standard_normal(20)
     numbers = measured(pattern + 0.3 * noise)

@@ -78,11 +78,11 @@ def test_whole_epochs_beside_steps_bound_m_until_one_is_left(m, w, first):
 
 
 @pytest.mark.parametrize("with_steps", [True, False])
-def test_fractions_of_epochs_that_end_where_they_began_say_nothing(with_steps):
-    epoch = np.zeros(40)
-    epoch[16] = 0.5  # a damaged line
-    period = find_period(log(40, epoch=epoch, step=10 * np.arange(1, 41) if with_steps else None, loss=np.linspace(3, 2, 40)))
-    assert period.origin == find_period(log(40, loss=np.linspace(3, 2, 40))).origin
+@pytest.mark.parametrize("epoch", [[0] * 16 + [0.5] + [0] * 23, [0] * 16 + [1] + [0] * 23, [3] * 20 + [2] * 20, [1] + [0] * 39])
+def test_epochs_that_end_where_they_began_or_before_say_nothing(epoch, with_steps):
+    loss = np.linspace(3, 2, 40)
+    period = find_period(log(40, epoch=epoch, step=10 * np.arange(1, 41) if with_steps else None, loss=loss))
+    assert period.origin == find_period(log(40, loss=loss)).origin
 
 
 def test_whole_epochs_alone_count_prints():
