@@ -164,7 +164,8 @@ def _is_smooth(loss: np.ndarray, left: np.ndarray, trend: np.ndarray) -> bool:
     if len(change) < 2 or max(float((change >= 0).mean()), float((change <= 0).mean())) < ONE_WAY:
         return False
     with np.errstate(over="ignore"):  # far from a trend that does not move
-        return float(np.quantile(np.abs(left[1:]) / np.maximum(step, 1e-300), 0.9)) < SMOOTH
+        steps_off = np.minimum(np.abs(left[1:]) / np.maximum(step, 1e-300), 1e300)
+    return float(np.quantile(steps_off, 0.9)) < SMOOTH
 
 
 def local_scale(left: Float[np.ndarray, " k"], width: int) -> Float[np.ndarray, " k"]:

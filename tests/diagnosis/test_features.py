@@ -104,12 +104,14 @@ def test_a_log_that_lost_most_of_its_epochs_is_answered(tmp_path):
     assert str(diagnose(tmp_path / "log.csv"))
 
 
-def test_a_loss_that_changes_once_is_answered(tmp_path):
+@pytest.mark.parametrize("changed", [1, 3])
+def test_a_loss_that_hardly_changes_is_answered(tmp_path, changed):
     # A distance from a trend that does not move, in its steps, is past the largest number.
     epochs = [*range(1, 29), 43, 58, 59, 60]
-    lines = [
-        f"{epoch},{batch},{1e14 if (epoch, batch) == (22, 4) else 1e20}" for epoch in epochs for batch in (4, 8, 12, 16, 20)
-    ]
+    places = [(epoch, batch) for epoch in epochs for batch in (4, 8, 12, 16, 20)]
+    loss = np.full(len(places), 1e20)
+    loss[[105, 20, 60][:changed]] = 1e14
+    lines = [f"{epoch},{batch},{value}" for (epoch, batch), value in zip(places, loss, strict=True)]
     (tmp_path / "log.csv").write_text("\n".join(["epoch,batch,loss", *lines]))
     assert str(diagnose(tmp_path / "log.csv"))
 
