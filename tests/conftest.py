@@ -151,4 +151,4 @@ def nothing_compiled():
     """A process that has compiled nothing yet, for tests that count what is."""
     jax.clear_caches()
     PROGRAMS.clear()
-    loss_cost._costs.clear()
+    loss_cost.COSTS.clear()

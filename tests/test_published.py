@@ -178,5 +178,6 @@ def test_steps_follow_the_curve_of_the_critical_batch_size_which_grows_with_the_
     assert ((scaled.critical_batch_size > 8) & (scaled.critical_batch_size < 256)).all()
     # Harder targets take more samples, and the critical batch size has the power 0.5 of them in theory.
     assert (np.diff(scaled.fewest_samples) > 0).all()
-    low, high = study["growth_interval"](groups)
-    assert 0 < low < study["growth"](scaled) < high
+    power = study["growth"](scaled)
+    low, high = study["growth_interval"](groups, power)
+    assert 0 < low < power < high

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-_OBJECTS = 100_000
+NEW_OBJECTS = 100_000
 """New objects after which Python looks for garbage. Imports and traced programs are hundreds of thousands of objects that are
 in use until the end: to look through them after every 700 took a twentieth of a command's time.
 """
@@ -13,7 +13,7 @@ in use until the end: to look through them after every 700 took a twentieth of a
 
 def main() -> None:
     """Entry point of the `jaxsgd` command: runs the process's arguments and ends the process."""
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(NEW_OBJECTS)
     # Until the command listens for Ctrl-C itself, nothing has begun that would have to be ended well.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a command that the shell runs in the background
         signal.signal(signal.SIGINT, _end)

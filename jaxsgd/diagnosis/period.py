@@ -125,10 +125,11 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
-    if len(epoch) > 1 and bool(np.isfinite(epoch).all()) and np.ptp(epoch) == 0:
+    are_known = len(epoch) > 1 and bool(np.isfinite(epoch).all())
+    if are_known and np.ptp(epoch) == 0:
         return _of_one_epoch(log)
     # Epochs that end where they began or before, as after a damaged line, say nothing.
-    has_epochs = bool(np.isfinite(epoch).all()) and bool(epoch[-1] > epoch[0])
+    has_epochs = are_known and bool(epoch[-1] > epoch[0])
     fractional = has_epochs and bool((epoch % 1 != 0).any())
     if has_epochs and np.isfinite(step).all() and np.ptp(step) > 0:
         return _from_fractions(epoch, step) if fractional else _from_steps(epoch, step)

@@ -1,14 +1,12 @@
 """The cost of a problem's loss and its gradient, read off the traced program."""
 
 import math
-import threading
-import weakref
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxsgd.convolution import has_convolution, num_equations
-from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.study.subject import OfSubjects, Subject, precision_of
 
 
 class LossCost(NamedTuple):
@@ -36,15 +34,10 @@ def loss_cost(subject: Subject, dtype: str) -> LossCost:
       subject: the problem.
       dtype: of data and parameters.
     """
-    with _lock:
-        costs = _costs.setdefault(subject, {})
-        if dtype not in costs:
-            costs[dtype] = _traced_cost(subject, dtype)
-        return costs[dtype]
+    return COSTS.get(subject, dtype, lambda: _traced_cost(subject, dtype))
 
 
-_costs: weakref.WeakKeyDictionary[Subject, dict[str, LossCost]] = weakref.WeakKeyDictionary()
-_lock = threading.RLock()
+COSTS: OfSubjects[LossCost] = OfSubjects()
 
 
 def _traced_cost(subject: Subject, dtype: str) -> LossCost:

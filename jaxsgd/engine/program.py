@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -42,7 +41,7 @@ from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.observed import batch_variable, study_measures
 from jaxsgd.study.study import Study, order_named, stop_of
-from jaxsgd.study.subject import OwnArrays, Subject, precision_of
+from jaxsgd.study.subject import OfSubjects, OwnArrays, Subject, precision_of
 from jaxsgd.train import Recording, Span, Sparse, marked, run
 
 
@@ -540,14 +539,14 @@ def _start_shapes(spec: TrainSpec) -> tuple[dict[str, Any], Drawn]:
 
 def _drawn_shapes(spec: TrainSpec) -> Drawn:
     """Return the shapes and types of the starts that are drawn for a call; a problem's drawing is traced once for them."""
-    shapes = _shapes_of_draws.setdefault(spec.subject, {})
-    key = spec.dtype, spec.width
-    if key not in shapes:
-        shapes[key] = jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width))
-    return shapes[key]
+
+    def traced() -> Drawn:
+        return jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width))
+
+    return _SHAPES_OF_DRAWS.get(spec.subject, (spec.dtype, spec.width), traced)
 
 
-_shapes_of_draws: weakref.WeakKeyDictionary[Subject, dict[tuple[str, int], Drawn]] = weakref.WeakKeyDictionary()
+_SHAPES_OF_DRAWS: OfSubjects[Drawn] = OfSubjects()
 
 
 def state_shapes(spec: TrainSpec) -> State:

@@ -110,7 +110,7 @@ def _one_period(epoch_visits, key: Array, order: Order) -> Visits:
         members = np.sort(visits.sample, axis=-1)
         for period in range(1, LONGEST_PERIOD + 1):
             if np.array_equal(members[period:], members[:-period]):
-                return Visits(*(np.asarray(leaf)[:period] for leaf in (visits.sample, visits.size)))  # type: ignore[arg-type]
+                return Visits(visits.sample[:period], visits.size[:period])
     repeating = [name for name, order in ORDERS.items() if order.period and order.period <= LONGEST_PERIOD]
     raise InputError(f"order must repeat within {LONGEST_PERIOD} epochs, such as {', '.join(repeating)}, got {order.name!r}")
 

@@ -7,8 +7,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from jaxsgd.number import to_decimals
-from jaxsgd.plot.layout import colour_bar, head, page, panels
-from jaxsgd.plot.style import ink_on, slide, styled
+from jaxsgd.plot.layout import colour_bar, head, page, panels, write_in_cells
+from jaxsgd.plot.style import slide, styled
 
 MOST_WRITTEN = 10
 """Batches up to which each entry's number is written into it."""
@@ -63,10 +63,6 @@ def _draw_matrix(axes: Axes, values: np.ndarray, heading: str, label: str) -> No
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if m <= MOST_WRITTEN:
-        colours = np.asarray(image.cmap(image.norm(values)))
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                shade, weight = ink_on(colours[row, column]), "bold" if row == column else "normal"
-                number = axes.text(column, row, to_decimals(value, 2), ha="center", va="center", color=shade)
-                number.set_fontweight(weight)
-                number.set_in_layout(False)  # it lies within the panel
+        texts = {place: to_decimals(value, 2) for place, value in np.ndenumerate(values) if np.isfinite(value)}
+        for (row, column), number in write_in_cells(image, texts).items():
+            number.set_fontweight("bold" if row == column else "normal")

@@ -1,7 +1,7 @@
 """Panels with their headings, labels, key and colour bar on a slide. Matplotlib's constrained layout finds the places."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
 from jaxsgd.plot.axis import Axis
 from jaxsgd.plot.scale import name_values
-from jaxsgd.plot.style import SMALL, ShownFigure, fit, spread_apart
+from jaxsgd.plot.style import INK, SMALL, ShownFigure, fit, ink_on, spread_apart
 
 TOP, EDGE, FOOT = 1.08, 0.36, 0.1
 """Inches: height of the title and the line below it, and what stays empty at the sides and at the bottom."""
@@ -173,6 +175,22 @@ def size_axis(axes: Axes, sizes: np.ndarray, names: np.ndarray) -> None:
     axes.set_xticks(sizes[:1], [str(int(names[0]))], minor=False)
     axes.minorticks_off()
     page(axes).when_laid_out(lambda: name_values(axes.xaxis, sizes, [str(int(name)) for name in names]))
+
+
+def write_in_cells(image: AxesImage, texts: Mapping[tuple[int, ...], str]) -> dict[tuple[int, ...], Text]:
+    """Write texts into cells of a matrix, in letters that can be read on each cell's colour, and return them by cell.
+
+    Args:
+      image: of the matrix.
+      texts: by row and column.
+    """
+    values = np.ma.asarray(image.get_array())
+    colours, empty, written = np.asarray(image.cmap(image.norm(values))), np.ma.getmaskarray(values), {}
+    for (row, column), text in texts.items():
+        ink = INK if empty[row, column] else ink_on(colours[row, column])
+        written[row, column] = image.axes.text(column, row, text, ha="center", va="center", color=ink)
+        written[row, column].set_in_layout(False)  # it lies within the panel
+    return written
 
 
 def colour_bar(mappable: ScalarMappable, shown: Sequence[Axes], label: str, **look: Any) -> Colorbar:

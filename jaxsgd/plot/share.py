@@ -10,8 +10,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from jaxsgd.plot.layout import colour_bar, head, panels
-from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, ink_on, slide, styled
+from jaxsgd.plot.layout import colour_bar, head, panels, write_in_cells
+from jaxsgd.plot.style import COLOURS, INK, MEDIUM, PALE, slide, styled
 
 MAJORITY = 0.5
 """The own share from which a batch's fall is mainly its own step's."""
@@ -122,11 +122,7 @@ def _draw_map(axes: Axes, panel: ShareMap) -> AxesImage:
     coloured = np.clip(share, 0, 1)
     image = axes.imshow(coloured, cmap="PuOr", norm=TwoSlopeNorm(MAJORITY, 0, 1), aspect="auto", interpolation="nearest")
     head(axes, panel.heading)
-    colours = np.asarray(image.cmap(image.norm(coloured)))
-    for (row, column), value in np.ndenumerate(share):
-        shade = INK if np.isnan(value) else ink_on(colours[row, column])
-        number = axes.text(column, row, share_text(value), ha="center", va="center", color=shade)
-        number.set_in_layout(False)  # it lies within the panel
+    write_in_cells(image, {place: share_text(value) for place, value in np.ndenumerate(share)})
     axes.set_xticks(range(len(panel.epochs)), [f"{e}\n{loss:.2f}" for e, loss in zip(panel.epochs, panel.loss, strict=True)])
     axes.set_yticks(range(len(panel.batch_counts)), [str(count) for count in panel.batch_counts])
     axes.set_xlabel("epoch, and below it the mean loss there")

@@ -1,7 +1,6 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
 import functools
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from jaxsgd.order import ORDERS, split
 from jaxsgd.problem import Params
 from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
-from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.study.subject import OfSubjects, Subject, precision_of
 from jaxsgd.train import Sparse
 
 # The functions below take a `Study` as `Any`: its own checks use them.
@@ -178,13 +177,10 @@ def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
     names = tuple(name for name, _ in asked.measures.items)
     # A dependency must not be the subject, or it would be kept for ever.
     key = names, Dependencies(*(measure for _, measure in asked.measures.items)), asked.by_batch, dtype
-    known_traces = _traces.setdefault(subject, {})
-    if key not in known_traces:
-        known_traces[key] = _newly_traced(asked, subject, dtype)
-    return known_traces[key]
+    return _TRACES.get(subject, key, lambda: _newly_traced(asked, subject, dtype))
 
 
-_traces: weakref.WeakKeyDictionary[Subject, dict[tuple, dict[str, _Traced]]] = weakref.WeakKeyDictionary()
+_TRACES: OfSubjects[dict[str, _Traced]] = OfSubjects()
 
 
 def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:

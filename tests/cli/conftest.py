@@ -117,9 +117,10 @@ programs of a sweep have for users too, compiles its measures in 10 CPU seconds 
 COMMANDS = """
 import gc, json, os, sys
 from pathlib import Path
+from jaxsgd.cli import NEW_OBJECTS
 from jaxsgd.cli.errors import run_app
 
-gc.set_threshold(100_000)  # as the command does
+gc.set_threshold(NEW_OBJECTS)  # as the command does
 for name, words in json.loads(sys.argv[1]).items():
     for stream in (sys.stdout, sys.stderr):
         file = os.open(f"{name}.{stream.name.strip('<>')}", os.O_WRONLY | os.O_CREAT)

@@ -75,7 +75,7 @@ def traced(sweep):
     """Return how often the loss was traced, with nothing remembered from before."""
     jax.clear_caches()
     PROGRAMS.clear()
-    loss_cost._costs.clear()
+    loss_cost.COSTS.clear()
     TRACES.clear()
     sweep()
     return len(TRACES)
