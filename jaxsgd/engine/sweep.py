@@ -21,6 +21,7 @@ from jaxsgd.results.dataset import Assembly
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.own_code import code_digests, note_changed_code
 from jaxsgd.study.study import Study, StudyFields, check_study
 
 
@@ -147,6 +148,7 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
                 f"{folder.path}: has chunks of a result, but no manifest.json with their settings; choose another folder"
             )
         planned, manifest = new or team.planned(study, how)
+        manifest["code"] = code_digests(study)
         write_json(folder.study_file, study.resolved())
         write_json(folder.manifest_file, manifest)
         return planned, manifest
@@ -169,6 +171,9 @@ def _continued(folder: Folder, study: Study, how: dict[str, Any], team: _Team) -
     chosen = {name: value for name, value in how.items() if value not in (None, "auto")}
     planned, current = team.planned(study, {**manifest["held"], **chosen})
     check_same(manifest, current, str(folder.path))
+    digests = code_digests(study)
+    note_changed_code(manifest, digests, str(folder.path))
+    manifest["code"] = digests | manifest.get("code", {})
     return stored, manifest, planned
 
 
