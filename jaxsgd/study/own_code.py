@@ -46,8 +46,8 @@ def note_changed_code(stored: Mapping[str, Any], digests: Mapping[str, str], whe
     changed = [pointer for pointer, digest in digests.items() if before.get(pointer, digest) != digest]
     if changed:
         warnings.warn(
-            f"{where}: the code of {', '.join(changed)} has changed since this result was begun, and its cells are not "
-            f"run again: name another folder for the new code, or see by `jaxsgd verify {where}` whether the numbers are the same",
+            f"{where}: the code of {', '.join(changed)} has changed since this result was begun, and its cells are not run "
+            f"again: name another folder for the new code, or compare the numbers by `jaxsgd verify {where}`",
             InputWarning,
             stacklevel=2,
         )

@@ -93,8 +93,8 @@ def test_another_process_and_folder_have_the_same_digests(modules, tmp_path):
         "print(code_digests(study))"
     )
     command = [sys.executable, "-c", script]
-    there = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == str(here)
+    printed = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == str(here)
 
 
 def test_a_result_that_goes_on_with_other_code_says_so(modules, tmp_path):
