@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, ParamSpec
 
@@ -30,7 +31,7 @@ from pydantic import (
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import METRICS, measures_named, observables, observations
-from jaxsgd.optimizer import POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
+from jaxsgd.optimizer import OPTIMIZERS, POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
 from jaxsgd.problems import problem_named
@@ -293,7 +294,7 @@ class StudyFields(BaseModel):
                 cause = mistake.get("ctx", {}).get("error")
                 if isinstance(cause, Exception) and not isinstance(cause, InputError) and not is_raised_here(cause):
                     raise cause from None  # from the user's own code, with its traceback
-            raise InputError(_all_mistakes(error)) from None
+            raise InputError(_all_mistakes(error, fields)) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse the change of a field.
@@ -341,7 +342,10 @@ class StudyFields(BaseModel):
     @field_validator("learning_rates")
     @classmethod
     def _check_rates(cls, value: tuple | None, info: Any):
-        if "random" in info.data and (value is None) == ("learning_rate" not in info.data["random"]):
+        drawn = "learning_rate" in info.data.get("random", {})
+        if "random" in info.data and value is None and not drawn:
+            raise ValueError("must be given, as learning_rates=[0.01, 0.1] (or the random axis learning_rate)")
+        if value is not None and drawn:
             raise ValueError("give learning rates either here or as the random axis learning_rate, and not as both")
         return value
 
@@ -433,7 +437,7 @@ class StudyFields(BaseModel):
             raise ValueError("cannot be given together with stop: run two studies, one for each")
         if isinstance(value, str) and value == "final":
             return value
-        if _is_number(value):
+        if _is_number(value) and not isinstance(value, bool):
             raise ValueError(
                 f"must be a list of numbers of epochs, such as [{shown(value)}], or 'final' or 'none', got {value!r}"
             )
@@ -1243,17 +1247,23 @@ def _plain(value: dict) -> dict:
         raise ValueError(f"must be plain JSON values (finite numbers, text, lists, booleans), got {shown(value)}") from None
 
 
-def _all_mistakes(error: ValidationError) -> str:
-    """Return a clause for each mistake: the field, the fault, the value."""
-    clauses = []
-    for mistake in error.errors():
+def _all_mistakes(error: ValidationError, fields: Mapping[str, Any]) -> str:
+    """Return a clause for each mistake: the field, the fault, the value.
+
+    Args:
+      error: Pydantic's.
+      fields: that were given.
+    """
+    mistakes = error.errors()
+    unknown = [str(mistake["loc"][0]) for mistake in mistakes if mistake["type"] == "extra_forbidden"]
+    clauses = [_unknown_field(name, fields) for name in unknown]
+    # A field that is left out because its name is misspelt says nothing besides.
+    meant = {place for name in unknown for near in _near_field(name) for place in (near, *_CHECKED_AT.get(near, ()))}
+    for mistake in mistakes:
         field = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == "extra_forbidden" and field == "optimizer":
-            clauses.append("give either optimizer, for a single optimizer, or optimizers, and not both")
-        elif mistake["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(field, [*Study.model_fields, "optimizer"], n=1)
-            clauses.append(f"unknown field {field!r}" + (f": did you mean {near[0]!r}?" if near else ""))
-        elif mistake["type"] == "missing":
+        if mistake["type"] == "extra_forbidden" or (field in meant and fields.get(field) is None):
+            continue
+        if mistake["type"] == "missing":
             clauses.append(f"{field}: must be given")
         elif mistake["type"] == "value_error":
             fault = str(mistake.get("ctx", {}).get("error"))
@@ -1263,6 +1273,37 @@ def _all_mistakes(error: ValidationError) -> str:
         else:
             clauses.append(f"{field}: must be {_wanted(mistake)}, got {shown(mistake['input'])}")
     return " ".join("; ".join(clauses).split())
+
+
+_CHECKED_AT = {"batch_counts": ("batch_sizes",), "steps": ("epochs",), "samples": ("epochs",)}
+"""By field, another one whose check says that it is missing."""
+
+_OTHER_NAMES = {"lr": "learning_rates", "lrs": "learning_rates"}
+"""Names that other programs have for fields."""
+
+
+def _near_field(name: str) -> list[str]:
+    """Return the field that an unknown name may mean, in a list, or none."""
+    if name in _OTHER_NAMES:
+        return [_OTHER_NAMES[name]]
+    return difflib.get_close_matches(name, [*Study.model_fields, "optimizer"], n=1)
+
+
+def _unknown_field(name: str, fields: Mapping[str, Any]) -> str:
+    """Return the message for an unknown field: a hyperparameter or an argument of the problem has its place elsewhere."""
+    if name == "optimizer":
+        return "give either optimizer, for a single optimizer, or optimizers, and not both"
+    value = fields[name]
+    values = list(value) if isinstance(value, list | tuple | range) else [value]
+    if any(name in hyperparameters(optimizer) for optimizer in OPTIMIZERS):
+        is_axis = all(isinstance(item, int | float) and not isinstance(item, bool) for item in values)
+        place = f"hyper={shown({name: values})}" if is_axis else f"optimizer_args={shown({name: value})}"
+        return f"unknown field {name!r}: it is a hyperparameter of optimizers, so write {place}"
+    with suppress(InputError):
+        if name in problem_arguments(fields.get("problem", Study.model_fields["problem"].default)):
+            return f"unknown field {name!r}: it is an argument of the problem, so write problem_args={shown({name: value})}"
+    near = _near_field(name)
+    return f"unknown field {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
 
 
 def _wanted(mistake: Mapping[str, Any]) -> str:

@@ -86,7 +86,10 @@ def read_studies(path: Path, assignments: Sequence[str] = ()) -> dict[str, Study
     look_beside(path)
     if path.suffix == ".json":
         fields = _read_json(path)
-        return {path.stem: Study(**_replaced(fields, assignments))}
+        try:
+            return {path.stem: Study(**_replaced(fields, assignments))}
+        except InputError as error:  # a mistake in an assignment is not the file's
+            raise error if assignments else InputError(f"{path}: {error}") from None
     return {name: _changed(path, study, assignments) for name, study in _run_file(path).items()}
 
 

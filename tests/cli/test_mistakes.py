@@ -242,7 +242,7 @@ PLACES = {
     "notes.txt": "notes.txt: a study file ends in .py or .json",
     "empty.json": "empty.json: is empty; it must have the fields of a study, as the study.json of a result",
     "list.json": "list.json: must be a JSON object with a study's fields, got list",
-    "mark.json": "unknown field 'epoch': did you mean 'epochs'?",
+    "mark.json": "mark.json: unknown field 'epoch': did you mean 'epochs'?",
     "my study": "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) 'my study': ",
     "": "unknown study (give a path to a .py or .json file, or a name from `jaxsgd studies`) '': ",
 }

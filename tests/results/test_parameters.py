@@ -123,6 +123,7 @@ def test_in_memory_there_is_no_place_for_them():
         ({"keep": "all"}, "a list of numbers of epochs done, or 'none', got 'all'"),
         ({"keep": []}, "a list of numbers of epochs done, or 'none', got []"),
         ({"keep": [0.5]}, "a list of numbers of epochs done, or 'none', got [0.5]"),
+        ({"keep": True}, "a list of numbers of epochs done, or 'none', got True"),
         ({"keep": 3}, "keep: must be a list of numbers of epochs, such as [3], or 'final' or 'none', got 3"),
         ({"keep": [0, 4]}, "must be from 0 (the start) to 3, got 4: the nearest is 3"),
         ({"keep": [-1]}, "must be from 0 (the start) to 3, got -1: the nearest is 0"),

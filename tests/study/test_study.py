@@ -140,7 +140,7 @@ MISTAKES = {
     "draws without random": ({"draws": 5}, "draws: give random and draws together, or neither of them, got draws=5"),
     "no rate": (
         {"learning_rates": LEFT_OUT},
-        "learning_rates: give learning rates either here or as the random axis learning_rate",
+        "learning_rates: must be given, as learning_rates=[0.01, 0.1] (or the random axis learning_rate)",
     ),
     "rate in both places": (
         {"random": {"learning_rate": {"uniform": [0, 1]}}, "draws": 2},
@@ -231,6 +231,31 @@ MISTAKES = {
     "precision": ({"precision": "tf32"}, "precision: must be 'float32', 'tensorfloat32' or 'bfloat16', got 'tf32'"),
     "unknown field": ({"batch_count": [2]}, "unknown field 'batch_count': did you mean 'batch_counts'?"),
     "unknown field like none": ({"zzz": 1}, "unknown field 'zzz'"),
+    "misspelt field alone": (
+        {"learning_rates": LEFT_OUT, "learning_rate": 0.1},
+        "unknown field 'learning_rate': did you mean 'learning_rates'?",
+    ),
+    "misspelt batch count alone": (
+        {"batch_counts": LEFT_OUT, "batch_count": 2},
+        "unknown field 'batch_count': did you mean 'batch_counts'?",
+    ),
+    "misspelt budget alone": ({"epochs": LEFT_OUT, "step": 3}, "unknown field 'step': did you mean 'steps'?"),
+    "name of another program": (
+        {"learning_rates": LEFT_OUT, "lr": 0.1},
+        "unknown field 'lr': did you mean 'learning_rates'?",
+    ),
+    "hyperparameter as a field": (
+        {"momentum": 0.9},
+        "unknown field 'momentum': it is a hyperparameter of optimizers, so write hyper={'momentum': [0.9]}",
+    ),
+    "switch of an optimizer as a field": (
+        {"nesterov": True},
+        "unknown field 'nesterov': it is a hyperparameter of optimizers, so write optimizer_args={'nesterov': True}",
+    ),
+    "argument of the problem as a field": (
+        {"num_inputs": 3},
+        "unknown field 'num_inputs': it is an argument of the problem, so write problem_args={'num_inputs': 3}",
+    ),
     "zipped axis": ({"zipped": [["learning_rate", "momentum"]]}, "zipped: unknown axis 'momentum': valid: batch_count, "),
     "zipped lengths": (
         {"zipped": [["learning_rate", "seed"]], "seeds": [0, 1]},
