@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import CodeType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -215,24 +216,33 @@ def _check_is_for_us(name: str, factory: Any) -> None:
 
     A study may come from a stranger, its arguments may be any JSON, and some functions of installed packages do harm if they
     are called with a file's name. A function that makes a `jaxsgd.Problem` is in a module that imports something of this
-    package.
+    package, or is the user's own and reaches it by itself or by other functions of the user's own.
 
     Raises:
-      InputError: if its module imports nothing of this package.
+      InputError: if it does not reach this package.
     """
     function = factory
     while isinstance(function, functools.partial):
         function = function.func
     home = sys.modules.get(getattr(function, "__module__", None) or "")
-    if home is None or not any(_is_ours(value) for value in vars(home).values()):
+    if home is not None and any(_is_ours(value) for value in vars(home).values()):
+        return
+    if home is None or not any(_is_ours(part) or _imports_ours(part) for part in Dependencies(factory).objects):
         where = getattr(function, "__module__", None) or "nowhere"
-        raise InputError(
-            f"problem {name!r} is from {where}, a module that imports nothing of jaxsgd, so it cannot make a jaxsgd.Problem"
-        )
+        raise InputError(f"problem {name!r} is from {where}, and uses nothing of jaxsgd, so it cannot make a jaxsgd.Problem")
 
 
 def _is_ours(value: Any) -> bool:
-    return str(getattr(value, "__module__", None) or getattr(value, "__name__", "")).partition(".")[0] == "jaxsgd"
+    return _is_our_name(str(getattr(value, "__module__", None) or getattr(value, "__name__", "")))
+
+
+def _imports_ours(value: Any) -> bool:
+    """Return True for the code of a function that imports this package itself."""
+    return isinstance(value, CodeType) and any(_is_our_name(name) for name in value.co_names)
+
+
+def _is_our_name(name: str) -> bool:
+    return name.partition(".")[0] == "jaxsgd"
 
 
 def _maker(problem: str | Problem) -> Any:
