@@ -53,6 +53,20 @@ def test_values_are_those_of_a_plain_loop_also_for_batches_of_unequal_sizes(batc
         np.testing.assert_allclose(seen, values[[*LOOKS]], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch_count", [4, 7])
+def test_the_gradient_norm_of_the_step_is_that_of_its_own_batch_and_the_other_that_of_all_samples(batch_count):
+    names = ["batch_gradient_norm", "gradient_norm"]
+    run = jaxsgd.simulate(PROBLEM, KEYS, batch_count=batch_count, observe_batches=names, **HOW)
+    rows = loop(batch_count)
+    own = np.linalg.norm(rows["gradient"], axis=2)[[*LOOKS]]
+    x, target = PROBLEM.data
+    weights = rows["weights"][[*LOOKS]]
+    full = np.linalg.norm((weights @ x.T - target) @ x / 60, axis=2)
+    np.testing.assert_allclose(run.observed_batches["batch_gradient_norm"], own, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run.observed_batches["gradient_norm"], full, rtol=1e-4, atol=1e-5)
+    assert np.abs(own - full).min() > 1e-4
+
+
 def test_the_change_before_the_first_step_is_not_known():
     run = jaxsgd.simulate(
         PROBLEM, KEYS, batch_count=4, observe="update_norm", observe_batches=True, **{**HOW, "observe_every": 1}

@@ -1,3 +1,4 @@
+from .batch_gradients import batch_gradient_norm as batch_gradient_norm
 from .batch_sharpness import batch_sharpness as batch_sharpness
 from .divergence import diverged_epoch as diverged_epoch
 from .hessian_trace import HessianTrace as HessianTrace

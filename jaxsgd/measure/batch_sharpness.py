@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from jaxsgd.problem import Batch, Params, Problem, take_samples
+from jaxsgd.measure.batch_gradients import batch_gradients, summed_loss
+from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Batches
 
 
@@ -29,21 +30,11 @@ def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batc
       data: arrays with leading axis N.
       batches: the samples of each batch, as `jaxsgd.simulator.batches_of` returns them.
     """
-    flat, unravel = ravel_pytree(params)
-    size = batches.size.astype(flat.dtype)
+    flat, _ = ravel_pytree(params)
+    size, summed = batches.size.astype(flat.dtype), summed_loss(problem, params, data)
     used = batches.size > 0
     parts = (batches.sample, batches.own, batches.position)
-
-    def summed(flat: Array, sample: Array, own: Array | None) -> Array:
-        losses = problem.losses(unravel(flat), take_samples(data, sample))
-        return jnp.sum(losses if own is None else jnp.where(own, losses, 0))
-
-    def add_gradient(so_far: Array, part: tuple) -> tuple[Array, None]:
-        sample, own, position = part
-        return so_far.at[position].add(jax.grad(summed)(flat, sample, own)), None
-
-    totals, _ = jax.lax.scan(add_gradient, jnp.zeros((size.shape[0], flat.size), flat.dtype), parts)
-    gradients = totals / jnp.where(used, size, 1)[:, None]
+    gradients = batch_gradients(problem, params, data, batches)
 
     def add_curvature(so_far: Array, part: tuple) -> tuple[Array, None]:
         sample, own, position = part

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxsgd.error import InputError, no_such, shown
+from jaxsgd.measure.batch_gradients import batch_gradient_norm
 from jaxsgd.measure.batch_sharpness import batch_sharpness
 from jaxsgd.measure.hessian_trace import hessian_trace
 from jaxsgd.measure.noise import gradient_noise
@@ -73,6 +74,13 @@ def _validation_loss(params: Params, context: Context) -> Float[Array, ""]:
 def _validation_accuracy(params: Params, context: Context) -> Float[Array, ""]:
     assert context.problem.accuracy, "only problems with an accuracy have this observable"
     return jnp.mean(context.problem.accuracy(params, context.held_out).astype(jnp.float32))
+
+
+def _batch_gradient_norm(params: Params, context: Context) -> Float[Array, ""]:
+    if context.gradient is not None:
+        return norm(context.gradient)
+    assert context.batches is not None, "an epoch has batches"
+    return batch_gradient_norm(context.problem, params, context.data, context.batches)
 
 
 def _hessian_trace(params: Params, context: Context) -> dict[str, Array]:
@@ -142,6 +150,11 @@ METRICS = {
         "loss/parameter",
         "length of the gradient of the mean loss over all training samples",
         lambda params, context: gradient_norm(context.problem, params, context.data),
+    ),
+    "batch_gradient_norm": _on_request(
+        "loss/parameter",
+        "length of the gradient of a batch's own mean loss: before a step that of its batch, else the mean over the batches",
+        _batch_gradient_norm,
     ),
     "update_norm": _on_request(
         "parameters", "length of the change of the parameters by the last step", lambda params, context: norm(context.update)

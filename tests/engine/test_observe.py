@@ -23,7 +23,10 @@ FIELDS = {
     "problem": "least_squares", "problem_args": {"num_samples": SAMPLES, "num_inputs": 3}, "seeds": [0, 1],
     "batch_counts": [4, 7], "learning_rates": [0.05, 0.1], "orders": ["reshuffle"], "epochs": EPOCHS,
 }  # fmt: skip
-OURS = ("sharpness", "batch_sharpness", "gradient_norm", "update_norm", "parameter_norm", "noise_scale", "hessian_trace")
+OURS = (
+    *("sharpness", "batch_sharpness", "gradient_norm", "batch_gradient_norm", "update_norm", "parameter_norm"),
+    *("noise_scale", "hessian_trace"),
+)
 
 
 def study(**changed):
@@ -59,7 +62,7 @@ def test_both_paths_measure_what_a_plain_loop_measures(swept):
     keys = jaxsgd.streams(jax.random.key(1))
     x, target = (array.astype(np.float64) for array in drawn_squares(1))
     weights, before = np.zeros(3), np.zeros(3)
-    measured = {name: [] for name in ("sharpness", "gradient_norm", "update_norm", "parameter_norm", "batch_sharpness")}
+    measured = {name: [] for name in OURS[:6]}
     samples = jax.jit(jax.vmap(lambda epoch: jaxsgd.ORDERS["reshuffle"].samples(keys.order, epoch, SAMPLES)))
     for epoch, sequence in enumerate(np.asarray(samples(np.arange(EPOCHS)))):
         batches = np.array_split(sequence, 7)
@@ -68,11 +71,13 @@ def test_both_paths_measure_what_a_plain_loop_measures(swept):
             weights = weights - 0.1 * x[own].T @ (x[own] @ weights - target[own]) / len(own)
         if epoch not in (1, 3, 4):
             continue
-        curvatures = []
+        curvatures, lengths = [], []
         for own in batches:
             gradient = x[own].T @ (x[own] @ weights - target[own]) / len(own)
+            lengths.append(np.linalg.norm(gradient))
             curvatures.append(np.sum((x[own] @ gradient) ** 2) / len(own) / np.sum(gradient**2))
         measured["batch_sharpness"].append(np.mean(curvatures))
+        measured["batch_gradient_norm"].append(np.mean(lengths))
         measured["sharpness"].append(np.linalg.eigvalsh(x.T @ x / SAMPLES)[-1])
         measured["gradient_norm"].append(np.linalg.norm(x.T @ (x @ weights - target) / SAMPLES))
         measured["update_norm"].append(np.linalg.norm(weights - before))
