@@ -24,6 +24,7 @@ from jaxsgd.results.axes import (
     is_numeric,
     listed,
     seed_dims,
+    select_example,
     stored,
 )
 from jaxsgd.results.metric import time_dim
@@ -132,8 +133,8 @@ def check_open(ds: xr.Dataset, used: Iterable[str], what: str) -> None:
     left = open_axes(ds, used)
     if left:
         clauses = [f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in left]
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in left)
-        raise InputError(f"{what} has one value of every other axis, but {'; '.join(clauses)}: select one, as in {example}")
+        example = select_example({axis.name: axis.values for axis in left})
+        raise InputError(f"{what} has one value of every other axis, but {' and '.join(clauses)}: select one, as {example}")
 
 
 def check_different(*axes: Axis) -> None:

@@ -13,7 +13,7 @@ from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Axis, axis_colours, open_axes, table
 from jaxsgd.plot.layout import head, head_row, panels
 from jaxsgd.plot.style import colours
-from jaxsgd.results.axes import listed
+from jaxsgd.results.axes import listed, select_example
 from jaxsgd.results.metric import carried, record_axis
 
 MOST_ROWS, MOST_COLUMNS = 40, 10
@@ -82,10 +82,10 @@ def facets(ds: xr.Dataset, used: tuple[str, ...], what: str) -> Facets:
     left = open_axes(ds, used)
     if len(left) > 2:
         clauses = [f"{axis.name} ({listed(axis.values)})" for axis in left]
-        example = f"{left[-1].name}={listed(left[-1].values[:1])}"
+        example = select_example({left[-1].name: left[-1].values})
         raise InputError(
             f"{what} has panels for at most two other axes, and there are {len(left)} with several values: "
-            f"{', '.join(clauses)}; select one value of an axis, as in {example}"
+            f"{', '.join(clauses)}: select one value of an axis, as {example}"
         )
     # Pages are wider than high.
     panels_by = Facets(tuple(sorted(left, key=len)))
@@ -106,8 +106,8 @@ def check_one_other(axes: Sequence[Axis], most: int, what: str) -> None:
     """
     if len(axes) > 1 or any(len(axis) > most for axis in axes):
         clauses = " and ".join(f"{axis.name} has {len(axis)} ({listed(axis.values)})" for axis in axes)
-        example = ", ".join(f"{axis.name}={listed(axis.values[:1])}" for axis in axes)
-        raise InputError(f"{what} for {most} values of one other axis, but {clauses}: select some, as in {example}")
+        example = select_example({axis.name: axis.values for axis in axes})
+        raise InputError(f"{what} for {most} values of one other axis, but {clauses}: select some, as {example}")
 
 
 MOST_LINES = 7

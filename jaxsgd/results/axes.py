@@ -169,6 +169,13 @@ MOST_LISTED = 8
 """Values that a message lists."""
 
 
+def select_example(axes: Mapping[str, np.ndarray]) -> str:
+    """Return how the first value of each of several axes is selected, in Python and in a shell; by axis, its values."""
+    given = {name: values[:1].tolist()[0] for name, values in axes.items()}
+    in_a_shell = " ".join(f"--select {name}={listed(values[:1])}" for name, values in axes.items())
+    return f"select={given}, or in a shell {in_a_shell}"
+
+
 def listed(values: np.ndarray) -> str:
     """Return values as a user would type them; if they are many, the middle ones are left out."""
     texts = [f"{value:g}" if isinstance(value, (float, np.floating)) else str(value) for value in values]

@@ -86,7 +86,11 @@ def test_a_family_that_is_better_than_reshuffle_is_as_good():
     ("ds", "options", "message"),
     [
         (result({"fixed": 1.0, "reshuffle": 0.1}), {}, "needs orders with a buffer or blocks, such as buffer"),
-        (result(rates=(0.1, 0.2)), {}, "learning_rate has 2 .0.1, 0.2.: select one, as in learning_rate=0.1"),
+        (
+            result(rates=(0.1, 0.2)),
+            {},
+            "has 2 .0.1, 0.2.: select one, as select=.'learning_rate': 0.1., or in a shell --select learning_rate=0.1$",
+        ),
         (result(), {"metric": "stripe_index"}, "name another metric"),
         (result(), {"metric": "los"}, "valid: loss_epoch"),
     ],
