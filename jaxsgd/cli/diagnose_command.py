@@ -1,6 +1,11 @@
 """`jaxsgd diagnose`: why the loss in a real training log has stripes, sawteeth or stairs."""
 
 import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +14,7 @@ import typer
 
 from jaxsgd.cli.output import check_output_folder, make_console, to_json, working, write_files
 from jaxsgd.cli.runtime import start_jax
+from jaxsgd.error import InputError
 
 
 def diagnose(
@@ -16,7 +22,8 @@ def diagnose(
     log: Annotated[
         Path,
         typer.Argument(
-            help="Text, CSV, JSON lines, trainer_state.json, an MLflow metric or a TensorBoard event file.", metavar="LOG"
+            help="Text, CSV, JSON lines, trainer_state.json, an MLflow metric, a TensorBoard event file; or -, standard input.",
+            metavar="LOG",
         ),
     ],
     column: Annotated[
@@ -49,11 +56,12 @@ def diagnose(
         check_output_folder(out)
     if html:
         check_output_folder(html.parent, html, "--html")
-    with working("reading the log"):
-        diagnosis = diagnose_log(log, batches_per_epoch=batches_per_epoch, column=column, run=run)
+    with _file_of(log) as file, working("reading the log"):
+        diagnosis = diagnose_log(file, batches_per_epoch=batches_per_epoch, column=column, run=run)
+    name = "standard input" if str(log) == "-" else log.name
     report = {"command": "diagnose", "version": version("jaxsgd"), "file": str(log)} | diagnosis_report(diagnosis)
     console = make_console(quiet=as_json)
-    for line in diagnosis_lines(diagnosis, log.name):
+    for line in diagnosis_lines(diagnosis, name):
         console.print(line, soft_wrap=True)
     nearest = None
     if simulate and not diagnosis.too_short:
@@ -69,7 +77,7 @@ def diagnose(
         with working("drawing"):
             from jaxsgd.diagnosis.picture import diagnosis_files
 
-            files: dict[str, bytes | str] = dict(diagnosis_files(diagnosis, log.name, nearest))
+            files: dict[str, bytes | str] = dict(diagnosis_files(diagnosis, name, nearest))
         report["files"] = [*files, "report.json"]
         files["report.json"] = to_json(report) + "\n"
         for path in write_files(out, files):
@@ -78,12 +86,30 @@ def diagnose(
         with working("putting the page together"):
             from jaxsgd.diagnosis.page import diagnosis_page
 
-            text = diagnosis_page(diagnosis, log.name, _command(log, column, batches_per_epoch, run))
+            text = diagnosis_page(diagnosis, name, _command(log, column, batches_per_epoch, run))
         (path,) = write_files(html.parent, {html.name: text})
         report["html"] = str(path)
         console.print(f"wrote {path}", soft_wrap=True)
     if as_json:
         typer.echo(to_json(report))
+
+
+@contextmanager
+def _file_of(log: Path) -> Iterator[Path]:
+    """Give the path of a log; for "-" that of a copy of standard input, because a log is read several times."""
+    if str(log) != "-":
+        yield log
+        return
+    if sys.stdin.isatty():
+        typer.echo("jaxsgd: paste the log, then press Enter and Ctrl-D", err=True)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "log"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            yield copy
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), "standard input")) from None
 
 
 def _command(log: Path, column: str | None, batches_per_epoch: float | None, run: int | None) -> str:

@@ -84,6 +84,25 @@ def test_a_log_that_is_too_short_is_told_how_much_more_it_needs(tmp_path, capsys
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
 
 
+def answer_to(text, *words):
+    """Exit status, output and errors of the command in a process of its own, with a text on standard input."""
+    command = [sys.executable, "-m", "jaxsgd", "diagnose", "-", *words]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_log_on_standard_input_is_read_as_a_file(article, capsys):
+    assert run_app(["diagnose", "train.log"]) == 0
+    expected = capsys.readouterr().out
+    status, output, errors = answer_to((article / "train.log").read_text())
+    assert (status, output, errors) == (0, expected.replace("train.log", "standard input"), "")
+
+
+def test_a_mistake_in_standard_input_is_one_line():
+    assert answer_to("") == (2, "", "jaxsgd: standard input: is empty; a log with one loss on each line is needed\n")
+    assert answer_to("loss 1\n" * 30, "--column", "los")[2].startswith("jaxsgd: unknown loss column in standard input: 'los'")
+
+
 @pytest.mark.parametrize("words", [["diagnose", "--help"], ["diagnose", "train.log"]])
 def test_a_log_is_told_without_jax(words, article):
     program = (
