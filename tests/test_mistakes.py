@@ -191,6 +191,12 @@ MISTAKES = {
         lambda: jaxsgd.plot.grid(None),
         "a result must be an xarray.Dataset, got None: give what jaxsgd.sweep or jaxsgd.load returns",
     ),
+    "a mean over runs in place of a result": (
+        lambda: jaxsgd.best(
+            jaxsgd.sweep(study(problem="least_squares", problem_args={"num_samples": 10}, seeds=[0, 1])).mean("seed")
+        ),
+        "a result must have its single runs, and this is a mean over some of them: give what sweep or load returns",
+    ),
     "a file in place of a result": (lambda: jaxsgd.load(__file__), f"{__file__}: this is a file; a result is a folder"),
 }  # fmt: skip
 

@@ -145,6 +145,8 @@ def compare(
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
         console.print(f"mean rank over {len(named)} problems: {listed}", soft_wrap=True)
     compared_rows = [row for row in rows if not row["reference"]]
+    if not compared_rows:
+        console.print(_nothing_compared(named, axis), soft_wrap=True)
     for line in interval_notes([row["no_interval"] for row in compared_rows]) + _few_seeds_note(compared_rows):
         console.print(line, soft_wrap=True)
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
@@ -177,6 +179,18 @@ def compare(
         console.print(_collapse_table(report["collapse"]))
     if csv:
         console.print(f"wrote {csv}", soft_wrap=True)
+
+
+def _nothing_compared(named: dict[str, Any], axis: str) -> str:
+    """Return the note that an axis has one value only, with the axes that have several."""
+    from jaxsgd.results.axes import axis_dim, axis_names, axis_values, seed_dims
+
+    def has_several(ds: Any, name: str) -> bool:
+        return len(axis_values(ds, name)) > 1 and axis_dim(ds, name) not in seed_dims(ds)
+
+    names = dict.fromkeys(name for ds in named.values() for name in axis_names(ds) if has_several(ds, name))
+    others = " or ".join(f"--axis {name}" for name in names)
+    return f"{axis} has one value, so nothing is compared" + (f": name another axis, {others}" if others else "")
 
 
 def _print_lines(console: Any, lines: list[str]) -> None:

@@ -54,9 +54,13 @@ def cell_dims(ds: xr.Dataset) -> list[str]:
     """Return the dimensions along which cells lie, outermost first.
 
     Raises:
-      InputError: for anything that is no result.
+      InputError: for anything that is no result, and for a mean over runs.
     """
     check_dataset(ds)
+    if any(name in ds and ds[name].dtype.kind == "f" for name in ("diverged", "missing")):
+        raise InputError(
+            "a result must have its single runs, and this is a mean over some of them: give what sweep or load returns"
+        )
     if "loss_epoch" not in ds:
         raise InputError(
             f"a result has a variable loss_epoch, as sweep and load give it; got {', '.join(map(str, ds.data_vars))}"

@@ -91,6 +91,16 @@ def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys
     assert all(row["pairs"] == 5 for row in rows)
 
 
+def test_an_axis_with_one_value_is_said_to_compare_nothing_with_the_axes_that_have_several(results, capsys):
+    compare([results / "near"], axis="order")
+    output = capsys.readouterr().out
+    assert output.endswith(
+        "order has one value, so nothing is compared: name another axis, --axis optimizer or --axis learning_rate\n"
+    )
+    compare([results / "near"])
+    assert "nothing is compared" not in capsys.readouterr().out
+
+
 def test_seeds_that_make_no_difference_give_no_interval_and_that_is_said(tmp_path, capsys):
     # One data set, a start at 0 and a fixed order: the seeds of the order change nothing.
     fields = FIELDS | {"orders": ["fixed"], "learning_rates": [0.01]}
