@@ -120,9 +120,18 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
     Raises:
       InputError: for an impossible m.
     """
+    if batches_per_epoch is None:
+        return _stated(log) or _estimated(log)
+    period, stated = _given(log, float(batches_per_epoch)), _stated(log)
+    # Whole epochs of few steps leave more than one number.
+    if stated and all(abs(own.batch_count - period.batch_count) >= 1 for own in (stated, *stated.others)):
+        return period._replace(origin=f"{period.origin}, but {stated.batch_count:g} by {stated.origin}")
+    return period
+
+
+def _stated(log: Log) -> Period | None:
+    """Return the period that the epochs or counters of a log say; None without any."""
     epoch, step = log.epoch, log.step
-    if batches_per_epoch is not None:
-        return _given(log, float(batches_per_epoch))
     if counts_within_epoch(epoch, step):
         return _from_counter(epoch, step, log.total, log.in_samples)
     are_known = len(epoch) > 1 and bool(np.isfinite(epoch).all())
@@ -137,7 +146,7 @@ def find_period(log: Log, batches_per_epoch: float | int | None = None) -> Perio
         return _from_fractions(epoch, None)
     if has_epochs:
         return _from_prints(epoch)
-    return _estimated(log)
+    return None
 
 
 def placed(batch: np.ndarray, length: float, interval: float, origin: str, confidence: float = 1.0) -> Period:

@@ -59,6 +59,17 @@ def test_a_count_through_the_run_with_an_m_that_is_given_says_all(sizes):
         check(find_period(log(len(at), step=step), m), at, m, w)
 
 
+def test_an_m_that_is_given_against_the_logs_own_epochs_is_taken_and_said():
+    at = last_batches(20, 5, 6)
+    counted = log(len(at), at // 20 + 1, at % 20 + 1, np.full(len(at), 20))
+    whole = log(len(at), at // 20, at)
+    assert find_period(counted, 20).origin == find_period(whole, 20).origin == "given"
+    assert find_period(counted, 15).origin == "given, but 20 by the log's counter"
+    assert (find_period(whole, 15).batch_count, find_period(whole, 15).origin) == (15, "given, but 20 by the log's epochs")
+    # Nothing in the log is against it.
+    assert find_period(log(len(at), step=at), 15).origin == "given"
+
+
 @given(SIZES)
 def test_epochs_as_fractions_beside_steps_say_m(sizes):
     m, w, epochs = sizes
