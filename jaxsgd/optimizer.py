@@ -137,6 +137,8 @@ def attribute_at(pointer: str, kind: str) -> Any:
             raise  # the module is there, and one that it imports is not: its own traceback says where
         raise InputError(f"{kind} {pointer!r}: cannot import {module_name!r}: {error}") from None
     if not hasattr(module, attribute):
+        if getattr(module.__spec__, "_initializing", False):
+            raise InputError(f"{module_name} points at its own {attribute} before it defines it: write the study below")
         raise no_such(f"{kind} in {module_name}", attribute, _own_names(module))
     return getattr(module, attribute)
 

@@ -1267,7 +1267,8 @@ def _all_mistakes(error: ValidationError, fields: Mapping[str, Any]) -> str:
             clauses.append(f"{field}: must be given")
         elif mistake["type"] == "value_error":
             fault = str(mistake.get("ctx", {}).get("error"))
-            clauses.append(f"{field}: {fault}" if field else fault)
+            # A module with a wrong study of its own, which a pointer leads to, has the field in its message already.
+            clauses.append(fault if not field or fault.startswith(f"{field}: ") else f"{field}: {fault}")
         elif mistake["type"] == "string_type":
             clauses.append(f"{field}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (field == 'problem'))}")
         else:

@@ -279,6 +279,17 @@ def test_names_of_studies_may_have_letters_of_any_language(folder, capsys):
     assert "study     \u5927\u304d\u3055\n" in shown
 
 
+def test_a_study_above_the_problem_that_it_points_at_is_one_line(folder, capsys):
+    (folder / "early.py").write_text(
+        "from jaxsgd import Study\n"
+        "STUDY = Study(problem='early:make', batch_counts=[1], learning_rates=[0.1], epochs=1)\n"
+        "def make(): ...\n"
+    )
+    assert run_app(["run", "early.py", "--dry-run"]) == 2
+    message = "jaxsgd: early.py: problem: early points at its own make before it defines it: write the study below\n"
+    assert capsys.readouterr().err == message
+
+
 def test_the_file_of_a_syntax_error_is_the_one_that_has_it(folder, capsys):
     (folder / "my study.py").write_text("import broken_part_of_theirs")
     (folder / "broken_part_of_theirs.py").write_text("\nx = ((")
