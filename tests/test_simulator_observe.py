@@ -135,7 +135,11 @@ def test_epochs_that_are_not_measured_cost_nothing():
         ({"observe": "sharpnes"}, "unknown observable 'sharpnes': did you mean 'sharpness'?"),
         ({"observe": "loss_epoch"}, "unknown observable 'loss_epoch'"),
         ({"observe": 3}, r"observe must be a name, a function \(params, context\) -> arrays, or several, got 3"),
-        ({"observe": ["distance"]}, "problem 'problem' has no distance"),
+        ({"observe": ["distance"]}, "problem 'problem' has no distance: it has no optimum$"),
+        (
+            {"observe": "validation_loss"},
+            "problem 'problem' has no validation_loss: no samples are held out, as by jaxsgd.hold_out",
+        ),
         ({"observe": [lambda params, context: params]}, "an observable among several needs a name"),
         ({"observe": ["sharpness", "sharpness"]}, "observe has it twice"),
         ({"observe": [jnp.sum, jnp.sum]}, "observe has it twice"),
@@ -155,3 +159,15 @@ def test_a_value_that_is_no_array():
 
     with pytest.raises(jaxsgd.InputError, match="observable 'unclear' must return a number, an array or a dictionary of these"):
         run(1, [unclear])
+    message = "observable 'unclear' must return a number, an array or a pytree of these, got 'far'"
+    with pytest.raises(jaxsgd.InputError, match=message):
+        run(1, unclear)
+
+
+def test_an_observable_without_a_value_is_refused():
+    def forgotten(params, context):
+        del params, context
+
+    for observe in (forgotten, [forgotten]):
+        with pytest.raises(jaxsgd.InputError, match=r"observable 'forgotten' must return a number, .*, got None"):
+            run(1, observe)

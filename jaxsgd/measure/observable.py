@@ -370,12 +370,44 @@ def measures_named(problem: Problem, items: Iterable[str | Callable]) -> Measure
         if not name.isidentifier():
             raise InputError(f"an observable among several needs a name: write a function with def, got {shown(item)}")
         if item in METRICS and not METRICS[name].is_of(problem):
-            raise InputError(f"problem {problem.name!r} has no {name}: it has no optimum, held-out samples or accuracy for it")
+            raise InputError(f"problem {problem.name!r} has no {name}: {_lack(problem, str(name))}")
         if name in named or (name in METRICS and item not in METRICS):
             taken = "observe has it twice" if name in named else "jaxsgd has an observable of this name"
             raise InputError(f"observable {shown(item)} needs another name than {name!r}: {taken}")
         named[name] = measure
     return Measures(tuple(named.items()))
+
+
+def _lack(problem: Problem, metric: str) -> str:
+    """Return the part of a problem that a metric needs and the problem does not have, in words."""
+    if not metric.startswith("validation"):
+        return "it has no optimum"
+    if problem.held_out is None:
+        return "no samples are held out, as by jaxsgd.hold_out(problem, 0.2), or in a study held_out=0.2"
+    return "it has no accuracy"
+
+
+class _Single(NamedTuple):
+    """A single observable of a user, whose values are returned as they are. Hashable, so that it can be a static argument.
+
+    Attributes:
+      measure: `(params, context) -> any pytree of arrays`.
+    """
+
+    measure: Observe
+
+    def __call__(self, params: Params, context: Context) -> Any:
+        """Return its value.
+
+        Raises:
+          InputError: for a value without any number.
+        """
+        value = self.measure(params, context)
+        leaves = jax.tree.leaves(value)
+        if not leaves or not all(isinstance(leaf, int | float | np.ndarray | np.generic | jax.Array) for leaf in leaves):
+            name = variable_name(self.measure)
+            raise InputError(f"observable {name!r} must return a number, an array or a pytree of these, got {shown(value)}")
+        return value
 
 
 def measures_of(problem: Problem, observe: Any) -> Observe:
@@ -392,7 +424,7 @@ def measures_of(problem: Problem, observe: Any) -> Observe:
         ((_, measure),) = measures_named(problem, [observe]).items
         return measure
     if callable(observe):
-        return observe
+        return _Single(observe)
     if not isinstance(observe, Iterable):
         raise InputError(f"observe must be a name, a function (params, context) -> arrays, or several, got {shown(observe)}")
     return measures_named(problem, observe)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from jaxsgd.error import InputError
 from jaxsgd.plot.axis import Selection
 from jaxsgd.report.contents import contents
 from jaxsgd.report.page import library_script, page
@@ -70,6 +71,8 @@ def report(
       InputError: for anything that is no result, a metric, axis or value that it does not have, or if Bokeh is not installed
         (extra `report`).
     """
+    if metric and str(metric).endswith((".html", ".htm")):
+        raise InputError(f"metric must be a metric, got the file {metric!r}: write jaxsgd.report(ds).save({metric!r})")
     library_script()  # a missing library is reported before the contents are worked out
     description, arrays = contents(selected(ds, select), metric, target, question, folder)
     return Report(page(description["question"], description, arrays), description["notes"])

@@ -74,7 +74,11 @@ def test_without_bokeh_one_line_says_how_to_get_it(result, monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"metric": "los"}, "unknown metric 'los'"), ({"select": {"order": "fix"}}, "unknown order 'fix'")],
+    [
+        ({"metric": "x.html"}, r"^metric must be a metric, got the file 'x.html': write jaxsgd.report\(ds\).save\('x.html'\)$"),
+        ({"metric": "los"}, "unknown metric 'los'"),
+        ({"select": {"order": "fix"}}, "unknown order 'fix'"),
+    ],
 )
 def test_what_is_not_in_the_result_is_refused(result, arguments, message):
     with pytest.raises(InputError, match=message):
