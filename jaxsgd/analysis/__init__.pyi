@@ -12,6 +12,7 @@ from .compare import compare as compare
 from .compare import paired_difference as paired_difference
 from .compare import rank_table as rank_table
 from .noise import run_noise as run_noise
+from .over_seeds import over_seeds as over_seeds
 from .performance_profile import performance_profile as performance_profile
 from .performance_profile import performance_ratio as performance_ratio
 from .performance_profile import profile_share as profile_share

@@ -7,7 +7,7 @@ import xarray as xr
 
 from jaxsgd.analysis.choice import best_place, is_edge, seed_median
 from jaxsgd.analysis.compare import compare
-from jaxsgd.analysis.confidence import check_confidence, interval, resampled_seeds, supported, why_no_interval
+from jaxsgd.analysis.confidence import check_confidence, median_interval
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import direction
 from jaxsgd.results.axes import (
@@ -82,11 +82,7 @@ def best(
         return np.take_along_axis(array, shown_at.reshape(-1, 1, *[1] * (array.ndim - 2)), axis=1)[:, 0]
 
     own = at_best(costs)
-    drawn = resampled_seeds(own.shape[-1], check_count("resamples", resamples), seed)
-    resampled = np.stack([seed_median(own[:, places]) for places in drawn]) if len(drawn) else np.zeros((0, len(own)))
-    ends = [sign * end for end in interval(resampled, confidence)]
-    low, high = ends if sign > 0 else ends[::-1]
-    low, high, reason = supported(low, high, why_no_interval(own, confidence))
+    low, high, reason = median_interval(own, sign, confidence, resamples, seed)
 
     shape = [ds.sizes[dim] for dim in kept]
     positions = np.unravel_index(shown_at, [ds.sizes[dim] for dim in searched]) if searched else ()

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, check_count, shown
+from jaxsgd.results.seed_median import seed_median
 
 CONFIDENCE = 0.95
 """The confidence level of the intervals in tables and reports, and the default of the functions."""
@@ -106,6 +107,25 @@ def resampled_seeds(count: int, resamples: int, seed: int) -> np.ndarray:
     if count < 2:
         return np.zeros((0, count), int)
     return np.random.default_rng(seed).integers(0, count, (resamples, count))
+
+
+def median_interval(
+    costs: np.ndarray, sign: float, confidence: float, resamples: int, seed: int
+) -> tuple[Float[np.ndarray, "*settings"], Float[np.ndarray, "*settings"], np.ndarray]:
+    """Return the bootstrap interval of the median over the seeds of each setting, and the reasons where there is none.
+
+    Args:
+      costs: [..., R], of R seeds, as `jaxsgd.results.metric.cost` gives them: lower is better.
+      sign: -1 for a metric of which higher is better, whose costs are its values times -1; else 1.
+      confidence: level of the interval.
+      resamples, seed: of the bootstrap.
+    """
+    drawn = resampled_seeds(costs.shape[-1], check_count("resamples", resamples), seed)
+    medians = [seed_median(costs[..., places]) for places in drawn]
+    resampled = np.stack(medians) if medians else np.zeros((0, *costs.shape[:-1]))
+    ends = [sign * end for end in interval(resampled, confidence)]
+    low, high = ends if sign > 0 else ends[::-1]
+    return supported(low, high, why_no_interval(costs, confidence))
 
 
 def interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:

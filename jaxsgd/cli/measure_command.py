@@ -33,6 +33,9 @@ def measure(
             show_default="those usual for it",
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every setting too: its median and mean over the seeds, with intervals.")
+    ] = False,
     noise: Annotated[
         bool,
         typer.Option("--noise", help="Run the best settings again and measure the noise of their gradients and losses."),
@@ -52,6 +55,7 @@ def measure(
     """
     from jaxsgd.analysis.best import best as best_of
     from jaxsgd.analysis.confidence import CONFIDENCE
+    from jaxsgd.analysis.over_seeds import over_seeds
     from jaxsgd.analysis.scaling import scaling
     from jaxsgd.analysis.seed_variance import seed_variance
     from jaxsgd.cli.measure_table import (
@@ -61,6 +65,7 @@ def measure(
         noise_notes,
         noise_rows,
         noise_table,
+        over_seeds_table,
         rows,
         scaling_notes,
         scaling_rows,
@@ -94,6 +99,11 @@ def measure(
 
     console.print(best_table(tables["best"], best))
     add_notes(best_notes(ds, best))
+    if every:
+        with working("taking medians and means of all settings"):
+            settings = over_seeds(ds, metric, confidence=CONFIDENCE)
+        tables["settings"] = rows(settings)
+        console.print(over_seeds_table(tables["settings"], settings))
     if sum(ds.sizes[dim] > 1 for dim in seed_dims(ds)) > 1:
         tables["seed_variance"] = rows(seed_variance(ds, best.attrs["metric"]))
         console.print(variance_table(tables["seed_variance"], best.attrs["metric"]))

@@ -73,6 +73,27 @@ def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
     return printed
 
 
+OVER_SEEDS = ("median_value", "low", "high", "no_interval", "mean_value", "mean_low", "mean_high", "seeds", "diverged")
+"""The columns of a row of `over_seeds` besides those of its setting."""
+
+
+def over_seeds_table(table: Sequence[TableRow], settings: xr.Dataset) -> Table:
+    """Return the table of every setting, with its median and its mean over the seeds."""
+    beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
+    names = [name for name in table[0] if name not in OVER_SEEDS and beside.get(name) not in settings.dims]
+    places, metric = _varying(table, names), settings.attrs["metric"].replace("_", " ")
+    texts = [SHORT.get(name, name.replace("_", " ")) for name in places]
+    printed = plain_table(texts, ("median", "95 % interval", "mean", "95 % interval", "diverged"), f"All settings: {metric}")
+    for row in table:
+        lost = f"{row['diverged']}/{row['seeds']}" if row["diverged"] else ""
+        printed.add_row(
+            *(plain_number(row[name], 6) for name in places), plain_number(row["median_value"], 4),
+            between(row["low"], row["high"], 4), plain_number(row["mean_value"], 4),
+            between(row["mean_low"], row["mean_high"], 4), lost,
+        )  # fmt: skip
+    return printed
+
+
 def best_notes(ds: xr.Dataset, best: xr.Dataset) -> list[str]:
     """Return notes that a reader of the best settings needs, one sentence each."""
     table = best_rows(best)

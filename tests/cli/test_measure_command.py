@@ -53,6 +53,19 @@ def as_null(values):
     return [value if np.isfinite(value) else None for value in np.ravel(values).tolist()]
 
 
+def test_all_settings_have_a_row_with_the_librarys_numbers(measured, capsys):
+    table = run_json(capsys, measured, "--all")["tables"]["settings"]
+    settings = jaxsgd.analysis.over_seeds(jaxsgd.load(measured))
+    assert [(row["learning_rate"], row["batch_count"]) for row in table] == [(rate, m) for rate in RATES for m in COUNTS]
+    for name in ("median_value", "low", "mean_value", "mean_low", "mean_high"):
+        assert [row[name] for row in table] == as_null(settings[name])
+    assert run_app(["measure", str(measured), "--all"]) == 0
+    out = capsys.readouterr().out
+    assert "All settings: loss epoch" in out
+    lines = [line.split() for line in out.partition("All settings")[2].splitlines()]
+    assert len([words for words in lines if words and words[0] in ("0.01", "0.03", "0.1")]) == 9
+
+
 def test_the_table_has_the_best_setting_of_each_batch_count(measured, capsys):
     assert run_app(["measure", str(measured)]) == 0
     out = capsys.readouterr().out
