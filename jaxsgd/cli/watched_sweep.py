@@ -77,6 +77,9 @@ def _lines(last: Any, report: dict[str, Any]) -> Iterator[str]:
     else:
         resumed = f", {last.resumed:,} of them in an earlier run" if last.resumed else ""
         yield f"ran {counted(last.cells, 'cell')}{resumed}; the result is in {folder}"
+    if last.others:
+        cells = counted(last.others, "more cell")
+        yield f"{cells} that this study does not have {verb(last.others, 'stays', 'stay')} in the folder"
     for broken in last.broken:
         yield f"run again because the file was damaged: {broken}"
     if last.chunks_retried:

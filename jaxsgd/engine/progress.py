@@ -36,6 +36,7 @@ class Progress(NamedTuple):
       diverged: number of finished cells that diverged.
       seconds_left: estimated time until all chunks are finished; None before the first finished chunk of this run.
       finishing: after Ctrl-C, the number of running chunks that are being finished before the sweep ends.
+      others: number of finished cells in the folder that the study does not have.
     """
 
     cells: int
@@ -50,6 +51,7 @@ class Progress(NamedTuple):
     diverged: int = 0
     seconds_left: float | None = None
     finishing: int = 0
+    others: int = 0
 
 
 class _Display:

@@ -214,6 +214,7 @@ class _Stored(NamedTuple):
       damaged: the numbers of the chunk files that are damaged.
       broken: these files and their faults, in words.
       decided: the decisions of a halving on these cells; None for a study without one.
+      others: the number of finished cells that the study does not have.
     """
 
     cells: np.ndarray
@@ -222,6 +223,7 @@ class _Stored(NamedTuple):
     damaged: tuple[int, ...]
     broken: tuple[str, ...]
     decided: Decided | None
+    others: int = 0
 
 
 def _decided(planned: Plan) -> Decided | None:
@@ -266,7 +268,7 @@ def _sweep_to_folder(
 
 def _stored(folder: Folder, planned: Plan) -> _Stored:
     """Read the chunks of a folder, one at a time, and return the finished ones."""
-    cells, diverged, chunks, damaged, broken = np.zeros(planned.cells.num_cells, bool), 0, [], [], []
+    cells, diverged, chunks, damaged, broken, others = np.zeros(planned.cells.num_cells, bool), 0, [], [], [], 0
     decided = _decided(planned)
     for chunk in stored_chunks(folder, planned.study, planned.cells, planned.form):
         if chunk.fault:
@@ -276,9 +278,10 @@ def _stored(folder: Folder, planned: Plan) -> _Stored:
         chunks.append(chunk.number)
         cells[chunk.arrays["cell"]] = True
         diverged += _num_diverged(chunk.arrays)
+        others += chunk.others
         if decided:
             decided.note(chunk.arrays)
-    return _Stored(cells, tuple(chunks), diverged, tuple(damaged), tuple(broken), decided)
+    return _Stored(cells, tuple(chunks), diverged, tuple(damaged), tuple(broken), decided, others)
 
 
 def _run_missing(
@@ -303,7 +306,7 @@ def _run_missing(
         total = 0 if halves else before + len(left.chunks)
         counts = (planned.cells.num_cells, cells, resumed, stored.broken, total, before + len(chunks))
         seconds = time_left.seconds(runner.num_workers, runner.compile_seconds, compiled) if runner and not halves else None
-        on_progress(Progress(*counts, *how, diverged, seconds, runner.finishing if runner else 0))
+        on_progress(Progress(*counts, *how, diverged, seconds, runner.finishing if runner else 0, stored.others))
 
     def finished(number: int, arrays: ChunkArrays) -> None:
         nonlocal cells, diverged

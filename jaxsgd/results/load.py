@@ -56,11 +56,13 @@ class StoredChunk(NamedTuple):
       number: of its file.
       arrays: of its cells that the study has; `cell` has their numbers in the study. Empty if the chunk is damaged.
       fault: the fault of a damaged chunk, in words; else empty.
+      others: number of its cells that the study does not have.
     """
 
     number: int
     arrays: ChunkArrays
     fault: str
+    others: int = 0
 
 
 def stored_chunks(place: Folder, study: StudyFields, own: Cells, form: ChunkForm) -> Iterator[StoredChunk]:
@@ -94,7 +96,8 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, form: ChunkForm
             check_arrays(arrays, form, kind, len(keys), name)
             _check_lengths(arrays, form, own, cell, name)
             chosen = {key: arrays[key][row] for key in form.names(kind)}
-            yield StoredChunk(number, {"cell": cell, **fitted(chosen, form)}, "")
+            others = sum(key not in numbers for key in keys)
+            yield StoredChunk(number, {"cell": cell, **fitted(chosen, form)}, "", others)
         except BrokenChunk as error:
             yield StoredChunk(number, {}, str(error))
 

@@ -83,13 +83,13 @@ def test_a_study_with_fewer_values_shows_fewer_and_the_cells_stay(copy):
     seen = []
     few = {"seeds": [2], "batch_counts": [5], "orders": ["fixed"]}
     ds = jaxsgd.sweep(GROWN.replaced(**few), copy, on_progress=seen.append)
-    assert (seen[-1].cells, seen[-1].resumed) == (2, 2)
+    assert (seen[-1].cells, seen[-1].resumed, seen[-1].others) == (2, 2, AFTER - 2)
     own = whole.sel(seed=[2], batch_count=[5], order=["fixed"])
     np.testing.assert_array_equal(ds.loss, own.loss.isel(batch=slice(5)))
     assert bits(ds.drop_vars("loss")) == bits(own.drop_vars("loss"))
     assert {path.name: path.read_bytes() for path in (copy / "chunks").iterdir()} == files
     again = jaxsgd.sweep(GROWN, copy, on_progress=seen.append)
-    assert seen[-1].resumed == AFTER
+    assert (seen[-1].resumed, seen[-1].others) == (AFTER, 0)
     assert bits(again) == bits(whole)
 
 
@@ -192,3 +192,13 @@ def test_the_dry_run_says_what_is_there_and_what_will_run(copy, capsys, unchecke
     report = json.loads(capsys.readouterr().out)
     assert (report["cells"], report["stored_cells"]) == (AFTER, BEFORE)
     assert json.loads((copy / "study.json").read_text()) == STUDY.resolved()
+
+
+def test_the_command_says_how_many_cells_of_the_folder_the_study_does_not_have(copy, capsys, unchecked):
+    from jaxsgd.cli.errors import run_app
+
+    (copy / "fewer.json").write_text(json.dumps(STUDY.replaced(seeds=[0]).resolved()))
+    assert run_app(["run", str(copy / "fewer.json"), "--out", str(copy), "--quiet"]) == 0
+    assert capsys.readouterr().out == (
+        f"nothing to do: all 2 cells are in {copy}\n2 more cells that this study does not have stay in the folder\n"
+    )
