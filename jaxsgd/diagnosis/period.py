@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from jaxsgd.diagnosis.log import Log, counts_within_epoch
 from jaxsgd.diagnosis.model import chance, stored_model
 from jaxsgd.diagnosis.series import normal_score
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, counted, shown
 from jaxsgd.summary import short_repr
 
 MOST_BATCHES = 1e7
@@ -424,11 +424,11 @@ def missing_length(period: Period) -> str:
         if prints >= 2 * FEWEST_PRINTS:
             return ""
         return (
-            f"The log is too short: it has {prints} losses and does not say where epochs begin. "
+            f"The log is too short: it has {counted(prints, 'loss')} and does not say where epochs begin. "
             f"Give --batches-per-epoch, or a log of at least {2 * FEWEST_PRINTS} losses."
         )
     if period.epoch.max(initial=0) == period.epoch.min(initial=0):
-        part = f"{prints} losses of one epoch" + (
+        part = f"{counted(prints, 'loss')} of one epoch" + (
             f", {100 * prints * period.interval / period.batch_count:.0f} % of its {period.batch_count:,.0f} batches"
             if math.isfinite(period.batch_count)
             else ""

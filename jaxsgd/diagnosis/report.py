@@ -107,9 +107,10 @@ def period_lines(period: Period) -> list[str]:
     if period.others:
         counts = sorted({period.batch_count, *(other.batch_count for other in period.others)})
         origin += f", which leaves {counts[0]:g} to {counts[-1]:g} batches an epoch"
+    epochs = f"{period.epochs:.4g}"
     return [
         f"{period_size(period)} ({origin}).",
-        f"{period.epochs:.4g} epochs, with values at {positions}.",
+        f"{epochs} {'epoch' if epochs == '1' else 'epochs'}, with values at {positions}.",
     ]
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jaxsgd.analysis.best import KEPT
 from jaxsgd.analysis.choice import best_place, is_clearly_better, seed_median, why_unclear
 from jaxsgd.measure.observable import better_of
-from jaxsgd.number import three_digits
+from jaxsgd.number import short_number, three_digits
 from jaxsgd.plot.axis import (
     Axis,
     Selection,
@@ -50,6 +50,7 @@ class Curve(NamedTuple):
       diverged, missing: how many are left out for that.
       runs: R.
       may_grow: True if the metric only describes a run, so that growth is no failure.
+      loss_grows: True if the loss of the runs ends above twice that of their first epoch.
     """
 
     loss: np.ndarray
@@ -60,6 +61,7 @@ class Curve(NamedTuple):
     missing: int
     runs: int
     may_grow: bool
+    loss_grows: bool
 
     @property
     def median(self) -> np.ndarray:
@@ -68,8 +70,8 @@ class Curve(NamedTuple):
 
     @property
     def grown(self) -> bool:
-        """True if it fails: it ends above twice its first epoch's loss."""
-        return not self.may_grow and bool(self.median[-1] > 2 * self.median[0])
+        """True if it fails: it ends above twice its first value; of a metric that may grow, the loss does."""
+        return self.loss_grows if self.may_grow else bool(self.median[-1] > 2 * self.median[0])
 
 
 @styled
@@ -113,7 +115,7 @@ def curves(ds: xr.Dataset, axis: str | None = None, metric: str | None = None, s
     beside = columns <= 3 and LINE_HEIGHT * (len(lines_by) + 1) <= room
     what = "mean loss of each epoch" if metric == "loss_epoch" else f"{words} {resolution(ds, metric)}"
     start = "in the first epoch" if time_dim(ds, metric) == "epoch" else "at the first evaluation"
-    _write_key(figure, contents, None if beside else lines_by, shades, what, start, doubt)
+    _write_key(figure, contents, None if beside else lines_by, shades, what, start, [_beyond(contents), doubt])
     log = _is_log(contents)
     bands = [_bands(lines, log) for lines in contents]
     # All panels share both axes with the first.
@@ -140,10 +142,14 @@ def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> list[
     records = panel_records(ds, metric, panels_by, dim)
     ranked = panel_table(ds, metric, panels_by, (dim,), cost(ds, metric))
     may_grow = better_of(metric) == "neither"
+    ends = panel_table(ds, "loss_epoch", panels_by, (dim,), cost(ds, "loss_epoch"))
+    grows = seed_median(ends) > 2 * seed_median(panel_table(ds, "loss_epoch", panels_by, (dim,))[..., 0])
 
     def curve(p: int, i: int) -> Curve:
         counts = int(records.diverged[p, i].sum()), int(records.missing[p, i].sum()), records.fine.shape[-1]
-        return Curve(*records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts, may_grow)
+        return Curve(
+            *records.kept(p, i), np.flatnonzero(records.fine[p, i]), ranked[p, i], *counts, may_grow, bool(grows[p, i])
+        )
 
     return [[curve(p, i) for i in range(records.fine.shape[1])] for p in range(panels_by.num_panels)]
 
@@ -230,9 +236,9 @@ def _left_out(lines: list[Curve], axis: Axis) -> str:
 
 
 def _write_key(
-    figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str, doubt: str
+    figure: Figure, contents: list[list[Curve]], axis: Axis | None, shades: list[str], what: str, start: str, notes: list[str]
 ) -> None:
-    """Write the key: what lines and bands are, and why the seeds do not show which line is best."""
+    """Write the key: what lines and bands are, and further notes, of which some may be empty."""
     entries = line_entries(axis, shades, linewidth=2.4)
     runs = contents[0][0].runs
     note = f"Lines: {what}."
@@ -241,7 +247,17 @@ def _write_key(
         note = f"Lines: {what}, median of {runs} seeds."
     if runs >= FEWEST_EXPLAINED:
         note += f" The bands leave out what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
-    write_key(figure, entries, f"{note} {as_sentence(doubt)}" if doubt else note)
+    write_key(figure, entries, " ".join([note, *(as_sentence(further) for further in notes if further)]))
+
+
+def _beyond(contents: list[list[Curve]]) -> str:
+    """Return how far lines go that leave the figure at its top; "" for none."""
+    drawn = [curve for lines in contents for curve in lines if len(curve.loss)]
+    calm = [curve for curve in drawn if not curve.grown]
+    reach = max((float(curve.median.max()) for curve in drawn if curve.grown), default=-np.inf)
+    if not calm or reach <= max(float(curve.median.max()) for curve in calm):
+        return ""
+    return f"lines beyond the top reach {short_number(reach, 2)}"
 
 
 def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: str, name: str, length: str, doubt: str) -> str:

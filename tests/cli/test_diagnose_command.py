@@ -84,6 +84,15 @@ def test_a_log_that_is_too_short_is_told_how_much_more_it_needs(tmp_path, capsys
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
 
 
+def test_one_loss_and_one_epoch_are_in_the_singular(tmp_path, capsys):
+    (tmp_path / "one").write_text("my loss is 3\n")
+    (tmp_path / "epoch").write_text("".join(f"epoch 1 step {k} loss {2 - k / 200:.3f}\n" for k in range(20)))
+    assert run_app(["diagnose", str(tmp_path / "one")]) == run_app(["diagnose", str(tmp_path / "epoch")]) == 0
+    output = capsys.readouterr().out
+    assert "it has 1 loss and does not say where epochs begin" in output
+    assert "\n1 epoch, with values at 20 positions" in output
+
+
 def answer_to(text, *words):
     """Exit status, output and errors of the command in a process of its own, with a text on standard input."""
     command = [sys.executable, "-m", "jaxsgd", "diagnose", "-", *words]

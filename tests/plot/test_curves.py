@@ -112,6 +112,20 @@ def test_a_line_of_a_metric_that_only_describes_a_run_is_drawn_whole_where_it_gr
     assert axes.get_ylim()[1] > 3
 
 
+def test_where_the_loss_of_a_line_grows_its_metric_does_not_flatten_the_others(diverging):
+    # At the rate 3 and with two batches the loss grows a millionfold, and the runs stay finite.
+    ds = diverging.sel(batch_count=[2])
+    ds["parameter_norm"] = (ds.loss_epoch * 0 + xr.where(ds.learning_rate == 3.0, 3e6, 1.0)).assign_attrs(better="neither")
+    figure = curves(ds, axis="learning_rate", metric="parameter_norm", select={"order": "fixed"})
+    (axes,) = panels(figure)
+    assert len(data_lines(axes)) == 4
+    assert axes.get_ylim()[1] < 100
+    assert "Lines beyond the top reach 3e6." in " ".join(words(figure).split())
+    assert "beyond the top" not in words(
+        curves(ds, metric="parameter_norm", select={"order": "fixed", "learning_rate": [0.01, 0.1]})
+    )
+
+
 def test_of_a_metric_that_only_describes_a_run_no_line_is_said_to_end_best(striped):
     norm = striped.loss_epoch * 0 + striped.batch_count
     ds = striped.assign(parameter_norm=norm.transpose(*striped.loss_epoch.dims).assign_attrs(better="neither"))

@@ -41,7 +41,8 @@ def read(source: Source) -> Table:
         history = _rows_of_lists(value)
     if not isinstance(history, list):
         raise InputError(
-            f"{source.path}: is JSON, but not a log: it needs 'log_history' (Hugging Face), a list of objects, or lists by name"
+            f"{source.path}: is JSON, but not a log: it needs 'log_history' (Hugging Face), a list of objects, or lists by "
+            "name that have one length"
         )
     builder = TableBuilder(form)
     for record in history:
