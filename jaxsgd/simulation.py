@@ -62,7 +62,8 @@ def simulate(
       problem: the problem to train.
       key: a JAX random key, or `Keys` with a key for each stream (see `streams`).
       optimizer: any optax transformation, or a function of progress (the share of the training that is done, from 0 to 1)
-        that returns one, so that a schedule means the same at every batch count.
+        that returns one, so that a schedule means the same at every batch count; a warmup over a tenth of the training is
+        `lambda progress: optax.sgd(0.1 * jnp.minimum(progress / 0.1, 1))`.
       epochs: E, passes over the data.
       batch_count: m, batches per epoch; sizes differ by at most one, as in `numpy.array_split`.
       batch_size: B, in place of `batch_count`: full batches and a smaller last one.
