@@ -135,8 +135,8 @@ def _run_file(path: Path) -> dict[str, Any]:
     """Return what a Python file defines as its studies, by name."""
     defined = _defined(path)
     if "STUDY" not in defined and "STUDIES" not in defined:
-        named = next((f"{name} is one" for name, value in defined.items() if isinstance(value, Study)), "it has none")
-        raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...); {named}")
+        named = next((f"rename {name} to STUDY" for name, value in defined.items() if isinstance(value, Study)), "it has none")
+        raise InputError(f"{path}: must define STUDY = jaxsgd.Study(...): {named}")
     if "STUDIES" not in defined:
         return {path.stem: defined["STUDY"]}
     if "STUDY" in defined:

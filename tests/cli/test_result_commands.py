@@ -121,7 +121,7 @@ def test_another_study_in_the_folder_is_refused_by_name(small_result, jaxsgd_com
     ("text", "message"),
     [
         ("STUDY = 3\n", "must define STUDY = jaxsgd.Study(...), got int"),
-        ("x = 1\n", "must define STUDY = jaxsgd.Study(...); it has none"),
+        ("x = 1\n", "must define STUDY = jaxsgd.Study(...): it has none"),
         ("STUDY = Study(\n", "line 1"),
         ("STUDIES = {}\n", 'STUDIES must be a dictionary such as {"first": jaxsgd.Study(...)}, with names for folders, got {}'),
         ("STUDIES = {'a': 1}\n", "with names for folders, got {'a': 1}"),
