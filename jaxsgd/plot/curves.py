@@ -306,7 +306,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     ]
     winners = [place for place in best if place is not None]
     each_at = f", each at its best {tuned}" if tuned else ""
-    where = f"settings{each_at}" if tuned else "panels"
+    where = f"settings (each at its best {tuned})" if tuned else "panels"
     if not winners and len(groups) > 1:
         return f"In none of {len(groups)} {where} does one {axis.words} end clearly {beside} all others {after}"
     if not winners:

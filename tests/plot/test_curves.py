@@ -247,6 +247,18 @@ def test_the_title_compares_lines_at_their_best_rates():
     title = curves(ds, axis="optimizer").texts[0].get_text()
     assert title.startswith("Sgd ends lowest: loss ")
     assert title.endswith("after 2 epochs, at learning rate 32, each at its best learning rate")
+    # Two batch counts in which the seeds do not agree: each optimizer at its own best rate in each.
+    even = xr.concat([ds.assign(loss_epoch=ds.loss_epoch * 0 + seeds) for seeds in _undecided(6)], "batch_count")
+    even = even.assign_coords(batch_count=[2, 4]).transpose(..., "epoch")
+    title = curves(even, axis="optimizer").texts[0].get_text()
+    assert title.startswith("In none of 2 settings (each at its best learning rate) does one optimizer end clearly below")
+
+
+def _undecided(count):
+    """Losses by seed and optimizer, for two batch counts, in which the better optimizer changes from seed to seed."""
+    sign = np.where(np.arange(count) % 2, 1.0, -1.0)
+    losses = xr.DataArray(2 + 0.1 * np.outer(sign, [1.0, -1.0]), dims=("seed", "optimizer"))
+    return losses, losses + 1
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
