@@ -90,10 +90,10 @@ def in_torch(user: UserProblem) -> Loop:
         for number in range(start.runs):
             params, batches = start.run(number)
             leaves = [torch.tensor(leaf, requires_grad=True) for leaf in jax.tree.leaves(params)]
-            inputs, targets = (torch.tensor(array) for array in batches)
+            arrays = [torch.tensor(array) for array in jax.tree.leaves(batches)]
             for epoch in range(epochs):
                 for position in range(user.batch_count):
-                    value = user.torch_losses(leaves, inputs[position], targets[position]).mean()
+                    value = user.torch_losses(leaves, *(array[position] for array in arrays)).mean()
                     gradients = torch.autograd.grad(value, leaves)
                     with torch.no_grad():
                         for leaf, gradient in zip(leaves, gradients, strict=True):

@@ -25,7 +25,7 @@ class UserProblem(NamedTuple):
       batch_count: m.
       rate: the learning rate, per step.
       steps: about how many steps all runs take together.
-      torch_losses: `(leaves of the parameters, inputs, targets) -> losses [B]`, for PyTorch's tensors.
+      torch_losses: `(leaves of the parameters, *leaves of the batch) -> losses [B]`, for PyTorch's tensors.
     """
 
     words: str
@@ -34,7 +34,7 @@ class UserProblem(NamedTuple):
     batch_count: int
     rate: float
     steps: int
-    torch_losses: Callable[[Sequence[Any], Any, Any], Any]
+    torch_losses: Callable[..., Any]
 
     def study(self, runs: int, epochs: int) -> Study:
         """Return runs of it in a fixed order of its batches, which differ by seed.
@@ -141,6 +141,24 @@ def _torch_convnet(leaves: Sequence[Any], x: Any, label: Any) -> Any:
     return _cross_entropy(_torch_layers(output, x.permute(0, 2, 3, 1).flatten(1), torch.relu), label)
 
 
+def _torch_char_lm(leaves: Sequence[Any], windows: Any) -> Any:
+    functions = torch.nn.functional
+    characters, places, *layers, scale, shift, output = leaves
+    x = characters[windows[:, :-1].long()] + places
+    for first in range(0, len(layers), 12):
+        before_attention, parts, attended = layers[first : first + 2], layers[first + 2 : first + 5], layers[first + 5]
+        before_network, (wide, wide_bias, narrow, narrow_bias) = layers[first + 6 : first + 8], layers[first + 8 : first + 12]
+        normal = functions.layer_norm(x, x.shape[-1:], *before_attention)
+        heads = (torch.einsum("bcw,whd->bhcd", normal, part) for part in parts)
+        mixed = functions.scaled_dot_product_attention(*heads, is_causal=True)
+        x = x + torch.einsum("bhcd,hdw->bcw", mixed, attended)
+        hidden = functions.layer_norm(x, x.shape[-1:], *before_network) @ wide + wide_bias
+        x = x + functions.gelu(hidden, approximate="tanh") @ narrow + narrow_bias
+    logits = functions.layer_norm(x, x.shape[-1:], scale, shift) @ output
+    following = windows[:, 1:]
+    return _cross_entropy(logits.flatten(0, 1), following.flatten()).reshape(following.shape).mean(dim=1)
+
+
 USER_PROBLEMS: dict[str, UserProblem] = {
     "article": UserProblem(
         "article's network, B = 100", "square_regression", {"num_samples": 1000}, 10, 1e-3, 640, _torch_article
@@ -148,6 +166,9 @@ USER_PROBLEMS: dict[str, UserProblem] = {
     "digits": UserProblem("digits, B = 32", "digits", {"num_samples": 1792}, 56, 0.1, 3_600, _torch_digits),
     "tanh": UserProblem("three tanh layers, B = 8", "tanh_network", {"depth": 3}, 8, 0.02, 8_000, _torch_tanh),
     "convnet": UserProblem("convnet, B = 32", "convnet", {"num_samples": 512}, 16, 0.05, 512, _torch_convnet),
+    "char_lm": UserProblem(
+        "transformer on characters, B = 32", "char_lm", {"num_samples": 512, "context": 16}, 16, 0.1, 256, _torch_char_lm
+    ),
     "least_squares": UserProblem(
         "least squares, B = 50", "least_squares", {"num_samples": 1000}, 20, 0.05, 40_000, _torch_least_squares
     ),

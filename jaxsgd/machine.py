@@ -1,5 +1,6 @@
 """The parts of the machine and its software that a result depends on. Loads nothing but JAX."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -15,13 +16,15 @@ PACKAGES = ("jaxsgd", "jax", "jaxlib", "optax", "numpy")
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that can change a result's bits, by name."""
-    numbers = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            numbers[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            numbers[package] = "unknown"
-    return numbers
+    return {"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def devices() -> dict[str, Any]:

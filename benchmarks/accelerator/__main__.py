@@ -51,6 +51,8 @@ PARTS: dict[str, Part] = {
     },
     "peers": lambda sizes, texts: list(timing.beside_peers(sizes)),
     "digits": lambda sizes, texts: list(timing.digits_beside_peers(sizes)),
+    "problems": lambda sizes, texts: list(timing.problems_beside_peers(sizes)),
+    "one kernel": lambda sizes, texts: timing.in_one_kernel(sizes),
     "parts": lambda sizes, texts: list(timing.parts(sizes)),
     "lanes": lambda sizes, texts: timing.over_lanes(sizes),
     "options": lambda sizes, texts: list(timing.over_options(sizes, texts)),

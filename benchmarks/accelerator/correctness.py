@@ -28,6 +28,7 @@ Losses = dict[str, np.ndarray]
 STUDIES: dict[str, dict[str, Any]] = {
     "article": {"problem": "square_regression", "learning_rates": [1e-3]},
     "digits": {"problem": "digits", "learning_rates": [0.1], "optimizer": "adam"},
+    "convnet": {"problem": "convnet", "learning_rates": [0.05]},
     "least squares": {"problem": "least_squares", "learning_rates": [0.01], "optimizer": "momentum"},
     "least squares, float64": {"problem": "least_squares", "learning_rates": [0.01], "dtype": "float64"},
 }

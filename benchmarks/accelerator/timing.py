@@ -1,23 +1,25 @@
 """The time of sweeps on the accelerator: beside hand-written programs, and over lanes, orders, options and forms."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import torch_loop
-from benchmarks.accelerator import peers
+from benchmarks import torch_loop, user_loop, user_problem
+from benchmarks.accelerator import peers, whole_training
 from benchmarks.accelerator.sizes import Sizes
 from benchmarks.peer import LOSS_RTOL, executing, losses_of
 from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
 from jaxsgd.compiler_options import compiler_options
-from jaxsgd.engine.execution import Execution
+from jaxsgd.engine.execution import Execution, summary
 from jaxsgd.engine.plan import GPU_LANES, Plan, plan
 from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds
 from jaxsgd.order import ORDERS
@@ -225,6 +227,57 @@ def digits_beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
         }
 
 
+def problems_beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield the times of sweeps of other problems, beside all runs at once and one run after another by hand."""
+    for name in sizes.problems:
+        user = user_problem.USER_PROBLEMS[name]
+        for runs in sizes.runs[:2]:
+            epochs = max(1, user.epochs(sizes.runs[0]) * sizes.problem_share)
+            study = user.study(runs, epochs)
+            start = user_problem.begun(study)
+            start = start._replace(params=jax.device_put(start.params), batches=jax.device_put(start.batches))
+            few = start.first(2)
+            calls = {
+                "jaxsgd": losses_of(plan(study)),
+                "jit(vmap(scan))": partial(user_loop.side_by_side(user), start, epochs),
+                "two runs, one after another": partial(user_loop.by_runs(user), few, epochs),
+            }
+            with jax.default_matmul_precision("float32"):
+                results, firsts = called(calls)
+                times = timed(calls, sizes.repeats, firsts)
+            apart = {key: float(np.max(np.abs(own / results["jaxsgd"][: len(own)] - 1))) for key, own in results.items()}
+            yield {
+                "problem": user.words,
+                "runs": runs,
+                "epochs": epochs,
+                "steps": runs * epochs * user.batch_count,
+                "times": times,
+                "largest difference": apart,
+            }
+
+
+def in_one_kernel(sizes: Sizes) -> dict[str, Any]:
+    """Return the times of the article's network trained in one kernel for each number of runs, beside the script by hand."""
+    reason = whole_training.missing()
+    if reason:
+        return {"not run": reason}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        library = whole_training.compiled(Path(folder))
+        for runs in sizes.runs:
+            workload = sizes.workload(runs)
+            begin, how = start(workload), (workload.batch_count, workload.epochs, workload.rate)
+            calls = {
+                "jit(vmap(scan))": peers.article(begin, *how),
+                "one kernel": whole_training.article(library, begin, *how),
+            }
+            results, _ = called(calls)
+            apart = float(np.max(np.abs(results["one kernel"] / results["jit(vmap(scan))"] - 1)))
+            times = timed(calls, sizes.repeats)
+            rows.append({"runs": runs, "epochs": workload.epochs, "times": times, "largest difference": apart})
+    return {"rows": rows}
+
+
 def forms(sizes: Sizes) -> Iterator[dict[str, Any]]:
     """Yield the times of hand-written forms of the program: products as sums, and several steps in a turn of the loop."""
     for runs in sizes.form_runs:
@@ -240,7 +293,7 @@ def forms(sizes: Sizes) -> Iterator[dict[str, Any]]:
 
 
 def parts(sizes: Sizes) -> Iterator[dict[str, Any]]:
-    """Yield the times of a sweep's parts: all of it, drawing, and the training program."""
+    """Yield the times of a sweep's parts: all of it, its outputs and measures, drawing, and the training program."""
     for runs in sizes.runs:
         own = plan(sizes.workload(runs).study())
         chunk = own.chunks[0]
@@ -250,8 +303,11 @@ def parts(sizes: Sizes) -> Iterator[dict[str, Any]]:
         given = seeds(own.cells, np.resize(chunk.cells, own.width))
         train = train_call(own, {})
         execution, device = Execution(own), jax.local_devices()[0]
+        outputs, _ = execution.outputs(chunk, device)
         calls = {
             "a chunk": partial(execution.run_chunk, chunk, device),
+            "its outputs": partial(execution.outputs, chunk, device),
+            "its measures": partial(summary, own, chunk, outputs),
             "drawing": lambda draw=draw, given=given: jax.block_until_ready(draw(given)),
             "drawing one by one": lambda draw=one_by_one, given=given: jax.block_until_ready(draw(given)),
             "training": train.call,

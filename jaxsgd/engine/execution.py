@@ -15,7 +15,7 @@ from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.error import InputError
-from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
+from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
 from jaxsgd.measure.stripes import stripes
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
@@ -230,14 +230,18 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     for m, taken in np.unique(np.stack([count, steps], axis=1), axis=0):
         own = np.flatnonzero((count == m) & (steps == taken))
         past = np.arange(cells.epochs * m).reshape(cells.epochs, m) >= taken
-        finite[own] = (np.isfinite(loss[own, :, :m]) | past).all(axis=-1)
         # Stripes are of whole epochs.
         whole = taken // m
-        if study.eval_interval <= whole * m:
-            striped = stripes(loss[own, :whole, :m], study.eval_interval)
-            measured["stripe_gap"][own] = striped.gap
-            measured["stripe_index"][own] = striped.stripe_index
-            measured["stripe_slope"][own] = striped.slope.mean(axis=-1)
+
+        def measure(runs: np.ndarray, m: int = m, past: np.ndarray = past, whole: int = whole) -> None:
+            finite[runs] = (np.isfinite(loss[runs, :, :m]) | past).all(axis=-1)
+            if study.eval_interval <= whole * m:
+                striped = stripes(loss[runs, :whole, :m], study.eval_interval)
+                measured["stripe_gap"][runs] = striped.gap
+                measured["stripe_index"][runs] = striped.stripe_index
+                measured["stripe_slope"][runs] = striped.slope.mean(axis=-1)
+
+        _in_idle_threads(measure, own, loss[0, :, :m].size)
     ends = steps // count - 1 if study.halving else np.full(len(steps), -1)
     finite[np.arange(len(steps)), ends] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
@@ -257,6 +261,26 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
             for (name, leaf), array in zip(leaves.items(), jax.tree.leaves(outputs.kept), strict=True)
         },
     }
+
+
+LOSSES_PER_THREAD = 2**20
+"""The fewest losses for which a thread is worth its start: threads with less to do wait for Python's lock."""
+
+
+def _in_idle_threads(measure: Callable[[np.ndarray], None], runs: np.ndarray, losses: int) -> None:
+    """Measure parts of the runs side by side in the cores that no thread of the sweep needs: those of a machine with a GPU.
+
+    Args:
+      measure: takes the numbers of some runs.
+      runs: the numbers of all of them.
+      losses: of each run.
+    """
+    idle = min(cores() // threads(), len(runs), len(runs) * losses // LOSSES_PER_THREAD)
+    if idle <= 1:
+        measure(runs)
+        return
+    with ThreadPoolExecutor(idle) as pool:
+        list(pool.map(measure, np.array_split(runs, idle)))
 
 
 def _repeated(values: Any, plan: Plan, chunk: Chunk, stopped: np.ndarray) -> np.ndarray:

@@ -19,6 +19,9 @@ from jaxsgd.results.store import ChunkArrays, Folder
 from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
+DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true"
+"""The flag of XLA with which a GPU gave the same bits in every process (docs/speed_on_gpu.md)."""
+
 TOLERANCE = METRICS["loss_epoch"].tolerance
 """The largest relative difference of a loss between machines and versions, for runs whose rounding does not grow. The tests
 require the same of the one-program, the grouped and the plain path."""
@@ -150,8 +153,11 @@ def why_not_bitwise(stored: dict[str, Any], here: dict[str, Any]) -> str:
     reasons = different(stored, here, new_label="here", every=True)
     if stored["lanes_narrowed"]:
         reasons.append("some chunks were run with fewer lanes because memory was short")
-    if here["device"]["backend"] != "cpu":
-        reasons.append("on an accelerator, each process chooses the products that were fastest when it tried them")
+    if here["device"]["backend"] != "cpu" and DETERMINISTIC not in here["flags"]["XLA_FLAGS"].split():
+        reasons.append(
+            "on an accelerator, each process chooses the products that were fastest when it tried them, "
+            f"unless XLA_FLAGS has {DETERMINISTIC}"
+        )
     return "; ".join(reasons)
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.trend import cycle_trend, period_means, trend_weights
+from jaxsgd.measure.trend import pairwise_sum, period_means, trend_through, trend_weights
 from jaxsgd.summary import short_repr
 
 FEWEST_WINDOWS = 5
@@ -98,14 +98,25 @@ def windows(loss: ArrayLike, eval_interval: int) -> Float[np.ndarray, "*runs W"]
     Raises:
       InputError: for an array without axes [E, m], or w outside 1 ... E m.
     """
-    loss = np.asarray(loss, np.float64)
+    loss = np.asarray(loss)
     if loss.ndim < 2 or 0 in loss.shape[-2:]:
         raise InputError(f"loss must have shape [..., epochs, batches], got {list(loss.shape)}")
     iterations = loss.shape[-2] * loss.shape[-1]
     width = check_count("eval_interval", eval_interval, iterations, "the number of batch losses")
     count = iterations // width
     flat = loss.reshape(*loss.shape[:-2], iterations)[..., : count * width]
-    return flat.reshape(*loss.shape[:-2], count, width).mean(axis=-1)
+    table = flat.reshape(*loss.shape[:-2], count, width)
+    if width >= FEW:
+        return table.mean(axis=-1, dtype=np.float64)
+    # NumPy is slow at many means of few values.
+    total = table[..., 0].astype(np.float64)
+    for position in range(1, width):
+        total += table[..., position]
+    return total / width
+
+
+FEW = 8
+"""Fewer losses than this in a window are added one by one."""
 
 
 def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
@@ -133,39 +144,53 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
     count = stripe_count(batch_count, eval_interval)
     number = np.arange(values.shape[-1])
     time = (number + 1) * eval_interval / batch_count
+    runs = values.shape[:-1]
+    rows = values.reshape(-1, len(number))
+    size = max(LEAST_RUNS, BLOCK // len(number))
     # A run that is not finite has no levels, and needs no warning.
     with np.errstate(invalid="ignore", over="ignore"):
-        level, slope, index = _levels(values, time, count)
-        gap = level.max(axis=-1) - level.min(axis=-1)
-    return Stripes(count, values, time, number % count, level, slope, gap, index)
+        blocks = [_levels(rows[first : first + size].T, time, count) for first in range(0, max(len(rows), 1), size)]
+        level, slope, index = (np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True))
+        gap = level.max(axis=0) - level.min(axis=0)
+    level, slope = (np.ascontiguousarray(part.T).reshape(*runs, count) for part in (level, slope))
+    return Stripes(count, values, time, number % count, level, slope, gap.reshape(runs)[()], index.reshape(runs)[()])
 
 
-def _levels(values, time, count):
-    """Return level, slope and index of `count` interleaved stripes, from their whole cycles."""
-    shape = values.shape[:-1]
-    cycles = values.shape[-1] // count
+BLOCK = 2**15
+"""About how many windows are measured together: the arrays of so many stay in a core's cache."""
+
+LEAST_RUNS = 16
+"""The fewest runs that are measured together where there are more: NumPy is slow along short axes."""
+
+
+def _levels(values: np.ndarray, time: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return level [S, R], slope [S, R] and index [R] of interleaved stripes, from the whole cycles of windows [W, R]."""
+    runs = values.shape[-1]
+    cycles = len(values) // count
     if cycles == 0:
-        missing = np.full((*shape, count), np.nan)
-        return missing, missing, np.full(shape, np.nan)
-    table = values[..., : cycles * count].reshape(*shape, cycles, count)
+        missing = np.full((count, runs), np.nan)
+        return missing, missing, np.full(runs, np.nan)
+    values = np.ascontiguousarray(values[: cycles * count])
+    table = values.reshape(cycles, count, runs)
     if cycles == 1:
-        return table[..., 0, :], np.full((*shape, count), np.nan), np.full(shape, np.nan)
+        return table[0], np.full((count, runs), np.nan), np.full(runs, np.nan)
 
-    means = period_means(table.reshape(*shape, -1), count, count)
-    trend = cycle_trend(table.reshape(*shape, -1), count, count).reshape(table.shape)
-    left = table - trend
-    level = left.mean(axis=-2) + means.mean(axis=-1)[..., None]
+    means = period_means(values, count, count)
+    left = table - trend_through(means, len(values), count, count).reshape(table.shape)
+    mean_left = pairwise_sum(left) / cycles
+    level = mean_left + pairwise_sum(means) / cycles
 
     when = time[: cycles * count].reshape(cycles, count)
     when = when - when.mean(axis=0)
-    slope = (when * table).sum(axis=-2) / (when**2).sum(axis=0)
-    return level, slope, _index(left, np.abs(table).max(axis=(-2, -1)))
+    slope = pairwise_sum(when[..., None] * table) / (when**2).sum(axis=0)[:, None]
+    return level, slope, _index(left, mean_left, np.abs(values).max(axis=0))
 
 
-def _index(left, scale):
-    cycles, count = left.shape[-2:]
+def _index(left: np.ndarray, mean_left: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the index [R] of detrended windows [cycles, S, R], given each stripe's mean of them and the largest window."""
+    cycles, count, runs = left.shape
     if count == 1:
-        return np.full(left.shape[:-2], np.nan)
+        return np.full(runs, np.nan)
     before, after, share = (part.reshape(cycles, count) for part in trend_weights(cycles * count, count, count))
     # Each remainder is a linear form in white noise; the traces are the sums of the forms' squared coefficients.
     own = np.where(before == np.arange(cycles)[:, None], 1 - share, share)
@@ -179,8 +204,8 @@ def _index(left, scale):
     freedom_total = squares - cycles * count * of_mean
     freedom_within = squares - cycles * of_levels
 
-    total = ((left - left.mean(axis=(-2, -1), keepdims=True)) ** 2).sum(axis=(-2, -1))
-    within = ((left - left.mean(axis=-2, keepdims=True)) ** 2).sum(axis=(-2, -1))
+    total = pairwise_sum(pairwise_sum((left - pairwise_sum(mean_left) / count) ** 2))
+    within = pairwise_sum(pairwise_sum((left - mean_left) ** 2))
     # A loss that is exactly on the trend leaves only rounding, which has nothing to explain.
     rounding = cycles * count * (8 * np.finfo(np.float64).eps * scale) ** 2
     return 1 - (within / freedom_within) / np.where(total > rounding, total / freedom_total, np.nan)

@@ -13,21 +13,41 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
-def cycle_trend(values: Float[np.ndarray, "*runs n"], width: int, step: int) -> Float[np.ndarray, "*runs n"]:
+def pairwise_sum(values: Float[np.ndarray, "n *runs"]) -> Float[np.ndarray, "*runs"]:
+    """Return the sum over the first axis, of one value at least, by adding halves.
+
+    The sequence of additions depends on n alone. That of `np.sum` depends on the other axes too, so that a run would have other
+    bits among other runs; and it is slow for many sums of few values.
+    """
+    while len(values) > 1:
+        half = len(values) // 2
+        folded = values[:half] + values[half : 2 * half]
+        if len(values) % 2:
+            folded[0] += values[-1]
+        values = folded
+    return values[0]
+
+
+def cycle_trend(values: Float[np.ndarray, "n *runs"], width: int, step: int) -> Float[np.ndarray, "n *runs"]:
     """Return the trend at each value: lines from mean to mean over `width` values, continued beyond the first and the last.
 
     Args:
-      values: [..., n], with n of at least `width`.
+      values: [n, ...], with n of at least `width`.
       width: values in a period.
       step: values from the beginning of a mean to that of the next. With 1, the trend is the centred moving mean, apart from
         half a period at either end.
 
     Returns:
-      [..., n]; a straight line is its own trend, and a pattern that repeats every `width` values has a flat one.
+      [n, ...]; a straight line is its own trend, and a pattern that repeats every `width` values has a flat one.
     """
-    before, after, share = trend_weights(values.shape[-1], width, step)
-    means = period_means(values, width, step)
-    return (1 - share) * means[..., before] + share * means[..., after]
+    return trend_through(period_means(values, width, step), len(values), width, step)
+
+
+def trend_through(means: Float[np.ndarray, "k *runs"], count: int, width: int, step: int) -> Float[np.ndarray, "n *runs"]:
+    """Return the `cycle_trend` of n values, given their `period_means`; n is `count`."""
+    before, after, share = trend_weights(count, width, step)
+    share = share.reshape(count, *[1] * (means.ndim - 1))
+    return (1 - share) * means[before] + share * means[after]
 
 
 class TrendWeights(NamedTuple):
@@ -52,20 +72,21 @@ def trend_weights(count: int, width: int, step: int) -> TrendWeights:
     return TrendWeights(before, np.minimum(before + 1, last), middle - before)
 
 
-def period_means(values: Float[np.ndarray, "*runs n"], width: int, step: int) -> Float[np.ndarray, "*runs k"]:
-    """Return the mean of every `width` consecutive values, from every `step`-th on: [..., (n - width) // step + 1]."""
+def period_means(values: Float[np.ndarray, "n *runs"], width: int, step: int) -> Float[np.ndarray, "k *runs"]:
+    """Return the mean of every `width` consecutive values, from every `step`-th on: [(n - width) // step + 1, ...]."""
     if step == width:
-        count = values.shape[-1] // width
-        return values[..., : count * width].reshape(*values.shape[:-1], count, width).mean(axis=-1)
-    middle = values.mean(axis=-1, keepdims=True)
-    total = np.concatenate([np.zeros_like(middle), np.cumsum(values - middle, axis=-1)], axis=-1)
-    return ((total[..., width:] - total[..., :-width]) / width + middle)[..., ::step]
+        count = len(values) // width
+        table = values[: count * width].reshape(count, width, *values.shape[1:])
+        return pairwise_sum(table.swapaxes(0, 1)) / width
+    middle = values.mean(axis=0, keepdims=True)
+    total = np.concatenate([np.zeros_like(middle), np.cumsum(values - middle, axis=0)])
+    return ((total[width:] - total[:-width]) / width + middle)[::step]
 
 
-def moving_mean(values: Float[np.ndarray, "*runs n"], width: int) -> Float[np.ndarray, "*runs k"]:
-    """Return the centred mean over a whole period, [..., n - 2 (width // 2)]: the ends of an even width count half.
+def moving_mean(values: Float[np.ndarray, "n *runs"], width: int) -> Float[np.ndarray, "k *runs"]:
+    """Return the centred mean over a whole period, [n - 2 (width // 2), ...]: the ends of an even width count half.
 
     It is the trend through all means without its ends.
     """
     half = width // 2
-    return cycle_trend(values, width, 1)[..., half : values.shape[-1] - half]
+    return cycle_trend(values, width, 1)[half : len(values) - half]

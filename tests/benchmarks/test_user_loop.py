@@ -15,6 +15,7 @@ TINY = {
     "digits": {"num_samples": 112, "num_hidden": 4},
     "tanh": {"num_samples": 16, "num_hidden": 4, "depth": 3},
     "convnet": {"num_samples": 32, "num_maps": 2},
+    "char_lm": {"num_samples": 32, "context": 4, "width": 8, "num_heads": 2},
     "least_squares": {"num_samples": 40, "num_inputs": 3},
 }
 

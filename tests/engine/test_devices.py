@@ -6,12 +6,17 @@ It shows that the path gives the numbers of the other; how fast it is on a GPU i
 import json
 import subprocess
 import sys
+import threading
 
+import jax
 import numpy as np
 import pytest
 
 import jaxsgd
 from jaxsgd import Study
+from jaxsgd.engine import execution
+from jaxsgd.engine.execution import Execution
+from jaxsgd.engine.plan import plan
 
 FIELDS = {
     "problem": "least_squares", "problem_args": {"num_samples": 20, "num_inputs": 2}, "seeds": list(range(9)),
@@ -62,3 +67,25 @@ def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_
     assert (payload["chunks"], payload["used"]) == (3, [0, 1, 2])
     here = jaxsgd.sweep(Study(**FIELDS), vectorize="grouped")
     np.testing.assert_allclose(np.array(payload["loss"], float), here.loss.values, rtol=1e-5)
+
+
+def test_idle_cores_measure_parts_of_a_chunk_with_the_same_bits(monkeypatch):
+    own = plan(Study(**FIELDS), chunk_width=9)
+    outputs, _ = Execution(own).outputs(own.chunks[0], jax.local_devices()[0])
+    in_one = execution.summary(own, own.chunks[0], outputs)
+    threads, stripes = set(), execution.stripes
+
+    def noted(loss, eval_interval):
+        threads.add(threading.get_ident())
+        return stripes(loss, eval_interval)
+
+    monkeypatch.setattr(execution, "stripes", noted)
+    monkeypatch.setattr(execution, "cores", lambda: 4 * execution.threads())
+    execution.summary(own, own.chunks[0], outputs)
+    assert threads == {threading.get_ident()}  # so few losses are not worth a thread
+    monkeypatch.setattr(execution, "LOSSES_PER_THREAD", 1)
+    in_several = execution.summary(own, own.chunks[0], outputs)
+    assert len(threads) > 1
+    assert {name: array.tobytes() for name, array in in_several.items()} == {
+        name: array.tobytes() for name, array in in_one.items()
+    }

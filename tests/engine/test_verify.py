@@ -10,7 +10,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import InputError, Study
-from jaxsgd.engine.verify import why_not_bitwise
+from jaxsgd.engine.verify import DETERMINISTIC, why_not_bitwise
 from jaxsgd.results.store import Folder
 from jaxsgd.study.cells import cells
 
@@ -118,8 +118,13 @@ def test_on_an_accelerator_a_tolerance_decides(copy):
     on_gpu = {**stored, "device": {**stored["device"], "backend": "gpu"}}
     assert why_not_bitwise(stored, stored) == ""
     assert why_not_bitwise(on_gpu, on_gpu) == (
-        "on an accelerator, each process chooses the products that were fastest when it tried them"
+        "on an accelerator, each process chooses the products that were fastest when it tried them, "
+        "unless XLA_FLAGS has --xla_gpu_exclude_nondeterministic_ops=true"
     )
+    # XLA chooses nothing by timing then.
+    flags = {**stored["flags"], "XLA_FLAGS": "--xla_force_host_platform_device_count=1 " + DETERMINISTIC}
+    assert why_not_bitwise({**on_gpu, "flags": flags}, {**on_gpu, "flags": flags}) == ""
+    assert why_not_bitwise(on_gpu, {**on_gpu, "flags": flags}).startswith("XLA_FLAGS: ")
 
 
 def test_samples_that_changed_are_named_and_nothing_is_run(tmp_path):

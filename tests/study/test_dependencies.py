@@ -23,7 +23,7 @@ def key(scope, name="measure"):
 
 def in_a_notebook(**names):
     """Return the names of a notebook that has run a cell with `SOURCE`."""
-    scope = {"__name__": "__main__", "library": SimpleNamespace(mean=abs), "factor": 2.5, "exponent": 0.5} | names
+    scope = {"__name__": "a_notebook", "library": SimpleNamespace(mean=abs), "factor": 2.5, "exponent": 0.5} | names
     exec(compile(SOURCE, "<cell>", "exec"), scope)
     return scope
 
