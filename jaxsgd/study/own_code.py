@@ -42,8 +42,9 @@ def note_changed_code(stored: Mapping[str, Any], digests: Mapping[str, str], whe
     """
     if stored.get("versions", {}).get("python") != platform.python_version():
         return
-    before = stored.get("code", {})
-    changed = [pointer for pointer, digest in digests.items() if before.get(pointer, digest) != digest]
+    pairs = [(pointer, stored.get("code", {}).get(pointer, digest), digest) for pointer, digest in digests.items()]
+    # With the digests, so that Python shows the warning again after another change.
+    changed = [f"{pointer} ({before[:8]}..., now {digest[:8]}...)" for pointer, before, digest in pairs if before != digest]
     if changed:
         warnings.warn(
             f"{where}: the code of {', '.join(changed)} has changed since this result was begun, and its cells are not run "

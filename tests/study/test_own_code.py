@@ -104,11 +104,21 @@ def test_a_result_that_goes_on_with_other_code_says_so(modules, tmp_path):
         warnings.simplefilter("error")
         sweep(modules(problem=COMMENT, seeds=[0, 1]), folder)
     other = modules(helper=HELPER.replace("2.0", "3.0"), seeds=[0, 1, 2])
-    with pytest.warns(InputWarning, match=r"result: the code of own_problem:make has changed .* another folder"):
+    with pytest.warns(InputWarning, match=r"result: the code of own_problem:make \(\w{8}\.\.\., now \w{8}.* another folder"):
         sweep(other, folder)
     # Still: the first cells are of the first code.
     with pytest.warns(InputWarning, match="own_problem:make"):
         sweep(other, folder)
+
+
+def test_each_further_change_has_a_text_of_its_own_which_python_does_not_hide(modules, tmp_path):
+    folder = tmp_path / "result"
+    sweep(modules(), folder)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")  # at least once for each place and text
+        for factor in ("3.0", "3.0", "4.0"):
+            sweep(modules(helper=HELPER.replace("2.0", factor)), folder)
+    assert len({str(warning.message) for warning in seen}) == 2
 
 
 def test_names_are_no_code_of_the_users_own():
