@@ -7,10 +7,11 @@ effect of a seed on both settings cancels (Student 1908, "The probable error of 
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from jaxsgd.analysis.confidence import check_confidence, why_no_difference
 from jaxsgd.error import InputError, shown
@@ -190,7 +191,7 @@ def paired_difference(value: ArrayLike, reference: ArrayLike, confidence: float 
             pairs > 1, pairs - 1, np.nan
         )
         # With no degree of freedom there is no quantile: it is NaN.
-        reach = stats.t.ppf((1 + confidence) / 2, pairs - 1) * np.sqrt(variance / pairs)
+        reach = special.stdtrit(pairs - 1, (1 + confidence) / 2) * np.sqrt(variance / pairs)
     reach = np.where(why_no_difference(*sides) == "", reach, np.nan)
     return PairedDifference(*map(np.asarray, (mean, mean - reach, mean + reach, pairs, both.shape[-1] - pairs)))
 
@@ -225,8 +226,9 @@ def rank_table(value: ArrayLike) -> RankTable:
     value = np.asarray(value, np.float64)
     if value.ndim < 2:
         raise InputError(f"value must be an array [..., settings, seeds], got shape {value.shape}")
-    # The ranks of a seed with a NaN are NaN.
-    rank = stats.rankdata(value, axis=-2, nan_policy="propagate")
+    by_setting = np.moveaxis(value, -2, 0)
+    rank = pd.DataFrame(by_setting.reshape(len(by_setting), -1)).rank().to_numpy()
+    rank = np.moveaxis(rank.reshape(by_setting.shape), 0, -2)
     lowest = value == value.min(axis=-2, keepdims=True)
     whole = ~np.isnan(value).any(axis=-2, keepdims=True)
     seeds = np.asarray(whole.sum(axis=(-2, -1)))
