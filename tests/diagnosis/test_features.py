@@ -69,11 +69,12 @@ def test_a_straight_line_jumps_where_the_epoch_begins_and_a_wave_does_not(noise)
     # A line leaves at least 1 - 6 / pi^2 = 39 % of a wave's variance 2: sqrt(0.39 * 2 * 800) is 25.
     assert wave["line_over_wave"] == pytest.approx(-25, rel=0.3)
     assert abs(chance["line_over_wave"]) < 3.5
-    # Both rise on the whole; only the line is rare among the levels, for those of a wave resemble their neighbours.
+    # Both rise on the whole; the line is rarer among the levels, for those of a wave resemble their neighbours.
     assert min(line["ramp_z"], wave["ramp_z"]) > 10
     assert line["line_rare"] > 5
     assert wave["line_rare"] < 2.5
-    assert readings(wave)["rise_both"] < 0 < readings(line)["rise_both"]
+    assert readings(wave)["rise_both"] < readings(line)["rise_both"]
+    assert readings(line)["wave_beyond"] == 0 < readings(wave)["wave_beyond"]
 
 
 def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
