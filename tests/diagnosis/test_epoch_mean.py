@@ -87,7 +87,7 @@ def test_too_few_epochs_say_nothing():
 
 @pytest.mark.parametrize("prints", [2, 3])
 def test_a_running_mean_over_samples_that_are_visited_once_an_epoch_is_recognized(prints):
-    """What the first half of an epoch has too much, the second has too little: the mean over the whole epoch hardly changes."""
+    """The second half of an epoch lacks the samples that the first had: the mean over the whole epoch hardly changes."""
     rng = np.random.default_rng(5)
     samples = np.stack([rng.permutation(np.linspace(-1, 1, 4 * prints)) for _ in range(40)])
     loss = samples + 0.1 * rng.standard_normal(samples.shape)
