@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxsgd.diagnosis.epoch_mean import epoch_mean_likelihood
 from jaxsgd.diagnosis.fold import (
+    FEWEST_RISING,
     Folded,
     LastPlace,
     agreement,
@@ -162,14 +164,22 @@ CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
 MOST_RISE = 6.0
 """Score from which a rise within the epoch is sure; the only question left is whether it belongs to levels that repeat."""
 
-WAVE, NO_LINE = -3.5, -3.0
-"""Score of a straight line against a smooth wave below which the levels repeat and do not jump where the epoch begins; and the
-score that the line then has."""
+EXACT = 0.98
+"""Share of the variance from which the place in the epoch explains more than it does where the order is new in each epoch."""
+
+WAVE, NO_LINE = 3.5, -3.0
+"""Score of a smooth wave against a straight line up to which levels may be a line that jumps where the epoch begins; and the
+score of a line through so few positions that no line can be distinguished from levels that repeat."""
 
 
 def _drawn(z: float | int) -> float:
     """Return a score with large values drawn in."""
     return math.asinh(z / 2) / 2
+
+
+def _beyond(z: float | int, chance: float) -> float:
+    """Return what a score has beyond one that chance may give, with large values drawn in; 0 where it has nothing."""
+    return _drawn(max(z - chance, 0.0))
 
 
 def _clipped(value: float, least: float | int, most: float | int) -> float:
@@ -201,12 +211,12 @@ def _unexplained(n: Numbers) -> float:
 
 
 def _step(n: Numbers) -> float:
-    return _drawn(max(abs(n["step_z"]) - CHANCE_AMONG_MANY, 0))
+    return _beyond(abs(n["step_z"]), CHANCE_AMONG_MANY)
 
 
 def _sure_line(n: Numbers) -> float:
-    """Return the smaller score of the rise and of the straight line; `NO_LINE` where the levels are a smooth wave."""
-    return NO_LINE if n["line_over_wave"] < WAVE else max(min(n["ramp_z"], n["line_rare"]), -1.0)
+    """Return the smaller score of the rise and of the straight line; `NO_LINE` for fewer than `FEWEST_RISING` positions."""
+    return max(min(n["ramp_z"], n["line_rare"]), -1.0) if n["per_epoch"] >= FEWEST_RISING else NO_LINE
 
 
 def share_text(share: float) -> str:
@@ -292,8 +302,12 @@ FEATURES: tuple[Feature, ...] = (
         },
         lambda prints: explained(prints.folded.left, prints.folded.group),
         {
-            "repeat_index": Reading(("fixed_order", "running_mean", "ragged_batch"), _repeat_share),
+            "repeat_index": Reading(("fixed_order", "ragged_batch"), _repeat_share),
             "repeat_z": Reading(("fixed_order",), _repeat),
+            # Batches of a new order scatter.
+            "exact_repeat": Reading(
+                ("fixed_order", "re_exposure"), lambda n: _clipped((n["repeat_index"] - EXACT) / (1 - EXACT), 0, 1)
+            ),
             "sliding_repeat": Reading(("aliasing",), lambda n: n["slides"] * _repeat(n)),
         },
         lambda n, _: (
@@ -311,7 +325,7 @@ FEATURES: tuple[Feature, ...] = (
         {
             "jagged_index": Reading(("fixed_order",), _jagged_share),
             "jagged_z": Reading(("fixed_order",), _jagged),
-            "jagged_beyond": Reading(("re_exposure",), lambda n: _drawn(max(n["jagged_z"] - CHANCE, 0))),
+            "jagged_beyond": Reading(("re_exposure",), lambda n: _beyond(n["jagged_z"], CHANCE)),
             "sliding_jagged": Reading(("aliasing",), lambda n: n["slides"] * _jagged(n)),
         },
         lambda n, _: (
@@ -372,7 +386,10 @@ FEATURES: tuple[Feature, ...] = (
             "the wave explains more",
         },
         lambda prints: line_of_levels(fold(prints.loss, prints.period), prints.period.per_epoch),
-        {"rise_both": Reading(("re_exposure",), lambda n: _drawn(_sure_line(n)))},
+        {
+            "rise_both": Reading(("re_exposure",), lambda n: _drawn(_sure_line(n))),
+            "wave_beyond": Reading(("re_exposure",), lambda n: _beyond(-n["line_over_wave"], WAVE)),
+        },
         lambda n, _: (
             f"A straight line through the levels by position has the score z = {n['line_rare']:.1f} against their own scatter; "
             f"a smooth wave that does not jump where the epoch begins explains "
@@ -388,12 +405,32 @@ FEATURES: tuple[Feature, ...] = (
         },
         lambda prints: prints.settling[:2],
         {
-            "settled": Reading(("running_mean", "ragged_batch"), lambda n: _clipped(-n["settle"], 0, 1.2)),
-            "settle_likelihood": Reading(("running_mean", "re_exposure"), lambda n: _drawn(2 * n["settle_likelihood"])),
+            "settled": Reading(("ragged_batch",), lambda n: _clipped(-n["settle"], 0, 1.2)),
+            "settle_likelihood": Reading(("running_mean",), lambda n: _drawn(2 * n["settle_likelihood"])),
+            "settling": Reading(("re_exposure",), lambda n: _beyond(2 * n["settle_likelihood"], 0.0)),
         },
         lambda n, _: (
             f"After k batches of an epoch the loss changes from value to value in proportion to k^{n['settle']:.2f}; a running "
             f"mean has k^-1 (log likelihood ratio of k^-1 to k^0: {n['settle_likelihood']:+.1f})."
+        ),
+    ),
+    Feature(
+        "epoch_mean",
+        {
+            "epoch_mean_likelihood": "log likelihood that prints of an epoch vary together as means over the epoch so far do, "
+            "over that of prints that do not depend on the epoch"
+        },
+        lambda prints: (epoch_mean_likelihood(prints.flat, prints.period),),
+        {
+            "epoch_mean": Reading(("running_mean",), lambda n: _drawn(n["epoch_mean_likelihood"])),
+            # Levels that repeat and drift are no independent draws.
+            "epoch_mean_alone": Reading(
+                ("running_mean",), lambda n: _beyond(n["epoch_mean_likelihood"], 0.0) * _unexplained(n)
+            ),
+        },
+        lambda n, _: (
+            f"The values of an epoch vary together {'as' if n['epoch_mean_likelihood'] > 0 else 'unlike'} means over the epoch "
+            f"so far (log likelihood ratio against independent or smoothed values: {n['epoch_mean_likelihood']:+.1f})."
         ),
     ),
     Feature(
@@ -415,8 +452,9 @@ FEATURES: tuple[Feature, ...] = (
         },
         lambda prints: prints.last[:3],
         {
-            "last_off": Reading(("ragged_batch",), lambda n: math.log1p(abs(n["last_level_rare"])) / 2),
-            "last_both": Reading(("ragged_batch",), lambda n: _drawn(min(abs(n["last_level_rare"]), abs(n["last_level_z"])))),
+            "last_both": Reading(
+                ("ragged_batch",), lambda n: _beyond(min(abs(n["last_level_rare"]), abs(n["last_level_z"])), CHANCE)
+            )
         },
         _last_level,
     ),
@@ -430,11 +468,8 @@ FEATURES: tuple[Feature, ...] = (
         lambda prints: prints.last[3:],
         {
             "narrow_last": Reading(("ragged_batch",), lambda n: _clipped(-n["last_spread"], 0, 2) * float(n["last_level"] < 0)),
-            "wide_last": Reading(("ragged_batch",), lambda n: _clipped(n["last_spread"], 0, 4) * _unexplained(n)),
-            "wide_last_z": Reading(("ragged_batch",), lambda n: _drawn(max(n["last_spread_z"], 0)) * _unexplained(n)),
             "wide_both": Reading(
-                ("ragged_batch",),
-                lambda n: _drawn(max(min(n["last_spread_z"], n["last_spread_rare"]), 0)) * _unexplained(n),
+                ("ragged_batch",), lambda n: _beyond(min(n["last_spread_z"], n["last_spread_rare"]), CHANCE) * _unexplained(n)
             ),
         },
         lambda n, _: (
@@ -484,7 +519,7 @@ FEATURES: tuple[Feature, ...] = (
             "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
         },
         lambda prints: prints.stair[4:],
-        {"recurs_beyond": Reading(("schedule",), lambda n: _drawn(max(n["recurs_z"] - CHANCE_AMONG_MANY, 0)))},
+        {"recurs_beyond": Reading(("schedule",), lambda n: _beyond(n["recurs_z"], CHANCE_AMONG_MANY))},
         _recurrence,
     ),
     Feature(
@@ -509,7 +544,6 @@ FEATURES: tuple[Feature, ...] = (
         {"per_epoch": "prints per epoch", "epochs": "epochs in the log"},
         lambda prints: (prints.period.per_epoch, prints.period.epochs),
         {
-            "few_places": Reading(("re_exposure",), _is_few),
             "few_repeat": Reading(("fixed_order",), lambda n: _is_few(n) * _repeat_share(n) * (1 - n["slides"])),
         },
         lambda n, _: f"There are {n['per_epoch']:.3g} values an epoch.",

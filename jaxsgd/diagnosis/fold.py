@@ -395,7 +395,9 @@ def last_place(folded: Folded) -> LastPlace:
     # Against a line through the others, so that a ramp has no outlier at its end.
     fitted = 2 if places >= 5 else 1
     slope, height = np.polyfit(folded.place, folded.level, 1) if fitted == 2 else (0.0, float(folded.level.mean()))
-    off = float(folded.last.mean()) - slope - height
+    # The last place is as far from the one before it as the others are from each other.
+    end = float(folded.place[-1] + np.ptp(folded.place) / (places - 1))
+    off = float(folded.last.mean()) - slope * end - height
     scatter = max(float(np.std(folded.level - slope * folded.place - height)), 1e-9)
     # The scale of a print is that of the others in three cycles around, so the last place's quotients have wider tails.
     freedom = 3 * places - 3

@@ -69,11 +69,12 @@ def test_a_straight_line_jumps_where_the_epoch_begins_and_a_wave_does_not(noise)
     # A line leaves at least 1 - 6 / pi^2 = 39 % of a wave's variance 2: sqrt(0.39 * 2 * 800) is 25.
     assert wave["line_over_wave"] == pytest.approx(-25, rel=0.3)
     assert abs(chance["line_over_wave"]) < 3.5
-    # Both rise on the whole; only the line is rare among the levels, for those of a wave resemble their neighbours.
+    # Both rise on the whole; the line is rarer among the levels, for those of a wave resemble their neighbours.
     assert min(line["ramp_z"], wave["ramp_z"]) > 10
     assert line["line_rare"] > 5
     assert wave["line_rare"] < 2.5
-    assert readings(wave)["rise_both"] < 0 < readings(line)["rise_both"]
+    assert readings(wave)["rise_both"] < readings(line)["rise_both"]
+    assert readings(line)["wave_beyond"] == 0 < readings(wave)["wave_beyond"]
 
 
 def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
@@ -83,6 +84,34 @@ def test_one_place_that_stands_off_is_rarer_among_many_than_among_few(noise):
     assert few["last_level_rare"] < many["last_level_rare"]
     # What it is in the others' scatter says less.
     assert few["last_level"] > few["last_level_rare"]
+
+
+def test_the_last_place_of_a_rise_is_on_its_line(noise):
+    numbers = measured(np.linspace(-1, 1, 20) + 0.01 * noise)
+    # One place further, the line would be off by a tenth of the rise, 10 times the scatter.
+    assert max(abs(numbers["last_level_rare"]), abs(numbers["last_level_z"])) < 2.5
+
+
+@pytest.mark.parametrize("scatter", [0.0, 1e-6, 0.003])
+@pytest.mark.parametrize(("places", "epochs"), [(6, 5), (12, 20), (20, 40), (30, 40)])
+def test_a_rise_that_returns_almost_exactly_is_a_fixed_order(places, epochs, scatter):
+    """In a new order, batches scatter."""
+    noise = scatter * np.random.default_rng(1).standard_normal((epochs, places))
+    assert diagnose(2 + np.linspace(-0.5, 0.5, places) + noise).causes[0] == "fixed_order"
+
+
+def test_many_places_that_do_not_settle_are_no_evidence_for_re_exposure(noise):
+    numbers = measured(noise)
+    assert numbers["settle_likelihood"] < -10
+    assert readings(numbers)["settling"] == 0
+
+
+def test_marks_of_a_last_batch_that_chance_gives_do_not_add_up(noise):
+    # As of one in forty logs of five prints an epoch in which nothing is periodic.
+    marks = {"last_level_rare": 2.4, "last_level_z": 1.5, "last_spread": 0.3, "last_spread_z": 3.4, "last_spread_rare": 2.0}
+    assert learned()["ragged_batch"].probability(readings(measured(noise) | marks)) < 0.1
+    clear = marks | {"last_level_rare": 5.0, "last_level_z": 5.0}
+    assert learned()["ragged_batch"].probability(readings(measured(noise) | clear)) > 0.9
 
 
 @pytest.mark.parametrize(("prints", "epochs"), [(3, 60), (2, 150)])

@@ -136,7 +136,7 @@ def reliability_figure(bins: Reliability, title: str, subtitle: str) -> Figure:
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("stated probability")
     axes.set_ylabel("share of the logs in which the cause acts")
-    axes.text(0.56, 0.47, "as stated", color="#666666", rotation=38, ha="left", va="bottom")
+    axes.text(0.86, 0.74, "as stated", color="#666666", rotation=38, ha="left", va="bottom")
     histogram.barh((np.arange(len(count)) + 0.5) / len(count), np.maximum(count, 0.5), height=0.08, color=COLOURS[0], alpha=0.8)
     histogram.set_xscale("log")
     histogram.set_ylim(-0.03, 1.05)

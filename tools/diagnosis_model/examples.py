@@ -184,7 +184,7 @@ def _truth(
         known["re_exposure"], looks_like_levels = _re_exposure(others, period)
         if looks_like_levels:
             known["fixed_order"] = known["aliasing"] = np.nan
-    if habit.form == "running" and known["re_exposure"] != 0:
+    if known["re_exposure"] != 0 and (habit.form == "running" or _restarts_each_epoch(recording)):
         known["re_exposure"] = np.nan
     if habit.form == "smooth" and ragged:
         # A last batch far from the others draws the smoothed loss along, which then returns within the epoch.
@@ -226,6 +226,14 @@ def _re_exposure(others: list[np.ndarray], period: Period) -> tuple[float, bool]
         return 0.0, False
     is_seen, is_few = bool(np.quantile(scores, 0.1) >= SEEN), period.per_epoch < FEWEST_RISING
     return (1.0 if is_seen and not is_few else np.nan), is_seen and is_few
+
+
+def _restarts_each_epoch(recording: Recording) -> bool:
+    """Return True if the rate falls by half or more in most epochs: the loss then rises within the epoch by that, too."""
+    if recording.rate is None:
+        return False
+    of_epochs = recording.rate.reshape(-1, recording.loss.shape[-1])
+    return bool(np.median(np.ptp(of_epochs, axis=1)) > recording.rate.max() / 2)
 
 
 def _scheduled(others: list[np.ndarray], usual: list[np.ndarray], period: Period) -> float:

@@ -22,8 +22,8 @@ EPOCHS, PRINTS, NOISE, DROPS = (2, 10), (6, 300), (0.02, 0.10), (0.05, 0.40)
 """Smallest and largest number of epochs and of prints an epoch, scatter of a print, and drop at a boundary, shares of the
 loss."""
 
-WITHOUT = ("smooth", "fixed", "smooth_levels", "running", "never_reset", "exponential", "ragged", "one_step")
-"""Kinds of logs without a staircase."""
+WITHOUT = ("smooth", "fixed", "smooth_levels", "running", "never_reset", "exponential", "ragged", "one_step", "straight")
+"""Kinds of logs without a staircase. In "straight" the same levels, on a line that rises, return almost without scatter."""
 
 
 def staircase_log(rng: np.random.Generator) -> Log:
@@ -55,8 +55,8 @@ def plain_log(rng: np.random.Generator, kind: str) -> Log:
     epochs, batches = int(rng.integers(4 if kind == "one_step" else 2, 30)), int(rng.integers(8, 80))
     interval = int(rng.integers(1, max(2, batches // 4)))
     time = np.arange(epochs * batches) / batches
-    size = rng.uniform(0, 3)
-    fall = size * np.exp(-time / rng.uniform(0.2, 30)) if rng.random() < 0.5 else size / (1 + time * rng.uniform(0.1, 20))
+    begin = rng.uniform(0, 3)
+    fall = begin * np.exp(-time / rng.uniform(0.2, 30)) if rng.random() < 0.5 else begin / (1 + time * rng.uniform(0.1, 20))
     loss = 1 + fall
     levels = rng.standard_normal(batches)
     if kind == "smooth_levels":
@@ -66,7 +66,12 @@ def plain_log(rng: np.random.Generator, kind: str) -> Log:
         loss = loss + rng.uniform(0.02, 0.3) * np.tile(levels, epochs)
     if kind == "one_step":
         loss = loss * np.where(time >= rng.integers(1, epochs), 0.6, 1.0)
-    loss = loss * (1 + rng.uniform(0.005, 0.3) * rng.standard_normal(len(time)))
+    scatter = rng.uniform(0.005, 0.3)
+    if kind == "straight":
+        size = rng.uniform(0.02, 0.3)
+        loss = loss + size * np.tile(np.linspace(-1, 1, batches), epochs)
+        scatter = size * rng.uniform(0, 0.02)
+    loss = loss * (1 + scatter * rng.standard_normal(len(time)))
     if kind == "never_reset":
         loss = np.cumsum(loss) / np.arange(1, len(loss) + 1)
     form = {"running": "running", "exponential": "smooth"}.get(kind, "window")
@@ -78,12 +83,15 @@ def plain_log(rng: np.random.Generator, kind: str) -> Log:
 def plain_examples(count: int, seed: int) -> list[Example]:
     """Return examples to train on: `count` logs without a staircase of each kind, less those that are too short.
 
-    It is known that re-exposure does not act on them; and that nothing acts on a smooth fall and a mean that is never reset.
+    It is known that re-exposure does not act on them; that nothing acts on a smooth fall and a mean that is never reset; and
+    that the order of straight levels is fixed.
     """
     examples = []
     for place, kind in enumerate(WITHOUT):
         truth = np.full(len(CAUSE_NAMES), 0.0 if kind in ("smooth", "never_reset") else np.nan)
         truth[CAUSE_NAMES.index("re_exposure")] = 0.0
+        if kind == "straight":
+            truth[CAUSE_NAMES.index("fixed_order")] = 1.0
         for number in range(count):
             log = plain_log(np.random.default_rng([seed, place, number]), kind)
             period = find_period(log)
