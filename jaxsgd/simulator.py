@@ -432,6 +432,9 @@ NOTHING_KNOWN = Known()
 class Context(NamedTuple):
     """The inputs of an observable besides the parameters that it measures; None for those that a run does not have.
 
+    `batch`, `batch_size` and `gradient` are those of the step that comes next. Reading them in a measurement that is not before
+    a step raises `InputError`: some functions take None for no parameters, whose norm is 0.
+
     Attributes:
       problem: the problem that is trained.
       data: the samples to train on, arrays with leading axis N.
@@ -462,6 +465,24 @@ class Context(NamedTuple):
 
     __repr__ = short_repr
 
+    @property
+    def is_before_step(self) -> bool:
+        """True in a measurement before a step."""
+        return self._asdict()["gradient"] is not None
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return an attribute; one of a step only in a measurement before a step."""
+        value = tuple.__getattribute__(self, name)
+        if value is None and name in _OF_A_STEP:
+            raise InputError(
+                f"context.{name} is only known before a step: measure there, with observe_batches=[...] and observe_every=1 "
+                "instead of observe"
+            )
+        return value
+
+
+_OF_A_STEP = ("batch", "batch_size", "gradient")
+"""The fields of a context that only a measurement before a step has."""
 
 Observe = Callable[[Params, Context], Any]
 """`(params, context) -> any pytree of arrays`, measured after each epoch, or more often, besides a run's losses."""
