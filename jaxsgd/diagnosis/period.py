@@ -97,7 +97,9 @@ class Period(_Fields):
     @functools.cached_property
     def slides(self) -> bool:
         """True if prints fall on other places from epoch to epoch: a steady interval does not divide the epoch."""
-        return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5)
+        # With prints left out, as those that are NaN, an epoch has fewer of them than places.
+        whole = self.length / self.interval if math.isfinite(self.interval) else 0.0
+        return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5, whole + 0.5)
 
     @functools.cached_property
     def is_steady(self) -> bool:
