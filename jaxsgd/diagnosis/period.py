@@ -453,9 +453,11 @@ def missing_length(period: Period) -> str:
     if prints >= max(needed - 1, FEWEST_PRINTS):
         return ""
     more = needed - prints
+    epochs_more = f"{more / period.per_epoch:.3g}"
+    unit = "epoch" if epochs_more == "1" else "epochs"
     return (
         f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
-        f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({more / period.per_epoch:.3g} more epochs)."
+        f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({epochs_more} more {unit})."
     )
 
 
