@@ -37,9 +37,26 @@ def jit(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callab
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        # Within `jit` a new array is traced too; within `grad` and `vmap` only the arguments are.
-        leaves = (jnp.zeros(()), *jax.tree.leaves((args, kwargs)))
-        is_part = any(isinstance(leaf, Tracer) for leaf in leaves)
-        return compiled(**{} if is_part else compiler_options())(*args, **kwargs)
+        return compiled(**{} if _is_part(args, kwargs) else compiler_options())(*args, **kwargs)
 
     return call
+
+
+def as_one_program(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
+    """Return a function that is compiled as a whole where it is called with values, and is itself where it is traced.
+
+    Without it each operation is a program of its own, and a loop is compiled again in each call.
+    """
+    whole = jit(function, static_argnames)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (function if _is_part(args, kwargs) else whole)(*args, **kwargs)
+
+    return call
+
+
+def _is_part(*args: Any) -> bool:
+    """Return True for a call within another program or a transformation, with its arguments."""
+    # Within `jit` a new array is traced too; within `grad` and `vmap` only the arguments are.
+    return any(isinstance(leaf, Tracer) for leaf in (jnp.zeros(()), *jax.tree.leaves(args)))

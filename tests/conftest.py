@@ -7,6 +7,7 @@ from pathlib import Path
 # LLVM's first level, as programs are compiled for users (`jaxsgd.compiler_options.CPU_OPTIONS`), and no XLA emitters of fused
 # loops: a program compiles in less than half the time. Networks run two to three times slower, which small sizes hardly notice.
 # By default XLA cuts a program into parts and compiles them side by side; as one part a small one takes a third less CPU time.
+# Three passes make long loops faster, and the loops of tests are short: without them programs compile in a tenth less time.
 # Each flag is there once, though the workers of pytest have them already from the process that starts them: the names under
 # which compiled programs are kept depend on the flags.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -16,6 +17,7 @@ os.environ["XLA_FLAGS"] = " ".join(
             "--xla_backend_optimization_level=1",
             "--xla_cpu_use_fusion_emitters=false",
             "--xla_cpu_parallel_codegen_split_count=1",
+            "--xla_disable_hlo_passes=while-loop-invariant-code-motion,small-while-loop-hoisting,cpu-parallel-task-assigner",
         ]
     )
 )

@@ -31,6 +31,33 @@ def test_an_inner_function_is_checked_when_it_is_first_defined_and_does_its_own_
     assert not hasattr(second, "__wrapped__")
 
 
+def test_a_form_that_passed_is_not_checked_again_and_each_other_form_is():
+    results = [np.ones(2), np.ones(2), np.ones(3), np.ones(2, np.float32), [1.0, 1.0], np.ones(2)]
+    calls = iter(results)
+
+    def given(values, *, factor: int = 1):
+        return next(calls)
+
+    given.__qualname__ = "given"
+    given.__annotations__ |= {"values": Float[np.ndarray, " N"], "return": annotation_check.jaxtyping.Float64[np.ndarray, " N"]}
+    checked = annotation_check.jaxtyped(given, typechecker=annotation_check.beartype)
+    assert checked(np.zeros(2)) is results[0]
+    assert checked(np.zeros(2)) is results[1]
+    for _ in results[2:5]:
+        with pytest.raises(TypeCheckError, match="return"):
+            checked(np.zeros(2))
+    # The arguments are checked before the call.
+    for args, options in [
+        ((np.zeros((2, 2)),), {}),
+        ((np.zeros(2, int),), {}),
+        ((np.zeros(2),), {"factor": "1"}),
+        (([0.0],), {}),
+    ]:
+        with pytest.raises(TypeCheckError, match=r"values|factor"):
+            checked(*args, **options)
+    assert checked(np.zeros(2)) is results[5]
+
+
 def test_the_packages_functions_are_checked():
     with pytest.raises(TypeCheckError, match="eval_interval"):
         stripes(np.ones((2, 12)), "3")

@@ -6,11 +6,14 @@ Reference:
     number that settles at 2 / (learning rate), and the largest eigenvalue of the full Hessian is smaller.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from jaxsgd.compiler_options import as_one_program
 from jaxsgd.measure.batch_gradients import batch_gradients, summed_loss
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Batches
@@ -30,6 +33,11 @@ def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batc
       data: arrays with leading axis N.
       batches: the samples of each batch, as `jaxsgd.simulator.batches_of` returns them.
     """
+    return _batch_sharpness(problem, params, data, batches)
+
+
+@functools.partial(as_one_program, static_argnames="problem")
+def _batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batches) -> Array:
     flat, _ = ravel_pytree(params)
     size, summed = batches.size.astype(flat.dtype), summed_loss(problem, params, data)
     used = batches.size > 0

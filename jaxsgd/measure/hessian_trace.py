@@ -5,6 +5,7 @@ Reference:
     of independent signs, 1 or -1 with probability 1/2 each, v'Av is an unbiased estimate of the trace of A.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from jaxsgd.compiler_options import as_one_program
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.blocks import hessian_product, random_signs
 from jaxsgd.problem import Batch, Params, Problem
@@ -51,8 +53,13 @@ def hessian_trace(problem: Problem, params: Params, data: Batch, key: Array, *, 
     Raises:
       InputError: for fewer than 2 probes.
     """
-    if check_count("probes", probes) < 2:
+    if (number := check_count("probes", probes)) < 2:
         raise InputError("probes must be at least 2, so that they have a scatter, got 1")
+    return _hessian_trace(problem, params, data, key, number)
+
+
+@functools.partial(as_one_program, static_argnames=("problem", "probes"))
+def _hessian_trace(problem: Problem, params: Params, data: Batch, key: Array, probes: int) -> HessianTrace:
     flat, unravel = ravel_pytree(params)
 
     def estimate(key: Array) -> Array:

@@ -6,12 +6,14 @@ Reference:
     mean loss over given samples.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxsgd.compiler_options import as_one_program
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import sample_losses
@@ -52,10 +54,15 @@ def linear_barrier(problem: Problem, params_a: Params, params_b: Params, data: B
     Raises:
       InputError: for fewer than 3 points, or parameters of different structures or shapes.
     """
-    if check_count("points", points) < 3:
+    if (number := check_count("points", points)) < 3:
         raise InputError(f"points must be at least 3: the two ends of the line and a point between them, got {points}")
     if jax.tree.map(jnp.shape, params_a) != jax.tree.map(jnp.shape, params_b):
         raise InputError(f"the two ends must have parameters of the same shapes, got {shown(params_a)} and {shown(params_b)}")
+    return _linear_barrier(problem, params_a, params_b, data, number)
+
+
+@functools.partial(as_one_program, static_argnames=("problem", "points"))
+def _linear_barrier(problem: Problem, params_a: Params, params_b: Params, data: Batch, points: int) -> LinearBarrier:
     share = jnp.arange(points) / (points - 1)
 
     def mean_loss(share: Array) -> Array:

@@ -1,9 +1,12 @@
 """Euclidean lengths: of the parameters, of their gradient, of an update, and of the way to the optimum."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxsgd.compiler_options import as_one_program
 from jaxsgd.measure.blocks import mean_gradient
 from jaxsgd.problem import Batch, Params, Problem
 
@@ -36,6 +39,11 @@ def gradient_norm(problem: Problem, params: Params, data: Batch) -> Float[Array,
       params: the parameters.
       data: arrays with leading axis N, of all samples or of a batch; more than 1,024 samples are taken in blocks.
     """
+    return _gradient_norm(problem, params, data)
+
+
+@functools.partial(as_one_program, static_argnames="problem")
+def _gradient_norm(problem: Problem, params: Params, data: Batch) -> Array:
     return norm(mean_gradient(problem, params, data))
 
 

@@ -9,6 +9,7 @@ References:
     O((ln P / k)^2), and that of the power method ln P / k.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import eigh_tridiagonal
 from jaxtyping import Array, Float, Int
 
+from jaxsgd.compiler_options import as_one_program
 from jaxsgd.error import check_count
 from jaxsgd.measure.blocks import hessian_product, random_signs
 from jaxsgd.problem import Batch, Params, Problem
@@ -75,8 +77,15 @@ def sharpness(
     Raises:
       InputError: for less than 1 iteration.
     """
+    return _sharpness(problem, params, data, key, tolerance, iterations=check_count("iterations", iterations))
+
+
+@functools.partial(as_one_program, static_argnames=("problem", "iterations"))
+def _sharpness(
+    problem: Problem, params: Params, data: Batch, key: Array, tolerance: float | Float[Array, ""], iterations: int
+) -> Float[Array, ""]:
     flat, unravel = ravel_pytree(params)
-    length = min(check_count("iterations", iterations), flat.size)
+    length = min(iterations, flat.size)
 
     def product(vector: Array) -> Array:
         return ravel_pytree(hessian_product(problem, params, data, unravel(vector)))[0]

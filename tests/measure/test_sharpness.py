@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import jaxsgd
-from jaxsgd.measure import batch_sharpness, gradient_norm, hessian_trace, parameter_norm, sharpness, update_norm
+from jaxsgd.measure import batch_sharpness, gradient_norm, hessian_trace, linear_barrier, parameter_norm, sharpness, update_norm
 from jaxsgd.measure.blocks import hessian_product
 from jaxsgd.order import visits
 from jaxsgd.simulator import batches_of
@@ -158,6 +158,30 @@ def test_no_routine_of_lapack_is_called():
     text = jax.jit(jax.vmap(lambda params: sharpness(problem, params, problem.data, KEY))).lower(several).as_text()
     assert "while" in text
     assert "lapack" not in text
+
+
+def test_with_values_each_measure_is_traced_in_its_first_call_only():
+    problem, traced = line(24), []
+
+    def loss(params, batch):
+        traced.append(params)
+        return problem.loss(params, batch)
+
+    counted = dataclasses.replace(problem, loss=loss)
+    batches = jax.jit(lambda key: batches_of(visits(jaxsgd.ORDERS["fixed"], key, 0, jaxsgd.split(24, batch_count=4))))(KEY)
+    measures = {
+        "sharpness": lambda params: sharpness(counted, params, problem.data, KEY),
+        "hessian_trace": lambda params: hessian_trace(counted, params, problem.data, KEY, probes=2),
+        "batch_sharpness": lambda params: batch_sharpness(counted, params, problem.data, batches),
+        "gradient_norm": lambda params: gradient_norm(counted, params, problem.data),
+        "linear_barrier": lambda params: linear_barrier(counted, params, params, problem.data, points=3),
+    }
+    for name, measure in measures.items():
+        measure(jnp.ones(4))
+        assert traced, name
+        traced.clear()
+        measure(jnp.zeros(4))
+        assert not traced, name
 
 
 def test_bad_sizes():
