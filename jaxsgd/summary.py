@@ -53,7 +53,7 @@ def brief_fields(
       fields: the fields to show; None for all that are not None.
       levels: the most levels of collections within each other that are shown.
     """
-    names = [name for name, own in value._asdict().items() if own is not None] if fields is None else fields
+    names = [name for name in value._fields if getattr(value, name) is not None] if fields is None else fields
     parts = [*headline, *(f"{name}: {brief(getattr(value, name), levels - 1)}" for name in names)]
     return f"{type(value).__name__}({', '.join(parts)})" if levels > 0 else f"{type(value).__name__}(...)"
 
