@@ -1,7 +1,8 @@
 """The public names of a package, from its stub `__init__.pyi`, loaded when first used."""
 
+import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 import lazy_loader
@@ -27,6 +28,24 @@ def attach(package: str, file: str) -> tuple[Callable[[str], object], Callable[[
       package: the package's `__name__`.
       file: its `__file__`.
     """
-    names = lazy_loader.attach_stub(package, file)
+    load, public, names = lazy_loader.attach_stub(package, file)
     sys.modules[package].__class__ = _Facade
-    return names
+
+    def attribute(name: str) -> object:
+        if name not in names:
+            raise no_attribute(package, name, names)
+        return load(name)
+
+    return attribute, public, names
+
+
+def no_attribute(package: str, name: str, names: Iterable[str]) -> AttributeError:
+    """Return the error for an unknown attribute of a package, with the nearest public name.
+
+    Args:
+      package: its name.
+      name: the unknown attribute.
+      names: the public names.
+    """
+    near = difflib.get_close_matches(name, names, n=1)
+    return AttributeError(f"{package} has no {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))

@@ -417,9 +417,15 @@ def _check_losses(name: str, loss: Callable, params: Params, batch: Batch, *key:
         losses = jax.eval_shape(loss, params, sized, *key)
         if getattr(losses, "shape", None) != (size,):
             got = getattr(losses, "shape", type(losses).__name__)
-            raise InputError(
-                f"{name} must be one number per sample, shape ({size},), got {got}: "
-                "leave the mean over the batch to the simulator"
-            )
+            raise InputError(f"{name} must be one number per sample, shape ({size},), got {got}: {_losses_hint(got, size)}")
         if not jnp.issubdtype(losses.dtype, np.floating):
             raise InputError(f"{name} must be floating-point numbers, got {losses.dtype}, which has no gradient")
+
+
+def _losses_hint(shape: tuple[int, ...] | str, size: int) -> str:
+    """Return what to write for losses of the wrong shape; of another type, by its name."""
+    if shape == (size, size):
+        return f"predictions or targets have an axis too many and were broadcast, give both the shape ({size},)"
+    if len(shape) > 1 and shape[0] == size:
+        return "take the mean or the sum over the other axes"
+    return "leave the mean over the batch to the simulator"

@@ -429,8 +429,25 @@ NOTHING_KNOWN = Known()
 """Of a problem without an optimum and without held-out samples."""
 
 
+class Ahead(NamedTuple):
+    """The step that comes next, in a measurement before it.
+
+    Attributes:
+      batch: the samples of its batch, arrays with leading axis B.
+      batch_size: [], the number of samples in the batch: the first of `batch`; the others repeat one of them.
+      gradient: the gradient of the batch's mean loss, shaped like the parameters.
+    """
+
+    batch: Batch
+    batch_size: Int[Array, ""]
+    gradient: Params
+
+
 class Context(NamedTuple):
     """The inputs of an observable besides the parameters that it measures; None for those that a run does not have.
+
+    `batch`, `batch_size` and `gradient` are those of the step that comes next. Reading them in a measurement that is not before
+    a step raises `InputError`: some functions take None for no parameters, whose norm is 0.
 
     Attributes:
       problem: the problem that is trained.
@@ -442,10 +459,7 @@ class Context(NamedTuple):
         share it.
       optimum: the parameters with the smallest mean loss, if the problem knows them.
       least: [], the mean loss at the optimum.
-      batch: in a measurement before a step, the samples of the step's batch, arrays with leading axis B.
-      batch_size: in a measurement before a step, [], the number of samples in the batch: the first of `batch`; the others
-        repeat one of them.
-      gradient: in a measurement before a step, the gradient of the batch's mean loss, shaped like the parameters.
+      step: in a measurement before a step, that step.
     """
 
     problem: Problem
@@ -456,11 +470,37 @@ class Context(NamedTuple):
     key: Array | None
     optimum: Params | None
     least: Float[Array, ""] | None
-    batch: Batch | None = None
-    batch_size: Int[Array, ""] | None = None
-    gradient: Params | None = None
+    step: Ahead | None = None
 
     __repr__ = short_repr
+
+    @property
+    def is_before_step(self) -> bool:
+        """True in a measurement before a step."""
+        return self.step is not None
+
+    @property
+    def batch(self) -> Batch:
+        """In a measurement before a step, the samples of the step's batch, arrays with leading axis B."""
+        return self._ahead("batch").batch
+
+    @property
+    def batch_size(self) -> Int[Array, ""]:
+        """In a measurement before a step, [], the number of samples in the batch: the first of `batch`; others repeat one."""
+        return self._ahead("batch_size").batch_size
+
+    @property
+    def gradient(self) -> Params:
+        """In a measurement before a step, the gradient of the batch's mean loss, shaped like the parameters."""
+        return self._ahead("gradient").gradient
+
+    def _ahead(self, name: str) -> Ahead:
+        if self.step is None:
+            raise InputError(
+                f"context.{name} is only known before a step: measure there, with observe_batches=[...] and observe_every=1 "
+                "instead of observe"
+            )
+        return self.step
 
 
 Observe = Callable[[Params, Context], Any]
@@ -486,7 +526,7 @@ def contexts(problem: Problem, data: Batch, order_key: Array, known: Known) -> C
             return context
         batch = take_samples(data, visit.sample)
         gradient = jax.grad(lambda params: training_loss(problem, params, batch, visit.size, visit.noise))(after)
-        return context._replace(batch=batch, batch_size=visit.size, gradient=gradient)
+        return context._replace(step=Ahead(batch, visit.size, gradient))
 
     return at
 

@@ -232,6 +232,21 @@ def test_every_public_name_is_there(loaded_names):
     assert loaded_names[0] == jaxsgd.__all__
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "message"),
+    [
+        (jaxsgd, "simulat", "jaxsgd has no 'simulat': did you mean 'simulate'?"),
+        (jaxsgd.plot, "grids", "jaxsgd.plot has no 'grids': did you mean 'grid'?"),
+        (jaxsgd.problems, "leastsquares", "jaxsgd.problems has no 'leastsquares': did you mean 'least_squares'?"),
+        (jaxsgd.measure, "zzz", "jaxsgd.measure has no 'zzz'"),
+    ],
+)
+def test_a_misspelt_attribute_is_answered_with_the_nearest(package, name, message):
+    with pytest.raises(AttributeError) as error:
+        getattr(package, name)
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize("statement", ["import jaxsgd; dir(jaxsgd); jaxsgd.__all__", "import jaxsgd.cli"])
 def test_the_package_and_its_commands_open_without_jax(statement):
     loaded = python(f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))")

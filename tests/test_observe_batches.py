@@ -181,3 +181,29 @@ def test_simulate_says_what_is_missing():
         jaxsgd.simulate(PROBLEM, KEYS, observe_batches="gradient_norm", **how)
     with pytest.raises(InputError, match="observe_batches=True needs observe"):
         jaxsgd.simulate(PROBLEM, KEYS, observe_batches=True, observe_every=1, **how)
+
+
+@pytest.mark.parametrize("name", ["batch", "batch_size", "gradient"])
+def test_what_only_a_step_has_is_refused_after_an_epoch(name):
+    # Without the refusal the norm of a missing gradient is 0: None is a tree without leaves.
+    def norm(params, context):
+        return optax.tree.norm(getattr(context, name))
+
+    norm.__name__ = "norm"
+    how = {"optimizer": OPTIMIZER, "epochs": 1, "batch_count": 2}
+    with pytest.raises(InputError, match=rf"context.{name} is only known before a step: .* observe_batches=\[...\]"):
+        jaxsgd.simulate(PROBLEM, KEYS, observe=norm, **how)
+    run = jaxsgd.simulate(PROBLEM, KEYS, observe_batches=[norm], observe_every=1, **how)
+    assert np.all(np.asarray(run.observed_batches["norm"]) > 0)
+
+
+def test_a_context_without_a_step_has_a_repr():
+    shown = []
+
+    def look(params, context):
+        shown.append((context.is_before_step, repr(context)))
+        return 0.0
+
+    jaxsgd.simulate(PROBLEM, KEYS, observe=look, optimizer=OPTIMIZER, epochs=1, batch_count=2)
+    assert shown[0][0] is False
+    assert shown[0][1].startswith("Context(")

@@ -89,7 +89,15 @@ MISTAKES = {
         "the loss of 'mine' must be one number per sample, shape (4,), got (): leave the mean over the batch to the simulator",
     ),
     # Labels of shape [N, 1] less predictions of shape [N] are [N, N].
-    "column": ({"data": (X, LABELS)}, "the loss of 'mine' must be one number per sample, shape (4,), got (4, 4): "),
+    "column": (
+        {"data": (X, LABELS)},
+        "the loss of 'mine' must be one number per sample, shape (4,), got (4, 4): "
+        "predictions or targets have an axis too many and were broadcast, give both the shape (4,)",
+    ),
+    "outputs": (
+        {"loss": lambda params, batch: line(params, batch)[:, None] * jnp.ones(3)},
+        "the loss of 'mine' must be one number per sample, shape (4,), got (4, 3): take the mean or the sum over the other ",
+    ),
     "whole": (
         {"init": lambda key: {"w": jnp.zeros(2, int)}, "loss": lambda p, b: line(p["w"], b)},
         "parameters of 'mine' must be floating-point arrays, got int32[2] at ['w']: make them float32",

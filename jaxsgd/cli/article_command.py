@@ -12,8 +12,8 @@ from jaxsgd.cli.output import Writer, check_output_folder, make_console, to_json
 from jaxsgd.cli.runtime import Background, start_jax
 
 _NOTE = (
-    "run, 1-{0}: the shown run's first {0} epochs; seeds: the same epochs of {1} seeds; percentile: the rank of the "
-    "article's number among them; expected gap: what sampling alone gives. "
+    "run, 1-{0}: the shown run's first {0} epochs; seeds: the same epochs of {1} seeds; its place: the "
+    "percentile of the article's number among them; expected gap: what sampling alone gives. "
     "Experiment 3 averages the training of experiment 2 over each epoch; it is not trained again."
 )
 

@@ -53,7 +53,8 @@ def report(
     with working("reading the result"):
         ds = load(result)
     if question is None:
-        study_file = study_path(study) if study else shipped().get(result.resolve().name)
+        name = result.resolve().name
+        study_file = study_path(study) if study else shipped().get(name) or shipped().get(f"published/{name}")
         question = question_of(study_file) if study_file else ""
         if study and not question:
             raise InputError(f"--study {study}: has no docstring with a question; give one with --question")

@@ -58,6 +58,12 @@ REMEMBERED = 4096
 COLUMN = "column"
 """First word of the name of a column that has none, in a table without a header."""
 
+
+def is_unnamed(name: str) -> bool:
+    """Return True for the name that a column without one has in its place."""
+    return name.startswith(f"{COLUMN} ")
+
+
 LONGEST_NAME = 64
 """Largest number of letters of a name."""
 

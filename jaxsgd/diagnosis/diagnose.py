@@ -13,9 +13,10 @@ from jaxsgd.diagnosis.cause import CAUSES, Evidence, cause_evidence
 from jaxsgd.diagnosis.diagnosis import LIKELY, Diagnosis, Verdict
 from jaxsgd.diagnosis.diagnosis_card import diagnosis_card
 from jaxsgd.diagnosis.features import Numbers, feature_sentence, measure_features, readings
-from jaxsgd.diagnosis.log import Log, losses_log, read_log
+from jaxsgd.diagnosis.log import Log, losses_log, lost_from, read_log, table_log
 from jaxsgd.diagnosis.model import CauseModel, learned, staircase_chance
 from jaxsgd.diagnosis.period import Period, find_period, missing_length, shows_stairs
+from jaxsgd.diagnosis.readers.frame import frame_table, is_frame
 from jaxsgd.diagnosis.remedy import find_remedy
 from jaxsgd.error import InputError
 
@@ -29,7 +30,7 @@ class ShownDiagnosis(Diagnosis):
 
 
 def diagnose(
-    log: str | Path | ArrayLike | Log,
+    log: str | Path | ArrayLike | Mapping[str, Any] | Log,
     *,
     batches_per_epoch: float | int | None = None,
     column: str | None = None,
@@ -38,16 +39,19 @@ def diagnose(
     """Explain a pattern with the period of an epoch in the loss of a training log.
 
     Args:
-      log: a file in any format of `jaxsgd.diagnosis.readers`; or losses, [n] one by one or [E, m] by epoch and batch.
+      log: a file in any format of `jaxsgd.diagnosis.readers`; or losses, [n] one by one or [E, m] by epoch and batch; or a
+        data frame or a dictionary of columns, whose names say which are the loss, the epoch and the step.
       batches_per_epoch: m, where the log does not contain it.
-      column: of a file, the loss column; None where only one column can be meant.
-      run: of a file with several runs, the number of the run, from 1.
+      column: of a file or a data frame, the loss column; None where only one column can be meant.
+      run: of a file or a data frame with several runs, the number of the run, from 1.
 
     Raises:
       InputError: for a file that is no log, an unknown column, or an impossible m.
     """
     if isinstance(log, (str, Path)):
         log = read_log(log, column, run)
+    elif is_frame(log):
+        log = table_log(frame_table(log), type(log).__name__, column, run)
     elif not isinstance(log, Log):
         log = array_log(log)
     return judged(log, find_period(log, batches_per_epoch), learned())
@@ -149,5 +153,5 @@ def array_log(loss: Any) -> Log:
     missing = np.full(int(kept.sum()), np.nan)
     return Log(
         flat[kept], epoch[kept] + 1.0, step[kept] + 1.0, np.full(len(missing), float(batches)), missing,
-        non_finite=int((~kept).sum()),
+        non_finite=int((~kept).sum()), non_finite_from=lost_from(kept),
     )  # fmt: skip

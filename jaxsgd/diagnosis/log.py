@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, sample_texts
+from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, row_place, sample_texts
 from jaxsgd.diagnosis.reading import read_table
+from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError, counted, verb
 from jaxsgd.summary import short_repr
 
@@ -27,6 +28,8 @@ class Log(NamedTuple):
       column: the name of the losses' column.
       other_columns: the loss columns that are not read.
       non_finite: number of values that are NaN or infinite, left out.
+      non_finite_from: where the values at the end begin that are all NaN or infinite, in words: "line 152"; empty where there
+        are fewer than two of them.
       duplicates: number of prints of a step that is printed again at once, left out.
       resumed: how often the steps go back, as when a run is resumed; later prints then replace the earlier ones of their steps.
       repeated: number of prints that were so replaced.
@@ -48,6 +51,7 @@ class Log(NamedTuple):
     column: str = "loss"
     other_columns: tuple[str, ...] = ()
     non_finite: int = 0
+    non_finite_from: str = ""
     duplicates: int = 0
     resumed: int = 0
     repeated: int = 0
@@ -72,11 +76,24 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
     Raises:
       InputError: when there is no log in the file, no such column, or more than one run and none is chosen.
     """
-    table = read_table(path)
+    return table_log(read_table(path), str(path), column, run)
+
+
+def table_log(table: Table, where: str, column: str | None = None, run: int | None = None) -> Log:
+    """Return the log in a table.
+
+    Args:
+      table: rows of numbers.
+      where: the table's name, for messages.
+      column, run: as in `read_log`.
+
+    Raises:
+      InputError: as `read_log`.
+    """
     series = file_series(table)
-    chosen = chosen_series(series, column, str(path), table.form)
+    chosen = chosen_series(series, column, where, table.form)
     try:
-        log = joined_log(chosen, str(path), run)
+        log = joined_log(chosen, where, run)
     except InputError as error:
         samples = "; ".join(sample_texts(chosen))
         raise InputError(
@@ -88,9 +105,39 @@ def read_log(path: str | Path, column: str | None = None, run: int | None = None
 def losses_log(loss: Float[np.ndarray, " n"]) -> Log:
     """Return a log of bare losses, known by their order only; those that are not finite are left out."""
     loss = np.asarray(loss, np.float64)
-    kept = loss[np.isfinite(loss)]
+    known = np.isfinite(loss)
+    kept = loss[known]
     missing = np.full(len(kept), np.nan)
-    return Log(kept, missing, missing, missing, missing, non_finite=len(loss) - len(kept))
+    return Log(kept, missing, missing, missing, missing, non_finite=len(loss) - len(kept), non_finite_from=lost_from(known))
+
+
+FEWEST_AT_END = 2
+"""Number of values at the end of a log that are all NaN or infinite from which on the training has diverged."""
+
+
+def lost_from(known: Bool[np.ndarray, " n"]) -> str:
+    """Return where the losses at the end begin that are not finite, in words; empty where there are fewer than two.
+
+    Args:
+      known: [n], True for the finite losses.
+    """
+    count = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
+    return f"value {count + 1:,}" if len(known) - count >= FEWEST_AT_END else ""
+
+
+def _row_lost_from(series: LossSeries, last: int) -> str:
+    """Return where the values begin that are not finite and come after the last loss of a run, in words.
+
+    Args:
+      series: of which the losses are.
+      last: the row of that loss.
+    """
+    table, values = series.table, series.table.values(series.name)
+    later = np.flatnonzero(np.isfinite(values[last + 1 :]))
+    stop = last + 1 + int(later[0]) if len(later) else len(values)
+    lost = np.flatnonzero(table.non_finite[series.name][:stop] & (table.run[:stop] == table.run[last]))
+    lost = lost[lost > last]
+    return row_place(table, int(lost[0])) if len(lost) >= FEWEST_AT_END else ""
 
 
 def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
@@ -108,10 +155,10 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
     values = table.values(column)
     known = np.isfinite(values)
     if not known.any():
-        count = table.non_finite.get(column, 0)
+        count = int(table.non_finite[column].sum()) if column in table.non_finite else 0
         raise InputError(f"{where}: {column!r} has no finite value" + (f": all {count:,} are NaN or infinite" * bool(count)))
-    # The lines go through all that is left out and joined with the epochs and steps.
-    rows = {**table.places, **({"line": table.line.astype(np.float64)} if len(table.line) else {})}
+    # The rows go through all that is left out and joined with the epochs and steps.
+    rows = {**table.places, "row": np.arange(len(values), dtype=np.float64)}
     loss, places = values[known], {name: place[known] for name, place in rows.items()}
     chosen = _run_rows(table.run[known], table.run_names, where, run)
     loss, places = loss[chosen], {name: place[chosen] for name, place in places.items()}
@@ -134,11 +181,13 @@ def joined_log(series: LossSeries, where: str, run: int | None = None) -> Log:
         raise InputError(f"--run {run}: {where} contains one run; leave --run out")
     kept, duplicates, resumed, repeated = _newest(key)
     others = tuple(name for name in table.losses if name != column)
+    row = places["row"][kept].astype(np.int64)
     return Log(
         loss[kept], places["epoch"][kept], places["step"][kept], places["total"][kept], places["rate"][kept],
-        table.in_samples, table.form, column, others, table.non_finite.get(column, 0), duplicates, resumed, repeated, placeless,
+        table.in_samples, table.form, column, others, int(table.non_finite[column].sum()),
+        _row_lost_from(series, int(row[-1])), duplicates, resumed, repeated, placeless,
         sample_texts(series), other_ranks=table.other_ranks, processes=processes,
-        line=places["line"][kept].astype(np.int64) if "line" in places else np.zeros(0, np.int64),
+        line=table.line[row] if len(table.line) else table.line,
     )  # fmt: skip
 
 
@@ -302,9 +351,10 @@ def log_notes(log: Log) -> list[LogNote]:
     """Return a sentence on each kind of thing that was left out or joined."""
     notes = []
     if log.non_finite:
-        notes.append(
-            LogNote("non_finite", f"Left out {counted(log.non_finite, 'value')} that {verb(log.non_finite)} NaN or infinite.")
-        )
+        text = f"Left out {counted(log.non_finite, 'value')} that {verb(log.non_finite)} NaN or infinite."
+        if log.non_finite_from:
+            text += f" From {log.non_finite_from} on all values are: the training diverged there."
+        notes.append(LogNote("non_finite", text))
     if log.duplicates:
         notes.append(LogNote("duplicates", f"Left out {counted(log.duplicates, 'value')} that the next line repeats."))
     if log.resumed:

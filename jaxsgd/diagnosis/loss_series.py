@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsgd.diagnosis.column import COLUMN, is_held_out, is_known_loss, is_training
+from jaxsgd.diagnosis.column import is_held_out, is_known_loss, is_training, is_unnamed
 from jaxsgd.diagnosis.table import Table
 from jaxsgd.error import InputError, counted, no_such
 
@@ -54,7 +54,7 @@ def file_series(table: Table) -> list[LossSeries]:
     for shape in table.shapes:
         for names, is_loss in ((shape.losses, True), (shape.numbers, False)):
             for name, values in names.items():
-                kind = 0 if is_loss else 1 if is_known_loss(name) or name.startswith(f"{COLUMN} ") else 2
+                kind = 0 if is_loss else 1 if is_known_loss(name) or is_unnamed(name) else 2
                 held_out = is_held_out(name) or (shape.is_held_out and not is_training(name))
                 series.append(LossSeries(shape, name, kind, int(np.isfinite(values).sum()), held_out))
     return sorted(series, key=lambda item: item.kind)
@@ -102,7 +102,7 @@ def _read_so(series: list[LossSeries]) -> str:
 
 
 def _is_non_finite(item: LossSeries) -> bool:
-    return item.table.non_finite.get(item.name, 0) > 0
+    return item.name in item.table.non_finite and bool(item.table.non_finite[item.name].any())
 
 
 def _wanted(series: list[LossSeries], wanted: str, where: str) -> LossSeries:
@@ -181,9 +181,14 @@ def sample_text(series: LossSeries, row: int) -> str:
     if np.isfinite(step):
         unit = "sample" if table.in_samples else "step"
         parts.append(f"{unit} {step:.12g}" + (f" of {total:.12g}" if np.isfinite(total) else ""))
-    parts.append(f"{series.name} {table.values(series.name)[row]:.6g}")
-    place = f"line {table.line[row]:,}" if len(table.line) else f"value {row + 1:,}"
-    return f"{place}: {', '.join(parts)}"
+    value = f"{table.values(series.name)[row]:.6g}"
+    parts.append(f"{series.name} is {value}" if is_unnamed(series.name) else f"{series.name} {value}")
+    return f"{row_place(table, row)}: {', '.join(parts)}"
+
+
+def row_place(table: Table, row: int) -> str:
+    """Return where a row stands: "line 41"."""
+    return f"line {table.line[row]:,}" if len(table.line) else f"value {row + 1:,}"
 
 
 def sample_texts(series: LossSeries) -> tuple[str, ...]:

@@ -97,7 +97,9 @@ class Period(_Fields):
     @functools.cached_property
     def slides(self) -> bool:
         """True if prints fall on other places from epoch to epoch: a steady interval does not divide the epoch."""
-        return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5)
+        # With prints left out, as those that are NaN, an epoch has fewer of them than places.
+        whole = self.length / self.interval if math.isfinite(self.interval) else 0.0
+        return self.is_steady and self.stripe_count > max(1.0, self.per_epoch + 0.5, whole + 0.5)
 
     @functools.cached_property
     def is_steady(self) -> bool:
@@ -451,9 +453,11 @@ def missing_length(period: Period) -> str:
     if prints >= max(needed - 1, FEWEST_PRINTS):
         return ""
     more = needed - prints
+    epochs_more = f"{more / period.per_epoch:.3g}"
+    unit = "epoch" if epochs_more == "1" else "epochs"
     return (
         f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
-        f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({more / period.per_epoch:.3g} more epochs)."
+        f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({epochs_more} more {unit})."
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from jaxsgd.diagnosis.column import is_unnamed
 from jaxsgd.diagnosis.diagnosis import LIKELY, Diagnosis, Verdict, percent
 from jaxsgd.diagnosis.features import share_text
 from jaxsgd.diagnosis.fold import FEWEST_LEVELS, FEWEST_RISING
@@ -39,7 +40,8 @@ def diagnosis_lines(diagnosis: Diagnosis, name: str) -> list[str]:
 def source_line(diagnosis: Diagnosis, name: str) -> str:
     """Return the name of a log, its format, and the number of its losses."""
     log = diagnosis.log
-    return f"{name}: {log.form}, {counted(len(log.loss), 'loss')} in column {log.column!r}"
+    column = log.column if is_unnamed(log.column) else f"column {log.column!r}"
+    return f"{name}: {log.form}, {counted(len(log.loss), 'loss')} in {column}"
 
 
 def answer_lines(diagnosis: Diagnosis) -> list[str]:
@@ -210,6 +212,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
             "left_out": list(log.left_out),
             "losses": len(log.loss),
             "non_finite": log.non_finite,
+            "non_finite_from": log.non_finite_from,
             "duplicates": log.duplicates,
             "resumed": log.resumed,
             "repeated": log.repeated,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxsgd.diagnosis.column import COLUMN, LONGEST_NAME, is_known_loss, role
+from jaxsgd.diagnosis.column import LONGEST_NAME, is_known_loss, is_unnamed, role
 from jaxsgd.diagnosis.place import PLACES, Column, find_places
 from jaxsgd.diagnosis.source import Source
 from jaxsgd.error import InputError
@@ -36,7 +36,7 @@ class Table(NamedTuple):
     Attributes:
       form: the format's name, as a message shows it.
       losses: each loss column's values, [K], in loss units; NaN where a row has none.
-      non_finite: number of values of each column that are NaN or infinite in the file.
+      non_finite: True for the rows, [K], in which a column is NaN or infinite in the file; by column.
       places: epoch, step, total and rate of each row, [K]; NaN where the row does not contain it. Steps and totals count
         batches, or samples where `in_samples`.
       run: the number of the run that each row names, [K]; all 0 where none is named.
@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
     form: str
     losses: dict[str, Float[np.ndarray, " K"]]
-    non_finite: dict[str, int]
+    non_finite: dict[str, Bool[np.ndarray, " K"]]
     places: dict[str, Float[np.ndarray, " K"]]
     run: Int[np.ndarray, " K"]
     run_names: tuple[str, ...] = ("",)
@@ -183,7 +183,7 @@ class TableBuilder:
                 name,
                 np.array(values, np.float64),
                 is_listed_loss=name in self._listed,
-                is_unnamed=name.startswith(f"{COLUMN} "),
+                is_unnamed=is_unnamed(name),
             )
             for name, values in self._columns.items()
         ]
@@ -247,14 +247,14 @@ def first_rank_rows(columns: list[Column]) -> tuple[Bool[np.ndarray, " K"], tupl
 
 
 def _finite(table: Table) -> Table:
-    """Return a table with NaN for the values that are infinite or as good as that, and their number by column."""
-    counts, kept = {}, []
+    """Return a table with NaN for the values that are infinite or as good as that, and their rows by column."""
+    non_finite, kept = {}, []
     for columns in (table.losses, table.numbers):
         with np.errstate(invalid="ignore"):
             wrong = {name: np.abs(values) > LARGEST for name, values in columns.items()}
-        counts |= {name: int(mask.sum()) for name, mask in wrong.items()}
+        non_finite |= wrong
         kept.append({name: np.where(wrong[name], np.nan, values) for name, values in columns.items()})
-    return table._replace(losses=kept[0], numbers=kept[1], non_finite=counts)
+    return table._replace(losses=kept[0], numbers=kept[1], non_finite=non_finite)
 
 
 MOST_UNEQUAL = 2

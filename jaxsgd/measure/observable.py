@@ -77,7 +77,7 @@ def _validation_accuracy(params: Params, context: Context) -> Float[Array, ""]:
 
 
 def _batch_gradient_norm(params: Params, context: Context) -> Float[Array, ""]:
-    if context.gradient is not None:
+    if context.is_before_step:
         return norm(context.gradient)
     assert context.batches is not None, "an epoch has batches"
     return batch_gradient_norm(context.problem, params, context.data, context.batches)

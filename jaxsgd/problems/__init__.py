@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from jaxsgd._facade import no_attribute
 from jaxsgd.error import no_such
 from jaxsgd.optimizer import POINTERS
 from jaxsgd.problem import Problem
@@ -59,3 +60,7 @@ __all__ = [
     "square_regression",
     "tanh_network",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise no_attribute(__name__, name, __all__)

@@ -46,6 +46,12 @@ def test_each_file_is_reported_when_it_is_written_and_the_report_is_the_last(out
     assert flat.index("Experiment 1: All stripes fall") < flat.index("striped.png") < flat.index("- Experiment 2:")
 
 
+def test_the_note_below_the_table_has_its_headings(output):
+    flat = " ".join(output.split())
+    for words in ("run, 1-5:", "seeds:", "its place: the percentile"):
+        assert words in flat
+
+
 def test_its_files_are_there_and_nothing_else_is(article_run, report):
     files = sorted(path.name for path in (article_run / OUT).iterdir())
     assert files == sorted([*FIGURES, *STUDIES, "report.json", "training_log.txt"])

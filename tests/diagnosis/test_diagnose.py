@@ -107,6 +107,30 @@ def test_an_interval_that_slides_over_the_epoch_is_hidden_by_an_epoch_s_batches(
     assert (remedy.prints, remedy.hiding_interval) == (20, 20)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize(
+    ("batches", "causes", "interval"), [(20, ("fixed_order",), 20), (100, ("fixed_order",), 100), (20, (), 1)]
+)
+def test_losses_that_are_missing_here_and_there_change_neither_the_causes_nor_the_remedy(share, batches, causes, interval):
+    rng = np.random.default_rng(1)
+    # The scatter is that of the positions, or without a pattern anew at each print.
+    levels = rng.normal(0, 0.1, (1 if causes else 10, batches))
+    loss = (
+        2 * np.exp(-np.arange(10 * batches).reshape(10, batches) / (5 * batches)) + levels + rng.normal(0, 0.01, (10, batches))
+    )
+    complete = diagnose(loss)
+    loss[rng.random(loss.shape) < share] = np.nan
+    diagnosis = diagnose(loss)
+    assert diagnosis.causes == complete.causes == causes
+    assert not diagnosis.period.slides
+    assert diagnosis.remedy[2:] == complete.remedy[2:]
+    # Where the last loss is missing, the last epoch is not whole, and where the first is, epochs are counted from the second.
+    cycles = len(diagnosis.remedy.time)
+    assert cycles >= 9
+    np.testing.assert_allclose(diagnosis.remedy.averaged, complete.remedy.averaged[:cycles], atol=0.03)
+    np.testing.assert_allclose(diagnosis.remedy.time, complete.remedy.time[:cycles], atol=1.01 / batches)
+
+
 def test_a_log_of_few_epochs_does_not_say_what_hides_its_stripes():
     loss = 1 - 0.01 * np.arange(20).reshape(5, 4) + [0.0, 0.1, 0.0, 0.2]
     diagnosis = diagnose(loss)

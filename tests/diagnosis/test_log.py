@@ -2,13 +2,15 @@
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxsgd.diagnosis.log import log_notes, read_log
+from jaxsgd.diagnosis.diagnose import array_log
+from jaxsgd.diagnosis.log import log_notes, losses_log, read_log
 from jaxsgd.error import InputError
 
 
@@ -29,6 +31,29 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     np.testing.assert_array_equal(log.line, [1, 3, 6])
     assert log.non_finite == 3
     assert note_texts(log) == {"non_finite": "Left out 3 values that are NaN or infinite."}
+
+
+def test_a_log_that_ends_in_nan_says_from_which_line_on(tmp_path):
+    # The NaN of step 2 is alone; of the last three steps none is finite.
+    log = read_log(write(tmp_path, range(1, 8), ["0.5", "nan", "0.25", "0.125", "nan", "inf", "nan"]))
+    assert (log.non_finite, log.non_finite_from) == (4, "line 5")
+    assert note_texts(log) == {
+        "non_finite": "Left out 4 values that are NaN or infinite. From line 5 on all values are: the training diverged there."
+    }
+    losses = [0.5, math.nan, 0.25, math.nan, math.nan]
+    assert losses_log(np.array(losses)).non_finite_from == "value 4"
+    assert array_log([losses[:3], [math.nan] * 3]).non_finite_from == "value 4"
+
+
+@pytest.mark.parametrize("losses", [["0.5", "nan", "nan", "0.25"], ["0.5", "0.25", "0.125", "nan"]])
+def test_a_log_with_losses_after_its_nan_or_with_a_single_one_at_the_end_is_not_said_to_diverge(losses, tmp_path):
+    assert read_log(write(tmp_path, range(1, 5), losses)).non_finite_from == ""
+
+
+def test_each_run_of_a_log_has_its_own_end(tmp_path):
+    # The first run diverges at its third step, the second does not.
+    path = write(tmp_path, [1, 2, 3, 4, 1, 2, 3, 4], ["8", "7", "nan", "nan", "4", "3", "2", "1"])
+    assert [read_log(path, run=run).non_finite_from for run in (1, 2)] == ["line 3", ""]
 
 
 def test_a_resumed_run_is_joined_and_its_later_prints_replace_the_earlier(tmp_path):

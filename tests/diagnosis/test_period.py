@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.error import InputError
@@ -160,3 +161,8 @@ def test_an_m_that_cannot_be_is_refused(wrong):
 def test_an_m_beyond_a_log_without_steps_is_refused():
     with pytest.raises(InputError, match="20 losses and no steps, so each loss counts as a batch"):
         find_period(log(20), 50)
+
+
+def test_one_epoch_that_a_log_lacks_is_in_the_singular():
+    short = diagnose(np.arange(15.0).reshape(3, 5)).too_short
+    assert short.endswith("At least 20 losses over 4 epochs are needed: 5 more (1 more epoch).")

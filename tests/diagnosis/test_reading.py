@@ -3,12 +3,16 @@
 import bz2
 import gzip
 import json
+import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxsgd.diagnosis import reading
+from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.log import read_log
+from jaxsgd.diagnosis.report import source_line
 from jaxsgd.diagnosis.table import Reader, TableBuilder
 from jaxsgd.error import InputError
 
@@ -186,3 +190,50 @@ def test_the_first_of_two_numbers_in_brackets_is_the_epoch_however_few_prints_an
     log = read_log(tmp_path / "train.log")
     assert log.epoch.tolist() == [1 + number // prints for number in range(12 * prints)]
     assert log.step.tolist()[:prints] == [20 * (position + 1) for position in range(prints)]
+
+
+def test_bare_numbers_are_not_said_to_have_a_name(tmp_path):
+    (tmp_path / "train.log").write_text("".join(f"{loss}\n" for loss in [2, 1.5, 1.25, 1.125]))
+    diagnosis = diagnose(tmp_path / "train.log")
+    assert diagnosis.log.samples == ("line 1: column 1 is 2", "line 3: column 1 is 1.25")
+    assert source_line(diagnosis, "train.log") == "train.log: plain text, 4 losses in column 1"
+
+
+COLUMNS = {
+    "epoch": [1, 1, 2, 2, 3, 3],
+    "step": [1, 2, 1, 2, 1, 2],
+    "train_loss": [2.0, 1.0, None, 0.75, math.inf, 0.5],
+    "val_loss": [None, 1.1, None, 0.9, None, 0.8],
+    "note": ["a", "b", "c", "d", "e", "f"],
+}
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame])
+def test_a_data_frame_and_a_dictionary_are_read_by_the_names_of_their_columns(kind):
+    log = diagnose(kind(COLUMNS)).log
+    assert (log.column, log.form, log.non_finite) == ("train_loss", kind.__name__, 1)
+    np.testing.assert_array_equal(log.loss, [2, 1, 0.75, 0.5])
+    np.testing.assert_array_equal(log.epoch, [1, 1, 2, 3])
+    np.testing.assert_array_equal(log.step, [1, 2, 2, 2])
+    np.testing.assert_array_equal(diagnose(kind(COLUMNS), column="val_loss").log.loss, [1.1, 0.9, 0.8])
+
+
+def test_a_data_frame_without_names_is_an_array_by_epoch_and_batch():
+    losses = np.arange(24.0).reshape(4, 6)
+    np.testing.assert_array_equal(diagnose(pd.DataFrame(losses)).log.epoch, diagnose(losses).log.epoch)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"loss": [1, 2], "step": [1]},
+            "dict: its columns must be lists of one length, got the lengths {'loss': 2, 'step': 1}",
+        ),
+        ({"loss": [[1, 2]]}, r"dict: its columns must be lists of one length, got the lengths {'loss': \(1, 2\)}"),
+        ({"accuracy": [1, 2]}, "dict: no training log could be read from it .*its named numbers are 'accuracy'"),
+    ],
+)
+def test_columns_that_are_no_log_are_refused(columns, message):
+    with pytest.raises(InputError, match=message):
+        diagnose(columns)

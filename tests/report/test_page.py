@@ -37,6 +37,16 @@ def test_every_figure_has_its_values_as_a_table_and_its_command(opened, result):
     assert rows.count() == result.sizes["learning_rate"] * result.sizes["batch_count"]
 
 
+def test_positions_are_marked_with_whole_numbers(opened):
+    figures = "Bokeh.documents.flatMap((document) => [...document.all_models])"
+    ticks = opened[
+        f"{figures}.filter((model) => model.axis_label === 'position of the print in the epoch')"
+        ".map((axis) => axis.ticker.get_ticks(0.9, 2.1, null, NaN).major)"
+    ]
+    assert ticks
+    assert all(row == [1, 2] for row in ticks)
+
+
 def test_the_heat_map_has_the_best_of_the_medians_over_the_seeds(opened, result):
     medians = cost(result, "loss_epoch").median("seed").min("order")
     rows = opened.values("plane")

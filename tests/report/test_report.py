@@ -98,6 +98,10 @@ def test_the_command_writes_the_page_beside_the_result(tmp_path, jaxsgd_command)
     assert len(text.encode()) == printed["bytes"] < 1e6
     # The question of the shipped study of this name.
     assert "<title>Which of the six orders ends nearest the optimum" in text
+    # A published study's result has no folder in its name.
+    jaxsgd.sweep(study, tmp_path / "catapult")
+    assert jaxsgd_command("report", "catapult", cwd=tmp_path).returncode == 0
+    assert "<title>Does a learning rate above 2 / curvature make" in (tmp_path / "catapult.html").read_text()
     # That of a study file, which is read and not run: it would end Python.
     (tmp_path / "mine.py").write_text('"""Is my rate right?\n\nMore."""\nraise SystemExit(9)\n')
     (tmp_path / "bare.py").write_text("STUDY = None\n")

@@ -457,6 +457,7 @@ function stripesView() {
     figure.scatter(rows.map((row) => row.position + 1), rows.map((row) => row.median), { marker: "dash", size: 26, line_color: colour("ink"), line_width: 3 });
     addHover(figure, [dots], [["position", "@x"], ["level", "@y{0.000000}"]]);
     figure.xaxis.axis_label = "position of the print in the epoch";
+    figure.xaxis.ticker = new Bokeh.BasicTicker({ min_interval: 1 });
     figure.yaxis.axis_label = "level (loss)";
     await view.show(figure);
     view.command.textContent = `${pythonText()}\njaxsgd.stripes(ds.loss.isel(...), eval_interval=${PAGE.description.eval_interval}).level`;
