@@ -195,6 +195,23 @@ def check_problem(problem: Any) -> None:
     raise InputError(f"problem must be a jaxsgd.Problem, got {shown(problem)}: write jaxsgd.Problem(init, loss, data)")
 
 
+def _shapes_of_params(problem: Problem, key: jax.Array) -> Params:
+    """Return the shapes and types of the initial parameters.
+
+    Raises:
+      InputError: if there is anything among them that JAX does not know, such as the functions of an Equinox module.
+    """
+    try:
+        return jax.eval_shape(problem.init, key)
+    except TypeError as error:
+        if "not a valid JAX type" not in str(error):
+            raise
+        raise InputError(
+            f"init of {problem.name!r} must return floating-point arrays alone, and returns something else among them: "
+            "keep the arrays of a module, as equinox.filter(net, equinox.is_inexact_array) does"
+        ) from error
+
+
 def _check_params(problem: Problem, params: Params) -> None:
     """Check by types alone that all parameters are floating-point arrays.
 
@@ -347,11 +364,16 @@ def _check_training(problem: Problem) -> None:
         if value is not None and not callable(value):
             _check_values(problem.name, field, value)
     key = jax.random.key(0)
-    params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
+    params, data = _shapes_of_params(problem, key), jax.eval_shape(problem.sample_data, key)
     num_samples(data)
     _check_params(problem, params)
     noise_key = (key,) if problem.has_noise else ()
-    _check_losses(f"the loss of {problem.name!r}", problem.loss, params, data, *noise_key)
+    try:
+        _check_losses(f"the loss of {problem.name!r}", problem.loss, params, data, *noise_key)
+    except Exception as error:
+        if problem.has_noise:
+            error.add_note(f"the loss of {problem.name!r} takes three arguments, so it is called as loss(params, batch, key)")
+        raise
     if problem.evaluation_loss is not None:
         _check_losses(f"the evaluation_loss of {problem.name!r}", problem.evaluation_loss, params, data)
     _check_optimum(problem, params, data)

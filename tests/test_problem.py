@@ -179,3 +179,21 @@ def test_other_data_than_those_arranged_are_held_out_as_they_are():
 def test_a_wrong_arrangement_or_data_without_labels_is_one_line(arrangement, message):
     with pytest.raises(jaxsgd.InputError, match=message):
         probe.numbered(4).arranged(arrangement)
+
+
+def test_a_whole_module_as_parameters_is_answered_with_how_to_keep_its_arrays():
+    eqx = pytest.importorskip("equinox")
+    problem = jaxsgd.Problem(
+        lambda key: eqx.nn.MLP(2, 1, 4, 1, key=key), lambda net, x: jax.vmap(net)(x)[:, 0], np.ones((6, 2), np.float32)
+    )
+    with pytest.raises(InputError, match=r"init of .* must return floating-point arrays alone.*equinox\.filter"):
+        check_training(problem)
+
+
+def test_a_loss_that_takes_targets_in_place_of_the_random_key_says_how_it_is_called():
+    data = (np.ones((6, 2), np.float32), np.ones(6, np.float32))
+    problem = jaxsgd.Problem(lambda key: jnp.zeros(2), lambda w, x, y: (x @ w - y) ** 2, data, name="swapped")
+    with pytest.raises(TypeError, match="unsupported operand") as raised:
+        check_training(problem)
+    note = raised.value.__notes__[-1]
+    assert note == "the loss of 'swapped' takes three arguments, so it is called as loss(params, batch, key)"
