@@ -68,7 +68,7 @@ def test_arguments_of_functions_of_results_that_mean_one_thing_have_one_name():
         name: arguments(f) for name, f in functions.items() if inspect.isfunction(f) and arguments(f)[0] in ("ds", "results")
     }
     names = {"best", "tune", "benchmark", "collapse", "compare", "performance_profile", "scaling", "seed_variance", "run_noise"}
-    names |= {"seeds_for_rank"}
+    names |= {"seeds_for_rank", "over_seeds"}
     assert set(of_results) == names
     assert {name: own for name, own in of_results.items() if OTHER_NAMES.keys() & set(own)} == {}
     assert all("metric" in own for name, own in of_results.items() if name != "run_noise")

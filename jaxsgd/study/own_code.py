@@ -1,6 +1,7 @@
 """A digest of the user's own code behind a study: a result that goes on with other code than it began with says so."""
 
 import dis
+import functools
 import hashlib
 import platform
 import warnings
@@ -26,7 +27,7 @@ def code_digests(study: Study) -> dict[str, str]:
     read. Comments, docstrings, formatting and the place of a file change nothing. Python's own version does: the code is taken
     as Python has compiled it.
     """
-    return {pointer: _digest(attribute_at(pointer, kind)) for pointer, kind in _pointers(study)}
+    return {pointer: _digest(Dependencies(attribute_at(pointer, kind))) for pointer, kind in _pointers(study)}
 
 
 def note_changed_code(stored: Mapping[str, Any], digests: Mapping[str, str], where: str) -> None:
@@ -67,9 +68,16 @@ def _pointers(study: Study) -> Iterator[tuple[str, str]]:
     yield from seen.items()
 
 
-def _digest(value: Any) -> str:
-    digest = hashlib.sha256()
-    for part in Dependencies(value).objects:
+@functools.lru_cache(64)
+def _digest(dependencies: Dependencies) -> str:
+    """Return the digest of objects as they are when it is first asked for: a list that a loss appends to is no other code."""
+    digest, names = hashlib.sha256(), set()
+    for part in dependencies.objects:
+        if isinstance(part, FunctionType | type):
+            # A function and the one that it wraps have one name.
+            if (name := (part.__module__, part.__qualname__)) in names:
+                continue
+            names.add(name)
         _add(part, digest.update)
     return digest.hexdigest()
 

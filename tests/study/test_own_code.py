@@ -124,3 +124,12 @@ def test_each_further_change_has_a_text_of_its_own_which_python_does_not_hide(mo
 def test_names_are_no_code_of_the_users_own():
     study = Study(problem="least_squares", batch_counts=[2], learning_rates=[0.1], epochs=1)
     assert code_digests(study) == {}
+
+
+def test_a_list_to_which_a_loss_appends_while_it_runs_is_no_other_code(modules):
+    study = modules(helper="CALLS = []\n\ndef scaled(value):\n    CALLS.append(1)\n    return value\n")
+    before = code_digests(study)
+    sys.modules["own_helper"].scaled(1.0)
+    assert code_digests(study) == before
+    other = modules(helper="CALLS = [0]\n\ndef scaled(value):\n    CALLS.append(1)\n    return value\n")
+    assert code_digests(other) != before
