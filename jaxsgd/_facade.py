@@ -48,4 +48,6 @@ def no_attribute(package: str, name: str, names: Iterable[str]) -> AttributeErro
       names: the public names.
     """
     near = difflib.get_close_matches(name, names, n=1)
-    return AttributeError(f"{package} has no {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+    text = f"{package} has no {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    # Of an error that names its object Python's own traceback would say the nearest name again, which a notebook's does not.
+    return AttributeError(text, name=name, obj=object())

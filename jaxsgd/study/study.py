@@ -1273,7 +1273,9 @@ def _all_mistakes(error: ValidationError, fields: Mapping[str, Any]) -> str:
             clauses.append(f"{field}: {_named_instead(mistake['input'], ' (or a jaxsgd.Problem)' * (field == 'problem'))}")
         else:
             clauses.append(f"{field}: must be {_wanted(mistake)}, got {shown(mistake['input'])}")
-    return " ".join("; ".join(clauses).split())
+    # A pointer to the file of this study loads it again, with the same mistakes.
+    own = [clause for clause in clauses if not any(clause != other and clause.endswith(other) for other in clauses)]
+    return " ".join("; ".join(own).split())
 
 
 _CHECKED_AT = {"batch_counts": ("batch_sizes",), "steps": ("epochs",), "samples": ("epochs",)}

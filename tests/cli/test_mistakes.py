@@ -290,6 +290,19 @@ def test_a_study_above_the_problem_that_it_points_at_is_one_line(folder, capsys)
     assert capsys.readouterr().err == message
 
 
+def test_a_mistake_in_the_study_of_a_file_that_has_its_problem_too_is_said_once(folder, capsys):
+    (folder / "both.py").write_text(
+        "from jaxsgd import Study\n"
+        "def make(): ...\n"
+        "STUDY = Study(problem='both:make', batch_counts=[1], learning_rates=[-0.1], epochs=0)\n"
+    )
+    assert run_app(["run", "both.py", "--dry-run"]) == 2
+    message = capsys.readouterr().err
+    assert message.count("learning_rates: must be finite and above 0, got -0.1") == 1
+    assert message.count("epochs: ") == 1
+    assert "problem: " not in message
+
+
 def test_the_file_of_a_syntax_error_is_the_one_that_has_it(folder, capsys):
     (folder / "my study.py").write_text("import broken_part_of_theirs")
     (folder / "broken_part_of_theirs.py").write_text("\nx = ((")
