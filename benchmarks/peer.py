@@ -125,6 +125,11 @@ def contenders(workload: Workload, start: Start, names: list[str], few: int, ope
     return timed
 
 
+def largest_difference(losses: np.ndarray, reference: np.ndarray) -> float:
+    """Return the largest share by which the losses of runs differ from those of the same runs, the first, of a reference."""
+    return float(np.max(np.abs(losses / reference[: len(losses)] - 1)))
+
+
 def check_same_losses(results: dict[str, np.ndarray]) -> None:
     """Checks that all have trained the same, by the losses of the runs that they did.
 
@@ -133,6 +138,6 @@ def check_same_losses(results: dict[str, np.ndarray]) -> None:
     """
     ours = results[OURS]
     for name, losses in results.items():
-        apart = float(np.max(np.abs(losses / ours[: len(losses)] - 1)))
+        apart = largest_difference(losses, ours)
         if not apart <= LOSS_RTOL:
             raise InputError(f"{name} has not trained the same: its losses differ by a share of {apart:.2g}")

@@ -497,8 +497,8 @@ class Context(NamedTuple):
     def _ahead(self, name: str) -> Ahead:
         if self.step is None:
             raise InputError(
-                f"context.{name} is only known before a step: measure there, with observe_batches=[...] and observe_every=1 "
-                "instead of observe"
+                f"context.{name} is only known before a step: give the observable in observe_batches=[...] with "
+                "observe_every=1, and not in observe"
             )
         return self.step
 

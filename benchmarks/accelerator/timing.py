@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import torch_loop, user_loop, user_problem
 from benchmarks.accelerator import peers, whole_training
 from benchmarks.accelerator.sizes import Sizes
-from benchmarks.peer import LOSS_RTOL, executing, losses_of
+from benchmarks.peer import LOSS_RTOL, executing, largest_difference, losses_of
 from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
 from jaxsgd.compiler_options import compiler_options
@@ -178,7 +178,7 @@ def beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
         if torch_loop.torch is not None:
             calls["PyTorch, vmap in a CUDA graph"] = peers.torch_graph(begin, *how)
         results, firsts = called(calls)
-        apart = {name: float(np.max(np.abs(losses / results["jaxsgd"] - 1))) for name, losses in results.items()}
+        apart = {name: largest_difference(losses, results["jaxsgd"]) for name, losses in results.items()}
         steps = workload.epochs * workload.batch_count
         yield {
             "runs": runs,
@@ -216,7 +216,7 @@ def digits_beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
             "jit(vmap(scan))": peers.vmap_of_scan(loss, drawn.params, batches, epochs, 0.1, shared=True),
         }
         results, firsts = called(calls)
-        apart = float(np.max(np.abs(results["jit(vmap(scan))"] / results["jaxsgd"] - 1)))
+        apart = largest_difference(results["jit(vmap(scan))"], results["jaxsgd"])
         yield {
             "runs": runs,
             "epochs": epochs,
@@ -245,7 +245,7 @@ def problems_beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
             with jax.default_matmul_precision("float32"):
                 results, firsts = called(calls)
                 times = timed(calls, sizes.repeats, firsts)
-            apart = {key: float(np.max(np.abs(own / results["jaxsgd"][: len(own)] - 1))) for key, own in results.items()}
+            apart = {key: largest_difference(own, results["jaxsgd"]) for key, own in results.items()}
             yield {
                 "problem": user.words,
                 "runs": runs,
@@ -272,7 +272,7 @@ def in_one_kernel(sizes: Sizes) -> dict[str, Any]:
                 "one kernel": whole_training.article(library, begin, *how),
             }
             results, _ = called(calls)
-            apart = float(np.max(np.abs(results["one kernel"] / results["jit(vmap(scan))"] - 1)))
+            apart = largest_difference(results["one kernel"], results["jit(vmap(scan))"])
             times = timed(calls, sizes.repeats)
             rows.append({"runs": runs, "epochs": workload.epochs, "times": times, "largest difference": apart})
     return {"rows": rows}

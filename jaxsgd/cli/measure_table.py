@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,14 @@ def _varying(table: Sequence[TableRow], names: Sequence[str]) -> list[str]:
 
 
 def _places(best: xr.Dataset, table: Sequence[TableRow]) -> list[str]:
-    """Return the columns that identify a row; of the batch count and the batch size, only the study's axis."""
+    """Return the columns that identify a row."""
+    return _own_axes([str(name) for name in best.coords if name in KEPT and name in table[0]], best["median_value"].dims)
+
+
+def _own_axes(names: Iterable[str], dims: Container[Hashable]) -> list[str]:
+    """Return the names of columns; of the batch count and the batch size, only the axis of the study."""
     beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
-    names = [str(name) for name in best.coords if name in KEPT and name in table[0]]
-    return [name for name in names if beside.get(name) not in best["median_value"].dims]
+    return [name for name in names if beside.get(name) not in dims]
 
 
 def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
@@ -79,8 +83,7 @@ OVER_SEEDS = ("median_value", "low", "high", "no_interval", "mean_value", "mean_
 
 def over_seeds_table(table: Sequence[TableRow], settings: xr.Dataset) -> Table:
     """Return the table of every setting, with its median and its mean over the seeds."""
-    beside = {"batch_count": "batch_size", "batch_size": "batch_count"}
-    names = [name for name in table[0] if name not in OVER_SEEDS and beside.get(name) not in settings.dims]
+    names = _own_axes((name for name in table[0] if name not in OVER_SEEDS), settings.dims)
     places, metric = _varying(table, names), settings.attrs["metric"].replace("_", " ")
     texts = [SHORT.get(name, name.replace("_", " ")) for name in places]
     printed = plain_table(texts, ("median", "95 % interval", "mean", "95 % interval", "diverged"), f"All settings: {metric}")

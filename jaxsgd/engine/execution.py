@@ -241,7 +241,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
                 measured["stripe_index"][runs] = striped.stripe_index
                 measured["stripe_slope"][runs] = striped.slope.mean(axis=-1)
 
-        _in_idle_threads(measure, own, loss[0, :, :m].size)
+        _in_idle_threads(measure, own, past.size)
     ends = steps // count - 1 if study.halving else np.full(len(steps), -1)
     finite[np.arange(len(steps)), ends] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))

@@ -19,6 +19,7 @@ from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Batches
 
 
+@functools.partial(as_one_program, static_argnames="problem")
 def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batches) -> Float[Array, ""]:
     """Return the mean over an epoch's batches of g'Hg / |g|^2, [], in loss per squared parameter.
 
@@ -33,11 +34,6 @@ def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batc
       data: arrays with leading axis N.
       batches: the samples of each batch, as `jaxsgd.simulator.batches_of` returns them.
     """
-    return _batch_sharpness(problem, params, data, batches)
-
-
-@functools.partial(as_one_program, static_argnames="problem")
-def _batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batches) -> Array:
     flat, _ = ravel_pytree(params)
     size, summed = batches.size.astype(flat.dtype), summed_loss(problem, params, data)
     used = batches.size > 0

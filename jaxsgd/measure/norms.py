@@ -31,6 +31,7 @@ def parameter_norm(params: Params) -> Float[Array, ""]:
     return norm(params)
 
 
+@functools.partial(as_one_program, static_argnames="problem")
 def gradient_norm(problem: Problem, params: Params, data: Batch) -> Float[Array, ""]:
     """Return the length of the gradient of the mean loss, [], in loss per parameter.
 
@@ -39,11 +40,6 @@ def gradient_norm(problem: Problem, params: Params, data: Batch) -> Float[Array,
       params: the parameters.
       data: arrays with leading axis N, of all samples or of a batch; more than 1,024 samples are taken in blocks.
     """
-    return _gradient_norm(problem, params, data)
-
-
-@functools.partial(as_one_program, static_argnames="problem")
-def _gradient_norm(problem: Problem, params: Params, data: Batch) -> Array:
     return norm(mean_gradient(problem, params, data))
 
 

@@ -50,7 +50,7 @@ class Curve(NamedTuple):
       diverged, missing: how many are left out for that.
       runs: R.
       may_grow: True if the metric only describes a run, so that growth is no failure.
-      loss_grows: True if the loss of the runs ends above twice that of their first epoch.
+      loss_grows: for such a metric, True if the loss of the runs ends above twice that of their first epoch.
     """
 
     loss: np.ndarray
@@ -142,8 +142,10 @@ def _contents(ds: xr.Dataset, metric: str, panels_by: Facets, dim: str) -> list[
     records = panel_records(ds, metric, panels_by, dim)
     ranked = panel_table(ds, metric, panels_by, (dim,), cost(ds, metric))
     may_grow = better_of(metric) == "neither"
-    ends = panel_table(ds, "loss_epoch", panels_by, (dim,), cost(ds, "loss_epoch"))
-    grows = seed_median(ends) > 2 * seed_median(panel_table(ds, "loss_epoch", panels_by, (dim,))[..., 0])
+    grows = np.zeros(records.fine.shape[:2], bool)
+    if may_grow:
+        ends = panel_table(ds, "loss_epoch", panels_by, (dim,), cost(ds, "loss_epoch"))
+        grows = seed_median(ends) > 2 * seed_median(panel_table(ds, "loss_epoch", panels_by, (dim,))[..., 0])
 
     def curve(p: int, i: int) -> Curve:
         counts = int(records.diverged[p, i].sum()), int(records.missing[p, i].sum()), records.fine.shape[-1]
