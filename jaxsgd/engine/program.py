@@ -39,8 +39,9 @@ from jaxsgd.simulator import (
 )
 from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dependencies import Dependencies
+from jaxsgd.study.fields import stop_of
 from jaxsgd.study.observed import batch_variable, study_measures
-from jaxsgd.study.study import Study, order_named, stop_of
+from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import OfSubjects, OwnArrays, Subject, precision_of
 from jaxsgd.train import Recording, Span, Sparse, marked, run
 
