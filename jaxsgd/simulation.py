@@ -73,7 +73,7 @@ def simulate(
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
       observe: observables to measure after each epoch, kept in `Run.observed`: names in `jaxsgd.measure.METRICS` such as
         "sharpness", pointers "my_module:my_measure", and functions `(params, context) -> a number, an array or a dictionary of
-        these`, with a `jaxsgd.simulator.Context`. The values of a single one are kept as they are, and those of a list by
+        these`, with a `jaxsgd.context.Context`. The values of a single one are kept as they are, and those of a list by
         name, as in a result. As with the optimizer, another function compiles again.
       evaluate_every: observe more often or less often than each epoch: a share 1/q of an epoch such as 0.25, or a whole number
         of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.

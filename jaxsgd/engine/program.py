@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array
 
 from jaxsgd.compiler_options import compiler_options
+from jaxsgd.context import NOTHING_KNOWN, Context, Known
 from jaxsgd.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
@@ -23,9 +24,6 @@ from jaxsgd.order import Order, Split
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.schedule import Schedule, TrainingShare
 from jaxsgd.simulator import (
-    NOTHING_KNOWN,
-    Context,
-    Known,
     Optimizer,
     State,
     Stepping,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from jaxsgd.context import Context, contexts
 from jaxsgd.convolution import num_equations
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
@@ -22,7 +23,7 @@ from jaxsgd.measure.observable import (
 )
 from jaxsgd.order import ORDERS, split
 from jaxsgd.problem import Params
-from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
+from jaxsgd.simulator import State, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.subject import OfSubjects, Subject, precision_of
 from jaxsgd.train import Sparse
