@@ -38,7 +38,8 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRAINING = re.compile(r"(^|[^a-z])(train|training|trn)([^a-z]|$)", re.IGNORECASE)
 
 _NO_LOSS = re.compile(
-    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|diff|delta|std|var)"
+    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|improve|decrease|reduction|"
+    r"diff|delta|std|var)"
     r"|(best|lowest|min|minimum|previous|prev|last best|target)[ _./-]?(\w+[ _./-])?loss|ppl|perplexity|lossless|glossary"
 )
 _KNOWN_LOSS = re.compile(

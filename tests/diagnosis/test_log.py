@@ -50,6 +50,14 @@ def test_a_log_with_losses_after_its_nan_or_with_a_single_one_at_the_end_is_not_
     assert read_log(write(tmp_path, range(1, 5), losses)).non_finite_from == ""
 
 
+@pytest.mark.parametrize("setting", ["patience=3, loss_window=20", "loss_improvement_pct=1.0, epochs=5"])
+def test_a_loss_that_is_nan_throughout_is_the_loss_and_no_setting_is(setting, tmp_path):
+    lines = [f"| epoch {e} | {b}/60 batches | loss   nan | ppl      nan\n" for e in (1, 2) for b in range(10, 61, 10)]
+    (tmp_path / "log").write_text(f"Namespace({setting}, lr=20)\n" + "".join(lines))
+    with pytest.raises(InputError, match="'loss' has no finite value: all 12 are NaN or infinite"):
+        read_log(tmp_path / "log")
+
+
 def test_each_run_of_a_log_has_its_own_end(tmp_path):
     # The first run diverges at its third step, the second does not.
     path = write(tmp_path, [1, 2, 3, 4, 1, 2, 3, 4], ["8", "7", "nan", "nan", "4", "3", "2", "1"])
