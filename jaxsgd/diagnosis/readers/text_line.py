@@ -424,7 +424,8 @@ def _with_counted_epochs(columns: list[Column]) -> list[Column]:
     for column in columns:
         if column is named or column.total is not None or not (column.is_unnamed or role(column.name) == "step"):
             continue
-        if (np.diff(column.values) == 1).all() and (column.values[begins - 1] == values[begins]).all():
+        is_counter = np.isfinite(column.values).all() and (np.diff(column.values) == 1).all()
+        if is_counter and (column.values[begins - 1] == values[begins]).all():
             counted = column._replace(name="epoch", is_value=False, is_unnamed=False)
             return [counted if other is column else other for other in columns if other is not named]
     return columns
