@@ -125,7 +125,11 @@ def _training(training: list[LossSeries], where: str) -> LossSeries:
     """Return the series of the training loss: in the shape with most values, the total or the only one."""
     # A training that diverges at once has its loss in as many lines, all NaN.
     many = [item for item in training if item.all_count >= FEWEST] or training
-    weight = {id(item): item.all_count * (1 if _has_place(item.table) else PLACELESS) for item in many}
+    # Where two shapes have as many losses, the one with a validation loss is of evaluations.
+    weight = {
+        id(item): (item.all_count * (1 if _has_place(item.table) else PLACELESS), not any(map(is_held_out, item.table.losses)))
+        for item in many
+    }
     best = max(many, key=lambda item: weight[id(item)])
     same = [item for item in many if item.table is best.table]
     most = max(item.finite_count for item in same)

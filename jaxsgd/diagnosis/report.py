@@ -100,11 +100,17 @@ def period_size(period: Period) -> str:
     return f"{per_epoch} {'value' if per_epoch == '1' else 'values'} an epoch"
 
 
+FAINT = 0.1
+"""Probability of an estimated period below which it is not stated."""
+
+
 def period_lines(period: Period) -> list[str]:
     """Return the period of a log in two sentences, with its origin; in one where nothing shows it."""
     if period.is_estimated and missing_length(period):
         return ["the log does not say where epochs begin."]
     if _is_period_unknown(period):
+        if period.confidence < FAINT:
+            return ["neither the log nor its losses show where epochs begin."]
         return [f"its losses suggest {period_size(period)}, which is only {percent(period.confidence)} sure."]
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
     count = period.stripe_count

@@ -164,6 +164,11 @@ def test_of_a_log_that_does_not_show_its_epochs_no_means_over_epochs_are_given(t
     assert not any("Averaged" in line or "stripes" in line for line in rest)
 
 
+def test_a_period_that_nothing_shows_is_not_stated():
+    read = diagnosis_lines(diagnose(3 - np.arange(30) / 50), "log")[2]
+    assert read == "Read: log: array, 30 losses in column 'loss'; neither the log nor its losses show where epochs begin."
+
+
 def test_losses_that_alternate_without_any_counter_may_be_two_series(tmp_path):
     """Training and validation losses in lines of one shape, in turn; with steps it is one series, of two batches an epoch."""
     rng = np.random.default_rng(1)
