@@ -186,7 +186,7 @@ class _Reading:
             if len(pieces) == 1:
                 self._add_header(line)
                 return
-            records = _joined_records(pieces) if line.lower().count("loss") > 1 else ()
+            records = _joined_records(pieces) if _repeats_loss(pieces) else ()
             if records:
                 for record in records:
                     self.add(number, record)
@@ -372,6 +372,12 @@ class _Reading:
         held_out = is_held_out(group.words) and not is_training(group.words)
         run = np.zeros(len(line), np.int64)
         return named_table(FORM, ordered, run, line[order], words=group.words, is_held_out=held_out)
+
+
+def _repeats_loss(pieces: list[str]) -> bool:
+    """Return True if the same words with a loss stand before several numbers of a line."""
+    named = [text for text in pieces[:-1:2] if "loss" in text or "Loss" in text or "LOSS" in text]
+    return len(named) > len(set(named))
 
 
 def _joined_records(pieces: list[str]) -> list[str]:
