@@ -467,7 +467,8 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
       Slope of the log change over the log number of batches in the epoch so far; log likelihood of the slope -1 over the slope
       0; log of the change across boundaries over that between an epoch's later prints. All 0 where there is too little.
     """
-    if period.per_epoch < FEWEST_SETTLING:
+    loss, period = _without_first_batch(loss, period)
+    if period.whole_count < FEWEST_SETTLING:
         return _settling_of_few(loss, period)
     apart = stands_apart(period)
     loss, period = loss[~apart], period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
@@ -480,15 +481,16 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
     if rounded:
         # Of a loss with few digits a change of zero is a small change, of which only is known that it is below the last digit.
         change = np.maximum(change, step / 4)
-    late &= change > 0
+    number = _independent(period)
+    late &= (change > 0) & np.isfinite(number)
     if late.sum() < 12:
         return 0.0, 0.0, 0.0
     # A pattern that repeats moves a print of one place by the same amount in every epoch: the places, not the prints, are the
     # independent draws.
-    value, at = np.unique(np.round(period.position[1:][late], 3), return_inverse=True)
+    at = np.unique(np.round(period.position[1:][late], 3), return_inverse=True)[1]
     count = np.bincount(at)
     often = count >= 0.5 * np.median(count)
-    size, place = (np.bincount(at, np.log(change[late])) / count)[often], np.log(value[often] + 1.0)
+    size, place = ((np.bincount(at, np.log(values[late])) / count)[often] for values in (change, number))
     # The scatter that a mean of logs of normal draws has: pi^2 / 8 of each, less where many independent ones are averaged.
     floor = 0.02 * len(size)
     shape = _settled_shape(size, place, np.log(step / 4) if rounded else -np.inf)
@@ -501,6 +503,31 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
         cut_score(float(likelihood)),
         reset,
     )
+
+
+FEW_BATCHES = 0.5
+"""Share of the usual number of batches from one print to the next below which a print is one of few batches."""
+
+
+def _without_first_batch(loss: np.ndarray, period: Period) -> tuple[np.ndarray, Period]:
+    """Return the losses and the period without the prints with which epochs begin, where these are of few batches.
+
+    The loss of a single batch scatters far more than a mean, so the mean settles after it whether or not it begins anew.
+    """
+    kept = ~(_begins(period) & (period.window < FEW_BATCHES * np.median(period.window)))
+    return loss[kept], period._replace(position=period.position[kept], epoch=period.epoch[kept])
+
+
+def _independent(period: Period) -> Float[np.ndarray, " c"]:
+    """Return the batches whose mean scatters as each change of a mean over the epoch so far does, [c]; infinite for no change.
+
+    Where all batches scatter alike, a mean over the first a batches of an epoch moves to that over the first b with the variance
+    1 / a - 1 / b of a batch, and to that over the first b of the next epoch with 1 / a + 1 / b. After even windows of w batches
+    the square root of the inverse is within 1 / 8 of a window of (k - w / 2) / sqrt(w), with k = b.
+    """
+    before, after = 1 / (period.position[:-1] + 1), 1 / (period.position[1:] + 1)
+    variance = np.where(_begins(period)[1:], before + after, before - after)
+    return np.where(variance > 0, 1 / np.sqrt(np.maximum(variance, 1e-300)), np.inf)
 
 
 def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, float]:

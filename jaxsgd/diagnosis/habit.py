@@ -18,12 +18,15 @@ class Habit(NamedTuple):
       restarts: True if the count of batches begins again with each epoch, False if it goes on through the run.
       last_factor: the factor on the last batch's loss: 1 for a mean over its own samples, B_last / B where a sum is
         divided by the usual batch size, B / B_last where it is divided by its own size twice.
+      from_first: True if the first batch of the count is printed, as by `if batch % interval == 0` with a count from 0; False
+        if the first print comes after w batches.
     """
 
     interval: int
     form: str = "window"
     restarts: bool = False
     last_factor: float = 1.0
+    from_first: bool = False
 
 
 def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
@@ -35,11 +38,12 @@ def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndar
     loss = np.asarray(loss, np.float64).copy()
     loss[:, -1] *= habit.last_factor
     flat = loss.reshape(-1)
+    first = 0 if habit.from_first else habit.interval - 1
     if habit.restarts:
-        inner = np.arange(habit.interval - 1, batches, habit.interval)
+        inner = np.arange(first, batches, habit.interval)
         at = (np.arange(epochs)[:, None] * batches + inner).reshape(-1)
     else:
-        at = np.arange(habit.interval - 1, epochs * batches, habit.interval)
+        at = np.arange(first, epochs * batches, habit.interval)
     total = np.concatenate([[0.0], np.cumsum(flat)])
     if habit.form == "batch":
         return flat[at], at
@@ -53,7 +57,9 @@ def printed(loss: Float[np.ndarray, "E m"], habit: Habit) -> tuple[Float[np.ndar
             mean = 0.9 * mean + 0.1 * value
             smooth[place] = mean
         return smooth[at], at
-    return (total[at + 1] - total[at + 1 - habit.interval]) / habit.interval, at
+    # The window of a first batch that is printed contains it alone.
+    begin = np.maximum(at + 1 - habit.interval, at // batches * batches if habit.restarts else 0)
+    return (total[at + 1] - total[begin]) / (at + 1 - begin), at
 
 
 def habit_log(

@@ -110,6 +110,16 @@ class Period(_Fields):
         return len(np.unique(np.round(self.position, 3)))
 
     @functools.cached_property
+    def window(self) -> Float[np.ndarray, " n"]:
+        """Batches since the print before, or since the epoch began where every epoch has the same places; [n], as `position`.
+
+        A trainer that prints batches 0, w, 2 w, ... of each epoch has a window of one batch first.
+        """
+        gap = np.diff(self.epoch * self.length + self.position, prepend=-math.inf)
+        usual = self.interval if math.isfinite(self.interval) else 1.0
+        return np.where(np.isfinite(gap), gap, usual) if self.slides else np.minimum(gap, self.position + 1)
+
+    @functools.cached_property
     def slides(self) -> bool:
         """True if prints fall on other places from epoch to epoch: a steady interval does not divide the epoch."""
         # With prints left out, as those that are NaN, an epoch has fewer of them than places.
