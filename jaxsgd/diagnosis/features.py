@@ -158,8 +158,8 @@ def cause_readings() -> dict[str, tuple[str, ...]]:
     return names
 
 
-CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
-"""Scores up to which a reading is 0: of a score that chance seldom passes, and of the largest of some dozens of scores."""
+CHANCE = 2.5
+"""Score that chance seldom passes, up to which a reading is 0."""
 
 MOST_RISE = 6.0
 """Score from which a rise within the epoch is sure; the only question left is whether it belongs to levels that repeat."""
@@ -211,7 +211,7 @@ def _unexplained(n: Numbers) -> float:
 
 
 def _step(n: Numbers) -> float:
-    return _beyond(abs(n["step_z"]), CHANCE_AMONG_MANY)
+    return _beyond(n["step_rare"], CHANCE)
 
 
 def _sure_line(n: Numbers) -> float:
@@ -482,10 +482,11 @@ FEATURES: tuple[Feature, ...] = (
         {
             "step": "the step between the levels of two epochs that stands out most, loss units; signed",
             "step_z": "its normal score; of as many as there are epochs the largest",
+            "step_rare": "normal score that is as rare as the largest of so many",
             "step_after": "epochs before it",
             "step_local": "log of its score over the larger of those half an epoch before and after",
         },
-        lambda prints: prints.stair[:4],
+        lambda prints: prints.stair[:5],
         {
             "step_beyond": Reading(("schedule",), _step),
             "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
@@ -517,9 +518,10 @@ FEATURES: tuple[Feature, ...] = (
         {
             "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
             "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
+            "recurs_rare": "normal score that is as rare as the largest of so many",
         },
-        lambda prints: prints.stair[4:],
-        {"recurs_beyond": Reading(("schedule",), lambda n: _beyond(n["recurs_z"], CHANCE_AMONG_MANY))},
+        lambda prints: prints.stair[5:],
+        {"recurs_beyond": Reading(("schedule",), lambda n: _beyond(n["recurs_rare"], CHANCE))},
         _recurrence,
     ),
     Feature(

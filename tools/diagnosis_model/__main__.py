@@ -12,14 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxsgd.plot.style import figure_file
-from tools.diagnosis_model.assess import assess, assessment_text, reliability, reliability_figure
+from tools.diagnosis_model.assess import LONG_PRINTS, assess, assessment_text, reliability, reliability_figure
 from tools.diagnosis_model.examples import Example, make_examples
 from tools.diagnosis_model.recordings import SIDES, recordings
 from tools.diagnosis_model.staircases import plain_examples
 from tools.diagnosis_model.train import fit_models, fit_period, fit_staircase
-
-LONG_PRINTS = 60
-"""Smallest number of prints of a held-out log that is counted."""
 
 QUICK_TO_COMPILE = "--xla_cpu_use_fusion_emitters=false"
 """Option of XLA with which small programs compile in half the time, and run a little slower."""

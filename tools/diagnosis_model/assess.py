@@ -16,6 +16,10 @@ from tools.diagnosis_model.examples import Example
 from tools.diagnosis_model.train import PRIOR, prior_weights
 
 
+LONG_PRINTS = 60
+"""Smallest number of prints of a held-out log that is counted."""
+
+
 class Assessment(NamedTuple):
     """The model's answers about n examples; C causes, in the order of `CAUSE_NAMES`.
 

@@ -157,6 +157,18 @@ def recordings(side: Side, folder: Path, report: Callable[[str], None]) -> Itera
                 yield Recording(loss, key[0], rate, share_of_last, partner, f"{name} {course.__name__} {key}")
 
 
+def constant_recordings(study: Study, folder: Path) -> Iterator[Recording]:
+    """Return the runs of each setting of a study with batch counts and a constant rate; missing runs are run first.
+
+    Args:
+      study: the study.
+      folder: the folder of its results, of which the settings bear the name.
+    """
+    dataset = sweep(study, folder, vectorize="one_program")
+    for key, loss, _ in _cells(dataset, "batch_count"):
+        yield Recording(loss, key[0], setting=f"{folder.name} {constant.__name__} {key}")
+
+
 def _course_rates(course: Callable, count: int) -> np.ndarray:
     """Return the factor on the rate at each of `count` batches."""
     return np.asarray(jax.vmap(course)(np.arange(count, dtype=np.float32) / count), np.float64)
