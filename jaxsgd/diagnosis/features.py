@@ -300,7 +300,7 @@ FEATURES: tuple[Feature, ...] = (
             "stripe index)",
             "repeat_z": "z of that share",
         },
-        lambda prints: explained(prints.folded.left, prints.folded.group),
+        lambda prints: explained(prints.folded.left, prints.folded.group, prints.folded.width),
         {
             "repeat_index": Reading(("fixed_order", "ragged_batch"), _repeat_share),
             "repeat_z": Reading(("fixed_order",), _repeat),
@@ -309,6 +309,7 @@ FEATURES: tuple[Feature, ...] = (
                 ("fixed_order", "re_exposure"), lambda n: _clipped((n["repeat_index"] - EXACT) / (1 - EXACT), 0, 1)
             ),
             "sliding_repeat": Reading(("aliasing",), lambda n: n["slides"] * _repeat(n)),
+            "sliding_share": Reading(("aliasing",), lambda n: n["slides"] * _repeat_share(n)),
         },
         lambda n, _: (
             f"The position in the epoch explains {share_text(n['repeat_index'])} of the variance of the detrended loss "
@@ -321,7 +322,9 @@ FEATURES: tuple[Feature, ...] = (
             "jagged_index": "the same share after a smooth curve over the epoch is taken off, without the epoch's beginning",
             "jagged_z": "z of that share",
         },
-        lambda prints: explained(prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]]),
+        lambda prints: explained(
+            prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]], prints.folded.width
+        ),
         {
             "jagged_index": Reading(("fixed_order",), _jagged_share),
             "jagged_z": Reading(("fixed_order",), _jagged),
@@ -467,7 +470,6 @@ FEATURES: tuple[Feature, ...] = (
         },
         lambda prints: prints.last[3:],
         {
-            "narrow_last": Reading(("ragged_batch",), lambda n: _clipped(-n["last_spread"], 0, 2) * float(n["last_level"] < 0)),
             "wide_both": Reading(
                 ("ragged_batch",), lambda n: _beyond(min(n["last_spread_z"], n["last_spread_rare"]), CHANCE) * _unexplained(n)
             ),

@@ -55,7 +55,7 @@ def cut_score(z: float) -> float:
     return float(np.clip(z, -LARGEST, LARGEST)) if np.isfinite(z) else 0.0
 
 
-def explained(left: Float[np.ndarray, " k"], group: Int[np.ndarray, " k"]) -> tuple[float, float]:
+def explained(left: Float[np.ndarray, " k"], group: Int[np.ndarray, " k"], width: int | None = None) -> tuple[float, float]:
     """Return (share of the variance that the groups explain, adjusted for chance; its z).
 
     Values of one group that resemble each other from cycle to cycle, as smoothed ones do, count as fewer values. Levels that
@@ -64,6 +64,8 @@ def explained(left: Float[np.ndarray, " k"], group: Int[np.ndarray, " k"]) -> tu
     Args:
       left: values in the order of the log.
       group: number of the group of each, which returns after as many values as there are groups, or nearly so.
+      width: number of values in the moving mean that was taken off them; None if none was. A mean over a whole cycle takes
+        nothing off the groups' means, but 1 / width and more off the variance within groups, which would make F too large.
     """
     count = np.bincount(group)
     used = count[count > 0]
@@ -80,7 +82,16 @@ def explained(left: Float[np.ndarray, " k"], group: Int[np.ndarray, " k"]) -> tu
     kinship = min(float((off[lag:] * off[:-lag]).sum()) / max(within, 1e-300) for lag in (1, len(used)))
     fewer = (1 - kinship) / (1 + kinship) if kinship > 0 else 1.0
     f = fewer * ((total - within) / between_freedom) / max(within / within_freedom, 1e-12 * total / len(left))
+    f *= 1.0 if width is None else _variance_left(width)
     return float(share), cut_score(normal_score(f, _free_levels(off, len(used)), max(round(fewer * within_freedom), 2)))
+
+
+def _variance_left(width: int) -> float:
+    """Return the variance of white noise less its centred moving mean over `width` values: the squares of its weights.
+
+    An even width has half weights at both ends (`jaxsgd.measure.trend.moving_mean`). Of width 2, 3/8 of the variance is left.
+    """
+    return 1 - 1 / width - (0.0 if width % 2 else 0.5 / width**2)
 
 
 def _free_levels(off: Float[np.ndarray, " k"], places: int) -> float:
@@ -92,8 +103,8 @@ def _free_levels(off: Float[np.ndarray, " k"], places: int) -> float:
     squared means then has the mean and the variance of (sum of eigenvalues)^2 / (sum of their squares) independent squares
     (Satterthwaite 1946): P - 1 for independent values, but 2 where a smoothed loss has left the slowest wave only.
 
-    In white noise the four correlations in c(d) have the variance 1 / k each, so that the sum of squares is too large by 4 P / k
-    of itself. This is taken off; up to four cycles nothing else is left.
+    In white noise the four correlations in c(d) have the variance 1 / n of n values each, so that the sum of squares is too
+    large by 4 P / n of itself. This is taken off. Up to four cycles, P - 1 comes back.
 
     Args:
       off: values without the means of their places, in the order of the log.

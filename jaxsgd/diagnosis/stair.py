@@ -173,7 +173,7 @@ def _recurrence(level: np.ndarray) -> tuple[float, float, float]:
     tried = range(2, min(len(level) // 3, MOST_RECURRENCE) + 1)
     for epochs in tried:
         left = recurring(level, epochs)
-        z = explained(left, np.arange(len(left)) % epochs)[1]
+        z = explained(left, np.arange(len(left)) % epochs, epochs)[1]
         if z > best[1]:
             best = (float(epochs), z)
     return *best, (cut_score(score_of_largest(best[1], len(tried))) if best[1] else 0.0)

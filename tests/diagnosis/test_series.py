@@ -25,7 +25,9 @@ def test_the_largest_of_many_scores_is_as_rare_as_its_own_score(largest, count):
         assert stats.norm.logcdf(score) == pytest.approx(count * stats.norm.logcdf(largest), rel=1e-6)
 
 
-@pytest.mark.parametrize(("places", "cycles", "kinship"), [(12, 60, 0.0), (12, 60, 0.9), (20, 40, 0.9), (5, 20, 0.5)])
+@pytest.mark.parametrize(
+    ("places", "cycles", "kinship"), [(2, 40, 0.0), (3, 40, 0.0), (12, 60, 0.0), (12, 60, 0.9), (20, 40, 0.9), (5, 20, 0.5)]
+)
 def test_places_that_resemble_their_neighbours_are_not_explained_by_chance_more_often(places, cycles, kinship):
     rng = np.random.default_rng(0)
     place = np.arange(places * cycles) % places
@@ -33,7 +35,8 @@ def test_places_that_resemble_their_neighbours_are_not_explained_by_chance_more_
     for _ in range(300):
         noise = signal.lfilter([1.0], [1.0, -kinship], rng.standard_normal(len(place) + 100))[100:]
         left = noise[places // 2 : len(noise) - places // 2] - moving_mean(noise, places)
-        scores.append(explained(left, place[: len(left)])[1])
+        scores.append(explained(left, place[: len(left)], places)[1])
     # As if the places were independent, the deviation is 1.9 for 20 places with a kinship of 0.9.
+    assert np.mean(scores) == pytest.approx(0, abs=0.35)
     assert np.std(scores) == pytest.approx(1, abs=0.25)
     assert np.quantile(scores, 0.99) < 3.5

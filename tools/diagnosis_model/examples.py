@@ -217,7 +217,7 @@ def _fixed_order(shown: np.ndarray, period: Period, habit: Habit) -> float:
     folded = fold(shown, period)
     # A last batch far from the others is a level that differs, too.
     clear = CLEAR if habit.last_factor == 1 else 2 * CLEAR
-    return 1.0 if explained(folded.left, folded.group)[1] >= clear else np.nan
+    return 1.0 if explained(folded.left, folded.group, folded.width)[1] >= clear else np.nan
 
 
 def _ragged(recording: Recording, habit: Habit, others: list[np.ndarray], period: Period) -> float:

@@ -12,21 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.stats import binomtest
 
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.diagnose import cause_chances
 from jaxsgd.diagnosis.diagnosis import LIKELY
-from jaxsgd.diagnosis.features import measure_features
-from jaxsgd.diagnosis.habit import Habit, habit_log, printed
-from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.model import learned
-from jaxsgd.diagnosis.period import find_period, missing_length
 from jaxsgd.study.study import Study
 from jaxsgd.study.study_file import read_study, study_path
 from tools.diagnosis_model.assess import LONG_PRINTS
-from tools.diagnosis_model.examples import Example, draw_habit, estimated_period, make_examples
+from tools.diagnosis_model.examples import Example, make_examples
+from tools.diagnosis_model.lasting import lasting_examples, unmarked_habit
 from tools.diagnosis_model.recordings import TrainedProblem, constant_recordings
 
 PROBLEMS = (
@@ -39,9 +35,6 @@ PROBLEMS = (
 
 SEEDS, COUNTS, EPOCHS = tuple(range(900, 924)), (6, 10, 18, 40), (24, 60, 150)
 """Seeds, batch counts and numbers of epochs of the recorded runs."""
-
-SPIKES = 0.003
-"""Share of the batches with a spike, in the logs that have some."""
 
 
 def plain_studies() -> Iterator[tuple[str, Study]]:
@@ -63,16 +56,8 @@ def plain_studies() -> Iterator[tuple[str, Study]]:
             )
 
 
-def unmarked_habit(batches: int, rng: np.random.Generator) -> Habit:
-    """Return a random way to log m batches an epoch that leaves no mark: single batches, windows, or an exponential mean."""
-    while True:
-        habit = draw_habit(batches, rng)
-        if habit.form != "running" and habit.last_factor == 1:
-            return habit
-
-
 def recorded_examples(folder: Path, count: int, seed: int) -> list[Example]:
-    """Return logs of recorded runs on which no cause acts: up to `count` of each setting, of `LONG_PRINTS` prints or more.
+    """Return logs of recorded runs on which no cause acts: up to `count` of each setting.
 
     Args:
       folder: the folder of the runs; those that are missing are run first.
@@ -84,55 +69,7 @@ def recorded_examples(folder: Path, count: int, seed: int) -> list[Example]:
         for setting, recording in enumerate(constant_recordings(study, folder / name)):
             rng = np.random.default_rng([seed, number, setting])
             examples += make_examples(recording, count, rng, draw=unmarked_habit)
-    return [example for example in examples if (example.truth == 0).all() and example.prints >= LONG_PRINTS]
-
-
-def lasting_log(rng: np.random.Generator) -> Log:
-    """Return the log of a loss drawn at random that falls smoothly and scatters: nothing in it depends on the epoch.
-
-    The fall is a power of time, an exponential, or none. The scatter is a share of the loss or constant, has normal or heavy
-    tails, and may last for up to three epochs; some logs have spikes, from which the loss returns within an epoch.
-    """
-    epochs, batches = round(float(np.exp(rng.uniform(*np.log((4, 200)))))), round(float(np.exp(rng.uniform(*np.log((4, 400))))))
-    count = epochs * batches
-    time = np.arange(count) / batches
-    form = rng.choice(["power", "exponential", "flat"])
-    scale = float(np.exp(rng.uniform(*np.log((0.2, 30)))))
-    fall = {"power": (1 + time / scale) ** -rng.uniform(0.3, 1.5), "exponential": np.exp(-time / scale), "flat": 0 * time}[form]
-    level = rng.uniform(0.2, 2) + rng.uniform(0, 3) * fall
-    noise = rng.standard_normal(count) if rng.random() < 0.7 else rng.standard_t(4, count)
-    if rng.random() < 0.5:
-        lasts = float(np.exp(rng.uniform(*np.log((2, max(3 * batches, 3))))))
-        noise = noise + rng.uniform(0.1, 1) * np.sqrt(lasts) * _lasting(noise, lasts)
-    if rng.random() < 0.2:
-        spikes = rng.uniform(2, 10, count) * (rng.random(count) < SPIKES)
-        noise = noise + batches / 4 * _lasting(spikes, batches / 4)
-    size = float(np.exp(rng.uniform(*np.log((0.005, 0.3)))))
-    loss = level + size * noise * (level if rng.random() < 0.7 else level.mean())
-    habit = unmarked_habit(batches, rng)
-    values, at = printed(loss.reshape(epochs, batches), habit)
-    return habit_log(values, at, batches)
-
-
-def _lasting(noise: np.ndarray, lasts: float) -> np.ndarray:
-    """Return the exponential mean of noise over so many batches."""
-    return lfilter([1 / lasts], [1, 1 / lasts - 1], noise)
-
-
-def lasting_examples(count: int, seed: int) -> list[Example]:
-    """Return `count` logs of `lasting_log`, without those of fewer than `LONG_PRINTS` prints and of too few epochs."""
-    examples = []
-    for number in range(count):
-        log = lasting_log(np.random.default_rng([seed, number]))
-        if len(log.loss) < LONG_PRINTS:
-            continue
-        period = find_period(log)
-        if missing_length(period):
-            continue
-        features = measure_features(log.loss, log.rate, period)
-        truth = np.zeros(len(CAUSE_NAMES))
-        examples.append(Example(features, truth, len(log.loss), *estimated_period(log, period), {"setting": "drawn"}))
-    return examples
+    return [example for example in examples if (example.truth == 0).all()]
 
 
 def alarms(examples: list[Example]) -> Counter[str]:
@@ -163,11 +100,15 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=2000, help="number of losses drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of habits, lengths and noise")
     options = parser.parse_args()
-    recorded = recorded_examples(options.out, options.count, options.seed)
+    recorded = _long(recorded_examples(options.out, options.count, options.seed))
     sys.stdout.write(alarm_text("recorded runs", recorded))
-    drawn = lasting_examples(options.drawn, options.seed)
+    drawn = _long(lasting_examples(options.drawn, options.seed))
     sys.stdout.write(alarm_text("drawn at random", drawn))
     sys.stdout.write(alarm_text("together", recorded + drawn))
+
+
+def _long(examples: list[Example]) -> list[Example]:
+    return [example for example in examples if example.prints >= LONG_PRINTS]
 
 
 if __name__ == "__main__":
