@@ -210,8 +210,9 @@ def _unexplained(n: Numbers) -> float:
     return 1 - _repeat_share(n)
 
 
-def _step(n: Numbers) -> float:
-    return _beyond(n["step_rare"], CHANCE)
+def is_step(n: Numbers) -> bool:
+    """Return True if the step between epochs is rarer by chance than the repeat of their levels."""
+    return n["step_rare"] >= n["recurs_rare"]
 
 
 def _sure_line(n: Numbers) -> float:
@@ -480,20 +481,21 @@ FEATURES: tuple[Feature, ...] = (
         ),
     ),
     Feature(
-        "step",
+        "stair",
         {
             "step": "the step between the levels of two epochs that stands out most, loss units; signed",
             "step_z": "its normal score; of as many as there are epochs the largest",
             "step_rare": "normal score that is as rare as the largest of so many",
             "step_after": "epochs before it",
             "step_local": "log of its score over the larger of those half an epoch before and after",
+            "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
+            "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
+            "recurs_rare": "normal score that is as rare as the largest of so many",
         },
-        lambda prints: prints.stair[:5],
-        {
-            "step_beyond": Reading(("schedule",), _step),
-            "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
-        },
-        _step_size,
+        lambda prints: prints.stair,
+        # The rarer of a step and a repeat counts: two that chance makes do not add up.
+        {"rare_stair": Reading(("schedule",), lambda n: _drawn(max(n["step_rare"], n["recurs_rare"], 0)))},
+        lambda n, period: (_step_size if is_step(n) else _recurrence)(n, period),
     ),
     Feature(
         "staircase",
@@ -514,17 +516,6 @@ FEATURES: tuple[Feature, ...] = (
         ),
         {"staircase": Reading((), lambda n: _drawn(n["staircase_score"]))},
         _staircase,
-    ),
-    Feature(
-        "recurs",
-        {
-            "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
-            "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
-            "recurs_rare": "normal score that is as rare as the largest of so many",
-        },
-        lambda prints: prints.stair[5:],
-        {"recurs_beyond": Reading(("schedule",), lambda n: _beyond(n["recurs_rare"], CHANCE))},
-        _recurrence,
     ),
     Feature(
         "rate",

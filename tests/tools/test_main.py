@@ -21,7 +21,6 @@ def test_a_small_training_leaves_a_model_a_report_and_a_figure(tmp_path, monkeyp
     }
     monkeypatch.setattr(command, "SIDES", sides)
     monkeypatch.setattr(command, "PLAIN_LOGS", 5)
-    monkeypatch.setattr(command, "LASTING_LOGS", 5)
     monkeypatch.setattr(train, "STAIRCASES", 40)
     command.main(["--out", str(tmp_path)])
     stored = json.loads((tmp_path / "model.json").read_text())

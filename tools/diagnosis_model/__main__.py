@@ -14,7 +14,6 @@ import numpy as np
 from jaxsgd.plot.style import figure_file
 from tools.diagnosis_model.assess import LONG_PRINTS, assess, assessment_text, reliability, reliability_figure
 from tools.diagnosis_model.examples import Example, make_examples
-from tools.diagnosis_model.lasting import lasting_examples
 from tools.diagnosis_model.recordings import SIDES, recordings
 from tools.diagnosis_model.staircases import plain_examples
 from tools.diagnosis_model.train import fit_models, fit_period, fit_staircase
@@ -24,9 +23,6 @@ QUICK_TO_COMPILE = "--xla_cpu_use_fusion_emitters=false"
 
 PLAIN_LOGS, PLAIN_SEED = 200, 2
 """Number of logs without a staircase of each kind that are trained on, and the first number of their seeds."""
-
-LASTING_LOGS, LASTING_SEED = 2500, 2
-"""Number of losses drawn at random, without a cause, that are trained on, and the first number of their seeds."""
 
 
 def all_examples(folder: Path, report: Callable[[str], None], seed: int = 0) -> dict[str, list[Example]]:
@@ -60,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if QUICK_TO_COMPILE not in given:
         os.environ["XLA_FLAGS"] = f"{given} {QUICK_TO_COMPILE}".strip()
     examples = all_examples(folder, _report)
-    examples["taught"] += plain_examples(PLAIN_LOGS, PLAIN_SEED) + lasting_examples(LASTING_LOGS, LASTING_SEED)
+    examples["taught"] += plain_examples(PLAIN_LOGS, PLAIN_SEED)
     models = fit_models(examples["taught"])
     assessment = assess(models, [example for example in examples["held_out"] if example.prints >= LONG_PRINTS])
     stored = {
