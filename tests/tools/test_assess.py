@@ -52,9 +52,8 @@ def test_reliability_of_a_probability_that_is_right_lies_on_the_diagonal():
     assert 0 < bins.acts[place] < 0.3
     assert bins.answers.sum() == 20_000 * len(CAUSE_NAMES)
     # Of each cause 6,000 answers act and 14,000 do not; to odds of p to 1 - p they are weighted p / 6,000 and (1 - p) / 14,000.
-    prior = np.array([PRIOR[name] for name in CAUSE_NAMES[:2]])
-    square = 20_000**2 * (prior**2 / 6_000 + (1 - prior) ** 2 / 14_000)
-    assert bins.effective[place] == pytest.approx(40_000**2 / square.sum(), rel=0.05)
+    square = 2 * 20_000**2 * (PRIOR**2 / 6_000 + (1 - PRIOR) ** 2 / 14_000)
+    assert bins.effective[place] == pytest.approx(40_000**2 / square, rel=0.05)
     assert bins.error[place] == pytest.approx(np.sqrt(0.21 / bins.effective[place]))
 
 

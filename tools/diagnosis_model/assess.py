@@ -108,12 +108,12 @@ class Reliability(NamedTuple):
 def reliability(assessment: Assessment, bins: int = 10) -> Reliability:
     """Return how often causes act at each stated probability, over all causes together (Murphy and Winkler 1977)."""
     stated, truth, weight = [], [], []
-    for column, name in enumerate(CAUSE_NAMES):
+    for column in range(len(CAUSE_NAMES)):
         known = np.isfinite(assessment.truth[:, column])
         acts = assessment.truth[known, column] == 1
         stated.append(assessment.probability[known, column])
         truth.append(acts)
-        weight.append(prior_weights(acts, PRIOR[name]))
+        weight.append(prior_weights(acts, PRIOR))
     chance, acts, weights = np.concatenate(stated), np.concatenate(truth), np.concatenate(weight)
     number = np.minimum((chance * bins).astype(int), bins - 1)
     total = np.bincount(number, weights, bins)
