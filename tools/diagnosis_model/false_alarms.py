@@ -23,7 +23,7 @@ from jaxsgd.study.study_file import read_study, study_path
 from tools.diagnosis_model.assess import LONG_PRINTS
 from tools.diagnosis_model.examples import Example, make_examples
 from tools.diagnosis_model.lasting import lasting_examples, unmarked_habit
-from tools.diagnosis_model.recordings import TrainedProblem, constant_recordings
+from tools.diagnosis_model.recordings import TrainedProblem, compile_quickly, constant_recordings
 
 PROBLEMS = (
     TrainedProblem("power_law_regression", {"num_samples": 400, "noise": 1.0}, (0.05, 0.02)),
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=2000, help="number of losses drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of habits, lengths and noise")
     options = parser.parse_args()
+    compile_quickly()
     recorded = _long(recorded_examples(options.out, options.count, options.seed))
     sys.stdout.write(alarm_text("recorded runs", recorded))
     drawn = _long(lasting_examples(options.drawn, options.seed))
