@@ -61,7 +61,7 @@ def epoch_mean_likelihood(loss: Float[np.ndarray, " n"], period: Period) -> floa
       The difference in nats, at most `LARGEST`; 0 where there are too few epochs or prints.
     """
     kept = _kept(period)
-    number, window, epoch = period.position[kept] + 1, period.window[kept], period.epoch[kept]
+    number, epoch = period.position[kept] + 1, period.epoch[kept]
     epochs, change = len(np.unique(epoch)), np.diff(loss[kept])
     if epochs < FEWEST_EPOCHS or period.per_epoch < FEWEST_AN_EPOCH or not change.any():
         return 0.0
@@ -85,7 +85,6 @@ def epoch_mean_likelihood(loss: Float[np.ndarray, " n"], period: Period) -> floa
     own = max(_log_likelihood(change, bands, drift, freedom) for bands in means)
     even = [_of_changes(np.eye(len(part), 1) - part / period.per_epoch) for part in once]
     even += [_of_changes((number.mean() / number[None]) ** power) for power in FALLS]
-    even.append(_of_changes((1 / window / np.mean(1 / window))[None]))
     kin = [_of_changes(_kin_bands(kinship, len(number))) for kinship in KINSHIPS]
     other = max(_log_likelihood(change, bands, drift, freedom) for bands in (*even, *kin))
     return cut_score(_fewer(change, place) * (own - other))
@@ -169,6 +168,5 @@ def _log_likelihood(change: np.ndarray, bands: np.ndarray, drift: np.ndarray, fr
         except np.linalg.LinAlgError:
             continue
         white = scipy.linalg.solve_banded((len(root) - 1, 0), root, change)
-        # Of equal size, whatever the unit of the covariances.
-        best = max(best, -freedom * (float(np.log(root[0]).mean()) + float(np.log((white**2).mean())) / 2))
+        best = max(best, -float(np.log(root[0]).sum()) - freedom / 2 * float(np.log((white**2).mean())))
     return best
