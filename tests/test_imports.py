@@ -25,6 +25,7 @@ STAGES = [
         "compiler_options",
         "convolution",
         "mapped",
+        "per_owner",
         "number",
         "markup",
         "family",

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxsgd.convolution import has_convolution, num_equations
-from jaxsgd.study.subject import OfSubjects, Subject, precision_of
+from jaxsgd.per_owner import PerOwner
+from jaxsgd.study.subject import Subject, precision_of
 
 
 class LossCost(NamedTuple):
@@ -37,7 +38,7 @@ def loss_cost(subject: Subject, dtype: str) -> LossCost:
     return COSTS.get(subject, dtype, lambda: _traced_cost(subject, dtype))
 
 
-COSTS: OfSubjects[LossCost] = OfSubjects()
+COSTS: PerOwner[LossCost] = PerOwner()
 
 
 def _traced_cost(subject: Subject, dtype: str) -> LossCost:

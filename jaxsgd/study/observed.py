@@ -21,10 +21,11 @@ from jaxsgd.measure.observable import (
     observables,
 )
 from jaxsgd.order import ORDERS, split
+from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Params
 from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
-from jaxsgd.study.subject import OfSubjects, Subject, precision_of
+from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.train import Sparse
 
 # The functions below take a `Study` as `Any`: its own checks use them.
@@ -180,7 +181,7 @@ def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
     return _TRACES.get(subject, key, lambda: _newly_traced(asked, subject, dtype))
 
 
-_TRACES: OfSubjects[dict[str, _Traced]] = OfSubjects()
+_TRACES: PerOwner[dict[str, _Traced]] = PerOwner()
 
 
 def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
