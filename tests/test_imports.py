@@ -23,6 +23,7 @@ STAGES = [
         "summary",
         "error",
         "compiler_options",
+        "work",
         "convolution",
         "mapped",
         "per_owner",
