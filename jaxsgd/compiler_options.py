@@ -1,12 +1,16 @@
 """Options of XLA for whole programs, and `jit` with them."""
 
 import functools
+import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+
+from jaxsgd.per_owner import PerOwner
 
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": "1"}
 """Options of XLA with which programs are compiled for a CPU. A network's sigmoids and sums are faster with the whole
@@ -25,6 +29,10 @@ def compiler_options() -> dict[str, str | bool]:
     return CPU_OPTIONS
 
 
+_PART = "`compiler_options` can only be passed to top-level `jax.jit`"
+"""The beginning of JAX's message where a program with options is a part of another one."""
+
+
 def jit(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
     """Return `jax.jit(function)` that compiles with `compiler_options()` where it is a program of its own.
 
@@ -37,17 +45,55 @@ def jit(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callab
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return compiled(**{} if _is_part(args, kwargs) else compiler_options())(*args, **kwargs)
+        options = {} if _is_part(args, kwargs) else compiler_options()
+        try:
+            return compiled(**options)(*args, **kwargs)
+        except ValueError as error:
+            # A gradient in what a static argument closes over, such as an optimizer's rate: no argument shows it.
+            if not options or _PART not in str(error):
+                raise
+        return compiled()(*args, **kwargs)
+
+    return call
+
+
+def jit_per_problem(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
+    """Return `jit(function)` with the problem, the first argument, as a static part: its programs go when the problem goes.
+
+    A static argument of `jax.jit` stays in JAX's cache for the rest of the process, with its data. Only a problem to which
+    another static argument refers, such as an observable that is a closure over it, is still kept.
+    """
+    programs: PerOwner[Callable] = PerOwner()
+    signature = inspect.signature(function)
+    first, *others = signature.parameters.values()
+
+    def compiled(problem: Any) -> Callable:
+        reference = weakref.ref(problem)
+
+        @functools.wraps(function)
+        def of_problem(*args: Any, **kwargs: Any) -> Any:
+            return function(reference(), *args, **kwargs)
+
+        # From it JAX takes the positions of the static arguments.
+        of_problem.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
+        return jit(of_problem, static_argnames)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if first.name in kwargs:
+            args = (kwargs.pop(first.name), *args)
+        problem, *rest = args
+        return programs.get(problem, None, lambda: compiled(problem))(*rest, **kwargs)
 
     return call
 
 
 def as_one_program(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
-    """Return a function that is compiled as a whole where it is called with values, and is itself where it is traced.
+    """Return a function of a problem that is compiled as a whole where it is called with values, and is itself where traced.
 
     Without it each operation is a program of its own, and a loop is compiled again in each call.
     """
-    whole = jit(function, static_argnames)
+    whole = jit_per_problem(function, static_argnames)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiler_options import jit_per_problem
 from jaxsgd.convolution import with_fast_convolutions
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.evaluation import check_every
@@ -28,11 +28,8 @@ def _observed_run(problem: Problem, params: Params, data: Batch, held_out: Batch
     return with_fast_convolutions(trained, problem.losses, params, data)(params, data, order_key)
 
 
-_run = jit(
-    _observed_run,
-    static_argnames=("problem", "optimizer", "split", "order", "precision", "epochs", "recording"),
-)
-_held_out = jit(lambda problem, key: problem.sample_held_out(key), static_argnames="problem")
+_run = jit_per_problem(_observed_run, static_argnames=("optimizer", "split", "order", "precision", "epochs", "recording"))
+_held_out = jit_per_problem(lambda problem, key: problem.sample_held_out(key))
 
 
 def simulate(

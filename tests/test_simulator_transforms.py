@@ -1,6 +1,8 @@
 """`simulate` under jit, vmap and grad, in slices, and compiled once."""
 
 import functools
+import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +81,13 @@ def test_gradient_in_the_learning_rate_agrees_with_central_differences(x64, batc
     slope, difference = map(float, slope_and_difference(0.1, h))
     assert slope == pytest.approx(difference / (2 * h), rel=1e-6)
     assert abs(slope) > 1e-3
+
+
+def test_gradient_in_the_learning_rate_without_jit_is_that_within_it():
+    def mean_loss(rate):
+        return run(optimizer=optax.sgd(rate)).loss.mean()
+
+    np.testing.assert_allclose(jax.grad(mean_loss)(0.1), jax.jit(jax.grad(mean_loss))(0.1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [None, 5, 3])
@@ -160,3 +169,48 @@ def test_a_sweep_over_rates_traces_as_often_as_one_run():
         return len(calls)
 
     assert traces([0.1, 0.2, 0.3, 0.4]) == traces([0.1])
+
+
+def plain(problem):
+    return run(problem=problem, observe="train_loss")
+
+
+def mapped(problem):
+    return jax.vmap(lambda rate: run(problem=problem, optimizer=optax.sgd(rate)).loss)(jnp.array([0.1, 0.2]))
+
+
+def differentiated(problem):
+    return jax.grad(lambda rate: run(problem=problem, optimizer=optax.sgd(rate)).loss.mean())(0.1)
+
+
+def compiled(problem):
+    return jax.jit(lambda key: run(key, problem=problem).loss)(KEY)
+
+
+def by_measures(problem):
+    params, how = problem.init(KEY), {"batch_count": 3, "optimizer": SGD, "at": [0]}
+    jaxsgd.measure.gradient_norm(problem, params, problem.data)
+    jaxsgd.measure.sharpness(problem, params, problem.data, KEY, iterations=2)
+    return (
+        jaxsgd.noise(problem, KEY, **how),
+        jaxsgd.influence(problem, KEY, **how),
+        jaxsgd.measure.own_steps(problem, KEY, **how),
+    )
+
+
+def shifted_by(weights):
+    return lambda params, x: x @ params + weights[0] @ params
+
+
+# jaxtyping's checks remember the arrays of the last call.
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("use", [plain, mapped, differentiated, compiled, by_measures])
+def test_a_problem_that_nobody_uses_any_more_is_freed_with_its_data_and_what_its_loss_closes_over(use):
+    data, weights = (jnp.asarray(np.random.default_rng(0).standard_normal((20, 3)), jnp.float32) for _ in range(2))
+    network = jaxsgd.Problem(lambda key: jnp.ones(3), shifted_by(weights), data)
+    used = use(network)
+    kept = [weakref.ref(thing) for thing in (network, data, weights)]
+    del network, data, weights
+    gc.collect()
+    assert [thing() for thing in kept] == [None] * 3
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(used))

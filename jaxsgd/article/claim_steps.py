@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.studies import SEEDS
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiler_options import jit, jit_per_problem
 from jaxsgd.measure.influence import Influence, influence
 from jaxsgd.measure.own_step import OwnSteps, own_steps
 from jaxsgd.problem import Problem
@@ -40,7 +40,7 @@ _Tree = TypeVar("_Tree")
 _sgd = functools.cache(optax.sgd)
 """One object for each rate, so that all seeds share a program."""
 
-_sample_losses = jit(sample_losses, static_argnames="problem")
+_sample_losses = jit_per_problem(sample_losses)
 
 
 class Territory(NamedTuple):
