@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Hashable, Iterator
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -16,9 +16,9 @@ class Static(Generic[Value]):
     """A value as a static argument of `jax.jit`, equal to another one that was made in the same way.
 
     Two calls of `optax.sgd(0.1)` return two optimizers of new functions, for each of which JAX would compile a program. Here
-    they are equal: a function of an installed package is compared by its code and by the values that it closes over, a tuple, a
-    list or a dictionary by its items, and a number or a text by its type and value. All else is equal to itself alone: the
-    user's own functions, which may read a global that changes, and arrays.
+    they are equal: a function of an installed package is compared by its code and by the values that it closes over, and a
+    tuple, a list or a dictionary by its items. All else is compared as Python does: the user's own functions, which may read a
+    global that changes, are equal to themselves alone. So are arrays and others without a hash.
     """
 
     __slots__ = ("_hash", "_parts", "value")
@@ -62,22 +62,32 @@ def _parts(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[Hashable]:
       seen: by its number, each object that was met before, with its place. A function may close over itself.
     """
     kind = type(value)
-    if value is None or kind in (bool, int, str, bytes, CodeType):
-        yield kind, value
-    elif kind in (float, complex) or isinstance(value, np.generic):
+    if kind in (float, complex) or isinstance(value, np.generic):
         yield kind, repr(value)  # -0.0 is not 0.0, and NaN is itself
-    elif id(value) in seen:
+        return
+    if id(value) in seen:
         yield "seen", seen[id(value)][0]
-    else:
-        seen[id(value)] = len(seen), value
-        inner = _inner(value)
-        yield _Same(value) if inner is None else (kind, len(inner))
-        for part in inner or ():
-            yield from _parts(part, seen)
+        return
+    inner = _inner(value)
+    if inner is None:
+        yield kind, value if _is_hashable(value) else _Same(value)
+        return
+    seen[id(value)] = len(seen), value
+    yield kind, len(inner)
+    for part in inner:
+        yield from _parts(part, seen)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _inner(value: Any) -> list[Any] | None:
-    """Return the parts of a value that is compared by them; None for one that is equal to itself alone."""
+    """Return the parts of a value that is compared by them; None for one that is compared as a whole."""
     if isinstance(value, tuple) or type(value) is list:
         return list(value)
     if type(value) is dict:

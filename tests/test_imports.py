@@ -27,6 +27,7 @@ STAGES = [
         "convolution",
         "mapped",
         "per_owner",
+        "static",
         "number",
         "markup",
         "family",

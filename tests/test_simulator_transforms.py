@@ -162,6 +162,23 @@ def test_a_second_run_of_the_same_sizes_traces_nothing():
     assert len(calls) > first
 
 
+def test_an_optimizer_that_is_made_anew_with_the_same_numbers_traces_nothing():
+    problem, calls = counted(NETWORK)
+
+    def trained(rate):
+        seen = jaxsgd.influence(problem, KEY, batch_count=5, optimizer=optax.adam(rate, b1=0.8), at=[0])
+        return run(problem=problem, optimizer=optax.adam(rate, b1=0.8)), seen
+
+    first, traced = trained(0.01), len(calls)
+    again = trained(0.01)
+    assert len(calls) == traced
+    np.testing.assert_array_equal(first[0].loss, again[0].loss)
+    np.testing.assert_array_equal(first[1].effect, again[1].effect)
+    faster = trained(0.02)
+    assert len(calls) > traced
+    assert not np.array_equal(first[0].loss, faster[0].loss)
+
+
 def test_a_sweep_over_rates_traces_as_often_as_one_run():
     def traces(rates):
         problem, calls = counted(NETWORK)

@@ -47,14 +47,14 @@ def test_numbers_of_another_type_or_sign_differ():
 def test_the_users_own_functions_and_arrays_are_equal_to_themselves_alone():
     rate = 0.1
 
-    def made():
+    def constant():
         return lambda step: rate
 
-    own, array = made(), jnp.ones(2)
+    own, array = constant(), jnp.ones(2)
     assert Static(own) == Static(own)
-    assert Static(own) != Static(made())
+    assert Static(own) != Static(constant())
     assert Static(optax.sgd(own)) == Static(optax.sgd(own))
-    assert Static(optax.sgd(own)) != Static(optax.sgd(made()))
+    assert Static(optax.sgd(own)) != Static(optax.sgd(constant()))
     assert Static((array,)) == Static((array,))
     assert Static((array,)) != Static((jnp.ones(2),))
 
