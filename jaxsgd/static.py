@@ -16,8 +16,8 @@ class Static(Generic[Value]):
     """A value as a static argument of `jax.jit`, equal to another one that was made in the same way.
 
     Two calls of `optax.sgd(0.1)` return two optimizers of new functions, for each of which JAX would compile a program. Here
-    they are equal: a function of an installed package is compared by its code and by the values that it closes over, and a
-    tuple, a list or a dictionary by its items. All else is compared as Python does: the user's own functions, which may read a
+    they are equal: a function that a function of an installed package has made is compared by its code and by the values that it
+    closes over, and a tuple, a list or a dictionary by its items. All else is compared as Python does: the user's own functions, which may read a
     global that changes, are equal to themselves alone. So are arrays and others without a hash.
     """
 
@@ -94,7 +94,7 @@ def _inner(value: Any) -> list[Any] | None:
         return [*value, *value.values()]
     if type(value) is functools.partial:
         return [value.func, *value.args, value.keywords]
-    if isinstance(value, FunctionType) and not is_users_module(value.__module__):
+    if isinstance(value, FunctionType) and "<locals>" in value.__qualname__ and not is_users_module(value.__module__):
         return [value.__module__, value.__code__, value.__defaults__, value.__kwdefaults__, *_closure(value)]
     return None
 

@@ -67,6 +67,7 @@ def installed(factor):
 
     recursive = types.FunctionType(power.__code__, power.__globals__, "power", closure=power.__closure__)
     recursive.__module__ = power.__module__ = "optax"
+    recursive.__qualname__ = power.__qualname__
     return recursive
 
 
