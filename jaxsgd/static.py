@@ -16,9 +16,10 @@ class Static(Generic[Value]):
     """A value as a static argument of `jax.jit`, equal to another one that was made in the same way.
 
     Two calls of `optax.sgd(0.1)` return two optimizers of new functions, for each of which JAX would compile a program. Here
-    they are equal: a function that a function of an installed package has made is compared by its code and by the values that it
-    closes over, and a tuple, a list or a dictionary by its items. All else is compared as Python does: the user's own functions, which may read a
-    global that changes, are equal to themselves alone. So are arrays and others without a hash.
+    they are equal: a function that was defined within a function of an installed package is compared by its code and by the
+    values that it closes over, and a tuple, a list or a dictionary by its items. All else is compared as Python does: the
+    user's own functions, which may read a global that changes, are equal to themselves alone. So are arrays, and all that has
+    no hash.
     """
 
     __slots__ = ("_hash", "_parts", "value")
