@@ -1,6 +1,5 @@
 """Study: the settings of a sweep, validated as a whole."""
 
-import difflib
 import functools
 import hashlib
 import inspect
@@ -31,6 +30,7 @@ from pydantic import (
 from jaxsgd.error import InputError, is_raised_here, no_such, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import METRICS, measures_named, observables, observations
+from jaxsgd.nearest import nearest
 from jaxsgd.optimizer import OPTIMIZERS, POINTERS, attribute_at, hyperparameters, optimizer_named, schedule_named
 from jaxsgd.order import Order, Split, as_order
 from jaxsgd.problem import UNNAMED, Problem
@@ -899,6 +899,11 @@ class Study(StudyFields):
                     f"{both[0]!r} is an argument of the problem and of {optimizer!r}: give it in problem_axes or in hyper"
                 )
         _check_hyper([name for name in value if name not in own], info, besides=_DRAWN_BESIDES)
+        if "learning_rate" in value:
+            drawn = value["learning_rate"]
+            _rates(drawn.choice or drawn.values or ())
+            if drawn.uniform is not None and drawn.uniform[0] < 0:
+                raise ValueError(f"learning_rate must be above 0, got uniform {drawn.uniform}")
         return value
 
     @field_validator("hyper")
@@ -1258,7 +1263,8 @@ def _all_mistakes(error: ValidationError, fields: Mapping[str, Any]) -> str:
     unknown = [str(mistake["loc"][0]) for mistake in mistakes if mistake["type"] == "extra_forbidden"]
     clauses = [_unknown_field(name, fields) for name in unknown]
     # A field that is left out because its name is misspelt says nothing besides.
-    meant = {place for name in unknown for near in _near_field(name) for place in (near, *_CHECKED_AT.get(near, ()))}
+    near_fields = [near for name in unknown if (near := _near_field(name))]
+    meant = {place for near in near_fields for place in (near, *_CHECKED_AT.get(near, ()))}
     for mistake in mistakes:
         field = ".".join(str(part) for part in mistake["loc"])
         if mistake["type"] == "extra_forbidden" or (field in meant and fields.get(field) is None):
@@ -1285,11 +1291,11 @@ _OTHER_NAMES = {"lr": "learning_rates", "lrs": "learning_rates"}
 """Names that other programs have for fields."""
 
 
-def _near_field(name: str) -> list[str]:
-    """Return the field that an unknown name may mean, in a list, or none."""
+def _near_field(name: str) -> str | None:
+    """Return the field that an unknown name may mean; None if there is none."""
     if name in _OTHER_NAMES:
-        return [_OTHER_NAMES[name]]
-    return difflib.get_close_matches(name, [*Study.model_fields, "optimizer"], n=1)
+        return _OTHER_NAMES[name]
+    return nearest(name, [*Study.model_fields, "optimizer"])
 
 
 def _unknown_field(name: str, fields: Mapping[str, Any]) -> str:
@@ -1306,7 +1312,7 @@ def _unknown_field(name: str, fields: Mapping[str, Any]) -> str:
         if name in problem_arguments(fields.get("problem", Study.model_fields["problem"].default)):
             return f"unknown field {name!r}: it is an argument of the problem, so write problem_args={shown({name: value})}"
     near = _near_field(name)
-    return f"unknown field {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    return f"unknown field {name!r}" + (f": did you mean {near!r}?" if near else "")
 
 
 def _wanted(mistake: Mapping[str, Any]) -> str:
