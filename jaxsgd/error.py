@@ -1,6 +1,5 @@
 """Errors, and the one-line messages that a user reads."""
 
-import difflib
 import functools
 import os
 import re
@@ -11,6 +10,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from jaxsgd.nearest import nearest
 from jaxsgd.summary import brief, shortened
 
 
@@ -34,8 +34,12 @@ class RunFailure(RuntimeError):
     """A failure that is not the input's fault, such as lost workers: one line. Finished chunks are kept."""
 
 
+MOST_NAMES = 20
+"""The most valid names that a message lists."""
+
+
 def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> InputError:
-    """Return the error for an unknown `name` of some `kind`, with the nearest valid name.
+    """Return the error for an unknown `name` of some `kind`, with the nearest valid name if one is near, and a short list.
 
     Args:
       kind: the kind of thing that is named, such as "order".
@@ -45,10 +49,14 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
     """
     names = sorted(valid)
     before_brackets = {text.partition("(")[0]: text for text in names}  # "buffer" for "buffer(k)"
-    close = difflib.get_close_matches(str(name).partition("(")[0], before_brackets, n=1, cutoff=0.5)
-    hint = f"did you mean {before_brackets[close[0]]!r}? " if close else ""
-    known = f"valid: {', '.join(names)}" if names else "it has none"
-    return InputError(f"unknown {kind} {shown(name)}: {hint}{known}" + (f" (or {own})" if own else ""))
+    near = nearest(str(name).partition("(")[0], before_brackets)
+    parts = [f"did you mean {before_brackets[near]!r}?"] if near else []
+    if len(names) <= MOST_NAMES:
+        parts += [f"valid: {', '.join(names)}" if names else "it has none"]
+    elif not near:
+        parts += [f"valid: {', '.join(names[:MOST_NAMES])}, and {len(names) - MOST_NAMES} more"]
+    parts += [f"(or {own})"] if own else []
+    return InputError(f"unknown {kind} {shown(name)}: {' '.join(parts)}")
 
 
 def shown(value: object) -> str:

@@ -21,6 +21,7 @@ STAGES = [
     {
         "_facade",
         "summary",
+        "nearest",
         "error",
         "compiler_options",
         "work",

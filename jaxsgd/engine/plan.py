@@ -22,6 +22,7 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
 from jaxsgd.memory import gibibytes, machine_memory
 from jaxsgd.microstep import can_evaluate, layout
+from jaxsgd.optimizer import schedule_named
 from jaxsgd.results.chunk_form import ChunkForm
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
@@ -29,6 +30,7 @@ from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.halving import trained_share
 from jaxsgd.study.kept import Kept, kept_of
 from jaxsgd.study.observed import ObservedWork, Record, observed_work, records
+from jaxsgd.study.shape_check import check_factors
 from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import brief_fields, short_repr
@@ -188,7 +190,7 @@ def plan(
 
     Raises:
       InputError: for an unknown `vectorize` or one that the study rules out, sizes below 1, lanes that do not divide the width,
-        or evaluations further apart than the steps of every run.
+        a schedule with a negative factor, or evaluations further apart than the steps of every run.
     """
     if vectorize not in ("auto", "one_program", "grouped"):
         raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
@@ -196,6 +198,9 @@ def plan(
         if value is not None:
             check_count(name, value)
     on_cpu = jax.default_backend() == "cpu"
+    for name in study.schedules or ():
+        if ":" in name:  # the factors of the package's own are in range
+            check_factors(name, schedule_named(name))
     subjects = study.subjects()
     cells = cells_of(study, subjects.distinct[0].num_samples)
     costs = [_Cost.of(study, subject) for subject in subjects.distinct]

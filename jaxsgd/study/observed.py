@@ -1,6 +1,7 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -282,6 +283,8 @@ def _stored_record(name: Any, fields: Any) -> Record | None:
     fields = {"by_batch": False, **fields}  # results from before this field have no such variables
     if set(fields) != set(Record._fields):
         return None
+    if fields["tolerance"] is None:  # JSON has no infinity
+        fields["tolerance"] = math.inf
     shape, dims = fields["shape"], fields["dims"]
     if not (isinstance(shape, list) and isinstance(dims, list) and len(shape) == len(dims)):
         return None
@@ -299,7 +302,12 @@ def _stored_record(name: Any, fields: Any) -> Record | None:
 def plain_records(described: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
     """Return the descriptions that a manifest needs, as plain values: of all variables that not every result describes so."""
     return {
-        name: {**record._asdict(), "shape": list(record.shape), "dims": list(record.dims)}
+        name: {
+            **record._asdict(),
+            "shape": list(record.shape),
+            "dims": list(record.dims),
+            "tolerance": record.tolerance if math.isfinite(record.tolerance) else None,
+        }
         for name, record in described.items()
         if name not in observables() or record != _usual_record(name)
     }
