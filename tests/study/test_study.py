@@ -15,7 +15,9 @@ from jaxsgd import InputError, Study
 from jaxsgd.engine.plan import plan
 from jaxsgd.order import ORDERS
 from jaxsgd.study.cells import cells
-from jaxsgd.study.study import Distribution, StudyFields, order_named
+from jaxsgd.study.field_types import Distribution
+from jaxsgd.study.fields import StudyFields
+from jaxsgd.study.study import order_named
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -132,6 +134,14 @@ MISTAKES = {
     "logarithm of 0": (
         {"random": {"momentum": {"log_uniform": [0, 1]}}, "draws": 2},
         "random.momentum.log_uniform: must have a low above 0, got 0.0",
+    ),
+    "random rate below 0": (
+        {"random": {"learning_rate": {"uniform": [-0.1, 0.1]}}, "draws": 2, "learning_rates": LEFT_OUT},
+        "random: learning_rate must be above 0, got uniform (-0.1, 0.1)",
+    ),
+    "random rate of a list below 0": (
+        {"random": {"learning_rate": {"choice": [0.1, -0.1]}}, "draws": 2, "learning_rates": LEFT_OUT},
+        "random: must be finite and above 0, got -0.1",
     ),
     "random without draws": (
         {"random": {"momentum": {"uniform": [0, 1]}}},
