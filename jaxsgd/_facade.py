@@ -1,11 +1,12 @@
 """The public names of a package, from its stub `__init__.pyi`, loaded when first used."""
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
 import lazy_loader
+
+from jaxsgd.nearest import nearest
 
 
 class _Facade(ModuleType):
@@ -47,7 +48,7 @@ def no_attribute(package: str, name: str, names: Iterable[str]) -> AttributeErro
       name: the unknown attribute.
       names: the public names.
     """
-    near = difflib.get_close_matches(name, names, n=1)
-    text = f"{package} has no {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    near = nearest(name, names)
+    text = f"{package} has no {name!r}" + (f": did you mean {near!r}?" if near else "")
     # Of an error that names its object Python's own traceback would say the nearest name again, which a notebook's does not.
     return AttributeError(text, name=name, obj=object())

@@ -5,23 +5,19 @@ but not those in a loop, and a training program is a loop. There, a step of a ne
 because the gradient of a kernel has its axes in another order. So the axes are put in order here, before XLA sees them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, primitives
 
+from jaxsgd.work import inner_jaxprs
+
 
 def has_convolution(jaxpr: Any) -> bool:
     """Return True if a jaxpr has a convolution, also one in a loop or a branch."""
     inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return any(_is_convolution(eqn) or any(map(has_convolution, _jaxprs(eqn))) for eqn in inner.eqns)
-
-
-def num_equations(jaxpr: Any) -> int:
-    """Return the number of equations of a jaxpr, with those of its loops and branches."""
-    inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return sum(1 + sum(map(num_equations, _jaxprs(eqn))) for eqn in inner.eqns)
+    return any(_is_convolution(eqn) or any(map(has_convolution, inner_jaxprs(eqn))) for eqn in inner.eqns)
 
 
 def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
@@ -65,14 +61,6 @@ def _channels_last_in(jaxpr: ClosedJaxpr, structure: Any) -> Callable:
 
 def _is_convolution(eqn: Any) -> bool:
     return eqn.primitive is primitives.conv_general_dilated_p
-
-
-def _jaxprs(eqn: Any) -> Iterator[Any]:
-    """Yield the jaxprs of an equation: the bodies of a loop, the branches of a choice."""
-    for value in eqn.params.values():
-        for part in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(part, Jaxpr | ClosedJaxpr):
-                yield part
 
 
 def _channels_last(value: Any) -> Any:

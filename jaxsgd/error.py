@@ -1,15 +1,16 @@
 """Errors, and the one-line messages that a user reads."""
 
-import difflib
 import functools
 import os
 import re
 import site
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from jaxsgd.nearest import nearest
 from jaxsgd.summary import brief, shortened
 
 
@@ -33,8 +34,12 @@ class RunFailure(RuntimeError):
     """A failure that is not the input's fault, such as lost workers: one line. Finished chunks are kept."""
 
 
+MOST_NAMES = 20
+"""The most valid names that a message lists."""
+
+
 def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> InputError:
-    """Return the error for an unknown `name` of some `kind`, with the nearest valid name.
+    """Return the error for an unknown `name` of some `kind`, with the nearest valid name if one is near, and a short list.
 
     Args:
       kind: the kind of thing that is named, such as "order".
@@ -44,10 +49,14 @@ def no_such(kind: str, name: object, valid: Iterable[str], own: str = "") -> Inp
     """
     names = sorted(valid)
     before_brackets = {text.partition("(")[0]: text for text in names}  # "buffer" for "buffer(k)"
-    close = difflib.get_close_matches(str(name).partition("(")[0], before_brackets, n=1, cutoff=0.5)
-    hint = f"did you mean {before_brackets[close[0]]!r}? " if close else ""
-    known = f"valid: {', '.join(names)}" if names else "it has none"
-    return InputError(f"unknown {kind} {shown(name)}: {hint}{known}" + (f" (or {own})" if own else ""))
+    near = nearest(str(name).partition("(")[0], before_brackets)
+    parts = [f"did you mean {before_brackets[near]!r}?"] if near else []
+    if len(names) <= MOST_NAMES:
+        parts += [f"valid: {', '.join(names)}" if names else "it has none"]
+    elif not near:
+        parts += [f"valid: {', '.join(names[:MOST_NAMES])}, and {len(names) - MOST_NAMES} more"]
+    parts += [f"(or {own})"] if own else []
+    return InputError(f"unknown {kind} {shown(name)}: {' '.join(parts)}")
 
 
 def shown(value: object) -> str:
@@ -100,9 +109,19 @@ def _installed() -> tuple[str, ...]:
     return (_PACKAGE, *{str(Path(folder).resolve()) for folder in folders})
 
 
+@functools.lru_cache(maxsize=4096)
 def is_users_file(file: str) -> bool:
     """Return True if a source file is the user's own, not of this package, an installed package or Python's library."""
     return not file.startswith("<") and not _is_in(file, _installed())
+
+
+def is_users_module(name: str | None) -> bool:
+    """Return True if a module is the user's own, a notebook's too, so that its code may be edited while Python runs."""
+    if not name or name.partition(".")[0] == "jaxsgd":
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)
+    # A notebook has no file, and Python's own parts in C have none either.
+    return is_users_file(file) if file else name not in sys.builtin_module_names
 
 
 def _is_in(file: str, folders: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiler_options import jit_per_problem
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.optimizer import evaluated
@@ -495,8 +495,8 @@ def stepping(
 
 
 # Two programs, because most compile time goes to the random draws: a new optimizer or split compiles only the second.
-_draw = jit(draw, static_argnames="problem")
-_init = jit(lambda problem, key: problem.init(key), static_argnames="problem")
+_draw = jit_per_problem(draw)
+_init = jit_per_problem(lambda problem, key: problem.init(key))
 
 
 def as_keys(key: Array | Keys) -> Keys:

@@ -173,7 +173,7 @@ def refusal(function, name):
             "cosin",
             "unknown schedule 'cosin': did you mean 'cosine'? valid: constant, cosine, inverse_sqrt(warmup), linear, ",
         ),
-        (optimizer_named, "optax:sdg", "unknown optimizer in optax 'sdg': did you mean 'sgd'? valid: "),
+        (optimizer_named, "optax:sdg", "unknown optimizer in optax 'sdg': did you mean 'sgd'?"),
         (optimizer_named, "no_such_module:sgd", "optimizer 'no_such_module:sgd': cannot import 'no_such_module': "),
         (optimizer_named, ":sgd", "optimizer ':sgd': '' is not a module name; write a pointer as "),
         (optimizer_named, ".optax:sgd", "optimizer '.optax:sgd': '.optax' is not a module name; write a pointer as "),

@@ -1,6 +1,8 @@
 """`simulate` under jit, vmap and grad, in slices, and compiled once."""
 
 import functools
+import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +83,13 @@ def test_gradient_in_the_learning_rate_agrees_with_central_differences(x64, batc
     assert abs(slope) > 1e-3
 
 
+def test_gradient_in_the_learning_rate_without_jit_is_that_within_it():
+    def mean_loss(rate):
+        return run(optimizer=optax.sgd(rate)).loss.mean()
+
+    np.testing.assert_allclose(jax.grad(mean_loss)(0.1), jax.jit(jax.grad(mean_loss))(0.1), rtol=1e-4)
+
+
 @pytest.mark.parametrize("size", [None, 5, 3])
 def test_gradient_of_the_mean_loss_agrees_with_central_differences(x64, size):
     problem = probe.network(5, num_hidden=4, dtype="float64")
@@ -153,6 +162,23 @@ def test_a_second_run_of_the_same_sizes_traces_nothing():
     assert len(calls) > first
 
 
+def test_an_optimizer_that_is_made_anew_with_the_same_numbers_traces_nothing():
+    problem, calls = counted(NETWORK)
+
+    def trained(rate):
+        seen = jaxsgd.influence(problem, KEY, batch_count=5, optimizer=optax.adam(rate, b1=0.8), at=[0])
+        return run(problem=problem, optimizer=optax.adam(rate, b1=0.8)), seen
+
+    first, traced = trained(0.01), len(calls)
+    again = trained(0.01)
+    assert len(calls) == traced
+    np.testing.assert_array_equal(first[0].loss, again[0].loss)
+    np.testing.assert_array_equal(first[1].effect, again[1].effect)
+    faster = trained(0.02)
+    assert len(calls) > traced
+    assert not np.array_equal(first[0].loss, faster[0].loss)
+
+
 def test_a_sweep_over_rates_traces_as_often_as_one_run():
     def traces(rates):
         problem, calls = counted(NETWORK)
@@ -160,3 +186,48 @@ def test_a_sweep_over_rates_traces_as_often_as_one_run():
         return len(calls)
 
     assert traces([0.1, 0.2, 0.3, 0.4]) == traces([0.1])
+
+
+def plain(problem):
+    return run(problem=problem, observe="train_loss")
+
+
+def mapped(problem):
+    return jax.vmap(lambda rate: run(problem=problem, optimizer=optax.sgd(rate)).loss)(jnp.array([0.1, 0.2]))
+
+
+def differentiated(problem):
+    return jax.grad(lambda rate: run(problem=problem, optimizer=optax.sgd(rate)).loss.mean())(0.1)
+
+
+def compiled(problem):
+    return jax.jit(lambda key: run(key, problem=problem).loss)(KEY)
+
+
+def by_measures(problem):
+    params, how = problem.init(KEY), {"batch_count": 3, "optimizer": SGD, "at": [0]}
+    jaxsgd.measure.gradient_norm(problem, params, problem.data)
+    jaxsgd.measure.sharpness(problem, params, problem.data, KEY, iterations=2)
+    return (
+        jaxsgd.noise(problem, KEY, **how),
+        jaxsgd.influence(problem, KEY, **how),
+        jaxsgd.measure.own_steps(problem, KEY, **how),
+    )
+
+
+def shifted_by(weights):
+    return lambda params, x: x @ params + weights[0] @ params
+
+
+# jaxtyping's checks remember the arrays of the last call.
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("use", [plain, mapped, differentiated, compiled, by_measures])
+def test_a_problem_that_nobody_uses_any_more_is_freed_with_its_data_and_what_its_loss_closes_over(use):
+    data, weights = (jnp.asarray(np.random.default_rng(0).standard_normal((20, 3)), jnp.float32) for _ in range(2))
+    network = jaxsgd.Problem(lambda key: jnp.ones(3), shifted_by(weights), data)
+    used = use(network)
+    kept = [weakref.ref(thing) for thing in (network, data, weights)]
+    del network, data, weights
+    gc.collect()
+    assert [thing() for thing in kept] == [None] * 3
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(used))

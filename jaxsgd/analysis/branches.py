@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiler_options import jit_per_problem
 from jaxsgd.error import InputError
 from jaxsgd.measure.linear_barrier import POINTS, linear_barrier
 from jaxsgd.problem import Problem
@@ -135,4 +135,4 @@ def _each_line(problem: Problem, first: Any, second: Any, data: Any, points: int
     return jax.lax.map(lambda pair: linear_barrier(problem, pair[0], pair[1], data, points=points), (first, second))
 
 
-_along = jit(_each_line, static_argnames=("problem", "points"))
+_along = jit_per_problem(_each_line, static_argnames="points")

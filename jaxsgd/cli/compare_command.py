@@ -14,7 +14,10 @@ MEASURED = ("mean_value", "difference", "low", "high", "no_interval", "tie", "me
 
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Result folders, one for each problem.")],
-    axis: Annotated[str, typer.Option(help="The axis that is compared.")] = "optimizer",
+    axis: Annotated[
+        str | None,
+        typer.Option(help="The axis that is compared.", show_default="optimizer, or the only other axis with several values"),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +107,7 @@ def compare(
         named = {_name(path, results): load_selected(path, select) for path in results}
     for ds in named.values():
         metric = metric_named(ds, metric)
+    axis = _axis_to_compare(named, axis, tune if tuning_seeds else None)
     with working("comparing"):
         if tuning_seeds:
             compared = benchmark(named, axis, tuning_seeds=tuning_seeds, metric=metric, tune=tune, reference=reference)
@@ -145,8 +149,6 @@ def compare(
         listed = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.items(), key=lambda item: item[1]))
         console.print(f"mean rank over {len(named)} problems: {listed}", soft_wrap=True)
     compared_rows = [row for row in rows if not row["reference"]]
-    if not compared_rows:
-        console.print(_nothing_compared(named, axis), soft_wrap=True)
     for line in interval_notes([row["no_interval"] for row in compared_rows]) + _few_seeds_note(compared_rows):
         console.print(line, soft_wrap=True)
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
@@ -181,16 +183,34 @@ def compare(
         console.print(f"wrote {csv}", soft_wrap=True)
 
 
-def _nothing_compared(named: dict[str, Any], axis: str) -> str:
-    """Return the note that an axis has one value only, with the axes that have several."""
+def _axis_to_compare(named: dict[str, Any], axis: str | None, tune: str | None) -> str:
+    """Return the axis that is compared: the one that is named, else the optimizer, else the only one with several values.
+
+    Args:
+      named: the results by name.
+      axis: the one that is named; None if none is.
+      tune: the axis that is tuned, if any is.
+
+    Raises:
+      InputError: for an axis with one value, or if several could be meant, with those that can be compared.
+    """
+    from jaxsgd.error import InputError
     from jaxsgd.results.axes import axis_dim, axis_names, axis_values, seed_dims
+
+    if axis and any(axis not in axis_names(ds) or len(axis_values(ds, axis)) > 1 for ds in named.values()):
+        return axis  # if it cannot be compared for another reason, the comparison says so
 
     def has_several(ds: Any, name: str) -> bool:
         return len(axis_values(ds, name)) > 1 and axis_dim(ds, name) not in seed_dims(ds)
 
-    names = dict.fromkeys(name for ds in named.values() for name in axis_names(ds) if has_several(ds, name))
-    others = " or ".join(f"--axis {name}" for name in names)
-    return f"{axis} has one value, so nothing is compared" + (f": name another axis, {others}" if others else "")
+    several = dict.fromkeys(name for ds in named.values() for name in axis_names(ds) if has_several(ds, name) and name != tune)
+    if axis is None and ("optimizer" in several or len(several) == 1):
+        return "optimizer" if "optimizer" in several else next(iter(several))
+    others = " or ".join(f"--axis {name}" for name in several)
+    raise InputError(
+        f"{axis or 'optimizer'} has one value, so nothing is compared: "
+        + (f"name another axis, {others}" if others else "no other axis has several values")
+    )
 
 
 def _print_lines(console: Any, lines: list[str]) -> None:

@@ -10,7 +10,6 @@ The message is one line. If the user's own code failed, the lines of the user's 
 """
 
 import _thread
-import difflib
 import errno
 import itertools
 import os
@@ -35,9 +34,7 @@ from jaxsgd.error import (
     is_users_file,
     user_frames,
 )
-
-_LIKENESS = 0.65
-"""The share of common letters (`difflib.SequenceMatcher.ratio`) from which an option is suggested."""
+from jaxsgd.nearest import nearest
 
 
 def run_app(args: Sequence[str] | None = None, ends: bool = False) -> int:
@@ -253,10 +250,10 @@ def _nearest_option(option: str, context) -> str:
         return f": write it before the command: {context.parent.command_path} {option} {context.info_name}"
     if "--set" in own and option[2:].replace("-", "_") in _study_fields():
         return f": to set a field of the study, write --set {option[2:].replace('-', '_')}=VALUE"
-    # Without the dashes, which all options have.
-    close = difflib.get_close_matches(option.strip("-"), [name.strip("-") for name in own], n=1, cutoff=_LIKENESS)
-    near = next((name for name in own if close and name.strip("-") == close[0]), None)
-    return f": did you mean {near}?" if near else f"; it has {', '.join(own)}"
+    # By the name of a variable, because all options have the dashes.
+    names = {name.strip("-").replace("-", "_"): name for name in own}
+    near = nearest(option.strip("-").replace("-", "_"), names)
+    return f": did you mean {names[near]}?" if near else f"; it has {', '.join(own)}"
 
 
 def _study_fields() -> list[str]:

@@ -17,14 +17,25 @@ from jaxsgd.error import InputError, counted, verb
 from jaxsgd.number import plain_values
 
 
+class _PatientConsole(Console):
+    """A console whose command goes on when the reader has closed its end, like `head`: its files are still to be written."""
+
+    def on_broken_pipe(self) -> None:
+        """Write no more, and let what Python still has for stdout go nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def make_console(quiet: bool) -> Console:
-    """Return the console for text on stdout; quiet if stdout is for JSON.
+    """Return the console for text on stdout; quiet if stdout is for JSON. A reader that leaves does not end the command.
 
     Without a terminal, and so without a width, lines have up to 120 letters. Brackets are letters, not markup: names of files
     and settings may have them.
     """
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-    return Console(quiet=quiet, width=width, highlight=False, markup=False)
+    return _PatientConsole(quiet=quiet, width=width, highlight=False, markup=False)
 
 
 @contextmanager

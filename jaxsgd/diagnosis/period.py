@@ -242,7 +242,7 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
     from_zero = step.min() == 0 or (gap > 1 and bool(((step + 1) % gap == 0).all()))
     from_first = gap > 2 and bool((step % gap == 1).all())
     possible = ()
-    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
+    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= np.maximum(step, 1)).all():
         # An epoch that differs from another by a batch: the place is the share of it that is done.
         length = float(np.median(total))
         step = step * length / total

@@ -30,7 +30,8 @@ def score_of_largest(largest: float, count: float | int) -> float:
     """Return the normal score that is as rare as `largest` is among `count` independent scores.
 
     Of `count` scores none is above z with the probability P(z)^count (Sidak 1967). So the returned s has P(s) = P(z)^count, and
-    chance makes it large equally often whatever the count; without this the largest of 500 steps is above 4 in every tenth log.
+    chance makes it large equally often whatever the count. Of 400 epochs, the largest step is above 4 by chance in every tenth
+    log.
 
     Args:
       largest: the largest score.

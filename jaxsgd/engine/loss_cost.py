@@ -5,25 +5,25 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsgd.convolution import has_convolution, num_equations
-from jaxsgd.study.subject import OfSubjects, Subject, precision_of
+from jaxsgd.convolution import has_convolution
+from jaxsgd.per_owner import PerOwner
+from jaxsgd.study.subject import Subject, precision_of
+from jaxsgd.work import Work, work
 
 
 class LossCost(NamedTuple):
     """The cost of the loss of all samples with its gradient.
 
     Attributes:
-      flops: floating-point operations.
+      work: of a pass over all samples.
       params_bytes: size of the parameters.
       data_bytes: size of the data.
-      equations: operations (equations of the jaxpr) to compile.
       convolves: True if the loss has a convolution.
     """
 
-    flops: float
+    work: Work
     params_bytes: int
     data_bytes: int
-    equations: int
     convolves: bool
 
 
@@ -37,7 +37,7 @@ def loss_cost(subject: Subject, dtype: str) -> LossCost:
     return COSTS.get(subject, dtype, lambda: _traced_cost(subject, dtype))
 
 
-COSTS: OfSubjects[LossCost] = OfSubjects()
+COSTS: PerOwner[LossCost] = PerOwner()
 
 
 def _traced_cost(subject: Subject, dtype: str) -> LossCost:
@@ -50,9 +50,8 @@ def _traced_cost(subject: Subject, dtype: str) -> LossCost:
     with precision_of(dtype):
         key = jax.random.key(0)
         params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
-        traced = jax.jit(one_pass).trace(params, data)
-        flops = float((traced.lower().cost_analysis() or {}).get("flops", 0))
-    return LossCost(flops, _bytes(params), _bytes(data), num_equations(traced.jaxpr), has_convolution(traced.jaxpr))
+        jaxpr = jax.make_jaxpr(one_pass)(params, data)
+    return LossCost(work(jaxpr), _bytes(params), _bytes(data), has_convolution(jaxpr))
 
 
 def _bytes(tree: Any) -> int:

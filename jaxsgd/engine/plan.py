@@ -22,16 +22,19 @@ from jaxsgd.error import InputError, check_count
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
 from jaxsgd.memory import gibibytes, machine_memory
 from jaxsgd.microstep import can_evaluate, layout
+from jaxsgd.optimizer import schedule_named
 from jaxsgd.results.chunk_form import ChunkForm
 from jaxsgd.results.store import PLAN_SETTINGS
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.cells import cells as cells_of
 from jaxsgd.study.halving import trained_share
 from jaxsgd.study.kept import Kept, kept_of
-from jaxsgd.study.observed import Record, num_observable_equations, records
+from jaxsgd.study.observed import ObservedWork, Record, observed_work, records
+from jaxsgd.study.shape_check import check_factors
 from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import brief_fields, short_repr
+from jaxsgd.work import Work
 
 DRAW_COMPILE_SECONDS = 2.0
 """The time to compile the drawing of random numbers, once for each problem of a study, times `Speed.compile_factor`."""
@@ -187,7 +190,7 @@ def plan(
 
     Raises:
       InputError: for an unknown `vectorize` or one that the study rules out, sizes below 1, lanes that do not divide the width,
-        or evaluations further apart than the steps of every run.
+        a schedule with a negative factor, or evaluations further apart than the steps of every run.
     """
     if vectorize not in ("auto", "one_program", "grouped"):
         raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
@@ -195,6 +198,9 @@ def plan(
         if value is not None:
             check_count(name, value)
     on_cpu = jax.default_backend() == "cpu"
+    for name in study.schedules or ():
+        if ":" in name:  # the factors of the package's own are in range
+            check_factors(name, schedule_named(name))
     subjects = study.subjects()
     cells = cells_of(study, subjects.distinct[0].num_samples)
     costs = [_Cost.of(study, subject) for subject in subjects.distinct]
@@ -304,19 +310,17 @@ class _Cost(NamedTuple):
     """The cost of a cell.
 
     Attributes:
-      epoch_flops: floating-point operations in an epoch.
+      epoch: the work of a pass over the data.
       params_bytes: size of the parameters.
       run_bytes: memory of a running cell, without its record.
-      equations: operations (equations of the jaxpr) of the loss and its gradient.
-      observable_equations: operations of the observables that the study asks for.
+      observed: the work of the observables that the study asks for.
       convolves: True if the loss has a convolution.
     """
 
-    epoch_flops: float
+    epoch: Work
     params_bytes: int
     run_bytes: int
-    equations: int
-    observable_equations: int
+    observed: ObservedWork
     convolves: bool
 
     @staticmethod
@@ -324,30 +328,31 @@ class _Cost(NamedTuple):
         cost = loss_cost(subject, study.dtype)
         # Parameters, their gradient and sums, an optimizer's two moments, the data, and a batch's intermediate values:
         # a network does six operations per parameter and sample, so operations over parameters give the samples' share.
-        activations = 4 * cost.flops / max(cost.params_bytes / 4, 1)
+        activations = 4 * cost.work.flops / max(cost.params_bytes / 4, 1)
         return _Cost(
-            epoch_flops=cost.flops,
+            epoch=cost.work,
             params_bytes=cost.params_bytes,
             run_bytes=int(6 * cost.params_bytes + cost.data_bytes + activations),
-            equations=cost.equations,
-            observable_equations=num_observable_equations(study, subject),
+            observed=observed_work(study, subject),
             convolves=cost.convolves,
         )
 
     def compile_seconds(self, measured: Speed) -> float:
         """Return the estimated time to compile a training program."""
-        return measured.compile_seconds(self.equations, self.observable_equations)
+        return measured.compile_seconds(self.epoch.equations, Work.total(self.observed).equations)
 
     def seconds_per_cell(self, cells: Cells, wanted: np.ndarray, measured: Speed) -> np.ndarray:
         """Return the estimated time of the wanted cells; `wanted` is True for them, [R]."""
         count = np.asarray([s.batch_count for s in cells.splits])
         flops = measured.convolution_flops if self.convolves else measured.flops
-        pass_seconds = self.epoch_flops / flops
-        step_seconds = measured.equation_seconds * self.equations + self.params_bytes * 3 / flops
-        seconds = cells.steps / count * (pass_seconds + count * step_seconds)
-        if cells.evaluations is not None:
-            # An evaluation is a forward pass over the samples, a third of the operations of a forward and backward pass.
-            seconds = seconds + np.isfinite(cells.evaluations).sum(axis=1) * pass_seconds / 3
+        step_seconds = measured.equation_seconds * self.epoch.equations + self.params_bytes * 3 / flops
+        seconds = cells.steps / count * (self.epoch.flops / flops + count * step_seconds)
+        evaluations, observations = (
+            0 if times is None else np.isfinite(times).sum(axis=1) for times in (cells.evaluations, cells.observations)
+        )
+        evaluations = np.ceil(cells.steps / count) if cells.evaluations is None else evaluations
+        for times, work in zip((evaluations, observations, observations * count), self.observed, strict=True):
+            seconds = seconds + times * (work.flops / flops + work.equations * measured.equation_seconds)
         return seconds[cells.split[wanted]]
 
 

@@ -21,6 +21,7 @@ from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
+from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.schedule import Schedule, TrainingShare
 from jaxsgd.simulator import (
@@ -40,7 +41,7 @@ from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.fields import stop_of
 from jaxsgd.study.observed import batch_variable, study_measures
 from jaxsgd.study.study import Study, order_named
-from jaxsgd.study.subject import OfSubjects, OwnArrays, Subject, precision_of
+from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 from jaxsgd.train import Recording, Span, Sparse, marked, run
 
 
@@ -545,7 +546,7 @@ def _drawn_shapes(spec: TrainSpec) -> Drawn:
     return _SHAPES_OF_DRAWS.get(spec.subject, (spec.dtype, spec.width), traced)
 
 
-_SHAPES_OF_DRAWS: OfSubjects[Drawn] = OfSubjects()
+_SHAPES_OF_DRAWS: PerOwner[Drawn] = PerOwner()
 
 
 def state_shapes(spec: TrainSpec) -> State:

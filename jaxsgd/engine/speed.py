@@ -177,7 +177,7 @@ class _Timed(NamedTuple):
     @property
     def flops(self) -> float:
         """Floating-point operations of a step with its update."""
-        return self.cost.flops / self.batch_count + 3 * self.cost.params_bytes
+        return self.cost.work.flops / self.batch_count + 3 * self.cost.params_bytes
 
 
 def _timed(problem: Problem, batch_count: int, epochs: int, lanes: int) -> _Timed:
@@ -205,9 +205,9 @@ def _timed(problem: Problem, batch_count: int, epochs: int, lanes: int) -> _Time
 def _measured_products() -> dict[str, float]:
     """Return what a network that is large in products and a line that has next to none tell."""
     network, line = _timed(_network(), batch_count=2, epochs=3, lanes=4), _timed(_line(), batch_count=16, epochs=50, lanes=8)
-    equation_seconds = line.step_seconds / line.cost.equations
-    arithmetic = max(network.step_seconds - equation_seconds * network.cost.equations, network.step_seconds / 10)
-    expected = [USUAL.compile_seconds(timed.cost.equations) for timed in (network, line)]
+    equation_seconds = line.step_seconds / line.cost.work.equations
+    arithmetic = max(network.step_seconds - equation_seconds * network.cost.work.equations, network.step_seconds / 10)
+    expected = [USUAL.compile_seconds(timed.cost.work.equations) for timed in (network, line)]
     return {
         "flops": network.flops / arithmetic,
         "equation_seconds": equation_seconds,

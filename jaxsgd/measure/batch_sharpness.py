@@ -6,8 +6,6 @@ Reference:
     number that settles at 2 / (learning rate), and the largest eigenvalue of the full Hessian is smaller.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -19,7 +17,7 @@ from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Batches
 
 
-@functools.partial(as_one_program, static_argnames="problem")
+@as_one_program
 def batch_sharpness(problem: Problem, params: Params, data: Batch, batches: Batches) -> Float[Array, ""]:
     """Return the mean over an epoch's batches of g'Hg / |g|^2, [], in loss per squared parameter.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiler_options import jit_per_problem
 from jaxsgd.convolution import with_fast_convolutions
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
@@ -20,16 +20,15 @@ from jaxsgd.train import train_epoch
 
 
 class TrainingSpec(NamedTuple):
-    """The static parts of a training that stops for measurements; hashable, so that it can be a static argument.
+    """The static parts of a training besides its problem; hashable, so that it can be a static argument.
 
     Attributes:
-      problem, optimizer, order, precision: as in `simulate`.
+      optimizer, order, precision: as in `simulate`.
       epochs: E; for a training of so many steps, these over the batch count, which need not be a whole number.
       layout: the micro-steps in which it trains.
       whole: the layout of the same M batches with a single micro-step for each batch.
     """
 
-    problem: Problem
     optimizer: Optimizer
     order: Order
     precision: str
@@ -71,8 +70,8 @@ class Epoch(NamedTuple):
     progress: Array
 
 
-Measure = Callable[[TrainingSpec, Batch, Epoch, Any], Any]
-"""`(training, data, epoch, option) -> any pytree of arrays`. A function of a module, for a program is compiled for each."""
+Measure = Callable[[Problem, TrainingSpec, Batch, Epoch, Any], Any]
+"""`(problem, training, data, epoch, option) -> arrays`. A function of a module, for a program is compiled for each."""
 
 
 def measured(given: "Prepared", measure: Measure, option: Hashable) -> Any:
@@ -87,6 +86,7 @@ def measured(given: "Prepared", measure: Measure, option: Hashable) -> Any:
       The values of `measure`, with leading axis C; of several batch counts [S, C, ...].
     """
     return measured_runs(
+        given.problem,
         given.params,
         given.data,
         given.order_key,
@@ -99,8 +99,9 @@ def measured(given: "Prepared", measure: Measure, option: Hashable) -> Any:
     )
 
 
-@functools.partial(jit, static_argnames=("training", "several", "measure", "option"))
+@functools.partial(jit_per_problem, static_argnames=("training", "several", "measure", "option"))
 def measured_runs(
+    problem: Problem,
     params: Params,
     data: Batch,
     order_key: Array,
@@ -115,22 +116,26 @@ def measured_runs(
     """Return what `measured` returns, compiled.
 
     Args:
-      params, data, order_key, cuts, at, training: as in `Prepared`.
+      problem, params, data, order_key, cuts, at, training: as in `Prepared`.
       several: True if `cuts` are those of several splits.
       measure, option: as `measured` takes them.
     """
 
     def runs(params: Params, data: Batch, order_key: Array, cuts: Cuts, at: Array) -> Any:
         def run(cuts: Cuts) -> Any:
-            return _at_epochs(training, params, data, order_key, cuts, at, lambda epoch: measure(training, data, epoch, option))
+            def at_epoch(epoch: Epoch) -> Any:
+                return measure(problem, training, data, epoch, option)
+
+            return _at_epochs(problem, training, params, data, order_key, cuts, at, at_epoch)
 
         # In sequence, so that a small batch count takes only its own steps.
         return jax.lax.map(run, cuts) if several else run(cuts)
 
-    return with_fast_convolutions(runs, training.problem.losses, params, data)(params, data, order_key, cuts, at)
+    return with_fast_convolutions(runs, problem.losses, params, data)(params, data, order_key, cuts, at)
 
 
 def _at_epochs(
+    problem: Problem,
     training: TrainingSpec,
     params: Params,
     data: Batch,
@@ -141,12 +146,12 @@ def _at_epochs(
 ) -> Any:
     """Train, and return the values of `measure` at the beginning of C epochs, with leading axis C."""
     how = {"optimizer": training.optimizer, "order": training.order, "epochs": training.epochs}
-    parts = micro_stepping(training.problem, data, order_key, cuts.micro, layout=training.layout, **how)
+    parts = micro_stepping(problem, data, order_key, cuts.micro, layout=training.layout, **how)
 
     def to_next_stop(carry: tuple[State, Array], stop: Array) -> tuple[tuple[State, Array], Any]:
         state, begun = carry
         state = jax.lax.fori_loop(begun, stop, lambda i, state: train_epoch(parts, state, i), state)
-        has_noise = training.problem.has_noise
+        has_noise = problem.has_noise
         visits = micro_visits(training.order, order_key, stop, cuts.whole, training.whole, has_noise, state.order_state)
         progress = (stop + visits.position / cuts.whole.batch_count) / training.epochs
         # A measurement has the epoch's batches, and takes its steps without the order.
@@ -181,7 +186,8 @@ class Prepared(NamedTuple):
     """A checked training with its initial parameters and data.
 
     Attributes:
-      training: its static parts.
+      problem: to train.
+      training: its other static parts.
       params: initial parameters.
       data: arrays with leading axis N.
       order_key: the key of the order's stream.
@@ -190,6 +196,7 @@ class Prepared(NamedTuple):
       at: [C], epochs to measure in, ascending.
     """
 
+    problem: Problem
     training: TrainingSpec
     params: Params
     data: Batch
@@ -239,6 +246,6 @@ def prepare(
     micro, whole, cuts = layouts(splits, problem.has_noise)
     params, data = draw_start(problem, keys)
     length = length if steps is None else steps / splits[0].batch_count
-    training = TrainingSpec(problem, optimizer, as_order(order), precision, length, micro, whole)
+    training = TrainingSpec(optimizer, as_order(order), precision, length, micro, whole)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cuts) if several else cuts[0]
-    return Prepared(training, params, data, keys.order, stacked, len(cuts) if several else None, stops)
+    return Prepared(problem, training, params, data, keys.order, stacked, len(cuts) if several else None, stops)

@@ -58,7 +58,7 @@ def hessian_trace(problem: Problem, params: Params, data: Batch, key: Array, *, 
     return _hessian_trace(problem, params, data, key, number)
 
 
-@functools.partial(as_one_program, static_argnames=("problem", "probes"))
+@functools.partial(as_one_program, static_argnames="probes")
 def _hessian_trace(problem: Problem, params: Params, data: Batch, key: Array, probes: int) -> HessianTrace:
     flat, unravel = ravel_pytree(params)
 

@@ -224,9 +224,9 @@ def influence(
     return measured(given, epoch_influence, one_gradient)
 
 
-def epoch_influence(training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
+def epoch_influence(problem: Problem, training: TrainingSpec, data: Batch, epoch: Epoch, one_gradient: bool) -> Influence:
     """Return the influence in one epoch, [m, ...]; see `Influence`."""
-    problem, visits, state = training.problem, epoch.visits, epoch.state
+    visits, state = epoch.visits, epoch.state
     share = _batch_shares(visits, training.layout.num_samples)
 
     def losses(params: Params) -> Array:

@@ -61,7 +61,7 @@ def linear_barrier(problem: Problem, params_a: Params, params_b: Params, data: B
     return _linear_barrier(problem, params_a, params_b, data, number)
 
 
-@functools.partial(as_one_program, static_argnames=("problem", "points"))
+@functools.partial(as_one_program, static_argnames="points")
 def _linear_barrier(problem: Problem, params_a: Params, params_b: Params, data: Batch, points: int) -> LinearBarrier:
     share = jnp.arange(points) / (points - 1)
 

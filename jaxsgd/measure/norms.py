@@ -1,7 +1,5 @@
 """Euclidean lengths: of the parameters, of their gradient, of an update, and of the way to the optimum."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -31,7 +29,7 @@ def parameter_norm(params: Params) -> Float[Array, ""]:
     return norm(params)
 
 
-@functools.partial(as_one_program, static_argnames="problem")
+@as_one_program
 def gradient_norm(problem: Problem, params: Params, data: Batch) -> Float[Array, ""]:
     """Return the length of the gradient of the mean loss, [], in loss per parameter.
 

@@ -89,9 +89,9 @@ def own_steps(
     return measured(given, _epoch_own_steps, gram)
 
 
-def _epoch_own_steps(training: TrainingSpec, data: Batch, epoch: Epoch, gram: bool) -> OwnSteps:
+def _epoch_own_steps(problem: Problem, training: TrainingSpec, data: Batch, epoch: Epoch, gram: bool) -> OwnSteps:
     """Return the own steps of one epoch, [m, ...]; see `OwnSteps`."""
-    problem, visits, first = training.problem, epoch.visits, epoch.state.params
+    visits, first = epoch.visits, epoch.state.params
 
     def measured_step(state: State, at: tuple[MicroVisits, Array]) -> tuple[State, tuple]:
         visit, done = at

@@ -80,7 +80,7 @@ def sharpness(
     return _sharpness(problem, params, data, key, tolerance, iterations=check_count("iterations", iterations))
 
 
-@functools.partial(as_one_program, static_argnames=("problem", "iterations"))
+@functools.partial(as_one_program, static_argnames="iterations")
 def _sharpness(
     problem: Problem, params: Params, data: Batch, key: Array, tolerance: float | Float[Array, ""], iterations: int
 ) -> Float[Array, ""]:

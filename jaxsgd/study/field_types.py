@@ -86,7 +86,8 @@ def _finite(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-def _rates(values: tuple[float, ...]) -> tuple[float, ...]:
+def positive(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Refuse a value that is not finite or not above 0."""
     for value in values:
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"must be finite and above 0, got {value!r}")
@@ -99,7 +100,7 @@ Values = [BeforeValidator(_no_boolean), BeforeValidator(as_tuple), AfterValidato
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], *Values, BeforeValidator(_several)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], *Values]
 ProblemValues = Annotated[tuple[Any, ...], BeforeValidator(as_tuple), AfterValidator(_of_one_kind), AfterValidator(distinct)]
-Rates = Annotated[tuple[float, ...], *Values, AfterValidator(_rates)]
+Rates = Annotated[tuple[float, ...], *Values, AfterValidator(positive)]
 Numbers = Annotated[tuple[float, ...], *Values, AfterValidator(_finite)]
 Listed = Annotated[tuple[float, ...], *Values[:2], AfterValidator(_finite)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]

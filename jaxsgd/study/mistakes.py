@@ -1,6 +1,5 @@
 """The message for a study's mistakes: all of them, each with its field, its value and what would be right."""
 
-import difflib
 import re
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from jaxsgd.error import InputError, shown
+from jaxsgd.nearest import nearest
 from jaxsgd.optimizer import OPTIMIZERS, hyperparameters
 from jaxsgd.order import Order
 from jaxsgd.study.subject import problem_arguments
@@ -28,7 +28,8 @@ def all_mistakes(error: ValidationError, given: Mapping[str, Any], known: Mappin
     unknown = [str(mistake["loc"][0]) for mistake in mistakes if mistake["type"] == "extra_forbidden"]
     clauses = [_unknown_field(name, given, known) for name in unknown]
     # A field that is left out because its name is misspelt says nothing besides.
-    meant = {place for name in unknown for near in _near_field(name, known) for place in (near, *_CHECKED_AT.get(near, ()))}
+    near_fields = [near for name in unknown if (near := _near_field(name, known))]
+    meant = {place for near in near_fields for place in (near, *_CHECKED_AT.get(near, ()))}
     for mistake in mistakes:
         field = ".".join(str(part) for part in mistake["loc"])
         if mistake["type"] == "extra_forbidden" or (field in meant and given.get(field) is None):
@@ -55,11 +56,11 @@ _OTHER_NAMES = {"lr": "learning_rates", "lrs": "learning_rates"}
 """Names that other programs have for fields."""
 
 
-def _near_field(name: str, known: Mapping[str, FieldInfo]) -> list[str]:
-    """Return the field that an unknown name may mean, in a list, or none."""
+def _near_field(name: str, known: Mapping[str, FieldInfo]) -> str | None:
+    """Return the field that an unknown name may mean; None if there is none."""
     if name in _OTHER_NAMES:
-        return [_OTHER_NAMES[name]]
-    return difflib.get_close_matches(name, [*known, "optimizer"], n=1)
+        return _OTHER_NAMES[name]
+    return nearest(name, [*known, "optimizer"])
 
 
 def _unknown_field(name: str, given: Mapping[str, Any], known: Mapping[str, FieldInfo]) -> str:
@@ -76,7 +77,7 @@ def _unknown_field(name: str, given: Mapping[str, Any], known: Mapping[str, Fiel
         if name in problem_arguments(given.get("problem", known["problem"].default)):
             return f"unknown field {name!r}: it is an argument of the problem, so write problem_args={shown({name: value})}"
     near = _near_field(name, known)
-    return f"unknown field {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    return f"unknown field {name!r}" + (f": did you mean {near!r}?" if near else "")
 
 
 def _wanted(mistake: Mapping[str, Any]) -> str:

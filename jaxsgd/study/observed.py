@@ -1,6 +1,7 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,6 @@ import optax
 from jaxtyping import Array
 
 from jaxsgd.context import Context, contexts
-from jaxsgd.convolution import num_equations
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
     METRICS,
@@ -22,11 +22,13 @@ from jaxsgd.measure.observable import (
     observables,
 )
 from jaxsgd.order import ORDERS, split
+from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Params
 from jaxsgd.simulator import State, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
-from jaxsgd.study.subject import OfSubjects, Subject, precision_of
+from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.train import Sparse
+from jaxsgd.work import Work, work
 
 # The functions below take a `Study` as `Any`: its own checks use them.
 
@@ -166,11 +168,11 @@ class _Traced(NamedTuple):
 
     Attributes:
       shapes: the shape of each of its variables.
-      equations: its number of operations (equations of the jaxpr).
+      work: of one measurement; before a step, as if the batch had all samples.
     """
 
     shapes: dict[str, tuple[int, ...]]
-    equations: int
+    work: Work
 
 
 def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
@@ -181,7 +183,7 @@ def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
     return _TRACES.get(subject, key, lambda: _newly_traced(asked, subject, dtype))
 
 
-_TRACES: OfSubjects[dict[str, _Traced]] = OfSubjects()
+_TRACES: PerOwner[dict[str, _Traced]] = PerOwner()
 
 
 def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
@@ -202,7 +204,7 @@ def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Tra
                 message = f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}"
                 raise InputError(message) from error
             sizes = {variable: tuple(shape.shape) for variable, shape in shapes.items()}  # type: ignore[union-attr]
-            traced[name] = _Traced(sizes, num_equations(jaxpr))
+            traced[name] = _Traced(sizes, work(jaxpr))
 
     with precision_of(dtype):
         jax.eval_shape(at_start, jax.random.key(0))
@@ -230,15 +232,32 @@ def _at_start(subject: Subject, key: Array, by_batch: bool) -> tuple[Params, Con
     return params, contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
 
 
-def num_observable_equations(study: Any, subject: Subject) -> int:
-    """Return the number of operations (equations of the jaxpr) of the observables that a study asks for.
+class ObservedWork(NamedTuple):
+    """The work of the observables that a study asks for, by the times at which they are measured.
 
-    It is 0 for a study with the observables that every result has, after each epoch.
+    Attributes:
+      usual: with the losses, after each epoch or at each evaluation.
+      sparse: after each of some epochs.
+      by_batch: before each step of these epochs.
     """
-    if not (study.observe or study.evaluate_every):
-        return 0
-    groups = [_traced(asked, subject, study.dtype) for asked in _asked(study, subject)]
-    return sum(own.equations for traced in groups for own in traced.values())
+
+    usual: Work = Work()
+    sparse: Work = Work()
+    by_batch: Work = Work()
+
+
+def observed_work(study: Any, subject: Subject) -> ObservedWork:
+    """Return the work of the observables that a study asks for.
+
+    It is none for a study with the observables that every result has, after each epoch.
+    """
+    if not (study.observe or study.evaluate_every or study.observe_batches):
+        return ObservedWork()
+    works = {}
+    for asked in _asked(study, subject):
+        time = "by_batch" if asked.by_batch else "sparse" if asked.sparse else "usual"
+        works[time] = Work.total(own.work for own in _traced(asked, subject, study.dtype).values())
+    return ObservedWork(**works)
 
 
 def stored_records(manifest: dict[str, Any]) -> dict[str, Record] | None:
@@ -264,6 +283,8 @@ def _stored_record(name: Any, fields: Any) -> Record | None:
     fields = {"by_batch": False, **fields}  # results from before this field have no such variables
     if set(fields) != set(Record._fields):
         return None
+    if fields["tolerance"] is None:  # JSON has no infinity
+        fields["tolerance"] = math.inf
     shape, dims = fields["shape"], fields["dims"]
     if not (isinstance(shape, list) and isinstance(dims, list) and len(shape) == len(dims)):
         return None
@@ -281,7 +302,12 @@ def _stored_record(name: Any, fields: Any) -> Record | None:
 def plain_records(described: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
     """Return the descriptions that a manifest needs, as plain values: of all variables that not every result describes so."""
     return {
-        name: {**record._asdict(), "shape": list(record.shape), "dims": list(record.dims)}
+        name: {
+            **record._asdict(),
+            "shape": list(record.shape),
+            "dims": list(record.dims),
+            "tolerance": record.tolerance if math.isfinite(record.tolerance) else None,
+        }
         for name, record in described.items()
         if name not in observables() or record != _usual_record(name)
     }

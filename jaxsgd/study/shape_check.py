@@ -1,6 +1,5 @@
 """Checks of a study's orders, schedules and optimizers by shapes alone, before anything is compiled."""
 
-import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -14,12 +13,15 @@ import optax
 from jaxsgd.error import InputError, first_sentence, shown, user_frames
 from jaxsgd.optimizer import OptimizerFactory, scheduled, transformation
 from jaxsgd.order import Order, check_feedback, sample_sequence
+from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state, optimizer_at, step
 from jaxsgd.study.subject import Subject, precision_of
 
+_CHECKED: PerOwner[None] = PerOwner()
+"""The orders and optimizers that passed, by the problem: they are traced once for it."""
 
-@functools.lru_cache(maxsize=256)
+
 def check_order(order: Order, num_samples: int, problem: Problem, dtype: str) -> None:
     """Check that an order gives N sample numbers, and the functions by which it looks at gradients, if it does.
 
@@ -32,6 +34,10 @@ def check_order(order: Order, num_samples: int, problem: Problem, dtype: str) ->
     Raises:
       InputError: if it does not. Exceptions of the user's own function are not caught.
     """
+    _CHECKED.get(problem, (order, num_samples, dtype), lambda: _check_order(order, num_samples, problem, dtype))
+
+
+def _check_order(order: Order, num_samples: int, problem: Problem, dtype: str) -> None:
     key = jax.eval_shape(lambda: jax.random.key(0))
     epoch = jax.ShapeDtypeStruct((), jnp.int32)
     try:
@@ -71,6 +77,22 @@ def check_schedule(name: str, schedule: Callable) -> None:
         raise InputError(f"{wanted}, got {shown(factor)}")
 
 
+def check_factors(name: str, schedule: Callable) -> None:
+    """Check that a schedule makes no rate negative or non-finite, by its factors at a hundred times of a training.
+
+    Raises:
+      InputError: if it does. Exceptions of the user's own function are not caught.
+    """
+    progress = np.arange(100, dtype=np.float32) / 100
+    factors = np.asarray(jax.jit(lambda times: jax.lax.map(schedule, times))(progress))
+    wrong = np.flatnonzero(~(np.isfinite(factors) & (factors >= 0)))
+    if len(wrong):
+        at = wrong[0]
+        raise InputError(
+            f"schedule {name!r} must return a factor of at least 0, got {factors[at]:.4g} at progress {progress[at]:g}"
+        )
+
+
 def check_optimizer(
     name: str, make: OptimizerFactory, args: Mapping[str, Any], axes: Mapping[str, float], subject: Subject, dtype: str
 ) -> None:
@@ -88,10 +110,10 @@ def check_optimizer(
       InputError: if it cannot. Exceptions of the user's own function are not caught.
     """
     fixed, traced = (json.dumps(dict(values), sort_keys=True) for values in (args, axes))
-    _check_optimizer(name, make, fixed, traced, subject.problem, dtype)
+    own = (name, make, fixed, traced)
+    _CHECKED.get(subject.problem, (*own, dtype), lambda: _check_optimizer(*own, subject.problem, dtype))
 
 
-@functools.lru_cache(maxsize=64)
 def _check_optimizer(name: str, make: OptimizerFactory, args_json: str, axes_json: str, problem: Problem, dtype: str) -> None:
     args, axes = json.loads(args_json), json.loads(axes_json)
     for axis in axes:

@@ -27,7 +27,7 @@ from jaxsgd.study.dimensions import (
     problem_settings,
     setting_text,
 )
-from jaxsgd.study.field_types import Distribution, Halving, distinct
+from jaxsgd.study.field_types import Distribution, Halving, distinct, positive
 from jaxsgd.study.fields import StudyFields, long_form, plain, replaced_fields
 from jaxsgd.study.observed import TAKEN, check_names, other_records, records
 from jaxsgd.study.shape_check import check_numbers, check_optimizer, check_order, check_schedule
@@ -317,6 +317,11 @@ class Study(StudyFields):
                     f"{both[0]!r} is an argument of the problem and of {optimizer!r}: give it in problem_axes or in hyper"
                 )
         _check_hyper([name for name in value if name not in own], info, besides=_DRAWN_BESIDES)
+        if "learning_rate" in value:
+            drawn = value["learning_rate"]
+            positive(drawn.choice or drawn.values or ())
+            if drawn.uniform is not None and drawn.uniform[0] < 0:
+                raise ValueError(f"learning_rate must be above 0, got uniform {drawn.uniform}")
         return value
 
     @field_validator("hyper")

@@ -8,12 +8,11 @@ import inspect
 import json
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,8 +23,6 @@ from jaxsgd.problem import Batch, Problem, check_training, hold_out, num_samples
 from jaxsgd.problems import problem_named
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.summary import short_repr
-
-Value = TypeVar("Value")
 
 
 @contextmanager
@@ -118,27 +115,6 @@ class Subject:
     def own_bytes(self) -> int:
         """Bytes of the problem's own arrays."""
         return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.own))
-
-
-class OfSubjects(Generic[Value]):
-    """Values that are worked out once for each subject and key, and kept as long as the subject."""
-
-    def __init__(self):
-        """Begin with no value."""
-        self._values: weakref.WeakKeyDictionary[Subject, dict[Any, Value]] = weakref.WeakKeyDictionary()
-        self._lock = threading.RLock()
-
-    def get(self, subject: Subject, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value of a subject and a key; `make` is called for it at first. It must not hold on to the subject."""
-        with self._lock:
-            own = self._values.setdefault(subject, {})
-            if key not in own:
-                own[key] = make()
-            return own[key]
-
-    def clear(self) -> None:
-        """Forget all values."""
-        self._values.clear()
 
 
 class Subjects(NamedTuple):

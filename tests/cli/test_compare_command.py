@@ -91,14 +91,33 @@ def test_one_result_is_compared_at_every_place_of_its_other_axes(results, capsys
     assert all(row["pairs"] == 5 for row in rows)
 
 
-def test_an_axis_with_one_value_is_said_to_compare_nothing_with_the_axes_that_have_several(results, capsys):
-    compare([results / "near"], axis="order")
-    output = capsys.readouterr().out
-    assert output.endswith(
-        "order has one value, so nothing is compared: name another axis, --axis optimizer or --axis learning_rate\n"
-    )
-    compare([results / "near"])
-    assert "nothing is compared" not in capsys.readouterr().out
+def test_an_axis_with_one_value_is_refused_with_the_axes_that_have_several(results, capsys):
+    message = "order has one value, so nothing is compared: name another axis, --axis optimizer or --axis learning_rate"
+    with pytest.raises(jaxsgd.InputError, match=f"^{message}$"):
+        compare([results / "near"], axis="order")
+    assert capsys.readouterr().out == ""
+
+
+def test_without_an_axis_it_is_the_optimizer_else_the_only_one_with_several_values(results, tmp_path, capsys):
+    def axis_of(path, **options):
+        compare([path], as_json=True, **options)
+        return json.loads(capsys.readouterr().out)["axis"]
+
+    assert axis_of(results / "near") == "optimizer"
+    single = tmp_path / "single"
+    study = {"problem": "least_squares", "problem_args": PROBLEM, **FIELDS, "optimizer": "sgd", "seeds": range(5)}
+    jaxsgd.sweep(jaxsgd.Study(**study), single, chunk_width=5)
+    assert axis_of(single) == "learning_rate"
+    # The rate is tuned, and so is not compared.
+    with pytest.raises(jaxsgd.InputError, match="optimizer has one value, so nothing is compared: no other axis has several"):
+        compare([single], tuning_seeds=2)
+    with pytest.raises(jaxsgd.InputError, match=r"optimizer has one value, .*: no other axis has several values$"):
+        compare([single], select=["learning_rate=0.01"])
+    both = tmp_path / "both"
+    jaxsgd.sweep(jaxsgd.Study(**study | {"orders": ["fixed", "reshuffle"]}), both, chunk_width=5)
+    with pytest.raises(jaxsgd.InputError, match=r"name another axis, --axis order or --axis learning_rate$"):
+        compare([both])
+    assert axis_of(both, select=["learning_rate=0.01"]) == "order"
 
 
 def test_seeds_that_make_no_difference_give_no_interval_and_that_is_said(tmp_path, capsys):

@@ -96,7 +96,7 @@ ONE_LINE = [
         "(or point at your own, as 'my_module:make', or '__main__:make' in a notebook)",
     ),
     ({"orders": "shuffle"}, "did you mean 'reshuffle'?", "'my_module:my_order'"),
-    ({"optimizer": "muon"}, "did you mean 'momentum'?", "'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'"),
+    ({"optimizer": "muon"}, "optimizer 'muon': valid: ", "'optax.contrib:muon', or at your own, as 'my_module:my_optimizer'"),
     ({"schedules": "warmup"}, "valid: constant, cosine, inverse_sqrt(warmup), linear, step(at, factor), warmup_cosine("),
     ({"optimizer": "nesterov", "hyper": {"nesterov": [0, 1]}}, "'nesterov' of optimizer 'nesterov' cannot be an axis: it is"),
     (

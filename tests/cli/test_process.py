@@ -111,10 +111,10 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
     assert err.endswith(line)
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(samples, environment, tmp_path):
+def test_a_reader_that_leaves_does_not_keep_the_command_from_writing_its_files(samples, environment, tmp_path):
     # A log of 2,000 lines is more than a pipe holds, so the command still writes it when the reader leaves.
     process = subprocess.Popen(
-        [*COMMAND, "train", str(samples), "--epochs", "200", "--eval-interval", "1"],
+        [*COMMAND, "train", str(samples), "--epochs", "200", "--eval-interval", "1", "--out", "out"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -125,8 +125,12 @@ def test_a_reader_that_leaves_ends_the_command_quietly(samples, environment, tmp
     process.stdout.close()
     with process.stderr:
         err = process.stderr.read()
-    assert process.wait() == 1
+    assert process.wait() == 0
     assert err == ""
+    assert len((tmp_path / "out" / "training_log.txt").read_text().splitlines()) == 2000
+    assert set(json.loads((tmp_path / "out" / "report.json").read_text())["files"]) == {
+        file.name for file in (tmp_path / "out").iterdir()
+    }
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,14 @@ def test_a_counter_with_its_total_or_of_every_batch_leaves_nothing_open():
     assert find_period(log(15, epoch, step // 100)).possible == ()
 
 
+def test_a_total_of_no_batches_in_one_line_does_not_count():
+    epoch, step, total = np.repeat([0.0, 1, 2], 4), np.tile([0.0, 10, 20, 30], 3), np.full(12, 40.0)
+    total[4] = 0
+    period = find_period(log(12, epoch, step, total))
+    assert period.batch_count == find_period(log(12, epoch, step)).batch_count
+    assert np.isfinite(period.position).all()
+
+
 def test_the_values_of_whole_epochs_are_counted():
     # Three prints an epoch, of which the last comes long before its end: from first to last print it is less than 14/3 epochs.
     period = find_period(log(15, np.repeat(np.arange(5), 3), np.tile([100, 200, 300], 5), np.full(15, 380)))

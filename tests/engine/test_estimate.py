@@ -42,6 +42,24 @@ def test_an_estimate_counts_the_compiling_of_the_observables():
     assert compiling(evaluate_every=0.5) > 0 == compiling(eval_interval=2)
 
 
+def test_an_estimate_counts_each_measurement_of_an_observable():
+    fields = {"problem": "square_regression", "batch_counts": [5], "epochs": 40}
+
+    def seconds(**observed):
+        return plan(STUDY.replaced(problem_args={}, **fields, **observed)).cell_seconds.mean()
+
+    alone = seconds()
+    # The gradient of all samples takes as much as a pass of the training without its updates.
+    assert 1.5 < seconds(observe=["gradient_norm"]) / alone < 2.5
+    every, fourth = (seconds(observe=["sharpness"], observe_every=every) - alone for every in (1, 4))
+    assert every > 10 * alone
+    # 40 epochs, and 10 of them.
+    np.testing.assert_allclose(every / fourth, 4, rtol=1e-6)
+    before_steps = seconds(observe=["gradient_norm"], observe_every=4, observe_batches=["sharpness"])
+    # Sharpness before each of the 5 steps, and the length of the gradient after them.
+    np.testing.assert_allclose(before_steps - alone, 5 * fourth, rtol=0.05)
+
+
 def test_what_a_probe_compiles_the_run_finds_compiled(nothing_compiled):
     planned = plan(STUDY, vectorize="grouped")
     expected = probe(planned)

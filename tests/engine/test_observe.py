@@ -136,7 +136,7 @@ def test_a_budget_in_steps_is_measured_at_its_end():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("observe") / "result"
-    jaxsgd.sweep(study(observe=["sharpness", f"{POINTER}:middle", f"{POINTER}:spread"]), path)
+    jaxsgd.sweep(study(observe=["sharpness", "noise_scale", f"{POINTER}:middle", f"{POINTER}:spread"]), path)
     return path
 
 

@@ -1,6 +1,7 @@
 """The plan: the same each time, every cell once, and what a caller overrides is held."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -170,3 +171,23 @@ def test_chunks_are_narrower_where_a_cell_takes_more_memory():
     study = Study(problem="least_squares", seeds=range(5000), batch_counts=[1], learning_rates=[0.1], epochs=epochs)
     planned = plan(study)
     assert planned.width <= MEMORY_SHARE * 1000
+
+
+def rises(progress):
+    return 0.2 + progress
+
+
+def falls_below_zero(progress):
+    return 0.5 - progress
+
+
+def test_a_schedule_of_ones_own_that_makes_a_rate_negative_is_refused_with_the_time():
+    def with_schedule(name):
+        return study(schedules=["linear", f"tests.engine.test_plan:{name}"])
+
+    plan(with_schedule("rises"))
+    message = (
+        "schedule 'tests.engine.test_plan:falls_below_zero' must return a factor of at least 0, got -0.01 at progress 0.51"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        plan(with_schedule("falls_below_zero"))

@@ -88,7 +88,7 @@ def test_another_parent_is_refused(parent, tmp_path):
         ({"seeds": [0, 2]}, "has no seed 2: there is 0, 1; start_select picks one for all cells"),
         ({"seeds": None, "init_seeds": [0]}, "has several values of seed (0, 1) and this study has no such axis; pick one"),
         ({"learning_rates": [0.2]}, "has no learning_rate 0.2: there is 0.1, 0.5; start_select picks one"),
-        ({"start_select": {"rate": 0.1}}, "start: unknown axis 'rate': valid: batch_count"),
+        ({"start_select": {"rate": 0.1}}, "start: unknown axis 'rate': did you mean 'learning_rate'? valid: batch_count"),
         ({"problem_args": {"num_samples": 20, "num_hidden": 4}}, "has parameters of other shapes or types"),
     ],
 )

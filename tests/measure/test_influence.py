@@ -134,7 +134,7 @@ def test_one_gradient_at_a_time_keeps_no_more_of_them():
 
     def bytes_between(one_gradient):
         static = {"training": given.training, "several": False, "measure": epoch_influence, "option": one_gradient}
-        program = jax.jit(functools.partial(measured_runs, **static)).lower(*given[1:4], given.cuts, given.at)
+        program = jax.jit(functools.partial(measured_runs, problem, **static)).lower(*given[2:5], given.cuts, given.at)
         return program.compile().memory_analysis().temp_size_in_bytes
 
     # 20,000 float32 parameters.

@@ -1,9 +1,13 @@
 """The descriptions of observables: traced once, and in a manifest, which may come from a stranger."""
 
+import json
+import math
+
 import pytest
 
 from jaxsgd import Study
-from jaxsgd.study.observed import Record, num_observable_equations, plain_records, records, stored_records
+from jaxsgd.measure.observable import METRICS
+from jaxsgd.study.observed import Record, observed_work, plain_records, records, stored_records
 
 OWN = Record((2,), ("own_0",), True, "m", "a length", "higher", 1e-4)
 NUMBER = Record(units="m", meaning="a length")
@@ -19,6 +23,13 @@ def test_what_is_written_is_read_again():
     assert read is not None
     assert (read["own"], read["number"]) == (OWN, NUMBER)
     assert (read["distance"].shape, read["distance"].units) == ((), "parameters")
+
+
+def test_a_tolerance_that_is_infinite_is_written_as_json_and_read_again():
+    apart = {name: Record(sparse=True, tolerance=metric.tolerance) for name, metric in METRICS.items()}
+    assert math.isinf(apart["noise_scale"].tolerance)
+    text = json.dumps(plain_records(apart), allow_nan=False)
+    assert stored_records({"observed": list(apart), "measures": json.loads(text)}) == apart
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def test_an_observable_is_traced_once_for_all_studies_of_a_problem_until_its_cod
         study = Study(**fields, epochs=2, learning_rates=[rate], observe=[f"{__name__}:weights", "parameter_norm"])
         assert records(study, study.subject())["weights"].shape == (3,)
         # A product; and for the norm a square, a sum and a root at least.
-        assert num_observable_equations(study, study.subject()) >= 4
+        assert observed_work(study, study.subject()).usual.equations >= 4
 
     check(0.1)
     check(0.2)

@@ -135,6 +135,14 @@ MISTAKES = {
         {"random": {"momentum": {"log_uniform": [0, 1]}}, "draws": 2},
         "random.momentum.log_uniform: must have a low above 0, got 0.0",
     ),
+    "random rate below 0": (
+        {"random": {"learning_rate": {"uniform": [-0.1, 0.1]}}, "draws": 2, "learning_rates": LEFT_OUT},
+        "random: learning_rate must be above 0, got uniform (-0.1, 0.1)",
+    ),
+    "random rate of a list below 0": (
+        {"random": {"learning_rate": {"choice": [0.1, -0.1]}}, "draws": 2, "learning_rates": LEFT_OUT},
+        "random: must be finite and above 0, got -0.1",
+    ),
     "random without draws": (
         {"random": {"momentum": {"uniform": [0, 1]}}},
         "draws: give random and draws together, or neither of them",

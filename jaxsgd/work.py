@@ -1,0 +1,81 @@
+"""The work of a traced program: floating-point operations and equations, read off its jaxpr without compiling."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+LOOP_STEPS = 10
+"""The steps that are taken for a loop that ends by what it computes, such as the iterations for the sharpness."""
+
+_MOVES = frozenset(
+    (
+        "bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "copy", "copy_p", "dynamic_slice",
+        "dynamic_update_slice", "expand_dims", "gather", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze",
+        "stop_gradient", "transpose",
+    )
+)  # fmt: skip
+"""Equations that compute nothing: they move or repeat numbers."""
+
+
+class Work(NamedTuple):
+    """The work of a traced program.
+
+    Attributes:
+      flops: floating-point operations of a run, as XLA counts them: two for each product in a matrix product or a convolution,
+        and one for each number that another equation computes. Those in loops count as often as they are done.
+      equations: the equations of the jaxpr with those of its loops and branches, each once.
+    """
+
+    flops: int = 0
+    equations: int = 0
+
+    @staticmethod
+    def total(works: Iterable["Work"]) -> "Work":
+        """Return the work of several programs together."""
+        listed = list(works)
+        return Work(sum(own.flops for own in listed), sum(own.equations for own in listed))
+
+
+def inner_jaxprs(eqn: Any) -> Iterator[Any]:
+    """Yield the jaxprs of an equation: the bodies of a loop, the branches of a choice."""
+    for value in eqn.params.values():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(part, Jaxpr | ClosedJaxpr):
+                yield part
+
+
+def work(jaxpr: Any) -> Work:
+    """Return the work of a jaxpr; of the branches of a choice that with the most floating-point operations is taken."""
+    opened = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
+    return Work.total(_work_of(eqn) for eqn in opened.eqns)
+
+
+def _work_of(eqn: Any) -> Work:
+    """Return the work of an equation."""
+    inner, name = [work(part) for part in inner_jaxprs(eqn)], eqn.primitive.name
+    if not inner:
+        return Work(_flops(eqn, name), 1)
+    times = eqn.params["length"] if name == "scan" else LOOP_STEPS if name == "while" else 1
+    flops = (max if name == "cond" else sum)(part.flops for part in inner)
+    return Work(times * flops, 1 + sum(part.equations for part in inner))
+
+
+def _flops(eqn: Any, name: str) -> int:
+    """Return the floating-point operations of an equation without jaxprs of its own."""
+    if name in _MOVES:
+        return 0
+    result = _size(eqn.outvars[0])
+    if name == "dot_general":
+        (summed, _), _ = eqn.params["dimension_numbers"]
+        return 2 * result * math.prod(eqn.invars[0].aval.shape[axis] for axis in summed)
+    if name == "conv_general_dilated":
+        kernel, outputs = eqn.invars[1].aval.shape, eqn.params["dimension_numbers"].rhs_spec[0]
+        # The numbers between those of a dilated input are zeros.
+        return 2 * result * math.prod(kernel) // (kernel[outputs] * math.prod(eqn.params["lhs_dilation"]))
+    return max(map(_size, (*eqn.invars, *eqn.outvars)))
+
+
+def _size(variable: Any) -> int:
+    return math.prod(getattr(variable.aval, "shape", ()))
