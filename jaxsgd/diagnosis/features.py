@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 
 from jaxsgd.diagnosis.epoch_mean import epoch_mean_likelihood
 from jaxsgd.diagnosis.fold import (
+    FEWEST_CURVED,
     FEWEST_RISING,
     Folded,
     LastPlace,
@@ -27,6 +28,7 @@ from jaxsgd.diagnosis.fold import (
     line_of_levels,
     ramp,
     settling,
+    without_epoch_mean,
     without_smooth,
 )
 from jaxsgd.diagnosis.model import staircase_chance
@@ -287,6 +289,20 @@ def _recurrence(numbers: Numbers, period: Period) -> str:
     return f"The mean loss of an epoch {repeats} (z = {numbers['recurs_z']:.1f})."
 
 
+def _jagged_levels(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float]:
+    """Return (share that the place explains without a smooth curve, its z), as `explained` does.
+
+    Through fewer than `FEWEST_CURVED` places no curve is fitted. The sawtooth that a mean over the epoch so far makes of a loss
+    that falls would then count as levels. So the smaller score counts: that of the loss, or of the loss with such a mean undone.
+    """
+    scores = []
+    for losses in (loss, without_epoch_mean(loss, period)) if period.stripe_count < FEWEST_CURVED else (loss,):
+        folded = fold(losses, period)
+        smooth_free, inner = without_smooth(folded)
+        scores.append(explained(smooth_free[inner], folded.group[inner], folded.width))
+    return min(scores, key=lambda score: score[1])
+
+
 _RATES = {
     1.0: "The learning rate in the log jumps where epochs begin.",
     -1.0: "The learning rate in the log does not jump where epochs begin.",
@@ -323,9 +339,7 @@ FEATURES: tuple[Feature, ...] = (
             "jagged_index": "the same share after a smooth curve over the epoch is taken off, without the epoch's beginning",
             "jagged_z": "z of that share",
         },
-        lambda prints: explained(
-            prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]], prints.folded.width
-        ),
+        lambda prints: _jagged_levels(prints.flat, prints.period),
         {
             "jagged_index": Reading(("fixed_order",), _jagged_share),
             "jagged_z": Reading(("fixed_order",), _jagged),

@@ -199,10 +199,27 @@ def _groups(position: np.ndarray, period: Period) -> np.ndarray:
     return np.unique(np.floor((position - first) / length * bins * (1 - 1e-9)), return_inverse=True)[1]
 
 
+FEWEST_CURVED = 4
+"""Number of places from which a smooth curve over the epoch is fitted."""
+
+
+def without_epoch_mean(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " n"]:
+    """Return the means since the print before, [n], of a loss that is printed as the mean over the epoch so far.
+
+    With v over the first b batches and u over the first a of them, the mean over the others is (b v - a u) / (b - a). A print
+    with no more batches than the one before stays as it is.
+    """
+    number = period.position + 1
+    more = np.diff(number)
+    inner = (np.diff(period.epoch) == 0) & (more > 0)
+    later = loss[1:] + np.diff(loss) * number[:-1] / np.where(inner, more, 1.0)
+    return np.append(loss[:1], np.where(inner, later, loss[1:]))
+
+
 def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
     """Return (the loss without its smooth curve over the epoch, True for the prints that are not at the epoch's beginning)."""
     places = len(folded.place)
-    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= 4 else 0
+    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= FEWEST_CURVED else 0
     inner = np.ones(len(folded.left), bool)
     if places >= 6:
         inner = folded.group > 0
