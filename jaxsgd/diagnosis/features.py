@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float
 
 from jaxsgd.diagnosis.epoch_mean import epoch_mean_likelihood
 from jaxsgd.diagnosis.fold import (
-    FEWEST_CURVED,
     FEWEST_RISING,
     Folded,
     LastPlace,
@@ -289,14 +288,18 @@ def _recurrence(numbers: Numbers, period: Period) -> str:
     return f"The mean loss of an epoch {repeats} (z = {numbers['recurs_z']:.1f})."
 
 
+FEWEST_BENT = 5
+"""Number of places from which a smooth curve over the epoch takes off what a mean over the epoch so far makes of a fall."""
+
+
 def _jagged_levels(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float]:
     """Return (share that the place explains without a smooth curve, its z), as `explained` does.
 
-    Through fewer than `FEWEST_CURVED` places no curve is fitted. The sawtooth that a mean over the epoch so far makes of a loss
-    that falls would then count as levels. So the smaller score counts: that of the loss, or of the loss with such a mean undone.
+    Of fewer than `FEWEST_BENT` places, the sawtooth that a mean over the epoch so far makes of a loss that falls would count as
+    levels. So the smaller score counts: that of the loss, or of the loss with such a mean undone.
     """
     scores = []
-    for losses in (loss, without_epoch_mean(loss, period)) if period.stripe_count < FEWEST_CURVED else (loss,):
+    for losses in (loss, without_epoch_mean(loss, period)) if period.stripe_count < FEWEST_BENT else (loss,):
         folded = fold(losses, period)
         smooth_free, inner = without_smooth(folded)
         scores.append(explained(smooth_free[inner], folded.group[inner], folded.width))

@@ -199,10 +199,6 @@ def _groups(position: np.ndarray, period: Period) -> np.ndarray:
     return np.unique(np.floor((position - first) / length * bins * (1 - 1e-9)), return_inverse=True)[1]
 
 
-FEWEST_CURVED = 4
-"""Number of places from which a smooth curve over the epoch is fitted."""
-
-
 def without_epoch_mean(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " n"]:
     """Return the means since the print before, [n], of a loss that is printed as the mean over the epoch so far.
 
@@ -219,7 +215,7 @@ def without_epoch_mean(loss: Float[np.ndarray, " n"], period: Period) -> Float[n
 def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.ndarray, " k"]]:
     """Return (the loss without its smooth curve over the epoch, True for the prints that are not at the epoch's beginning)."""
     places = len(folded.place)
-    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= FEWEST_CURVED else 0
+    degree = 4 if places >= 12 else 3 if places >= 8 else 2 if places >= 6 else 1 if places >= 4 else 0
     inner = np.ones(len(folded.left), bool)
     if places >= 6:
         inner = folded.group > 0
