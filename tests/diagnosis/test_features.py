@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsgd import diagnose, stripes
-from jaxsgd.diagnosis import features
+from jaxsgd.diagnosis import features, fold
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from jaxsgd.diagnosis.diagnose import judged
 from jaxsgd.diagnosis.features import FEATURES, Feature, Prints, Reading, cause_readings, measure_features, readings
@@ -122,6 +122,60 @@ def test_a_running_mean_that_is_printed_twice_or_thrice_an_epoch_is_recognized(p
     for form in ("running", "window"):
         log, period = logged(loss, interval=4, form=form)
         assert ("running_mean" in judged(log, period, learned()).causes) == (form == "running")
+
+
+@pytest.mark.parametrize("batches", [500, 890])
+def test_a_running_mean_that_is_printed_from_the_first_batch_is_recognized(batches):
+    """Each epoch begins with the loss of a single batch, which only scatters more where the others are windows."""
+    seen = {"running": 0, "window": 0, "batch": 0}
+    for seed in range(20):
+        loss = 2 + 0.5 * np.random.default_rng(seed).standard_normal((12, batches))
+        for form in seen:
+            log, period = logged(loss, interval=100, form=form, restarts=True, from_first=True)
+            seen[form] += "running_mean" in judged(log, period, learned()).causes
+    assert seen["running"] >= 18
+    assert seen["window"] <= 1
+    assert seen["batch"] == 0
+
+
+def test_a_first_print_of_a_single_batch_does_not_count_as_settling():
+    loss = np.random.default_rng(4).standard_normal((30, 900))
+    for form, settles in (("running", True), ("window", False), ("batch", False)):
+        numbers = measured(loss, interval=100, form=form, restarts=True, from_first=True)
+        assert (numbers["settle_likelihood"] > 0) == settles
+        assert numbers["settle"] == pytest.approx(-1 if settles else 0, abs=0.3)
+
+
+def test_the_settled_count_is_that_of_means_written_out():
+    """A mean over 8 batches shares 3 with one over 3, and a mean of the next epoch none: the variances of their differences."""
+    period = find_period(logged(np.zeros((8, 10)), interval=5, form="running")[0])
+    period = period._replace(position=np.array([2.0, 7.0, 2.0]), epoch=np.array([0, 0, 1]))
+    weights = np.zeros((3, 20))
+    weights[0, :3], weights[1, :8], weights[2, 10:13] = 1 / 3, 1 / 8, 1 / 3
+    expected = 1 / np.linalg.norm(np.diff(weights, axis=0), axis=1)
+    np.testing.assert_allclose(fold._settled_count(period), expected)
+
+
+@pytest.mark.parametrize("interval", [2, 3])
+def test_a_mean_over_the_epoch_is_undone(interval):
+    loss = np.random.default_rng(5).standard_normal((4, 6))
+    log, period = logged(loss, interval=interval, form="running")
+    window, _ = printed(loss, Habit(interval))
+    np.testing.assert_allclose(fold.without_epoch_mean(log.loss, period), window, atol=1e-12)
+
+
+@pytest.mark.parametrize("prints", [3, 4])
+def test_a_running_mean_of_a_loss_that_falls_is_no_fixed_order(prints):
+    wrong = {"running": 0, "fixed": 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        fall = 0.3 + 2 * np.exp(-np.linspace(0, 1.5, 10 * 100 * prints)).reshape(10, -1)
+        loss = fall * (1 + 0.25 * rng.standard_normal(fall.shape))
+        wrong["running"] += "fixed_order" in judged(*logged(loss, interval=100, form="running"), learned()).causes
+        levels = np.repeat(rng.standard_normal(prints), 100)
+        wrong["fixed"] += "fixed_order" not in judged(*logged(loss + 0.2 * levels, interval=100), learned()).causes
+    assert wrong["running"] <= 4
+    assert wrong["fixed"] <= 2
 
 
 def test_a_log_that_lost_most_of_its_epochs_is_answered(tmp_path):
