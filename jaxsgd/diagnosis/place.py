@@ -82,6 +82,9 @@ def find_places(columns: list[Column], rows: int) -> RowPlaces:
         rising = [column for column in counts if column is not step and _is_whole(column.values[own])]
         better = next((column for column in rising if _is_epoch_of(column.values[own], step.values[own])), None)
         epoch = better or epoch
+    if step is not None and epoch is None:
+        last = next((column for column in steps if column is not step and _is_last_of(column.values[own], step, own)), None)
+        epoch, step = (step, last) if last is not None else (epoch, step)
     places = dict.fromkeys(PLACES, missing)
     used = []
     if epoch is not None:
@@ -257,6 +260,16 @@ def _is_epoch_of(values: np.ndarray, step: np.ndarray) -> bool:
     return bool(((change == 0) | grows).all()) and float((grows & restart).sum()) >= 0.9 * max(
         int(grows.sum()), int(restart.sum())
     )
+
+
+def _is_last_of(values: np.ndarray, epoch: Column, own: Bool[np.ndarray, " K"]) -> bool:
+    """Return True if a number is the same in all rows, and a number without a name counts below it, by one from row to row.
+
+    `[7, 2000] loss: 0.573`, printed once an epoch: the first is the epoch, the second the batch.
+    """
+    count = epoch.values[own]
+    is_alone = epoch.is_unnamed and epoch.total is None and len(values) > 1
+    return is_alone and bool((np.diff(count) == 1).all() and np.ptp(values) == 0 and count.max() < values[0])
 
 
 def _counts_samples(step: Column, own: Bool[np.ndarray, " K"]) -> bool:

@@ -192,6 +192,18 @@ def test_the_first_of_two_numbers_in_brackets_is_the_epoch_however_few_prints_an
     assert log.step.tolist()[:prints] == [20 * (position + 1) for position in range(prints)]
 
 
+@pytest.mark.parametrize(
+    ("last", "rows", "is_epoch"),
+    [(2000, range(1, 7), True), (2000, (1, 2, 4, 5, 6, 7), False), (6, range(1, 7), False)],
+    ids=["once an epoch", "with a gap", "a count up to the second number"],
+)
+def test_the_first_of_two_numbers_in_brackets_is_the_epoch_where_the_second_stays_the_same(last, rows, is_epoch, tmp_path):
+    (tmp_path / "log").write_text("".join(f"[{row}, {last}] loss: {2 - 0.1 * row:.3f}\n" for row in rows))
+    log = read_log(tmp_path / "log")
+    assert (log.epoch.tolist() == list(rows)) == is_epoch
+    assert (log.step.tolist() == [last] * 6) == is_epoch
+
+
 def test_bare_numbers_are_not_said_to_have_a_name(tmp_path):
     (tmp_path / "train.log").write_text("".join(f"{loss}\n" for loss in [2, 1.5, 1.25, 1.125]))
     diagnosis = diagnose(tmp_path / "train.log")
