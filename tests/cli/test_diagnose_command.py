@@ -48,6 +48,14 @@ def test_the_report_opens_with_the_answer_what_to_do_and_what_was_read(article, 
     assert source.startswith("Read: train.log: plain text, 20 losses in column 'loss'; 10 batches an epoch, printed every 5")
 
 
+@pytest.mark.parametrize(("total", "possible"), [("", [300, 399]), ("/380", [])])
+def test_the_json_has_the_range_of_batches_that_a_count_without_its_total_leaves(total, possible, tmp_path, capsys):
+    lines = [f"epoch {epoch} step {step}{total} loss {2 - 0.1 * epoch:.2f}" for epoch in range(5) for step in (100, 200, 300)]
+    (tmp_path / "train.log").write_text("\n".join(lines))
+    assert run_app(["diagnose", str(tmp_path / "train.log"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["period"]["possible_batches_per_epoch"] == possible
+
+
 def test_json_is_one_object_and_the_folder_holds_figures_and_report(article, capsys):
     assert run_app(["diagnose", "train.log", "--json", "--out", "out"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
