@@ -54,6 +54,16 @@ MANY_EPOCHS = 6
 """Number of epochs from which the first is left out, because it falls more than any other."""
 
 
+SOME_EPOCHS, STEEP = 5, 5.0
+"""Number of epochs, to the nearest whole one, from which the first is left out if it is steep: if its losses differ by more than
+this factor times as much as those of all others."""
+
+
+def _is_steep(loss: np.ndarray, first: int) -> bool:
+    """Return True if the losses of the first epoch, of which there are `first`, differ far more than all others."""
+    return 0 < first < len(loss) and float(np.ptp(loss[:first])) > STEEP * float(np.ptp(loss[first:]))
+
+
 def stands_apart(period: Period) -> Bool[np.ndarray, " n"]:
     """Return True for the prints at the epoch's last place, where that place is the same in every epoch and one of many."""
     count = len(period.position)
@@ -111,8 +121,10 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     half = width // 2
     kept = np.flatnonzero(~apart)
     # A log may have lost most of its epochs.
-    has_many = min(period.epochs, len(np.unique(period.epoch))) >= MANY_EPOCHS
-    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1)) if has_many else 0
+    epochs = min(period.epochs, float(len(np.unique(period.epoch))))
+    skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1))
+    if epochs < MANY_EPOCHS and (round(epochs) < SOME_EPOCHS or not _is_steep(loss[kept], skipped)):
+        skipped = 0
     if period.per_epoch < 2:
         # Of prints as rare as epochs a cycle falls as others' first epoch does.
         skipped = max(skipped, min(width, len(kept) // 4))
