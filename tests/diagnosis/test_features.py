@@ -178,6 +178,20 @@ def test_a_running_mean_of_a_loss_that_falls_is_no_fixed_order(prints):
     assert wrong["fixed"] <= 2
 
 
+def test_levels_are_seen_in_five_epochs_however_steeply_the_first_falls():
+    seen = {"fixed": 0, "new": 0}
+    time = np.arange(5 * 500) / 500
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        loss = 4 + 8 * np.exp(-time / 0.05) - 0.1 * time + 0.2 * rng.standard_normal(len(time))
+        levels = 0.08 * np.repeat(rng.standard_normal(10), 50)
+        for order, level in (("fixed", levels), ("new", 0 * levels)):
+            log, period = logged(loss.reshape(5, 500) + level, interval=50)
+            seen[order] += "fixed_order" in judged(log, period, learned()).causes
+    assert seen["fixed"] >= 10
+    assert seen["new"] == 0
+
+
 def test_a_log_that_lost_most_of_its_epochs_is_answered(tmp_path):
     lines = [f"1,{400 * number},{2.7 - 0.1 * number}" for number in range(10)] + ["14,3200,0.92", "14,3600,1.06"]
     (tmp_path / "log.csv").write_text("\n".join(["epoch,samples,loss", *lines]))
