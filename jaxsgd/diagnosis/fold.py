@@ -54,9 +54,9 @@ MANY_EPOCHS = 6
 """Number of epochs from which the first is left out, because it falls more than any other."""
 
 
-SOME_EPOCHS, STEEP = 5, 5.0
-"""Number of epochs, to the nearest whole one, from which the first is left out if it is steep: if its losses differ by more than
-this factor times as much as those of all others."""
+SOME_EPOCHS, STEEP = 4.5, 5.0
+"""Number of epochs from which the first is left out if it is steep: if its losses differ by more than this factor times as much
+as those of all others. A count of prints over the mean number an epoch is seldom whole."""
 
 
 def _is_steep(loss: np.ndarray, first: int) -> bool:
@@ -123,7 +123,7 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     # A log may have lost most of its epochs.
     epochs = min(period.epochs, float(len(np.unique(period.epoch))))
     skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1))
-    if epochs < MANY_EPOCHS and (round(epochs) < SOME_EPOCHS or not _is_steep(loss[kept], skipped)):
+    if epochs < MANY_EPOCHS and (epochs < SOME_EPOCHS or not _is_steep(loss[kept], skipped)):
         skipped = 0
     if period.per_epoch < 2:
         # Of prints as rare as epochs a cycle falls as others' first epoch does.

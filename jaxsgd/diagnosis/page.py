@@ -74,6 +74,8 @@ def page_contents(diagnosis: Diagnosis, name: str, command: str = "") -> tuple[d
             "near_return": NEAR_RETURN,
             "most_bend": fold.MOST_BEND,
             "many_epochs": fold.MANY_EPOCHS,
+            "some_epochs": fold.SOME_EPOCHS,
+            "steep": fold.STEEP,
             "smooth": fold.SMOOTH,
             "one_way": fold.ONE_WAY,
             "fewest_values": FEWEST_VALUES,

@@ -1,7 +1,6 @@
 """The values that a habit prints, and the counters beside them."""
 
 import numpy as np
-
 import pytest
 
 from jaxsgd.diagnosis.habit import Habit, habit_log, printed

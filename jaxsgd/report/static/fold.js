@@ -127,16 +127,22 @@ function localScale(left, width) {
   return around.map((value) => { const scale = Math.sqrt(Math.max(value, 0)); return scale > floor ? scale : 1; });
 }
 
+function isSteep(loss, first, steep) {
+  const range = (values) => values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+  return first > 0 && first < loss.length && range(loss.slice(0, first)) > steep * range(loss.slice(first));
+}
+
 function detrended(loss, period) {
-  const { most_bend, many_epochs } = PAGE.description.constants;
+  const { most_bend, many_epochs, some_epochs, steep } = PAGE.description.constants;
   const apart = standsApart(period), width = cycleWidth(period) - (apart.includes(1) ? 1 : 0), half = Math.floor(width / 2);
   const kept = [...apart.keys()].filter((i) => !apart[i]);
-  let skipped = 0;
-  if (period.epochs >= many_epochs) skipped = kept.filter((i) => period.epoch[i] < period.epoch[0] + 1).length;
+  const ofKept = (values) => Float64Array.from(kept, (i) => values[i]);
+  const own = ofKept(loss), ofFirst = kept.filter((i) => period.epoch[i] < period.epoch[0] + 1).length;
+  const isLeftOut = period.epochs >= many_epochs || (period.epochs >= some_epochs && isSteep(own, ofFirst, steep));
+  let skipped = isLeftOut ? ofFirst : 0;
   if (period.perEpoch < 2) skipped = Math.max(skipped, Math.min(width, Math.floor(kept.length / 4)));
   const first = Math.max(half, skipped), stop = kept.length - half;
-  const ofKept = (values) => Float64Array.from(kept, (i) => values[i]);
-  const own = ofKept(loss), inner = own.slice(first, stop);
+  const inner = own.slice(first, stop);
   let trend = cycleTrend(own, width).slice(first, stop);
   const uneven = unevenness(trend, ofKept(period.time), width, first, stop);
   trend = trend.map((value, i) => value + uneven[i]);
