@@ -13,6 +13,9 @@ from tests.report.conftest import Opened
 
 NAMES = ("torch_shuffle_false_every_7.txt", "torch_ragged_sum.txt", "keras_progress.txt", "torch_staircase.txt")
 NAMES += ("lightning_shuffle_true.csv", "torch_warm_restarts_silent.txt")
+STEEP = 3 + 9 * np.exp(-np.arange(100) / 3) + 0.1 * np.random.default_rng(0).standard_normal(100)
+"""Five epochs of which the first falls steeply."""
+
 SETTINGS = [(None, 1), (None, 2), (None, 5), (7.0, 1), (12.5, 3), (33.0, 2), (2.0, 1), (0.4, 1)]
 
 
@@ -36,10 +39,10 @@ def test_it_opens_with_the_answer_and_asks_for_nothing_but_its_own_file(log_page
     assert "line 1: epoch 1, step 7" in log_page.page.text_content("#facts")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "steep"])
 def test_the_fold_that_the_page_works_out_is_that_of_python(log_page, name):
     """Any log's losses, with the log's own period and others: slider positions differ in no other way."""
-    diagnosis = diagnose(FOLDER / name)
+    diagnosis = diagnose(STEEP.reshape(5, 20) if name == "steep" else FOLDER / name)
     period, loss = diagnosis.period, diagnosis.log.loss
     batch = period.epoch * period.length + period.position
     names = ("left", "phase", "group", "loss", "last", "lastLeft")
