@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from jaxsgd.per_owner import PerOwner
+from jaxsgd.static import Static
 
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512", "xla_backend_optimization_level": "1"}
 """Options of XLA with which programs are compiled for a CPU. A network's sigmoids and sums are faster with the whole
@@ -37,14 +38,24 @@ def jit(function: Callable, static_argnames: str | Sequence[str] = ()) -> Callab
     """Return `jax.jit(function)` that compiles with `compiler_options()` where it is a program of its own.
 
     JAX takes options for whole programs only. So there are none within another `jit`, `grad` or `vmap`, which has its own.
+    Static arguments are compared as `Static`, so that two optimizers of the same numbers share a program.
     """
+    static = {static_argnames} if isinstance(static_argnames, str) else {*static_argnames}
+    positions = {place for place, name in enumerate(inspect.signature(function).parameters) if name in static}
+
+    @functools.wraps(function)  # JAX takes the positions of the static arguments from its signature
+    def of_values(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(value.value if isinstance(value, Static) else value for value in args)
+        return function(*args, **{name: value.value if name in static else value for name, value in kwargs.items()})
 
     @functools.cache
     def compiled(**options: str | bool) -> Callable:
-        return jax.jit(function, static_argnames=static_argnames, compiler_options=options or None)
+        return jax.jit(of_values, static_argnames=static_argnames, compiler_options=options or None)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(Static(value) if place in positions else value for place, value in enumerate(args))
+        kwargs = {name: Static(value) if name in static else value for name, value in kwargs.items()}
         options = {} if _is_part(args, kwargs) else compiler_options()
         try:
             return compiled(**options)(*args, **kwargs)

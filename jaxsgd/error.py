@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import site
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable
@@ -108,9 +109,19 @@ def _installed() -> tuple[str, ...]:
     return (_PACKAGE, *{str(Path(folder).resolve()) for folder in folders})
 
 
+@functools.lru_cache(maxsize=4096)
 def is_users_file(file: str) -> bool:
     """Return True if a source file is the user's own, not of this package, an installed package or Python's library."""
     return not file.startswith("<") and not _is_in(file, _installed())
+
+
+def is_users_module(name: str | None) -> bool:
+    """Return True if a module is the user's own, a notebook's too, so that its code may be edited while Python runs."""
+    if not name or name.partition(".")[0] == "jaxsgd":
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)
+    # A notebook has no file, and Python's own parts in C have none either.
+    return is_users_file(file) if file else name not in sys.builtin_module_names
 
 
 def _is_in(file: str, folders: tuple[str, ...]) -> bool:

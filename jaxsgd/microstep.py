@@ -18,20 +18,18 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxsgd.context import NOTHING_KNOWN, Known, contexts
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.mapped import mapped_like
 from jaxsgd.order import Order, Split, Visits, batch_sequence, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (
-    NOTHING_KNOWN,
     Batches,
-    Known,
     Optimizer,
     Run,
     State,
     Stepping,
-    contexts,
     noise_keys,
     optimizer_at,
     with_order_state,

@@ -53,7 +53,7 @@ def simulate(
 
     Pure, and compiled once per problem, optimizer and sizes: works under `jit`, `vmap` and `grad`. To sweep a rate in one
     program, build the optimizer inside the mapped function: `vmap(lambda lr: simulate(..., optimizer=optax.sgd(lr)))`. In a
-    Python loop, make the optimizer once before the loop: two calls of `optax.sgd(lr)` are two optimizers, and compile twice.
+    Python loop each other rate is another program; two calls with `optax.sgd(0.1)` share one.
 
     Args:
       problem: the problem to train.
@@ -70,8 +70,8 @@ def simulate(
       precision: matrix-product precision on every device: "float32", or "tensorfloat32" or "bfloat16" for speed.
       observe: observables to measure after each epoch, kept in `Run.observed`: names in `jaxsgd.measure.METRICS` such as
         "sharpness", pointers "my_module:my_measure", and functions `(params, context) -> a number, an array or a dictionary of
-        these`, with a `jaxsgd.simulator.Context`. The values of a single one are kept as they are, and those of a list by
-        name, as in a result. As with the optimizer, another function compiles again.
+        these`, with a `jaxsgd.context.Context`. The values of a single one are kept as they are, and those of a list by
+        name, as in a result. Another function compiles again.
       evaluate_every: observe more often or less often than each epoch: a share 1/q of an epoch such as 0.25, or a whole number
         of steps; `jaxsgd.evaluation.evaluation_steps` gives the steps done before each of the V evaluations.
       observe_every: observe after each so many epochs, and after the last; `jaxsgd.evaluation.observed_epochs` lists the V

@@ -11,21 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from jaxsgd.context import NOTHING_KNOWN, Context, ContextAt, Known, Observe, contexts
 from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import (
-    NOTHING_KNOWN,
-    Context,
-    ContextAt,
-    Known,
-    Observe,
-    Run,
-    State,
-    Stepping,
-    contexts,
-    judged_params,
-    stepping,
-)
+from jaxsgd.simulator import Run, State, Stepping, judged_params, stepping
 
 
 class Sparse(NamedTuple):

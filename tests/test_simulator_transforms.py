@@ -162,6 +162,23 @@ def test_a_second_run_of_the_same_sizes_traces_nothing():
     assert len(calls) > first
 
 
+def test_an_optimizer_that_is_made_anew_with_the_same_numbers_traces_nothing():
+    problem, calls = counted(NETWORK)
+
+    def trained(rate):
+        seen = jaxsgd.influence(problem, KEY, batch_count=5, optimizer=optax.adam(rate, b1=0.8), at=[0])
+        return run(problem=problem, optimizer=optax.adam(rate, b1=0.8)), seen
+
+    first, traced = trained(0.01), len(calls)
+    again = trained(0.01)
+    assert len(calls) == traced
+    np.testing.assert_array_equal(first[0].loss, again[0].loss)
+    np.testing.assert_array_equal(first[1].effect, again[1].effect)
+    faster = trained(0.02)
+    assert len(calls) > traced
+    assert not np.array_equal(first[0].loss, faster[0].loss)
+
+
 def test_a_sweep_over_rates_traces_as_often_as_one_run():
     def traces(rates):
         problem, calls = counted(NETWORK)
@@ -198,12 +215,16 @@ def by_measures(problem):
     )
 
 
+def shifted_by(weights):
+    return lambda params, x: x @ params + weights[0] @ params
+
+
 # jaxtyping's checks remember the arrays of the last call.
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("use", [plain, mapped, differentiated, compiled, by_measures])
 def test_a_problem_that_nobody_uses_any_more_is_freed_with_its_data_and_what_its_loss_closes_over(use):
     data, weights = (jnp.asarray(np.random.default_rng(0).standard_normal((20, 3)), jnp.float32) for _ in range(2))
-    network = jaxsgd.Problem(lambda key: jnp.ones(3), lambda params, x: x @ params + weights[0] @ params, data)
+    network = jaxsgd.Problem(lambda key: jnp.ones(3), shifted_by(weights), data)
     used = use(network)
     kept = [weakref.ref(thing) for thing in (network, data, weights)]
     del network, data, weights

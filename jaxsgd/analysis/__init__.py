@@ -6,6 +6,7 @@ compare         differences between the values of one axis, paired over the seed
 seeds_needed    the number of seeds that a comparison needs, and the width of its intervals there, from a pilot
 performance_profile  the share of problems on which a setting is within a factor of the best
 scaling         steps to a target at every batch count, tuned anew at each
+steps_by_size   the curve of steps against batch size: the critical batch size, the regimes
 noise           the gradient noise of a result's own runs
 seed_variance   the variance of a result by kind of seed
 trials          one value for each setting that a search proposes

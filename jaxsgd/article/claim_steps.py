@@ -37,9 +37,6 @@ _SEEDS_PART = 8
 
 _Tree = TypeVar("_Tree")
 
-_sgd = functools.cache(optax.sgd)
-"""One object for each rate, so that all seeds share a program."""
-
 _sample_losses = jit_per_problem(sample_losses)
 
 
@@ -72,7 +69,7 @@ def territories() -> tuple[Territory, Territory]:
 @functools.partial(jit, static_argnames=("land", "epochs"))
 def _steps_of_territory(seeds: Array, land: Territory, epochs: tuple[int, ...]) -> OwnSteps:
     def steps_of_seed(seed: Array) -> OwnSteps:
-        optimizer = _sgd(land.learning_rate)
+        optimizer = optax.sgd(land.learning_rate)
         return own_steps(land.problem, jax.random.key(seed), optimizer=optimizer, at=epochs, batch_count=MAP_COUNTS)
 
     # Side by side, because starting a step of so small a problem takes longer than the step. Two seeds are not worth the
@@ -137,7 +134,7 @@ def measure_calls(trainings: Sequence[tuple[Problem, Experiment]], seed: int, qu
 
 def steps_of(problem: Problem, experiment: Experiment, seeds: Iterable[int], at: Sequence[int]) -> OwnSteps:
     """Return the own steps in C epochs of R runs of an experiment, [R, C, m]."""
-    optimizer = _sgd(experiment.learning_rate)
+    optimizer = optax.sgd(experiment.learning_rate)
     how: dict[str, Any] = {
         "optimizer": optimizer,
         "order": experiment.order,
@@ -160,7 +157,7 @@ def shown_influence(problem: Problem, seed: int, experiment: Experiment) -> Infl
     seen = influence(
         problem,
         jax.random.key(seed),
-        optimizer=_sgd(experiment.learning_rate),
+        optimizer=optax.sgd(experiment.learning_rate),
         at=0,
         batch_count=experiment.batch_count,
         order=experiment.order,

@@ -257,6 +257,6 @@ def _nearest_option(option: str, context) -> str:
 
 
 def _study_fields() -> list[str]:
-    from jaxsgd.study.study import StudyFields
+    from jaxsgd.study.fields import StudyFields
 
     return list(StudyFields.model_fields)

@@ -29,6 +29,9 @@ _RUN = {"run", "run_id", "run_name", "experiment_id", "trial", "trial_id"}
 _SPLIT = {"mode", "split", "phase", "stage"}
 _RANK = re.compile(r"(^|[^a-z])rank$|^(gpu|default|process_index)$")
 
+_UNIT = re.compile(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]$")
+"""The unit behind a name, as in `Epochs (/10)`."""
+
 _HELD_OUT = re.compile(
     r"(^|[^a-z])(val|valid|validat(ion|ing|e)|eval|evaluat(ion|ing|e)|test|testing|dev|cv|held-?out)"
     r"([^a-z]|$)|^(val|eval|test|valid|validation)_?(loss|cost|nll|error)|^tel$|^hist(ory)? loss",
@@ -38,7 +41,8 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRAINING = re.compile(r"(^|[^a-z])(train|training|trn)([^a-z]|$)", re.IGNORECASE)
 
 _NO_LOSS = re.compile(
-    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|diff|delta|std|var)"
+    r"loss[ _./-]?(scal|weight|coef|ratio|factor|fn|func|type|lr|ppl|perplexity|time|count|change|improve|decrease|reduction|"
+    r"diff|delta|std|var)"
     r"|(best|lowest|min|minimum|previous|prev|last best|target)[ _./-]?(\w+[ _./-])?loss|ppl|perplexity|lossless|glossary"
 )
 _KNOWN_LOSS = re.compile(
@@ -89,7 +93,7 @@ def role(name: str) -> str:
         if plain in names:
             return meant
     if not _NO_COUNT.search(plain) and not (_SETTING.search(plain) and "current" not in plain):
-        word = plain.lstrip("#_ ") or plain
+        word = _UNIT.sub("", plain).lstrip("#_ ") or plain
         if _EPOCH.search(word):
             return "epoch"
         if plain in _STEP_ALONE or _STEP.search(word):

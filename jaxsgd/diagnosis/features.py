@@ -158,8 +158,8 @@ def cause_readings() -> dict[str, tuple[str, ...]]:
     return names
 
 
-CHANCE, CHANCE_AMONG_MANY = 2.5, 3.0
-"""Scores up to which a reading is 0: of a score that chance seldom passes, and of the largest of some dozens of scores."""
+CHANCE = 2.5
+"""Score that chance seldom passes, up to which a reading is 0."""
 
 MOST_RISE = 6.0
 """Score from which a rise within the epoch is sure; the only question left is whether it belongs to levels that repeat."""
@@ -210,8 +210,9 @@ def _unexplained(n: Numbers) -> float:
     return 1 - _repeat_share(n)
 
 
-def _step(n: Numbers) -> float:
-    return _beyond(abs(n["step_z"]), CHANCE_AMONG_MANY)
+def is_step(n: Numbers) -> bool:
+    """Return True if the step between epochs is rarer by chance than the repeat of their levels."""
+    return n["step_rare"] >= n["recurs_rare"]
 
 
 def _sure_line(n: Numbers) -> float:
@@ -300,7 +301,7 @@ FEATURES: tuple[Feature, ...] = (
             "stripe index)",
             "repeat_z": "z of that share",
         },
-        lambda prints: explained(prints.folded.left, prints.folded.group),
+        lambda prints: explained(prints.folded.left, prints.folded.group, prints.folded.width),
         {
             "repeat_index": Reading(("fixed_order", "ragged_batch"), _repeat_share),
             "repeat_z": Reading(("fixed_order",), _repeat),
@@ -309,6 +310,7 @@ FEATURES: tuple[Feature, ...] = (
                 ("fixed_order", "re_exposure"), lambda n: _clipped((n["repeat_index"] - EXACT) / (1 - EXACT), 0, 1)
             ),
             "sliding_repeat": Reading(("aliasing",), lambda n: n["slides"] * _repeat(n)),
+            "sliding_share": Reading(("aliasing",), lambda n: n["slides"] * _repeat_share(n)),
         },
         lambda n, _: (
             f"The position in the epoch explains {share_text(n['repeat_index'])} of the variance of the detrended loss "
@@ -321,7 +323,9 @@ FEATURES: tuple[Feature, ...] = (
             "jagged_index": "the same share after a smooth curve over the epoch is taken off, without the epoch's beginning",
             "jagged_z": "z of that share",
         },
-        lambda prints: explained(prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]]),
+        lambda prints: explained(
+            prints.smooth_free[0][prints.smooth_free[1]], prints.folded.group[prints.smooth_free[1]], prints.folded.width
+        ),
         {
             "jagged_index": Reading(("fixed_order",), _jagged_share),
             "jagged_z": Reading(("fixed_order",), _jagged),
@@ -467,7 +471,6 @@ FEATURES: tuple[Feature, ...] = (
         },
         lambda prints: prints.last[3:],
         {
-            "narrow_last": Reading(("ragged_batch",), lambda n: _clipped(-n["last_spread"], 0, 2) * float(n["last_level"] < 0)),
             "wide_both": Reading(
                 ("ragged_batch",), lambda n: _beyond(min(n["last_spread_z"], n["last_spread_rare"]), CHANCE) * _unexplained(n)
             ),
@@ -478,19 +481,21 @@ FEATURES: tuple[Feature, ...] = (
         ),
     ),
     Feature(
-        "step",
+        "stair",
         {
             "step": "the step between the levels of two epochs that stands out most, loss units; signed",
             "step_z": "its normal score; of as many as there are epochs the largest",
+            "step_rare": "normal score that is as rare as the largest of so many",
             "step_after": "epochs before it",
             "step_local": "log of its score over the larger of those half an epoch before and after",
+            "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
+            "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
+            "recurs_rare": "normal score that is as rare as the largest of so many",
         },
-        lambda prints: prints.stair[:4],
-        {
-            "step_beyond": Reading(("schedule",), _step),
-            "step_here": Reading(("schedule",), lambda n: _step(n) * _clipped(n["step_local"], 0, 1)),
-        },
-        _step_size,
+        lambda prints: prints.stair,
+        # The rarer of a step and a repeat counts: two that chance makes do not add up.
+        {"rare_stair": Reading(("schedule",), lambda n: _drawn(max(n["step_rare"], n["recurs_rare"], 0)))},
+        lambda n, period: (_step_size if is_step(n) else _recurrence)(n, period),
     ),
     Feature(
         "staircase",
@@ -511,16 +516,6 @@ FEATURES: tuple[Feature, ...] = (
         ),
         {"staircase": Reading((), lambda n: _drawn(n["staircase_score"]))},
         _staircase,
-    ),
-    Feature(
-        "recurs",
-        {
-            "recurs": "epochs after which the levels of epochs repeat best; 0 where that cannot be known",
-            "recurs_z": "z of that; of up to thirty numbers of epochs the largest",
-        },
-        lambda prints: prints.stair[4:],
-        {"recurs_beyond": Reading(("schedule",), lambda n: _beyond(n["recurs_z"], CHANCE_AMONG_MANY))},
-        _recurrence,
     ),
     Feature(
         "rate",

@@ -28,6 +28,7 @@ class Folded(NamedTuple):
       level: [G], mean at each place.
       last: [l], the same as `left` at the epoch's last place, where the epoch has four places or more. It is kept apart, so
         that a batch unlike all others does not hide what the others do. Empty where the epoch has fewer places.
+      width: number of prints in the moving mean that is the trend.
     """
 
     left: Float[np.ndarray, " k"]
@@ -37,6 +38,7 @@ class Folded(NamedTuple):
     place: Float[np.ndarray, " G"]
     level: Float[np.ndarray, " G"]
     last: Float[np.ndarray, " l"]
+    width: int
 
 
 def cycle_width(period: Period) -> int:
@@ -70,7 +72,8 @@ def fold(loss: Float[np.ndarray, " n"], period: Period) -> Folded:
     count = np.bincount(group)
     place = np.bincount(group, position) / count / period.length
     left = left / scale
-    return Folded(left, position / period.length, group, period.epoch[at], place, np.bincount(group, left) / count, off)
+    level = np.bincount(group, left) / count
+    return Folded(left, position / period.length, group, period.epoch[at], place, level, off, _trend_width(period, apart))
 
 
 def detrended(loss: Float[np.ndarray, " n"], period: Period) -> Float[np.ndarray, " k"]:
@@ -104,7 +107,7 @@ def _last_prints(loss, period, detrended) -> tuple[np.ndarray, np.ndarray]:
 def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return (loss less its trend, trend, scale and number of each print but those apart, a mask of the prints apart)."""
     apart = stands_apart(period)
-    width = cycle_width(period) - int(apart.any())
+    width = _trend_width(period, apart)
     half = width // 2
     kept = np.flatnonzero(~apart)
     # A log may have lost most of its epochs.
@@ -122,6 +125,11 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     if _is_smooth(loss[kept[first:stop]], left - _bend(left, width, 0.0), trend):
         left = np.zeros_like(left)
     return left, trend, local_scale(left, width), kept[first:stop], apart
+
+
+def _trend_width(period: Period, apart: np.ndarray) -> int:
+    """Return the number of prints in the moving mean that is the trend of the prints that do not stand apart."""
+    return cycle_width(period) - int(apart.any())
 
 
 def _unevenness(trend: np.ndarray, time: np.ndarray, width: int, first: int, stop: int) -> np.ndarray:
@@ -448,14 +456,7 @@ def _last_digit(loss: np.ndarray) -> float:
 
 
 FEWEST_SETTLING = 4
-"""Prints an epoch from which the slope of the changes within the epoch shows that it settles. With fewer, the scatter of each
-change over epochs does."""
-
-FEWEST_RETURNS = 8
-"""Number of epochs from which the scatter of a change over epochs is measured."""
-
-OF_DIFFERENCES = 2 / 3
-"""Part of the differences of successive values that count as independent draws."""
+"""Prints an epoch from which the slope of the changes within the epoch shows that it settles. Of fewer, `epoch_mean` judges."""
 
 
 def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, float, float]:
@@ -468,7 +469,7 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
       0; log of the change across boundaries over that between an epoch's later prints. All 0 where there is too little.
     """
     if period.per_epoch < FEWEST_SETTLING:
-        return _settling_of_few(loss, period)
+        return 0.0, 0.0, 0.0
     apart = stands_apart(period)
     loss, period = loss[~apart], period._replace(position=period.position[~apart], epoch=period.epoch[~apart])
     begins = _begins(period)
@@ -501,38 +502,6 @@ def settling(loss: Float[np.ndarray, " n"], period: Period) -> tuple[float, floa
         cut_score(float(likelihood)),
         reset,
     )
-
-
-def _settling_of_few(loss: np.ndarray, period: Period) -> tuple[float, float, float]:
-    """Return the same as `settling` of a loss that is printed twice or three times an epoch.
-
-    Of independent windows of equal size, the change to the (k + 1)-th print of a running mean has the variance 1 / (k (k + 1)),
-    and that across the boundary, after K prints, 1 + 1 / K; printed as they are, all have the same. The changes are compared
-    with the same change of the epoch before, so that neither levels that repeat nor a fall count, and by the logs of these
-    differences, so that each epoch counts the same.
-    """
-    places = period.stripe_count
-    if period.slides or not period.is_steady or places < 2:
-        return 0.0, 0.0, 0.0
-    place = np.unique(np.round(period.position, 3), return_inverse=True)[1]
-    change = np.diff(loss)
-    used = (period.epoch[1:] > period.epoch[0]) & (place[1:] == (place[:-1] + 1) % places)
-    size, error = np.zeros(places), np.zeros(places)
-    for later in range(places):
-        again = np.abs(np.diff(change[used & (place[1:] == later)]))
-        again = np.log(again[again > 0])
-        if len(again) < FEWEST_RETURNS:
-            return 0.0, 0.0, 0.0
-        # The log of a normal draw scatters by pi / sqrt(8) or more.
-        size[later] = again.mean()
-        error[later] = max(float(again.std()), np.pi / np.sqrt(8)) / np.sqrt(OF_DIFFERENCES * len(again))
-    number = np.arange(1.0, places)
-    expected = np.log(np.append(1 + 1 / places, 1 / (number * (number + 1)))) / 2
-    weight = 1 / error**2
-    expected, size = (values - (weight * values).sum() / weight.sum() for values in (expected, size))
-    even, running = (float((weight * (size - shape) ** 2).sum()) / 2 for shape in (0.0, expected))
-    slope = float((weight * expected * size).sum() / (weight * expected**2).sum())
-    return -slope, cut_score(even - running), float(size[0] - size[-1])
 
 
 def _settled_shape(size: np.ndarray, place: np.ndarray, least: float) -> np.ndarray:

@@ -33,6 +33,7 @@ class LossSeries(NamedTuple):
       name: of the number.
       kind: 0 for a loss by its name, 1 for a name that trainers give a loss without the word, 2 for any other number.
       finite_count: number of its finite values.
+      all_count: number of all its values, with those that are NaN or infinite.
       is_held_out: True if its name or its lines speak of a validation or test set.
     """
 
@@ -40,6 +41,7 @@ class LossSeries(NamedTuple):
     name: str
     kind: int
     finite_count: int
+    all_count: int
     is_held_out: bool
 
     @property
@@ -56,7 +58,9 @@ def file_series(table: Table) -> list[LossSeries]:
             for name, values in names.items():
                 kind = 0 if is_loss else 1 if is_known_loss(name) or is_unnamed(name) else 2
                 held_out = is_held_out(name) or (shape.is_held_out and not is_training(name))
-                series.append(LossSeries(shape, name, kind, int(np.isfinite(values).sum()), held_out))
+                finite = int(np.isfinite(values).sum())
+                lost = int(shape.non_finite[name].sum()) if name in shape.non_finite else 0
+                series.append(LossSeries(shape, name, kind, finite, finite + lost, held_out))
     return sorted(series, key=lambda item: item.kind)
 
 
@@ -75,7 +79,7 @@ def chosen_series(series: list[LossSeries], wanted: str | None, where: str, form
     if wanted is not None:
         return _wanted(series, wanted, where)
     for kind in (0, 1):
-        named = [item for item in series if item.kind == kind and (item.finite_count or _is_non_finite(item))]
+        named = [item for item in series if item.kind == kind and item.all_count]
         training = [item for item in named if not item.is_held_out]
         if training:
             return _training(training, where)
@@ -101,10 +105,6 @@ def _read_so(series: list[LossSeries]) -> str:
     return f". Read so: {samples[0]}" if samples else ""
 
 
-def _is_non_finite(item: LossSeries) -> bool:
-    return item.name in item.table.non_finite and bool(item.table.non_finite[item.name].any())
-
-
 def _wanted(series: list[LossSeries], wanted: str, where: str) -> LossSeries:
     """Return the series of a name, of the shape with most values of it; its label or the last word of its name will do."""
     plain = wanted.strip().lower()
@@ -123,8 +123,13 @@ def _wanted(series: list[LossSeries], wanted: str, where: str) -> LossSeries:
 
 def _training(training: list[LossSeries], where: str) -> LossSeries:
     """Return the series of the training loss: in the shape with most values, the total or the only one."""
-    many = [item for item in training if item.finite_count >= FEWEST] or training
-    weight = {id(item): item.finite_count * (1 if _has_place(item.table) else PLACELESS) for item in many}
+    # A training that diverges at once has its loss in as many lines, all NaN.
+    many = [item for item in training if item.all_count >= FEWEST] or training
+    # Where two shapes have as many losses, the one with a validation loss is of evaluations.
+    weight = {
+        id(item): (item.all_count * (1 if _has_place(item.table) else PLACELESS), not any(map(is_held_out, item.table.losses)))
+        for item in many
+    }
     best = max(many, key=lambda item: weight[id(item)])
     same = [item for item in many if item.table is best.table]
     most = max(item.finite_count for item in same)

@@ -20,6 +20,9 @@ MOST_BATCHES = 1e7
 ESTIMATED = "estimated from the losses"
 
 
+FEWEST_WHOLE = 2
+"""Number of epochs, without the first and the last, from which their equal numbers of prints are taken for that of all."""
+
 NEAR_RETURN = 0.06
 """Distance, as a share of the part of the epoch in which prints fall, at which prints have returned to nearly the same
 places."""
@@ -36,6 +39,7 @@ class _Fields(NamedTuple):
     origin: str
     confidence: float = 1.0
     others: "tuple[Period, ...]" = ()
+    possible: tuple[float, ...] = ()
 
 
 class Period(_Fields):
@@ -51,6 +55,8 @@ class Period(_Fields):
       origin: the source of the period, in words.
       confidence: 1 where the log or the user gives it; otherwise the probability that the estimate is right.
       others: the periods with the other batch counts that are as likely; at most `MOST_OTHERS`.
+      possible: smallest and largest m, where the last print of an epoch comes before its end and only tells that far; empty
+        where the log says m. The places of the prints are the same with all of them.
     """
 
     __repr__ = short_repr
@@ -67,6 +73,15 @@ class Period(_Fields):
             return 1.0
         time = self.epoch + self.position / self.length
         return (len(time) - 1) / max(float(time[-1] - time[0]), 1e-9)
+
+    @functools.cached_property
+    def whole_count(self) -> float:
+        """Prints of a whole epoch, where all have as many at the same places; otherwise the average, which ends count in."""
+        epochs, counts = np.unique(self.epoch, return_counts=True)
+        whole = counts[1:-1]
+        if len(whole) < FEWEST_WHOLE or np.ptp(epochs) != len(epochs) - 1:
+            return self.per_epoch
+        return float(whole[0]) if np.ptp(whole) == 0 and whole[0] == self.stripe_count else self.per_epoch
 
     @functools.cached_property
     def cycle(self) -> float:
@@ -198,9 +213,11 @@ def _of_one_epoch(log: Log) -> Period:
     counts_batches = step is log.step and not log.in_samples
     batch, interval = _zero_based(step)
     total = float(log.total[0]) if np.isfinite(log.total).all() and np.ptp(log.total) == 0 else math.nan
-    length = total if counts_batches and total > batch[-1] else float(batch[-1]) + 1
-    size = total if counts_batches and total > batch[-1] else math.nan
     epoch = np.zeros(count, int)
+    if not (counts_batches and total > batch[-1]):
+        # A count that goes on from earlier epochs, or counts samples, says nothing of the place in this one.
+        return Period(math.nan, math.nan, float(count), np.arange(float(count)), epoch, "the log's epochs")
+    length = size = total
     return Period(size, interval if counts_batches else math.nan, length, batch, epoch, "the log's epochs")
 
 
@@ -210,17 +227,24 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
     inner = np.diff(step)[np.diff(epoch) == 0]
     whole = np.unique(step).astype(np.int64)
     unit = float(np.gcd.reduce(whole)) or 1.0
-    # Every w-th batch counted from 0 is w - 1, 2 w - 1, ...
-    from_zero = step.min() == 0 or (bool(len(inner)) and float(np.gcd.reduce(whole + 1)) > max(unit, 1.5))
-    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= step).all():
+    gap = float(np.gcd.reduce(inner.astype(np.int64))) if len(inner) else 1.0
+    # Every w-th batch is w - 1, 2 w - 1, ... counted from 0; or 1, w + 1, ... counted from 1 with the first.
+    from_zero = step.min() == 0 or (gap > 1 and bool(((step + 1) % gap == 0).all()))
+    from_first = gap > 2 and bool((step % gap == 1).all())
+    possible = ()
+    if np.isfinite(total).all() and np.ptp(total) > 0 and (total >= np.maximum(step, 1)).all():
         # An epoch that differs from another by a batch: the place is the share of it that is done.
         length = float(np.median(total))
         step = step * length / total
     elif np.isfinite(total).all() and np.ptp(total) == 0 and total[0] >= step.max():
         length = float(total[0])
     else:
-        length = float(step.max()) + (unit if step.min() == 0 else from_zero)
-    from_one = step.min() > 0 and (step.max() >= length or not len(inner) or step.min() == np.median(inner))
+        # Prints that begin with the first batch leave up to an interval behind the last print.
+        done = float(step.max()) + (1.0 if from_zero else 0.0)
+        length = done + (gap if len(inner) else unit) - 1 if step.min() == 0 or from_first else done
+        if len(inner) and np.ptp(inner) == 0 and gap > 1:
+            possible = (done, done + gap - 1)
+    from_one = step.min() > 0 and (from_first or step.max() >= length or not len(inner) or step.min() == np.median(inner))
     position = step - 1 if from_one else step
     gaps = np.diff(number * length + position)
     interval = float(np.median(gaps)) if len(gaps) else 1.0
@@ -229,7 +253,7 @@ def _from_counter(epoch: np.ndarray, step: np.ndarray, total: np.ndarray, in_sam
         # Samples are not batches: the places are known, the number of batches is not.
         scale = interval
         return Period(math.nan, math.nan, length / scale, position / scale, epochs, "the log's counter of samples")
-    return Period(length, interval, length, position, epochs, "the log's counter")
+    return Period(length, interval, length, position, epochs, "the log's counter", possible=possible)
 
 
 def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
@@ -424,7 +448,7 @@ def missing_length(period: Period) -> str:
     prints = len(period.position)
     if period.is_estimated:
         if prints >= 2 * FEWEST_PRINTS:
-            return ""
+            return _two_series(period)
         return (
             f"The log is too short: it has {counted(prints, 'loss')} and does not say where epochs begin. "
             f"Give --batches-per-epoch, or a log of at least {2 * FEWEST_PRINTS} losses."
@@ -458,6 +482,21 @@ def missing_length(period: Period) -> str:
     return (
         f"The log is too short: it has {prints} losses over {period.epochs:.3g} epochs. At least {needed} losses over "
         f"{needed / period.per_epoch:.3g} epochs are needed: {more} more ({epochs_more} more {unit})."
+    )
+
+
+SURE = 0.5
+"""Probability of an estimated period of two values from which they may be two series instead."""
+
+
+def _two_series(period: Period) -> str:
+    """Return that losses without steps that alternate between two levels may be two series; empty for others."""
+    if period.length != 2 or math.isfinite(period.interval) or period.confidence < SURE:
+        return ""
+    return (
+        "Two series in turn, or two values an epoch: the losses alternate between two levels, as training and validation "
+        "losses do that are printed in turn, and the log has no steps or epochs. "
+        "Give --batches-per-epoch 2 if these are two values of an epoch, or keep the lines of one series."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxsgd.diagnosis.diagnosis import LIKELY, Diagnosis, Verdict, percent
-from jaxsgd.diagnosis.features import share_text, size_text
+from jaxsgd.diagnosis.features import is_step, share_text, size_text
 from jaxsgd.diagnosis.fold import changes, fold
 from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.report import period_size
@@ -147,13 +147,12 @@ def _stair_figure(diagnosis: Diagnosis, verdict: Verdict, view: LogView, title: 
     features = diagnosis.features
     assert features is not None
     names = (evidence.measure for evidence in verdict.evidence)
-    shown = next((name for name in names if name in ("step", "recurs", "ramp")), "step")
-    if shown == "ramp":
+    if next((name for name in names if name in ("stair", "ramp")), "stair") == "ramp":
         course = "rises" if features["ramp"] > 0 else "falls"
         title = f"Learning-rate steps ({percent(verdict.probability)}): the loss {course} within each epoch"
         return fold_figure(view, title, subtitle, _slope_note(diagnosis), "line")
     steps, beside = steps_of(diagnosis.log.loss, diagnosis.period)
-    if shown == "recurs":
+    if not is_step(features):
         epochs = int(features["recurs"])
         left = recurring(steps.level, epochs)
         place = (int(steps.when[0]) + epochs // 2 + np.arange(len(left))) % epochs

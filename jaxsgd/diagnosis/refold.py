@@ -54,4 +54,4 @@ def refold(loss: Float[np.ndarray, " _"], period: Period, length: float | int | 
     interval = period.interval * count if math.isfinite(period.interval) else math.nan
     own = placed(batch, period.length if length is None else float(length), interval, period.origin)
     folded = fold(means, own)
-    return Refolded(means, last, own, folded, explained(folded.left, folded.group)[0])
+    return Refolded(means, last, own, folded, explained(folded.left, folded.group, folded.width)[0])

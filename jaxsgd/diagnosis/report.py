@@ -94,14 +94,23 @@ def unknown_lines(diagnosis: Diagnosis) -> list[str]:
 def period_size(period: Period) -> str:
     """Return the batches per epoch and the print interval, as far as they are known, in words."""
     if math.isfinite(period.batch_count):
-        return f"{period.batch_count:g} batches an epoch, printed every {period.interval:g}"
-    per_epoch = f"{period.per_epoch:.4g}"
+        counts = " to ".join(f"{count:g}" for count in period.possible) or f"{period.batch_count:g}"
+        return f"{counts} batches an epoch, printed every {period.interval:g}"
+    per_epoch = f"{period.whole_count:.4g}"
     return f"{per_epoch} {'value' if per_epoch == '1' else 'values'} an epoch"
+
+
+FAINT = 0.1
+"""Probability of an estimated period below which it is not stated."""
 
 
 def period_lines(period: Period) -> list[str]:
     """Return the period of a log in two sentences, with its origin; in one where nothing shows it."""
+    if period.is_estimated and missing_length(period):
+        return ["the log does not say where epochs begin."]
     if _is_period_unknown(period):
+        if period.confidence < FAINT:
+            return ["neither the log nor its losses show where epochs begin."]
         return [f"its losses suggest {period_size(period)}, which is only {percent(period.confidence)} sure."]
     origin = period.origin if period.confidence >= 1 else f"{period.origin}, {percent(period.confidence)} sure"
     count = period.stripe_count
@@ -109,7 +118,7 @@ def period_lines(period: Period) -> list[str]:
     if period.others:
         counts = sorted({period.batch_count, *(other.batch_count for other in period.others)})
         origin += f", which leaves {counts[0]:g} to {counts[-1]:g} batches an epoch"
-    epochs = f"{period.epochs:.4g}"
+    epochs = f"{len(period.position) / period.whole_count:.4g}"
     return [
         f"{period_size(period)} ({origin}).",
         f"{epochs} {'epoch' if epochs == '1' else 'epochs'}, with values at {positions}.",
@@ -227,6 +236,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> dict[str, Any]:
             "epochs": period.epochs,
             "origin": period.origin,
             "confidence": period.confidence,
+            "possible_batches_per_epoch": list(period.possible),
             "other_batches_per_epoch": [other.batch_count for other in period.others],
         },
         "probability": {verdict.cause.name: verdict.probability for verdict in diagnosis.verdicts}

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from jaxsgd.diagnosis.fold import MANY_EPOCHS, fold_scale, local_scale
 from jaxsgd.diagnosis.period import Period
-from jaxsgd.diagnosis.series import LARGEST, explained, student_scores
+from jaxsgd.diagnosis.series import LARGEST, cut_score, explained, score_of_largest, student_scores
 from jaxsgd.measure.trend import moving_mean
 
 
@@ -88,6 +88,15 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
     return (2 * mean * np.tanh(size / 2) if is_positive else size), score
 
 
+def steps_tried(epochs: int) -> float:
+    """Return the number of independent steps that `step_scores` tries in so many levels of epochs.
+
+    Those of one epoch that differ by their reach resemble each other. In white noise of 20 to 400 epochs the largest score is
+    as rare as that of half as many independent ones.
+    """
+    return sum(max(epochs - 2 * reach + 1, 0) for reach, _ in REACHES) / 2
+
+
 class Steps(NamedTuple):
     """Spans of an epoch and the steps between them; e spans.
 
@@ -120,47 +129,54 @@ class Stair(NamedTuple):
     Attributes:
       step: its size, loss units; signed.
       step_z: its normal score; the largest of as many as there are epochs.
+      step_rare: the same as a normal score that is as rare as the largest of so many.
       step_after: epochs before it.
       step_local: log of its score over the larger of those half an epoch before and after.
       recurs: epochs after which the levels repeat best; 0 where that cannot be known.
       recurs_z: z of that; the largest of as many as there are numbers of epochs.
+      recurs_rare: the same as a normal score that is as rare as the largest of so many.
     """
 
     step: float = 0.0
     step_z: float = 0.0
+    step_rare: float = 0.0
     step_after: float = 0.0
     step_local: float = 0.0
     recurs: float = 0.0
     recurs_z: float = 0.0
+    recurs_rare: float = 0.0
 
 
 def find_stair(loss: Float[np.ndarray, " n"], period: Period) -> Stair:
     """Return the step that stands out most, and the number of epochs after which the levels repeat."""
     steps, beside = steps_of(loss, period)
-    recurs, recurs_z = _recurrence(steps.level) if not period.slides else (0.0, 0.0)
+    recurs, recurs_z, recurs_rare = _recurrence(steps.level) if not period.slides else (0.0, 0.0, 0.0)
     if not steps.score.any():
-        return Stair(recurs=recurs, recurs_z=recurs_z)
+        return Stair(recurs=recurs, recurs_z=recurs_z, recurs_rare=recurs_rare)
     best = int(np.argmax(np.abs(steps.score)))
     when, score = float(steps.when[best]), float(steps.score[best])
     near = float(np.abs(beside.score[np.abs(beside.when - when) == 0.5]).max(initial=0))
     # A score below one is chance, however small the others are.
     local = float(np.log((abs(score) + 1) / (near + 1)))
-    return Stair(float(steps.size[best]), score, when, local, recurs, recurs_z)
+    # Either sign counts: twice as many chances of a large score.
+    rare = cut_score(score_of_largest(abs(score), 2 * steps_tried(len(steps.level))))
+    return Stair(float(steps.size[best]), score, rare, when, local, recurs, recurs_z, recurs_rare)
 
 
 MOST_RECURRENCE = 30
 """Largest number of epochs after which levels are tested for a repeat."""
 
 
-def _recurrence(level: np.ndarray) -> tuple[float, float]:
-    """Return (epochs, z) of the best repeat; a single step of the rate has none."""
+def _recurrence(level: np.ndarray) -> tuple[float, float, float]:
+    """Return (epochs, z, z as rare as the largest of all) of the best repeat; a single step of the rate has none."""
     best = (0.0, 0.0)
-    for epochs in range(2, min(len(level) // 3, MOST_RECURRENCE) + 1):
+    tried = range(2, min(len(level) // 3, MOST_RECURRENCE) + 1)
+    for epochs in tried:
         left = recurring(level, epochs)
-        z = explained(left, np.arange(len(left)) % epochs)[1]
+        z = explained(left, np.arange(len(left)) % epochs, epochs)[1]
         if z > best[1]:
             best = (float(epochs), z)
-    return best
+    return *best, (cut_score(score_of_largest(best[1], len(tried))) if best[1] else 0.0)
 
 
 def recurring(level: Float[np.ndarray, " e"], epochs: int) -> Float[np.ndarray, " k"]:

@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array
 
 from jaxsgd.compiler_options import compiler_options
+from jaxsgd.context import NOTHING_KNOWN, Context, Known
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.lowered import lowered
@@ -24,9 +25,6 @@ from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.schedule import Schedule, TrainingShare
 from jaxsgd.simulator import (
-    NOTHING_KNOWN,
-    Context,
-    Known,
     Optimizer,
     State,
     Stepping,
@@ -40,8 +38,9 @@ from jaxsgd.simulator import (
 )
 from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dependencies import Dependencies
+from jaxsgd.study.fields import stop_of
 from jaxsgd.study.observed import batch_variable, study_measures
-from jaxsgd.study.study import Study, order_named, stop_of
+from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import OwnArrays, Subject, precision_of
 from jaxsgd.train import Recording, Span, Sparse, marked, run
 

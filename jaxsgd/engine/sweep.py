@@ -21,8 +21,9 @@ from jaxsgd.results.dataset import Assembly
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of
+from jaxsgd.study.fields import StudyFields
 from jaxsgd.study.own_code import code_digests, note_changed_code
-from jaxsgd.study.study import Study, StudyFields, check_study
+from jaxsgd.study.study import Study, check_study
 
 
 def sweep(

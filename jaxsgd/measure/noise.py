@@ -124,6 +124,7 @@ def noise(
 
 def _epoch_noise(problem: Problem, training: TrainingSpec, data: Batch, epoch: Epoch, small_batch: int) -> Noise:
     """Return the noise before the first step of an epoch, each []; see `Noise`."""
+    del training  # as all measures of an epoch take it
     trace, square = gradient_noise(problem, epoch.state.params, data, small_batch)
     deviation = jnp.std(sample_losses(problem, epoch.state.params, data), ddof=1)
     return Noise(epoch.number, trace, square, deviation)

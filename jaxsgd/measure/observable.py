@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxsgd.context import Context, Known, Observe
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.measure.batch_gradients import batch_gradient_norm
 from jaxsgd.measure.batch_sharpness import batch_sharpness
@@ -21,7 +22,7 @@ from jaxsgd.measure.norms import distance, gradient_norm, norm, parameter_norm
 from jaxsgd.measure.sharpness import sharpness
 from jaxsgd.optimizer import POINTERS, attribute_at
 from jaxsgd.problem import Batch, Params, Problem
-from jaxsgd.simulator import Context, Known, Observe, sample_losses
+from jaxsgd.simulator import sample_losses
 
 
 class Metric(NamedTuple):

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxsgd.context import Context
 from jaxsgd.problem import Params
-from jaxsgd.simulator import Context
 
 
 def weights(params: Params, context: Context) -> Float[Array, " P"]:

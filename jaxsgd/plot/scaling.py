@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from jaxsgd.analysis.scaling import WITHIN
 from jaxsgd.analysis.scaling import scaling as scaled
+from jaxsgd.analysis.steps_by_size import WITHIN
 from jaxsgd.error import InputError
 from jaxsgd.number import three_digits, value_text
 from jaxsgd.plot.axis import Axis, Selection, metric_words, open_axes, setting

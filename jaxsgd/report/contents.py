@@ -11,7 +11,8 @@ from jaxsgd.analysis.best import best
 from jaxsgd.analysis.compare import compare
 from jaxsgd.analysis.confidence import CONFIDENCE, FEWEST_SIZES, fewest_seeds, resampled_seeds
 from jaxsgd.analysis.rows import best_rows, rows
-from jaxsgd.analysis.scaling import FINE, RULED, WITHIN, reachable_target, scaling
+from jaxsgd.analysis.scaling import RULED, reachable_target, scaling
+from jaxsgd.analysis.steps_by_size import FINE, WITHIN
 from jaxsgd.error import InputError, counted
 from jaxsgd.measure.observable import better_of
 from jaxsgd.measure.stripes import stripes

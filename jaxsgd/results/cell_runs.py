@@ -13,7 +13,7 @@ from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, co
 from jaxsgd.results.entries import with_entries
 from jaxsgd.results.metric import TIMES, readable_index, record_epochs
 from jaxsgd.study.batch_rules import USED
-from jaxsgd.study.study import without_axis_values
+from jaxsgd.study.fields import without_axis_values
 
 STUDY = "study."
 """The beginning of the names of the settings that are fields of the study."""

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.fields import StudyFields
 from jaxsgd.study.kept import Kept, KeptLeaf, stored_kept
 from jaxsgd.study.observed import Record, stored_records
-from jaxsgd.study.study import StudyFields
 
 
 class ChunkKind(NamedTuple):

@@ -14,9 +14,9 @@ from jaxsgd.measure.stripes import stripe_count, windows
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.batch_rules import USED, used_variable
 from jaxsgd.study.cells import Cells
+from jaxsgd.study.fields import StudyFields
 from jaxsgd.study.halving import rungs_of
 from jaxsgd.study.observed import Record
-from jaxsgd.study.study import StudyFields
 
 DESCRIPTIONS = {
     "loss": ("loss", "mean loss of each batch, taken before that batch's update; NaN where batch >= batch_count"),

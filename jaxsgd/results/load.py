@@ -14,9 +14,9 @@ from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
 from jaxsgd.results.dataset import Assembly, dataset_bytes
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
+from jaxsgd.study.fields import StudyFields, without_axis_values
 from jaxsgd.study.kept import stored_leaves
 from jaxsgd.study.observed import stored_records
-from jaxsgd.study.study import StudyFields, without_axis_values
 
 
 def load(folder: str | Path, *, variables: Iterable[str] | None = None) -> xr.Dataset:

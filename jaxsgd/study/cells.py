@@ -11,7 +11,8 @@ from jaxsgd.evaluation import evaluation_steps, observed_epochs
 from jaxsgd.order import Split
 from jaxsgd.study.batch_rules import effect_of, ruled_values
 from jaxsgd.study.dimensions import OWN_AXES, Dimension, cell_values, dimensions, splits_of
-from jaxsgd.study.study import Study, StudyFields
+from jaxsgd.study.fields import StudyFields
+from jaxsgd.study.study import Study
 from jaxsgd.summary import short_repr
 
 KEY_BYTES = 16

@@ -2,12 +2,11 @@
 
 import dis
 import functools
-import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from jaxsgd.error import is_users_file
+from jaxsgd.error import is_users_module
 from jaxsgd.problem import Problem
 
 _LOADS_A_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
@@ -64,7 +63,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value.__wrapped__
     elif hasattr(value, "__func__"):
         yield from (value.__func__, value.__self__)
-    elif isinstance(value, FunctionType) and _may_be_edited(value.__module__):
+    elif isinstance(value, FunctionType) and is_users_module(value.__module__):
         yield value.__code__
         yield from value.__defaults__ or ()
         yield from (value.__kwdefaults__ or {}).values()
@@ -74,7 +73,7 @@ def _parts(value: Any) -> Iterator[Any]:
             except ValueError:  # not assigned yet
                 continue
         yield from _globals_in_use(value)
-    elif isinstance(value, type) and _may_be_edited(value.__module__):
+    elif isinstance(value, type) and is_users_module(value.__module__):
         yield from (member for name, member in vars(value).items() if not name.startswith("__") or name == "__init__")
 
 
@@ -86,7 +85,7 @@ def _globals_in_use(function: FunctionType) -> Iterator[Any]:
         if value is None:
             continue
         yield value
-        if isinstance(value, ModuleType) and _may_be_edited(value.__name__):
+        if isinstance(value, ModuleType) and is_users_module(value.__name__):
             yield from (vars(value)[attribute] for attribute in all_names if attribute in vars(value))
 
 
@@ -104,12 +103,3 @@ def _names(code: CodeType) -> tuple[list[str], list[str]]:
             global_names |= {*inner_globals}
             all_names |= {*inner_names}
     return sorted(global_names), sorted(all_names)
-
-
-def _may_be_edited(module_name: str | None) -> bool:
-    """Return True for a module of the user's own."""
-    if not module_name or module_name.partition(".")[0] == "jaxsgd":
-        return False
-    file = getattr(sys.modules.get(module_name), "__file__", None)
-    # A notebook has no file, and Python's own parts in C have none either.
-    return is_users_file(file) if file else module_name not in sys.builtin_module_names

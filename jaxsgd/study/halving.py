@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from jaxsgd.error import InputError
 from jaxsgd.study.cells import Cells
 from jaxsgd.study.dimensions import KEPT, SEED_AXES
-from jaxsgd.study.study import StudyFields
+from jaxsgd.study.fields import StudyFields
 
 
 class Settings(NamedTuple):

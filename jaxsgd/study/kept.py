@@ -14,7 +14,8 @@ from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state
 from jaxsgd.study.cells import Cells, traced_hyperparameters
 from jaxsgd.study.dimensions import problem_settings, setting_text
-from jaxsgd.study.study import Study, StudyFields
+from jaxsgd.study.fields import StudyFields
+from jaxsgd.study.study import Study
 from jaxsgd.study.subject import Subject, Subjects, precision_of
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from jaxsgd.context import Context, contexts
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
     METRICS,
@@ -23,7 +24,7 @@ from jaxsgd.measure.observable import (
 from jaxsgd.order import ORDERS, split
 from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Params
-from jaxsgd.simulator import Context, State, contexts, draw, stepping, streams
+from jaxsgd.simulator import State, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.train import Sparse
@@ -310,3 +311,37 @@ def plain_records(described: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
         for name, record in described.items()
         if name not in observables() or record != _usual_record(name)
     }
+
+
+def other_records(first: dict[str, Record], other: dict[str, Record], first_setting: str, setting: str) -> str:
+    """Return the message for observables that differ between two settings of the problem."""
+    name = next(name for name in [*first, *other] if first.get(name) != other.get(name))
+    if name in first and name in other and first[name].shape != other[name].shape:
+        shapes = f"has the shape {list(first[name].shape)} with {first_setting} and {list(other[name].shape)} with {setting}"
+        return f"observable {name!r} {shapes}; its shape must be the same for all values of problem_axes"
+    has, lacks = (first_setting, setting) if name in first else (setting, first_setting)
+    return f"the problem with {has} has the observable {name!r}, and with {lacks} it has another or none; write two studies"
+
+
+TAKEN = (
+    *("cell", "loss", "diverged", "diverged_epoch", "missing", "rate", "batch_count", "batch_size", "epoch", "batch", "draw"),
+    *("evaluation", "evaluation_step", "evaluation_epoch"),
+    *("observation", "observation_step", "observation_epoch", "epoch_step"),
+)
+"""Names of other variables and dimensions of a result."""
+
+
+def check_names(described: Mapping[str, Record], axes: Iterable[str]) -> None:
+    """Check that no observable's variable or dimension bears the name of something else in a result.
+
+    Raises:
+      ValueError: if one does, or if two arrays share a dimension and not its length.
+    """
+    taken, lengths = {*TAKEN, *axes}, {}
+    for name, record in described.items():
+        for word in (name, *record.dims):
+            if word in taken or (word in record.dims and (word in METRICS or word in described)):
+                raise ValueError(f"observable {name!r} needs another name than {word!r}, which a result has already")
+        for dim, length in zip(record.dims, record.shape, strict=True):
+            if lengths.setdefault(dim, length) != length:
+                raise ValueError(f"observable {name!r} has {length} values along {dim!r}, where another has {lengths[dim]}")

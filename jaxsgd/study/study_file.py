@@ -12,8 +12,9 @@ from typing import Any
 
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.family import split_names
+from jaxsgd.study.fields import replaced_fields
 from jaxsgd.study.shipped import shipped
-from jaxsgd.study.study import Study, replaced_fields
+from jaxsgd.study.study import Study
 
 
 def study_path(name: str) -> Path:

@@ -27,7 +27,7 @@ import xarray as xr
 from scipy import stats
 
 from jaxsgd import Study, scaling
-from jaxsgd.analysis.scaling import power_of_size
+from jaxsgd.analysis.steps_by_size import power_of_size
 from jaxsgd.plot.layout import entry, head, panels, size_axis, write_key
 from jaxsgd.plot.style import COLOURS, PALE, slide
 

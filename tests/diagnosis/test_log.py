@@ -50,6 +50,29 @@ def test_a_log_with_losses_after_its_nan_or_with_a_single_one_at_the_end_is_not_
     assert read_log(write(tmp_path, range(1, 5), losses)).non_finite_from == ""
 
 
+@pytest.mark.parametrize("setting", ["patience=3, loss_window=20", "loss_improvement_pct=1.0, epochs=5"])
+def test_a_loss_that_is_nan_throughout_is_the_loss_and_no_setting_is(setting, tmp_path):
+    lines = [f"| epoch {e} | {b}/60 batches | loss   nan | ppl      nan\n" for e in (1, 2) for b in range(10, 61, 10)]
+    (tmp_path / "log").write_text(f"Namespace({setting}, lr=20)\n" + "".join(lines))
+    with pytest.raises(InputError, match="'loss' has no finite value: all 12 are NaN or infinite"):
+        read_log(tmp_path / "log")
+
+
+def test_of_as_many_losses_of_evaluations_and_of_batches_those_of_batches_are_read(tmp_path):
+    lines = [f"step {n}: train loss {5 - n / 1000}, val loss 6.5\niter {n}: loss {4 - n / 1000}\n" for n in range(0, 600, 100)]
+    (tmp_path / "log").write_text("".join(lines))
+    log = read_log(tmp_path / "log")
+    assert log.column == "loss"
+    np.testing.assert_allclose(log.loss, 4 - np.arange(0, 600, 100) / 1000)
+
+
+def test_a_counter_with_a_unit_behind_its_name_is_one(tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "Epochs (/10),Time (epoch),Loss\n" + "".join(f"{n},2.5,{5 - n / 10}\n" for n in range(1, 9))
+    )
+    np.testing.assert_array_equal(read_log(tmp_path / "log.csv").epoch, np.arange(1, 9))
+
+
 def test_each_run_of_a_log_has_its_own_end(tmp_path):
     # The first run diverges at its third step, the second does not.
     path = write(tmp_path, [1, 2, 3, 4, 1, 2, 3, 4], ["8", "7", "nan", "nan", "4", "3", "2", "1"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jaxsgd.diagnosis.diagnose import diagnose
 from jaxsgd.diagnosis.log import Log
 from jaxsgd.diagnosis.period import find_period
+from jaxsgd.diagnosis.report import period_lines
 from jaxsgd.error import InputError
 from jaxsgd.measure import stripe_count
 
@@ -166,3 +167,55 @@ def test_an_m_beyond_a_log_without_steps_is_refused():
 def test_one_epoch_that_a_log_lacks_is_in_the_singular():
     short = diagnose(np.arange(15.0).reshape(3, 5)).too_short
     assert short.endswith("At least 20 losses over 4 epochs are needed: 5 more (1 more epoch).")
+
+
+@pytest.mark.parametrize(
+    ("steps", "possible", "first"),
+    [
+        # The last of the prints of every 100 is that of batch 300 in each case, and the next would have been that of 400.
+        ([100, 200, 300], (300, 399), 99),
+        ([99, 199, 299], (300, 399), 99),
+        ([0, 100, 200, 300], (301, 400), 0),
+        ([1, 101, 201, 301], (301, 400), 0),
+    ],
+)
+def test_a_counter_without_its_total_leaves_the_batches_behind_the_last_print_open(steps, possible, first):
+    count = 5 * len(steps)
+    period = find_period(log(count, np.repeat(np.arange(5), len(steps)), np.tile(steps, 5)))
+    assert period.possible == possible
+    assert possible[0] <= period.batch_count <= possible[1]
+    assert (period.position[0], period.interval, period.stripe_count) == (first, 100, len(steps))
+    assert f"{possible[0]} to {possible[1]} batches an epoch, printed every 100" in period_lines(period)[0]
+
+
+def test_a_counter_with_its_total_or_of_every_batch_leaves_nothing_open():
+    epoch, step = np.repeat(np.arange(5), 3), np.tile([100, 200, 300], 5)
+    assert find_period(log(15, epoch, step, np.full(15, 380))).possible == ()
+    assert find_period(log(15, epoch, step // 100)).possible == ()
+
+
+def test_a_total_of_no_batches_in_one_line_does_not_count():
+    epoch, step, total = np.repeat([0.0, 1, 2], 4), np.tile([0.0, 10, 20, 30], 3), np.full(12, 40.0)
+    total[4] = 0
+    period = find_period(log(12, epoch, step, total))
+    assert period.batch_count == find_period(log(12, epoch, step)).batch_count
+    assert np.isfinite(period.position).all()
+
+
+def test_the_values_of_whole_epochs_are_counted():
+    # Three prints an epoch, of which the last comes long before its end: from first to last print it is less than 14/3 epochs.
+    period = find_period(log(15, np.repeat(np.arange(5), 3), np.tile([100, 200, 300], 5), np.full(15, 380)))
+    assert period.whole_count == 3
+    assert period_lines(period)[1].startswith("5 epochs, ")
+    # Every 4 of 10 batches: 2 or 3 prints an epoch.
+    at = last_batches(10, 4, 8)
+    assert find_period(log(len(at), at // 10, at % 10 + 1, np.full(len(at), 10))).whole_count == pytest.approx(2.5, rel=0.02)
+
+
+def test_one_epoch_is_counted_in_its_values_where_its_steps_go_on_from_others():
+    period = find_period(log(5, np.full(5, 64), np.arange(45457, 45462)))
+    assert (period.per_epoch, period.epochs) == (pytest.approx(6.25, rel=1), pytest.approx(1, rel=0.3))
+    assert period_lines(period) == [
+        "5 values an epoch (the log's epochs).",
+        "1 epoch, with values at 5 positions: 5 stripes if their losses differ.",
+    ]

@@ -97,3 +97,20 @@ def test_few_epochs_have_no_steps_and_do_not_come_back(noise):
     assert not step_scores(np.arange(7.0))[1].any()
     seen = stair(noise[:5])
     assert (seen.step_z, seen.recurs_z) == (0, 0)
+
+
+@pytest.mark.parametrize("epochs", [20, 60, 300])
+def test_chance_makes_a_rare_step_or_repeat_equally_often_however_many_epochs_there_are(epochs):
+    rng = np.random.default_rng(3)
+    seen = [stair(5 + rng.standard_normal((epochs, 4)), 1) for _ in range(60)]
+    for scores in ([log.step_rare for log in seen], [log.recurs_rare for log in seen]):
+        # A normal score is above 1.28 in one of ten, and above 3.1 in one of a thousand.
+        assert np.quantile(scores, 0.9) < 2
+        assert np.max(scores) < 3.5
+    # The largest of all, as it is, grows with their number.
+    assert np.mean([abs(log.step_z) for log in seen]) > np.mean([log.step_rare for log in seen]) + 1
+
+
+def test_a_clear_step_stays_clear_among_many(noise, fall):
+    fall[20:] -= 3
+    assert stair(fall + noise).step_rare > 3

@@ -208,5 +208,21 @@ FORMATS = {
         lambda p: f"{p.g // 10 - 1}         {p.v:.6f}    4.125000    0.512000  00:10     \n", "train_loss",
         before=lambda e: "" if e else "epoch     train_loss  valid_loss  accuracy  time    \n", batches=None, interval=None,
     ),
+    "PaddleRec": Format(
+        lambda p: f"2022-04-12 17:10:51,909 - INFO - epoch: {p.e}, batch_id: {p.b - 10}, AUC:0.788134, ACC:0.688159, loss:{p.v}, avg_reader_cost: 0.00012 sec, avg_batch_cost: 0.56199 sec, avg_samples: 1024.00000, ips: 1822.08655 ins/s\n",
+        "loss", after=lambda e: f"2022-04-12 17:24:35,400 - INFO - epoch: {e} done, AUC: 0.874769,ACC: 0.822143,loss:3.125, epoch time: 1105.58 s\n",
+    ),
+    "PaddlePaddle course": Format(
+        lambda p: f"epoch: {p.e}, batch: {p.b - 10}, loss is: [{p.v}]\n", "loss", after=lambda e: f"[validation] accuracy/loss: 0.{e}425/4.125\n",
+    ),
+    "SSD": Format(
+        lambda p: f"timer: 0.3520 sec.\niter {p.g} || Loss: {p.v:.4f} || /usr/code/ssd.pytorch/utils/augmentations.py:238: UserWarning: ragged\n  mode = random.choice(self.options)\n",
+        "Loss", batches=None,
+    ),
+    "BigDL": Format(
+        lambda p: f"2017-08-20 16:11:38 INFO  DistriOptimizer$:295 - [Epoch {p.e + 1} {32 * p.b}/1920][Iteration {p.g}][Wall Clock 19.83477254s] Train 32 in 4.387814632seconds. Throughput is 408.40378 records/second. Loss is {p.v}. Current learning rate is 0.046. Current momentum is 0.9.\n",
+        "Loss", batches=None, interval=None,
+    ),
+    "loss before its epoch": Format(lambda p: f"loss {p.v:.6f} [Epoch {p.e + 1} Batch {p.b}]\n", "loss"),
     "words": Format(lambda p: f"In epoch {p.e} after {p.b} batches, the loss is {p.v}.\n", "loss"),
 }  # fmt: skip

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import jaxsgd
+from jaxsgd.context import Context
 from jaxsgd.measure import deviation, weights
-from jaxsgd.simulator import Context
 
 KEY = jax.random.key(0)
 

@@ -10,7 +10,7 @@ import jaxsgd
 from jaxsgd import InputError, Study
 from jaxsgd.results.store import BrokenChunk, Folder
 from jaxsgd.study import subject
-from jaxsgd.study.study import StudyFields
+from jaxsgd.study.fields import StudyFields
 
 FIELDS = {
     "problem_args": {"num_samples": 40, "num_hidden": 5}, "seeds": range(2), "batch_counts": [2, 4], "learning_rates": [0.5],

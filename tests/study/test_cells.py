@@ -10,7 +10,7 @@ from jaxsgd.engine.program import draw_function
 from jaxsgd.engine.program import seeds as seeds_of
 from jaxsgd.study.cells import cells, traced_hyperparameters
 from jaxsgd.study.dimensions import dimensions, problem_settings
-from jaxsgd.study.study import StudyFields
+from jaxsgd.study.fields import StudyFields
 
 FIELDS = {"problem": "least_squares", "problem_args": {"num_samples": 60, "num_inputs": 3}, "epochs": 2}
 

@@ -15,7 +15,9 @@ from jaxsgd import InputError, Study
 from jaxsgd.engine.plan import plan
 from jaxsgd.order import ORDERS
 from jaxsgd.study.cells import cells
-from jaxsgd.study.study import Distribution, StudyFields, order_named
+from jaxsgd.study.field_types import Distribution
+from jaxsgd.study.fields import StudyFields
+from jaxsgd.study.study import order_named
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

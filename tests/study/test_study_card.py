@@ -2,7 +2,7 @@
 
 import jaxsgd
 from jaxsgd.number import TIMES
-from jaxsgd.study.study import StudyFields
+from jaxsgd.study.fields import StudyFields
 from tests import probe
 from tests.card import SCRIPT, read_card
 

@@ -6,7 +6,7 @@ import pytest
 from jaxsgd.diagnosis.cause import CAUSE_NAMES
 from tests.plot.drawn import check_legible, words
 from tools.diagnosis_model.assess import Assessment, assess, assessment_text, confusion, reliability, reliability_figure
-from tools.diagnosis_model.train import fit_models
+from tools.diagnosis_model.train import PRIOR, fit_models
 
 ORDER = CAUSE_NAMES.index("fixed_order")
 
@@ -51,6 +51,10 @@ def test_reliability_of_a_probability_that_is_right_lies_on_the_diagonal():
     # Weighted to the prior share of each cause: odds 3 to 7 become those of the prior.
     assert 0 < bins.acts[place] < 0.3
     assert bins.answers.sum() == 20_000 * len(CAUSE_NAMES)
+    # Of each cause 6,000 answers act and 14,000 do not; to odds of p to 1 - p they are weighted p / 6,000 and (1 - p) / 14,000.
+    square = 2 * 20_000**2 * (PRIOR**2 / 6_000 + (1 - PRIOR) ** 2 / 14_000)
+    assert bins.effective[place] == pytest.approx(40_000**2 / square, rel=0.05)
+    assert bins.error[place] == pytest.approx(np.sqrt(0.21 / bins.effective[place]))
 
 
 def test_the_figure_of_the_reliability_can_be_read():

@@ -58,7 +58,7 @@ def test_the_ridge_leaves_probabilities_as_sharp_as_they_are(examples):
     answers = assess(fit_models(examples, ridge=0.05), examples)
     known = np.isfinite(answers.truth[:, ORDER])
     stated, acts = answers.probability[known, ORDER], answers.truth[known, ORDER] == 1
-    weights = prior_weights(acts, PRIOR["fixed_order"])
+    weights = prior_weights(acts, PRIOR)
     assert np.average(stated, weights=weights) == pytest.approx(np.average(acts, weights=weights), abs=0.005)
     # The slope of the truth over the stated log odds is 1 where they are neither too bold nor too cautious.
     _, (slope,) = fit_logistic(np.log(stated / (1 - stated))[:, None] / 4, acts.astype(float), weights, ridge=0.0)

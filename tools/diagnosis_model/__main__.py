@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,17 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxsgd.plot.style import figure_file
-from tools.diagnosis_model.assess import assess, assessment_text, reliability, reliability_figure
+from tools.diagnosis_model.assess import LONG_PRINTS, assess, assessment_text, reliability, reliability_figure
 from tools.diagnosis_model.examples import Example, make_examples
-from tools.diagnosis_model.recordings import SIDES, recordings
+from tools.diagnosis_model.recordings import SIDES, compile_quickly, recordings
 from tools.diagnosis_model.staircases import plain_examples
 from tools.diagnosis_model.train import fit_models, fit_period, fit_staircase
-
-LONG_PRINTS = 60
-"""Smallest number of prints of a held-out log that is counted."""
-
-QUICK_TO_COMPILE = "--xla_cpu_use_fusion_emitters=false"
-"""Option of XLA with which small programs compile in half the time, and run a little slower."""
 
 PLAIN_LOGS, PLAIN_SEED = 200, 2
 """Number of logs without a staircase of each kind that are trained on, and the first number of their seeds."""
@@ -54,10 +47,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.diagnosis_model", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/training_logs"), help="folder for runs and results")
     folder: Path = parser.parse_args(words).out
-    # JAX reads the variable at its first computation.
-    given = os.environ.get("XLA_FLAGS", "")
-    if QUICK_TO_COMPILE not in given:
-        os.environ["XLA_FLAGS"] = f"{given} {QUICK_TO_COMPILE}".strip()
+    compile_quickly()
     examples = all_examples(folder, _report)
     examples["taught"] += plain_examples(PLAIN_LOGS, PLAIN_SEED)
     models = fit_models(examples["taught"])

@@ -15,6 +15,9 @@ from jaxsgd.plot.style import COLOURS, DASHED, PALE, slide, styled
 from tools.diagnosis_model.examples import Example
 from tools.diagnosis_model.train import PRIOR, prior_weights
 
+LONG_PRINTS = 60
+"""Smallest number of prints of a held-out log that is counted."""
+
 
 class Assessment(NamedTuple):
     """The model's answers about n examples; C causes, in the order of `CAUSE_NAMES`.
@@ -88,22 +91,29 @@ class Reliability(NamedTuple):
       stated: [K], mean stated probability; NaN for an empty bin.
       acts: [K], share of the answers in which the cause acts, weighted as in training.
       answers: [K], number of answers.
+      effective: [K], number of equally weighted answers whose share is known as well: (sum w)^2 / sum w^2 (Kish 1965).
     """
 
     stated: Float[np.ndarray, " K"]
     acts: Float[np.ndarray, " K"]
     answers: Float[np.ndarray, " K"]
+    effective: Float[np.ndarray, " K"]
+
+    @property
+    def error(self) -> Float[np.ndarray, " K"]:
+        """Standard error of the share that a probability which is right would have, [K]."""
+        return np.sqrt(self.stated * (1 - self.stated) / np.maximum(self.effective, 1))
 
 
 def reliability(assessment: Assessment, bins: int = 10) -> Reliability:
     """Return how often causes act at each stated probability, over all causes together (Murphy and Winkler 1977)."""
     stated, truth, weight = [], [], []
-    for column, name in enumerate(CAUSE_NAMES):
+    for column in range(len(CAUSE_NAMES)):
         known = np.isfinite(assessment.truth[:, column])
         acts = assessment.truth[known, column] == 1
         stated.append(assessment.probability[known, column])
         truth.append(acts)
-        weight.append(prior_weights(acts, PRIOR[name]))
+        weight.append(prior_weights(acts, PRIOR))
     chance, acts, weights = np.concatenate(stated), np.concatenate(truth), np.concatenate(weight)
     number = np.minimum((chance * bins).astype(int), bins - 1)
     total = np.bincount(number, weights, bins)
@@ -112,6 +122,7 @@ def reliability(assessment: Assessment, bins: int = 10) -> Reliability:
             np.bincount(number, weights * chance, bins) / total,
             np.bincount(number, weights * acts, bins) / total,
             np.bincount(number, minlength=bins).astype(np.float64),
+            total**2 / np.bincount(number, weights**2, bins),
         )
 
 
@@ -124,13 +135,12 @@ def reliability_figure(bins: Reliability, title: str, subtitle: str) -> Figure:
       title: the finding, in words.
       subtitle: the answers that are counted.
     """
-    stated, acts, count = bins
+    stated, acts, count, _ = bins
     figure = slide(title, subtitle)
     axes, histogram = panels(figure, 1, 2, apart=(0.15, 0.05), width_ratios=[2, 1])[0]
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1.4, linestyle=DASHED, zorder=1)
     known = np.isfinite(stated) & np.isfinite(acts)
-    error = np.sqrt(np.maximum(acts * (1 - acts), 0) / np.maximum(count, 1))
-    drawn = axes.errorbar(stated[known], acts[known], 2 * error[known], color=COLOURS[0], fmt="o-", capsize=3)
+    drawn = axes.errorbar(stated[known], acts[known], 2 * bins.error[known], color=COLOURS[0], fmt="o-", capsize=3)
     drawn.lines[0].set(markersize=7, linewidth=1.6)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.05)
@@ -168,5 +178,9 @@ def assessment_text(assessment: Assessment, taught: int) -> str:
     lines += ["", f"| acts, reported: | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for name, row in zip(names, confusion(assessment), strict=True):
         lines.append(f"| {name} | {' | '.join(f'{value:.0f}' for value in row)} |")
+    lines += ["", "| stated probability | acts | standard error | answers |", "|---|---|---|---|"]
+    bins = reliability(assessment)
+    for stated, acts, error, count in zip(bins.stated, bins.acts, bins.error, bins.answers, strict=True):
+        lines.append(f"| {stated:.2f} | {acts:.2f} | {error:.2f} | {count:.0f} |")
     lines += ["", f"Answers that cannot be known are left out: {(~known).mean():.0%} of {known.size:,}."]
     return "\n".join(lines) + "\n"

@@ -76,11 +76,23 @@ class Example(NamedTuple):
     setting: dict[str, Any]
 
 
-def make_examples(recording: Recording, count: int, rng: np.random.Generator) -> list[Example]:
-    """Return logs that the runs would have left behind under habits, lengths and noise drawn at random."""
+def make_examples(
+    recording: Recording,
+    count: int,
+    rng: np.random.Generator,
+    draw: Callable[[int, np.random.Generator], Habit] | None = None,
+) -> list[Example]:
+    """Return logs that the runs would have left behind under habits, lengths and noise drawn at random.
+
+    Args:
+      recording: the runs.
+      count: number of logs; of ragged splits three times as many. Those that are too short are left out.
+      rng: of all that is drawn.
+      draw: the function that draws a habit, from the batches an epoch; None for `draw_habit`.
+    """
     # Ragged splits and restarts of each epoch come in few settings.
     many = count * (3 if recording.last_share < 1 else 1)
-    examples = (_example(recording, rng) for _ in range(many))
+    examples = (_example(recording, rng, draw or draw_habit) for _ in range(many))
     return [example for example in examples if example is not None]
 
 
@@ -96,12 +108,14 @@ def draw_habit(batches: int, rng: np.random.Generator) -> Habit:
     return Habit(interval, form, bool(rng.random() < 0.3), factor)
 
 
-def _example(recording: Recording, rng: np.random.Generator) -> Example | None:
+def _example(
+    recording: Recording, rng: np.random.Generator, draw: Callable[[int, np.random.Generator], Habit]
+) -> Example | None:
     seeds, epochs, batches = recording.loss.shape
     seed, kept = int(rng.integers(seeds)), int(rng.integers(4, epochs + 1))
     if recording.rate is not None or rng.random() < 0.4:
         kept = epochs
-    habit = draw_habit(batches, rng)
+    habit = draw(batches, rng)
     if recording.order == "reshuffle" and rng.random() < 0.4:
         # The effect of re-exposure is small, and seen in many prints.
         habit = habit._replace(interval=int(rng.integers(1, 3)))
@@ -203,7 +217,7 @@ def _fixed_order(shown: np.ndarray, period: Period, habit: Habit) -> float:
     folded = fold(shown, period)
     # A last batch far from the others is a level that differs, too.
     clear = CLEAR if habit.last_factor == 1 else 2 * CLEAR
-    return 1.0 if explained(folded.left, folded.group)[1] >= clear else np.nan
+    return 1.0 if explained(folded.left, folded.group, folded.width)[1] >= clear else np.nan
 
 
 def _ragged(recording: Recording, habit: Habit, others: list[np.ndarray], period: Period) -> float:

@@ -8,6 +8,7 @@ each order and optimizer.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,17 @@ from tools.diagnosis_model.rate_course import COURSES, constant, restarts_each_e
 
 STEPPED = tuple(course for course in COURSES if course is not restarts_each_epoch)
 """The courses that step or restart every few epochs, and the constant rate beside them."""
+
+
+QUICK_TO_COMPILE = "--xla_cpu_use_fusion_emitters=false"
+"""Option of XLA with which small programs compile in half the time, and run a little slower."""
+
+
+def compile_quickly() -> None:
+    """Add `QUICK_TO_COMPILE` to the options of XLA; JAX reads them at its first computation."""
+    given = os.environ.get("XLA_FLAGS", "")
+    if QUICK_TO_COMPILE not in given:
+        os.environ["XLA_FLAGS"] = f"{given} {QUICK_TO_COMPILE}".strip()
 
 
 class TrainedProblem(NamedTuple):
@@ -155,6 +167,18 @@ def recordings(side: Side, folder: Path, report: Callable[[str], None]) -> Itera
                 if course is not constant:
                     rate, partner = _course_rates(course, study.epochs * loss.shape[-1]), plain.get(key)
                 yield Recording(loss, key[0], rate, share_of_last, partner, f"{name} {course.__name__} {key}")
+
+
+def constant_recordings(study: Study, folder: Path) -> Iterator[Recording]:
+    """Return the runs of each setting of a study with batch counts and a constant rate; missing runs are run first.
+
+    Args:
+      study: the study.
+      folder: the folder of its results, of which the settings bear the name.
+    """
+    dataset = sweep(study, folder, vectorize="one_program")
+    for key, loss, _ in _cells(dataset, "batch_count"):
+        yield Recording(loss, key[0], setting=f"{folder.name} {constant.__name__} {key}")
 
 
 def _course_rates(course: Callable, count: int) -> np.ndarray:

@@ -17,10 +17,9 @@ from tools.diagnosis_model.staircases import WITHOUT, plain_log, staircase_log
 RIDGE = 2e-4
 """Penalty on half the squared length of the coefficients, for each example."""
 
-PRIOR = dict.fromkeys(CAUSE_NAMES, 1 / 7) | {"aliasing": 0.05}
-"""Assumed share of the logs on which a cause acts: one of six causes or none; less for an interval that does not divide the
-epoch, because its mark needs a fixed order, too. The share among the examples depends only on how they were made.
-"""
+PRIOR = 1 / 7
+"""Assumed share of the logs on which a cause acts: one of six causes or none. The share among the examples depends only on how
+they were made."""
 
 
 SURE = 40.0
@@ -65,7 +64,7 @@ def fit_models(examples: Sequence[Example], ridge: float = RIDGE) -> dict[str, C
         known = np.isfinite(truth[:, column])
         acts = np.asarray(truth[known, column] == 1)
         rows = np.array([[values[name] for name in names_of[cause]] for values in read])[known]
-        target, weight = acts.astype(np.float64), prior_weights(acts, PRIOR[cause])
+        target, weight = acts.astype(np.float64), prior_weights(acts, PRIOR)
         intercept, weights = _rescaled(rows, target, weight, *fit_logistic(rows, target, weight, ridge))
         coefficients = dict(zip(names_of[cause], np.round(weights, 4).tolist(), strict=True))
         models[cause] = CauseModel(round(intercept, 4), coefficients)

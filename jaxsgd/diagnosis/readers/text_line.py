@@ -1,5 +1,6 @@
 """Plain text: lines in which names stand beside numbers, one shape of line apart from another."""
 
+import itertools
 import math
 import re
 from array import array
@@ -185,6 +186,11 @@ class _Reading:
             if len(pieces) == 1:
                 self._add_header(line)
                 return
+            records = _joined_records(pieces) if _repeats_loss(pieces) else ()
+            if records:
+                for record in records:
+                    self.add(number, record)
+                return
             # An odd number of pieces ends with text, as a whole line does.
             del pieces[2 * MOST_NUMBERS + 1 :]
             key = "\0".join(pieces[::2])
@@ -357,13 +363,78 @@ class _Reading:
             if np.isfinite(values).any() and name not in columns:
                 known = total if np.isfinite(total).any() else None
                 columns[name] = Column(name, values, known, is_carried=True, is_value=False)
-        ordered = [
-            column._replace(values=column.values[order], total=None if column.total is None else column.total[order])
-            for column in columns.values()
-        ]
+        ordered = _with_counted_epochs(
+            [
+                column._replace(values=column.values[order], total=None if column.total is None else column.total[order])
+                for column in columns.values()
+            ]
+        )
         held_out = is_held_out(group.words) and not is_training(group.words)
         run = np.zeros(len(line), np.int64)
         return named_table(FORM, ordered, run, line[order], words=group.words, is_held_out=held_out)
+
+
+def _repeats_loss(pieces: list[str]) -> bool:
+    """Return True if the same words with a loss stand before several numbers of a line."""
+    named = [text for text in pieces[:-1:2] if "loss" in text or "Loss" in text or "LOSS" in text]
+    return len(named) > len(set(named))
+
+
+def _joined_records(pieces: list[str]) -> list[str]:
+    """Return the records of a line in which several stand one behind the other; none where it is one.
+
+    A progress bar loses its line ends where it is copied, and some print without any: `1/60 - loss: 2.3 2/60 - loss: 2.2`.
+    """
+    records, begin = [], 0
+    while True:
+        window = pieces[begin : begin + 2 * MOST_NUMBERS + 1]
+        cuts = _record_cuts(line_shape(window).fields)
+        records += ["".join(window[start:stop]) for start, stop in itertools.pairwise(cuts)]
+        if begin + len(window) == len(pieces) or not cuts[1:]:
+            return [*records, "".join(window[cuts[-1] :])] if records else []
+        begin += cuts[-1]
+
+
+def _record_cuts(fields: tuple[Field, ...]) -> list[int]:
+    """Return the pieces with which the records of a line begin: each has the same counter, and the same loss behind it."""
+    first = next((field for field in fields if _is_counter(field)), None)
+    begins = [field.place for field in fields if first and (field.name, field.total >= 0) == (first.name, first.total >= 0)]
+    if len(begins) < 2 or any(_is_loss(field) and field.place < begins[0] for field in fields):
+        return [0]
+    within = [[begin, stop] for begin, stop in itertools.pairwise([*begins, math.inf])]
+    losses = [{field.name for field in fields if _is_loss(field) and begin < field.place < stop} for begin, stop in within]
+    return [0, *(2 * begin for begin in begins[1:])] if set.intersection(*losses) else [0]
+
+
+def _is_counter(field: Field) -> bool:
+    return field.total >= 0 or role(field.name) in ("epoch", "step")
+
+
+FEWEST_NAMED, LOW = 2, 5
+"""Number of epochs named in lines of their own that a counter must have had just then; one is enough from `LOW` on."""
+
+
+def _with_counted_epochs(columns: list[Column]) -> list[Column]:
+    """Return the columns with a counter called the epoch if lines of their own name it so.
+
+    `[149] loss: 2.1`, `[150] loss: 2.0`, `saved at epoch 150`: the epoch of the last line is the number of the one above it.
+    """
+    named = next((column for column in columns if column.is_carried and role(column.name) == "epoch"), None)
+    if named is None:
+        return columns
+    values = named.values
+    # The rows with another named epoch than the row before, if there is any.
+    begins = np.flatnonzero(np.isfinite(values[1:]) & (values[1:] != values[:-1])) + 1
+    if not len(begins) or (len(begins) < FEWEST_NAMED and values[begins[0]] < LOW):
+        return columns
+    for column in columns:
+        if column is named or column.total is not None or not (column.is_unnamed or role(column.name) == "step"):
+            continue
+        is_counter = np.isfinite(column.values).all() and (np.diff(column.values) == 1).all()
+        if is_counter and (column.values[begins - 1] == values[begins]).all():
+            counted = column._replace(name="epoch", is_value=False, is_unnamed=False)
+            return [counted if other is column else other for other in columns if other is not named]
+    return columns
 
 
 def _cells(pieces: list[str]) -> list[str]:
