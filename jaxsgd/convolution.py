@@ -9,26 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, primitives
+from jax.extend.core import jaxpr_as_fun, primitives
 
-from jaxsgd.work import inner_jaxprs
+from jaxsgd.rewritten import Rule, has_equation, rewritten
 
 
 def has_convolution(jaxpr: Any) -> bool:
     """Return True if a jaxpr has a convolution, also one in a loop or a branch."""
-    inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return any(_is_convolution(eqn) or any(map(has_convolution, inner_jaxprs(eqn))) for eqn in inner.eqns)
-
-
-def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
-    """Return a function to be compiled for some shapes of its arguments.
-
-    On a CPU every convolution in it has the channels last, which changes its numbers to rounding only.
-    """
-    traced = jax.jit(function).trace(*shapes)
-    if jax.default_backend() != "cpu" or not has_convolution(traced.jaxpr):
-        return traced.lower()
-    return jax.jit(_channels_last_in(traced.jaxpr, jax.tree.structure(traced.out_info))).lower(*shapes)
+    return has_equation(jaxpr, _is_convolution)
 
 
 def with_fast_convolutions(function: Callable, losses: Callable, params: Any, data: Any) -> Callable:
@@ -48,38 +36,14 @@ def channels_last(function: Callable) -> Callable:
 
     def same(*args: Any) -> Any:
         jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        return _channels_last_in(jaxpr, jax.tree.structure(shapes))(*args)
+        flat = jaxpr_as_fun(rewritten(jaxpr, CHANNELS_LAST))
+        return jax.tree.unflatten(jax.tree.structure(shapes), flat(*jax.tree.leaves(args)))
 
     return same if jax.default_backend() == "cpu" else function
 
 
-def _channels_last_in(jaxpr: ClosedJaxpr, structure: Any) -> Callable:
-    """Return the function of a jaxpr, whose results have a given structure, with the channels last."""
-    flat = jaxpr_as_fun(_channels_last(jaxpr))
-    return lambda *args: jax.tree.unflatten(structure, flat(*jax.tree.leaves(args)))
-
-
 def _is_convolution(eqn: Any) -> bool:
     return eqn.primitive is primitives.conv_general_dilated_p
-
-
-def _channels_last(value: Any) -> Any:
-    """Return a jaxpr, or several, with the channels last in every convolution; anything else as it is."""
-    if isinstance(value, ClosedJaxpr):
-        return value.replace(jaxpr=_channels_last(value.jaxpr))
-    if isinstance(value, Jaxpr):
-        return value.replace(eqns=[_replaced(eqn) for eqn in value.eqns]) if has_convolution(value) else value
-    if isinstance(value, tuple | list) and any(isinstance(part, Jaxpr | ClosedJaxpr) for part in value):
-        return type(value)(map(_channels_last, value))
-    return value
-
-
-def _replaced(eqn: Any) -> Any:
-    if not _is_convolution(eqn):
-        return eqn.replace(params={name: _channels_last(value) for name, value in eqn.params.items()})
-    shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
-    call = jax.make_jaxpr(jax.jit(lambda x, kernel: _convolution(x, kernel, **eqn.params)))(*shapes).eqns[0]
-    return call.replace(invars=eqn.invars, outvars=eqn.outvars)
 
 
 def _convolution(x: jax.Array, kernel: jax.Array, *, dimension_numbers: Any, **params: Any) -> jax.Array:
@@ -93,3 +57,7 @@ def _convolution(x: jax.Array, kernel: jax.Array, *, dimension_numbers: Any, **p
     result = primitives.conv_general_dilated_p.bind(x, kernel, dimension_numbers=numbers, **params)
     at = dict(zip(dimension_numbers.out_spec, spec, strict=True))
     return result.transpose([at[axis] for axis in range(x.ndim)])
+
+
+CHANNELS_LAST = Rule(_is_convolution, lambda eqn, x, kernel: _convolution(x, kernel, **eqn.params))
+"""The rule that puts the channels last in every convolution."""

@@ -66,7 +66,7 @@ def _flops(eqn: Any, name: str) -> int:
     """Return the floating-point operations of an equation without jaxprs of its own."""
     if name in _MOVES:
         return 0
-    result = _size(eqn.outvars[0])
+    result = sum(map(_size, eqn.outvars))
     if name == "dot_general":
         (summed, _), _ = eqn.params["dimension_numbers"]
         return 2 * result * math.prod(eqn.invars[0].aval.shape[axis] for axis in summed)
@@ -74,7 +74,7 @@ def _flops(eqn: Any, name: str) -> int:
         kernel, outputs = eqn.invars[1].aval.shape, eqn.params["dimension_numbers"].rhs_spec[0]
         # The numbers between those of a dilated input are zeros.
         return 2 * result * math.prod(kernel) // (kernel[outputs] * math.prod(eqn.params["lhs_dilation"]))
-    return max(map(_size, (*eqn.invars, *eqn.outvars)))
+    return max(map(_size, (*eqn.invars, *eqn.outvars)), default=0)
 
 
 def _size(variable: Any) -> int:

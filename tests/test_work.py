@@ -18,6 +18,8 @@ def test_products_count_two_operations_for_each_term_and_other_equations_one_for
     assert flops(lambda a, b: jnp.sin(a @ b), (4, 5), (5, 6)) == 4 * 6 * 2 * 5 + 24
     assert flops(lambda a: jnp.broadcast_to(a.T.reshape(20), (3, 20)), (4, 5)) == 0
     assert flops(lambda a: a.sum(), (4, 5)) == 20
+    # An equation may have no inputs and no results.
+    assert flops(lambda a: (jax.debug.callback(lambda: None), a + 1)[1], (4, 5)) == 20
 
 
 def test_what_is_in_a_loop_counts_as_often_as_it_is_done_and_its_equations_once():

@@ -145,7 +145,8 @@ def tune(ds: xr.Dataset, tuning_seeds: int, metric: str | None = None, *, tune: 
 
     Args:
       ds: a result with a dimension of seeds.
-      tuning_seeds: how many seeds, from the first, choose; at least one is left to evaluate.
+      tuning_seeds: how many seeds, from the first, choose; at least one is left to evaluate. With 0 all seeds choose and all
+        are returned: for other measures along the best runs, since the metric itself is then optimistic.
       metric: by which settings are judged; by default "validation_loss" if the result has it, else "train_loss", else
         "loss_epoch".
       tune: the axis that is tuned away.
@@ -153,7 +154,7 @@ def tune(ds: xr.Dataset, tuning_seeds: int, metric: str | None = None, *, tune: 
     Returns:
       The Dataset without that dimension and those seeds. The tuned axis is a coordinate along the other axes, and so is
       `at_edge`, a boolean: true if the best value is the least or the greatest of three numbers or more and not 0, so that a
-      better one may lie beyond. If every value diverges, the first stands for all.
+      better one may lie beyond. If every value diverges, the first stands for all. The attribute `tuned` names the axis.
 
     Raises:
       InputError: for an axis or a metric that the result does not have, no dimension of seeds or too few seeds, or an
@@ -166,6 +167,9 @@ def tuned_by(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Da
     """Return what `tune` returns, for callers that have an argument of its name."""
     dim = axis_dim(ds, axis)
     seeds = seed_dims(ds, (dim,))
+    if tuning_seeds == 0 and not isinstance(tuning_seeds, bool):
+        check_finished(ds, "tuned")
+        return _at_best(ds, ds, metric, axis)
     if len(seeds) != 1:
         raise InputError(
             f"to tune and evaluate on different seeds a result needs one dimension of seeds, got {seeds or 'none'}"
@@ -175,13 +179,22 @@ def tuned_by(ds: xr.Dataset, tuning_seeds: int, metric: str, axis: str) -> xr.Da
         raise InputError("to tune and evaluate on different seeds there must be at least 2 seeds, got 1")
     choosing = check_count("tuning_seeds", tuning_seeds, count - 1, "at least one seed is left to evaluate")
     check_finished(ds, "tuned")
-    costs = cost(ds.isel({seeds[0]: slice(choosing)}), metric)
-    others = [str(name) for name in costs.dims if name not in (dim, seeds[0])]
-    chosen = best_place(seed_median(costs.transpose(*others, dim, seeds[0]).values))
-    along = xr.DataArray(np.maximum(chosen, 0), dims=others)
-    evaluated = ds.isel({seeds[0]: slice(choosing, None)}).isel({dim: along})
+    choose, evaluate = (ds.isel({seeds[0]: part}) for part in (slice(choosing), slice(choosing, None)))
+    return _at_best(choose, evaluate, metric, axis)
+
+
+def _at_best(choose: xr.Dataset, evaluate: xr.Dataset, metric: str, axis: str) -> xr.Dataset:
+    """Return the runs of one result at the values of an axis that the runs of another, with the same axes, choose."""
+    dim, costs = axis_dim(choose, axis), cost(choose, metric)
+    seeds = seed_dims(choose, (dim,))
+    others = [str(name) for name in costs.dims if name not in (dim, *seeds)]
+    table = costs.transpose(*others, dim, *seeds).values
+    medians = seed_median(table.reshape(*table.shape[: len(others) + 1], -1))
+    chosen = best_place(medians)
+    best_runs = evaluate.isel({dim: xr.DataArray(np.maximum(chosen, 0), dims=others)})
     attrs = {"units": "1", "long_name": f"true if the best {axis} is the least or the greatest that was tried"}
-    return evaluated.assign_coords(at_edge=(others, is_edge(axis_values(ds, axis), chosen), attrs))
+    at_edge = others, is_edge(axis_values(choose, axis), chosen), attrs
+    return best_runs.assign_coords(at_edge=at_edge).assign_attrs(tuned=axis)
 
 
 def benchmark(

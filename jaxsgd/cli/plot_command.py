@@ -18,6 +18,14 @@ from jaxsgd.plot.kind import KINDS
 
 Result = Annotated[Path, typer.Argument(help="A result folder.")]
 Select = Annotated[list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Show this value of an axis; may be given again.")]
+AtBest = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AXIS",
+        help="Show each setting at its own best value of this axis, such as learning_rate: the one with the lowest median "
+        "validation loss, else training loss, at the end. The same seeds choose it and are shown.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
 
@@ -55,10 +63,10 @@ plot = typer.Typer(
 )
 
 
-def _plot_all(result: Result, select: Select = None, out: Out = None, as_json: AsJson = False) -> None:
+def _plot_all(result: Result, select: Select = None, at_best: AtBest = None, out: Out = None, as_json: AsJson = False) -> None:
     """Draw all kinds of figures that suit the result and need no further number, and say why the others do not suit."""
     wanted: dict[str, dict[str, Any]] = {name: {} for name, kind in KINDS.items() if kind.in_all}
-    _plot(result, wanted, select, out, as_json, is_all=True)
+    _plot(result, wanted, select, at_best, out, as_json, is_all=True)
 
 
 plot.command("all")(_plot_all)
@@ -68,12 +76,19 @@ def _kind_command(name: str) -> Any:
     """Return the command of one kind, its options made from the figure's function."""
     description, options = figure_options(KINDS[name].function)
 
-    def draw(result: Path, select: list[str] | None, out: Path | None, as_json: bool, **given: Any) -> None:
+    def draw(
+        result: Path, select: list[str] | None, at_best: str | None, out: Path | None, as_json: bool, **given: Any
+    ) -> None:
         own = {option: value for option, value in given.items() if value is not None}
-        _plot(result, {name: own}, select, out, as_json)
+        _plot(result, {name: own}, select, at_best, out, as_json)
 
     parameters = [_parameter("result", Result), *map(_option_parameter, options)]
-    parameters += [_parameter("select", Select, None), _parameter("out", Out, None), _parameter("as_json", AsJson, False)]
+    parameters += [
+        _parameter("select", Select, None),
+        _parameter("at_best", AtBest, None),
+        _parameter("out", Out, None),
+        _parameter("as_json", AsJson, False),
+    ]
     draw.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     draw.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     single = typer.Typer(add_completion=False)
@@ -98,6 +113,7 @@ def _plot(
     result: Path,
     wanted: Mapping[str, Mapping[str, Any]],
     select: Sequence[str] | None,
+    at_best: str | None,
     out: Path | None,
     as_json: bool,
     is_all: bool = False,
@@ -111,8 +127,16 @@ def _plot(
     with working("reading the result"):
         ds = load(result)
     check_output_folder(folder)
+    tuned = {}
+    if at_best is not None:
+        from jaxsgd.analysis.best import tune
+        from jaxsgd.results.axes import selected
+
+        among = {at_best: selection.pop(at_best)} if at_best in selection else {}
+        ds = tune(selected(ds, among), 0, tune=at_best)
+        tuned = {"at_best": at_best} | {axis: ",".join(values) for axis, values in among.items()}
     console = make_console(quiet=as_json)
-    titles, notes = _draw(ds, wanted, selection, Writer(console, folder), is_all)
+    titles, notes = _draw(ds, wanted, selection, tuned, Writer(console, folder), is_all)
     for left_out, reason in notes.items():
         console.print(f"no {left_out}: {reason}", soft_wrap=True)
     missing = ds.attrs["missing_cells"]
@@ -132,9 +156,14 @@ def _plot(
 
 
 def _draw(
-    ds: Any, wanted: Mapping[str, Mapping[str, Any]], selection: dict[str, list[str]], writer: Writer, is_all: bool
+    ds: Any,
+    wanted: Mapping[str, Mapping[str, Any]],
+    selection: dict[str, list[str]],
+    tuned: dict[str, str],
+    writer: Writer,
+    is_all: bool,
 ) -> tuple[list[tuple[str, list[str], str]], dict[str, str]]:
-    """Draw and write one figure after another.
+    """Draw and write one figure after another; `tuned` is a part of their names.
 
     Returns:
       Kind, file names and title of each; and why a kind was not drawn, which is an error unless `is_all`.
@@ -160,7 +189,7 @@ def _draw(
                     raise
                 notes[name] = str(error)
                 continue
-            stem = _file_name(kind.file, own, selection)
+            stem = _file_name(kind.file, {**own, **tuned}, selection)
             files: dict[str, bytes | str] = {f"{stem}.{suffix}": figure_file(figure, suffix) for suffix in ("png", "svg")}
         writer.write(files)
         titles.append((name, list(files), figure.texts[0].get_text()))

@@ -13,9 +13,9 @@ from jaxtyping import Array
 
 from jaxsgd.compiler_options import compiler_options
 from jaxsgd.context import NOTHING_KNOWN, Context, Known
-from jaxsgd.convolution import lowered
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.evaluation import evaluation_steps
+from jaxsgd.lowered import lowered
 from jaxsgd.mapped import mapped_like
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro

@@ -137,7 +137,7 @@ def _largest(diagonal: Array, beside: Array, place: Array) -> tuple[Array, Array
     off = jnp.where(number < place, beside, 0)[:-1]
     if not len(off):
         return on[0], jnp.ones_like(on[0])
-    # Not `jnp.linalg.eigh`: LAPACK's routine waits for the threads of the process, and two programs side by side hang.
+    # Not `jnp.linalg.eigh`, which would take all eigenvalues; and in programs side by side LAPACK's routines may hang.
     most = diagonal.shape[0] - 1
     value = eigh_tridiagonal(on, off, eigvals_only=True, select="i", select_range=(most, most))[0]
 

@@ -255,6 +255,8 @@ def setting(ds: xr.Dataset, used: Iterable[str]) -> str:
         if dim not in (*dims, *seeds, *WITHIN_CELLS) and ds.sizes[dim] == 1:
             axis = find_axis(ds, speaking_name(ds, str(dim)))
             parts.append(f"{axis.heading(0)} order" if axis.name == "order" else axis.heading(0))
+    if "tuned" in ds.attrs:
+        parts.append(f"each at its best {ds.attrs['tuned'].replace('_', ' ')}")
     parts += [f"stopped at {metric_words(ds, name)} {value:g}" for name, value in (study.get("stop") or {}).items()]
     count = int(np.prod([ds.sizes[dim] for dim in seeds], dtype=int))
     parts.append(f"{count} {'combinations of seeds' if len(seeds) > 1 else 'seeds'}" if count > 1 else seed_texts(ds, dims)[0])

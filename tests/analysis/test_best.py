@@ -217,6 +217,23 @@ def test_each_setting_gets_its_own_best_rate_and_the_tuning_seeds_are_gone():
     np.testing.assert_array_equal(selected.loss_epoch.isel(epoch=-1), np.ones((4, 2)))
 
 
+def test_with_no_tuning_seeds_all_seeds_choose_and_are_returned():
+    values = losses([3, 1, 2], [1, 2, 3])
+    # The first two seeds alone would choose the third rate for the first optimizer.
+    values[:2, 0] = [3, 1, 0]
+    ds = result(values)
+    assert jaxsgd.tune(ds, 2).learning_rate.values.tolist() == [1, 0.01]
+    selected = jaxsgd.tune(ds, 0)
+    assert selected.learning_rate.values.tolist() == [0.1, 0.01]
+    assert selected.seed.values.tolist() == ds.seed.values.tolist()
+    assert selected.attrs["tuned"] == "learning_rate"
+    # One seed is enough, and several dimensions of seeds are chosen by together.
+    assert jaxsgd.tune(ds.isel(seed=[0]), 0).learning_rate.values.tolist() == [1, 0.01]
+    apart = ds.rename(seed="init_seed").expand_dims(order_seed=[0, 1])
+    assert jaxsgd.tune(apart, 0).learning_rate.values.tolist() == [0.1, 0.01]
+    assert jaxsgd.tune(apart, 0).sizes["order_seed"] == 2
+
+
 def test_of_an_accuracy_the_highest_is_chosen_and_ranked_first():
     accuracy = losses([0.09, 0.92, 0.5], [0.3, 0.2, 0.1]) + 0.001 * RNG.normal(size=(TUNED_SEEDS, 1, 1))
     ds = result(accuracy)

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+import jaxsgd
 from jaxsgd.cli.errors import run_app
 from jaxsgd.cli.figure_options import REQUIRED, figure_options
 from jaxsgd.plot.kind import KINDS, Kind
@@ -125,6 +126,19 @@ def test_each_kind_has_the_options_of_its_function(result, words, name):
     kind, *options = words
     assert run_app(["plot", kind, "result", *options]) == 0
     assert names(result / "figures") == [f"{name}.png", f"{name}.svg"]
+
+
+def test_at_best_shows_each_setting_at_its_own_best_value_of_an_axis(result, capsys):
+    words = ["plot", "curves", "result", "--axis", "batch_count", "--at-best", "order", "--json"]
+    assert run_app([*words, "--select", "order=fixed", "--select", "order=reshuffle", "--select", "batch_count=20"]) == 0
+    stem = "curves_axis=batch_count_at_best=order_order=fixed,reshuffle_batch_count=20"
+    assert names(result / "figures") == [f"{stem}.png", f"{stem}.svg"]
+    assert "each at its best order" in (result / "figures" / f"{stem}.svg").read_text()
+    (drawn,) = json.loads(capsys.readouterr().out)["figures"]
+    tuned = jaxsgd.tune(jaxsgd.load(result).sel(order=["fixed", "reshuffle"], batch_count=[20]), 0, tune="order")
+    assert drawn["title"] == jaxsgd.plot.curves(tuned, "batch_count").texts[0].get_text()
+    assert run_app(["plot", "curves", "result", "--at-best", "ordre"]) == 2
+    assert "unknown axis 'ordre': did you mean 'order'?" in capsys.readouterr().err
 
 
 def test_what_does_not_suit_is_said(averaged, capsys):
