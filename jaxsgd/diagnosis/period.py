@@ -288,7 +288,7 @@ def _from_steps(epoch: np.ndarray, step: np.ndarray) -> Period:
                 return placed(batch, length, interval, "the log's epochs")._replace(others=others[:MOST_OTHERS])
     begins = np.flatnonzero(np.diff(number) > 0) + 1
     first, last = begins[0], begins[-1]
-    if first == last:
+    if number[last] <= number[first]:  # a single change, or epochs that go back, as after a damaged line
         length = float(step[first] - step[0])
         return placed(step - step[0], max(length, interval), interval, "the log's one change of epoch", 0.5)
     length = round(float((step[last] - step[first]) / (number[last] - number[first])))

@@ -194,6 +194,12 @@ def test_a_counter_with_its_total_or_of_every_batch_leaves_nothing_open():
     assert find_period(log(15, epoch, step // 100)).possible == ()
 
 
+def test_epochs_that_go_back_beside_steps_say_at_most_when_the_first_ends():
+    period = find_period(log(8, [0, 0, 0, 0, 0, 4, 1, 4], [9, 19, 29, 39, 49, 51, 199, 619]))
+    assert period.confidence <= 0.5
+    assert np.isfinite(period.position).all()
+
+
 def test_a_total_of_no_batches_in_one_line_does_not_count():
     epoch, step, total = np.repeat([0.0, 1, 2], 4), np.tile([0.0, 10, 20, 30], 3), np.full(12, 40.0)
     total[4] = 0
