@@ -233,7 +233,8 @@ def without_smooth(folded: Folded) -> tuple[Float[np.ndarray, " k"], Bool[np.nda
         inner = folded.group > 0
     if not degree:
         return folded.left, inner
-    curve = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree)
+    # Places that lie almost together leave many curves; with `full` numpy takes the one of the smallest coefficients, unasked.
+    curve, _ = np.polynomial.Polynomial.fit(folded.phase[inner], folded.left[inner], degree, full=True)
     return folded.left - curve(folded.phase), inner
 
 
