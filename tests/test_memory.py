@@ -86,7 +86,7 @@ def sweep(seeds, out):
     study = jaxsgd.Study(
         problem="least_squares", problem_args={"num_samples": 500, "num_inputs": 2}, dtype="float64",
         seeds=range(seeds), batch_counts=[500], learning_rates=[0.01], epochs=500)
-    return sweep_to_folder(study, out, chunk_width=8, lanes=8)
+    return sweep_to_folder(study, out, chunk_width=4, lanes=4)  # two chunks in hand have room with all that is measured
 
 sweep(16, sys.argv[1] + "/small")  # compiles, and takes what threads need for themselves
 pages = next(line for line in open("/proc/self/status") if line.startswith("VmSize"))
