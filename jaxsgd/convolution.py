@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import jaxpr_as_fun, primitives
+from jax.extend.core import primitives
 
-from jaxsgd.rewritten import Rule, has_equation, rewritten
+from jaxsgd.rewritten import Rule, function_of, has_equation, rewritten
 
 
 def has_convolution(jaxpr: Any) -> bool:
@@ -36,8 +36,7 @@ def channels_last(function: Callable) -> Callable:
 
     def same(*args: Any) -> Any:
         jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        flat = jaxpr_as_fun(rewritten(jaxpr, CHANNELS_LAST))
-        return jax.tree.unflatten(jax.tree.structure(shapes), flat(*jax.tree.leaves(args)))
+        return function_of(rewritten(jaxpr, CHANNELS_LAST), jax.tree.structure(shapes))(*args)
 
     return same if jax.default_backend() == "cpu" else function
 

@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax
-from jax.extend.core import jaxpr_as_fun
 
 from jaxsgd.convolution import CHANNELS_LAST
 from jaxsgd.lapack import ONE_BY_ONE
-from jaxsgd.rewritten import has_equation, rewritten
+from jaxsgd.rewritten import function_of, has_equation, rewritten
 
 
 def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
@@ -20,8 +19,7 @@ def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:
     rules = [rule for rule in (CHANNELS_LAST, ONE_BY_ONE) if has_equation(traced.jaxpr, rule.suits)]
     if jax.default_backend() != "cpu" or not rules:
         return traced.lower()
-    jaxpr, structure = traced.jaxpr, jax.tree.structure(traced.out_info)
+    jaxpr = traced.jaxpr
     for rule in rules:
         jaxpr = rewritten(jaxpr, rule)
-    flat = jaxpr_as_fun(jaxpr)
-    return jax.jit(lambda *args: jax.tree.unflatten(structure, flat(*jax.tree.leaves(args)))).lower(*shapes)
+    return jax.jit(function_of(jaxpr, jax.tree.structure(traced.out_info))).lower(*shapes)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from jaxsgd.work import inner_jaxprs
 
@@ -39,6 +39,12 @@ def rewritten(value: Any, rule: Rule) -> Any:
         parts = [rewritten(part, rule) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
+
+
+def function_of(jaxpr: ClosedJaxpr, results: Any) -> Callable:
+    """Return the function that a jaxpr was traced from; `results` is the structure of its results."""
+    flat = jaxpr_as_fun(jaxpr)
+    return lambda *args: jax.tree.unflatten(results, flat(*jax.tree.leaves(args)))
 
 
 def _replaced(eqn: Any, rule: Rule) -> Any:
