@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.core_pool import one_thread_each
 from benchmarks.round import interleaved
 from benchmarks.workload import Workload
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.plan import cores
 
 _TYPE, _DOT = "xla_cpu_experimental_{}_fusion_type", "LIBRARY_FUSION_TYPE_DOT"

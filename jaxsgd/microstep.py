@@ -18,10 +18,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxsgd.compiling.mapped import mapped_like
 from jaxsgd.context import NOTHING_KNOWN, Known, contexts
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.feedback import Feedback, Visited
-from jaxsgd.mapped import mapped_like
 from jaxsgd.order import Order, Split, Visits, batch_sequence, sample_sequence
 from jaxsgd.problem import Batch, Params, Problem, take_samples
 from jaxsgd.simulator import (

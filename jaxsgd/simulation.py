@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from jaxsgd.compiler_options import jit_per_problem
-from jaxsgd.convolution import with_fast_convolutions
+from jaxsgd.compiling.convolution import with_fast_convolutions
+from jaxsgd.compiling.jit import jit_per_problem
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.evaluation import check_every
 from jaxsgd.measure.observable import known, measures_of

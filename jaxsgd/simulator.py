@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.compiler_options import jit_per_problem
+from jaxsgd.compiling.jit import jit_per_problem
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.optimizer import evaluated

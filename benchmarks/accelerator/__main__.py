@@ -18,7 +18,7 @@ from benchmarks.accelerator import correctness, memory, timing
 from benchmarks.accelerator.sizes import FULL, SMALL, Sizes
 from benchmarks.torch_loop import torch
 from jaxsgd.cli.output import to_json
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.machine import devices, processor, versions
 
 Part = Callable[[Sizes, dict[str, str]], Any]

@@ -18,7 +18,7 @@ from benchmarks.accelerator.sizes import Sizes
 from benchmarks.peer import LOSS_RTOL, executing, largest_difference, losses_of
 from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.execution import Execution, summary
 from jaxsgd.engine.plan import GPU_LANES, Plan, plan
 from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds

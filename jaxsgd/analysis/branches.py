@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxsgd.compiler_options import jit_per_problem
+from jaxsgd.compiling.jit import jit_per_problem
 from jaxsgd.error import InputError
 from jaxsgd.measure.linear_barrier import POINTS, linear_barrier
 from jaxsgd.problem import Problem

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiling.jit import jit
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.noise import Noise, noise, noise_scale
 from jaxsgd.optimizer import optimizer_named, schedule_named, scheduled

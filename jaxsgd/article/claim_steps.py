@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.studies import SEEDS
-from jaxsgd.compiler_options import jit, jit_per_problem
+from jaxsgd.compiling.jit import jit, jit_per_problem
 from jaxsgd.measure.influence import Influence, influence
 from jaxsgd.measure.own_step import OwnSteps, own_steps
 from jaxsgd.problem import Problem

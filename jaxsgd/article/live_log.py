@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.article.experiment import Experiment
 from jaxsgd.article.log_line import format_line, window_line
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiling.jit import jit
 from jaxsgd.order import Visits, as_order, split
 from jaxsgd.problem import Problem
 from jaxsgd.simulation import simulate

@@ -17,7 +17,7 @@ def info(
     start_jax(context)
     import jax
 
-    from jaxsgd.compiler_options import compiler_options
+    from jaxsgd.compiling.compiler_options import compiler_options
     from jaxsgd.engine.program_folder import program_folder
     from jaxsgd.machine import devices, git_commit, processor, threads, versions
 

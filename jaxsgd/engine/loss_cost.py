@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsgd.convolution import has_convolution
-from jaxsgd.per_owner import PerOwner
+from jaxsgd.compiling.convolution import has_convolution
+from jaxsgd.compiling.per_owner import PerOwner
+from jaxsgd.compiling.work import Work, work
 from jaxsgd.study.subject import Subject, precision_of
-from jaxsgd.work import Work, work
 
 
 class LossCost(NamedTuple):

@@ -4,7 +4,7 @@ import datetime
 import os
 from typing import Any
 
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.plan import Plan
 from jaxsgd.error import InputError
 from jaxsgd.machine import devices, git_commit, versions

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.compiling.work import Work
 from jaxsgd.engine.loss_cost import loss_cost
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.speed import Speed, speed
@@ -34,7 +35,6 @@ from jaxsgd.study.shape_check import check_factors
 from jaxsgd.study.study import Study, order_named
 from jaxsgd.study.subject import Subject, Subjects
 from jaxsgd.summary import brief_fields, short_repr
-from jaxsgd.work import Work
 
 DRAW_COMPILE_SECONDS = 2.0
 """The time to compile the drawing of random numbers, once for each problem of a study, times `Speed.compile_factor`."""

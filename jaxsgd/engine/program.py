@@ -11,19 +11,19 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
+from jaxsgd.compiling.lowered import lowered
+from jaxsgd.compiling.mapped import mapped_like
+from jaxsgd.compiling.per_owner import PerOwner
 from jaxsgd.context import NOTHING_KNOWN, Context, Known
 from jaxsgd.engine.run_measures import RunKind, RunMeasures
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
 from jaxsgd.engine.spec import Spec
 from jaxsgd.evaluation import evaluation_steps
-from jaxsgd.lowered import lowered
-from jaxsgd.mapped import mapped_like
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled
 from jaxsgd.order import Order, Split
-from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.schedule import Schedule, TrainingShare
 from jaxsgd.simulator import (

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.spec import Spec
 
 MOST_PROGRAMS = 128

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxsgd.compiler_options import compiler_options
+from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.spec import Spec
 from jaxsgd.measure.stripes import stripe_count, stripe_levels, stripes, window_ends, window_means
 from jaxsgd.measure.trend import AnyArray

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from jaxsgd.compiler_options import as_one_program
+from jaxsgd.compiling.jit import as_one_program
 from jaxsgd.measure.batch_gradients import batch_gradients, summed_loss
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import Batches

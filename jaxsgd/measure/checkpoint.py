@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxsgd.compiler_options import jit_per_problem
-from jaxsgd.convolution import with_fast_convolutions
+from jaxsgd.compiling.convolution import with_fast_convolutions
+from jaxsgd.compiling.jit import jit_per_problem
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.microstep import Cut, Layout, MicroVisits, cut, layout, micro_stepping, micro_visits
 from jaxsgd.order import Order, Split, as_order, split

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from jaxsgd.compiler_options import as_one_program
+from jaxsgd.compiling.jit import as_one_program
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.blocks import hessian_product, random_signs
 from jaxsgd.problem import Batch, Params, Problem

@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiling.jit import jit
 from jaxsgd.error import InputError, shown
 from jaxsgd.order import ORDERS, Order, Split, Visits, as_order, split
 from jaxsgd.problem import Batch, Params, Problem, check_training, num_samples

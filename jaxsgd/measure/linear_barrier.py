@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxsgd.compiler_options import as_one_program
+from jaxsgd.compiling.jit import as_one_program
 from jaxsgd.error import InputError, check_count, shown
 from jaxsgd.problem import Batch, Params, Problem
 from jaxsgd.simulator import sample_losses

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxsgd.compiler_options import as_one_program
+from jaxsgd.compiling.jit import as_one_program
 from jaxsgd.measure.blocks import mean_gradient
 from jaxsgd.problem import Batch, Params, Problem
 

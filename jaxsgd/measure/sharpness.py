@@ -18,7 +18,7 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import eigh_tridiagonal
 from jaxtyping import Array, Float, Int
 
-from jaxsgd.compiler_options import as_one_program
+from jaxsgd.compiling.jit import as_one_program
 from jaxsgd.error import check_count
 from jaxsgd.measure.blocks import hessian_product, random_signs
 from jaxsgd.problem import Batch, Params, Problem

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
-from jaxsgd.compiler_options import jit
+from jaxsgd.compiling.jit import jit
 from jaxsgd.order import Order, Split, Visits, visits
 from jaxsgd.problems.linear_model import least_squares
 from jaxsgd.simulator import make_simulator, streams

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from jaxsgd.compiling.per_owner import PerOwner
+from jaxsgd.compiling.work import Work, work
 from jaxsgd.context import Context, contexts
 from jaxsgd.error import IN_OBSERVABLE, InputError, first_sentence, user_frames
 from jaxsgd.measure.observable import (
@@ -22,13 +24,11 @@ from jaxsgd.measure.observable import (
     observables,
 )
 from jaxsgd.order import ORDERS, split
-from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Params
 from jaxsgd.simulator import State, draw, stepping, streams
 from jaxsgd.study.dependencies import Dependencies
 from jaxsgd.study.subject import Subject, precision_of
 from jaxsgd.train import Sparse
-from jaxsgd.work import Work, work
 
 # The functions below take a `Study` as `Any`: its own checks use them.
 

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxsgd.compiling.per_owner import PerOwner
 from jaxsgd.error import InputError, first_sentence, shown, user_frames
 from jaxsgd.optimizer import OptimizerFactory, scheduled, transformation
 from jaxsgd.order import Order, check_feedback, sample_sequence
-from jaxsgd.per_owner import PerOwner
 from jaxsgd.problem import Problem
 from jaxsgd.simulator import initial_state, optimizer_at, step
 from jaxsgd.study.subject import Subject, precision_of

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
 
-from jaxsgd.mapped import mapped_like
+from jaxsgd.compiling.mapped import mapped_like
 
 
 def test_the_values_stay_and_are_mapped_over_where_the_others_are():

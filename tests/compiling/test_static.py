@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from jaxsgd.compiling.static import Static
 from jaxsgd.order import as_order
-from jaxsgd.static import Static
 
 MAKERS = {
     "sgd": lambda rate: optax.sgd(rate),

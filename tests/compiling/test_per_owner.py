@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from jaxsgd.per_owner import PerOwner
+from jaxsgd.compiling.per_owner import PerOwner
 
 
 class Thing:

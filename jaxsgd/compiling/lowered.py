@@ -4,9 +4,9 @@ from typing import Any
 
 import jax
 
-from jaxsgd.convolution import CHANNELS_LAST
-from jaxsgd.lapack import ONE_BY_ONE
-from jaxsgd.rewritten import function_of, has_equation, rewritten
+from jaxsgd.compiling.convolution import CHANNELS_LAST
+from jaxsgd.compiling.lapack import ONE_BY_ONE
+from jaxsgd.compiling.rewritten import function_of, has_equation, rewritten
 
 
 def lowered(function: Any, *shapes: Any) -> jax.stages.Lowered:

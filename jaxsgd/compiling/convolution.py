@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.extend.core import primitives
 
-from jaxsgd.rewritten import Rule, function_of, has_equation, rewritten
+from jaxsgd.compiling.rewritten import Rule, function_of, has_equation, rewritten
 
 
 def has_convolution(jaxpr: Any) -> bool:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsgd import compiler_options
-from jaxsgd.compiler_options import jit, jit_per_problem
+from jaxsgd.compiling import jit as jit_module
+from jaxsgd.compiling.jit import jit, jit_per_problem
 
 
 def test_a_program_of_its_own_has_the_options_and_a_part_of_another_program_has_none():
@@ -31,7 +31,7 @@ def test_a_program_of_its_own_has_the_options_and_a_part_of_another_program_has_
 
 
 def test_the_options_arrive_at_the_compiler(monkeypatch):
-    monkeypatch.setattr(compiler_options, "compiler_options", lambda: {"xla_no_such_option": True})
+    monkeypatch.setattr(jit_module, "compiler_options", lambda: {"xla_no_such_option": True})
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
         jit(lambda x: x + 1)(1.0)
 

@@ -11,12 +11,12 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import jaxsgd
-from jaxsgd.convolution import has_convolution
+from jaxsgd.compiling.convolution import has_convolution
+from jaxsgd.compiling.lowered import lowered
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import plan
 from jaxsgd.engine.program import lowered_train
 from jaxsgd.engine.speed import COMPILE_SECONDS, USUAL
-from jaxsgd.lowered import lowered
 
 LAST = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 """The axes of a convolution with the channels last, as StableHLO writes them."""

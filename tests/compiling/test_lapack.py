@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsgd.lapack import ONE_BY_ONE
-from jaxsgd.lowered import lowered
-from jaxsgd.rewritten import has_equation, rewritten
+from jaxsgd.compiling.lapack import ONE_BY_ONE
+from jaxsgd.compiling.lowered import lowered
+from jaxsgd.compiling.rewritten import has_equation, rewritten
 from tests.python_process import finished, started
 
 MATRICES = np.random.default_rng(0).normal(size=(2, 3, 5, 5)).astype(np.float32)

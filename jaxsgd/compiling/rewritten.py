@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
-from jaxsgd.work import inner_jaxprs
+from jaxsgd.compiling.work import inner_jaxprs
 
 
 class Rule(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsgd
-from jaxsgd.work import LOOP_STEPS, Work, work
+from jaxsgd.compiling.work import LOOP_STEPS, Work, work
 
 
 def flops(function, *shapes):

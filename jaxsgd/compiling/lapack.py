@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jaxsgd.rewritten import Rule
+from jaxsgd.compiling.rewritten import Rule
 
 ROUTINES = frozenset(("cholesky", "eig", "eigh", "geqrf", "hessenberg", "lu", "qr", "schur", "svd", "tridiagonal"))
 """The names of the primitives that are routines of LAPACK for a matrix."""
