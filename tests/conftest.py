@@ -4,6 +4,9 @@ import gc
 import os
 from pathlib import Path
 
+# The tests are of the CPU, also on a machine with a GPU: the flags below end a process whose XLA compiles for one.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
 # LLVM's first level, as programs are compiled for users (`jaxsgd.compiling.compiler_options`), and no XLA emitters of fused
 # loops: a program compiles in less than half the time. Networks run two to three times slower, which small sizes hardly notice.
 # By default XLA cuts a program into parts and compiles them side by side; as one part a small one takes a third less CPU time.

@@ -56,7 +56,7 @@ def vmap_of_scan(
     weights: Any,
     batches: Any,
     epochs: int,
-    rate: float,
+    rate: float | np.ndarray,
     *,
     shared: bool,
     unroll: int = 1,
@@ -68,33 +68,46 @@ def vmap_of_scan(
       weights: with leading axis R.
       batches: with leading axes R and m; only m if all runs share them.
       epochs: E.
-      rate: the learning rate.
+      rate: the learning rate; an array [R] for runs with a rate each, which is then an input of the program.
       shared: True if all runs share the batches.
       unroll: steps in one turn of the compiled loop.
     """
 
-    def step(weights: Any, batch: Any) -> tuple[Any, jax.Array]:
-        value, gradients = jax.value_and_grad(loss)(weights, batch)
-        return jax.tree.map(lambda weight, gradient: weight - rate * gradient, weights, gradients), value
+    own_rates = np.ndim(rate) > 0
 
-    def run(weights: Any, batches: Any) -> jax.Array:
+    def run(weights: Any, batches: Any, rate: Any) -> jax.Array:
+        def step(weights: Any, batch: Any) -> tuple[Any, jax.Array]:
+            value, gradients = jax.value_and_grad(loss)(weights, batch)
+            return jax.tree.map(lambda weight, gradient: weight - rate * gradient, weights, gradients), value
+
         def epoch(weights: Any, _: None) -> tuple[Any, jax.Array]:
             return jax.lax.scan(step, weights, batches, unroll=unroll)
 
         return jax.lax.scan(epoch, weights, None, length=epochs)[1]
 
-    compiled = jax.jit(jax.vmap(run, in_axes=(0, None if shared else 0)))
-    weights, batches = jax.device_put((weights, batches))
+    of_batches = None if shared else 0
+    mapped = (
+        jax.vmap(run, in_axes=(0, of_batches, 0)) if own_rates else jax.vmap(partial(run, rate=rate), in_axes=(0, of_batches))
+    )
+    compiled = jax.jit(mapped)
+    inputs = jax.device_put((weights, batches, *([np.asarray(rate, np.float32)] if own_rates else [])))
 
     def call() -> np.ndarray:
         with jax.default_matmul_precision("float32"):
-            return np.asarray(compiled(weights, batches))
+            return np.asarray(compiled(*inputs))
 
     return call
 
 
-def article(start: Start, batch_count: int, epochs: int, rate: float, product: Product = jnp.matmul, unroll: int = 1) -> Call:
-    """Return `jit(vmap(scan))` over runs of the article's network."""
+def article(
+    start: Start,
+    batch_count: int,
+    epochs: int,
+    rate: float | np.ndarray,
+    product: Product = jnp.matmul,
+    unroll: int = 1,
+) -> Call:
+    """Return `jit(vmap(scan))` over runs of the article's network; `rate` as `vmap_of_scan` takes it."""
     batches = tuple(array.reshape(len(array), batch_count, -1, array.shape[-1]) for array in (start.x, start.target))
     loss = partial(article_loss, product)
     return vmap_of_scan(loss, (start.w1, start.w2), batches, epochs, rate, shared=False, unroll=unroll)

@@ -14,9 +14,10 @@ from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
+from jaxsgd.engine.run_measures import MOST_PROGRAMS, MeasureSpec, RunKind, run_measures
+from jaxsgd.engine.spec import Spec
 from jaxsgd.error import InputError
-from jaxsgd.machine import THREADS_OF_ACCELERATOR, cores, threads
-from jaxsgd.measure.stripes import stripes
+from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
 from jaxsgd.results.dataset import kept_arrays
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.subject import OwnArrays, precision_of
@@ -46,6 +47,7 @@ class Execution:
 
     Attributes:
       plan: the plan to run.
+      on_device: True if the stripes of runs are measured on the device that trains them, where that is possible.
       lanes: by program, the number of cells that run side by side.
       narrowed: programs that were run with fewer lanes because memory was short.
       compile_seconds: the time that all threads together spent on compiling.
@@ -53,9 +55,15 @@ class Execution:
       finishing: after Ctrl-C, the number of running chunks that are being finished.
     """
 
-    def __init__(self, plan: Plan):
-        """Prepare to run a plan; nothing is compiled yet."""
+    def __init__(self, plan: Plan, on_device: bool | None = None):
+        """Prepare to run a plan; nothing is compiled yet.
+
+        Args:
+          plan: the plan to run.
+          on_device: True to measure the stripes of runs on the device that trains them; None for a GPU only.
+        """
         self.plan = plan
+        self.on_device = jax.local_devices()[0].platform == "gpu" if on_device is None else on_device
         self.lanes = dict.fromkeys(range(len(plan.programs)), plan.lanes)
         self.narrowed: list[Narrowed] = []
         self.compile_seconds = 0.0
@@ -103,14 +111,19 @@ class Execution:
             try:
                 subject = self.plan.subjects.distinct[program.subject]
                 draw = self._compiled(DrawSpec(subject, study.dtype, self.plan.width), device)
-                train = self._compiled(self.spec(chunk.program, lanes, span is not None), device)
+                training = self.spec(chunk.program, lanes, span is not None)
+                train, measures = self._train_and_measures(training, chunk, device)
                 began = time.perf_counter()
                 with precision_of(study.dtype), jax.default_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
                         drawn = self.plan.start.begun(drawn, padded, program)
                     outputs = train(given, drawn, self._own(device, program.subject), *([span] if span else []))
-                    outputs = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(chunk.cells)], outputs)
+                    if measures:
+                        measured = {kind: measure(outputs.loss) for kind, measure in measures.items()}
+                        outputs = outputs._replace(measures=measured)
+                    # All arrays are copied at once: from a GPU each copy has a latency.
+                    outputs = jax.tree.map(lambda leaf: leaf[: len(chunk.cells)], jax.device_get(outputs))
                 return outputs, time.perf_counter() - began
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) and not isinstance(error, MemoryError):
@@ -123,7 +136,26 @@ class Execution:
         subject = plan.subjects.distinct[plan.programs[program].subject]
         return train_spec(plan.study, subject, plan.cells, plan.programs[program], plan.width, lanes, by_span=by_span)
 
-    def _compiled(self, spec: DrawSpec | TrainSpec, device: Device) -> Callable:
+    def _train_and_measures(
+        self, training: TrainSpec, chunk: Chunk, device: Device
+    ) -> tuple[Callable, dict[RunKind, Callable]]:
+        """Return the compiled training program of a chunk, and those that measure its runs on the device, by kind.
+
+        There are none of the latter if the processor measures, as it does for runs of many kinds and for runs that are stopped.
+        They are compiled while XLA tries products for the training.
+        """
+        kinds: list[RunKind] = []
+        if self.on_device and not training.by_span and not self.plan.study.stop and not self.plan.study.halving:
+            kinds = list(_kinds(*_sizes(self.plan, chunk)))
+        if not 0 < len(kinds) <= MOST_PROGRAMS:
+            return self._compiled(training, device), {}
+        shape = (training.width, training.epochs, self.plan.programs[chunk.program].slots)
+        specs = [MeasureSpec(shape, training.dtype, kind, self.plan.study.eval_interval) for kind in kinds]
+        with ThreadPoolExecutor(len(kinds)) as pool:
+            measures = pool.map(lambda spec: self._compiled(spec, device), specs)
+            return self._compiled(training, device), dict(zip(kinds, measures, strict=True))
+
+    def _compiled(self, spec: Spec, device: Device) -> Callable:
         compiled, seconds = PROGRAMS.compiled(spec, device)
         with self._lock:
             self.compile_seconds += seconds
@@ -217,8 +249,7 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     """
     study, cells, program = plan.study, plan.cells, plan.programs[chunk.program]
     loss = _padded(outputs.loss, cells.epochs)
-    count = cells.batch_count[chunk.cells]
-    steps, stop = cells.steps[cells.split[chunk.cells]], {}
+    (count, steps), stop = _sizes(plan, chunk), {}
     observed = outputs.observed
     if outputs.stopped is not None:
         stopped = np.asarray(outputs.stopped)
@@ -227,21 +258,14 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
         observed = {name: _repeated(values, plan, chunk, stopped) for name, values in observed.items()}
     measured = {name: np.full(len(chunk.cells), np.nan) for name in ("stripe_gap", "stripe_index", "stripe_slope")}
     finite = np.ones(loss.shape[:2], bool)
-    for m, taken in np.unique(np.stack([count, steps], axis=1), axis=0):
-        own = np.flatnonzero((count == m) & (steps == taken))
-        past = np.arange(cells.epochs * m).reshape(cells.epochs, m) >= taken
-        # Stripes are of whole epochs.
-        whole = taken // m
-
-        def measure(runs: np.ndarray, m: int = m, past: np.ndarray = past, whole: int = whole) -> None:
-            finite[runs] = (np.isfinite(loss[runs, :, :m]) | past).all(axis=-1)
-            if study.eval_interval <= whole * m:
-                striped = stripes(loss[runs, :whole, :m], study.eval_interval)
-                measured["stripe_gap"][runs] = striped.gap
-                measured["stripe_index"][runs] = striped.stripe_index
-                measured["stripe_slope"][runs] = striped.slope.mean(axis=-1)
-
-        _in_idle_threads(measure, own, past.size)
+    for kind, own in _kinds(count, steps).items():
+        if outputs.measures is None:
+            measures = run_measures(loss[own], kind, study.eval_interval)
+        else:
+            measures = jax.tree.map(lambda values, own=own: values[own], outputs.measures[kind])
+        finite[own, : measures.finite.shape[1]] = measures.finite
+        for name, values in measured.items():
+            values[own] = getattr(measures, name)
     ends = steps // count - 1 if study.halving else np.full(len(steps), -1)
     finite[np.arange(len(steps)), ends] &= np.asarray(outputs.finite)
     first = np.where(finite.all(axis=1), np.nan, finite.argmin(axis=1))
@@ -263,24 +287,16 @@ def summary(plan: Plan, chunk: Chunk, outputs: Outputs) -> ChunkArrays:
     }
 
 
-LOSSES_PER_THREAD = 2**20
-"""The fewest losses for which a thread is worth its start: threads with less to do wait for Python's lock."""
+def _sizes(plan: Plan, chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
+    """Return the batch count and the steps of each run of a chunk that is not stopped."""
+    cells = plan.cells
+    return cells.batch_count[chunk.cells], cells.steps[cells.split[chunk.cells]]
 
 
-def _in_idle_threads(measure: Callable[[np.ndarray], None], runs: np.ndarray, losses: int) -> None:
-    """Measure parts of the runs side by side in the cores that no thread of the sweep needs: those of a machine with a GPU.
-
-    Args:
-      measure: takes the numbers of some runs.
-      runs: the numbers of all of them.
-      losses: of each run.
-    """
-    idle = min(cores() // threads(), len(runs), len(runs) * losses // LOSSES_PER_THREAD)
-    if idle <= 1:
-        measure(runs)
-        return
-    with ThreadPoolExecutor(idle) as pool:
-        list(pool.map(measure, np.array_split(runs, idle)))
+def _kinds(batch_count: np.ndarray, steps: np.ndarray) -> dict[RunKind, np.ndarray]:
+    """Return the numbers of the runs of each kind, given the batch count and the steps of each run."""
+    pairs = np.stack([batch_count, steps], axis=1)
+    return {RunKind(*pair.tolist()): np.flatnonzero((pairs == pair).all(axis=1)) for pair in np.unique(pairs, axis=0)}
 
 
 def _repeated(values: Any, plan: Plan, chunk: Chunk, stopped: np.ndarray) -> np.ndarray:

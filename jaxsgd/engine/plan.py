@@ -60,9 +60,9 @@ CHUNK_OVERHEAD_SECONDS = 0.05
 MEMORY_SHARE = 0.25
 """The share of the machine's memory for all running chunks; the result and the system need memory too."""
 
-GPU_LANES = 2048
-"""The most lanes on a GPU, which needs many to be busy. On an NVIDIA H200, a sweep of 4,096 runs was as fast with 4,096 lanes,
-and took 5 % more with 1,024; its training alone takes 15 % more with 256 lanes, and 50 % more with 64 (docs/speed_on_gpu.md).
+GPU_LANES = 4096
+"""The most lanes on a GPU, which needs many to be busy. On an NVIDIA H200, training 4,096 runs takes 3 % more with 1,024 lanes,
+15 % more with 256, and 50 % more with 64 (docs/speed_on_gpu.md).
 """
 
 GPU_MEMORY_SHARE = 0.3

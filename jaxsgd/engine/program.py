@@ -16,7 +16,9 @@ from jaxsgd.compiling.lowered import lowered
 from jaxsgd.compiling.mapped import mapped_like
 from jaxsgd.compiling.per_owner import PerOwner
 from jaxsgd.context import NOTHING_KNOWN, Context, Known
+from jaxsgd.engine.run_measures import RunKind, RunMeasures
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
+from jaxsgd.engine.spec import Spec
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.measure.observable import Measures, direction, known
 from jaxsgd.microstep import Cut, Layout, cut, layout, micro_stepping, run_micro
@@ -121,7 +123,7 @@ def _within(metric: str, target: float, dtype: str) -> np.floating:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DrawSpec:
+class DrawSpec(Spec):
     """The static parts of the program that draws data and initial parameters: it follows from these alone.
 
     Attributes:
@@ -139,13 +141,18 @@ class DrawSpec:
         """A key that is equal exactly if the program is the same."""
         return ("draw", Dependencies(self.subject), self.dtype, self.width)
 
+    @property
+    def own_bytes(self) -> int:
+        """The memory of the problem's own arrays, which are kept with the program."""
+        return self.subject.own_bytes
+
     def compile(self):
         """Compile the program and return it."""
         return _compile_draw(self)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainSpec:
+class TrainSpec(Spec):
     """The static parts of a training program: it follows from these alone.
 
     Attributes:
@@ -216,6 +223,11 @@ class TrainSpec:
         code = Dependencies(self.subject, *functions)
         ends = (self.stop, self.keep, self.keep_state, self.start_state, self.by_span)
         return ("train", code, names, *sizes, self.optimizer_args, self.hyper, self.precision, *ends)
+
+    @property
+    def own_bytes(self) -> int:
+        """The memory of the problem's own arrays, which are kept with the program."""
+        return self.subject.own_bytes
 
     def compile(self):
         """Compile the program and return it."""
@@ -289,6 +301,7 @@ class Outputs(NamedTuple):
       stopped: [], the number of steps after which it reached its target, -1 if it did not; None without a target.
       kept: the parameters and the optimizer's state that are kept, with a leading axis K for a list of K epochs; None for those
         that are not. Of a program that trains parts of runs, the whole state after the part.
+      measures: of the chunk's runs, by their kind, for all cells; None if they are still to be measured.
     """
 
     loss: Array
@@ -297,6 +310,7 @@ class Outputs(NamedTuple):
     observed: dict[str, Array]
     stopped: Array | None = None
     kept: State | None = None
+    measures: dict[RunKind, RunMeasures] | None = None
 
 
 class Drawn(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxsgd.compiling.compiler_options import compiler_options
-from jaxsgd.engine.program import DrawSpec, TrainSpec
+from jaxsgd.engine.spec import Spec
 
 MOST_PROGRAMS = 128
 """The most programs that are kept; the program that was not used for the longest time is dropped first."""
@@ -58,7 +58,7 @@ class ProgramCache:
         """Return the number of programs that are kept."""
         return len(self._entries)
 
-    def compiled(self, spec: DrawSpec | TrainSpec, device: Any) -> tuple[Callable, float]:
+    def compiled(self, spec: Spec, device: Any) -> tuple[Callable, float]:
         """Return a program for a device, and the seconds that it took to compile: 0 if another call has compiled it.
 
         Args:
@@ -69,7 +69,7 @@ class ProgramCache:
         with self._lock:
             is_new = key not in self._entries
             if is_new:
-                self._entries[key] = _Entry(Future(), PROGRAM_BYTES + spec.subject.own_bytes)
+                self._entries[key] = _Entry(Future(), PROGRAM_BYTES + spec.own_bytes)
             self._entries.move_to_end(key)
             future = self._entries[key].compiled
         if not is_new:
@@ -85,7 +85,7 @@ class ProgramCache:
         self._shrink(key)
         return future.result(), time.perf_counter() - began
 
-    def drop(self, spec: DrawSpec | TrainSpec) -> None:
+    def drop(self, spec: Spec) -> None:
         """Drop a program for all devices, so that its memory is free when nobody runs it."""
         key = _key(spec)
         with self._lock:
@@ -111,7 +111,7 @@ class ProgramCache:
                     size -= self._entries.pop(key).size
 
 
-def _key(spec: DrawSpec | TrainSpec) -> tuple:
+def _key(spec: Spec) -> tuple:
     # The values of this thread; some settings are not attributes. JAX collects `values` anew each time.
     values = jax.config.values
     settings = tuple(getattr(jax.config, name, values.get(name)) for name in _SETTINGS)

@@ -4,9 +4,11 @@ A trainer that prints the mean of every w losses goes through its m batches in s
 m / gcd(m, w) positions of the epoch, in turn. If batches differ and keep their positions, each of these positions has its own
 level, and the printed values split into that many interleaved sequences: stripes.
 
-All functions here take arrays of any leading shape, compute in float64 with NumPy, and return missing values as NaN.
+All functions here take arrays of any leading shape, compute in float64, and return missing values as NaN. They compute with
+NumPy, except `window_means` and `stripe_levels`, which take JAX's arrays too: a sweep on a GPU measures its runs there.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from jaxsgd.error import InputError, check_count
-from jaxsgd.measure.trend import pairwise_sum, period_means, trend_through, trend_weights
+from jaxsgd.measure.trend import AnyArray, pairwise_sum, period_means, trend_through, trend_weights
 from jaxsgd.summary import short_repr
 
 FEWEST_WINDOWS = 5
@@ -102,17 +104,21 @@ def windows(loss: ArrayLike, eval_interval: int) -> Float[np.ndarray, "*runs W"]
     if loss.ndim < 2 or 0 in loss.shape[-2:]:
         raise InputError(f"loss must have shape [..., epochs, batches], got {list(loss.shape)}")
     iterations = loss.shape[-2] * loss.shape[-1]
-    width = check_count("eval_interval", eval_interval, iterations, "the number of batch losses")
+    return window_means(loss, check_count("eval_interval", eval_interval, iterations, "the number of batch losses"))
+
+
+def window_means(loss: AnyArray, width: int) -> AnyArray:
+    """Return the same of an array of NumPy, or of JAX if it has float64; nothing is checked."""
+    runs, iterations = loss.shape[:-2], loss.shape[-2] * loss.shape[-1]
     count = iterations // width
-    flat = loss.reshape(*loss.shape[:-2], iterations)[..., : count * width]
-    table = flat.reshape(*loss.shape[:-2], count, width)
+    table = loss.reshape(*runs, iterations)[..., : count * width].reshape(*runs, count, width)
     if width >= FEW:
         return table.mean(axis=-1, dtype=np.float64)
     # NumPy is slow at many means of few values.
     total = table[..., 0].astype(np.float64)
     for position in range(1, width):
-        total += table[..., position]
-    return total / width
+        total = total + table[..., position]
+    return total / width if width > 1 else total
 
 
 FEW = 8
@@ -142,18 +148,19 @@ def stripes(loss: ArrayLike, eval_interval: int) -> Stripes:
     values = windows(loss, eval_interval)
     batch_count, eval_interval = np.shape(loss)[-1], int(eval_interval)
     count = stripe_count(batch_count, eval_interval)
-    number = np.arange(values.shape[-1])
-    time = (number + 1) * eval_interval / batch_count
+    windows_end = window_ends(values.shape[-1], batch_count, eval_interval)
     runs = values.shape[:-1]
-    rows = values.reshape(-1, len(number))
-    size = max(LEAST_RUNS, BLOCK // len(number))
+    rows = values.reshape(-1, len(windows_end))
+    size = max(LEAST_RUNS, BLOCK // len(windows_end))
     # A run that is not finite has no levels, and needs no warning.
     with np.errstate(invalid="ignore", over="ignore"):
-        blocks = [_levels(rows[first : first + size].T, time, count) for first in range(0, max(len(rows), 1), size)]
+        firsts = range(0, max(len(rows), 1), size)
+        blocks = [stripe_levels(np.ascontiguousarray(rows[first : first + size].T), windows_end, count) for first in firsts]
         level, slope, index = (np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True))
         gap = level.max(axis=0) - level.min(axis=0)
     level, slope = (np.ascontiguousarray(part.T).reshape(*runs, count) for part in (level, slope))
-    return Stripes(count, values, time, number % count, level, slope, gap.reshape(runs)[()], index.reshape(runs)[()])
+    stripe = np.arange(len(windows_end)) % count
+    return Stripes(count, values, windows_end, stripe, level, slope, gap.reshape(runs)[()], index.reshape(runs)[()])
 
 
 BLOCK = 2**15
@@ -163,17 +170,28 @@ LEAST_RUNS = 16
 """The fewest runs that are measured together where there are more: NumPy is slow along short axes."""
 
 
-def _levels(values: np.ndarray, time: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return level [S, R], slope [S, R] and index [R] of interleaved stripes, from the whole cycles of windows [W, R]."""
-    runs = values.shape[-1]
+def window_ends(count: int, batch_count: int, eval_interval: int) -> Float[np.ndarray, " W"]:
+    """Return the end of each of `count` windows, in epochs since the start."""
+    return (np.arange(count) + 1) * eval_interval / batch_count
+
+
+def stripe_levels(values: AnyArray, time: Float[np.ndarray, " W"], count: int) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Return level [S, R], slope [S, R] and index [R] of interleaved stripes, from the whole cycles of windows.
+
+    Args:
+      values: [W, R] in float64, of NumPy or of JAX.
+      time: [W], the end of each window.
+      count: S.
+    """
+    xp, runs = values.__array_namespace__(), values.shape[-1]
     cycles = len(values) // count
     if cycles == 0:
-        missing = np.full((count, runs), np.nan)
-        return missing, missing, np.full(runs, np.nan)
-    values = np.ascontiguousarray(values[: cycles * count])
+        missing = xp.full((count, runs), np.nan)
+        return missing, missing, xp.full(runs, np.nan)
+    values = values[: cycles * count]
     table = values.reshape(cycles, count, runs)
     if cycles == 1:
-        return table[0], np.full((count, runs), np.nan), np.full(runs, np.nan)
+        return table[0], xp.full((count, runs), np.nan), xp.full(runs, np.nan)
 
     means = period_means(values, count, count)
     left = table - trend_through(means, len(values), count, count).reshape(table.shape)
@@ -183,14 +201,30 @@ def _levels(values: np.ndarray, time: np.ndarray, count: int) -> tuple[np.ndarra
     when = time[: cycles * count].reshape(cycles, count)
     when = when - when.mean(axis=0)
     slope = pairwise_sum(when[..., None] * table) / (when**2).sum(axis=0)[:, None]
-    return level, slope, _index(left, mean_left, np.abs(values).max(axis=0))
+    return level, slope, _index(left, mean_left, xp.abs(values).max(axis=0))
 
 
-def _index(left: np.ndarray, mean_left: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _index(left: AnyArray, mean_left: AnyArray, scale: AnyArray) -> AnyArray:
     """Return the index [R] of detrended windows [cycles, S, R], given each stripe's mean of them and the largest window."""
-    cycles, count, runs = left.shape
+    xp, (cycles, count, runs) = left.__array_namespace__(), left.shape
     if count == 1:
-        return np.full(runs, np.nan)
+        return xp.full(runs, np.nan)
+    freedom_total, freedom_within = _degrees_of_freedom(cycles, count)
+    total = _squares(left - pairwise_sum(mean_left) / count)
+    within = _squares(left - mean_left)
+    # A loss that is exactly on the trend leaves only rounding, which has nothing to explain.
+    rounding = cycles * count * (8 * np.finfo(np.float64).eps * scale) ** 2
+    return 1 - (within / freedom_within) / xp.where(total > rounding, total / freedom_total, np.nan)
+
+
+def _squares(differences: AnyArray) -> AnyArray:
+    """Return the sum of squares, [R], of [cycles, S, R]."""
+    return pairwise_sum(pairwise_sum(differences**2))
+
+
+@functools.lru_cache(4)
+def _degrees_of_freedom(cycles: int, count: int) -> tuple[float, float]:
+    """Return the degrees of freedom of the detrended windows around their mean, and around the mean of each stripe."""
     before, after, share = (part.reshape(cycles, count) for part in trend_weights(cycles * count, count, count))
     # Each remainder is a linear form in white noise; the traces are the sums of the forms' squared coefficients.
     own = np.where(before == np.arange(cycles)[:, None], 1 - share, share)
@@ -201,14 +235,7 @@ def _index(left: np.ndarray, mean_left: np.ndarray, scale: np.ndarray) -> np.nda
     np.add.at(weight, (stripe, after), share / cycles)
     of_levels = np.sum(1 / cycles - 2 / (cycles * count) + (weight**2).sum(axis=1) / count)
     of_mean = np.sum((1 / cycles - weight.mean(axis=0)) ** 2) / count
-    freedom_total = squares - cycles * count * of_mean
-    freedom_within = squares - cycles * of_levels
-
-    total = pairwise_sum(pairwise_sum((left - pairwise_sum(mean_left) / count) ** 2))
-    within = pairwise_sum(pairwise_sum((left - mean_left) ** 2))
-    # A loss that is exactly on the trend leaves only rounding, which has nothing to explain.
-    rounding = cycles * count * (8 * np.finfo(np.float64).eps * scale) ** 2
-    return 1 - (within / freedom_within) / np.where(total > rounding, total / freedom_total, np.nan)
+    return float(squares - cycles * count * of_mean), float(squares - cycles * of_levels)
 
 
 def hiding_interval(

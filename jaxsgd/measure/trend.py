@@ -7,18 +7,26 @@ around all values, which follow a curved loss more closely.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+AnyArray = Any
+"""An array of NumPy, or of JAX."""
 
-def pairwise_sum(values: Float[np.ndarray, "n *runs"]) -> Float[np.ndarray, "*runs"]:
-    """Return the sum over the first axis, of one value at least, by adding halves.
+
+def pairwise_sum(values: AnyArray) -> AnyArray:
+    """Return the sum over the first axis, of one value at least, by adding halves; of an array of JAX, by XLA's own sum.
 
     The sequence of additions depends on n alone. That of `np.sum` depends on the other axes too, so that a run would have other
     bits among other runs; and it is slow for many sums of few values.
+
+    Args:
+      values: [n, ...].
     """
+    if not isinstance(values, np.ndarray):
+        return values.sum(axis=0)
     while len(values) > 1:
         half = len(values) // 2
         folded = values[:half] + values[half : 2 * half]
@@ -43,8 +51,8 @@ def cycle_trend(values: Float[np.ndarray, "n *runs"], width: int, step: int) -> 
     return trend_through(period_means(values, width, step), len(values), width, step)
 
 
-def trend_through(means: Float[np.ndarray, "k *runs"], count: int, width: int, step: int) -> Float[np.ndarray, "n *runs"]:
-    """Return the `cycle_trend` of n values, given their `period_means`; n is `count`."""
+def trend_through(means: AnyArray, count: int, width: int, step: int) -> AnyArray:
+    """Return the `cycle_trend` of n values, given their `period_means`, of NumPy or of JAX; n is `count`."""
     before, after, share = trend_weights(count, width, step)
     share = share.reshape(count, *[1] * (means.ndim - 1))
     return (1 - share) * means[before] + share * means[after]
@@ -72,8 +80,11 @@ def trend_weights(count: int, width: int, step: int) -> TrendWeights:
     return TrendWeights(before, np.minimum(before + 1, last), middle - before)
 
 
-def period_means(values: Float[np.ndarray, "n *runs"], width: int, step: int) -> Float[np.ndarray, "k *runs"]:
-    """Return the mean of every `width` consecutive values, from every `step`-th on: [(n - width) // step + 1, ...]."""
+def period_means(values: AnyArray, width: int, step: int) -> AnyArray:
+    """Return the mean of every `width` consecutive values, from every `step`-th on: [n, ...] -> [(n - width) // step + 1, ...].
+
+    The values may be of JAX where `step` is `width`.
+    """
     if step == width:
         count = len(values) // width
         table = values[: count * width].reshape(count, width, *values.shape[1:])

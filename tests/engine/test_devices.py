@@ -6,7 +6,6 @@ It shows that the path gives the numbers of the other; how fast it is on a GPU i
 import json
 import subprocess
 import sys
-import threading
 
 import jax
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine import execution
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import plan
 
@@ -29,7 +27,6 @@ import jax
 
 jax.config.update("jax_num_cpu_devices", 3)
 import jaxsgd
-from jaxsgd.engine import execution
 from jaxsgd.engine import plan as plan_module
 
 # What tells a CPU from other devices; all else is as it is.
@@ -69,23 +66,43 @@ def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_
     np.testing.assert_allclose(np.array(payload["loss"], float), here.loss.values, rtol=1e-5)
 
 
-def test_idle_cores_measure_parts_of_a_chunk_with_the_same_bits(monkeypatch):
-    own = plan(Study(**FIELDS), chunk_width=9)
-    outputs, _ = Execution(own).outputs(own.chunks[0], jax.local_devices()[0])
-    in_one = execution.summary(own, own.chunks[0], outputs)
-    threads, stripes = set(), execution.stripes
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"eval_interval": 3, "batch_counts": [4, 9]},
+        {"batch_counts": [1, 2, 4, 5, 9]},  # more kinds of runs than have programs
+        {"batch_counts": [4, 9], "epochs": None, "steps": 22},
+        {"epochs": 1, "batch_counts": [2], "eval_interval": 3},  # no whole window
+        {"batch_counts": [2, 4], "stop": {"train_loss": 0.5}, "evaluate_every": 0.5},
+    ],
+    ids=["one interval", "two batch counts", "many batch counts", "steps", "no window", "target"],
+)
+@pytest.mark.parametrize("path", ["grouped", "one_program"])
+def test_runs_have_the_same_measures_by_the_processor_and_by_the_device_that_trains_them(fields, path):
+    fields = {name: value for name, value in {**FIELDS, **fields}.items() if value is not None}
+    if "steps" in fields and path == "one_program":
+        pytest.skip("one program has runs of as many epochs")
+    own = plan(Study(**fields), vectorize=path)
+    device = jax.local_devices()[0]
+    for number in range(len(own.chunks)):
+        by_processor = Execution(own, on_device=False).run(number, device)
+        by_device = Execution(own, on_device=True).run(number, device)
+        assert list(by_processor) == list(by_device)
+        for name, values in by_processor.items():
+            assert values.dtype == by_device[name].dtype
+            compare = np.testing.assert_allclose if name.startswith("stripe") else np.testing.assert_array_equal
+            compare(by_device[name], values, **({"rtol": 1e-9, "atol": 1e-12} if name.startswith("stripe") else {}))
 
-    def noted(loss, eval_interval):
-        threads.add(threading.get_ident())
-        return stripes(loss, eval_interval)
 
-    monkeypatch.setattr(execution, "stripes", noted)
-    monkeypatch.setattr(execution, "cores", lambda: 4 * execution.threads())
-    execution.summary(own, own.chunks[0], outputs)
-    assert threads == {threading.get_ident()}  # so few losses are not worth a thread
-    monkeypatch.setattr(execution, "LOSSES_PER_THREAD", 1)
-    in_several = execution.summary(own, own.chunks[0], outputs)
-    assert len(threads) > 1
-    assert {name: array.tobytes() for name, array in in_several.items()} == {
-        name: array.tobytes() for name, array in in_one.items()
-    }
+def test_only_a_gpu_measures_runs_itself_and_not_those_of_many_kinds_or_with_a_target():
+    device = jax.local_devices()[0]
+
+    def measured(on_device=None, **fields):
+        own = plan(Study(**{**FIELDS, **fields}), vectorize="one_program")
+        return Execution(own, on_device).outputs(own.chunks[0], device)[0].measures
+
+    assert measured() is None
+    assert len(measured(True)) == len(FIELDS["batch_counts"])
+    assert measured(True, batch_counts=[1, 2, 4, 5, 9]) is None
+    assert measured(True, batch_counts=[2, 4], stop={"train_loss": 0.5}, evaluate_every=0.5) is None
