@@ -268,15 +268,15 @@ def observed_work(study: Any, subject: Subject) -> ObservedWork:
         return ObservedWork()
     works = {}
     for asked in _asked(study, subject):
-        one = _traced(asked, subject, study.dtype).work
+        whole = _traced(asked, subject, study.dtype).work
         if not asked.by_batch:
-            works["sparse" if asked.sparse else "usual"] = one
+            works["sparse" if asked.sparse else "usual"] = whole
         elif subject.num_samples > 1:
             # A batch of all samples and one of half of them tell what grows with the batch.
             samples = subject.num_samples
-            further = one.flops - _traced(asked, subject, study.dtype, batch_count=2).work.flops
-            works["by_sample"] = Work(min(one.flops, further * samples // (samples // 2)))
-            works["by_batch"] = Work(one.flops - works["by_sample"].flops, one.equations)
+            further = whole.flops - _traced(asked, subject, study.dtype, batch_count=2).work.flops
+            works["by_sample"] = Work(min(whole.flops, further * samples // (samples // 2)))
+            works["by_batch"] = Work(whole.flops - works["by_sample"].flops, whole.equations)
     return ObservedWork(**works)
 
 
