@@ -13,6 +13,9 @@ from jaxsgd.problems import PROBLEMS
     [
         ("los_epoch", ["loss_epoch", "loss"], "loss_epoch"),
         ("adma", OPTIMIZERS, "adam"),
+        # By its letters alone it is nearer to "adam".
+        ("adamW", OPTIMIZERS, "adamw"),
+        ("SGD", OPTIMIZERS, "sgd"),
         ("accuracy", observables(), "validation_accuracy"),
         ("gradient", ["momentum", "gradient_norm"], "gradient_norm"),
         ("muon", ["momentum", "sgd"], None),
