@@ -19,6 +19,7 @@ from jaxsgd.results.axes import (
     coords_along,
     is_numeric,
     seed_dims,
+    select_example,
 )
 from jaxsgd.results.metric import STRIPES, cost, final, metric_named
 from jaxsgd.study.dimensions import KEPT
@@ -230,7 +231,8 @@ def benchmark(
         dim = axis_dim(tuned, axis)
         extra = [other for other in cell_dims(tuned) if other not in (dim, *seed_dims(tuned)) and tuned.sizes[other] > 1]
         if extra:
-            raise InputError(f"{name}: a benchmark has one axis, {axis}; select one value of {', '.join(extra)}")
+            example = select_example({other: axis_values(tuned, other) for other in extra})
+            raise InputError(f"{name}: a benchmark has one axis, {axis}: select one value of {', '.join(extra)}, as {example}")
         tuned = tuned.squeeze([other for other in cell_dims(tuned) if tuned.sizes[other] == 1 and other != dim], drop=True)
         own = compare(tuned, axis, metric, reference=reference)
         compared.append(own.assign({part: tuned[part] for part in (tune, "at_edge")}).reset_coords(drop=False))

@@ -1,6 +1,6 @@
 """`jaxsgd compare`: paired differences along an axis, of one result or, each tuned, of several problems."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +34,9 @@ def compare(
             help="Number of seeds that choose the best --tune of each setting; the others evaluate it. 0: nothing is tuned."
         ),
     ] = 0,
-    tune: Annotated[str, typer.Option(help="The axis that is tuned, with --tuning-seeds.")] = "learning_rate",
+    tune: Annotated[
+        str | None, typer.Option(help="The axis that is tuned, with --tuning-seeds.", show_default="learning_rate")
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Take the results as a pilot: how many seeds would show these differences?")
     ] = False,
@@ -97,6 +99,9 @@ def compare(
     for option, value in (("--target", target), ("--out", out)):
         if value and not profile:
             raise InputError(f"{option} is only for use with --profile")
+    if tune and not tuning_seeds:
+        raise InputError(f"--tune {tune} needs --tuning-seeds, the number of seeds that choose its best value, such as 4")
+    tune = tune or "learning_rate"
     if target and len(target) not in (1, len(results)):
         raise InputError(f"--target is given once, or once for each of the {len(results)} results, got {len(target)}")
     if out:
@@ -116,7 +121,7 @@ def compare(
             ranks = dict(zip(compared[axis].values.tolist(), compared.overall_rank.values.tolist(), strict=True))
         else:
             pilots = {name: compare_result(ds, axis, metric, reference=reference) for name, ds in named.items()}
-            rows = [{"problem": name, **row} for name, own in pilots.items() for row in _rows(own, axis)]
+            rows = _by_problem({name: _rows(own, axis) for name, own in pilots.items()})
             ranks = {}
         report: dict[str, Any] = {"command": "compare", "axis": axis, "metric": metric, "rows": rows, "overall_rank": ranks}
         if plan or wanted is not None:
@@ -125,20 +130,15 @@ def compare(
             judged = (
                 {name: tuned_by(ds, tuning_seeds, str(metric), tune) for name, ds in named.items()} if tuning_seeds else named
             )
-            report["rank_plan"] = [
-                {"problem": name, **row}
-                for name, ds in judged.items()
-                for row in flat_rows(seeds_for_rank(ds, axis, metric, rank=rank, power=power).drop_attrs())
-            ]
+            plans = {name: seeds_for_rank(ds, axis, metric, rank=rank, power=power) for name, ds in judged.items()}
+            report["rank_plan"] = _by_problem({name: flat_rows(own.drop_attrs()) for name, own in plans.items()})
         profiles = None
         if profile:
             targets = None if not target else dict(zip(named, target * (len(named) // len(target)), strict=True))
             profiles = performance_profile(named, axis, metric, target=targets, tuning_seeds=tuning_seeds, tune=tune)
             report["profile"] = _profile_rows(profiles)
         if collapse:
-            report["collapse"] = [
-                {"problem": name, **row} for name, ds in named.items() for row in flat_rows(collapse_of(ds, axis, metric))
-            ]
+            report["collapse"] = _by_problem({name: flat_rows(collapse_of(ds, axis, metric)) for name, ds in named.items()})
     if csv:
         write_files(csv.parent, {csv.name: to_csv(rows)})
     if as_json:
@@ -223,10 +223,12 @@ def _plan_rows(pilots: dict[str, Any], wanted: float | None, power: float) -> li
     from jaxsgd.analysis.rows import rows
     from jaxsgd.analysis.seeds_needed import seeds_needed
 
-    plans = {
-        name: seeds_needed(pilot.drop_vars("problem", errors="ignore"), wanted, power=power) for name, pilot in pilots.items()
-    }
-    return [{"problem": name, **row} for name, needed in plans.items() for row in rows(needed)]
+    return _by_problem(
+        {
+            name: rows(seeds_needed(pilot.drop_vars("problem", errors="ignore"), wanted, power=power))
+            for name, pilot in pilots.items()
+        }
+    )
 
 
 PLANNED = ("deviation", "aim", "seeds", "low", "high", "no_number")
@@ -363,6 +365,13 @@ def _rows(compared: Any, axis: str) -> list[dict[str, Any]]:
     ]
 
 
+def _by_problem(own: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the rows of several problems, each with its problem; a column that a problem does not have is None there."""
+    rows = [{"problem": name, **row} for name, listed in own.items() for row in listed]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
 def _places(rows: list[dict[str, Any]], kept: str, others: Sequence[str | None]) -> list[str]:
     """Return the columns that say which setting a row is of; a value that is the same in all rows gets none, but for `kept`."""
     return [name for name in rows[0] if name not in others and (name == kept or len({row[name] for row in rows}) > 1)]
@@ -394,4 +403,4 @@ def _difference(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -47,6 +47,21 @@ def test_a_benchmark_is_the_librarys_in_json_and_csv(results, tmp_path, capsys):
         )
 
 
+def test_results_with_other_axes_are_compared_side_by_side(results, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    sweep({**FIELDS, "seeds": range(5), "schedules": ["constant", "linear"]}, tmp_path / "scheduled")
+    folders = [tmp_path / "scheduled", results / "near"]
+    for order in (folders, folders[::-1]):
+        compare(order, plan=True, as_json=True)
+        payload = json.loads(capsys.readouterr().out)
+        assert {(row["problem"], row["schedule"]) for row in payload["rows"]} == {
+            ("scheduled", "constant"), ("scheduled", "linear"), ("near", None)
+        }  # fmt: skip
+        assert {row["schedule"] for row in payload["plan"]} == {"constant", "linear", None}
+        compare(order)
+        assert " linear " in capsys.readouterr().out
+
+
 def test_an_axis_that_is_zipped_with_another_is_compared_by_its_values(tmp_path, capsys):
     fields = {**FIELDS, "learning_rates": [0.1, 0.03], "zipped": [["optimizer", "learning_rate"]]}
     ds = sweep({**fields, "seeds": range(5)}, tmp_path / "pilot")
@@ -210,6 +225,7 @@ def test_the_collapse_of_the_curves_of_an_axis_is_the_librarys(results, capsys):
         ({"wanted": -1.0}, "wanted must be a positive difference, in the units of the metric, got -1"),
         ({"axis": "optimiser"}, "unknown axis 'optimiser': did you mean 'optimizer'?"),
         ({"reference": "adm", "tuning_seeds": 2}, "unknown optimizer 'adm': did you mean 'adam'?"),
+        ({"tune": "order"}, "--tune order needs --tuning-seeds, the number of seeds that choose its best value"),
         ({"tuning_seeds": 5}, "tuning_seeds must be a whole number from 1 to 4"),
     ],
 )
