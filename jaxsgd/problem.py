@@ -388,7 +388,7 @@ def _check_values(name: str, field: str, value: Any) -> None:
         where = f"{field}{jax.tree_util.keystr(path)} of {name!r}"
         if hasattr(leaf, "to_numpy"):
             raise InputError(f"{where} is a {type(leaf).__name__}: give an array, such as {field}.to_numpy()")
-        if isinstance(leaf, int | float | str):
+        if isinstance(leaf, int | float | str | np.generic):
             kind = type(leaf).__name__
             raise InputError(
                 f"{where} is a single {kind}, {shown(leaf)}: give an array, such as numpy.asarray(...), not a list"

@@ -113,6 +113,10 @@ MISTAKES = {
         {"data": (X, [0.0, 1.0])},
         "data[1][0] of 'mine' is a single float, 0.0: give an array, such as numpy.asarray(...)",
     ),
+    "list of rows": (
+        {"data": (X, list(LABELS[:, 0]))},
+        "data[1][0] of 'mine' is a single float32, ",
+    ),
     "lengths": ({"data": (X, X[:3, 0])}, "data must be arrays that share one leading axis of at least 1 sample, got shapes "),
     "held out": (
         {"held_out": (X, LABELS)},
