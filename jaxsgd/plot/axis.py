@@ -96,7 +96,7 @@ def _phrase(name: str, value: Any) -> str:
     if name == "optimizer":
         return text
     if name == "schedule":
-        return f"{text} schedule"
+        return text if text.endswith("schedule") else f"{text} schedule"
     return f"{SYMBOLS[name][0]} = {text}" if name in SYMBOLS else f"{name.replace('_', ' ')} {text}"
 
 

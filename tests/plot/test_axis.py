@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import jaxsgd
-from jaxsgd.plot.axis import find_axis, metric_label, open_axes, problem_name, seed_texts, setting, table
+from jaxsgd.plot.axis import Axis, find_axis, metric_label, open_axes, problem_name, seed_texts, setting, table
 from jaxsgd.plot.facets import check_room
 from jaxsgd.results.axes import selected
 
@@ -92,3 +92,12 @@ def test_a_result_keeps_the_name_of_its_problem():
         jaxsgd.Study(problem="tests.study_parts:named", batch_counts=[1], learning_rates=[0.1], epochs=1, orders=["fixed"])
     )
     assert setting(ds, ()).startswith("two moons, 4 samples")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("cosine", "cosine schedule"), ("my_parts:decay", "decay schedule"), ("my_parts:my_schedule", "my_schedule")],
+)
+def test_a_schedule_is_called_one_once(name, words):
+    axis = Axis("schedule", "schedule", np.array([name]), {})
+    assert axis.phrase(0) == words
