@@ -178,7 +178,7 @@ def _report(error: BaseException, words: list[str]) -> int:
 
 def _write_users_error(error: BaseException, frames: list[traceback.FrameSummary], words: list[str]) -> int:
     """Write an error of the user's own code in one line, and below it the lines of the user's files that it passed through."""
-    status = _write(f"{_fault(error)}{_JAX_HINTS.get(type(error).__name__, '')}", 2)
+    status = _write(f"{_fault(error)}{_hint(error)}", 2)
     left_out = len(frames) - MOST_FRAMES
     shown = frames if left_out <= 0 else [frames[0], *frames[-MOST_FRAMES + 1 :]]
     for number, frame in enumerate(shown):
@@ -198,6 +198,16 @@ _JAX_HINTS = {
     "TracerIntegerConversionError": ": JAX traces this value, so it cannot be a size or an index of a list; use an array",
     "ConcretizationTypeError": ": JAX traces this value, so Python cannot read its number; use jax.numpy",
 }
+
+
+_OPTAX_HINT = ": a schedule of optax cannot look at a rate that JAX traces: make it for the rate 1, and multiply by the rate"
+
+
+def _hint(error: BaseException) -> str:
+    """Return the remedy for what JAX cannot trace; empty for other errors."""
+    hint = _JAX_HINTS.get(type(error).__name__, "")
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    return _OPTAX_HINT if hint and any(file.match("optax/schedules/*.py") for file in files) else hint
 
 
 def _fault(error: BaseException) -> str:

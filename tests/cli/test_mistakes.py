@@ -53,6 +53,10 @@ def refuses():
     raise ValueError("these samples are\\nnot mine")
 
 
+def warmed_up(learning_rate):
+    return optax.adamw(optax.warmup_cosine_decay_schedule(0.0, learning_rate, 10, 100))
+
+
 def sum_of(progress):
     total = 0
     if progress < 0.5:
@@ -140,6 +144,11 @@ IN_THEIR_CODE = [
     ),
     ({"optimizer": "PARTS:limited", "hyper": {"limit": [0.1, 1]}}, "use jax.numpy.where", "in limited"),
     ({"orders": "PARTS:early"}, "use jax.numpy.where", "in early"),
+    (
+        {"optimizer": "PARTS:warmed_up"},
+        "a schedule of optax cannot look at a rate that JAX traces: make it for the rate 1, and multiply by the rate",
+        "in warmed_up",
+    ),
 ]  # fmt: skip
 
 MADE = (
