@@ -151,6 +151,8 @@ def compare(
     compared_rows = [row for row in rows if not row["reference"]]
     for line in interval_notes([row["no_interval"] for row in compared_rows]) + _few_seeds_note(compared_rows):
         console.print(line, soft_wrap=True)
+    if not tuning_seeds:
+        _print_lines(console, _untuned_note(named, axis))
     edges = [f"{row[axis]} on {row['problem']}" for row in rows if row.get("at_edge")]
     if edges:
         words = tune.replace("_", " ")
@@ -344,6 +346,21 @@ def _few_seeds_note(rows: list[dict[str, Any]]) -> list[str]:
     if not pairs or not too_few(pairs):
         return []
     return [f"{pairs} seeds: with so few, the intervals are wide, and a tie does not show that two settings are alike"]
+
+
+def _untuned_note(named: Mapping[str, Any], axis: str) -> list[str]:
+    """Return how to compare each value of an axis at its own best rate, if it is compared at each of several rates."""
+    from jaxsgd.results.axes import axis_dim, axis_names, seed_dims
+
+    for ds in named.values():
+        if "learning_rate" not in axis_names(ds) or axis_dim(ds, "learning_rate") == axis_dim(ds, axis):
+            continue
+        rates, seeds = axis_dim(ds, "learning_rate"), seed_dims(ds)
+        if ds.sizes[rates] > 1 and len(seeds) == 1 and ds.sizes[seeds[0]] > 1:
+            choosing = ds.sizes[seeds[0]] // 2
+            words = axis.replace("_", " ")
+            return [f"at each learning rate by itself: --tuning-seeds {choosing} compares each {words} at its own best"]
+    return []
 
 
 def _name(path: Path, results: list[Path]) -> str:

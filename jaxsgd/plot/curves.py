@@ -248,7 +248,7 @@ def _write_key(
         entries.append(band_entry(MIDDLE_90))
         note = f"Lines: {what}, median of {runs} seeds."
     if runs >= FEWEST_EXPLAINED:
-        note += f" The bands leave out what a seed\N{RIGHT SINGLE QUOTATION MARK}s own level {start} explains."
+        note += f" The bands leave out the differences between seeds that are there {start} already."
     write_key(figure, entries, " ".join([note, *(as_sentence(further) for further in notes if further)]))
 
 

@@ -62,6 +62,18 @@ def test_results_with_other_axes_are_compared_side_by_side(results, tmp_path, ca
         assert " linear " in capsys.readouterr().out
 
 
+def test_without_tuning_it_is_said_how_each_value_is_compared_at_its_own_best_rate(results, capsys):
+    hint = "at each learning rate by itself: --tuning-seeds 2 compares each optimizer at its own best"
+    compare([results / "near"])
+    assert hint in capsys.readouterr().out
+    compare([results / "near"], tuning_seeds=2)
+    assert "by itself" not in capsys.readouterr().out
+    compare([results / "near"], axis="learning_rate")
+    assert "by itself" not in capsys.readouterr().out
+    compare([results / "near"], select=["learning_rate=0.03"])
+    assert "by itself" not in capsys.readouterr().out
+
+
 def test_an_axis_that_is_zipped_with_another_is_compared_by_its_values(tmp_path, capsys):
     fields = {**FIELDS, "learning_rates": [0.1, 0.03], "zipped": [["optimizer", "learning_rate"]]}
     ds = sweep({**fields, "seeds": range(5)}, tmp_path / "pilot")

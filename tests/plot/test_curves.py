@@ -178,7 +178,7 @@ def test_bands_take_out_what_the_seeds_begin_with(striped, of_fixed):
 
 def test_bands_of_more_seeds_are_narrower_than_the_seeds(diverging):
     figure = curves(diverging, select={"order": "fixed", "learning_rate": [0.001, 0.01], "batch_count": 2})
-    assert "The bands leave out what a seed" in words(figure)
+    assert "The bands leave out the differences between seeds that are there in the first epoch already." in words(figure)
     (axes,) = panels(figure)
     raw = diverging.loss_epoch.sel(order="fixed", batch_count=2, learning_rate=0.001).squeeze().values
     last = axes.collections[0].get_paths()[0].vertices
