@@ -178,6 +178,7 @@ class StudyFields(BaseModel):
             raise ValueError(
                 "give exactly one of batch_counts and batch_sizes (or the random axis batch_count), "
                 f"got batch_counts={counts}, batch_sizes={value}"
+                + (": leave one out (after --set, batch_sizes=null)" if counts is not None and value is not None else "")
             )
         if info.data["drop_last"] and value is None:
             raise ValueError("drop_last=True needs batch_sizes: with batch_counts, the batches hold every sample")

@@ -302,6 +302,7 @@ class Study(StudyFields):
     def _check_optimizer_args(cls, value: dict, info: Any):
         value = plain(value)
         _check_hyper(value, info)
+        _check_memories({name: (number,) for name, number in value.items()}, info)
         for name in info.data.get("optimizers", ()):
             check_numbers(optimizer_named(name), value)
         return value
@@ -317,6 +318,7 @@ class Study(StudyFields):
                     f"{both[0]!r} is an argument of the problem and of {optimizer!r}: give it in problem_axes or in hyper"
                 )
         _check_hyper([name for name in value if name not in own], info, besides=_DRAWN_BESIDES)
+        _check_memories({name: drawn.choice or drawn.values or () for name, drawn in value.items()}, info)
         if "learning_rate" in value:
             drawn = value["learning_rate"]
             positive(drawn.choice or drawn.values or ())
@@ -328,6 +330,7 @@ class Study(StudyFields):
     @classmethod
     def _check_hyper_axes(cls, value: dict, info: Any):
         _check_hyper(value, info)
+        _check_memories(value, info)
         places = {name: info.data.get(name, {}) for name in ("optimizer_args", "random", "problem_axes")}
         twice = [(name, place) for place, names in places.items() for name in sorted(set(value) & set(names))]
         if twice:
@@ -560,6 +563,20 @@ def _first(distribution: Distribution) -> float:
     """Return a value that may be drawn."""
     low, *_ = distribution.choice or distribution.values or distribution.uniform or distribution.log_uniform or (0.0,)
     return low
+
+
+MEMORIES = ("b1", "b2")
+"""Hyperparameters of the named optimizers that are the decay of a memory, as Adam's."""
+
+
+def _check_memories(values: Mapping[str, Iterable[Any]], info: Any) -> None:
+    """Check that the decay of a memory is from 0 to below 1; one's own optimizers may mean something else by its name."""
+    if any(":" in optimizer for optimizer in info.data.get("optimizers", ())):
+        return
+    for name in MEMORIES:
+        for number in values.get(name, ()):
+            if isinstance(number, int | float) and not 0 <= number < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, got {number:g}")
 
 
 def _check_hyper(names: Any, info: Any, besides: tuple[str, ...] = ()) -> None:

@@ -165,7 +165,20 @@ MISTAKES = {
     ),
     "batch count of 0": ({"batch_counts": [0]}, "batch_counts.0: must be at least 1, got 0"),
     "no sizes": ({"batch_counts": LEFT_OUT}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
-    "both sizes": ({"batch_sizes": [3]}, "batch_sizes: give exactly one of batch_counts and batch_sizes"),
+    "both sizes": (
+        {"batch_sizes": [3]},
+        "batch_sizes: give exactly one of batch_counts and batch_sizes (or the random axis batch_count), got "
+        "batch_counts=(2,), batch_sizes=(3,): leave one out (after --set, batch_sizes=null)",
+    ),
+    "a decay above 1": ({"optimizer": "adam", "hyper": {"b2": [0.9, 2]}}, "hyper: b2 must be from 0 to below 1, got 2"),
+    "a decay of 1": (
+        {"optimizer": "adamw", "optimizer_args": {"b1": 1.0}},
+        "optimizer_args: b1 must be from 0 to below 1, got 1",
+    ),
+    "a decay below 0": (
+        {"optimizer": "adam", "random": {"b1": {"choice": [-0.9, 0.9]}}, "draws": 2},
+        "random: b1 must be from 0 to below 1, got -0.9",
+    ),
     "drop_last by count": ({"drop_last": True}, "batch_sizes: drop_last=True needs batch_sizes"),
     "rule without a reference": (
         {"batch_rules": {"learning_rate": "linear"}},
