@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import numpy as np
 
 import jaxsgd
-from jaxsgd.engine import dispatch, manifest
+from jaxsgd.engine import dispatch
 from jaxsgd.engine import sweep as sweep_module
 from jaxsgd.engine.plan import plan
+from jaxsgd.machine import git_commit
 from jaxsgd.results.load import stored_chunks
 from jaxsgd.results.store import Folder
 
@@ -47,13 +48,13 @@ def replaying(whole):
                 rows = np.asarray(self.planned.study.seeds)[own]
                 done(number, {name: array[rows] for name, array in whole_arrays.items()} | {"cell": own})
 
-    commit = manifest.git_commit()
+    commit = git_commit()
 
     def replaced_plan(study, **how):
         return planned if study == STUDY else plan(study, **how)
 
     changes = [(sweep_module, "Execution", Replay), (sweep_module, "plan", replaced_plan), (dispatch, "plan", replaced_plan)]
-    return [*changes, (manifest, "git_commit", lambda: commit)]
+    return [*changes, (sweep_module, "git_commit", lambda: commit)]
 
 
 def files(folder):

@@ -1,6 +1,7 @@
 """The machine as `jaxsgd info` shows it is the one that a sweep runs on."""
 
 import platform
+import subprocess
 
 from jaxsgd import machine
 from jaxsgd.engine.execution import workers
@@ -28,3 +29,21 @@ flags		: avx512f
     arm = "processor\t: 0\nFeatures\t: fp asimd\n"
     assert machine.processor_of(arm) == f"{platform.machine()}, NEON"
     assert machine.processor()
+
+
+def test_the_commit_of_the_current_folder_says_whether_a_file_differs_from_it(tmp_path, monkeypatch):
+    def git(*words):
+        settings = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.run(["git", *settings, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert machine.git_commit() is None
+    git("init")
+    (tmp_path / "study.py").write_text("one")
+    git("add", "study.py")
+    git("commit", "-m", "first")
+    commit = git("rev-parse", "HEAD")
+    assert machine.git_commit() == commit
+    (tmp_path / "study.py").write_text("another")
+    assert machine.git_commit() == f"{commit}-dirty"

@@ -50,8 +50,8 @@ PARTS: dict[str, Part] = {
         for number in (1, 2)
     },
     "peers": lambda sizes, texts: list(timing.beside_peers(sizes)),
-    "digits": lambda sizes, texts: list(timing.digits_beside_peers(sizes)),
-    "problems": lambda sizes, texts: list(timing.problems_beside_peers(sizes)),
+    "digits": lambda sizes, texts: list(timing.digits(sizes)),
+    "problems": lambda sizes, texts: list(timing.problems(sizes)),
     "one kernel": lambda sizes, texts: timing.in_one_kernel(sizes),
     "parts": lambda sizes, texts: list(timing.parts(sizes)),
     "lanes": lambda sizes, texts: timing.over_lanes(sizes),

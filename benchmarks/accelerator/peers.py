@@ -57,8 +57,6 @@ def vmap_of_scan(
     batches: Any,
     epochs: int,
     rate: float | np.ndarray,
-    *,
-    shared: bool,
     unroll: int = 1,
 ) -> Call:
     """Return `jit(vmap(scan))` over all runs.
@@ -66,10 +64,9 @@ def vmap_of_scan(
     Args:
       loss: `(weights, batch) -> []`.
       weights: with leading axis R.
-      batches: with leading axes R and m; only m if all runs share them.
+      batches: with leading axes R and m.
       epochs: E.
       rate: the learning rate; an array [R] for runs with a rate each, which is then an input of the program.
-      shared: True if all runs share the batches.
       unroll: steps in one turn of the compiled loop.
     """
 
@@ -85,11 +82,7 @@ def vmap_of_scan(
 
         return jax.lax.scan(epoch, weights, None, length=epochs)[1]
 
-    of_batches = None if shared else 0
-    mapped = (
-        jax.vmap(run, in_axes=(0, of_batches, 0)) if own_rates else jax.vmap(partial(run, rate=rate), in_axes=(0, of_batches))
-    )
-    compiled = jax.jit(mapped)
+    compiled = jax.jit(jax.vmap(run if own_rates else partial(run, rate=rate)))
     inputs = jax.device_put((weights, batches, *([np.asarray(rate, np.float32)] if own_rates else [])))
 
     def call() -> np.ndarray:
@@ -110,7 +103,7 @@ def article(
     """Return `jit(vmap(scan))` over runs of the article's network; `rate` as `vmap_of_scan` takes it."""
     batches = tuple(array.reshape(len(array), batch_count, -1, array.shape[-1]) for array in (start.x, start.target))
     loss = partial(article_loss, product)
-    return vmap_of_scan(loss, (start.w1, start.w2), batches, epochs, rate, shared=False, unroll=unroll)
+    return vmap_of_scan(loss, (start.w1, start.w2), batches, epochs, rate, unroll)
 
 
 def torch_graph(start: Start, batch_count: int, epochs: int, rate: float) -> Call:

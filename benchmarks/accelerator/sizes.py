@@ -15,8 +15,7 @@ class Sizes(NamedTuple):
       hidden: H of the article's network.
       lanes: the numbers of lanes that are timed, for the largest number of runs.
       form_runs: the numbers of runs for which forms of the network's products are timed.
-      problems: the names of the users' problems that are timed.
-      problem_share: how many times as many epochs these take as on a CPU.
+      problems: by the name of a user's problem that is timed, how many times as many epochs it takes as on a CPU.
       repeats: interleaved rounds.
       copy_numbers: the numbers in the array whose copying shows the memory's bandwidth.
       square: the side of the square matrices whose product shows the rate of float32.
@@ -28,8 +27,7 @@ class Sizes(NamedTuple):
     hidden: int
     lanes: tuple[int, ...]
     form_runs: tuple[int, ...]
-    problems: tuple[str, ...]
-    problem_share: int
+    problems: dict[str, int]
     repeats: int
     copy_numbers: int
     square: int
@@ -50,8 +48,7 @@ FULL = Sizes(
     hidden=1000,
     lanes=(16, 64, 256, 1024, 4096),
     form_runs=(64, 4096),
-    problems=("tanh", "convnet", "char_lm", "least_squares"),
-    problem_share=20,
+    problems={"tanh": 20, "least_squares": 20, "convnet": 20, "char_lm": 2},
     repeats=3,
     copy_numbers=2**29,
     square=8192,
@@ -65,8 +62,7 @@ SMALL = Sizes(
     hidden=8,
     lanes=(1, 4),
     form_runs=(4,),
-    problems=("tanh",),
-    problem_share=1,
+    problems={"tanh": 1},
     repeats=2,
     copy_numbers=2**16,
     square=64,

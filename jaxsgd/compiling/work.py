@@ -47,9 +47,21 @@ def inner_jaxprs(eqn: Any) -> Iterator[Any]:
 
 
 def work(jaxpr: Any) -> Work:
-    """Return the work of a jaxpr; of the branches of a choice that with the most floating-point operations is taken."""
+    """Return the work of a jaxpr without the equations that its results do not need, which XLA leaves out too.
+
+    Of the branches of a choice, that with the most floating-point operations is taken.
+    """
     opened = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return Work.total(_work_of(eqn) for eqn in opened.eqns)
+    return Work.total(map(_work_of, _needed(opened)))
+
+
+def _needed(jaxpr: Jaxpr) -> Iterator[Any]:
+    """Yield the equations of a jaxpr that its results need, or that do something besides, the last first."""
+    needed = {id(variable) for variable in jaxpr.outvars}
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or any(id(variable) in needed for variable in eqn.outvars):
+            needed.update(map(id, eqn.invars))
+            yield eqn
 
 
 def _work_of(eqn: Any) -> Work:

@@ -7,7 +7,7 @@ from typing import Any
 from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.engine.plan import Plan
 from jaxsgd.error import InputError
-from jaxsgd.machine import devices, git_commit, versions
+from jaxsgd.machine import devices, versions
 from jaxsgd.problem import Problem
 from jaxsgd.results.store import FORMAT
 from jaxsgd.study.dimensions import setting_text
@@ -64,13 +64,12 @@ def identities(study: Study) -> dict[str, str]:
 
 
 def new_manifest(plan: Plan) -> dict[str, Any]:
-    """Return a new result's manifest, as plain values."""
+    """Return a new result's manifest, as plain values, without the commit of the current folder."""
     return {
         **facts(plan),
         "problem_name": plan.subject.problem.name,
         "loss_unit": plan.subject.problem.loss_unit,
         "precision": plan.study.precision,
-        "git_commit": git_commit(),
         "lanes_narrowed": [],
         "broken_chunks": [],
         "times": {"began": now(), "finished": None, "seconds": 0.0, "compile_seconds": 0.0},

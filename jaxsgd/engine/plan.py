@@ -351,7 +351,8 @@ class _Cost(NamedTuple):
             0 if times is None else np.isfinite(times).sum(axis=1) for times in (cells.evaluations, cells.observations)
         )
         evaluations = np.ceil(cells.steps / count) if cells.evaluations is None else evaluations
-        for times, work in zip((evaluations, observations, observations * count), self.observed, strict=True):
+        times_of_each = evaluations, observations, observations * count, observations
+        for times, work in zip(times_of_each, self.observed, strict=True):
             seconds = seconds + times * (work.flops / flops + work.equations * measured.equation_seconds)
         return seconds[cells.split[wanted]]
 

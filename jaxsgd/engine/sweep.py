@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from jaxsgd.engine.plan import Plan, check_fits, plan
 from jaxsgd.engine.progress import Progress, watched
 from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError, shown
+from jaxsgd.machine import git_commit
 from jaxsgd.results.dataset import Assembly
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
@@ -80,12 +81,15 @@ def sweep(
             if study.keep:
                 keep = shown(list(study.keep) if isinstance(study.keep, tuple) else study.keep)
                 raise InputError(f"keep={keep} needs a result folder for the parameters: jaxsgd.sweep(study, 'results/mine')")
-            planned, manifest = team.planned(study, how)
-            check_fits(planned, in_memory=True)
-            assembly = Assembly(study, planned.cells, planned.records)
-            nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), (), _decided(planned))
-            _run_missing(planned, manifest, team, nothing, lambda number, arrays: assembly.add(arrays), report)
-            return assembly.dataset(manifest)
+            # Git takes 10 ms, as long as a small sweep.
+            with ThreadPoolExecutor(1) as aside:
+                commit = aside.submit(git_commit)
+                planned, manifest = team.planned(study, how)
+                check_fits(planned, in_memory=True)
+                assembly = Assembly(study, planned.cells, planned.records)
+                nothing = _Stored(np.zeros(planned.cells.num_cells, bool), (), 0, (), (), _decided(planned))
+                _run_missing(planned, manifest, team, nothing, lambda number, arrays: assembly.add(arrays), report)
+            return assembly.dataset(manifest | {"git_commit": commit.result()})
         _sweep_to_folder(study, Folder.at(out), how, team, report)
     return load(out)
 
@@ -149,7 +153,7 @@ def _begin(folder: Folder, study: Study, how: dict[str, Any], team: _Team, new: 
                 f"{folder.path}: has chunks of a result, but no manifest.json with their settings; choose another folder"
             )
         planned, manifest = new or team.planned(study, how)
-        manifest["code"] = code_digests(study)
+        manifest |= {"git_commit": git_commit(), "code": code_digests(study)}
         write_json(folder.study_file, study.resolved())
         write_json(folder.manifest_file, manifest)
         return planned, manifest

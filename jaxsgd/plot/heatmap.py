@@ -34,8 +34,9 @@ from jaxsgd.plot.finding import as_sentence, best_title, stripe_finding, words_o
 from jaxsgd.plot.layout import colour_bar, inches, label_outside, medians_of, page, text_width, write_key
 from jaxsgd.plot.scale import is_log, name_values, plain_numbers
 from jaxsgd.plot.style import INK, SMALL, ink_on, slide, styled
-from jaxsgd.results.axes import selected
+from jaxsgd.results.axes import axis_names, selected
 from jaxsgd.results.metric import STOPPED, STRIPES, cost, final, metric_named, time_dim
+from jaxsgd.study.dimensions import SEED_AXES
 
 COLOUR_MAPS = {"stripe_index": "cividis", "stripe_gap": "cividis"}
 """Colour maps other than viridis; perceptually uniform, and safe for the colour-blind."""
@@ -85,7 +86,7 @@ def heatmap(
     Args:
       ds: a result.
       x: the axis across; by default the learning rate, else the longest, seeds apart.
-      y: the axis up; by default the batch count, else the longest that is left, seeds apart.
+      y: the axis up; by default the batch count or size, else the longest that is left, seeds apart.
       metric: a metric at the end of the run; by default "validation_loss" or "train_loss" where there is one, and otherwise
         "loss_epoch". Or, at the study's eval_interval, "stripe_index" (a share of variance; from five windows in each stripe),
         "stripe_gap" (loss) or "stripe_slope" (loss per epoch).
@@ -126,13 +127,15 @@ def _chosen(ds: xr.Dataset, x: str | None, y: str | None) -> tuple[Axis, Axis]:
     """Return the axes across and up: those that are asked for, then the defaults, then the longest, then any that is left."""
     taken = {find_axis(ds, name).dim for name in (x, y) if name is not None}
     free = sorted(open_axes(ds), key=len, reverse=True)
-    sizes = find_axis(ds, "batch_count")
-    usual = [find_axis(ds, "learning_rate"), find_axis(ds, "batch_size") if sizes.dim == "batch_size" else sizes]
-    known = [axis for axis in usual if len(axis) > 1]
+    # An axis that is tuned away is none.
+    names = [name for name in axis_names(ds) if name not in SEED_AXES]
+    sizes = "batch_size" if "batch_size" in ds.dims else "batch_count"
+    usual = [find_axis(ds, name) for name in ("learning_rate", sizes) if name in names]
+    known, others = [axis for axis in usual if len(axis) > 1], [find_axis(ds, name) for name in names]
     chosen = []
     for name in (x, y):
         # Nothing is left where all axes vary together: the check that follows says so.
-        choices = [axis for axis in [*known, *free, *usual] if axis.dim not in taken] or usual
+        choices = [axis for axis in [*known, *free, *usual, *others] if axis.dim not in taken] or others
         chosen.append(choices[0] if name is None else find_axis(ds, name))
         taken.add(chosen[-1].dim)
     return chosen[0], chosen[1]

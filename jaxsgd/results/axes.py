@@ -86,9 +86,11 @@ def axis_dim(ds: xr.Dataset, name: str) -> str:
     """Return the dimension of an axis.
 
     Raises:
-      InputError: if there is no such axis, with the nearest valid name.
+      InputError: if there is no such axis, with the nearest valid name; or if it is tuned away.
     """
     if name not in axis_names(ds):
+        if "tuned" in ds.attrs and name in ds.coords:
+            raise InputError(f"{name} is no axis here, where each setting is at its own best {ds.attrs['tuned']}")
         raise no_such("axis", name, axis_names(ds))
     return str(ds[name].dims[0]) if name in ds.coords else name
 

@@ -1,6 +1,5 @@
 """The observables of a study's runs: what is measured, after which epochs, and what the result says of each variable."""
 
-import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -89,7 +88,7 @@ def records(study: Any, subject: Subject) -> dict[str, Record]:
             if traced is None or _is_usual(name):
                 own = {name: _usual_record(name)._replace(sparse=asked.sparse)}
             else:
-                own = _records_of(name, measure, traced[name].shapes, asked.sparse)
+                own = _records_of(name, measure, traced.shapes[name], asked.sparse)
             if asked.by_batch:
                 own = {batch_variable(variable): record._replace(by_batch=True) for variable, record in own.items()}
             described |= own
@@ -164,72 +163,84 @@ def _usual_record(name: str) -> Record:
 
 
 class _Traced(NamedTuple):
-    """An observable, traced.
+    """Observables that are measured at the same times, traced.
 
     Attributes:
-      shapes: the shape of each of its variables.
-      work: of one measurement; before a step, as if the batch had all samples.
+      shapes: by the name of the observable, the shape of each of its variables.
+      work: of one measurement of all of them; before a step with the gradient of its batch, if one of them uses it.
     """
 
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, dict[str, tuple[int, ...]]]
     work: Work
 
 
-def _traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
-    """Return the observables by name, traced once for a problem as long as their code stays the same: nothing is computed."""
+def _traced(asked: _Asked, subject: Subject, dtype: str, batch_count: int = 1) -> _Traced:
+    """Return observables of runs with so many batches, traced once for a problem as long as their code stays the same.
+
+    Nothing is computed.
+    """
     names = tuple(name for name, _ in asked.measures.items)
     # A dependency must not be the subject, or it would be kept for ever.
-    key = names, Dependencies(*(measure for _, measure in asked.measures.items)), asked.by_batch, dtype
-    return _TRACES.get(subject, key, lambda: _newly_traced(asked, subject, dtype))
+    key = names, Dependencies(*(measure for _, measure in asked.measures.items)), asked.by_batch, dtype, batch_count
+    return _TRACES.get(subject, key, lambda: _newly_traced(asked, subject, dtype, batch_count))
 
 
-_TRACES: PerOwner[dict[str, _Traced]] = PerOwner()
+_TRACES: PerOwner[_Traced] = PerOwner()
 
 
-def _newly_traced(asked: _Asked, subject: Subject, dtype: str) -> dict[str, _Traced]:
-    traced: dict[str, _Traced] = {}
+def _newly_traced(asked: _Asked, subject: Subject, dtype: str, batch_count: int) -> _Traced:
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    total = Work()
 
     def at_start(key: Array) -> None:
-        params, context = _at_start(subject, key, asked.by_batch)
-        for name, measure in asked.measures.items:
-            own = Measures(((name, measure),))
-            try:
-                jaxpr, shapes = jax.make_jaxpr(functools.partial(own, context=context), return_shape=True)(params)
-            except InputError:
-                raise
-            except Exception as error:
-                if user_frames(error):
-                    error.add_note(f"{IN_OBSERVABLE}{name!r}")
+        nonlocal total
+        params, context_of = _at_start(subject, key, asked.by_batch, batch_count)
+
+        def measured(params: Params) -> list[Any]:
+            context, values = context_of(params), []
+            for name, measure in asked.measures.items:
+                try:
+                    own = Measures(((name, measure),))(params, context)
+                except InputError:
                     raise
-                message = f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}"
-                raise InputError(message) from error
-            sizes = {variable: tuple(shape.shape) for variable, shape in shapes.items()}  # type: ignore[union-attr]
-            traced[name] = _Traced(sizes, work(jaxpr))
+                except Exception as error:
+                    if user_frames(error):
+                        error.add_note(f"{IN_OBSERVABLE}{name!r}")
+                        raise
+                    message = f"observable {name!r} fails with {type(error).__name__}: {first_sentence(error)}"
+                    raise InputError(message) from error
+                shapes[name] = {variable: tuple(value.shape) for variable, value in own.items()}
+                values.append(own)
+            return values
+
+        total = work(jax.make_jaxpr(measured)(params))
 
     with precision_of(dtype):
         jax.eval_shape(at_start, jax.random.key(0))
-    return traced
+    return _Traced(shapes, total)
 
 
-def _at_start(subject: Subject, key: Array, by_batch: bool) -> tuple[Params, Context]:
-    """Return the arguments of an observable at the start of a run with one batch.
+def _at_start(subject: Subject, key: Array, by_batch: bool, batch_count: int) -> tuple[Params, Callable[[Params], Context]]:
+    """Return the parameters at the start of a run, and the function that gives an observable's context there.
 
     Args:
       subject: the problem.
       key: of the data and the parameters.
       by_batch: True for an observable that is measured before steps, whose context has the step's batch.
+      batch_count: of the run.
     """
     problem, keys = subject.problem, streams(key)
     params, data = draw(problem, keys)
     data, held_out = jax.tree.map(jnp.asarray, (data, problem.sample_held_out(keys.data)))
     own = known(problem, data, held_out)
     parts = stepping(
-        problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=1),
+        problem, data, keys.order, optimizer=optax.sgd(1.0), split=split(subject.num_samples, batch_count=batch_count),
         order=ORDERS["fixed"], epochs=1,
     )  # fmt: skip
     inputs = parts.inputs(0, State(params, None))
     visit = parts.visit(jax.tree.map(lambda leaf: leaf[0], inputs), inputs) if by_batch else None
-    return params, contexts(problem, data, keys.order, own)(0, parts.batches(inputs), params, params, visit)
+    at, batches = contexts(problem, data, keys.order, own), parts.batches(inputs)
+    return params, lambda params: at(0, batches, params, params, visit)
 
 
 class ObservedWork(NamedTuple):
@@ -238,12 +249,14 @@ class ObservedWork(NamedTuple):
     Attributes:
       usual: with the losses, after each epoch or at each evaluation.
       sparse: after each of some epochs.
-      by_batch: before each step of these epochs.
+      by_batch: before each step of these epochs, whatever the size of its batch.
+      by_sample: before the steps of such an epoch, for all samples of their batches together.
     """
 
     usual: Work = Work()
     sparse: Work = Work()
     by_batch: Work = Work()
+    by_sample: Work = Work()
 
 
 def observed_work(study: Any, subject: Subject) -> ObservedWork:
@@ -255,8 +268,15 @@ def observed_work(study: Any, subject: Subject) -> ObservedWork:
         return ObservedWork()
     works = {}
     for asked in _asked(study, subject):
-        time = "by_batch" if asked.by_batch else "sparse" if asked.sparse else "usual"
-        works[time] = Work.total(own.work for own in _traced(asked, subject, study.dtype).values())
+        one = _traced(asked, subject, study.dtype).work
+        if not asked.by_batch:
+            works["sparse" if asked.sparse else "usual"] = one
+        elif subject.num_samples > 1:
+            # A batch of all samples and one of half of them tell what grows with the batch.
+            samples = subject.num_samples
+            further = one.flops - _traced(asked, subject, study.dtype, batch_count=2).work.flops
+            works["by_sample"] = Work(min(one.flops, further * samples // (samples // 2)))
+            works["by_batch"] = Work(one.flops - works["by_sample"].flops, one.equations)
     return ObservedWork(**works)
 
 

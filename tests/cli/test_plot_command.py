@@ -141,6 +141,20 @@ def test_at_best_shows_each_setting_at_its_own_best_value_of_an_axis(result, cap
     assert "unknown axis 'ordre': did you mean 'order'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("axis", "other"), [("order", "batch_count"), ("batch_count", "order"), ("batch_size", "order")])
+def test_a_figure_whose_usual_axis_is_tuned_away_takes_another_or_says_so(axis, other, result, capsys):
+    assert run_app(["plot", "all", "result", "--at-best", axis, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert "curves" in {figure["kind"] for figure in printed["figures"]}
+    default = "order" if axis == "order" else "batch_count"
+    assert printed["not_drawn"]["grid"] == f"{default} is no axis here, where each setting is at its own best {axis}"
+    assert not [reason for reason in printed["not_drawn"].values() if "unknown" in reason]
+    # The other axes of this result have one value each.
+    assert run_app(["plot", "heatmap", "result", "--at-best", axis]) == 0
+    drawn = (result / "figures" / f"heatmap_at_best={axis}.svg").read_text()
+    assert other.replace("_", " ") in drawn
+
+
 def test_what_does_not_suit_is_said(averaged, capsys):
     assert run_app(["plot", "all", "result"]) == 0
     assert names(averaged / "figures") == ["curves.png", "curves.svg", "heatmap.png", "heatmap.svg"]

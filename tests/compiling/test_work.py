@@ -34,6 +34,17 @@ def test_what_is_in_a_loop_counts_as_often_as_it_is_done_and_its_equations_once(
     assert either == pytest.approx(product, rel=0.1)
 
 
+def test_equations_that_no_result_needs_do_not_count_in_loops_either():
+    assert flops(lambda a, b: (a @ b, b + 1)[1], (5, 5), (5,)) == 5
+
+    def looped(a, b):
+        # Of a derivative along a vector only the second part is used, as in a product with a Hessian.
+        return jax.lax.scan(lambda x, _: (jax.jvp(lambda y: y * (a @ b).sum(), (x,), (b,))[1], None), b, length=3)[0]
+
+    alone = 2 * 5 * 5 + 5 + 5
+    assert flops(looped, (5, 5), (5,)) == 3 * alone
+
+
 @pytest.mark.parametrize("name", ["square_regression", "least_squares", "digits", "tanh_network", "char_lm", "convnet"])
 def test_a_loss_with_its_gradient_has_the_operations_that_xla_counts(name):
     problem, key = getattr(jaxsgd.problems, name)(), jax.random.key(0)

@@ -58,6 +58,11 @@ def test_an_estimate_counts_each_measurement_of_an_observable():
     before_steps = seconds(observe=["gradient_norm"], observe_every=4, observe_batches=["sharpness"])
     # Sharpness before each of the 5 steps, and the length of the gradient after them.
     np.testing.assert_allclose(before_steps - alone, 5 * fourth, rtol=0.05)
+    # The gradients of the batches of an epoch are a pass over the samples together, and the run has 40 passes.
+    batch_gradients = seconds(observe=["parameter_norm"], observe_every=4, observe_batches=["batch_gradient_norm"])
+    np.testing.assert_allclose(batch_gradients - alone, alone / 4, rtol=0.05)
+    lengths = seconds(observe=["parameter_norm"], observe_every=4, observe_batches=["parameter_norm"])
+    assert lengths - alone < 0.01 * (batch_gradients - alone)
 
 
 def test_what_a_probe_compiles_the_run_finds_compiled(nothing_compiled):

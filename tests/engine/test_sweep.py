@@ -9,6 +9,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
+from jaxsgd.engine import sweep as sweep_module
 from jaxsgd.order import as_order
 from tests import reference
 from tests.study_parts import drawn_squares
@@ -203,7 +204,8 @@ def test_float64_studies_are_float64_throughout():
     assert jax.numpy.ones(()).dtype == np.float32  # and the mode is as it was
 
 
-def test_the_dataset_tells_units_meanings_the_study_and_the_manifest():
+def test_the_dataset_tells_units_meanings_the_study_and_the_manifest(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_module, "git_commit", lambda: "the commit")
     swept = study(seeds=[0], batch_counts=[4, 10])
     ds = jaxsgd.sweep(swept, **HELD)
     assert ds.loss.dims == ("seed", "optimizer", "order", "learning_rate", "batch_count", "epoch", "batch")
@@ -214,3 +216,5 @@ def test_the_dataset_tells_units_meanings_the_study_and_the_manifest():
     manifest = json.loads(ds.attrs["manifest"])
     assert manifest["identity"] == ds.attrs["identity"] == swept.identity
     assert {"versions", "device", "precision", "flags", "held", "git_commit", "times"} <= set(manifest)
+    in_folder = json.loads(jaxsgd.sweep(swept, tmp_path / "result", **HELD).attrs["manifest"])
+    assert manifest["git_commit"] == in_folder["git_commit"] == "the commit"
