@@ -248,6 +248,7 @@ PLACES = {
     "missing.py": "missing.py: no such study file",
     "notes": "notes: this is a folder; name a study file, such as notes/my_study.py",
     "notes.py": "notes.py: this is a folder; name a study file, such as notes.py/my_study.py",
+    "result": "result: this is a result: go on with it by jaxsgd run result/study.json --out result",
     "notes.txt": "notes.txt: a study file ends in .py or .json",
     "empty.json": "empty.json: is empty; it must have the fields of a study, as the study.json of a result",
     "list.json": "list.json: must be a JSON object with a study's fields, got list",
@@ -258,9 +259,10 @@ PLACES = {
 
 
 def test_what_is_no_study_file_is_one_line(folder, capsys):
-    for name in ("notes", "notes.py"):
+    for name in ("notes", "notes.py", "result"):
         (folder / name).mkdir()
     for name, content in {
+        "result/study.json": b"{}",
         "notes.txt": b"x",
         "empty.json": b"",
         "list.json": b"[1]",
