@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from jaxsgd.compiling.any_width import any_width, with_cells
 from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.compiling.lowered import lowered
 from jaxsgd.compiling.mapped import mapped_like
@@ -129,7 +130,7 @@ class DrawSpec(Spec):
     Attributes:
       subject: the study's problem.
       dtype: of data and parameters.
-      width: cells in one call.
+      width: cells in one call; on a CPU one program serves all widths.
     """
 
     subject: Subject
@@ -139,7 +140,8 @@ class DrawSpec(Spec):
     @property
     def key(self) -> tuple:
         """A key that is equal exactly if the program is the same."""
-        return ("draw", Dependencies(self.subject), self.dtype, self.width)
+        width = None if jax.default_backend() == "cpu" else self.width
+        return ("draw", Dependencies(self.subject), self.dtype, width)
 
     @property
     def own_bytes(self) -> int:
@@ -493,24 +495,24 @@ def _batch_size(spec: TrainSpec) -> int | None:
     return spec.lanes if spec.lanes > 1 else None
 
 
-def _seed_shapes(width: int) -> dict[str, Any]:
-    """Return the shapes and types of `seeds`, [width] each."""
-    return dict.fromkeys(("data", "init"), jax.ShapeDtypeStruct((width,), np.dtype(np.uint32)))
+def _seed_shapes() -> dict[str, Any]:
+    """Return the shapes and types of the `seeds` of one cell."""
+    return dict.fromkeys(("data", "init"), jax.ShapeDtypeStruct((), np.dtype(np.uint32)))
 
 
-def _compile_draw(spec: DrawSpec):
+def _compile_draw(spec: DrawSpec) -> Callable[[dict[str, Any]], Drawn]:
     """Return the compiled program that draws initial parameters and data: `seeds [width] -> Drawn [width]`.
 
     A study has a single such program, because random draws take most of the compile time. On a CPU, cells are drawn one after
-    another, which needs the least memory; on an accelerator all at once, as its time goes to starting operations.
+    another, which needs the least memory, and the program serves all widths; on an accelerator all at once, as its time goes to
+    starting operations.
     """
     drawn = draw_function(spec.subject)
-
-    def draw_all(given: dict[str, Any]) -> Drawn:
-        return jax.lax.map(drawn, given) if jax.default_backend() == "cpu" else jax.vmap(drawn)(given)
-
     with precision_of(spec.dtype):
-        return jax.jit(draw_all).lower(_seed_shapes(spec.width)).compile(compiler_options())
+        if jax.default_backend() == "cpu":
+            return any_width(drawn, _seed_shapes(), _drawn_shapes(spec))
+        shapes = jax.tree.map(lambda leaf: with_cells(leaf, spec.width), _seed_shapes())
+        return jax.jit(jax.vmap(drawn)).lower(shapes).compile(compiler_options())
 
 
 def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
@@ -544,20 +546,20 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
 
 def _start_shapes(spec: TrainSpec) -> tuple[dict[str, Any], Drawn]:
     """Return the shapes and types of the inputs and the starts of a call, [width, ...]."""
-    drawn, given = _drawn_shapes(spec), _input_shapes(spec)
+    drawn, given = jax.tree.map(lambda leaf: with_cells(leaf, spec.width), _drawn_shapes(spec)), _input_shapes(spec)
     if spec.start_state:
         begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
         drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
     return given, drawn
 
 
-def _drawn_shapes(spec: TrainSpec) -> Drawn:
-    """Return the shapes and types of the starts that are drawn for a call; a problem's drawing is traced once for them."""
+def _drawn_shapes(spec: DrawSpec | TrainSpec) -> Drawn:
+    """Return the shapes and types of the start of one cell; a problem's drawing is traced once for them."""
 
     def traced() -> Drawn:
-        return jax.eval_shape(jax.vmap(draw_function(spec.subject)), _seed_shapes(spec.width))
+        return jax.eval_shape(draw_function(spec.subject), _seed_shapes())
 
-    return _SHAPES_OF_DRAWS.get(spec.subject, (spec.dtype, spec.width), traced)
+    return _SHAPES_OF_DRAWS.get(spec.subject, spec.dtype, traced)
 
 
 _SHAPES_OF_DRAWS: PerOwner[Drawn] = PerOwner()

@@ -114,8 +114,14 @@ def test_xla_compiles_a_training_program_for_each_optimizer_and_order_and_one_dr
     names = compiled(lambda: jaxsgd.sweep(planned, **HELD))
     assert names.count("jit(chunk)") == len(plan(planned, **HELD).programs) == 4
     # The only other program of the sweep is the one that draws data and initial parameters.
-    assert names.count("jit(draw_all)") == 1
+    assert names.count("jit(drawn)") == 1
     assert compiled(lambda: jaxsgd.sweep(study(**OTHERS, **several), **HELD)) == []
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator draws all cells at once")
+def test_one_program_draws_the_cells_of_chunks_of_all_widths(compiled):
+    assert "jit(drawn)" in compiled(lambda: jaxsgd.sweep(study(**NARROW), vectorize="one_program", chunk_width=2))
+    assert compiled(lambda: jaxsgd.sweep(study(**NARROW), vectorize="one_program", chunk_width=1)) == ["jit(chunk)"]
 
 
 def test_a_sweep_over_a_buffers_size_compiles_one_program_for_each_size_once(compiled):
@@ -242,16 +248,22 @@ def test_a_function_that_was_defined_anew_beside_the_maker_runs_its_new_code(mod
 
 
 def test_the_cache_keeps_the_newest_programs_within_its_bounds(nothing_compiled):
-    subject = study(**NARROW).subject()
+    def drawing(count):
+        problem = jaxsgd.Problem(
+            lambda key: jnp.ones(2), lambda params, batch: batch @ params, lambda key: jnp.ones((count, 2))
+        )
+        return DrawSpec(Subject(problem, count, OwnArrays(None, None)), "float32", 1)
+
+    draws = [drawing(count) for count in (1, 2, 3, 4)]
     small, large = ProgramCache(most_programs=2), ProgramCache(most_bytes=3 * PROGRAM_BYTES)
     device = jax.local_devices()[0]
     for cache, kept in ((small, 2), (large, 3)):
-        for width in (1, 2, 3, 4):
-            _, seconds = cache.compiled(DrawSpec(subject, "float32", width), device)
+        for draw in draws:
+            _, seconds = cache.compiled(draw, device)
             assert seconds > 0
         assert len(cache) == kept
-        assert cache.compiled(DrawSpec(subject, "float32", 4), device)[1] == 0
-        assert cache.compiled(DrawSpec(subject, "float32", 1), device)[1] > 0  # the oldest had gone
+        assert cache.compiled(draws[-1], device)[1] == 0
+        assert cache.compiled(draws[0], device)[1] > 0  # the oldest had gone
 
 
 def test_a_program_that_cannot_be_compiled_is_not_kept_and_its_error_is_raised_each_time():
