@@ -29,10 +29,16 @@ def fork(parent, **fields):
     return Study(**FIELDS | {"seeds": [0, 1], "learning_rates": [0.1, 0.5], "start": str(parent)} | fields)
 
 
+@functools.cache
+def kept_by(parent, read=jaxsgd.parameters, **chosen):
+    """The parameters, or with `jaxsgd.state` the optimizer's state, of a cell of the parent, read once."""
+    return read(parent, **chosen)
+
+
 def continued(parent, order_seed, count, rate, *, seed, parent_count=None, parent_rate=None):
     """The losses of a single run from the parent's parameters."""
     chosen = {"seed": seed, "batch_count": parent_count or count, "learning_rate": parent_rate or rate}
-    params = jaxsgd.parameters(parent, **chosen, order="reshuffle", optimizer="sgd")
+    params = kept_by(parent, **chosen, order="reshuffle", optimizer="sgd")
     how = {"seed": seed, "order_seed": order_seed, "batch_count": count, "epochs": 2}
     return single_run(optax.sgd, rate, params=params, **how).loss
 
@@ -185,7 +191,7 @@ def sequence_of_batches(key, epoch, cut):
 def loop(parent, optimizer, rate, *, seed, order_seed, count, epoch, epochs):
     """The losses of a plain loop of optax, from the saved parameters and the saved state."""
     own = {"seed": seed, "batch_count": 5, "optimizer": optimizer, "order": "reshuffle", "learning_rate": 0.02, "epoch": epoch}
-    params, state = jaxsgd.parameters(parent, **own), jaxsgd.state(parent, **own)
+    params, state = kept_by(parent, **own), kept_by(parent, jaxsgd.state, **own)
     transform = OPTIMIZERS[optimizer](rate)
     if "injected" in optimizer:
         # The rate, and the count of the schedule's steps, are the fork's own.
