@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.compiling.jit import jit_per_problem
+from jaxsgd.compiling.jit import jit, jit_per_problem
 from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.feedback import Feedback, Visited
 from jaxsgd.optimizer import evaluated
@@ -135,7 +135,7 @@ class Run(NamedTuple):
     @property
     def epoch_loss(self) -> Float[Array, "*runs E"]:
         """The averaged view, [E]: mean loss over each epoch's samples, so that a small batch weighs less."""
-        return epoch_mean(self.loss, self.size)
+        return _epoch_means(self.loss, self.size)
 
     def __repr__(self) -> str:
         """Return its sizes, its last epoch's loss, and the shapes of its parameters."""
@@ -156,6 +156,9 @@ def epoch_mean(loss: Float[Array, "*runs m"], size: Int[Array, "*runs m"]) -> Fl
     """Return the mean loss over the samples of an epoch, from its batches' losses and sizes; NaN without samples."""
     weighted = jnp.where(size > 0, loss * size, 0)
     return jnp.sum(weighted, axis=-1) / jnp.sum(size, axis=-1)
+
+
+_epoch_means = jit(epoch_mean)  # of whole runs: each operation would be a program of its own
 
 
 def _final_loss(run: Run) -> list[str]:
