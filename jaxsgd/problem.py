@@ -311,8 +311,13 @@ def hold_out(problem: Problem, share: float, seed: int = 0) -> Problem:
         return dataclasses.replace(problem, data=rest, held_out=last)
     drawn = np.zeros(samples, bool)
     drawn[np.random.default_rng(seed).permutation(samples)[:held_count]] = True
-    rest_data, held_data = (take_samples(problem.data, own) for own in (~drawn, drawn))
+    rest_data, held_data = (_samples_at(problem.data, np.flatnonzero(own)) for own in (~drawn, drawn))
     return dataclasses.replace(problem, data=rest_data, held_out=held_data)
+
+
+def _samples_at(data: Batch, places: np.ndarray) -> Batch:
+    """Return `take_samples`, where each operation on an array of JAX is not a program of its own."""
+    return jax.tree.map(lambda leaf: jnp.take(leaf, places, axis=0) if isinstance(leaf, jax.Array) else leaf[places], data)
 
 
 def check_held_out(problem: Problem, data: Batch) -> None:
