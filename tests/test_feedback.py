@@ -276,8 +276,9 @@ def equations(jaxpr):
 def carried(jaxpr):
     """The shapes that the inner loop of a program carries from step to step."""
     *_, inner = (equation for equation in equations(jaxpr) if equation.primitive.name == "scan")
-    first = inner.params["num_consts"]
-    return sorted(variable.aval.shape for variable in inner.invars[first : first + inner.params["num_carry"]])
+    # What is collected over the steps has one axis more outside of the loop than inside.
+    pairs = zip(inner.outvars, inner.params["jaxpr"].jaxpr.outvars, strict=True)
+    return sorted(outer.aval.shape for outer, own in pairs if outer.aval.shape == own.aval.shape)
 
 
 @pytest.mark.parametrize("order", ["fixed", "reshuffle_batches", "buffer(5)"])

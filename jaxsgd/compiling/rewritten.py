@@ -29,12 +29,12 @@ def has_equation(jaxpr: Any, suits: Callable[[Any], bool]) -> bool:
 
 def rewritten(value: Any, rule: Rule) -> Any:
     """Return a jaxpr, or several, with a rule's equations replaced; anything else as it is."""
-    if isinstance(value, ClosedJaxpr):
-        return value.replace(jaxpr=rewritten(value.jaxpr, rule))
-    if isinstance(value, Jaxpr):
+    if isinstance(value, Jaxpr):  # from JAX 0.12 on, a closed one too
         if not has_equation(value, rule.suits):
             return value
         return value.replace(eqns=[_replaced(eqn, rule) for eqn in value.eqns])
+    if isinstance(value, ClosedJaxpr):
+        return value.replace(jaxpr=rewritten(value.jaxpr, rule))
     if isinstance(value, tuple | list) and any(isinstance(part, Jaxpr | ClosedJaxpr) for part in value):
         parts = [rewritten(part, rule) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
