@@ -26,7 +26,12 @@ AtBest = Annotated[
         "validation loss, else training loss, at the end. The same seeds choose it and are shown.",
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="RESULT/figures")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for PNG and SVG files; or the file of a single figure, such as figure.pdf.", show_default="RESULT/figures"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
 
 
@@ -120,13 +125,19 @@ def _plot(
 ) -> None:
     """Draw the wanted kinds, each with its options, and write them."""
     selection = read_selection(select or [])
-    folder = result / "figures" if out is None else out
+    out = result / "figures" if out is None else out
+    file = out if _names_a_file(out) else None
+    if file and is_all:
+        raise InputError(
+            f"--out {out}: all figures need a folder, and one figure its kind: jaxsgd plot curves {result} --out {out}"
+        )
+    folder = out if file is None else out.parent
 
     from jaxsgd.results.load import load
 
     with working("reading the result"):
         ds = load(result)
-    check_output_folder(folder)
+    check_output_folder(folder, file)
     tuned = {}
     if at_best is not None:
         from jaxsgd.analysis.best import tune
@@ -136,7 +147,7 @@ def _plot(
         ds = tune(selected(ds, among), 0, tune=at_best)
         tuned = {"at_best": at_best} | {axis: ",".join(values) for axis, values in among.items()}
     console = make_console(quiet=as_json)
-    titles, notes = _draw(ds, wanted, selection, tuned, Writer(console, folder), is_all)
+    titles, notes = _draw(ds, wanted, selection, tuned, Writer(console, folder), is_all, file)
     for left_out, reason in notes.items():
         console.print(f"no {left_out}: {reason}", soft_wrap=True)
     missing = ds.attrs["missing_cells"]
@@ -162,8 +173,18 @@ def _draw(
     tuned: dict[str, str],
     writer: Writer,
     is_all: bool,
+    file: Path | None,
 ) -> tuple[list[tuple[str, list[str], str]], dict[str, str]]:
-    """Draw and write one figure after another; `tuned` is a part of their names.
+    """Draw and write one figure after another.
+
+    Args:
+      ds: the result.
+      wanted: the kinds, each with its options.
+      selection: the values of axes that are shown.
+      tuned: a part of the files' names.
+      writer: writes the files.
+      is_all: True if a kind that does not suit the result is left out.
+      file: of a single figure; None for a file of each usual kind, with a name that says what is in it.
 
     Returns:
       Kind, file names and title of each; and why a kind was not drawn, which is an error unless `is_all`.
@@ -190,12 +211,31 @@ def _draw(
                 notes[name] = str(error)
                 continue
             stem = _file_name(kind.file, {**own, **tuned}, selection)
-            files: dict[str, bytes | str] = {f"{stem}.{suffix}": figure_file(figure, suffix) for suffix in ("png", "svg")}
+            names = [f"{stem}.png", f"{stem}.svg"] if file is None else [file.name]
+            files: dict[str, bytes | str] = {name: figure_file(figure, Path(name).suffix[1:].lower()) for name in names}
         writer.write(files)
         titles.append((name, list(files), figure.texts[0].get_text()))
     if not titles:
         raise InputError(f"nothing to draw: {'; '.join(notes.values())}")
     return titles, notes
+
+
+def _names_a_file(out: Path) -> bool:
+    """Return True if a path is that of a figure's file, by its ending; a folder may have such a name too.
+
+    Raises:
+      InputError: for the ending of another kind of picture.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from jaxsgd.plot.style import FILE_KINDS
+
+    ending = out.suffix[1:].lower()
+    if out.is_dir() or ending not in FigureCanvasBase.get_supported_filetypes():
+        return False
+    if ending not in FILE_KINDS:
+        raise InputError(f"--out {out}: a figure's file ends in .{', .'.join(FILE_KINDS)}")
+    return True
 
 
 def _function(pointer: str) -> Callable[..., Any]:

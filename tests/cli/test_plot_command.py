@@ -62,6 +62,17 @@ def test_files_are_png_of_slide_size_and_svg(result):
     assert b"<svg" in (result.parent / "pictures/grid_order=fixed.svg").read_bytes()
 
 
+@pytest.mark.parametrize(("name", "begins"), [("one.pdf", b"%PDF-"), ("one.PNG", b"\x89PNG"), ("new/one.svg", b"<?xml")])
+def test_a_single_figure_is_written_to_the_file_that_is_named_with_the_same_bytes_each_time(name, begins, result, capsys):
+    file, contents = result.parent / name, []
+    for _ in range(2):
+        assert run_app(["plot", "curves", "result", "--axis", "order", "--select", "batch_count=5", "--out", name]) == 0
+        contents.append(file.read_bytes())
+    assert contents[0].startswith(begins)
+    assert contents[0] == contents[1]
+    assert f"wrote {name}" in capsys.readouterr().out
+
+
 def test_nothing_is_compiled(result):
     import jax
 
@@ -242,6 +253,8 @@ BAD = [
     (["result"], "jaxsgd plot all result draws all that suit it"),
     (["all", "result/chunks"], "result/chunks: this folder is not a result"),
     (["all", "result", "--out", "file"], "--out file: file is a file"),
+    (["all", "result", "--out", "all.pdf"], "all figures need a folder", "jaxsgd plot curves result --out all.pdf"),
+    (["grid", "result", "--out", "one.jpg"], "--out one.jpg: a figure's file ends in .png, .svg, .pdf"),
     (["all"], "Missing argument"),
 ]
 
