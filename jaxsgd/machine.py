@@ -80,7 +80,7 @@ def cores() -> int:
 
 
 THREADS_OF_ACCELERATOR = 2
-"""Threads that run chunks on an accelerator: while the processor measures one chunk's stripes, the next is trained."""
+"""Threads that run chunks on an accelerator: while the processor stores one chunk, the next is trained."""
 
 
 def threads() -> int:

@@ -174,9 +174,7 @@ def beside_peers(sizes: Sizes) -> Iterator[dict[str, Any]]:
         calls: dict[str, Callable[[], np.ndarray]] = {
             "jaxsgd": losses_of(plan(workload.study())),
             "jit(vmap(scan))": peers.article(begin, *how),
-            "the same, with a rate of each run": peers.article(
-                begin, workload.batch_count, workload.epochs, np.full(runs, workload.rate)
-            ),
+            "the same, with a rate of each run": peers.article(begin, *how[:2], np.full(runs, workload.rate)),
         }
         if torch_loop.torch is not None:
             calls["PyTorch, vmap in a CUDA graph"] = peers.torch_graph(begin, *how)

@@ -14,7 +14,7 @@ from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
 from jaxsgd.engine.program_cache import PROGRAMS
-from jaxsgd.engine.run_measures import MOST_PROGRAMS, MeasureSpec, RunKind, run_measures
+from jaxsgd.engine.run_measures import MOST_KINDS, MeasureSpec, RunKind, run_measures
 from jaxsgd.engine.spec import Spec
 from jaxsgd.error import InputError
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
@@ -147,7 +147,7 @@ class Execution:
         kinds: list[RunKind] = []
         if self.on_device and not training.by_span and not self.plan.study.stop and not self.plan.study.halving:
             kinds = list(_kinds(*_sizes(self.plan, chunk)))
-        if not 0 < len(kinds) <= MOST_PROGRAMS:
+        if not 0 < len(kinds) <= MOST_KINDS:
             return self._compiled(training, device), {}
         shape = (training.width, training.epochs, self.plan.programs[chunk.program].slots)
         specs = [MeasureSpec(shape, training.dtype, kind, self.plan.study.eval_interval) for kind in kinds]

@@ -15,7 +15,7 @@ from jaxsgd.engine.spec import Spec
 from jaxsgd.measure.stripes import stripe_count, stripe_levels, stripes, window_ends, window_means
 from jaxsgd.measure.trend import AnyArray
 
-MOST_PROGRAMS = 4
+MOST_KINDS = 4
 """The most kinds of runs in a chunk that are measured on a GPU: each has a program of its own, which takes time to compile."""
 
 

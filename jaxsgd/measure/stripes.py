@@ -117,7 +117,7 @@ def window_means(loss: AnyArray, width: int) -> AnyArray:
     # NumPy is slow at many means of few values.
     total = table[..., 0].astype(np.float64)
     for position in range(1, width):
-        total = total + table[..., position]
+        total += table[..., position]
     return total / width if width > 1 else total
 
 

@@ -26,9 +26,9 @@ def study_path(name: str) -> Path:
     known, path = shipped(), Path(name)
     if name in known:
         return known[name]
-    if (path / "study.json").is_file():
-        raise InputError(f"{name}: this is a result: go on with it by jaxsgd run {path / 'study.json'} --out {name}")
     if name and path.is_dir():
+        if (path / "study.json").is_file():
+            raise InputError(f"{name}: this is a result: go on with it by jaxsgd run {path / 'study.json'} --out {name}")
         raise InputError(f"{name}: this is a folder; name a study file, such as {path / 'my_study.py'}")
     if path.is_file() and path.suffix not in (".py", ".json"):
         raise InputError(f"{name}: a study file ends in .py or .json")
