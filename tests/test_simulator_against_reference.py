@@ -70,14 +70,15 @@ def visited(order, epochs, batch_count, dtype):
     return [np.array_split(samples, batch_count) for samples in sequences(dtype)[ORDERS.index(order), :epochs]]
 
 
-# A program each, and most of the time is compiling: in float64, whose tolerance shows more, the orders are shown with the
-# optimizer that has a memory, each in batches of two sizes and of one, and every batch count in the order that changes most. In
-# float32 the same code runs with other types: each order, each optimizer, and batches of both kinds. `test_microstep.py` has
-# all pairs.
+# A program each, and most of the time is compiling: in float64, whose tolerance shows more, each optimizer and each order has
+# batches of two sizes (3) or of one (1, 10, 20), and the order that changes most with the optimizer that has a memory has all
+# kinds. In float32 the same code runs with other types: each order, each optimizer, and batches of both kinds.
+# `test_microstep.py` has all pairs.
 CASES = [
-    *(("float64", "momentum", "reshuffle", m) for m in (1, 3, 10, 20)),
-    *(("float64", "momentum", order, m) for m in (3, 10) for order in ("fixed", "shuffle_once")),
-    *(("float64", "sgd", "fixed", m) for m in (1, 3, 20)),
+    *(("float64", "momentum", "reshuffle", m) for m in (1, 3, 10)),
+    ("float64", "momentum", "fixed", 10),
+    ("float64", "momentum", "shuffle_once", 3),
+    *(("float64", "sgd", "fixed", m) for m in (3, 20)),
     ("float32", "momentum", "reshuffle", 3),
     ("float32", "momentum", "shuffle_once", 10),
     ("float32", "sgd", "fixed", 20),
@@ -106,8 +107,8 @@ def test_every_batch_loss_of_100_epochs(dtype, optimizer, order, batch_count):
     check_every_batch_loss(dtype, optimizer, order, batch_count, EPOCHS)
 
 
-def test_every_batch_loss_of_20_epochs_of_single_samples(dtype):
-    check_every_batch_loss(dtype, "momentum", "reshuffle", NUM_SAMPLES, 20)
+def test_every_batch_loss_of_10_epochs_of_single_samples(dtype):
+    check_every_batch_loss(dtype, "momentum", "reshuffle", NUM_SAMPLES, 10)
 
 
 def test_the_articles_network_and_sizes(dtype):

@@ -13,7 +13,7 @@ import numpy as np
 from jaxsgd.engine.blas import with_one_blas_thread
 from jaxsgd.engine.plan import Chunk, Plan, lanes_within
 from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
-from jaxsgd.engine.program_cache import PROGRAMS
+from jaxsgd.engine.program_cache import PROGRAMS, on_device
 from jaxsgd.engine.run_measures import MOST_KINDS, MeasureSpec, RunKind, run_measures
 from jaxsgd.engine.spec import Spec
 from jaxsgd.error import InputError
@@ -114,7 +114,7 @@ class Execution:
                 training = self.spec(chunk.program, lanes, span is not None)
                 train, measures = self._train_and_measures(training, chunk, device)
                 began = time.perf_counter()
-                with precision_of(study.dtype), jax.default_device(device):
+                with precision_of(study.dtype), on_device(device):
                     drawn = draw(seeds(cells, padded))
                     if self.plan.start:
                         drawn = self.plan.start.begun(drawn, padded, program)

@@ -1,6 +1,7 @@
 """The compiled programs of this process: a program is compiled once for all sweeps, verifications and chunks."""
 
 import collections
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class ProgramCache:
             return future.result(), 0.0
         began = time.perf_counter()
         try:
-            with jax.default_device(device):
+            with on_device(device):
                 future.set_result(spec.compile())
         except BaseException as error:
             future.set_exception(error)
@@ -109,6 +110,16 @@ class ProgramCache:
                     return
                 if key != newest and self._entries[key].compiled.done():
                     size -= self._entries.pop(key).size
+
+
+def on_device(device: jax.Device) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which a device is JAX's default.
+
+    If it is the default already, nothing is changed, because JAX keeps what it has traced for each default that is set: the
+    functions that the checks of a study have traced would be traced again for its programs.
+    """
+    is_default = jax.config.jax_default_device is None and device == jax.local_devices()[0]
+    return contextlib.nullcontext() if is_default else jax.default_device(device)
 
 
 def _key(spec: Spec) -> tuple:

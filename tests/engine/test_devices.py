@@ -67,22 +67,26 @@ def test_each_device_runs_wide_lanes_of_one_program_and_the_losses_are_those_of_
     np.testing.assert_allclose(np.array(payload["loss"], float), here.loss.values, rtol=1e-5)
 
 
+BOTH = ("grouped", "one_program")
+
+
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "paths"),
     [
-        {},
-        {"eval_interval": 3, "batch_counts": [4, 9]},
-        {"batch_counts": [1, 2, 4, 5, 9]},  # more kinds of runs than have programs
-        {"batch_counts": [4, 9], "epochs": None, "steps": 22},
-        {"epochs": 1, "batch_counts": [2], "eval_interval": 3},  # no whole window
-        {"batch_counts": [2, 4], "stop": {"train_loss": 0.5}, "evaluate_every": 0.5},
+        ({"batch_counts": [4, 9]}, BOTH),
+        ({"batch_counts": [4, 9], "eval_interval": 3}, BOTH),  # the same training programs
+        # More kinds of runs than have programs. With a program for each batch count a chunk has runs of one kind.
+        ({"batch_counts": [1, 2, 4, 5, 9]}, ["one_program"]),
+        # One program has runs of as many epochs.
+        ({"batch_counts": [4, 9], "epochs": None, "steps": 22}, ["grouped"]),
+        ({"epochs": 1, "batch_counts": [2], "eval_interval": 3}, BOTH),  # no whole window
+        ({"batch_counts": [2, 4], "stop": {"train_loss": 0.5}, "evaluate_every": 0.5}, BOTH),
     ],
     ids=["one interval", "two batch counts", "many batch counts", "steps", "no window", "target"],
 )
-def test_runs_have_the_same_measures_by_the_processor_and_by_the_device_that_trains_them(fields):
+def test_runs_have_the_same_measures_by_the_processor_and_by_the_device_that_trains_them(fields, paths):
     study = Study(**{name: value for name, value in {**FIELDS, **fields}.items() if value is not None})
-    # One program has runs of as many epochs.
-    plans = [plan(study, vectorize=path) for path in ("grouped", *(() if study.steps else ("one_program",)))]
+    plans = [plan(study, vectorize=path) for path in paths]
     device = jax.local_devices()[0]
     for own, number in [(planned, i) for planned in plans for i in range(len(planned.chunks))]:
         by_processor = Execution(own, on_device=False).run(number, device)
