@@ -38,12 +38,10 @@ class Work(NamedTuple):
         return Work(sum(own.flops for own in listed), sum(own.equations for own in listed))
 
 
-def inner_jaxprs(eqn: Any) -> Iterator[Any]:
-    """Yield the jaxprs of an equation: the bodies of a loop, the branches of a choice."""
-    for value in eqn.params.values():
-        for part in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(part, Jaxpr | ClosedJaxpr):
-                yield part
+def inner_jaxprs(eqn: Any) -> list[Any]:
+    """Return the jaxprs of an equation: the bodies of a loop, the branches of a choice."""
+    values = (value if isinstance(value, tuple | list) else (value,) for value in eqn.params.values())
+    return [part for parts in values for part in parts if isinstance(part, Jaxpr | ClosedJaxpr)]
 
 
 def work(jaxpr: Any) -> Work:

@@ -112,13 +112,16 @@ class ProgramCache:
                     size -= self._entries.pop(key).size
 
 
-def on_device(device: jax.Device) -> contextlib.AbstractContextManager[None]:
+def on_device(device: Any) -> contextlib.AbstractContextManager[None]:
     """Return a context in which a device is JAX's default.
 
     If it is the default already, nothing is changed, because JAX keeps what it has traced for each default that is set: the
     functions that the checks of a study have traced would be traced again for its programs.
+
+    Args:
+      device: a `jax.Device`.
     """
-    is_default = jax.config.jax_default_device is None and device == jax.local_devices()[0]
+    is_default = getattr(jax.config, "jax_default_device", None) is None and device == jax.local_devices()[0]
     return contextlib.nullcontext() if is_default else jax.default_device(device)
 
 

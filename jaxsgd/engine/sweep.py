@@ -257,9 +257,10 @@ def _sweep_to_folder(
         keys, whole, damaged = planned.cells.keys(), set(stored.chunks), set(stored.damaged)
         # A new chunk takes the lowest number that is free, or that of a damaged file.
         numbers = [number for number in range(len(whole) + planned.cells.num_cells) if number not in whole]
+        identity = study.fixed_identity
 
         def store(number: int, arrays: ChunkArrays) -> None:
-            folder.write_chunk(numbers[number], keyed(arrays, keys), study.fixed_identity)
+            folder.write_chunk(numbers[number], keyed(arrays, keys), identity)
             damaged.discard(numbers[number])
 
         try:

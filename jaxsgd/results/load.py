@@ -80,10 +80,11 @@ def stored_chunks(place: Folder, study: StudyFields, own: Cells, form: ChunkForm
     for number, key in enumerate(every):
         numbers.setdefault(key, []).append(number)
     seen: dict[bytes, str] = {}
+    identities = study.fixed_identity, study.identity
     for number in place.chunk_numbers():
         name = place.chunk_file(number).name
         try:
-            arrays = place.read_chunk(number, study.fixed_identity, study.identity)
+            arrays = place.read_chunk(number, *identities)
             if arrays is None:
                 continue
             keys = _keys(arrays, every, name)

@@ -153,23 +153,24 @@ def test_a_worker_that_does_not_answer_is_waited_for_as_long_as_is_said(monkeypa
         os.killpg(stopped.pid, signal.SIGCONT)
 
 
-def test_no_scheduler_at_the_address_is_one_line_and_nothing_is_begun(study, jaxsgd_process, tmp_path):
-    with socket.socket() as free:  # a port that nobody listens at, once it is closed
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    done = jaxsgd_process("run", "study.json", "--scheduler", address, cwd=tmp_path, PYTHONPATH=str(ROOT))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"jaxsgd: no scheduler answers at {address} within {cluster.CONNECT_SECONDS} s (")
-    assert done.stderr.endswith("; start a scheduler with: dask scheduler\n")
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "results").exists()
-
-
 @pytest.fixture
 def in_process(study, tmp_path, monkeypatch, unchecked):
     """`jaxsgd run` of the study in this process: its status."""
     monkeypatch.chdir(tmp_path)
     return lambda *words: run_app(["run", "study.json", *words])
+
+
+def test_no_scheduler_at_the_address_is_one_line_and_nothing_is_begun(in_process, capfd, tmp_path):
+    with socket.socket() as free:  # a port that nobody listens at, once it is closed
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    assert in_process("--scheduler", address) == 2
+    output, wrong = capfd.readouterr()
+    assert output == ""
+    assert wrong.startswith(f"jaxsgd: no scheduler answers at {address} within {cluster.CONNECT_SECONDS} s (")
+    assert wrong.endswith("; start a scheduler with: dask scheduler\n")
+    assert wrong.count("\n") == 1
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.cli.conftest import COMMAND
-from tests.dask_processes import wait_until
+from tests.dask_processes import ROOT, wait_until
 from tests.python_process import text_of
 
 
@@ -112,14 +112,15 @@ def test_sigterm_ends_at_once_with_one_line(environment, tmp_path):
 
 
 def test_a_reader_that_leaves_does_not_keep_the_command_from_writing_its_files(samples, environment, tmp_path):
-    # A log of 2,000 lines is more than a pipe holds, so the command still writes it when the reader leaves.
+    # A log of 300 lines is more than this pipe holds, so the command still writes it when the reader leaves.
     process = subprocess.Popen(
-        [*COMMAND, "train", str(samples), "--epochs", "200", "--eval-interval", "1", "--out", "out"],
+        [*COMMAND, "train", str(samples), "--epochs", "30", "--eval-interval", "1", "--out", "out"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pipesize=4096,
     )
     process.stdout.readline()
     process.stdout.close()
@@ -127,27 +128,35 @@ def test_a_reader_that_leaves_does_not_keep_the_command_from_writing_its_files(s
         err = process.stderr.read()
     assert process.wait() == 0
     assert err == ""
-    assert len((tmp_path / "out" / "training_log.txt").read_text().splitlines()) == 2000
+    assert len((tmp_path / "out" / "training_log.txt").read_text().splitlines()) == 300
     assert set(json.loads((tmp_path / "out" / "report.json").read_text())["files"]) == {
         file.name for file in (tmp_path / "out").iterdir()
     }
 
 
+@pytest.fixture
+def small_study(tmp_path):
+    """A file of a study of a single run on arrays, whose programs are quick to compile."""
+    fields = {"problem": "tests.study_parts:holding", "batch_counts": [4], "learning_rates": [0.1], "epochs": 2}
+    (tmp_path / "small.json").write_text(json.dumps(fields))
+    return "small.json"
+
+
 @pytest.mark.parametrize(
     "words", [pytest.param(["--no-cache"], id="switched off", marks=pytest.mark.slow), pytest.param([], id="unwritable")]
 )
-def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_process, tmp_path):
+def test_without_a_cache_the_command_works_all_the_same(words, small_study, jaxsgd_process, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()
     changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file"), "JAX_COMPILATION_CACHE_DIR": ""}
-    done = jaxsgd_process(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process(*words, "run", small_study, "--quiet", cwd=tmp_path, PYTHONPATH=str(ROOT), **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "kept" / "jaxsgd").exists()
 
 
-def test_jaxs_own_cache_folder_is_respected(samples, jaxsgd_process, tmp_path):
+def test_jaxs_own_cache_folder_is_respected(small_study, jaxsgd_process, tmp_path):
     changes = {"XDG_CACHE_HOME": str(tmp_path / "unused"), "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
-    done = jaxsgd_process("train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process("run", small_study, "--quiet", cwd=tmp_path, PYTHONPATH=str(ROOT), **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert any((tmp_path / "jax").iterdir())
     assert not (tmp_path / "unused" / "jaxsgd").exists()
