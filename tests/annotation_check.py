@@ -64,13 +64,17 @@ def _has_axes(hint):
 
 def _checked(function, hints, typechecker):
     """Return a function that beartype checks; it can be switched off, and fails with the error of `jaxtyping`."""
-    own = types.FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-    )
-    checked = typechecker(_annotated(own, function, hints))
     has_axes = any(map(_has_axes, hints.values()))
     passed = {} if all(map(_is_of_form, hints.values())) else None
     returned = threading.local()
+
+    # Made when they are first needed: most functions of the package are not called in a process.
+    @functools.cache
+    def checked():
+        own = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        )
+        return typechecker(_annotated(own, function, hints))
 
     @functools.cache
     def checked_result():
@@ -91,10 +95,10 @@ def _checked(function, hints, typechecker):
             return function(*args, **kwargs)
         form = None if passed is None else _form_of_all(args, kwargs)
         if form is None:
-            return check(checked, args, kwargs)
+            return check(checked(), args, kwargs)
         results = passed.get(form)
         if results is None:
-            result = check(checked, args, kwargs)
+            result = check(checked(), args, kwargs)
             passed[form] = {_form(result)}
             return result
         result = function(*args, **kwargs)

@@ -14,7 +14,7 @@ from tests.plot.drawn import check_legible, words
 
 
 def _run(name, diverges=False, **changed):
-    """Return the result of a shrunk study, and what its file defines, with its figure, `drawn`, if it has one, which can be read.
+    """Return the result of a shrunk study, and what its file defines, with its figure, `drawn`, if it has one, which was read.
 
     Args:
       name: of the file, without its folder.
