@@ -32,7 +32,7 @@ from jaxsgd.engine import plan as plan_module
 
 # What tells a CPU from other devices; all else is as it is.
 jax.default_backend = lambda: "gpu"
-execution.workers = jax.local_devices
+execution.workers = lambda: list(jax.local_devices())  # a list of its own: JAX keeps the one that it returns
 used = set()
 run = execution.Execution.run
 
