@@ -204,7 +204,7 @@ def _arrays(ds: xr.Dataset, dims: Sequence[str], names: Sequence[str], notes: li
     return packed
 
 
-def _thinned(ds: xr.Dataset, name: str, dims: Sequence[str], most: float, notes: list[str]) -> dict[str, Any]:
+def _thinned(ds: xr.Dataset, name: str, dims: Sequence[str], most: int | float, notes: list[str]) -> dict[str, Any]:
     """Return the records of a metric as an array of at most so many letters; if some are left out, a note says so."""
     time = str(time_dim(ds, name))
     length = wanted = ds.sizes[time]
