@@ -26,7 +26,7 @@ _NOTE = (
 
 
 class _Started(NamedTuple):
-    """What is computed while parts are printed and drawn, about in the order in which it is waited for.
+    """The computations that run while parts are printed and drawn, about in the order in which they are waited for.
 
     Attributes:
       first, second: the shown runs of experiments 1 and 2; experiment 3 has the training of experiment 2.

@@ -295,16 +295,16 @@ def _recorded_numbers(study: Study, cells: Cells, described: Mapping[str, Record
       described: the variables of its observables.
     """
     slots = max(s.batch_count for s in cells.splits)
-    each, sparse = (
+    dense, sparse = (
         sum(math.prod(record.shape) for record in described.values() if record.sparse == is_sparse and not record.by_batch)
         for is_sparse in (False, True)
     )
     of_steps = slots * sum(math.prod(record.shape) for record in described.values() if record.by_batch)
     # Evaluations within epochs are kept with every step until the run ends.
-    rows = sparse + each * (1 if study.evaluate_every is None else slots)
+    rows = sparse + dense * (1 if study.evaluate_every is None else slots)
     in_run = cells.epochs * (slots + rows) + cells.num_observations * of_steps
     losses = cells.epochs * (1 + (slots if study.record == "batch" else 0))
-    return in_run, losses + cells.num_records * each + cells.num_observations * (sparse + of_steps)
+    return in_run, losses + cells.num_records * dense + cells.num_observations * (sparse + of_steps)
 
 
 def _path(
