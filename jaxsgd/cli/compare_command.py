@@ -90,19 +90,8 @@ def compare(
         rank_section,
     )
     from jaxsgd.cli.selection import load_selected
-    from jaxsgd.error import InputError
 
-    for option, value in (("--target", target), ("--out", out)):
-        if value and not profile:
-            raise InputError(f"{option} is only for use with --profile")
-    if tune and not tuning_seeds:
-        raise InputError(f"--tune {tune} needs --tuning-seeds, the number of seeds that choose its best value, such as 4")
-    if target and len(target) not in (1, len(results)):
-        raise InputError(f"--target is given once, or once for each of the {len(results)} results, got {len(target)}")
-    if out:
-        check_output_folder(out)
-    if csv:
-        check_output_folder(csv.parent, csv, "--csv")
+    _check_options(len(results), target, out, csv, profile, tune, tuning_seeds)
     with working("reading the results"):
         named = {_name(path, results): load_selected(path, select) for path in results}
     comparison = Comparison.of(named, axis, metric, reference, tuning_seeds, tune or "learning_rate")
@@ -133,6 +122,39 @@ def compare(
         Writer(console, out).write({f"profile.{kind}": figure_file(figure, kind) for kind in ("png", "svg")})
     if csv:
         console.print(f"wrote {csv}", soft_wrap=True)
+
+
+def _check_options(
+    count: int,
+    target: list[float] | None,
+    out: Path | None,
+    csv: Path | None,
+    profile: bool,
+    tune: str | None,
+    tuning_seeds: int,
+) -> None:
+    """Check that the options go together, and that the files can be written.
+
+    Args:
+      count: the number of results.
+      target, out, csv, profile, tune, tuning_seeds: the options.
+
+    Raises:
+      InputError: with the option that does not fit.
+    """
+    from jaxsgd.error import InputError
+
+    for option, value in (("--target", target), ("--out", out)):
+        if value and not profile:
+            raise InputError(f"{option} is only for use with --profile")
+    if tune and not tuning_seeds:
+        raise InputError(f"--tune {tune} needs --tuning-seeds, the number of seeds that choose its best value, such as 4")
+    if target and len(target) not in (1, count):
+        raise InputError(f"--target is given once, or once for each of the {count} results, got {len(target)}")
+    if out:
+        check_output_folder(out)
+    if csv:
+        check_output_folder(csv.parent, csv, "--csv")
 
 
 def _name(path: Path, results: list[Path]) -> str:
