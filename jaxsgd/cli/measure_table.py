@@ -345,7 +345,9 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
 
 
 def noise_notes(table: Sequence[TableRow]) -> list[str]:
-    """Return a note on the epochs without a noise scale; none if it was measured in all."""
+    """Return a note on the epochs without a noise scale, or on a table without rows; none if it was measured in all."""
+    if not table:
+        return ["no noise: it is measured on runs that end finite or, with --target, reach the target, and none does"]
     hidden = [row for row in table if row["hidden_epochs"]]
     if not hidden:
         return []

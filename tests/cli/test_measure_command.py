@@ -204,6 +204,12 @@ def test_epochs_whose_noise_hides_the_gradient_are_named(noisy):
     assert note.startswith(f"no noise scale in up to 2 of the 6 measured epochs in 1 of {len(rows)} rows: ")
 
 
+def test_noise_with_a_target_that_nothing_reaches_is_a_note(measured, capsys):
+    report = run_json(capsys, measured, "--target", "1e-9", "--noise")
+    assert report["tables"]["noise"] == []
+    assert any(note.startswith("no noise: ") for note in report["notes"])
+
+
 def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured, target):
     ds = jaxsgd.load(measured)
     scaling = jaxsgd.scaling(ds, target)
