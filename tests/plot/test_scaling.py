@@ -17,14 +17,19 @@ COUNTS = [1, 2, 4, 8, 16, 32]
 CRITICAL, FEWEST = 40.0, 30.0
 
 
-def bent(seeds=SEEDS, scatter=0.03):
-    """Steps on the curve S = Smin (1 + Bcrit / B) at the best rate, which is proportional to B up to the end of the rates."""
+def bent(seeds=SEEDS, scatter=0.03, slow=1.0):
+    """Steps on the curve S = Smin (1 + Bcrit / B) at the best rate, which is proportional to B up to the end of the rates.
+
+    At the three smallest batch sizes, the last two fifths of the seeds need `slow` times the steps.
+    """
     size = 320 / np.array(COUNTS)
     best = np.clip(np.round(np.log2(size / 10)), 0, len(RATES) - 1)
     away = np.abs(np.arange(len(RATES))[:, None] - best)
     steps = FEWEST * (1 + CRITICAL / size) * (1 + 0.3 * away)
     rng = np.random.default_rng(0)
-    ds = stored(falling(steps * np.exp(scatter * rng.normal(size=(seeds, *steps.shape))), COUNTS, epochs=80), COUNTS)
+    steps = steps * np.exp(scatter * rng.normal(size=(seeds, *steps.shape)))
+    steps[seeds - 2 * seeds // 5 :, :, 3:] *= slow
+    ds = stored(falling(steps, COUNTS, epochs=80), COUNTS)
     ds["diverged"] = ds.missing.copy()
     ds.attrs["study"] = '{"problem": "least_squares"}'
     return ds
@@ -118,3 +123,32 @@ def test_lines_of_several_optimizers_have_a_key_and_ticks_are_the_batch_sizes():
     for axes in figure.axes:
         assert [text.get_text() for text in axes.get_xticklabels()] == ["256", "512", "1024"]
     check_legible(figure)
+
+
+def test_intervals_of_several_lines_stand_side_by_side():
+    ds = bent()
+    ds = ds.expand_dims(optimizer=["sgd", "adam", "lion"], axis=1)
+    figure = scaling(ds, 1.0)
+    intervals = [line.get_xdata()[0] for line in figure.axes[0].lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata())]
+    assert len(intervals) == 3 * len(COUNTS)
+    assert len(set(intervals)) == len(intervals)
+    sizes = 320 / np.array(COUNTS)
+    nearest = sizes[np.abs(np.log(np.array(intervals)[:, None] / sizes)).argmin(axis=1)]
+    assert np.unique(nearest, return_counts=True)[1].tolist() == [3] * len(COUNTS)
+
+
+def test_the_names_of_the_regimes_stand_above_the_intervals():
+    figure = scaling(bent(slow=5.0), 1.0, noise_scale=77.0)
+    figure.draw_without_rendering()
+    left = figure.axes[0]
+    names = [text.get_window_extent() for text in left.texts]
+    bars = [line for line in left.lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata()) and line.get_linewidth() == 1.8]
+    assert names
+    assert bars
+    tops = [left.transData.transform((line.get_xdata()[0], max(line.get_ydata()))) for line in bars]
+    assert not any(name.x0 <= x <= name.x1 and y > name.y0 for name in names for x, y in tops)
+    # The critical batch size and the noise scale end below the names, which would cover them.
+    lowest = min(name.y0 for name in names)
+    upright = [line for line in left.lines if to_hex(line.get_color()) in (COLOURS[1].lower(), COLOURS[2].lower())]
+    assert len(upright) == 2
+    assert all(line.get_window_extent().y1 < lowest for line in upright)
