@@ -226,7 +226,7 @@ def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured
         (["--metric", "los_epoch"], ["unknown metric 'los_epoch'", "did you mean 'loss_epoch'?"]),
         (["--target", "0.6", "--reference", "7"], ["unknown reference 7", "valid: 10, 2, 5"]),
         (["--target", "0.6", "--tune", "learning_rat"], ["unknown axis 'learning_rat'", "did you mean 'learning_rate'?"]),
-        (["--target", "nan"], ["target must be finite, got nan"]),
+        (["--target", "nan"], ["target must be a finite number, got nan"]),
         (["--target", "0.1", "--metric", "stripe_gap"], ["unknown metric 'stripe_gap'", "loss_epoch"]),
     ],
 )

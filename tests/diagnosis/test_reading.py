@@ -70,6 +70,7 @@ STEPPED = {
     "comma": (table("step,loss", "{step},{loss}"), "CSV", "loss"),
     "tabs": (table("global_step\ttrain/loss\tacc", "{step}\t{loss}\t0.5"), "CSV", "train/loss"),
     "byte order mark": ("\ufeff" + table("step;loss", "{step};{loss}"), "CSV", "loss"),
+    "decimal commas": (table("step;loss", "{step};{loss}").replace(".", ","), "CSV", "loss"),
     "wandb": (
         table('"Step","run - loss","run - loss__MIN","run - loss__MAX"', '"{step}","{loss}","0","1"'), "CSV", "run - loss",
     ),

@@ -42,6 +42,11 @@ def points(axes, marker):
     return sorted(pairs)
 
 
+def upright(axes):
+    """The lines that go straight up."""
+    return [line for line in axes.lines if len(line.get_xdata()) > 1 and len(set(line.get_xdata())) == 1]
+
+
 def test_points_are_the_steps_and_the_best_rates_that_the_library_finds():
     ds = bent()
     scaled = jaxsgd.scaling(ds, 1.0)
@@ -63,10 +68,10 @@ def test_the_critical_batch_size_is_drawn_with_its_interval_and_the_noise_scale_
     ds = bent()
     scaled = jaxsgd.scaling(ds, 1.0)
     left = scaling(ds, 1.0, noise_scale=77.0).axes[0]
-    upright = {to_hex(line.get_color()): line.get_xdata()[0] for line in left.lines if len(set(line.get_xdata())) == 1}
-    assert upright[COLOURS[1].lower()] == pytest.approx(scaled.critical_batch_size.item())
-    assert upright[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
-    assert upright[COLOURS[2].lower()] == 77
+    sizes = {to_hex(line.get_color()): line.get_xdata()[0] for line in upright(left)}
+    assert sizes[COLOURS[1].lower()] == pytest.approx(scaled.critical_batch_size.item())
+    assert sizes[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
+    assert sizes[COLOURS[2].lower()] == 77
     text = words(scaling(ds, 1.0, noise_scale=77.0))
     assert f"critical batch size {scaled.critical_batch_size.item():.0f} (95 % interval" in text
     assert "gradient noise scale 77" in text
@@ -129,7 +134,7 @@ def test_intervals_of_several_lines_stand_side_by_side():
     ds = bent()
     ds = ds.expand_dims(optimizer=["sgd", "adam", "lion"], axis=1)
     figure = scaling(ds, 1.0)
-    intervals = [line.get_xdata()[0] for line in figure.axes[0].lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata())]
+    intervals = [line.get_xdata()[0] for line in upright(figure.axes[0])]
     assert len(intervals) == 3 * len(COUNTS)
     assert len(set(intervals)) == len(intervals)
     sizes = 320 / np.array(COUNTS)
@@ -142,13 +147,13 @@ def test_the_names_of_the_regimes_stand_above_the_intervals():
     figure.draw_without_rendering()
     left = figure.axes[0]
     names = [text.get_window_extent() for text in left.texts]
-    bars = [line for line in left.lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata()) and line.get_linewidth() == 1.8]
+    bars = [line for line in upright(left) if line.get_linewidth() == 1.8]
     assert names
     assert bars
     tops = [left.transData.transform((line.get_xdata()[0], max(line.get_ydata()))) for line in bars]
     assert not any(name.x0 <= x <= name.x1 and y > name.y0 for name in names for x, y in tops)
     # The critical batch size and the noise scale end below the names, which would cover them.
     lowest = min(name.y0 for name in names)
-    upright = [line for line in left.lines if to_hex(line.get_color()) in (COLOURS[1].lower(), COLOURS[2].lower())]
-    assert len(upright) == 2
-    assert all(line.get_window_extent().y1 < lowest for line in upright)
+    marks = [line for line in upright(left) if to_hex(line.get_color()) in (COLOURS[1].lower(), COLOURS[2].lower())]
+    assert len(marks) == 2
+    assert all(line.get_window_extent().y1 < lowest for line in marks)
