@@ -96,6 +96,21 @@ def test_every_format_gives_the_same_losses_and_steps(name, tmp_path):
     assert (log.form, log.column) == (form, column)
 
 
+@pytest.mark.parametrize("text", [json.dumps(LOSS), json.dumps(LOSS, indent=1), f"{LOSS}\n"])
+def test_a_list_of_losses_is_read_as_json_or_as_python_prints_it(text, tmp_path):
+    (tmp_path / "log").write_text(text)
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert log.form == "JSON"
+
+
+def test_lines_that_begin_with_a_list_are_text(tmp_path):
+    (tmp_path / "log").write_text("".join(f"[{e}, {b}, 3] loss: {v}\n" for (e, b), v in zip(PLACES, LOSS, strict=True)))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert log.form == "plain text"
+
+
 def test_json_lines_name_what_lies_one_level_down(tmp_path):
     (tmp_path / "log").write_text(json_lines())
     log = read_log(tmp_path / "log")
