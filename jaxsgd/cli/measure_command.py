@@ -120,8 +120,7 @@ def measure(
         look_beside(result)
         with working("measuring the noise of the best settings' runs"):
             tables["noise"] = noise_rows(ds, best, scaled)
-        if tables["noise"]:
-            console.print(noise_table(tables["noise"], scaled is not None))
+        console.print(noise_table(tables["noise"], scaled is not None))
         add_notes(noise_notes(tables["noise"]))
     if out:
         for path in write_files(out, {f"{name}.csv": to_csv(table) for name, table in tables.items()}):

@@ -359,8 +359,10 @@ def noise_notes(table: Sequence[TableRow]) -> list[str]:
     ]
 
 
-def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
-    """Return the table of the noise along the runs of some settings."""
+def noise_table(table: Sequence[TableRow], to_target: bool) -> Table | str:
+    """Return the table of the noise along the runs of some settings; "" for none."""
+    if not table:
+        return ""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
     measured += ("measured_epochs", "hidden_epochs")
     names = [name for name in table[0] if name not in measured]
