@@ -96,6 +96,13 @@ def test_every_format_gives_the_same_losses_and_steps(name, tmp_path):
     assert (log.form, log.column) == (form, column)
 
 
+def test_a_comma_beside_a_decimal_point_is_no_decimal_mark(tmp_path):
+    (tmp_path / "log").write_text("step;loss\n" + "".join(f"1,{100 + k};{v}\n" for k, v in enumerate(LOSS)))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert np.isnan(log.step).all()
+
+
 @pytest.mark.parametrize("text", [json.dumps(LOSS), json.dumps(LOSS, indent=1), f"{LOSS}\n"])
 def test_a_list_of_losses_is_read_as_json_or_as_python_prints_it(text, tmp_path):
     (tmp_path / "log").write_text(text)

@@ -30,7 +30,7 @@ def matches(head: bytes) -> bool:
     if len(names) != len(values) or any(number(name) is not None or not name.strip() for name in names[1:] or names):
         return False
     is_names = len(names) > 1 or any(role(name) or is_known_loss(name) for name in names)
-    is_numbers = any(_value(value, delimiter) is not None for value in values)
+    is_numbers = any(value is not None for value in _values(values, delimiter))
     # A line of text may have commas, too, but it has numbers beside its names.
     return is_names and is_numbers and not any(re.search(r"[:=]\s*[-+.\d]", name) for name in names)
 
@@ -40,17 +40,22 @@ def _is_headless(lines: list[str]) -> bool:
     delimiter = _delimiter(lines[0])
     rows = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
     same = len({len(cells) for cells in rows}) == 1 and len(rows[0]) > 1
-    return same and all(_value(cell, delimiter) is not None for cells in rows for cell in cells)
+    return same and all(value is not None for cells in rows for value in _values(cells, delimiter))
 
 
 def _delimiter(line: str) -> str:
     return max(";,\t", key=line.count)
 
 
-def _value(cell: str, delimiter: str) -> float | None:
-    """Return the number in a cell, or None; between semicolons a comma is a decimal mark, as spreadsheets write it."""
-    cell = cell.strip()
-    return number(cell.replace(",", ".") if delimiter == ";" and cell.count(",") == 1 else cell)
+def _values(cells: list[str], delimiter: str) -> list[float | None]:
+    """Return the numbers in the cells of a line, None where there is none.
+
+    Between semicolons a comma is a decimal mark, as spreadsheets write it, unless another number of the line has a point: then
+    it may separate thousands.
+    """
+    has_commas = delimiter == ";" and not any("." in cell for cell in cells)
+    texts = [cell.strip() for cell in cells]
+    return [number(text.replace(",", ".") if has_commas and text.count(",") == 1 else text) for text in texts]
 
 
 def read(source: Source) -> Table:
@@ -78,8 +83,9 @@ def read(source: Source) -> Table:
     try:
         for cells in table:
             row = {}
+            values = _values(cells, delimiter)
             for place, name in columns:
-                if place < len(cells) and (value := _value(cells[place], delimiter)) is not None:
+                if place < len(cells) and (value := values[place]) is not None:
                     row.setdefault(name, value)
             if row:
                 run = cells[runs[0]] if runs and runs[0] < len(cells) else ""
