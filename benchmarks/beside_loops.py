@@ -12,9 +12,10 @@ from benchmarks.timing_row import Row, row
 from benchmarks.torch_loop import torch
 from benchmarks.user_loop import Loop, by_runs, by_steps, in_torch, side_by_side
 from benchmarks.user_problem import UserProblem, begun
+from jaxsgd.engine.draw_program import draw_function
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import Plan, plan
-from jaxsgd.engine.program import draw_function, inputs, seeds
+from jaxsgd.engine.program import inputs, seeds
 from jaxsgd.engine.program_cache import PROGRAMS
 from jaxsgd.engine.sweep import sweep
 

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from benchmarks.torch_loop import torch
-from jaxsgd.engine.program import draw_function, seeds
+from jaxsgd.engine.draw_program import draw_function
+from jaxsgd.engine.program import seeds
 from jaxsgd.problem import Batch, Params
 from jaxsgd.problems import problem_named
 from jaxsgd.study.cells import cells

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.program import draw_function, seeds
+from jaxsgd.engine.draw_program import draw_function
+from jaxsgd.engine.program import seeds
 from jaxsgd.study.cells import cells
 from jaxsgd.study.study import Study
 

@@ -1,6 +1,7 @@
 """Errors, and the one-line messages that a user reads."""
 
 import functools
+import math
 import os
 import re
 import site
@@ -160,6 +161,25 @@ def check_count(name: str, value: object, largest: int | None = None, why: str =
     if not whole or count < 1 or (largest is not None and count > largest):
         raise InputError(f"{name} must be {wanted}, got {shown(value)}")
     return count
+
+
+def check_finite(name: str, value: object) -> float:
+    """Return `value` as a float, if it is a finite number.
+
+    Args:
+      name: of the argument, for the message.
+      value: any value.
+
+    Raises:
+      InputError: otherwise; the message gives `name` and the value.
+    """
+    try:
+        finite = not isinstance(value, (str, bool)) and math.isfinite(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        finite = False
+    if not finite:
+        raise InputError(f"{name} must be a finite number, got {shown(value)}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def check_counts(**values: object) -> tuple[int, ...]:

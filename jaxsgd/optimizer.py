@@ -139,6 +139,8 @@ def attribute_at(pointer: str, kind: str) -> Any:
     if not hasattr(module, attribute):
         if getattr(module.__spec__, "_initializing", False):
             raise InputError(f"{module_name} points at its own {attribute} before it defines it: write the study below")
+        if attribute and hasattr(getattr(module, "contrib", None), attribute):
+            raise InputError(f"{kind} {pointer!r}: it is in {module_name}.contrib, write '{module_name}.contrib:{attribute}'")
         raise no_such(f"{kind} in {module_name}", attribute, _own_names(module))
     return getattr(module, attribute)
 

@@ -1,8 +1,9 @@
 """Numbers with their nouns, and the messages for unknown names."""
 
+import numpy as np
 import pytest
 
-from jaxsgd.error import MOST_NAMES, counted, no_such, verb
+from jaxsgd.error import MOST_NAMES, InputError, check_finite, counted, no_such, verb
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,10 @@ def test_an_unknown_name_has_a_hint_only_if_one_is_near_and_a_list_that_is_not_l
     assert str(no_such("thing", "other", many)) == f"unknown thing 'other': valid: {listed}, and 5 more"
     assert str(no_such("thing", "nam12", many)) == "unknown thing 'nam12': did you mean 'name12'?"
     assert str(no_such("thing", "other", [])) == "unknown thing 'other': it has none"
+
+
+@pytest.mark.parametrize("value", ["0.6", None, float("nan"), float("inf"), True, [1.0]])
+def test_what_is_no_finite_number_is_refused_in_one_line(value):
+    with pytest.raises(InputError, match=r"^target must be a finite number, got "):
+        check_finite("target", value)
+    assert check_finite("target", np.float32(0.5)) == 0.5

@@ -5,8 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 
 import jaxsgd
+from jaxsgd.analysis.confidence import check_confidence
+from jaxsgd.analysis.steps_by_size import steps_to_target
+from jaxsgd.results.axes import selected
 from jaxsgd.simulator import draw
 from tests import probe
 
@@ -196,6 +200,16 @@ MISTAKES = {
             jaxsgd.sweep(study(problem="least_squares", problem_args={"num_samples": 10}, seeds=[0, 1])).mean("seed")
         ),
         "a result must have its single runs, and this is a mean over some of them: give what sweep or load returns",
+    ),
+    "a selection in the words of the shell": (
+        lambda: selected(xr.Dataset(), "optimizer=adam"),
+        "select must be a dictionary such as {'learning_rate': 0.1}, got 'optimizer=adam'",
+    ),
+    "a confidence level in quotes": (
+        lambda: check_confidence("0.95"), "confidence must lie between 0 and 1, such as 0.95, got '0.95'"
+    ),
+    "a target in quotes": (
+        lambda: steps_to_target([1.0], [1.0], "0.6"), "target must be a finite number, got '0.6'"
     ),
     "a file in place of a result": (lambda: jaxsgd.load(__file__), f"{__file__}: this is a file; a result is a folder"),
 }  # fmt: skip

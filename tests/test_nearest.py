@@ -19,6 +19,7 @@ from jaxsgd.problems import PROBLEMS
         ("accuracy", observables(), "validation_accuracy"),
         ("gradient", ["momentum", "gradient_norm"], "gradient_norm"),
         ("muon", ["momentum", "sgd"], None),
+        ("muon", ["sgd", "optax.contrib:muon"], "optax.contrib:muon"),
         ("cifar", PROBLEMS, None),
         ("transformer", PROBLEMS, None),
         ("", OPTIMIZERS, None),

@@ -177,6 +177,7 @@ def refusal(function, name):
         (optimizer_named, "no_such_module:sgd", "optimizer 'no_such_module:sgd': cannot import 'no_such_module': "),
         (optimizer_named, ":sgd", "optimizer ':sgd': '' is not a module name; write a pointer as "),
         (optimizer_named, ".optax:sgd", "optimizer '.optax:sgd': '.optax' is not a module name; write a pointer as "),
+        (optimizer_named, "optax:muon", "optimizer 'optax:muon': it is in optax.contrib, write 'optax.contrib:muon'"),
         (optimizer_named, "optax:", "unknown optimizer in optax '': valid: "),
         (optimizer_named, "numpy:pi", "optimizer 'numpy:pi' must be a function, got 3.14159"),
         (schedule_named, "numpy:pi", "schedule 'numpy:pi' must be a function, got 3.14159"),

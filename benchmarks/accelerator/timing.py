@@ -19,9 +19,11 @@ from benchmarks.peer import LOSS_RTOL, executing, largest_difference, losses_of
 from benchmarks.round import interleaved, ratio
 from benchmarks.workload import start
 from jaxsgd.compiling.compiler_options import compiler_options
+from jaxsgd.engine.draw_program import DrawSpec, draw_function
 from jaxsgd.engine.execution import Execution, summary
 from jaxsgd.engine.plan import GPU_LANES, Plan, plan
-from jaxsgd.engine.program import DrawSpec, draw_function, inputs, lowered_train, seeds
+from jaxsgd.engine.program import inputs, seeds
+from jaxsgd.engine.train_program import lowered_train
 from jaxsgd.order import ORDERS
 from jaxsgd.study.study import Study
 

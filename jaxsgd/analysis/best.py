@@ -232,7 +232,10 @@ def benchmark(
         extra = [other for other in cell_dims(tuned) if other not in (dim, *seed_dims(tuned)) and tuned.sizes[other] > 1]
         if extra:
             example = select_example({other: axis_values(tuned, other) for other in extra})
-            raise InputError(f"{name}: a benchmark has one axis, {axis}: select one value of {', '.join(extra)}, as {example}")
+            raise InputError(
+                f"{name}: a benchmark has one axis, {axis}: select one value of {', '.join(extra)}, as {example}, or compare "
+                f"all in Python: jaxsgd.compare(jaxsgd.tune(ds, {tuning_seeds}), {axis!r})"
+            )
         tuned = tuned.squeeze([other for other in cell_dims(tuned) if tuned.sizes[other] == 1 and other != dim], drop=True)
         own = compare(tuned, axis, metric, reference=reference)
         compared.append(own.assign({part: tuned[part] for part in (tune, "at_edge")}).reset_coords(drop=False))

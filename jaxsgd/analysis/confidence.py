@@ -26,7 +26,7 @@ def check_confidence(confidence: float) -> None:
     Raises:
       InputError: unless it lies between 0 and 1.
     """
-    if not 0 < confidence < 1:
+    if isinstance(confidence, str) or not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1, such as 0.95, got {shown(confidence)}")
 
 

@@ -3,7 +3,6 @@
 Reference: Dolan and More 2002, "Benchmarking optimization software with performance profiles", Mathematical Programming 91.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 from jaxsgd.analysis.best import check_same_values, tuned_by
 from jaxsgd.analysis.choice import seed_median
 from jaxsgd.analysis.scaling import target_reach
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, check_finite, shown
 from jaxsgd.measure.observable import better_of, direction
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, cell_dims, check_finished, coords_along, seed_dims
 from jaxsgd.results.metric import cost, metric_named
@@ -151,9 +150,7 @@ def _target_of(target: float | Mapping[str, float] | None, name: str) -> float |
         if name not in target:
             raise InputError(f"{name} has no target: give a target for each result, or the same for all")
         target = target[name]
-    if target is not None and not math.isfinite(target):
-        raise InputError(f"target must be finite, got {shown(target)}")
-    return target
+    return None if target is None else check_finite("target", target)
 
 
 def _costs(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from jaxsgd.analysis.choice import seed_median
 from jaxsgd.analysis.confidence import check_confidence, enough_sizes, interval, resampled_seeds, why_no_interval
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, check_finite
 from jaxsgd.summary import short_repr
 
 REGIMES = ("perfect", "diminishing", "none")
@@ -49,8 +49,7 @@ def steps_to_target(
       InputError: for a target that is not finite, or shapes that do not fit.
     """
     value, step = np.asarray(value, np.float64), np.asarray(step, np.float64)
-    if not np.isfinite(target):
-        raise InputError(f"target must be finite, got {shown(target)}")
+    target = check_finite("target", target)
     if value.ndim < 1 or 0 in value.shape[-1:] or step.ndim < 1 or step.shape[-1] != value.shape[-1]:
         raise InputError(f"value and step must share their last axis, the records, got {value.shape} and {step.shape}")
     above = target - value if rising else value - target

@@ -345,7 +345,9 @@ def noise_rows(ds: xr.Dataset, best: xr.Dataset, scaled: xr.Dataset | None) -> l
 
 
 def noise_notes(table: Sequence[TableRow]) -> list[str]:
-    """Return a note on the epochs without a noise scale; none if it was measured in all."""
+    """Return a note on the epochs without a noise scale, or on a table without rows; none if it was measured in all."""
+    if not table:
+        return ["no noise: it is measured on runs that end finite or, with --target, reach the target, and none does"]
     hidden = [row for row in table if row["hidden_epochs"]]
     if not hidden:
         return []
@@ -357,8 +359,10 @@ def noise_notes(table: Sequence[TableRow]) -> list[str]:
     ]
 
 
-def noise_table(table: Sequence[TableRow], to_target: bool) -> Table:
-    """Return the table of the noise along the runs of some settings."""
+def noise_table(table: Sequence[TableRow], to_target: bool) -> Table | str:
+    """Return the table of the noise along the runs of some settings; "" for none."""
+    if not table:
+        return ""
     measured = ("batch_size", "last_epoch", "noise_scale", "at_first", "at_last", "loss_deviation", "seeds")
     measured += ("measured_epochs", "hidden_epochs")
     names = [name for name in table[0] if name not in measured]

@@ -148,13 +148,13 @@ class Writer:
 
     def __init__(self, console: Console, folder: Path):
         """Write nothing yet; the folder is created with the first file."""
-        self._console, self._folder = console, folder
+        self._console, self.folder = console, folder
         self.names: list[str] = []
         """The files written so far."""
 
     def write(self, contents: Mapping[str, bytes | str]) -> None:
         """Write whole files, by file name."""
-        for path in write_files(self._folder, contents):
+        for path in write_files(self.folder, contents):
             self._console.print(f"wrote {path}", soft_wrap=True)
         self.names += contents
 

@@ -18,7 +18,7 @@ from jaxsgd.diagnosis.model import CauseModel, learned, staircase_chance
 from jaxsgd.diagnosis.period import Period, find_period, missing_length, shows_stairs
 from jaxsgd.diagnosis.readers.frame import frame_table, is_frame
 from jaxsgd.diagnosis.remedy import find_remedy
-from jaxsgd.error import InputError
+from jaxsgd.error import InputError, counted
 
 
 class ShownDiagnosis(Diagnosis):
@@ -67,7 +67,7 @@ def judged(log: Log, period: Period, models: Mapping[str, CauseModel]) -> Diagno
       period: when each was printed.
       models: the model of each cause.
     """
-    short = missing_length(period)
+    short = missing_length(period) or _sameness(log)
     features = measure_features(log.loss, log.rate, period) if not short or shows_stairs(period) else None
     if features is None or (short and staircase_chance(features["staircase_score"]) < LIKELY):
         return ShownDiagnosis(log, period, None, (), math.nan, None, short)
@@ -89,6 +89,17 @@ def judged(log: Log, period: Period, models: Mapping[str, CauseModel]) -> Diagno
     nothing = float(np.prod([1 - verdict.probability for verdict in verdicts if math.isfinite(verdict.probability)]))
     verdicts.sort(key=_rank)
     return ShownDiagnosis(log, period, features, tuple(verdicts), nothing, find_remedy(log, period))
+
+
+def _sameness(log: Log) -> str:
+    """Return, in words, that all losses of a log are one number; "" where they are not."""
+    if not len(log.loss) or np.ptp(log.loss) > 0:
+        return ""
+    losses = counted(len(log.loss), "loss")
+    return (
+        f"All {losses} are {log.loss[0]:g}, which shows no pattern: the trainer does not log its loss, or it does not train. "
+        "Print the loss of each batch where it is computed, with more digits."
+    )
 
 
 def _rank(verdict: Verdict) -> tuple[float, float]:

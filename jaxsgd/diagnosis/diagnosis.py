@@ -50,7 +50,7 @@ class Diagnosis(NamedTuple):
         short.
       nothing: probability that no cause acts; NaN where the log is too short.
       remedy: the loss averaged over whole epochs; None where the log is too short.
-      too_short: what the log lacks, in words; empty where it lacks nothing.
+      too_short: what the log lacks, such as epochs, or losses that differ, in words; empty where it lacks nothing.
     """
 
     log: Log

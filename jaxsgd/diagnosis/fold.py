@@ -123,8 +123,12 @@ def _detrended(loss: np.ndarray, period: Period) -> tuple[np.ndarray, np.ndarray
     # A log may have lost most of its epochs.
     epochs = min(period.epochs, float(len(np.unique(period.epoch))))
     skipped = int(np.searchsorted(period.epoch[kept], period.epoch[0] + 1))
-    if epochs < MANY_EPOCHS and (epochs < SOME_EPOCHS or not _is_steep(loss[kept], skipped)):
+    is_steep = _is_steep(loss[kept], skipped)
+    if epochs < SOME_EPOCHS or (epochs < MANY_EPOCHS and not is_steep):
         skipped = 0
+    elif is_steep:
+        # The trend of the prints that follow would contain some of the steep ones.
+        skipped += half
     if period.per_epoch < 2:
         # Of prints as rare as epochs a cycle falls as others' first epoch does.
         skipped = max(skipped, min(width, len(kept) // 4))

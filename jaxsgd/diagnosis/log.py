@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxsgd.diagnosis.column import is_held_out, is_training
 from jaxsgd.diagnosis.loss_series import LossSeries, chosen_series, file_series, left_out_series, row_place, sample_texts
 from jaxsgd.diagnosis.reading import read_table
 from jaxsgd.diagnosis.table import Table
@@ -336,11 +337,11 @@ def _newest(key: np.ndarray) -> tuple[np.ndarray, int, int, int]:
 
 
 class LogNote(NamedTuple):
-    """A remark on something that was left out of a log or joined in it.
+    """A remark on something that was left out of a log or joined in it, or on its losses.
 
     Attributes:
       name: its subject.
-      text: one sentence.
+      text: one sentence or two.
     """
 
     name: str
@@ -348,8 +349,16 @@ class LogNote(NamedTuple):
 
 
 def log_notes(log: Log) -> list[LogNote]:
-    """Return a sentence on each kind of thing that was left out or joined."""
+    """Return a remark on each kind of thing that was left out or joined, and on losses that are not of the training."""
     notes = []
+    if is_held_out(log.column) and not is_training(log.column):
+        notes.append(
+            LogNote(
+                "held_out",
+                f"By its name, {log.column!r} is the loss of a validation or test set, in which the order of the training data "
+                "leaves no levels. Give a log of the training loss.",
+            )
+        )
     if log.non_finite:
         text = f"Left out {counted(log.non_finite, 'value')} that {verb(log.non_finite)} NaN or infinite."
         if log.non_finite_from:

@@ -89,12 +89,12 @@ def simulated_figure(diagnosis: Diagnosis, nearest: Any, name: str) -> Figure:
     assert diagnosis.features is not None
     own = OrderCase(name, f"stripe index {diagnosis.features['repeat_index']:.2f}", view.time, view.loss)
     cases = [
-        OrderCase(case.order, f"{'nearest: ' * (rank == 0)}stripe index {case.repeat_index + 0.0:.2f}", case.time, case.loss)
-        for rank, case in enumerate(nearest.cases)
+        OrderCase(case.order, f"stripe index {case.repeat_index + 0.0:.2f}", case.time, case.loss) for case in nearest.cases
     ]
     title = f"Of {len(nearest.cases)} simulated orders, {nearest.group} gives a loss most like this"
     habit = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
-    subtitle = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {habit}; the last epochs of each"
+    run = f"Least squares with {nearest.optimizer}, {nearest.batches} batches an epoch, {habit}"
+    subtitle = f"{run}; last epochs, the nearest in orange"
     return cases_figure(own, cases, title, subtitle)
 
 

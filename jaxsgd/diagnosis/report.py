@@ -198,6 +198,8 @@ def remedy_lines(diagnosis: Diagnosis) -> list[str]:
         lines.append(f"The log is too short to show which print interval hides its stripes; the mean of {whole} always does.")
     elif remedy.hiding_prints == 1:
         lines.append("The loss as printed shows no stripes, so it needs no averaging.")
+    elif not diagnosis.causes and not diagnosis.is_doubtful:
+        pass  # The answer is that there is no pattern, so nothing is to be hidden.
     elif math.isfinite(remedy.hiding_interval):
         lines.append(f"The smallest print interval that hides its stripes is {remedy.hiding_interval:g} batches.")
     else:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsgd.engine.blas import with_one_blas_thread
+from jaxsgd.engine.draw_program import DrawSpec
 from jaxsgd.engine.execution import Execution, workers
 from jaxsgd.engine.plan import Plan
-from jaxsgd.engine.program import DrawSpec
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
 from jaxsgd.memory import peak_memory, process_memory
 

@@ -11,11 +11,13 @@ import jax
 import numpy as np
 
 from jaxsgd.engine.blas import with_one_blas_thread
+from jaxsgd.engine.draw_program import DrawSpec
 from jaxsgd.engine.plan import Chunk, Plan, lanes_within
-from jaxsgd.engine.program import DrawSpec, Outputs, TrainSpec, inputs, seeds, train_spec
+from jaxsgd.engine.program import inputs, seeds
 from jaxsgd.engine.program_cache import PROGRAMS, on_device
 from jaxsgd.engine.run_measures import MOST_KINDS, MeasureSpec, RunKind, run_measures
 from jaxsgd.engine.spec import Spec
+from jaxsgd.engine.train_program import Outputs, TrainSpec, train_spec
 from jaxsgd.error import InputError
 from jaxsgd.machine import THREADS_OF_ACCELERATOR, threads
 from jaxsgd.results.dataset import kept_arrays

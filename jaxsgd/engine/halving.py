@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxsgd.engine.execution import Device, Execution, summary
 from jaxsgd.engine.plan import Chunk, Plan
-from jaxsgd.engine.program import Outputs, state_shapes
+from jaxsgd.engine.train_program import Outputs, state_shapes
 from jaxsgd.error import InputError, no_such
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.results.seed_median import seed_median

@@ -8,7 +8,7 @@ speed change how fast a study runs, and its numbers only to rounding.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -192,58 +192,29 @@ def plan(
       InputError: for an unknown `vectorize` or one that the study rules out, sizes below 1, lanes that do not divide the width,
         a schedule with a negative factor, or evaluations further apart than the steps of every run.
     """
-    if vectorize not in ("auto", "one_program", "grouped"):
-        raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
-    for name, value in (("chunk_width", chunk_width), ("lanes", lanes), ("micro_size", micro_size)):
-        if value is not None:
-            check_count(name, value)
+    _check_settings(study, vectorize, chunk_width=chunk_width, lanes=lanes, micro_size=micro_size)
     on_cpu = jax.default_backend() == "cpu"
-    for name in study.schedules or ():
-        if ":" in name:  # the factors of the package's own are in range
-            check_factors(name, schedule_named(name))
     subjects = study.subjects()
     cells = cells_of(study, subjects.distinct[0].num_samples)
     costs = [_Cost.of(study, subject) for subject in subjects.distinct]
     cost = _Cost(*map(max, *costs)) if len(costs) > 1 else costs[0]
     measured = speed(cost.convolves)
-    run_seconds = np.empty(cells.num_cells)
-    for number, own_cost in enumerate(costs):
-        own = subjects.of_cell == number
-        run_seconds[own] = own_cost.seconds_per_cell(cells, own, measured)
-    is_redrawn = {name: not order_named(name).repeats for name in set(cells.values["order"])}
-    redrawn = np.asarray([is_redrawn[name] for name in cells.values["order"]])
-    run_seconds += redrawn * cells.epochs * subjects.distinct[0].num_samples * SHUFFLE_SECONDS
-    every = study.evaluate_every
-    if isinstance(every, int) and every > cells.steps.max():
-        raise InputError(f"evaluate_every must be at most {cells.steps.max()}, the steps of the longest run, got {every}")
-    has_noise = any(subject.problem.has_noise for subject in subjects.distinct)
-    one_program_is_out = _why_grouped(study, cells, micro_size, has_noise)
-    if vectorize == "one_program" and one_program_is_out:
-        raise InputError(
-            f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
-        )
-    if vectorize == "auto":
-        # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
-        vectorize = "grouped" if one_program_is_out or has_noise else _cheaper(cells, run_seconds, len(costs), measured, on_cpu)
+    run_seconds = _run_seconds(cells, subjects, costs, measured)
+    if isinstance(study.evaluate_every, int) and study.evaluate_every > cells.steps.max():
+        most = cells.steps.max()
+        raise InputError(f"evaluate_every must be at most {most}, the steps of the longest run, got {study.evaluate_every}")
+    vectorize = _path(vectorize, study, cells, subjects, micro_size, run_seconds, measured, on_cpu)
     own_programs = programs(cells, subjects.of_cell, vectorize == "one_program", micro_size)
-    slots = max(s.batch_count for s in cells.splits)
-    described = records(study, subjects.distinct[0])
-    numbers = {
-        sparse: _numbers(record for record in described.values() if record.sparse == sparse and not record.by_batch)
-        for sparse in (False, True)
-    }
-    of_steps = slots * _numbers(record for record in described.values() if record.by_batch)
-    # Evaluations within epochs are kept with every step until the run ends.
-    rows = numbers[True] + numbers[False] * (1 if every is None else slots)
-    kept = kept_of(study, subjects, cells)
-    param_bytes, state_bytes = kept.cell_bytes(cells)
-    records_size = (cells.epochs * (slots + rows) + cells.num_observations * of_steps) * 4
-    run_bytes = cost.run_bytes + records_size + int((param_bytes + state_bytes).max())
-    most_lanes = lanes or _lanes(cost, on_cpu)
     if vectorize == "one_program" and on_cpu:
         for number in range(len(costs)):
             own = subjects.of_cell == number
             run_seconds[own] = run_seconds[own].mean() * ONE_PROGRAM_SLOWDOWN
+    described = records(study, subjects.distinct[0])
+    in_run, in_result = _recorded_numbers(study, cells, described)
+    kept = kept_of(study, subjects, cells)
+    param_bytes, state_bytes = kept.cell_bytes(cells)
+    run_bytes = cost.run_bytes + in_run * 4 + int((param_bytes + state_bytes).max())
+    most_lanes = lanes or _lanes(cost, on_cpu)
     width = chunk_width or _width(own_programs, float(run_seconds.mean()), run_bytes, most_lanes, on_cpu)
     # A group of fewer lanes would be another computation, and a cell's bits would depend on its position in the chunk.
     if lanes and lanes < width and width % lanes:
@@ -252,8 +223,6 @@ def plan(
     chunks = _chunks(own_programs, width, np.ones(cells.num_cells, bool))
     compiling = cost.compile_seconds(measured), DRAW_COMPILE_SECONDS * measured.compile_factor
     share = trained_share(study, cells)
-    recorded = cells.epochs * (1 + (slots if study.record == "batch" else 0))
-    recorded += cells.num_records * numbers[False] + cells.num_observations * (numbers[True] + of_steps)
     return Plan(
         study=study,
         subjects=subjects,
@@ -270,12 +239,109 @@ def plan(
         seconds=_seconds(share * run_seconds, own_programs, chunks, compiling),
         records=described,
         run_bytes=run_bytes,
-        result_bytes=cells.num_cells * recorded * np.dtype(study.dtype).itemsize + int(param_bytes.sum() + state_bytes.sum()),
+        result_bytes=cells.num_cells * in_result * np.dtype(study.dtype).itemsize + int(param_bytes.sum() + state_bytes.sum()),
         kept=kept,
         param_bytes=int(param_bytes.sum()),
         state_bytes=int(state_bytes.sum()),
         start=start_of(study, subjects, cells),
     )
+
+
+def _check_settings(study: Study, vectorize: str, **counts: int | None) -> None:
+    """Check the settings of a plan, and the factors of the study's schedules.
+
+    Args:
+      study: the study.
+      vectorize: one of the three ways.
+      counts: sizes by name; None for those that are to be chosen.
+
+    Raises:
+      InputError: with the value that is wrong.
+    """
+    if vectorize not in ("auto", "one_program", "grouped"):
+        raise InputError(f"vectorize must be auto, one_program or grouped, got {vectorize!r}")
+    for name, value in counts.items():
+        if value is not None:
+            check_count(name, value)
+    for name in study.schedules or ():
+        if ":" in name:  # the factors of the package's own are in range
+            check_factors(name, schedule_named(name))
+
+
+def _run_seconds(cells: Cells, subjects: Subjects, costs: "list[_Cost]", measured: Speed) -> np.ndarray:
+    """Return the estimated time of each cell in a program of its own batch count, [R].
+
+    Args:
+      cells: the study's.
+      subjects: its problems.
+      costs: of each distinct problem.
+      measured: the speed of the processor.
+    """
+    seconds = np.empty(cells.num_cells)
+    for number, cost in enumerate(costs):
+        own = subjects.of_cell == number
+        seconds[own] = cost.seconds_per_cell(cells, own, measured)
+    is_redrawn = {name: not order_named(name).repeats for name in set(cells.values["order"])}
+    redrawn = np.asarray([is_redrawn[name] for name in cells.values["order"]])
+    return seconds + redrawn * cells.epochs * subjects.distinct[0].num_samples * SHUFFLE_SECONDS
+
+
+def _recorded_numbers(study: Study, cells: Cells, described: Mapping[str, Record]) -> tuple[int, int]:
+    """Return how many numbers a run records: (those that are kept until it ends, those of the result).
+
+    Args:
+      study: the study.
+      cells: its cells.
+      described: the variables of its observables.
+    """
+    slots = max(s.batch_count for s in cells.splits)
+    dense, sparse = (
+        sum(math.prod(record.shape) for record in described.values() if record.sparse == is_sparse and not record.by_batch)
+        for is_sparse in (False, True)
+    )
+    of_steps = slots * sum(math.prod(record.shape) for record in described.values() if record.by_batch)
+    # Evaluations within epochs are kept with every step until the run ends.
+    rows = sparse + dense * (1 if study.evaluate_every is None else slots)
+    in_run = cells.epochs * (slots + rows) + cells.num_observations * of_steps
+    losses = cells.epochs * (1 + (slots if study.record == "batch" else 0))
+    return in_run, losses + cells.num_records * dense + cells.num_observations * (sparse + of_steps)
+
+
+def _path(
+    vectorize: str,
+    study: Study,
+    cells: Cells,
+    subjects: Subjects,
+    micro_size: int | None,
+    run_seconds: np.ndarray,
+    measured: Speed,
+    on_cpu: bool,
+) -> str:
+    """Return "one_program" if all batch counts share a program, and "grouped" if each has its own.
+
+    Args:
+      vectorize: one of them, or "auto".
+      study, cells, subjects: the study.
+      micro_size: q of the micro-steps; None to choose.
+      run_seconds: [R], the estimated time of each cell.
+      measured: the speed of the processor.
+      on_cpu: True if the study runs on a CPU.
+
+    Raises:
+      InputError: for a shared program that the study rules out.
+    """
+    has_noise = any(subject.problem.has_noise for subject in subjects.distinct)
+    one_program_is_out = _why_grouped(study, cells, micro_size, has_noise)
+    if vectorize == "one_program" and one_program_is_out:
+        raise InputError(
+            f"vectorize='one_program' cannot run this study, because {one_program_is_out}; leave it out, or write 'grouped'"
+        )
+    if vectorize != "auto":
+        return vectorize
+    # In one program, parts of a batch draw random numbers of their own: the plan would decide the numbers of the result.
+    if one_program_is_out or has_noise:
+        return "grouped"
+    return _cheaper(cells, run_seconds, len(subjects.distinct), measured, on_cpu)
 
 
 def _chunks(all_programs: list[Program], width: int, wanted: np.ndarray) -> list[Chunk]:
@@ -355,11 +421,6 @@ class _Cost(NamedTuple):
         for times, work in zip(times_of_each, self.observed, strict=True):
             seconds = seconds + times * (work.flops / flops + work.equations * measured.equation_seconds)
         return seconds[cells.split[wanted]]
-
-
-def _numbers(described: Iterable[Record]) -> int:
-    """Return the numbers in one measurement of some variables."""
-    return sum(math.prod(record.shape) for record in described)
 
 
 def _why_grouped(study: Study, cells: Cells, micro_size: int | None, has_noise: bool) -> str:

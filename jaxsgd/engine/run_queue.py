@@ -100,84 +100,19 @@ def run_queue(
       at_start: by name, [R], the observables before the first step, if they are measured then.
     """
     width = jax.tree.leaves(cells)[0].shape[0]
-    side_by_side = _vectorized(lanes)
-    sign, has_rest = direction(metric), steps != epochs * length
-
-    def reached(value: Array, target: Array) -> Array:
-        return jnp.isfinite(value) & (sign * value <= sign * target)
-
-    def observe(own: Cell, state: State) -> dict[str, Array]:
-        return side_by_side(lambda cell, state: parts.observe(cell, judged_params(state)))(own, state)
-
-    def state_of(own: Cell, carry: Any) -> State:
-        return side_by_side(lambda cell, carry: parts.stepping(cell).state(carry))(own, carry)
-
+    of_lanes = _Lanes(parts, metric, lanes, length, epochs, steps, marks)
     begins_reached = jnp.zeros(width, bool)
     if at_start is not None:
-        begins_reached = reached(at_start[metric], jax.vmap(parts.target)(cells))
-
-    def train_epoch(own: Cell, epoch: Array, state: State, going: Array) -> _Epoch:
-        inputs = side_by_side(lambda cell, i, state: parts.stepping(cell).inputs(i, state))(own, epoch, state)
-        carry = side_by_side(lambda cell, state: parts.stepping(cell).begin(state))(own, state)
-        own_steps = jnp.minimum(length, steps - epoch * length)
-        target = side_by_side(parts.target)(own)
-        step_loss, shapes = jax.eval_shape(
-            lambda: (
-                side_by_side(lambda c, *a: parts.stepping(c).step(*a))(own, carry, _of_step(inputs, 0))[1],
-                observe(own, state),
-            )
-        )
-        losses = jnp.full((lanes, length), jnp.nan, step_loss.dtype)
-        seen = {} if marks is None else {name: jnp.full((lanes, length), jnp.nan, s.dtype) for name, s in shapes.items()}
-
-        def goes_on(loop: tuple) -> Array:
-            return (loop[0] < length) & loop[1].any()
-
-        def one_step(loop: tuple) -> tuple:
-            j, going, done, carry, losses, seen = loop
-            stepped, loss = side_by_side(lambda cell, *args: parts.stepping(cell).step(*args))(own, carry, _of_step(inputs, j))
-            # A lane that has reached its target goes on unseen to the end of the epoch: a choice here would be fused with the
-            # step, and could change its last bit. Only a run whose last epoch is incomplete needs its state at that step.
-            carry = _where(going, stepped, carry) if has_rest else stepped
-            losses = losses.at[:, j].set(loss)
-            done = jnp.where(going, j + 1, done)
-            if marks is not None:
-                marked = jnp.asarray(marks)[epoch, j] & going
-                # A branch, which costs nothing where no lane is measured. All lanes are measured together. That is more than is
-                # needed only if their epochs have different marks: if neither the interval nor the epoch divides the other.
-                values = jax.lax.cond(
-                    marked.any(),
-                    lambda: observe(own, state_of(own, carry)),
-                    lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
-                )
-                seen = {name: seen[name].at[:, j].set(jnp.where(marked, values[name], jnp.nan)) for name in seen}
-                going = going & ~(marked & reached(values[metric], target))
-            return j + 1, going & (j + 1 < own_steps), done, carry, losses, seen
-
-        first = (jnp.zeros((), jnp.int32), going, jnp.zeros(lanes, jnp.int32), carry, losses, seen)
-        _, _, done, carry, losses, seen = jax.lax.while_loop(goes_on, one_step, first)
-        state = state_of(own, carry)
-        return _Epoch(state, losses, inputs, seen if marks is not None else observe(own, state), done)
+        begins_reached = of_lanes.reached(at_start, jax.vmap(parts.target)(cells))
 
     def one_epoch(loop: tuple) -> tuple:
         cell, epoch, waiting, state, result = loop
         own = _at(cells, jnp.minimum(cell, width - 1))
         at_once = begins_reached[jnp.minimum(cell, width - 1)]
         going = (cell < width) & ~at_once
-        state, losses, inputs, seen, done = train_epoch(own, epoch, state, going)
-
-        def summed(cell: Cell, losses: Array, inputs: Any, done: Array) -> tuple[Array, Array, Array, Array]:
-            run = parts.stepping(cell)
-            loss, size = run.losses(losses, inputs, done)
-            return loss, size, run.steps_done(done), jnp.asarray(run.batch_count)
-
-        loss, size, steps_done, batch_count = side_by_side(summed)(own, losses, inputs, done)
-        target = side_by_side(parts.target)(own)
-        if marks is None:
-            has_stopped = going & reached(seen[metric], target)
-        else:
-            last = jnp.take_along_axis(seen[metric], jnp.maximum(done - 1, 0)[:, None], axis=1)[:, 0]
-            has_stopped = at_once | (going & reached(last, target))
+        done = of_lanes.train_epoch(own, epoch, state, going)
+        loss, size, steps_done, batch_count = of_lanes.summed(own, done)
+        has_stopped = of_lanes.has_stopped(own, done, going, at_once)
         finished = has_stopped | (epoch + 1 == epochs) | (cell == width)
 
         def put(target: Array, value: Array) -> Array:
@@ -187,27 +122,22 @@ def run_queue(
         result = Queued(
             loss=put(result.loss, loss),
             size=put(result.size, size),
-            finite=result.finite.at[cell].set(has_stopped | side_by_side(all_finite)(state.params), mode="drop"),
-            observed={name: put(result.observed[name], value) for name, value in seen.items()},
+            finite=result.finite.at[cell].set(has_stopped | of_lanes.all_finite(done.state), mode="drop"),
+            observed={name: put(result.observed[name], value) for name, value in done.observed.items()},
             stopped=result.stopped.at[cell].set(stopped_step, mode="drop"),
         )
         next_cell = jnp.minimum(waiting + jnp.cumsum(finished) - 1, width).astype(jnp.int32)
         cell = jnp.where(finished, next_cell, cell)
-        begun = side_by_side(parts.start)(_at(cells, jnp.minimum(cell, width - 1)))
+        begun = of_lanes.side_by_side(parts.start)(_at(cells, jnp.minimum(cell, width - 1)))
         waiting = jnp.minimum(waiting + finished.sum(), width).astype(jnp.int32)
-        return cell, jnp.where(finished, 0, epoch + 1), waiting, _where(finished, begun, state), result
+        return cell, jnp.where(finished, 0, epoch + 1), waiting, _where(finished, begun, done.state), result
 
     cell = jnp.arange(lanes, dtype=jnp.int32)
     first_cells = _at(cells, cell)
-    state = side_by_side(parts.start)(first_cells)
+    state = of_lanes.side_by_side(parts.start)(first_cells)
     epoch = jnp.zeros(lanes, jnp.int32)
-    shapes = jax.eval_shape(lambda: train_epoch(first_cells, epoch, state, cell < width))
-
-    def batch_losses(cell: Cell, losses: Array, inputs: Any) -> Array:
-        run = parts.stepping(cell)
-        return run.losses(losses, inputs, None)[0]
-
-    slots = jax.eval_shape(side_by_side(batch_losses), first_cells, shapes.losses, shapes.inputs)
+    shapes = jax.eval_shape(lambda: of_lanes.train_epoch(first_cells, epoch, state, cell < width))
+    slots = jax.eval_shape(of_lanes.batch_losses, first_cells, shapes.losses, shapes.inputs)
     result = Queued(
         loss=jnp.full((width, epochs, slots.shape[1]), jnp.nan, slots.dtype),
         size=jnp.zeros((width, epochs, slots.shape[1]), jnp.int32),
@@ -219,31 +149,131 @@ def run_queue(
     return jax.lax.while_loop(lambda loop: (loop[0] < width).any(), one_epoch, loop)[-1]
 
 
+class _Lanes(NamedTuple):
+    """The runs that are trained side by side, each with its own inputs, epoch and state: [L, ...].
+
+    Attributes:
+      parts: of a run.
+      metric: name of the metric that has the target.
+      lanes: L.
+      length, epochs, steps, marks: as `run_queue` has them.
+    """
+
+    parts: RunParts
+    metric: str
+    lanes: int
+    length: int
+    epochs: int
+    steps: int
+    marks: Bool[np.ndarray, "E K"] | None
+
+    def side_by_side(self, function: Callable) -> Callable:
+        """Return a function mapped over the lanes; a single lane is not mapped, so that its bits are those of a run alone."""
+
+        def mapped(*lane_args: Any) -> Any:
+            result = function(*(_at(arg, 0) for arg in lane_args))
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
+
+        return jax.vmap(function) if self.lanes > 1 else mapped
+
+    def reached(self, observed: dict[str, Array], target: Array) -> Bool[Array, " L"]:
+        """Return True for the lanes whose metric is at or past its target."""
+        sign, value = direction(self.metric), observed[self.metric]
+        return jnp.isfinite(value) & (sign * value <= sign * target)
+
+    def target(self, own: Cell) -> Array:
+        """Return the target of each lane."""
+        return self.side_by_side(self.parts.target)(own)
+
+    def observe(self, own: Cell, state: State) -> dict[str, Array]:
+        """Return the observables of each lane, by name."""
+        return self.side_by_side(lambda cell, state: self.parts.observe(cell, judged_params(state)))(own, state)
+
+    def step(self, own: Cell, carry: Any, inputs: Any, j: Any) -> tuple[Any, Array]:
+        """Return what the lanes carry after a step of an epoch, and its loss."""
+        of_step = jax.tree.map(lambda leaf: leaf[:, j], inputs)
+        return self.side_by_side(lambda cell, *args: self.parts.stepping(cell).step(*args))(own, carry, of_step)
+
+    def state(self, own: Cell, carry: Any) -> State:
+        """Return the state of each lane from what it carries."""
+        return self.side_by_side(lambda cell, carry: self.parts.stepping(cell).state(carry))(own, carry)
+
+    def train_epoch(self, own: Cell, epoch: Array, state: State, going: Array) -> _Epoch:
+        """Train each lane for its epoch, or until it reaches its target; lanes that are not going do nothing."""
+        parts, lanes, length, marks = self.parts, self.lanes, self.length, self.marks
+        inputs = self.side_by_side(lambda cell, i, state: parts.stepping(cell).inputs(i, state))(own, epoch, state)
+        carry = self.side_by_side(lambda cell, state: parts.stepping(cell).begin(state))(own, state)
+        own_steps, has_rest = jnp.minimum(length, self.steps - epoch * length), self.steps != self.epochs * length
+        target = self.target(own)
+        step_loss, shapes = jax.eval_shape(lambda: (self.step(own, carry, inputs, 0)[1], self.observe(own, state)))
+        losses = jnp.full((lanes, length), jnp.nan, step_loss.dtype)
+        seen = {} if marks is None else {name: jnp.full((lanes, length), jnp.nan, s.dtype) for name, s in shapes.items()}
+
+        def goes_on(loop: tuple) -> Array:
+            return (loop[0] < length) & loop[1].any()
+
+        def one_step(loop: tuple) -> tuple:
+            j, going, done, carry, losses, seen = loop
+            stepped, loss = self.step(own, carry, inputs, j)
+            # A lane that has reached its target goes on unseen to the end of the epoch: a choice here would be fused with the
+            # step, and could change its last bit. Only a run whose last epoch is incomplete needs its state at that step.
+            carry = _where(going, stepped, carry) if has_rest else stepped
+            losses = losses.at[:, j].set(loss)
+            done = jnp.where(going, j + 1, done)
+            if marks is not None:
+                marked = jnp.asarray(marks)[epoch, j] & going
+                # A branch, which costs nothing where no lane is measured. All lanes are measured together. That is more than is
+                # needed only if their epochs have different marks: if neither the interval nor the epoch divides the other.
+                values = jax.lax.cond(
+                    marked.any(),
+                    lambda: self.observe(own, self.state(own, carry)),
+                    lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
+                )
+                seen = {name: seen[name].at[:, j].set(jnp.where(marked, values[name], jnp.nan)) for name in seen}
+                going = going & ~(marked & self.reached(values, target))
+            return j + 1, going & (j + 1 < own_steps), done, carry, losses, seen
+
+        first = (jnp.zeros((), jnp.int32), going, jnp.zeros(lanes, jnp.int32), carry, losses, seen)
+        _, _, done, carry, losses, seen = jax.lax.while_loop(goes_on, one_step, first)
+        state = self.state(own, carry)
+        return _Epoch(state, losses, inputs, seen if marks is not None else self.observe(own, state), done)
+
+    def has_stopped(self, own: Cell, epoch: _Epoch, going: Array, at_once: Array) -> Bool[Array, " L"]:
+        """Return True for the lanes that reached their target in an epoch, or before their first step (`at_once`)."""
+        target = self.target(own)
+        if self.marks is None:
+            return going & self.reached(epoch.observed, target)
+        last = jnp.maximum(epoch.done - 1, 0)[:, None]
+        observed = {self.metric: jnp.take_along_axis(epoch.observed[self.metric], last, axis=1)[:, 0]}
+        return at_once | (going & self.reached(observed, target))
+
+    def summed(self, own: Cell, epoch: _Epoch) -> tuple[Array, Array, Array, Array]:
+        """Return of each lane the losses and the sizes of the batches of an epoch, its steps, and the batch count."""
+
+        def of_lane(cell: Cell, losses: Array, inputs: Any, done: Array) -> tuple[Array, Array, Array, Array]:
+            run = self.parts.stepping(cell)
+            loss, size = run.losses(losses, inputs, done)
+            return loss, size, run.steps_done(done), jnp.asarray(run.batch_count)
+
+        return self.side_by_side(of_lane)(own, epoch.losses, epoch.inputs, epoch.done)
+
+    def all_finite(self, state: State) -> Bool[Array, " L"]:
+        """Return True for the lanes of which all parameters are finite."""
+        return self.side_by_side(all_finite)(state.params)
+
+    def batch_losses(self, own: Cell, losses: Array, inputs: Any) -> Array:
+        """Return of each lane the losses of the batches of a whole epoch."""
+        of_lane = self.side_by_side(lambda cell, losses, inputs: self.parts.stepping(cell).losses(losses, inputs, None)[0])
+        return of_lane(own, losses, inputs)
+
+
 def all_finite(params: Params) -> Bool[Array, ""]:
     """Return True if all parameters are finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
 
 
-def _vectorized(lanes: int) -> Callable[[Callable], Callable]:
-    """Return the map of a function over the lanes; one lane alone is not mapped, so that its bits are those of a run alone."""
-
-    def alone(function: Callable) -> Callable:
-        def mapped(*lane_args: Any) -> Any:
-            result = function(*(_at(arg, 0) for arg in lane_args))
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
-
-        return mapped
-
-    return jax.vmap if lanes > 1 else alone
-
-
 def _at(tree: Any, index: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-def _of_step(inputs: Any, step: Any) -> Any:
-    """Return the inputs of one step from those of an epoch, [L, K, ...] -> [L, ...]."""
-    return jax.tree.map(lambda leaf: leaf[:, step], inputs)
 
 
 def _where(mask: Array, new: Any, old: Any) -> Any:

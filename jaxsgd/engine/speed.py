@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsgd.engine.draw_program import Drawn
 from jaxsgd.engine.loss_cost import LossCost, loss_cost
-from jaxsgd.engine.program import Drawn, inputs, programs, train_spec
+from jaxsgd.engine.program import inputs, programs
 from jaxsgd.engine.program_folder import program_folder
+from jaxsgd.engine.train_program import train_spec
 from jaxsgd.error import InputError
 from jaxsgd.machine import processor
 from jaxsgd.problem import Problem

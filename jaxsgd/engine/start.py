@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsgd.engine.program import Drawn, Program
+from jaxsgd.engine.draw_program import Drawn
+from jaxsgd.engine.program import Program
 from jaxsgd.error import InputError, counted
 from jaxsgd.results.axes import axis_names, coords_along, listed, places, selected
 from jaxsgd.results.parameters import KeptCells, kept_cells

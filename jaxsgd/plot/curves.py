@@ -31,6 +31,10 @@ from jaxsgd.results.axes import selected
 from jaxsgd.results.metric import cost, metric_named, record_axis, resolution, time_dim
 from jaxsgd.study.dimensions import SIZE_AXES
 
+NAMED = ("optimizer", "schedule", "batch_rule")
+"""Axes whose values are names in code, which stay as they are where a sentence begins."""
+
+
 LINE_HEIGHT = 0.21
 """Inches for a label at a line's end."""
 
@@ -315,7 +319,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
         return f"No {axis.words} ends clearly {beside} the others {after}{each_at}"
     common = max(set(winners), key=winners.count)
     winner = f"{axis.phrase(common)} order" if axis.name == "order" else axis.phrase(common)
-    winner = winner if axis.name in SIZE_AXES else winner[0].upper() + winner[1:]
+    winner = winner if axis.name in (*SIZE_AXES, *NAMED) else winner[0].upper() + winner[1:]
     if len(groups) == 1:
         panel = groups[0][common]
         number = three_digits(contents[panel][common].median[-1])

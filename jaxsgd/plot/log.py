@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jaxsgd.number import short_number
 from jaxsgd.plot.layout import entry, head, panels, write_key
 from jaxsgd.plot.scale import leave_room, plain_numbers, use_log
 from jaxsgd.plot.style import COLOURS, DASHED, PALE, slide, styled
@@ -209,8 +210,8 @@ def _beside_log(view: LogView, heading: str, title: str, subtitle: str, note: st
     figure = slide(title, subtitle)
     axes, printed = panels(figure, 1, 2, apart=(0.15, 0.06))[0]
     head(axes, heading, note)
-    head(printed, "The log as printed, and its mean over whole epochs", " ")
-    _draw_log(printed, view)
+    beyond = _draw_log(printed, view)
+    head(printed, "The log as printed, and its mean over whole epochs", beyond or " ")
     return figure, axes, printed
 
 
@@ -218,7 +219,24 @@ AS_PRINTED: dict[str, Any] = {"color": BLUE, "linewidth": 0.9, "alpha": 0.75}
 AVERAGED: dict[str, Any] = {"color": "#000000", "linewidth": 2.8}
 
 
-def _draw_log(axes: Axes, view: LogView) -> None:
+STEEP = 10.0
+"""How many times the range of all later losses the first epoch must fall for the later ones to be drawn alone."""
+
+
+FEWEST_LATER = 8
+"""Losses after the first epoch from which they may be drawn alone."""
+
+
+def _after_a_steep_fall(time: Float[np.ndarray, " n"], loss: Float[np.ndarray, " n"]) -> np.ndarray:
+    """Return True for the losses that are to be seen, [n]: all, or where the first epoch would hide them, the later ones."""
+    later = time > 1
+    if later.sum() < FEWEST_LATER or loss.max() - loss[later].max() < STEEP * np.ptp(loss[later]):
+        return np.ones(len(loss), bool)
+    return later
+
+
+def _draw_log(axes: Axes, view: LogView) -> str:
+    """Draw a log, and return how far it goes that leaves the panel at the top; "" if it does not."""
     shown = _thinned(len(view.time))
     dots: dict[str, Any] = {"marker": ".", "markersize": 4} if len(view.time) <= 400 else {}
     axes.plot(view.time[shown], view.loss[shown], **AS_PRINTED, zorder=2, **dots)
@@ -233,8 +251,11 @@ def _draw_log(axes: Axes, view: LogView) -> None:
     axes.set_ylabel("loss")
     axes.set_xlim(0, view.time[-1])
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    low, high = np.quantile(view.loss, (0.002, 0.998)) if len(view.loss) > 500 else (view.loss.min(), view.loss.max())
+    seen = _after_a_steep_fall(view.time, view.loss)
+    loss = view.loss[seen]
+    low, high = np.quantile(loss, (0.002, 0.998)) if len(loss) > 500 else (loss.min(), loss.max())
     leave_room(axes, low, high)
+    return "" if seen.all() else f"beyond the top: the first epoch, up to {short_number(float(view.loss.max()), 3)}"
 
 
 def _write_key(figure: Figure, entries: list[tuple]) -> None:
@@ -309,7 +330,7 @@ def cases_figure(log: OrderCase, cases: Sequence[OrderCase], title: str, subtitl
 
 
 def _draw_case(axes: Axes, case: OrderCase, colour: str) -> None:
-    shown = case.time >= case.time[-1] - MOST_EPOCHS
+    shown = (case.time >= case.time[-1] - MOST_EPOCHS) & _after_a_steep_fall(case.time, case.loss)
     axes.plot(case.time[shown], case.loss[shown], color=colour, linewidth=1.3)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))

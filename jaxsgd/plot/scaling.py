@@ -36,6 +36,9 @@ def _tuned(tune: str) -> str:
     return "the rate" if tune == "learning_rate" else tune.replace("_", " ")
 
 
+BELOW_NAMES = 0.88
+"""Share of the panel's height up to which upright lines go, so that the names of the regimes do not cover them."""
+
 WORDS = {"perfect": "perfect\nscaling", "diminishing": "diminishing\nreturns", "none": "no further\ngain"}
 
 
@@ -104,13 +107,15 @@ def scaling(
 def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[str], noise_scale: float | None) -> None:
     every = np.concatenate([curve["steps"].values for curve in curves])
     every = every[np.isfinite(every)]
-    low, high = float(every.min()) / 1.6, float(every.max()) * 2.6
+    # The names of the regimes stand above the intervals.
+    tops = np.concatenate([every, *(curve["steps_high"].values for curve in curves)])
+    low, high = float(every.min()) / 1.6, float(tops[np.isfinite(tops)].max()) * 2.6
     share_range([axes], low, high, log=True, below=0.0, above=0.0)
     if len(curves) == 1:
         _regimes(axes, curves[0], high)
         _bend(axes, curves[0], noise_scale)
-    for curve, name, shade in zip(curves, names, shades, strict=True):
-        size, steps = curve["samples_per_step"].values.astype(float), curve["steps"].values
+    for curve, name, shade, aside in zip(curves, names, shades, _asides(curves), strict=True):
+        size, steps = curve["samples_per_step"].values * aside, curve["steps"].values
         known = np.isfinite(steps)
         if known.any():
             first = int(np.flatnonzero(known)[np.argmin(size[known])])
@@ -123,6 +128,18 @@ def _steps(axes: Axes, curves: list[xr.Dataset], names: list[str], shades: list[
         axes.plot(size[fitted], steps[fitted], "o", color=shade, markersize=7, zorder=4, label=name)
         axes.plot(size[bound], steps[bound], "o", color=shade, markerfacecolor="white", markersize=7, zorder=4)
         axes.plot(size[~known], np.full(int((~known).sum()), high / 1.12), "x", color=shade, markersize=7, zorder=4)
+
+
+BESIDE = 0.3
+"""Share of the smallest step from one batch size to the next, on a log scale, over which several lines stand side by side."""
+
+
+def _asides(curves: list[xr.Dataset]) -> np.ndarray:
+    """Return the factor on the batch sizes of each line at which it is drawn, so that its intervals do not cover others'."""
+    size = np.unique(curves[0]["samples_per_step"].values.astype(float))
+    if len(curves) == 1 or len(size) == 1:
+        return np.ones(len(curves))
+    return np.exp(np.linspace(-0.5, 0.5, len(curves)) * BESIDE * np.diff(np.log(size)).min())
 
 
 def _whiskers(axes: Axes, size: np.ndarray, ends: list[np.ndarray], known: np.ndarray, shade: str, top: float) -> None:
@@ -159,17 +176,17 @@ def _bend(axes: Axes, curve: xr.Dataset, noise_scale: float | None) -> None:
         axes.plot(at, fewest + most / at, color=INK, linewidth=1.4, zorder=2)
     critical, low, high = (float(curve[name]) for name in ("critical_batch_size", "critical_low", "critical_high"))
     if np.isfinite(critical):
-        axes.axvline(critical, color=COLOURS[1], linewidth=2, zorder=2)
+        axes.axvline(critical, ymax=BELOW_NAMES, color=COLOURS[1], linewidth=2, zorder=2)
         start, stop = max(low, size.min() / 1.35), min(high, size.max() * 1.35)
-        axes.axvspan(float(start), float(stop), color=COLOURS[1], alpha=0.15, linewidth=0, zorder=1)
+        axes.axvspan(float(start), float(stop), ymax=BELOW_NAMES, color=COLOURS[1], alpha=0.15, linewidth=0, zorder=1)
     if noise_scale is not None:
-        axes.axvline(noise_scale, color=COLOURS[2], linewidth=2, linestyle=DOTTED, zorder=2)
+        axes.axvline(noise_scale, ymax=BELOW_NAMES, color=COLOURS[2], linewidth=2, linestyle=DOTTED, zorder=2)
 
 
 def _rates(axes: Axes, result: xr.Dataset, curves: list[xr.Dataset], shades: list[str], tune: str) -> None:
     axes.set_yscale("logit" if tune in MEMORIES else "log")
-    for curve, shade in zip(curves, shades, strict=True):
-        size, rate = curve["samples_per_step"].values.astype(float), curve[tune].values
+    for curve, shade, aside in zip(curves, shades, _asides(curves), strict=True):
+        size, rate = curve["samples_per_step"].values * aside, curve[tune].values
         known = np.isfinite(rate)
         ends = [curve[name].values for name in ("rate_low", "rate_high")]
         _whiskers(axes, size, ends, known & (curve["regime"].values != "bound"), shade, np.inf)
@@ -233,7 +250,9 @@ def _key(
     note += " with 95 % intervals." if len(without) < len(reasons) else "."
     note += f" {'No' if len(without) == len(reasons) else 'Some have no'} interval: {without[0]}." if without else ""
     note += f" Steps: {result.attrs['resolution']}."
-    if not several:
+    if several:
+        note += " Lines stand side by side at each batch size."
+    else:
         share = f"{100 * (WITHIN - 1):.0f} %"
         note += f" Perfect scaling: within {share} of the fewest samples; no further gain: of the fewest steps."
     return entries, note

@@ -1,7 +1,7 @@
 """The numbers and texts of a report: read off a result, and worked out by `jaxsgd.analysis`, as plain values."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,43 +178,58 @@ def _columns(ds: xr.Dataset, dims: Sequence[str]) -> list[dict[str, Any]]:
 
 def _arrays(ds: xr.Dataset, dims: Sequence[str], names: Sequence[str], notes: list[str]) -> dict[str, dict[str, Any]]:
     """Return the arrays of the page; what does not fit is thinned, and a note says how."""
-    packed: dict[str, dict[str, Any]] = {}
-
-    def add(name: str, array: xr.DataArray, own: Sequence[str], records: list[int] | None = None) -> None:
-        packed[name] = {**pack_array(array.transpose(*own).values), "dims": list(own), "records": records}
-
-    for name, coord in ds.coords.items():
-        if coord.dims and coord.dtype.kind in "iufb" and "batch" not in coord.dims:
-            add(str(name), coord, [str(dim) for dim in coord.dims])
+    packed = {
+        str(name): _packed(coord, coord.dims)
+        for name, coord in ds.coords.items()
+        if coord.dims and coord.dtype.kind in "iufb" and "batch" not in coord.dims
+    }
     for name in names:
-        add(f"final:{name}", final(ds, name).astype(np.float64), [dim for dim in dims if dim in final(ds, name).dims])
+        packed[f"final:{name}"] = _packed(final(ds, name).astype(np.float64), _dims_of(final(ds, name), dims))
         if time_dim(ds, name):
             for label, part in (("x", record_axis(ds, name)[0]), ("steps", record_steps(ds, name))):
-                add(f"{label}:{name}", xr.DataArray(part), [str(dim) for dim in xr.DataArray(part).dims])
-    whole = [str(name) for name, array in ds.data_vars.items() if set(array.dims) <= set(dims)]
-    for name in whole:
-        add(name, ds[name], [dim for dim in dims if dim in ds[name].dims])
+                packed[f"{label}:{name}"] = _packed(xr.DataArray(part), xr.DataArray(part).dims)
+    for name, array in ds.data_vars.items():
+        if set(array.dims) <= set(dims):
+            packed[str(name)] = _packed(array, _dims_of(array, dims))
     by_record = [name for name in names if time_dim(ds, name)]
     striped = _striped(ds, dims) if "loss" in ds else {}
     for place, name in enumerate(by_record):
-        time = str(time_dim(ds, name))
         left = MOST_ARRAY_LETTERS - _letters(packed)
         share = left if place == 0 and not striped else left / (len(by_record) - place + bool(striped))
-        length = wanted = ds.sizes[time]
-        own = [*(dim for dim in dims if dim in ds[name].dims), time]
-        while True:
-            records = np.unique(np.round(np.linspace(length - 1, 0, wanted)).astype(int))
-            add(name, ds[name].isel({time: records}), own, None if wanted == length else records.tolist())
-            if len(packed[name]["data"]) <= share or wanted == 1:
-                break
-            wanted = max(1, min(wanted // 2, int(wanted * share / len(packed[name]["data"]))))
-        if wanted < length:
-            notes.append(f"{metric_words(ds, name)}: {wanted} of {length} records of a run are in this page, evenly spaced")
+        packed[name] = _thinned(ds, name, dims, share, notes)
     if striped:
         _add_striped(striped, packed, notes)
     if "loss" in ds:
         notes.append("the losses of single batches are not in this page; jaxsgd export has them")
     return packed
+
+
+def _thinned(ds: xr.Dataset, name: str, dims: Sequence[str], most: int | float, notes: list[str]) -> dict[str, Any]:
+    """Return the records of a metric as an array of at most so many letters; if some are left out, a note says so."""
+    time = str(time_dim(ds, name))
+    length = wanted = ds.sizes[time]
+    while True:
+        records = np.unique(np.round(np.linspace(length - 1, 0, wanted)).astype(int))
+        listed = None if wanted == length else records.tolist()
+        packed = _packed(ds[name].isel({time: records}), [*_dims_of(ds[name], dims), time], listed)
+        letters = len(packed["data"])
+        if letters <= most or wanted == 1:
+            break
+        wanted = max(1, min(wanted // 2, int(wanted * most / letters)))
+    if wanted < length:
+        notes.append(f"{metric_words(ds, name)}: {wanted} of {length} records of a run are in this page, evenly spaced")
+    return packed
+
+
+def _packed(array: xr.DataArray, dims: Iterable[Hashable], records: list[int] | None = None) -> dict[str, Any]:
+    """Return an array of the page, with its dimensions in an order, and the numbers of its records if some are left out."""
+    names = [str(dim) for dim in dims]
+    return {**pack_array(array.transpose(*names).values), "dims": names, "records": records}
+
+
+def _dims_of(array: xr.DataArray, dims: Iterable[str]) -> list[str]:
+    """Return the dimensions that an array has, in the order of `dims`."""
+    return [dim for dim in dims if dim in array.dims]
 
 
 def _letters(packed: Mapping[str, Mapping[str, Any]]) -> int:
@@ -253,7 +268,7 @@ def _add_striped(striped: Mapping[str, xr.DataArray], packed: dict[str, dict[str
     while True:
         for name, array in striped.items():
             part = array.isel(window=slice(0, wanted)) if "window" in array.dims else array
-            packed[name] = {**pack_array(part.values), "dims": [str(dim) for dim in part.dims], "records": None}
+            packed[name] = _packed(part, part.dims)
         if _letters(packed) <= MOST_ARRAY_LETTERS or wanted <= 1:
             break
         wanted //= 2

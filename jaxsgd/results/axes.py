@@ -155,8 +155,10 @@ def selected(ds: xr.Dataset, select: Mapping[str, Any] | None) -> xr.Dataset:
       select: by axis, the value to keep, or a list of them. Numbers match to a relative 1e-5, and may be text.
 
     Raises:
-      InputError: for an unknown axis or value, with the nearest ones.
+      InputError: for what is no dictionary, and for an unknown axis or value, with the nearest ones.
     """
+    if select is not None and not isinstance(select, Mapping):
+        raise InputError(f"select must be a dictionary such as {{'learning_rate': 0.1}}, got {shown(select)}")
     for name, wanted in (select or {}).items():
         dim, values = axis_dim(ds, name), axis_values(ds, name)
         keep = np.zeros(len(values), bool)

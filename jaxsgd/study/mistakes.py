@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from jaxsgd.error import InputError, shown
+from jaxsgd.error import InputError, no_such, shown
 from jaxsgd.nearest import nearest
 from jaxsgd.optimizer import OPTIMIZERS, hyperparameters
 from jaxsgd.order import Order
+from jaxsgd.study.field_types import Distribution, Halving
 from jaxsgd.study.subject import problem_arguments
 
 
@@ -25,14 +26,19 @@ def all_mistakes(error: ValidationError, given: Mapping[str, Any], known: Mappin
       known: all fields of a study.
     """
     mistakes = error.errors()
-    unknown = [str(mistake["loc"][0]) for mistake in mistakes if mistake["type"] == "extra_forbidden"]
+    extra = [mistake["loc"] for mistake in mistakes if mistake["type"] == "extra_forbidden"]
+    unknown = [str(place[0]) for place in extra if len(place) == 1]
     clauses = [_unknown_field(name, given, known) for name in unknown]
+    misspelt = {place[:-1]: str(place[-1]) for place in extra if len(place) > 1}
+    clauses += [f"{_joined(place)}: {no_such('name', name, _NAMES[str(place[0])])}" for place, name in misspelt.items()]
     # A field that is left out because its name is misspelt says nothing besides.
     near_fields = [near for name in unknown if (near := _near_field(name, known))]
     meant = {place for near in near_fields for place in (near, *_CHECKED_AT.get(near, ()))}
     for mistake in mistakes:
-        field = ".".join(str(part) for part in mistake["loc"])
+        field = _joined(mistake["loc"])
         if mistake["type"] == "extra_forbidden" or (field in meant and given.get(field) is None):
+            continue
+        if mistake["loc"][:-1] in misspelt and mistake["type"] in ("missing", "value_error"):
             continue
         if mistake["type"] == "missing":
             clauses.append(f"{field}: must be given")
@@ -48,6 +54,16 @@ def all_mistakes(error: ValidationError, given: Mapping[str, Any], known: Mappin
     own = [clause for clause in clauses if not any(clause != other and clause.endswith(other) for other in clauses)]
     return " ".join("; ".join(own).split())
 
+
+def _joined(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place)
+
+
+_NAMES = {"random": tuple(Distribution.model_fields), "halving": tuple(Halving.model_fields)}
+"""By field that has names of its own, the valid ones."""
+
+_EXAMPLES = {"random": {"uniform": [0.5, 0.99]}, "halving": {"metric": "loss_epoch", "eta": 3}}
+"""By such a field, a right value."""
 
 _CHECKED_AT = {"batch_counts": ("batch_sizes",), "steps": ("epochs",), "samples": ("epochs",)}
 """By field, another one whose check says that it is missing."""
@@ -83,6 +99,8 @@ def _unknown_field(name: str, given: Mapping[str, Any], known: Mapping[str, Fiel
 def _wanted(mistake: Mapping[str, Any]) -> str:
     """Return the valid values of one of Pydantic's mistakes, in words."""
     kind, limits = mistake["type"], mistake.get("ctx", {})
+    if kind == "model_type":
+        return f"a dictionary such as {_EXAMPLES[str(mistake['loc'][0])]}"
     for name, words in (("ge", "at least"), ("le", "at most"), ("lt", "below"), ("gt", "above")):
         if name in limits:
             return f"{words} {limits[name]}"

@@ -347,7 +347,10 @@ def test_a_benchmark_has_one_axis_and_the_same_settings_everywhere():
     with pytest.raises(InputError, match=r"^b: has optimizer \['sgd'\], and the others \['sgd', 'adam'\]$"):
         jaxsgd.benchmark({"a": complete, "b": complete.isel(optimizer=[0])}, tuning_seeds=2)
     wide = result(np.repeat(losses([3, 1, 2], [1, 2, 3])[..., None], 2, axis=-1), batch_count=[1, 10])
-    with pytest.raises(InputError, match=r"^a: .* one axis, optimizer: select one value of batch_count, as select="):
+    with pytest.raises(InputError, match=r"^a: .* one axis, optimizer: select one value of batch_count, as select=") as caught:
         jaxsgd.benchmark({"a": wide}, tuning_seeds=2)
+    assert str(caught.value).endswith("or compare all in Python: jaxsgd.compare(jaxsgd.tune(ds, 2), 'optimizer')")
+    both = jaxsgd.compare(jaxsgd.tune(wide, 2), "optimizer")
+    assert both.sizes["batch_count"] == both.sizes["optimizer"] == 2
     with pytest.raises(InputError, match=r"^benchmark needs at least one result$"):
         jaxsgd.benchmark({}, tuning_seeds=2)

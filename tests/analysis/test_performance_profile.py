@@ -108,7 +108,7 @@ def test_each_setting_is_tuned_on_seeds_that_do_not_count():
             "easy: only a finished result can be compared, and 6 of its cells are missing",
         ),
         ({"easy": EASY}, {"target": {"hard": 1.0}}, "easy has no target"),
-        ({"easy": EASY}, {"target": np.nan}, "target must be finite"),
+        ({"easy": EASY}, {"target": np.nan}, "target must be a finite number"),
         ({}, {}, "needs at least one result"),
     ],
 )

@@ -393,7 +393,7 @@ def test_another_axis_than_the_rate_can_be_tuned():
         ({"tune": "optimizer"}, "such as learning_rate, got 'optimizer'"),
         ({"metric": "los_epoch"}, "unknown metric 'los_epoch': did you mean 'loss_epoch'? valid: loss_epoch"),
         ({"metric": "stripe_index"}, "unknown metric 'stripe_index': valid: loss_epoch"),
-        ({"target": np.nan}, "target must be finite, got nan"),
+        ({"target": np.nan}, "target must be a finite number, got nan"),
         ({"confidence": 1.0}, "confidence must lie between 0 and 1, such as 0.95, got 1.0"),
         ({"resamples": 0}, "resamples must be a whole number of at least 1, got 0"),
     ],

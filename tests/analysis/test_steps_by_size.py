@@ -58,7 +58,7 @@ def test_steps_may_differ_from_curve_to_curve():
     ("value", "step", "target", "message"),
     [
         ([1.0, 2.0], [1, 2, 3], 1.0, r"share their last axis.*\(2,\) and \(3,\)"),
-        ([1.0], [1], np.nan, "target must be finite, got nan"),
+        ([1.0], [1], np.nan, "target must be a finite number, got nan"),
     ],
 )
 def test_wrong_arguments_are_named(value, step, target, message):

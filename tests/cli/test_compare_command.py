@@ -8,7 +8,8 @@ import pytest
 
 import jaxsgd
 from jaxsgd.analysis.confidence import SAME
-from jaxsgd.cli.compare_command import _few_seeds_note, compare
+from jaxsgd.cli.compare_command import compare
+from jaxsgd.cli.compare_sections import _few_seeds_note
 
 PROBLEM = {"num_samples": 20, "num_inputs": 2}
 FIELDS = {"batch_counts": [5], "learning_rates": [0.01, 0.03, 0.1], "epochs": 2, "record": "epoch", "orders": ["reshuffle"]}

@@ -204,6 +204,12 @@ def test_epochs_whose_noise_hides_the_gradient_are_named(noisy):
     assert note.startswith(f"no noise scale in up to 2 of the 6 measured epochs in 1 of {len(rows)} rows: ")
 
 
+def test_noise_with_a_target_that_nothing_reaches_is_a_note(measured, capsys):
+    report = run_json(capsys, measured, "--target", "1e-9", "--noise")
+    assert report["tables"]["noise"] == []
+    assert any(note.startswith("no noise: ") for note in report["notes"])
+
+
 def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured, target):
     ds = jaxsgd.load(measured)
     scaling = jaxsgd.scaling(ds, target)
@@ -220,7 +226,7 @@ def test_noise_with_a_target_is_that_of_its_best_rates_up_to_the_target(measured
         (["--metric", "los_epoch"], ["unknown metric 'los_epoch'", "did you mean 'loss_epoch'?"]),
         (["--target", "0.6", "--reference", "7"], ["unknown reference 7", "valid: 10, 2, 5"]),
         (["--target", "0.6", "--tune", "learning_rat"], ["unknown axis 'learning_rat'", "did you mean 'learning_rate'?"]),
-        (["--target", "nan"], ["target must be finite, got nan"]),
+        (["--target", "nan"], ["target must be a finite number, got nan"]),
         (["--target", "0.1", "--metric", "stripe_gap"], ["unknown metric 'stripe_gap'", "loss_epoch"]),
     ],
 )

@@ -15,8 +15,8 @@ from jaxsgd.compiling.convolution import has_convolution
 from jaxsgd.compiling.lowered import lowered
 from jaxsgd.engine.execution import Execution
 from jaxsgd.engine.plan import plan
-from jaxsgd.engine.program import lowered_train
 from jaxsgd.engine.speed import COMPILE_SECONDS, USUAL
+from jaxsgd.engine.train_program import lowered_train
 
 LAST = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 """The axes of a convolution with the channels last, as StableHLO writes them."""

@@ -140,6 +140,23 @@ def test_a_log_of_few_epochs_does_not_say_what_hides_its_stripes():
     assert diagnose(np.tile(loss, (2, 1))).remedy.is_telling
 
 
+@pytest.mark.parametrize("value", [0.0, 0.6931])
+def test_losses_that_never_change_are_no_sign_that_all_is_well(value):
+    answer, remedy, *_ = diagnosis_lines(diagnose(np.full((6, 40), value)), "log")
+    assert answer.startswith(f"All 240 losses are {value:g}, which shows no pattern: ")
+    assert remedy.startswith("What to do: Print the loss of each batch")
+
+
+def test_where_nothing_is_periodic_no_interval_is_said_to_hide_stripes():
+    noise = np.random.default_rng(38).standard_normal((8, 5))
+    diagnosis = diagnose(2 + 0.1 * noise)
+    assert not diagnosis.causes
+    assert diagnosis.remedy.hiding_prints > 1
+    text = "\n".join(diagnosis_lines(diagnosis, "log"))
+    assert "Averaged over each whole epoch" in text
+    assert "hides its stripes" not in text
+
+
 def test_one_print_an_epoch_is_too_coarse(tmp_path):
     (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{k},{1 / (k + 1)}\n" for k in range(30)))
     assert "one loss an epoch" in str(diagnose(tmp_path / "log.csv"))

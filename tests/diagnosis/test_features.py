@@ -192,6 +192,20 @@ def test_levels_are_seen_in_five_epochs_however_steeply_the_first_falls():
     assert seen["new"] == 0
 
 
+def test_levels_are_seen_where_the_fall_of_the_first_epoch_reaches_into_the_second():
+    seen = {"fixed": 0, "new": 0}
+    time = np.arange(8 * 5) / 5
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        loss = 0.5 + 12 * np.exp(-time / 0.4) + 0.003 * rng.standard_normal(len(time))
+        levels = np.tile(0.07 * rng.standard_normal(5), 8)
+        for order, level in (("fixed", levels), ("new", rng.permutation(levels))):
+            log, period = logged((loss + level).reshape(8, 5))
+            seen[order] += "fixed_order" in judged(log, period, learned()).causes
+    assert seen["fixed"] >= 10
+    assert seen["new"] <= 1
+
+
 def test_a_log_that_lost_most_of_its_epochs_is_answered(tmp_path):
     lines = [f"1,{400 * number},{2.7 - 0.1 * number}" for number in range(10)] + ["14,3200,0.92", "14,3600,1.06"]
     (tmp_path / "log.csv").write_text("\n".join(["epoch,samples,loss", *lines]))

@@ -152,6 +152,12 @@ RANKS = [
 """Lines of one of several processes: DistributedDataParallel with a logger, its tutorial, torchrun, and JSON lines."""
 
 
+@pytest.mark.parametrize(("name", "is_said"), [("val_loss", True), ("eval/loss", True), ("train_loss", False), ("loss", False)])
+def test_a_validation_loss_that_stands_alone_is_said_to_show_no_order(tmp_path, name, is_said):
+    (tmp_path / "log.csv").write_text(f"step,{name}\n" + "".join(f"{k},{1 / (k + 1)}\n" for k in range(30)))
+    assert ("held_out" in note_texts(read_log(tmp_path / "log.csv"))) == is_said
+
+
 @pytest.mark.parametrize("line", RANKS)
 def test_of_several_ranks_the_first_is_read_and_it_is_said(tmp_path, line):
     rng = np.random.default_rng(0)

@@ -70,6 +70,7 @@ STEPPED = {
     "comma": (table("step,loss", "{step},{loss}"), "CSV", "loss"),
     "tabs": (table("global_step\ttrain/loss\tacc", "{step}\t{loss}\t0.5"), "CSV", "train/loss"),
     "byte order mark": ("\ufeff" + table("step;loss", "{step};{loss}"), "CSV", "loss"),
+    "decimal commas": (table("step;loss", "{step};{loss}").replace(".", ","), "CSV", "loss"),
     "wandb": (
         table('"Step","run - loss","run - loss__MIN","run - loss__MAX"', '"{step}","{loss}","0","1"'), "CSV", "run - loss",
     ),
@@ -93,6 +94,28 @@ def test_every_format_gives_the_same_losses_and_steps(name, tmp_path):
     np.testing.assert_array_equal(log.loss, LOSS)
     np.testing.assert_array_equal(log.step, range(1, 7))
     assert (log.form, log.column) == (form, column)
+
+
+def test_a_comma_beside_a_decimal_point_is_no_decimal_mark(tmp_path):
+    (tmp_path / "log").write_text("step;loss\n" + "".join(f"1,{100 + k};{v}\n" for k, v in enumerate(LOSS)))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert np.isnan(log.step).all()
+
+
+@pytest.mark.parametrize("text", [json.dumps(LOSS), json.dumps(LOSS, indent=1), f"{LOSS}\n"])
+def test_a_list_of_losses_is_read_as_json_or_as_python_prints_it(text, tmp_path):
+    (tmp_path / "log").write_text(text)
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert log.form == "JSON"
+
+
+def test_lines_that_begin_with_a_list_are_text(tmp_path):
+    (tmp_path / "log").write_text("".join(f"[{e}, {b}, 3] loss: {v}\n" for (e, b), v in zip(PLACES, LOSS, strict=True)))
+    log = read_log(tmp_path / "log")
+    np.testing.assert_array_equal(log.loss, LOSS)
+    assert log.form == "plain text"
 
 
 def test_json_lines_name_what_lies_one_level_down(tmp_path):

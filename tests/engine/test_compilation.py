@@ -14,8 +14,8 @@ import pytest
 import jaxsgd
 from jaxsgd import Study
 from jaxsgd.engine import loss_cost
+from jaxsgd.engine.draw_program import DrawSpec
 from jaxsgd.engine.plan import plan
-from jaxsgd.engine.program import DrawSpec
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS, ProgramCache
 from jaxsgd.study.subject import OwnArrays, Subject
 

@@ -10,8 +10,8 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd.engine.plan import plan
-from jaxsgd.engine.program import Outputs, lowered_train, train_spec
 from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
+from jaxsgd.engine.train_program import Outputs, lowered_train, train_spec
 from jaxsgd.error import InputError
 from jaxsgd.measure.observable import default_measures
 from jaxsgd.optimizer import scheduled

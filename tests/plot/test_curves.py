@@ -245,7 +245,7 @@ def test_the_title_compares_lines_at_their_best_rates():
         {"seed": np.arange(6), "optimizer": ["sgd", "adam"], "learning_rate": [2.0**k for k in range(6)], "epoch": [0, 1]},
     )
     title = curves(ds, axis="optimizer").texts[0].get_text()
-    assert title.startswith("Sgd ends lowest: loss ")
+    assert title.startswith("sgd ends lowest: loss ")
     assert title.endswith("after 2 epochs, at learning rate 32, each at its best learning rate")
     # Two batch counts in which the seeds do not agree: each optimizer at its own best rate in each.
     even = xr.concat([ds.assign(loss_epoch=ds.loss_epoch * 0 + seeds) for seeds in _undecided(6)], "batch_count")

@@ -17,14 +17,19 @@ COUNTS = [1, 2, 4, 8, 16, 32]
 CRITICAL, FEWEST = 40.0, 30.0
 
 
-def bent(seeds=SEEDS, scatter=0.03):
-    """Steps on the curve S = Smin (1 + Bcrit / B) at the best rate, which is proportional to B up to the end of the rates."""
+def bent(seeds=SEEDS, scatter=0.03, slow=1.0):
+    """Steps on the curve S = Smin (1 + Bcrit / B) at the best rate, which is proportional to B up to the end of the rates.
+
+    At the three smallest batch sizes, the last two fifths of the seeds need `slow` times the steps.
+    """
     size = 320 / np.array(COUNTS)
     best = np.clip(np.round(np.log2(size / 10)), 0, len(RATES) - 1)
     away = np.abs(np.arange(len(RATES))[:, None] - best)
     steps = FEWEST * (1 + CRITICAL / size) * (1 + 0.3 * away)
     rng = np.random.default_rng(0)
-    ds = stored(falling(steps * np.exp(scatter * rng.normal(size=(seeds, *steps.shape))), COUNTS, epochs=80), COUNTS)
+    steps = steps * np.exp(scatter * rng.normal(size=(seeds, *steps.shape)))
+    steps[seeds - 2 * seeds // 5 :, :, 3:] *= slow
+    ds = stored(falling(steps, COUNTS, epochs=80), COUNTS)
     ds["diverged"] = ds.missing.copy()
     ds.attrs["study"] = '{"problem": "least_squares"}'
     return ds
@@ -35,6 +40,11 @@ def points(axes, marker):
     drawn = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
     pairs = [(float(x), float(y)) for line in drawn for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
     return sorted(pairs)
+
+
+def upright(axes):
+    """The lines that go straight up."""
+    return [line for line in axes.lines if len(line.get_xdata()) > 1 and len(set(line.get_xdata())) == 1]
 
 
 def test_points_are_the_steps_and_the_best_rates_that_the_library_finds():
@@ -58,10 +68,10 @@ def test_the_critical_batch_size_is_drawn_with_its_interval_and_the_noise_scale_
     ds = bent()
     scaled = jaxsgd.scaling(ds, 1.0)
     left = scaling(ds, 1.0, noise_scale=77.0).axes[0]
-    upright = {to_hex(line.get_color()): line.get_xdata()[0] for line in left.lines if len(set(line.get_xdata())) == 1}
-    assert upright[COLOURS[1].lower()] == pytest.approx(scaled.critical_batch_size.item())
-    assert upright[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
-    assert upright[COLOURS[2].lower()] == 77
+    sizes = {to_hex(line.get_color()): line.get_xdata()[0] for line in upright(left)}
+    assert sizes[COLOURS[1].lower()] == pytest.approx(scaled.critical_batch_size.item())
+    assert sizes[COLOURS[1].lower()] == pytest.approx(CRITICAL, rel=0.25)
+    assert sizes[COLOURS[2].lower()] == 77
     text = words(scaling(ds, 1.0, noise_scale=77.0))
     assert f"critical batch size {scaled.critical_batch_size.item():.0f} (95 % interval" in text
     assert "gradient noise scale 77" in text
@@ -118,3 +128,32 @@ def test_lines_of_several_optimizers_have_a_key_and_ticks_are_the_batch_sizes():
     for axes in figure.axes:
         assert [text.get_text() for text in axes.get_xticklabels()] == ["256", "512", "1024"]
     check_legible(figure)
+
+
+def test_intervals_of_several_lines_stand_side_by_side():
+    ds = bent()
+    ds = ds.expand_dims(optimizer=["sgd", "adam", "lion"], axis=1)
+    figure = scaling(ds, 1.0)
+    intervals = [line.get_xdata()[0] for line in upright(figure.axes[0])]
+    assert len(intervals) == 3 * len(COUNTS)
+    assert len(set(intervals)) == len(intervals)
+    sizes = 320 / np.array(COUNTS)
+    nearest = sizes[np.abs(np.log(np.array(intervals)[:, None] / sizes)).argmin(axis=1)]
+    assert np.unique(nearest, return_counts=True)[1].tolist() == [3] * len(COUNTS)
+
+
+def test_the_names_of_the_regimes_stand_above_the_intervals():
+    figure = scaling(bent(slow=5.0), 1.0, noise_scale=77.0)
+    figure.draw_without_rendering()
+    left = figure.axes[0]
+    names = [text.get_window_extent() for text in left.texts]
+    bars = [line for line in upright(left) if line.get_linewidth() == 1.8]
+    assert names
+    assert bars
+    tops = [left.transData.transform((line.get_xdata()[0], max(line.get_ydata()))) for line in bars]
+    assert not any(name.x0 <= x <= name.x1 and y > name.y0 for name in names for x, y in tops)
+    # The critical batch size and the noise scale end below the names, which would cover them.
+    lowest = min(name.y0 for name in names)
+    marks = [line for line in upright(left) if to_hex(line.get_color()) in (COLOURS[1].lower(), COLOURS[2].lower())]
+    assert len(marks) == 2
+    assert all(line.get_window_extent().y1 < lowest for line in marks)

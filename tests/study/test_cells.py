@@ -6,7 +6,7 @@ import pytest
 
 import jaxsgd
 from jaxsgd import Study
-from jaxsgd.engine.program import draw_function
+from jaxsgd.engine.draw_program import draw_function
 from jaxsgd.engine.program import seeds as seeds_of
 from jaxsgd.study.cells import cells, traced_hyperparameters
 from jaxsgd.study.dimensions import dimensions, problem_settings

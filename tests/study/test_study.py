@@ -253,6 +253,18 @@ MISTAKES = {
     "record": ({"record": "all"}, "record: must be 'batch' or 'epoch', got 'all'"),
     "precision": ({"precision": "tf32"}, "precision: must be 'float32', 'tensorfloat32' or 'bfloat16', got 'tf32'"),
     "unknown field": ({"batch_count": [2]}, "unknown field 'batch_count': did you mean 'batch_counts'?"),
+    "unknown distribution": (
+        {"random": {"momentum": {"loguniform": [0.1, 0.9]}}, "draws": 2},
+        "random.momentum: unknown name 'loguniform': did you mean 'log_uniform'? valid: choice, log_uniform, uniform, values",
+    ),
+    "interval without a distribution": (
+        {"random": {"momentum": [0.1, 0.9]}, "draws": 2},
+        "random.momentum: must be a dictionary such as {'uniform': [0.5, 0.99]}, got [0.1, 0.9]",
+    ),
+    "misspelt part of halving": (
+        {"halving": {"metrik": "loss_epoch"}},
+        "halving: unknown name 'metrik': did you mean 'metric'?",
+    ),
     "unknown field like none": ({"zzz": 1}, "unknown field 'zzz'"),
     "misspelt field alone": (
         {"learning_rates": LEFT_OUT, "learning_rate": 0.1},

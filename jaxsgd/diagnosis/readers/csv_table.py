@@ -1,4 +1,4 @@
-"""Tables of text: CSV with commas, semicolons or tabs, and a first line of names.
+"""Tables of text: CSV with commas, semicolons (then with decimal points or commas) or tabs, and a first line of names.
 
 Lightning's `metrics.csv`, Keras's CSVLogger, exports of W&B (their MIN and MAX columns are dropped) and TensorBoard, and
 any other with a column whose name has `loss` in it.
@@ -30,20 +30,32 @@ def matches(head: bytes) -> bool:
     if len(names) != len(values) or any(number(name) is not None or not name.strip() for name in names[1:] or names):
         return False
     is_names = len(names) > 1 or any(role(name) or is_known_loss(name) for name in names)
-    is_numbers = any(number(value.strip()) is not None for value in values)
+    is_numbers = any(value is not None for value in _values(values, delimiter))
     # A line of text may have commas, too, but it has numbers beside its names.
     return is_names and is_numbers and not any(re.search(r"[:=]\s*[-+.\d]", name) for name in names)
 
 
 def _is_headless(lines: list[str]) -> bool:
     """Return True if all lines have the same number of cells, two or more, and all of them are numbers."""
-    rows = [next(csv.reader([line], delimiter=_delimiter(line)), []) for line in lines]
+    delimiter = _delimiter(lines[0])
+    rows = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
     same = len({len(cells) for cells in rows}) == 1 and len(rows[0]) > 1
-    return same and all(number(cell.strip()) is not None for cells in rows for cell in cells)
+    return same and all(value is not None for cells in rows for value in _values(cells, delimiter))
 
 
 def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
+    return max(";,\t", key=line.count)
+
+
+def _values(cells: list[str], delimiter: str) -> list[float | None]:
+    """Return the numbers in the cells of a line, None where there is none.
+
+    Between semicolons a comma is a decimal mark, as spreadsheets write it, unless another number of the line has a point: then
+    it may separate thousands.
+    """
+    has_commas = delimiter == ";" and not any("." in cell for cell in cells)
+    texts = [cell.strip() for cell in cells]
+    return [number(text.replace(",", ".") if has_commas and text.count(",") == 1 else text) for text in texts]
 
 
 def read(source: Source) -> Table:
@@ -71,8 +83,9 @@ def read(source: Source) -> Table:
     try:
         for cells in table:
             row = {}
+            values = _values(cells, delimiter)
             for place, name in columns:
-                if place < len(cells) and (value := number(cells[place].strip())) is not None:
+                if place < len(cells) and (value := values[place]) is not None:
                     row.setdefault(name, value)
             if row:
                 run = cells[runs[0]] if runs and runs[0] < len(cells) else ""

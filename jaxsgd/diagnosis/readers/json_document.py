@@ -1,11 +1,16 @@
-"""One JSON value: Hugging Face's `trainer_state.json`, a list of objects, or an object of lists such as Keras's history."""
+"""One JSON value: Hugging Face's `trainer_state.json`, a list of objects or of losses, or lists by name as Keras's history.
+
+A list of losses is also what Python prints of one.
+"""
 
 import json
+import re
 from typing import Any
 
+from jaxsgd.diagnosis.column import COLUMN
 from jaxsgd.diagnosis.readers.json_line import add_record
 from jaxsgd.diagnosis.source import Source
-from jaxsgd.diagnosis.table import Reader, Table, TableBuilder
+from jaxsgd.diagnosis.table import Reader, Table, TableBuilder, number
 from jaxsgd.error import InputError
 
 FORM = "JSON"
@@ -14,8 +19,14 @@ LARGEST = 64 << 20
 """Largest size of a JSON value that is read whole, bytes: it takes several times as much memory."""
 
 
+_NUMBERS = re.compile(r"\[\s*-?\d[-+.\deE]*(\s*,\s*(-?\d[-+.\deE]*|NaN)){2,}\s*(,[-+.\deE\s]*$|\]\s*$|$)")
+"""A list of three numbers or more with nothing behind it, or the beginning of one: lines of text may begin with a list too."""
+
+
 def matches(head: bytes) -> bool:
     """Return True if the content begins as a JSON object or list does."""
+    if _NUMBERS.match(head.decode("utf-8-sig", "replace").lstrip()):
+        return True
     start = head.decode("utf-8-sig", "replace").lstrip()[:64]
     if start.startswith("{"):
         return start[1:].lstrip()[:1] in ('"', "}", "")
@@ -48,6 +59,8 @@ def read(source: Source) -> Table:
     for record in history:
         if isinstance(record, dict):
             add_record(builder, record)
+        elif (loss := number(record)) is not None:
+            builder.add_named({f"{COLUMN} 1": loss})
     return builder.table()
 
 

@@ -105,74 +105,129 @@ def line_shape(pieces: list[str]) -> LineShape:
     Args:
       pieces: the line cut by `NUMBERS`: text, number, text, number, ..., text.
     """
-    texts, numbers = [_shortened(text) for text in pieces[::2]], pieces[1::2]
-    fields: list[Field] = []
-    words: list[str] = []
-    waiting, delayed, bar_name, in_list, met_loss = "", "", "", False, False
-    for index in range(len(numbers)):
-        before, unit = texts[index], ""
-        previous = fields[-1] if fields and fields[-1].place == index - 1 else None
-        if index:
-            before, unit = _without_unit(before)
-            if unit and previous is not None and _COUNTED.fullmatch(unit) and (not previous.name or role(previous.name) == ""):
-                fields[-1] = previous = previous._replace(name=unit)
-            if unit == "%" and before.lstrip().startswith(("|", "\u2502")) and previous is not None:
-                # The percentage of a progress bar: its name is that of the share behind the bar.
-                bar_name = fields.pop().name
-                previous = None
-        link = before.strip()
-        if (
-            index
-            and previous is not None
-            and not unit
-            and link in ("/", "of", "out of")
-            and _are_counts(numbers[index - 1 : index + 1])
-        ):
-            name, bar_name = previous.name or bar_name, ""
-            fields[-1] = previous._replace(name=name, total=index, has_percent=_has_percent(texts, index))
-            continue
-        if index and before in ("-", ":", ".") and not unit:
-            # `Batch [0-50]` is batch 50; dates, times and versions are nothing.
-            name = previous.name if previous is not None and before == "-" else ""
-            if previous is not None:
-                fields.pop()
-            if name or before == "-":
-                fields.append(Field(index, name))
-            continue
+    return _Line(pieces).shape()
+
+
+class _Line:
+    """A line of which one number after another is named.
+
+    Attributes:
+      texts: before each number, and the rest behind the last.
+      numbers: as they are written.
+      fields, words: those of the numbers so far, as `LineShape` has them.
+      has_loss: True if a loss is among the numbers so far.
+      is_in_list: True within a list of losses.
+      waiting: words of a loss whose number comes later: `train loss of epoch 3: 0.5`.
+      delayed: the name of a loss that stands before a count: `Train loss 100 0.523`.
+      bar_name: the name of a progress bar that stands before its percentage.
+    """
+
+    def __init__(self, pieces: list[str]):
+        self.texts, self.numbers = [_shortened(text) for text in pieces[::2]], pieces[1::2]
+        self.fields: list[Field] = []
+        self.words: list[str] = []
+        self.has_loss = self.is_in_list = False
+        self.waiting = self.delayed = self.bar_name = ""
+
+    def shape(self) -> LineShape:
+        """Name all numbers and return the shape."""
+        for index in range(len(self.numbers)):
+            self._add(index)
+        if not self.has_loss and len(self.texts) == 1:
+            self.words += _words(self.texts[0])
+        has_epoch_word = any("poch" in text or "POCH" in text for text in self.texts)
+        return LineShape(tuple(self.fields), " ".join(dict.fromkeys(self.words)), has_epoch_word)
+
+    def _add(self, index: int) -> None:
+        """Add the number of an index, or what it says of the number before it."""
+        before, unit = _without_unit(self.texts[index]) if index else (self.texts[0], "")
+        if unit:
+            self._add_unit(index, unit, before)
+        elif self._previous(index) is not None and self._is_total(index, before):
+            self._add_total(index)
+            return
+        elif index and before in ("-", ":", "."):
+            self._add_part(index, before)
+            return
         prefix = _PREFIX.search(before)
         sign = prefix[0] if prefix else ""
         body = _WRAPPER.sub("", before[: len(before) - len(sign)])
         name, lead, head = _name_of(body)
-        if name and _LOSS_LIST.search(lead) and role(name) == "" and not is_metric(name):
-            in_list = True
-        elif in_list and re.search(r"[\]})]", lead):
-            in_list = False
-        listed = bool(name) and in_list and not is_metric(name) and role(name) == ""
+        is_listed = self._is_listed(name, lead)
         if head:
-            waiting = head
-        if not name and not listed and waiting and index and body.strip() in (":", "=", "-", "->", "|", ":|"):
-            name, waiting = waiting, ""
-        if name and role(name) == "loss" and _is_count_before_value(texts, numbers, index):
-            # `Train loss 100 0.523`: the count stands between the name and its number.
-            name, delayed = "", name
-        elif not name and delayed:
-            name, delayed = delayed, ""
-        elif not name:
-            name = _trailing_name(texts, index)
-        is_loss = listed or role(name) == "loss" or (is_known_loss(name) and not is_training(name))
-        if not met_loss:
-            own = (
-                [word for word in _words(name) if is_held_out(word) or is_training(word)]
-                if is_metric(name) or is_loss
-                else _words(name)
-            )
-            words += [*_words(lead), *own]
-        met_loss = met_loss or is_loss
+            self.waiting = head
+        name = self._own_name(index, name, body, is_listed)
+        self._add_words(name, lead, is_listed or role(name) == "loss" or (is_known_loss(name) and not is_training(name)))
         if name.lower() not in _NO_NUMBER and not _FILE.search(name):
-            fields.append(Field(index, name, sign, is_listed_loss=listed))
-    if not met_loss and len(texts) == 1:
-        words += _words(texts[0])
-    return LineShape(tuple(fields), " ".join(dict.fromkeys(words)), any("poch" in text or "POCH" in text for text in texts))
+            self.fields.append(Field(index, name, sign, is_listed_loss=is_listed))
+
+    def _previous(self, index: int) -> Field | None:
+        """Return the number directly before that of an index, if it means something."""
+        return self.fields[-1] if self.fields and self.fields[-1].place == index - 1 else None
+
+    def _add_unit(self, index: int, unit: str, after: str) -> None:
+        """Use the unit of the number before that of an index, and the text after the unit."""
+        previous = self._previous(index)
+        if previous is None:
+            return
+        if _COUNTED.fullmatch(unit) and (not previous.name or role(previous.name) == ""):
+            self.fields[-1] = previous._replace(name=unit)
+        if unit == "%" and after.lstrip().startswith(("|", "\u2502")):
+            # The percentage of a progress bar: its name is that of the share behind the bar.
+            self.bar_name = self.fields.pop().name
+
+    def _is_total(self, index: int, before: str) -> bool:
+        """Return True for the second number of `10/60`."""
+        return before.strip() in ("/", "of", "out of") and _are_counts(self.numbers[index - 1 : index + 1])
+
+    def _add_total(self, index: int) -> None:
+        previous = self.fields[-1]
+        name, self.bar_name = previous.name or self.bar_name, ""
+        self.fields[-1] = previous._replace(name=name, total=index, has_percent=_has_percent(self.texts, index))
+
+    def _add_part(self, index: int, link: str) -> None:
+        """Add the second number of a range: `Batch [0-50]` is batch 50. Dates, times and versions are nothing."""
+        previous = self._previous(index)
+        if previous is not None:
+            self.fields.pop()
+        if link == "-":
+            self.fields.append(Field(index, previous.name if previous is not None else ""))
+
+    def _is_listed(self, name: str, lead: str) -> bool:
+        """Return True for a number in a list of losses, which the text before it may begin or end."""
+        may_be_loss = bool(name) and role(name) == "" and not is_metric(name)
+        if may_be_loss and _LOSS_LIST.search(lead):
+            self.is_in_list = True
+        elif self.is_in_list and re.search(r"[\]})]", lead):
+            self.is_in_list = False
+        return may_be_loss and self.is_in_list
+
+    def _own_name(self, index: int, name: str, body: str, is_listed: bool) -> str:
+        """Return the name of a number, which may be further off: before another number, or behind its own.
+
+        Args:
+          index: of the number.
+          name: the words directly before it, if they name it.
+          body: the text before it, without its sign.
+          is_listed: True in a list of losses.
+        """
+        if not name and not is_listed and self.waiting and index and body.strip() in (":", "=", "-", "->", "|", ":|"):
+            name, self.waiting = self.waiting, ""
+        if name and role(name) == "loss" and _is_count_before_value(self.texts, self.numbers, index):
+            self.delayed = name
+            return ""
+        if not name and self.delayed:
+            name, self.delayed = self.delayed, ""
+        return name or _trailing_name(self.texts, index)
+
+    def _add_words(self, name: str, lead: str, is_loss: bool) -> None:
+        """Add the words of the text before a number, up to the line's first loss."""
+        if not self.has_loss:
+            own = _words(name)
+            if is_metric(name) or is_loss:
+                own = tuple(word for word in own if is_held_out(word) or is_training(word))
+            self.words += [*_words(lead), *own]
+        self.has_loss = self.has_loss or is_loss
 
 
 LONGEST_TEXT = 512

@@ -138,8 +138,9 @@ function detrended(loss, period) {
   const kept = [...apart.keys()].filter((i) => !apart[i]);
   const ofKept = (values) => Float64Array.from(kept, (i) => values[i]);
   const own = ofKept(loss), ofFirst = kept.filter((i) => period.epoch[i] < period.epoch[0] + 1).length;
-  const isLeftOut = period.epochs >= many_epochs || (period.epochs >= some_epochs && isSteep(own, ofFirst, steep));
-  let skipped = isLeftOut ? ofFirst : 0;
+  const isFirstSteep = isSteep(own, ofFirst, steep);
+  const isLeftOut = period.epochs >= many_epochs || (period.epochs >= some_epochs && isFirstSteep);
+  let skipped = isLeftOut ? ofFirst + (isFirstSteep ? half : 0) : 0;
   if (period.perEpoch < 2) skipped = Math.max(skipped, Math.min(width, Math.floor(kept.length / 4)));
   const first = Math.max(half, skipped), stop = kept.length - half;
   const inner = own.slice(first, stop);

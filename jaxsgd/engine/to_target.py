@@ -1,0 +1,113 @@
+"""Runs that each end at a target: the steps at which they are measured, and what is kept of them."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxsgd.engine.run_queue import Cell, RunParts, run_queue
+from jaxsgd.evaluation import evaluation_steps
+from jaxsgd.simulator import epoch_mean, judged_params
+from jaxsgd.train import marked
+
+
+class Ended(NamedTuple):
+    """Runs that have ended: R runs, E epochs, V measurements.
+
+    Attributes:
+      loss: [R, E, M], the loss of each batch; NaN for a batch that was not done.
+      loss_epoch: [R, E], mean over the samples of each epoch that were trained on.
+      finite: [R], True if the parameters after the last step are finite.
+      observed: by name, [R, V], or [R, E] if they are measured after each epoch; NaN where a run had ended.
+      stopped: [R], the number of steps after which the run reached its target; -1 for a run that did not.
+    """
+
+    loss: Float[Array, "R E M"]
+    loss_epoch: Float[Array, "R E"]
+    finite: Bool[Array, " R"]
+    observed: dict[str, Array]
+    stopped: Int[Array, " R"]
+
+
+def train_to_target(
+    parts: RunParts,
+    cells: Cell,
+    *,
+    metric: str,
+    lanes: int,
+    length: int,
+    epochs: int,
+    steps: int,
+    evaluate_every: int | float | None,
+    in_micro_steps: bool,
+    looks_at_gradients: bool,
+) -> Ended:
+    """Train all runs of a chunk, each until it reaches its target.
+
+    Args:
+      parts: of a run.
+      cells: inputs of the R runs, with leading axis R.
+      metric: name of the metric that has the target: an observable.
+      lanes: the number of runs side by side.
+      length: K, steps of the loop in an epoch.
+      epochs: E.
+      steps: steps of the loop in a whole run.
+      evaluate_every: interval of the measurements; None for after each epoch.
+      in_micro_steps: True if the steps of the loop are micro-steps.
+      looks_at_gradients: True for an order that does.
+    """
+    side_by_side = lanes if lanes > 1 else None
+    done, marks, at_start = None, None, None
+    if evaluate_every is not None:
+        # Micro-steps of an epoch are evaluated alike in every epoch.
+        done = evaluation_steps(evaluate_every, length, length if in_micro_steps else steps)
+        marks = marked(done, length if in_micro_steps else epochs * length)
+        marks = np.broadcast_to(marks.reshape(-1, length), (epochs, length))
+        if done[0] == 0:
+            at_start = jax.lax.map(
+                lambda cell: parts.observe(cell, judged_params(parts.start(cell))), cells, batch_size=side_by_side
+            )
+    counts = {"lanes": lanes, "length": length, "epochs": epochs, "steps": steps}
+    queued = run_queue(parts, cells, metric=metric, **counts, marks=marks, at_start=at_start)
+
+    def epoch_means(inputs: tuple[Cell, Array, Array]) -> Array:
+        # Whole epochs with the sizes as a run without a target has them, so that the sums have the same bits.
+        cell, loss, size = inputs
+        if looks_at_gradients:
+            # The sizes of an epoch that was cut short follow from a state that is gone.
+            return epoch_mean(loss, size)
+        run, begun = parts.stepping(cell), parts.start(cell)
+        losses = jnp.zeros(length, loss.dtype)
+
+        def sizes_of(i: Array) -> Array:
+            return run.losses(losses, run.inputs(i, begun), jnp.minimum(length, steps - i * length))[1]
+
+        sizes = jax.lax.map(sizes_of, jnp.arange(epochs))
+        return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))
+
+    loss_epoch = jax.lax.map(epoch_means, (cells, queued.loss, queued.size), batch_size=side_by_side)
+    observed = queued.observed
+    if done is not None:
+        observed = _measured(queued.observed, done, at_start, in_micro_steps)
+    return Ended(queued.loss, loss_epoch, queued.finite, observed, queued.stopped)
+
+
+def _measured(
+    observed: dict[str, Array], done: np.ndarray, at_start: dict[str, Array] | None, in_micro_steps: bool
+) -> dict[str, Array]:
+    """Return the observables at their measurements, [R, V], from those after each step of the loop, [R, E, K].
+
+    Args:
+      observed: by name.
+      done: [V], the steps of the loop before each measurement: of an epoch if they are micro-steps, else of the run.
+      at_start: [R] each, the observables before the first step, if they are measured then.
+      in_micro_steps: True if the steps of the loop are micro-steps.
+    """
+    if in_micro_steps:
+        return {name: values[:, :, done - 1].reshape(len(values), -1) for name, values in observed.items()}
+    observed = {name: values.reshape(len(values), -1)[:, np.maximum(done - 1, 0)] for name, values in observed.items()}
+    if at_start is None:
+        return observed
+    return {name: jnp.where(done == 0, at_start[name][:, None], values) for name, values in observed.items()}
