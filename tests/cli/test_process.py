@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.cli.conftest import COMMAND
-from tests.dask_processes import ROOT, wait_until
+from tests.dask_processes import wait_until
 from tests.python_process import text_of
 
 
@@ -135,28 +135,29 @@ def test_a_reader_that_leaves_does_not_keep_the_command_from_writing_its_files(s
 
 
 @pytest.fixture
-def small_study(tmp_path):
-    """A file of a study of a single run on arrays, whose programs are quick to compile."""
-    fields = {"problem": "tests.study_parts:holding", "batch_counts": [4], "learning_rates": [0.1], "epochs": 2}
+def small_run(tmp_path):
+    """The words of a command that trains: two runs of two epochs."""
+    fields = {"problem": "least_squares", "seeds": [0, 1], "batch_counts": [4], "learning_rates": [0.1], "epochs": 2}
     (tmp_path / "small.json").write_text(json.dumps(fields))
-    return "small.json"
+    return ("run", "small.json", "--out", "result")
 
 
 @pytest.mark.parametrize(
     "words", [pytest.param(["--no-cache"], id="switched off", marks=pytest.mark.slow), pytest.param([], id="unwritable")]
 )
-def test_without_a_cache_the_command_works_all_the_same(words, small_study, jaxsgd_process, tmp_path):
+def test_without_a_cache_the_command_works_all_the_same(words, small_run, jaxsgd_process, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()
     changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file"), "JAX_COMPILATION_CACHE_DIR": ""}
-    done = jaxsgd_process(*words, "run", small_study, "--quiet", cwd=tmp_path, PYTHONPATH=str(ROOT), **changes)
+    done = jaxsgd_process(*words, *small_run, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "ran 2 cells; the result is in result\n"
     assert not (tmp_path / "kept" / "jaxsgd").exists()
 
 
-def test_jaxs_own_cache_folder_is_respected(small_study, jaxsgd_process, tmp_path):
+def test_jaxs_own_cache_folder_is_respected(small_run, jaxsgd_process, tmp_path):
     changes = {"XDG_CACHE_HOME": str(tmp_path / "unused"), "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
-    done = jaxsgd_process("run", small_study, "--quiet", cwd=tmp_path, PYTHONPATH=str(ROOT), **changes)
+    done = jaxsgd_process(*small_run, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert any((tmp_path / "jax").iterdir())
     assert not (tmp_path / "unused" / "jaxsgd").exists()
