@@ -99,5 +99,5 @@ def moving_mean(values: Float[np.ndarray, "n *runs"], width: int) -> Float[np.nd
 
     It is the trend through all means without its ends.
     """
-    half = width // 2
-    return cycle_trend(values, width, 1)[half : len(values) - half]
+    means = period_means(values, width, 1)
+    return means if width % 2 else 0.5 * means[:-1] + 0.5 * means[1:]
