@@ -88,8 +88,8 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
 
 
 @functools.cache
-def _columns(reach: int, degree: int) -> tuple[Float[np.ndarray, "2*reach degree+2"], float]:
-    """Return (orthonormal columns of a curve with a step amid it, the step's product with the last of them).
+def _columns(reach: int, degree: int) -> tuple[Float[np.ndarray, "x c"], float]:
+    """Return (orthonormal columns of a curve with a step in its middle, [x, c], the step's product with the last column).
 
     The last column is the part of the step that the curve does not contain.
     """

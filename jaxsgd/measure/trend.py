@@ -90,7 +90,8 @@ def period_means(values: AnyArray, width: int, step: int) -> AnyArray:
         table = values[: count * width].reshape(count, width, *values.shape[1:])
         return pairwise_sum(table.swapaxes(0, 1)) / width
     middle = values.mean(axis=0, keepdims=True)
-    total = np.concatenate([np.zeros_like(middle), np.cumsum(values - middle, axis=0)])
+    total = np.zeros((len(values) + 1, *values.shape[1:]), middle.dtype)
+    np.cumsum(values - middle, axis=0, out=total[1:])
     return ((total[width:] - total[:-width]) / width + middle)[::step]
 
 
