@@ -11,7 +11,7 @@ its logarithm grows with the number of epochs.
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.linalg.lapack import dpbtrf, dtbtrs
+from scipy.linalg import get_lapack_funcs
 
 from jaxsgd.diagnosis.fold import local_scale
 from jaxsgd.diagnosis.period import Period
@@ -40,6 +40,9 @@ NO_KINSHIP = 1e-3
 
 ROUNDING = 1e-18
 """Share of the squares of the changes that rounding leaves of changes that return exactly."""
+
+_factored, _solved = get_lapack_funcs(("pbtrf", "tbtrs"), dtype=np.float64)
+# `scipy.linalg.cholesky_banded` and `solve_banded` take longer to check what they are given than LAPACK to work it out.
 
 FARTHEST = 3.5
 """Distance from the mean change of a place, in root mean squares of that place, at which a change is cut."""
@@ -162,10 +165,9 @@ def _log_likelihood(change: np.ndarray, bands: np.ndarray, drift: np.ndarray, fr
     for size in DRIFTS:
         bent = bands.copy()
         bent[0] += size * drift + 1e-9
-        # LAPACK's own functions: those of `scipy.linalg` around them take longer than they.
-        root, failed = dpbtrf(bent, lower=1)
+        root, failed = _factored(bent, lower=1)
         if failed:
             continue
-        white, _ = dtbtrs(root, change, uplo="L")
+        white, _ = _solved(root, change, uplo="L")
         best = max(best, -float(np.log(root[0]).sum()) - freedom / 2 * float(np.log((white**2).mean())))
     return best

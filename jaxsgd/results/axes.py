@@ -1,13 +1,15 @@
 """The axes of a result, read off the result itself: by name, by value, and which of them are seeds."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, no_such, shown, verb
+from jaxsgd.results.later import xr
 from jaxsgd.study.dimensions import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
