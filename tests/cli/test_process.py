@@ -133,21 +133,30 @@ def test_a_reader_that_leaves_does_not_keep_the_command_from_writing_its_files(s
     }
 
 
+@pytest.fixture
+def small_run(tmp_path):
+    """The words of a command that trains: two runs of two epochs."""
+    fields = {"problem": "least_squares", "seeds": [0, 1], "batch_counts": [4], "learning_rates": [0.1], "epochs": 2}
+    (tmp_path / "small.json").write_text(json.dumps(fields))
+    return ("run", "small.json", "--out", "result")
+
+
 @pytest.mark.parametrize(
     "words", [pytest.param(["--no-cache"], id="switched off", marks=pytest.mark.slow), pytest.param([], id="unwritable")]
 )
-def test_without_a_cache_the_command_works_all_the_same(words, samples, jaxsgd_process, tmp_path):
+def test_without_a_cache_the_command_works_all_the_same(words, small_run, jaxsgd_process, tmp_path):
     # Below a file no folder can be made, not even by root.
     (tmp_path / "file").touch()
     changes = {"XDG_CACHE_HOME": str(tmp_path / "kept" if words else tmp_path / "file"), "JAX_COMPILATION_CACHE_DIR": ""}
-    done = jaxsgd_process(*words, "train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process(*words, *small_run, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "ran 2 cells; the result is in result\n"
     assert not (tmp_path / "kept" / "jaxsgd").exists()
 
 
-def test_jaxs_own_cache_folder_is_respected(samples, jaxsgd_process, tmp_path):
+def test_jaxs_own_cache_folder_is_respected(small_run, jaxsgd_process, tmp_path):
     changes = {"XDG_CACHE_HOME": str(tmp_path / "unused"), "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
-    done = jaxsgd_process("train", samples, "--epochs", 2, cwd=tmp_path, **changes)
+    done = jaxsgd_process(*small_run, cwd=tmp_path, **changes)
     assert (done.returncode, done.stderr) == (0, "")
     assert any((tmp_path / "jax").iterdir())
     assert not (tmp_path / "unused" / "jaxsgd").exists()
