@@ -110,24 +110,23 @@ def fit_bend(steps: ArrayLike, batch_size: ArrayLike) -> Bend:
     low, high = np.log(batch_size.min() / 1000), np.log(batch_size.max() * 1000)
     tried = np.linspace(low, high, FINE)
 
-    def residual(log_critical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sum of squares, and log S_min, for B_crit [..., G] of every fit."""
-        bend = np.log1p(np.exp(log_critical)[..., None] / batch_size)
-        rest = np.where(known[..., None, :], log_steps[..., None, :] - bend, 0.0)
-        mean = rest.sum(axis=-1) / np.maximum(count, 1)[..., None]
-        off = np.where(known[..., None, :], rest - mean[..., None], 0.0)
-        return (off**2).sum(axis=-1), mean
-
-    squares, _ = residual(np.broadcast_to(tried, (*steps.shape[:-1], FINE)))
+    # Every fit tries the same curves, so the sums over sizes are products of matrices. With the means taken off first, little
+    # is lost in the differences of sums.
+    bend = np.log1p(np.exp(tried)[:, None] / batch_size)
+    bend -= bend.mean(axis=-1, keepdims=True)
+    level = np.where(known, log_steps, 0.0).sum(axis=-1, keepdims=True) / np.maximum(count, 1)[..., None]
+    off = np.where(known, log_steps - level, 0.0)
+    total = (known @ bend.T) ** 2 / np.maximum(count, 1)[..., None]
+    squares = (off**2).sum(axis=-1, keepdims=True) - 2 * off @ bend.T + known @ (bend**2).T - total
     best = squares.argmin(axis=-1)
     inner = np.clip(best, 1, FINE - 2)
     a, b, c = (np.take_along_axis(squares, (inner + d)[..., None], axis=-1)[..., 0] for d in (-1, 0, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         shift = np.clip(np.nan_to_num((a - c) / (2 * (a - 2 * b + c))), -0.5, 0.5)
     log_critical = tried[inner] + shift * (tried[1] - tried[0])
-    _, log_least = residual(log_critical[..., None])
-    least = np.exp(log_least[..., 0])
     critical = np.exp(log_critical)
+    rest = np.where(known, log_steps - np.log1p(critical[..., None] / batch_size), 0.0)
+    least = np.exp(rest.sum(axis=-1) / np.maximum(count, 1))
     most = least * critical
     # At either end the curve is straight: S falls as 1/B everywhere, or is constant.
     critical = np.where(best == 0, 0.0, np.where(best == FINE - 1, np.inf, critical))

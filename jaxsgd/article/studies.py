@@ -1,13 +1,15 @@
 """The article's trainings as studies, for the engine to run and store."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
 from jaxsgd.article.experiment import Experiment, article_experiments, check_seed
 from jaxsgd.results.axes import stored
+from jaxsgd.results.later import xr
 from jaxsgd.study.study import Study
 
 SEEDS = 64

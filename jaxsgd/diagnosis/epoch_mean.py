@@ -10,8 +10,8 @@ its logarithm grows with the number of epochs.
 """
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float, Int
+from scipy.linalg import get_lapack_funcs
 
 from jaxsgd.diagnosis.fold import local_scale
 from jaxsgd.diagnosis.period import Period
@@ -40,6 +40,9 @@ NO_KINSHIP = 1e-3
 
 ROUNDING = 1e-18
 """Share of the squares of the changes that rounding leaves of changes that return exactly."""
+
+_factored, _solved = get_lapack_funcs(("pbtrf", "tbtrs"), dtype=np.float64)
+# `scipy.linalg.cholesky_banded` and `solve_banded` take longer to check what they are given than LAPACK to work it out.
 
 FARTHEST = 3.5
 """Distance from the mean change of a place, in root mean squares of that place, at which a change is cut."""
@@ -146,15 +149,14 @@ def _of_changes(bands: Float[np.ndarray, "b n"]) -> Float[np.ndarray, "c n1"]:
     def covariance(lag: int) -> np.ndarray:
         return bands[abs(lag)] if abs(lag) < reach else np.zeros(count)
 
-    rows = []
-    for lag in range(min(reach + 1, count - 1)):
+    rows = np.zeros((min(reach + 1, count - 1), count - 1))
+    for lag in range(len(rows)):
         # Of x[t + 1] - x[t] with x[t + lag + 1] - x[t + lag].
         size = count - 1 - lag
         same = covariance(lag)
         across = covariance(lag - 1)[1:] if lag else covariance(1)
-        row = same[1:][:size] + same[:size] - across[:size] - covariance(lag + 1)[:size]
-        rows.append(np.pad(row, (0, lag)))
-    return np.stack(rows)
+        rows[lag, :size] = same[1:][:size] + same[:size] - across[:size] - covariance(lag + 1)[:size]
+    return rows
 
 
 def _log_likelihood(change: np.ndarray, bands: np.ndarray, drift: np.ndarray, freedom: int) -> float:
@@ -163,10 +165,9 @@ def _log_likelihood(change: np.ndarray, bands: np.ndarray, drift: np.ndarray, fr
     for size in DRIFTS:
         bent = bands.copy()
         bent[0] += size * drift + 1e-9
-        try:
-            root = scipy.linalg.cholesky_banded(bent, lower=True)
-        except np.linalg.LinAlgError:
+        root, failed = _factored(bent, lower=1)
+        if failed:
             continue
-        white = scipy.linalg.solve_banded((len(root) - 1, 0), root, change)
+        white, _ = _solved(root, change, uplo="L")
         best = max(best, -float(np.log(root[0]).sum()) - freedom / 2 * float(np.log((white**2).mean())))
     return best

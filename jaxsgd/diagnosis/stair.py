@@ -1,5 +1,6 @@
 """The level of each epoch: its steps, such as those of the learning rate make, and its return after some epochs."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -66,9 +67,7 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
     for reach, degree in REACHES:
         if len(level) < 2 * reach:
             break
-        x = (np.arange(2 * reach) - reach + 0.5) / reach
-        # Of orthonormal columns the last is the part of the step that the curve does not contain.
-        columns, triangle = np.linalg.qr(np.column_stack([*(x**power for power in range(degree + 1)), np.sign(x) / 2]))
+        columns, last = _columns(reach, degree)
         freedom = 2 * reach - degree - 2
         windows = np.lib.stride_tricks.sliding_window_view(level, 2 * reach)
         for start in range(0, len(windows), BLOCK):
@@ -77,7 +76,7 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
             parts = around @ columns
             total = np.einsum("be,be->b", around, around)
             left = np.maximum(total - (parts**2).sum(axis=1), 0.0)
-            step, unit = parts[:, -1] / triangle[-1, -1], 1 / abs(triangle[-1, -1])
+            step, unit = parts[:, -1] / last, 1 / abs(last)
             # The rounding of float64 in a loss that fits exactly is no step.
             error = np.maximum(unit * np.sqrt(left / freedom), finest + 1e-7 * np.sqrt(total) + 1e-300)
             scores = np.clip(student_scores(step / error, freedom), -LARGEST, LARGEST)
@@ -86,6 +85,17 @@ def step_scores(level: Float[np.ndarray, " e"], finest: float = 0.0) -> tuple[Fl
             size[at], score[at] = np.where(larger, step, size[at]), np.where(larger, scores, score[at])
     # Levels a and b with log(b / a) = s differ by (a + b) tanh(s / 2).
     return (2 * mean * np.tanh(size / 2) if is_positive else size), score
+
+
+@functools.cache
+def _columns(reach: int, degree: int) -> tuple[Float[np.ndarray, "x c"], float]:
+    """Return (orthonormal columns of a curve with a step in its middle, [x, c], the step's product with the last column).
+
+    The last column is the part of the step that the curve does not contain.
+    """
+    x = (np.arange(2 * reach) - reach + 0.5) / reach
+    columns, triangle = np.linalg.qr(np.column_stack([*(x**power for power in range(degree + 1)), np.sign(x) / 2]))
+    return columns, float(triangle[-1, -1])
 
 
 def steps_tried(epochs: int) -> float:

@@ -41,7 +41,7 @@ class Failed(NamedTuple):
       chunk: its number.
       cells: its cells' values on every axis, in words.
       tries: the number of attempts.
-      error: the message of the last attempt.
+      error: the message of the last attempt that failed by itself; that all workers died, if there is none.
     """
 
     chunk: int
@@ -205,6 +205,7 @@ class Dispatch:
         """
         waiting, attempts, running, back = deque(numbers), Counter[int](), {}, SimpleQueue()
         suspects: deque[int] = deque()
+        errors: dict[int, Exception] = {}
         most = self._most_waiting()
         try:
             while waiting or suspects or running:
@@ -217,11 +218,14 @@ class Dispatch:
                 future = back.get()
                 number = running[future]
                 finished = self._finished(future, number)
+                if isinstance(finished, Exception) and not _is_lost_with_worker(finished):
+                    errors[number] = finished
                 if isinstance(finished, Done):
                     self._note(number, finished)
                     done(number, finished.arrays)
                 elif attempts[number] == self._attempts:
-                    self.failed.append(self._failure(number, attempts[number], finished))
+                    # A chunk that fails by itself may be lost with a worker as well, beside another chunk that kills it.
+                    self.failed.append(self._failure(number, attempts[number], errors.get(number, finished)))
                 else:
                     self.retried += 1
                     (suspects if _is_lost_with_worker(finished) else waiting).append(number)

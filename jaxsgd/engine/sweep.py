@@ -1,5 +1,7 @@
 """Sweep: run all cells of a study, and return or store the result."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -7,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from jaxsgd.engine.dispatch import RETRIES, Dispatch, surveyed
 from jaxsgd.engine.execution import Execution
@@ -19,6 +20,7 @@ from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError, shown
 from jaxsgd.machine import git_commit
 from jaxsgd.results.dataset import Assembly
+from jaxsgd.results.later import xr
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of

@@ -90,7 +90,8 @@ def period_means(values: AnyArray, width: int, step: int) -> AnyArray:
         table = values[: count * width].reshape(count, width, *values.shape[1:])
         return pairwise_sum(table.swapaxes(0, 1)) / width
     middle = values.mean(axis=0, keepdims=True)
-    total = np.concatenate([np.zeros_like(middle), np.cumsum(values - middle, axis=0)])
+    total = np.zeros((len(values) + 1, *values.shape[1:]), middle.dtype)
+    np.cumsum(values - middle, axis=0, out=total[1:])
     return ((total[width:] - total[:-width]) / width + middle)[::step]
 
 
@@ -99,5 +100,5 @@ def moving_mean(values: Float[np.ndarray, "n *runs"], width: int) -> Float[np.nd
 
     It is the trend through all means without its ends.
     """
-    half = width // 2
-    return cycle_trend(values, width, 1)[half : len(values) - half]
+    means = period_means(values, width, 1)
+    return means if width % 2 else 0.5 * means[:-1] + 0.5 * means[1:]

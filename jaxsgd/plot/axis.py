@@ -1,11 +1,12 @@
 """The axes of a result as figures need them: looked up by name, selected from, and put into words."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
@@ -27,6 +28,7 @@ from jaxsgd.results.axes import (
     select_example,
     stored,
 )
+from jaxsgd.results.later import xr
 from jaxsgd.results.metric import time_dim
 
 Selection = Mapping[str, Any]

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from jaxtyping import Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine, PlaceHolderLayoutEngine
 from matplotlib.text import Text
@@ -102,6 +103,8 @@ class ShownFigure(Figure):
     def __init__(self, *args: Any, **kwargs: Any):
         """Take the arguments of `Figure`."""
         super().__init__(*args, **kwargs)
+        # Its renderer remembers the sizes of texts. With Matplotlib's base canvas each size is asked of a new renderer.
+        FigureCanvasAgg(self)
         self._later: list[Callable[[], None]] = []
 
     def when_laid_out(self, function: Callable[[], None]) -> None:

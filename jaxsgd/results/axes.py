@@ -1,13 +1,15 @@
 """The axes of a result, read off the result itself: by name, by value, and which of them are seeds."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, no_such, shown, verb
+from jaxsgd.results.later import xr
 from jaxsgd.study.dimensions import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")
@@ -57,7 +59,7 @@ def cell_dims(ds: xr.Dataset) -> list[str]:
       InputError: for anything that is no result, and for a mean over runs.
     """
     check_dataset(ds)
-    if any(name in ds and ds[name].dtype.kind == "f" for name in ("diverged", "missing")):
+    if any(name in ds and ds.variables[name].dtype.kind == "f" for name in ("diverged", "missing")):
         raise InputError(
             "a result must have its single runs, and this is a mean over some of them: give what sweep or load returns"
         )
@@ -65,12 +67,13 @@ def cell_dims(ds: xr.Dataset) -> list[str]:
         raise InputError(
             f"a result has a variable loss_epoch, as sweep and load give it; got {', '.join(map(str, ds.data_vars))}"
         )
-    return [str(dim) for dim in ds["loss_epoch"].dims if dim not in WITHIN_CELLS]
+    return [str(dim) for dim in ds.variables["loss_epoch"].dims if dim not in WITHIN_CELLS]
 
 
 def coords_along(ds: xr.Dataset, dim: str) -> list[str]:
     """Return the axes along a dimension: several if they are zipped or follow from one another."""
-    return [str(name) for name, coord in ds.coords.items() if coord.dims == (dim,)]
+    # `ds.variables` has the same dimensions, and does not make a DataArray of each.
+    return [str(name) for name in ds.coords if ds.variables[name].dims == (dim,)]
 
 
 def axis_names(ds: xr.Dataset) -> list[str]:
@@ -92,12 +95,12 @@ def axis_dim(ds: xr.Dataset, name: str) -> str:
         if "tuned" in ds.attrs and name in ds.coords:
             raise InputError(f"{name} is no axis here, where each setting is at its own best {ds.attrs['tuned']}")
         raise no_such("axis", name, axis_names(ds))
-    return str(ds[name].dims[0]) if name in ds.coords else name
+    return str(ds.variables[name].dims[0]) if name in ds.coords else name
 
 
 def axis_values(ds: xr.Dataset, name: str) -> np.ndarray:
     """Return the values of an axis, [L]; positions for a dimension that has no values of its own."""
-    return ds[name].values if name in ds.coords else np.arange(ds.sizes[name])
+    return ds.variables[name].values if name in ds.coords else np.arange(ds.sizes[name])
 
 
 def seed_dims(ds: xr.Dataset, used: Iterable[str] = ()) -> list[str]:

@@ -1,16 +1,18 @@
 """From chunks to labelled arrays."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS
 from jaxsgd.measure.stripes import stripe_count, windows
+from jaxsgd.results.later import xr
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.batch_rules import USED, used_variable
 from jaxsgd.study.cells import Cells

@@ -1,17 +1,19 @@
 """Reading a result folder: its study, its manifest, its chunks as a Dataset. No code that the folder names is run."""
 
+from __future__ import annotations
+
 import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, no_such
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
 from jaxsgd.results.dataset import Assembly, dataset_bytes
+from jaxsgd.results.later import xr
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
 from jaxsgd.study.fields import StudyFields, without_axis_values

@@ -1,13 +1,15 @@
 """The metrics of a result: the numbers by which its settings can be judged, and the number of each run."""
 
+from __future__ import annotations
+
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, counted, no_such
 from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
 from jaxsgd.results.axes import check_dataset, stored
+from jaxsgd.results.later import xr
 from jaxsgd.study.batch_rules import USED
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing", "stopped_rung")

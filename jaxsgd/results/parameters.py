@@ -1,16 +1,18 @@
 """The trained parameters, and the optimizers' states, that a result keeps."""
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import xarray as xr
 
 from jaxsgd.error import InputError, counted, shown
 from jaxsgd.results.axes import axis_dim, cell_dims, is_several, listed, selected
 from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
+from jaxsgd.results.later import xr
 from jaxsgd.results.load import load, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
 from jaxsgd.study.cells import Cells, cells

@@ -49,7 +49,7 @@ def test_chance_gives_scores_a_deviation_of_about_one(form, shape):
     # Only the features of these scores: of so many logs, measuring all would take twice the time.
     own = [feature for feature in FEATURES if {"ramp_z", "repeat_z"} & set(feature.numbers)]
     logs = []
-    for _ in range(200):
+    for _ in range(100):
         log, period = logged(rng.standard_normal(shape), form=form)
         prints = Prints(log.loss, log.rate, period)
         logs.append(

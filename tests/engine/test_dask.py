@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 
 import pytest
 
@@ -73,6 +74,8 @@ def test_one_two_and_three_workers_and_this_process_give_the_same_bits(client):
             assert bits(jaxsgd.sweep(NETWORK, executor=executor, on_progress=progress.append, **how)) == alone
         assert progress[-1].chunks_done == progress[-1].chunks == 6
         assert 1 <= progress[-1].workers <= count
+    # Workers, which only run, do not wait for these.
+    assert not any(client.run(lambda: {"xarray", "pandas"} & set(sys.modules)).values())
 
 
 def test_a_worker_killed_in_mid_run_loses_no_chunk_and_changes_no_bit(client, alone, tmp_path):

@@ -179,6 +179,20 @@ def test_chunks_that_were_lost_with_their_worker_are_tried_again_by_themselves_w
     assert bits(ds) == bits(alone)
 
 
+def test_a_chunk_that_fails_by_itself_and_is_lost_with_a_worker_is_reported_with_its_own_error():
+    """As where it waits for its second attempt behind a chunk that kills the worker."""
+    killed = pytest.importorskip("distributed").scheduler.KilledWorker
+
+    def spoil(function, args):
+        if function is task.run_task and number(args) == 1:
+            raise ValueError("no such luck") if args[2] == 1 else killed("chunk 1", None, 0)
+
+    with pytest.raises(ChunksFailed) as error:
+        jaxsgd.sweep(STUDY, executor=Here(spoil), retries=1, **HELD)
+    (failed,) = error.value.failed
+    assert (failed.chunk, failed.tries, failed.error) == (1, 2, "no such luck")
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_chunk_that_always_fails_is_tried_again_and_reported_by_cell_and_all_others_finish(retries, alone, tmp_path):
     def spoil(function, args):

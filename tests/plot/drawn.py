@@ -7,8 +7,10 @@ from matplotlib.text import Text
 
 
 def texts(figure):
-    """Every text that is drawn: on the figure, on its axes, in its key, and the tick labels inside the axes' limits."""
-    figure.draw_without_rendering()
+    """Every text that is drawn: on the figure, on its axes, in its key, and the tick labels inside the axes' limits.
+
+    They are at their places once the figure has been drawn.
+    """
     drawn = [*figure.texts, *(text for key in figure.legends for text in key.get_texts())]
     drawn += [text for body in figure.subfigs for text in body.texts]
     for axes in figure.axes:
@@ -27,6 +29,7 @@ def words(figure):
 
 def check_legible(figure, smallest=11, edge=0):
     """No text lies on another or within `edge` pixels of the figure's edge, and none is smaller than `smallest` points."""
+    figure.draw_without_rendering()
     shown = texts(figure)
     names = [text.get_text() for text in shown]
     low, high = np.moveaxis([[box.min, box.max] for box in map(Text.get_window_extent, shown)], 1, 0)

@@ -104,6 +104,7 @@ def test_no_text_lies_on_another_or_leaves_the_figure(kind, panels):
 
 def test_the_row_headings_of_a_grid_do_not_lie_on_the_label_of_its_axis():
     figure = function("grid")(result(2, [2, 10, 20]).isel(momentum=[0]), **OPTIONS["grid"])
+    figure.draw_without_rendering()
     heading = next(text for text in texts(figure) if text.get_text().startswith("m = 10"))
     label = next(text for text in texts(figure) if text.get_text().startswith("change in loss"))
     assert label.get_window_extent().x1 < heading.get_window_extent().x0
