@@ -44,7 +44,8 @@ def datasets(tmp_path_factory):
 
 def test_every_public_function_that_returns_a_dataset_is_here(datasets):
     functions = {name: getattr(jaxsgd, name) for name in dir(jaxsgd) if inspect.isfunction(getattr(jaxsgd, name))}
-    assert set(datasets) == {name for name, f in functions.items() if inspect.signature(f).return_annotation is xr.Dataset}
+    returned = {name: inspect.signature(f, eval_str=True).return_annotation for name, f in functions.items()}
+    assert set(datasets) == {name for name, kind in returned.items() if kind is xr.Dataset}
 
 
 def test_no_variable_or_coordinate_has_the_name_of_a_method(datasets):
