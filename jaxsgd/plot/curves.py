@@ -314,7 +314,7 @@ def _title(contents: list[list[Curve]], axis: Axis, panels_by: Facets, metric: s
     each_at = f", each at its best {tuned}" if tuned else ""
     where = f"settings (each at its best {tuned})" if tuned else "panels"
     if not winners and len(groups) > 1:
-        return f"In none of {len(groups)} {where} does one {axis.words} end clearly {beside} all others {after}"
+        return f"No {axis.words} ends clearly {beside} the others in any of {len(groups)} {where} {after}"
     if not winners:
         return f"No {axis.words} ends clearly {beside} the others {after}{each_at}"
     common = max(set(winners), key=winners.count)

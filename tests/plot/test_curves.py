@@ -251,7 +251,7 @@ def test_the_title_compares_lines_at_their_best_rates():
     even = xr.concat([ds.assign(loss_epoch=ds.loss_epoch * 0 + seeds) for seeds in _undecided(6)], "batch_count")
     even = even.assign_coords(batch_count=[2, 4]).transpose(..., "epoch")
     title = curves(even, axis="optimizer").texts[0].get_text()
-    assert title.startswith("In none of 2 settings (each at its best learning rate) does one optimizer end clearly below")
+    assert title.startswith("No optimizer ends clearly below the others in any of 2 settings (each at its best learning rate)")
 
 
 def _undecided(count):
