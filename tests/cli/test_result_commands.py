@@ -185,6 +185,8 @@ def test_ctrl_c_keeps_the_finished_chunks_and_is_130(environment, jaxsgd_process
         "problem_args.num_hidden=20",
         "--set",
         "batch_counts=10",
+        "--set",
+        "epochs=400",  # seconds of work after the first chunk, for Ctrl-C to come in time
     )
     process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     chunks = tmp_path / "results/stripes_by_batch_count/chunks"
