@@ -1,4 +1,4 @@
-"""The work of a traced program: floating-point operations and equations, read off its jaxpr without compiling."""
+"""The work of a traced program: floating-point operations, random numbers and equations, read off its jaxpr."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -26,16 +26,18 @@ class Work(NamedTuple):
       flops: floating-point operations of a run, as XLA counts them: two for each product in a matrix product or a convolution,
         and one for each number that another equation computes. Those in loops count as often as they are done.
       equations: the equations of the jaxpr with those of its loops and branches, each once.
+      random_numbers: random numbers that are drawn in a run; those in loops count as often as they are drawn.
     """
 
     flops: int = 0
     equations: int = 0
+    random_numbers: int = 0
 
     @staticmethod
     def total(works: Iterable["Work"]) -> "Work":
         """Return the work of several programs together."""
         listed = list(works)
-        return Work(sum(own.flops for own in listed), sum(own.equations for own in listed))
+        return Work(*map(sum, zip(*listed, strict=True))) if listed else Work()
 
 
 def inner_jaxprs(eqn: Any) -> list[Any]:
@@ -47,7 +49,7 @@ def inner_jaxprs(eqn: Any) -> list[Any]:
 def work(jaxpr: Any) -> Work:
     """Return the work of a jaxpr without the equations that its results do not need, which XLA leaves out too.
 
-    Of the branches of a choice, that with the most floating-point operations is taken.
+    Of the branches of a choice, the most floating-point operations and the most random numbers are taken.
     """
     opened = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
     return Work.total(map(_work_of, _needed(opened)))
@@ -66,10 +68,10 @@ def _work_of(eqn: Any) -> Work:
     """Return the work of an equation."""
     inner, name = [work(part) for part in inner_jaxprs(eqn)], eqn.primitive.name
     if not inner:
-        return Work(_flops(eqn, name), 1)
+        return Work(_flops(eqn, name), 1, sum(map(_size, eqn.outvars)) if name == "random_bits" else 0)
     times = eqn.params["length"] if name == "scan" else LOOP_STEPS if name == "while" else 1
-    flops = (max if name == "cond" else sum)(part.flops for part in inner)
-    return Work(times * flops, 1 + sum(part.equations for part in inner))
+    flops, _, random_numbers = map(max if name == "cond" else sum, zip(*inner, strict=True))
+    return Work(times * flops, 1 + sum(part.equations for part in inner), times * random_numbers)
 
 
 def _flops(eqn: Any, name: str) -> int:

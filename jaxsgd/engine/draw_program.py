@@ -10,6 +10,7 @@ import numpy as np
 from jaxsgd.compiling.any_width import any_width, with_cells
 from jaxsgd.compiling.compiler_options import compiler_options
 from jaxsgd.compiling.per_owner import PerOwner
+from jaxsgd.compiling.work import Work, work
 from jaxsgd.context import Known
 from jaxsgd.engine.spec import Spec
 from jaxsgd.measure.observable import known
@@ -89,16 +90,41 @@ def draw_function(subject: Subject) -> Callable[[dict[str, Any]], Drawn]:
     return drawn
 
 
+class _Traced(NamedTuple):
+    """The drawing of a problem, traced.
+
+    Attributes:
+      shapes: shapes and types of the start of one cell.
+      work: of drawing one cell.
+    """
+
+    shapes: Drawn
+    work: Work
+
+
 def drawn_shapes(subject: Subject, dtype: str) -> Drawn:
-    """Return the shapes and types of the start of one cell; a problem's drawing is traced once for them."""
-
-    def traced() -> Drawn:
-        return jax.eval_shape(draw_function(subject), _seed_shapes())
-
-    return _SHAPES.get(subject, dtype, traced)
+    """Return the shapes and types of the start of one cell."""
+    return _traced(subject, dtype).shapes
 
 
-_SHAPES: PerOwner[Drawn] = PerOwner()
+def draw_work(subject: Subject, dtype: str) -> Work:
+    """Return the work of drawing one cell."""
+    return _traced(subject, dtype).work
+
+
+def _traced(subject: Subject, dtype: str) -> _Traced:
+    """Return a problem's drawing, which is traced once."""
+
+    def trace() -> _Traced:
+        with precision_of(dtype):
+            traced = jax.jit(draw_function(subject)).trace(_seed_shapes())
+        kinds = [jax.ShapeDtypeStruct(own.shape, own.dtype, weak_type=own.weak_type) for own in traced.jaxpr.out_avals]
+        return _Traced(jax.tree.unflatten(jax.tree.structure(traced.out_info), kinds), work(traced.jaxpr))
+
+    return _TRACED.get(subject, dtype, trace)
+
+
+_TRACED: PerOwner[_Traced] = PerOwner()
 
 
 def _seed_shapes() -> dict[str, Any]:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxsgd.compiling.work import Work
+from jaxsgd.engine.draw_program import draw_work
 from jaxsgd.engine.loss_cost import loss_cost
 from jaxsgd.engine.program import Program, programs
 from jaxsgd.engine.speed import Speed, speed
@@ -41,6 +42,9 @@ DRAW_COMPILE_SECONDS = 2.0
 
 ONE_PROGRAM_SLOWDOWN = 1.25
 """Run time of micro-steps over that of a program for each batch count, on a CPU."""
+
+RANDOM_NUMBER_FLOPS = 400
+"""Floating-point operations of a matrix product in the time in which a random number is drawn, with what is computed of it."""
 
 SHUFFLE_SECONDS = 1e-7
 """The time for each sample to draw a new order of the samples in an epoch, on a CPU."""
@@ -377,6 +381,7 @@ class _Cost(NamedTuple):
 
     Attributes:
       epoch: the work of a pass over the data.
+      draw: the work of drawing the data and the initial parameters.
       params_bytes: size of the parameters.
       run_bytes: memory of a running cell, without its record.
       observed: the work of the observables that the study asks for.
@@ -384,6 +389,7 @@ class _Cost(NamedTuple):
     """
 
     epoch: Work
+    draw: Work
     params_bytes: int
     run_bytes: int
     observed: ObservedWork
@@ -397,6 +403,7 @@ class _Cost(NamedTuple):
         activations = 4 * cost.work.flops / max(cost.params_bytes / 4, 1)
         return _Cost(
             epoch=cost.work,
+            draw=draw_work(subject, study.dtype),
             params_bytes=cost.params_bytes,
             run_bytes=int(6 * cost.params_bytes + cost.data_bytes + activations),
             observed=observed_work(study, subject),
@@ -412,14 +419,18 @@ class _Cost(NamedTuple):
         count = np.asarray([s.batch_count for s in cells.splits])
         flops = measured.convolution_flops if self.convolves else measured.flops
         step_seconds = measured.equation_seconds * self.epoch.equations + self.params_bytes * 3 / flops
-        seconds = cells.steps / count * (self.epoch.flops / flops + count * step_seconds)
+
+        def seconds_of(work: Work) -> float:
+            return (work.flops + work.random_numbers * RANDOM_NUMBER_FLOPS) / flops
+
+        seconds = seconds_of(self.draw) + cells.steps / count * (seconds_of(self.epoch) + count * step_seconds)
         evaluations, observations = (
             0 if times is None else np.isfinite(times).sum(axis=1) for times in (cells.evaluations, cells.observations)
         )
         evaluations = np.ceil(cells.steps / count) if cells.evaluations is None else evaluations
         times_of_each = evaluations, observations, observations * count, observations
         for times, work in zip(times_of_each, self.observed, strict=True):
-            seconds = seconds + times * (work.flops / flops + work.equations * measured.equation_seconds)
+            seconds = seconds + times * (seconds_of(work) + work.equations * measured.equation_seconds)
         return seconds[cells.split[wanted]]
 
 

@@ -34,6 +34,16 @@ def test_what_is_in_a_loop_counts_as_often_as_it_is_done_and_its_equations_once(
     assert either == pytest.approx(product, rel=0.1)
 
 
+def test_random_numbers_count_as_often_as_they_are_drawn():
+    def drawn(key):
+        return jax.lax.scan(
+            lambda total, key: (total + jax.random.normal(key, (5,)), None), jnp.zeros(5), jax.random.split(key, 7)
+        )
+
+    assert work(jax.make_jaxpr(drawn)(jax.random.key(0))).random_numbers == 7 * 5
+    assert work(jax.make_jaxpr(lambda key: jax.random.bernoulli(key, 0.5, (3, 4)))(jax.random.key(0))).random_numbers == 12
+
+
 def test_equations_that_no_result_needs_do_not_count_in_loops_either():
     assert flops(lambda a, b: (a @ b, b + 1)[1], (5, 5), (5,)) == 5
 

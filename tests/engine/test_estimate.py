@@ -5,9 +5,9 @@ import numpy as np
 from jaxsgd import Study
 from jaxsgd.engine.estimate import estimate, probe
 from jaxsgd.engine.execution import Execution, workers
-from jaxsgd.engine.plan import plan
+from jaxsgd.engine.plan import RANDOM_NUMBER_FLOPS, plan
 from jaxsgd.engine.program_cache import PROGRAM_BYTES, PROGRAMS
-from jaxsgd.engine.speed import OBSERVABLE_EQUATION_COMPILE_SECONDS
+from jaxsgd.engine.speed import OBSERVABLE_EQUATION_COMPILE_SECONDS, USUAL
 from jaxsgd.memory import peak_memory, process_memory
 
 STUDY = Study(
@@ -63,6 +63,17 @@ def test_an_estimate_counts_each_measurement_of_an_observable():
     np.testing.assert_allclose(batch_gradients - alone, alone / 4, rtol=0.05)
     lengths = seconds(observe=["parameter_norm"], observe_every=4, observe_batches=["parameter_norm"])
     assert lengths - alone < 0.01 * (batch_gradients - alone)
+
+
+def test_an_estimate_counts_the_drawing_of_the_data():
+    def seconds(epochs):
+        wide = STUDY.replaced(problem_args={"num_samples": 4096, "num_inputs": 10}, batch_counts=[1], epochs=epochs)
+        return plan(wide).cell_seconds.mean()
+
+    epoch = seconds(2) - seconds(1)
+    # 4,096 samples of ten inputs and a target take longer to draw than to train on for one epoch.
+    np.testing.assert_allclose(seconds(1) - epoch, 4096 * 11 * RANDOM_NUMBER_FLOPS / USUAL.flops, rtol=0.1)
+    assert seconds(1) > 5 * epoch
 
 
 def test_what_a_probe_compiles_the_run_finds_compiled(nothing_compiled):
