@@ -38,9 +38,14 @@ def true_minus(text: str) -> str:
     return text.replace("-", MINUS)
 
 
-def to_decimals(value: float, decimals: int) -> str:
+def plain_decimals(value: float, decimals: int) -> str:
     """Return a number to so many decimals; to two of them, -0.004 is 0.00, for it is no less than nothing."""
-    return true_minus(f"{round(value, decimals) + 0.0:.{decimals}f}")
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def to_decimals(value: float, decimals: int) -> str:
+    """Return the same for a figure, with a true minus sign."""
+    return true_minus(plain_decimals(value, decimals))
 
 
 def short_number(value: float, digits: int = 6) -> str:

@@ -9,6 +9,7 @@ from jaxsgd.number import (
     between,
     duration,
     in_powers,
+    plain_decimals,
     plain_number,
     short_number,
     size,
@@ -55,6 +56,7 @@ def test_numbers_with_powers_of_ten(value, text):
 @pytest.mark.parametrize(("index", "text"), [(-0.004, "0.00"), (0.999, "1.00"), (-0.06, "\N{MINUS SIGN}0.06")])
 def test_rounding_to_nothing_leaves_no_minus(index, text):
     assert to_decimals(index, 2) == text
+    assert plain_decimals(index, 2) == text.replace(MINUS, "-")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from jaxsgd.analysis.scaling import FITTED, RULED, reachable_target
 from jaxsgd.cli.output import missing_cells, plain_table
 from jaxsgd.error import counted
 from jaxsgd.measure.observable import direction
-from jaxsgd.number import between, plain_number
+from jaxsgd.number import between, plain_decimals, plain_number
 from jaxsgd.results.axes import seed_dims
 from jaxsgd.study.batch_rules import MEMORIES
 from jaxsgd.study.dimensions import SIZE_AXES
@@ -72,7 +72,8 @@ def best_table(table: Sequence[TableRow], best: xr.Dataset) -> Table:
         printed.add_row(
             *(plain_number(row[name], 6) for name in places), *chosen, plain_number(row["median_value"], 4),
             between(row["low"], row["high"], 4), lost,
-            "-" if math.isnan(row["stripe_index"]) else f"{row['stripe_index']:.2f}", plain_number(row["stripe_gap"], 2),
+            "-" if math.isnan(row["stripe_index"]) else plain_decimals(row["stripe_index"], 2),
+            plain_number(row["stripe_gap"], 2),
         )  # fmt: skip
     return printed
 

@@ -12,6 +12,7 @@ from jaxsgd.diagnosis.habit import Habit, habit_log, printed
 from jaxsgd.diagnosis.period import find_period
 from jaxsgd.engine.sweep import sweep
 from jaxsgd.error import InputError, counted
+from jaxsgd.number import plain_decimals
 from jaxsgd.order import ORDERS
 from jaxsgd.study.study import Study
 
@@ -156,7 +157,8 @@ def nearest_lines(simulated: Cases) -> list[str]:
         "",
         f"Simulated (least squares with {simulated.optimizer}, {size}{', scaled down from the log' * simulated.is_scaled}):",
         *(
-            f"  {case.order:<18} stripe index {case.repeat_index:5.2f}, rise {case.ramp:+.2f}, distance {case.distance:.2f}"
+            f"  {case.order:<18} stripe index {plain_decimals(case.repeat_index, 2):>5}, rise {case.ramp:+.2f}, "
+            f"distance {case.distance:.2f}"
             for case in simulated.cases
         ),
         f"Nearest to the log: {simulated.group} ({', '.join(alike)}{', which look the same' * (len(alike) > 1)}).",

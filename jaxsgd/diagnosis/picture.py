@@ -11,6 +11,7 @@ from jaxsgd.diagnosis.fold import changes, fold
 from jaxsgd.diagnosis.model import staircase_chance
 from jaxsgd.diagnosis.report import period_size
 from jaxsgd.diagnosis.stair import RATE_JUMP, recurring, steps_of
+from jaxsgd.number import to_decimals
 from jaxsgd.plot.log import (
     LogView,
     OrderCase,
@@ -87,9 +88,10 @@ def simulated_figure(diagnosis: Diagnosis, nearest: Any, name: str) -> Figure:
     """Return the figure of the log beside the simulated cases."""
     view = log_view(diagnosis)
     assert diagnosis.features is not None
-    own = OrderCase(name, f"stripe index {diagnosis.features['repeat_index']:.2f}", view.time, view.loss)
+    own = OrderCase(name, f"stripe index {to_decimals(diagnosis.features['repeat_index'], 2)}", view.time, view.loss)
     cases = [
-        OrderCase(case.order, f"stripe index {case.repeat_index + 0.0:.2f}", case.time, case.loss) for case in nearest.cases
+        OrderCase(case.order, f"stripe index {to_decimals(case.repeat_index, 2)}", case.time, case.loss)
+        for case in nearest.cases
     ]
     title = f"Of {len(nearest.cases)} simulated orders, {nearest.group} gives a loss most like this"
     habit = "running means" if nearest.form == "running" else f"printed every {nearest.interval}"
