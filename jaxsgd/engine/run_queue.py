@@ -38,6 +38,24 @@ class Queued(NamedTuple):
     stopped: Int[Array, " R"]
 
 
+class Queue(NamedTuple):
+    """The sizes of a queue of runs, and what they stop at.
+
+    Attributes:
+      metric: name of the metric that has the target: an observable.
+      lanes: L, the number of runs side by side.
+      length: K, steps of the loop in an epoch.
+      epochs: E.
+      steps: steps of the loop in a whole run; the last epoch may be incomplete.
+    """
+
+    metric: str
+    lanes: int
+    length: int
+    epochs: int
+    steps: int
+
+
 class RunParts(NamedTuple):
     """The parts of a run as functions of its inputs.
 
@@ -75,12 +93,7 @@ class _Epoch(NamedTuple):
 def run_queue(
     parts: RunParts,
     cells: Cell,
-    *,
-    metric: str,
-    lanes: int,
-    length: int,
-    epochs: int,
-    steps: int,
+    queue: Queue,
     marks: Bool[np.ndarray, "E K"] | None,
     at_start: dict[str, Array] | None = None,
 ) -> Queued:
@@ -91,16 +104,12 @@ def run_queue(
     Args:
       parts: of a run.
       cells: inputs of the R runs, with leading axis R.
-      metric: name of the metric that has the target: an observable.
-      lanes: the number of runs side by side.
-      length: K, steps of the loop in an epoch.
-      epochs: E.
-      steps: steps of the loop in a whole run; the last epoch may be incomplete.
+      queue: the sizes of the queue.
       marks: True for the steps of the loop after which the observables are measured; None for after each epoch.
       at_start: by name, [R], the observables before the first step, if they are measured then.
     """
     width = jax.tree.leaves(cells)[0].shape[0]
-    of_lanes = _Lanes(parts, metric, lanes, length, epochs, steps, marks)
+    of_lanes, epochs, lanes = _Lanes(parts, queue, marks), queue.epochs, queue.lanes
     begins_reached = jnp.zeros(width, bool)
     if at_start is not None:
         begins_reached = of_lanes.reached(at_start, jax.vmap(parts.target)(cells))
@@ -153,18 +162,11 @@ class _Lanes(NamedTuple):
     """The runs that are trained side by side, each with its own inputs, epoch and state: [L, ...].
 
     Attributes:
-      parts: of a run.
-      metric: name of the metric that has the target.
-      lanes: L.
-      length, epochs, steps, marks: as `run_queue` has them.
+      parts, queue, marks: as `run_queue` has them.
     """
 
     parts: RunParts
-    metric: str
-    lanes: int
-    length: int
-    epochs: int
-    steps: int
+    queue: Queue
     marks: Bool[np.ndarray, "E K"] | None
 
     def side_by_side(self, function: Callable) -> Callable:
@@ -174,11 +176,11 @@ class _Lanes(NamedTuple):
             result = function(*(_at(arg, 0) for arg in lane_args))
             return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
 
-        return jax.vmap(function) if self.lanes > 1 else mapped
+        return jax.vmap(function) if self.queue.lanes > 1 else mapped
 
     def reached(self, observed: dict[str, Array], target: Array) -> Bool[Array, " L"]:
         """Return True for the lanes whose metric is at or past its target."""
-        sign, value = direction(self.metric), observed[self.metric]
+        sign, value = direction(self.queue.metric), observed[self.queue.metric]
         return jnp.isfinite(value) & (sign * value <= sign * target)
 
     def target(self, own: Cell) -> Array:
@@ -200,10 +202,10 @@ class _Lanes(NamedTuple):
 
     def train_epoch(self, own: Cell, epoch: Array, state: State, going: Array) -> _Epoch:
         """Train each lane for its epoch, or until it reaches its target; lanes that are not going do nothing."""
-        parts, lanes, length, marks = self.parts, self.lanes, self.length, self.marks
+        (_, lanes, length, epochs, steps), parts, marks = self.queue, self.parts, self.marks
         inputs = self.side_by_side(lambda cell, i, state: parts.stepping(cell).inputs(i, state))(own, epoch, state)
         carry = self.side_by_side(lambda cell, state: parts.stepping(cell).begin(state))(own, state)
-        own_steps, has_rest = jnp.minimum(length, self.steps - epoch * length), self.steps != self.epochs * length
+        own_steps, has_rest = jnp.minimum(length, steps - epoch * length), steps != epochs * length
         target = self.target(own)
         step_loss, shapes = jax.eval_shape(lambda: (self.step(own, carry, inputs, 0)[1], self.observe(own, state)))
         losses = jnp.full((lanes, length), jnp.nan, step_loss.dtype)
@@ -244,7 +246,8 @@ class _Lanes(NamedTuple):
         if self.marks is None:
             return going & self.reached(epoch.observed, target)
         last = jnp.maximum(epoch.done - 1, 0)[:, None]
-        observed = {self.metric: jnp.take_along_axis(epoch.observed[self.metric], last, axis=1)[:, 0]}
+        metric = self.queue.metric
+        observed = {metric: jnp.take_along_axis(epoch.observed[metric], last, axis=1)[:, 0]}
         return at_once | (going & self.reached(observed, target))
 
     def summed(self, own: Cell, epoch: _Epoch) -> tuple[Array, Array, Array, Array]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxsgd.engine.run_queue import Cell, RunParts, run_queue
+from jaxsgd.engine.run_queue import Cell, Queue, RunParts, run_queue
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.simulator import epoch_mean, judged_params
 from jaxsgd.train import marked
@@ -34,12 +34,8 @@ class Ended(NamedTuple):
 def train_to_target(
     parts: RunParts,
     cells: Cell,
+    queue: Queue,
     *,
-    metric: str,
-    lanes: int,
-    length: int,
-    epochs: int,
-    steps: int,
     evaluate_every: int | float | None,
     in_micro_steps: bool,
     looks_at_gradients: bool,
@@ -49,15 +45,12 @@ def train_to_target(
     Args:
       parts: of a run.
       cells: inputs of the R runs, with leading axis R.
-      metric: name of the metric that has the target: an observable.
-      lanes: the number of runs side by side.
-      length: K, steps of the loop in an epoch.
-      epochs: E.
-      steps: steps of the loop in a whole run.
+      queue: the sizes of the queue.
       evaluate_every: interval of the measurements; None for after each epoch.
       in_micro_steps: True if the steps of the loop are micro-steps.
       looks_at_gradients: True for an order that does.
     """
+    _, lanes, length, epochs, steps = queue
     side_by_side = lanes if lanes > 1 else None
     done, marks, at_start = None, None, None
     if evaluate_every is not None:
@@ -69,8 +62,7 @@ def train_to_target(
             at_start = jax.lax.map(
                 lambda cell: parts.observe(cell, judged_params(parts.start(cell))), cells, batch_size=side_by_side
             )
-    counts = {"lanes": lanes, "length": length, "epochs": epochs, "steps": steps}
-    queued = run_queue(parts, cells, metric=metric, **counts, marks=marks, at_start=at_start)
+    queued = run_queue(parts, cells, queue, marks, at_start)
 
     def epoch_means(inputs: tuple[Cell, Array, Array]) -> Array:
         # Whole epochs with the sizes as a run without a target has them, so that the sums have the same bits.

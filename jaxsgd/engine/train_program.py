@@ -18,7 +18,7 @@ from jaxsgd.context import NOTHING_KNOWN, Context, Known
 from jaxsgd.engine.draw_program import Drawn, drawn_shapes
 from jaxsgd.engine.program import Program
 from jaxsgd.engine.run_measures import RunKind, RunMeasures
-from jaxsgd.engine.run_queue import RunParts, all_finite
+from jaxsgd.engine.run_queue import Queue, RunParts, all_finite
 from jaxsgd.engine.spec import Spec
 from jaxsgd.engine.to_target import train_to_target
 from jaxsgd.measure.observable import Measures, known
@@ -320,11 +320,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         ended = train_to_target(
             RunParts(start, steps_of, observe, lambda cell: cell[0]["target"]),
             cells,
-            metric=spec.stop,
-            lanes=spec.lanes,
-            length=length,
-            epochs=spec.epochs,
-            steps=spec.steps or spec.epochs * length,
+            Queue(spec.stop, spec.lanes, length, spec.epochs, spec.steps or spec.epochs * length),
             evaluate_every=spec.evaluate_every if spec.measures else None,
             in_micro_steps=spec.layout is not None,
             looks_at_gradients=spec.order.feedback is not None,

@@ -10,7 +10,7 @@ import xarray as xr
 
 import jaxsgd
 from jaxsgd.engine.plan import plan
-from jaxsgd.engine.run_queue import RunParts, all_finite, run_queue
+from jaxsgd.engine.run_queue import Queue, RunParts, all_finite, run_queue
 from jaxsgd.engine.train_program import Outputs, lowered_train, train_spec
 from jaxsgd.error import InputError
 from jaxsgd.measure.observable import default_measures
@@ -160,7 +160,7 @@ def test_a_lane_takes_the_next_run_when_its_own_has_stopped():
     parts = RunParts(lambda cell: State(cell, ()), stepping, observe, lambda cell: jnp.zeros(()))
     # Runs of 1, 6, 1, 1, 1, 2 epochs: the second keeps its lane for six epochs, and the other lane does the rest, in as many.
     lengths = jnp.asarray([2.0, 12.0, 2.0, 2.0, 2.0, 4.0])
-    queued = run_queue(parts, lengths, metric="train_loss", lanes=2, length=2, epochs=7, steps=14, marks=None)
+    queued = run_queue(parts, lengths, Queue("train_loss", lanes=2, length=2, epochs=7, steps=14), marks=None)
     jax.effects_barrier()
     assert queued.stopped.tolist() == lengths.tolist()
     assert sorted(epochs_begun) == [2, 2, 2, 2, 4, 4, 12, 12, 12, 12, 12, 12]
