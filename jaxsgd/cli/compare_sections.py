@@ -15,15 +15,12 @@ from jaxsgd.analysis.performance_profile import performance_profile, profile_sha
 from jaxsgd.analysis.rows import rows as flat_rows
 from jaxsgd.analysis.seeds_for_rank import seeds_for_rank
 from jaxsgd.analysis.seeds_needed import seeds_needed
-from jaxsgd.cli.measure_table import interval_notes
+from jaxsgd.cli.measure_table import TableRow, interval_notes
 from jaxsgd.cli.output import plain_table
 from jaxsgd.error import InputError, counted
 from jaxsgd.number import between, plain_number
 from jaxsgd.results.axes import axis_dim, axis_names, axis_values, seed_dims
 from jaxsgd.results.metric import metric_named
-
-TableRow = dict[str, Any]
-"""A row of a table: values by the name of their column."""
 
 MEASURED = ("mean_value", "difference", "low", "high", "no_interval", "tie", "mean_rank", "pairs", "left_out")
 """The columns of a row of differences besides those of its setting."""
@@ -38,7 +35,7 @@ FACTORS = (1.0, 1.1, 1.5, 2.0, 5.0)
 """Factors to the best at which the table of a performance profile has its shares."""
 
 
-class Section(NamedTuple):
+class AnswerSection(NamedTuple):
     """A part of the answer.
 
     Attributes:
@@ -112,7 +109,7 @@ class Comparison(NamedTuple):
         return Comparison(results, axis, str(metric), tuning_seeds, tune, compared, ranks)
 
 
-def differences_section(comparison: Comparison) -> Section:
+def differences_section(comparison: Comparison) -> AnswerSection:
     """Return the differences from the reference, with 95 % intervals, ranks and ties."""
     axis, tune = comparison.axis, comparison.tune
     table = _by_problem({name: _rows(own, axis) for name, own in comparison.compared.items()})
@@ -128,10 +125,12 @@ def differences_section(comparison: Comparison) -> Section:
     if edges:
         words = tune.replace("_", " ")
         notes.append(f"best {words} at the edge of its range, a better one may lie beyond: {', '.join(edges)}")
-    return Section("rows", table, _table(table, axis, comparison.metric, tune if comparison.tuning_seeds else None), notes)
+    return AnswerSection(
+        "rows", table, _table(table, axis, comparison.metric, tune if comparison.tuning_seeds else None), notes
+    )
 
 
-def plan_section(comparison: Comparison, wanted: float | None, power: float) -> Section:
+def plan_section(comparison: Comparison, wanted: float | None, power: float) -> AnswerSection:
     """Return how many seeds each difference needs.
 
     Args:
@@ -143,10 +142,10 @@ def plan_section(comparison: Comparison, wanted: float | None, power: float) -> 
         {name: flat_rows(seeds_needed(pilot, wanted, power=power)) for name, pilot in comparison.compared.items()}
     )
     heading = f"Seeds at which the 95 % interval excludes zero with probability {power:g}:"
-    return Section("plan", table, _plan_table(table, comparison.axis), _plan_notes(table, wanted), heading)
+    return AnswerSection("plan", table, _plan_table(table, comparison.axis), _plan_notes(table, wanted), heading)
 
 
-def rank_section(comparison: Comparison, rank: int, power: float) -> Section:
+def rank_section(comparison: Comparison, rank: int, power: float) -> AnswerSection:
     """Return how many seeds separate the setting of a rank, 1 for the best, from the next one."""
     results = comparison.results
     if comparison.tuning_seeds:
@@ -157,7 +156,7 @@ def rank_section(comparison: Comparison, rank: int, power: float) -> Section:
     }
     table = _by_problem({name: flat_rows(own.drop_attrs()) for name, own in plans.items()})
     heading = f"Seeds at which the 95 % interval separates rank {rank} from rank {rank + 1} with probability {power:g}:"
-    return Section("rank_plan", table, _rank_table(table), _rank_notes(table), heading)
+    return AnswerSection("rank_plan", table, _rank_table(table), _rank_notes(table), heading)
 
 
 def profiles_of(comparison: Comparison, target: Sequence[float] | None) -> xr.Dataset:
@@ -173,21 +172,21 @@ def profiles_of(comparison: Comparison, target: Sequence[float] | None) -> xr.Da
     return performance_profile(results, comparison.axis, comparison.metric, target=targets, **tuned)
 
 
-def profile_section(profiles: xr.Dataset) -> Section:
+def profile_section(profiles: xr.Dataset) -> AnswerSection:
     """Return the shares of problems on which each value is within a factor of the best."""
     table = _profile_rows(profiles)
     problems, what = counted(profiles.sizes["problem"], "problem"), profiles.attrs["what"].replace("_", " ")
     doubt = too_few(profiles.attrs["seeds"])
     heading = f"Share of {problems} within a factor of the best, by {what}:"
-    return Section("profile", table, _profile_table(table, profiles.attrs["axis"]), [doubt] if doubt else [], heading)
+    return AnswerSection("profile", table, _profile_table(table, profiles.attrs["axis"]), [doubt] if doubt else [], heading)
 
 
-def collapse_section(comparison: Comparison) -> Section:
+def collapse_section(comparison: Comparison) -> AnswerSection:
     """Return the factor between the curves of the axis."""
     axis = comparison.axis
     table = _by_problem({name: flat_rows(collapse(ds, axis, comparison.metric)) for name, ds in comparison.results.items()})
     heading = f"Factor between the curves of {axis.replace('_', ' ')}, 1 if they lie on one another:"
-    return Section("collapse", table, _collapse_table(table), [], heading)
+    return AnswerSection("collapse", table, _collapse_table(table), [], heading)
 
 
 def _axis_to_compare(named: Mapping[str, xr.Dataset], axis: str | None, tune: str | None) -> str:
@@ -228,7 +227,7 @@ def _rows(compared: xr.Dataset, axis: str) -> list[TableRow]:
     ]
 
 
-def _by_problem(own: Mapping[str, list[TableRow]]) -> list[TableRow]:
+def _by_problem(own: Mapping[str, Sequence[TableRow]]) -> list[TableRow]:
     """Return the rows of several problems, each with its problem; a column that a problem does not have is None there."""
     rows = [{"problem": name, **row} for name, listed in own.items() for row in listed]
     columns = dict.fromkeys(name for row in rows for name in row)

@@ -8,6 +8,7 @@ import jax
 from jaxsgd.compiling.convolution import has_convolution
 from jaxsgd.compiling.per_owner import PerOwner
 from jaxsgd.compiling.work import Work, work
+from jaxsgd.engine.draw_program import drawn_shapes
 from jaxsgd.study.subject import Subject, precision_of
 
 
@@ -41,15 +42,14 @@ COSTS: PerOwner[LossCost] = PerOwner()
 
 
 def _traced_cost(subject: Subject, dtype: str) -> LossCost:
-    problem = subject.problem
+    problem, drawn = subject.problem, drawn_shapes(subject, dtype)
+    params, data = drawn.params, drawn.data if subject.data is None else subject.data
 
     def one_pass(params, data):
         key = jax.random.key(0)
         return jax.value_and_grad(lambda params: problem.training_losses(params, data, key).mean())(params)
 
     with precision_of(dtype):
-        key = jax.random.key(0)
-        params, data = jax.eval_shape(problem.init, key), jax.eval_shape(problem.sample_data, key)
         jaxpr = jax.make_jaxpr(one_pass)(params, data)
     return LossCost(work(jaxpr), _bytes(params), _bytes(data), has_convolution(jaxpr))
 

@@ -1,34 +1,14 @@
 """Runs that each end at a target: the steps at which they are measured, and what is kept of them."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-from jaxsgd.engine.run_queue import Cell, Queue, RunParts, run_queue
+from jaxsgd.engine.run_queue import Cell, Queue, Queued, RunParts, run_queue
 from jaxsgd.evaluation import evaluation_steps
 from jaxsgd.simulator import epoch_mean, judged_params
 from jaxsgd.train import marked
-
-
-class Ended(NamedTuple):
-    """Runs that have ended: R runs, E epochs, V measurements.
-
-    Attributes:
-      loss: [R, E, M], the loss of each batch; NaN for a batch that was not done.
-      loss_epoch: [R, E], mean over the samples of each epoch that were trained on.
-      finite: [R], True if the parameters after the last step are finite.
-      observed: by name, [R, V], or [R, E] if they are measured after each epoch; NaN where a run had ended.
-      stopped: [R], the number of steps after which the run reached its target; -1 for a run that did not.
-    """
-
-    loss: Float[Array, "R E M"]
-    loss_epoch: Float[Array, "R E"]
-    finite: Bool[Array, " R"]
-    observed: dict[str, Array]
-    stopped: Int[Array, " R"]
 
 
 def train_to_target(
@@ -39,7 +19,7 @@ def train_to_target(
     evaluate_every: int | float | None,
     in_micro_steps: bool,
     looks_at_gradients: bool,
-) -> Ended:
+) -> tuple[Queued, Float[Array, "R E"]]:
     """Train all runs of a chunk, each until it reaches its target.
 
     Args:
@@ -49,6 +29,10 @@ def train_to_target(
       evaluate_every: interval of the measurements; None for after each epoch.
       in_micro_steps: True if the steps of the loop are micro-steps.
       looks_at_gradients: True for an order that does.
+
+    Returns:
+      The runs, with their observables at V measurements, [R, V], or [R, E] if they are measured after each epoch; and the mean
+      over the samples of each epoch that were trained on.
     """
     _, lanes, length, epochs, steps = queue
     side_by_side = lanes if lanes > 1 else None
@@ -80,10 +64,9 @@ def train_to_target(
         return jnp.where((size == sizes).all(axis=-1), epoch_mean(loss, sizes), epoch_mean(loss, size))
 
     loss_epoch = jax.lax.map(epoch_means, (cells, queued.loss, queued.size), batch_size=side_by_side)
-    observed = queued.observed
     if done is not None:
-        observed = _measured(queued.observed, done, at_start, in_micro_steps)
-    return Ended(queued.loss, loss_epoch, queued.finite, observed, queued.stopped)
+        queued = queued._replace(observed=_measured(queued.observed, done, at_start, in_micro_steps))
+    return queued, loss_epoch
 
 
 def _measured(

@@ -214,10 +214,8 @@ def lowered_train(spec: TrainSpec) -> jax.stages.Lowered:
 
 def _start_shapes(spec: TrainSpec) -> tuple[dict[str, Any], Drawn]:
     """Return the shapes and types of the inputs and the starts of a call, [width, ...]."""
-    drawn, given = (
-        jax.tree.map(lambda leaf: with_cells(leaf, spec.width), drawn_shapes(spec.subject, spec.dtype)),
-        _input_shapes(spec),
-    )
+    given = _input_shapes(spec)
+    drawn = jax.tree.map(lambda leaf: with_cells(leaf, spec.width), drawn_shapes(spec.subject, spec.dtype))
     if spec.start_state:
         begun = jax.vmap(lambda given, params: initial_state(_optimizer(spec, given), params).opt_state)
         drawn = drawn._replace(opt_state=jax.eval_shape(begun, given, drawn.params))
@@ -317,7 +315,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
         return spec.measures(params, context) if spec.measures else {}
 
     with jax.default_matmul_precision(spec.precision):
-        ended = train_to_target(
+        done, loss_epoch = train_to_target(
             RunParts(start, steps_of, observe, lambda cell: cell[0]["target"]),
             cells,
             Queue(spec.stop, spec.lanes, length, spec.epochs, spec.steps or spec.epochs * length),
@@ -325,7 +323,7 @@ def _run_to_target(spec: TrainSpec, cells: tuple[dict[str, Any], Drawn], own: Ow
             in_micro_steps=spec.layout is not None,
             looks_at_gradients=spec.order.feedback is not None,
         )
-    return Outputs(ended.loss, ended.loss_epoch, ended.finite, ended.observed, ended.stopped)
+    return Outputs(done.loss, loss_epoch, done.finite, done.observed, done.stopped)
 
 
 def _training(spec: TrainSpec, given: dict[str, Any], drawn: Drawn) -> tuple[tuple[Problem, Batch, Array], dict[str, Any]]:

@@ -1,8 +1,8 @@
 """xarray, imported at its first use.
 
 With pandas, which it brings, it loads for half a second of CPU time, about as long as JAX. A command or a worker that only runs
-a study needs neither. A module that has `xr` from here begins with `from __future__ import annotations`, which keeps its
-annotations as text.
+a study needs neither. (`lazy_loader.load` would put the module that is not loaded yet into `sys.modules`, where other packages
+meet it.) A module that has `xr` from here begins with `from __future__ import annotations`, which keeps annotations as text.
 """
 
 import importlib
