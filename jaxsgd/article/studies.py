@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from jaxsgd.article.experiment import Experiment, article_experiments, check_seed
 from jaxsgd.results.axes import stored
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.study.study import Study
 
 SEEDS = 64

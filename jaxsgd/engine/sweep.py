@@ -20,7 +20,7 @@ from jaxsgd.engine.time_left import TimeLeft
 from jaxsgd.error import InputError, shown
 from jaxsgd.machine import git_commit
 from jaxsgd.results.dataset import Assembly
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.results.load import check_same_study, keyed, load, stored_chunks, stored_result
 from jaxsgd.results.store import FORMAT, ChunkArrays, Folder, read_json, write_json
 from jaxsgd.study.cells import cells as cells_of

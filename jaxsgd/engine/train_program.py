@@ -20,7 +20,7 @@ from jaxsgd.engine.program import Program
 from jaxsgd.engine.run_measures import RunKind, RunMeasures
 from jaxsgd.engine.run_queue import Queue, RunParts, all_finite
 from jaxsgd.engine.spec import Spec
-from jaxsgd.engine.to_target import train_to_target
+from jaxsgd.engine.target_run import train_to_target
 from jaxsgd.measure.observable import Measures, known
 from jaxsgd.microstep import Cut, Layout, micro_stepping, run_micro
 from jaxsgd.optimizer import OptimizerFactory, carried_on, optimizer_named, schedule_named, scheduled

@@ -28,7 +28,7 @@ from jaxsgd.results.axes import (
     select_example,
     stored,
 )
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.results.metric import time_dim
 
 Selection = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxsgd.error import InputError, no_such, shown, verb
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.study.dimensions import SEED_AXES
 
 WITHIN_CELLS = ("epoch", "evaluation", "observation", "batch")

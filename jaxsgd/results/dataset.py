@@ -12,7 +12,7 @@ import numpy as np
 from jaxsgd.error import InputError, check_count
 from jaxsgd.measure.observable import METRICS
 from jaxsgd.measure.stripes import stripe_count, windows
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.results.store import ChunkArrays
 from jaxsgd.study.batch_rules import USED, used_variable
 from jaxsgd.study.cells import Cells

@@ -13,7 +13,7 @@ from jaxsgd.error import InputError, no_such
 from jaxsgd.memory import free_memory, gibibytes
 from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
 from jaxsgd.results.dataset import Assembly, dataset_bytes
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.results.store import FORMAT, PLAN_SETTINGS, BrokenChunk, ChunkArrays, Folder, read_json
 from jaxsgd.study.cells import KEY_BYTES, Cells, cells
 from jaxsgd.study.fields import StudyFields, without_axis_values

@@ -9,7 +9,7 @@ from jaxsgd.evaluation import parts_of_epoch
 from jaxsgd.measure.observable import MetricName, direction
 from jaxsgd.measure.stripes import is_telling
 from jaxsgd.results.axes import check_dataset, stored
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.study.batch_rules import USED
 
 NO_METRIC = ("loss", "rate", "diverged", "diverged_epoch", "missing", "stopped_rung")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxsgd.error import InputError, counted, shown
 from jaxsgd.results.axes import axis_dim, cell_dims, is_several, listed, selected
 from jaxsgd.results.chunk_form import ChunkForm, ChunkKind, stored_form
-from jaxsgd.results.later import xr
+from jaxsgd.results.lazy_xarray import xr
 from jaxsgd.results.load import load, stored_chunks, stored_result
 from jaxsgd.results.store import Folder
 from jaxsgd.study.cells import Cells, cells
